@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The contract between the core and a connector: a const table of functions and what each may do. A connector turns
+ * a protocol into offers (source) and deliveries into a protocol (sink). It never sees the journal, never decides on
+ * retry, back-off, expiry or dead letters, and knows no other connector.
+ *
+ * Threads: every function of the table is called on the loop thread and none may block. Every call that a connector
+ * makes into its host is made on the loop thread; work of other threads enters through loop_post.
+ *
+ * Life of a link (one per entry of `connections:`):
+ *     create → start ⇄ (offers, receipts, deliveries, outcomes, pause, resume) → stop → stopped() → destroy
+ * Close, stop and free are three steps: `stop` asks, the link answers host->stopped() once nothing of it runs any
+ * more (possibly from inside stop), `destroy` frees. `destroy` without `start` is legal.
+ */
+#ifndef LINKSPAN_CONNECTORS_CONNECTOR_H
+#define LINKSPAN_CONNECTORS_CONNECTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/schema.h"
+#include "message/message.h"
+#include "runtime/loop.h"
+
+struct link; /* a connector's own; each connector casts from its struct, whose first member may be anything */
+struct link_host;
+
+/* What one leg of a mapping can keep; ordered. */
+enum guarantee { AT_MOST_ONCE, AT_LEAST_ONCE, EXACTLY_ONCE };
+
+/* --- what a source offers ------------------------------------------------------------------------------------ */
+
+enum state_change_type {
+	CHANGE_NONE,
+	CHANGE_OPEN_ID, /* packet identifier `id` with `hash` of the bytes is open (before PUBREC) */
+	CHANGE_RELEASE_ID, /* packet identifier `id` is released (before PUBCOMP) */
+	CHANGE_SESSION_RESET, /* the peer has forgotten the session */
+	CHANGE_SUBSCRIPTIONS, /* `blob` is the session's new set of subscriptions, opaque */
+	CHANGE_POSITION, /* `blob` names a partition, `position` is where it stands after this message */
+};
+
+struct state_change {
+	enum state_change_type type;
+	uint16_t id;
+	uint64_t hash;
+	uint64_t position;
+	struct slice blob;
+};
+
+struct offer {
+	/* The message, borrowed until offer() returns; NULL when the state change comes alone. qos, retain, origin_ms
+	 * and topic must be set; order_key and params are ignored. */
+	const struct message_view *view;
+	struct state_change change;
+	/* Which mappings' filters to match: -1 all of this link, else the index of one subscription (struct
+	 * link_subscription), known to the source from a subscription identifier. */
+	int subscription;
+	/* Comes back in the receipt, unread by the host. */
+	uint64_t cookie;
+	/* No receipt wanted (QoS 0). */
+	bool no_receipt;
+};
+
+enum offer_result {
+	OFFER_TAKEN, /* a receipt follows, unless no_receipt */
+	OFFER_BUSY, /* not taken: hold it and offer again, first, after resume(). pause() has been called */
+	OFFER_REFUSED, /* never: too large for the journal, or not a valid message. Logged and counted by the host. The
+	                * source answers upstream as its protocol says so that the peer does not repeat it for ever */
+};
+
+/* One receipt per taken offer, in the order of the offers. */
+enum receipt {
+	RECEIPT_DURABLE, /* all that the offer became is on disk (or it matched nothing): acknowledge upstream */
+	RECEIPT_FAILED, /* the journal has failed: do not acknowledge */
+};
+
+/* --- what a sink is given ------------------------------------------------------------------------------------- */
+
+struct delivery {
+	const uint8_t *destination_uuid; /* 16 bytes, the same for ever */
+	uint64_t seq; /* of this destination: without gaps, never given twice */
+	uint32_t attempt; /* 1 for the first; LINK_DOWN does not count */
+	uint8_t stage; /* 0, or what the sink has reported before and is durable */
+	bool maybe_sent; /* an earlier connection or process may have sent it: repeat it as a repetition (DUP) */
+	struct message *msg; /* borrowed until the outcome; message_ref to keep it longer */
+};
+
+enum outcome_kind {
+	OUTCOME_DELIVERED, /* final */
+	OUTCOME_REJECTED, /* final: this message can never be delivered; goes to the dead letters with `reason` */
+	OUTCOME_RETRY, /* about this message: counts as an attempt; again after back-off or retry_after_ms */
+	OUTCOME_LINK_DOWN, /* about the destination: never counts; sent again after link_up */
+};
+
+struct outcome {
+	enum outcome_kind kind;
+	const char *reason; /* for people; borrowed; NULL only with DELIVERED */
+	uint64_t retry_after_ms; /* RETRY: the peer's wish, 0 = none */
+	const struct message_view *reply; /* a message that the delivery gave back, journalled with the DONE; or NULL */
+};
+
+struct sink_traits {
+	uint32_t max_in_flight; /* deliveries without outcome that this link can hold now; the courier's window is the
+	                           smaller of this and the configured one */
+	bool cursor_valid; /* the destination keeps a cursor: everything up to done_through is delivered */
+	uint64_t done_through;
+};
+
+/* --- the host: what a connector may call. All on the loop; none blocks; each may call back into the link only where
+ * it says so. */
+
+struct link_host_ops {
+	/* Source. May call pause() from inside when it returns OFFER_BUSY. Never calls receipt() from inside. */
+	enum offer_result (*offer)(struct link_host *host, const struct offer *offer);
+
+	/* Both. Up: connected and authenticated; a sink then gets deliveries, in seq order, beginning with what has no
+	 * final outcome; send() may be called from inside. Down: every delivery in flight has thereby ended with
+	 * LINK_DOWN, and receipts of this connection will not be given any more (the epoch has ended). May be repeated. */
+	void (*link_up)(struct link_host *host, const struct sink_traits *traits);
+	void (*link_down)(struct link_host *host, const char *reason);
+	/* The sink's capacity has changed while up. */
+	void (*window)(struct link_host *host, uint32_t max_in_flight);
+	/* Needs a person: credentials refused, certificate expired. Logged as an error once until link_up. */
+	void (*alarm)(struct link_host *host, const char *what);
+
+	/* Sink. Ends a delivery: exactly once for each send, also from inside send(). May call send() from inside. */
+	void (*outcome)(struct link_host *host, uint64_t seq, const struct outcome *outcome);
+	/* Sink. Asks to journal that the delivery has reached `stage`; stage_durable() follows. */
+	void (*stage)(struct link_host *host, uint64_t seq, uint8_t stage);
+
+	/* Answer to stop(). */
+	void (*stopped)(struct link_host *host);
+};
+
+struct link_host {
+	const struct link_host_ops *ops;
+};
+
+/* One topic filter that mappings read from this link: distinct (filter, settings), in the order of the file. */
+struct link_subscription {
+	const char *filter; /* MQTT form with + and #, {name} captures already replaced by +; $share prefix kept */
+	uint8_t qos;
+	const void *from_settings; /* parsed `from_keys` */
+};
+
+/* What outlives the process, valid during start(). */
+struct link_recovery {
+	const uint8_t *destination_uuid; /* NULL when no mapping writes to this link */
+	struct slice subscriptions; /* last CHANGE_SUBSCRIPTIONS; absent if none */
+	void (*open_ids)(const struct link_recovery *recovery, void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg);
+	bool (*position)(const struct link_recovery *recovery, struct slice partition, uint64_t *ret_position);
+};
+
+struct link_spec {
+	const char *name; /* of the connection */
+	const void *settings; /* parsed `connection_keys`; borrowed for the link's life */
+	struct loop *loop;
+	const struct link_subscription *subscriptions; /* borrowed for the link's life */
+	size_t n_subscriptions; /* 0: not a source */
+	bool is_sink; /* some mapping writes to it */
+	bool exactly_once; /* some mapping declares it */
+};
+
+struct connector {
+	const char *name; /* the value of `type:` */
+	const char *help; /* one sentence for the reference page */
+
+	/* Keys (config/schema.h). settings_size and from_size are the structs that their offsets speak of. */
+	const struct config_key *connection_keys;
+	size_t settings_size;
+	const struct config_key *from_keys; /* besides connection, topic, qos; NULL: none */
+	size_t from_size;
+	/* Under `to`: the name of the key that holds the target ("topic", "path"), and further templated keys, which
+	 * reach the sink as params (names, NULL-terminated key table; type CONFIG_TEMPLATE only). NULL: none. */
+	const char *target_key;
+	const struct config_key *to_keys;
+
+	bool can_source, can_sink;
+	/* In-flight deliveries keep their order on the wire: many may be in flight per key. */
+	bool pipelined_order;
+
+	/* Further checks of settings that the tables cannot express; complains through config_complain (config/schema.h).
+	 * May read files, must not touch the network. NULL: none. */
+	void (*check)(const void *settings, struct config_scope *scope);
+	/* Is this target (a rendered topic or path) legal? NULL: yes; else what is wrong. Used at check time for constant
+	 * targets and by the router for rendered ones. */
+	const char *(*check_target)(struct slice target);
+	/* What this leg can keep at that QoS. */
+	enum guarantee (*source_guarantee)(const void *settings, uint8_t qos);
+	enum guarantee (*sink_guarantee)(const void *settings, uint8_t qos);
+
+	/* 0 and a link, or a negative errno (logged). Starts nothing. */
+	int (*create)(const struct link_spec *spec, struct link_host *host, struct link **ret_link);
+	/* Begins to connect and, as a source, to read; connects again by itself for ever, with back-off. */
+	void (*start)(struct link *link, const struct link_recovery *recovery);
+
+	/* Source: offers get OFFER_BUSY until resume(). Acknowledgements and keep-alive go on; deliveries as a sink too. */
+	void (*pause)(struct link *link);
+	void (*resume)(struct link *link); /* may offer from inside */
+	/* Source: the receipt of an offer, in order. Not called for offers made before the last link_down. */
+	void (*receipt)(struct link *link, uint64_t cookie, enum receipt receipt);
+	/* Source: no more receipts in this turn: write the acknowledgements that gathered. */
+	void (*receipts_end)(struct link *link);
+
+	/* Sink: takes a delivery that will end with one outcome. Only between link_up and link_down, only within the
+	 * window. The message is borrowed until the outcome (or link_down). */
+	void (*send)(struct link *link, const struct delivery *delivery);
+	/* Sink: no more deliveries in this turn: write what gathered. */
+	void (*send_end)(struct link *link);
+	void (*stage_durable)(struct link *link, uint64_t seq, uint8_t stage);
+
+	/* Stops taking in (no more offers), may still acknowledge and deliver: first half of a clean stop. */
+	void (*stop_intake)(struct link *link);
+	/* Ends everything: disconnects cleanly. Deliveries without outcome are forgotten. host->stopped() follows. */
+	void (*stop)(struct link *link);
+	void (*destroy)(struct link *link);
+};
+
+/* Every connector compiled in, NULL-terminated (connectors/registry.c). */
+extern const struct connector *const connectors[];
+const struct connector *connector_find(const char *name); /* NULL if none */
+
+#endif

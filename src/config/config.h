@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The typed configuration: what linkspan.yaml says after every value has been checked. Loading reports every mistake of
+ * the file (and of the files it includes) in one run. A loaded configuration is immutable; the loop may read it for as
+ * long as it lives. Loading may block on files and compiles jq, so it runs before the loop or on a worker.
+ */
+#ifndef LINKSPAN_CONFIG_CONFIG_H
+#define LINKSPAN_CONFIG_CONFIG_H
+
+#include <stdio.h>
+
+#include "config/schema.h"
+
+struct connector;
+
+enum when_full { WHEN_FULL_BLOCK };
+enum on_error { ON_ERROR_DEAD_LETTER, ON_ERROR_DROP, ON_ERROR_PASS };
+
+/* connections.<name>.outbox */
+struct outbox_config {
+	uint64_t max_bytes; /* default 1 GiB */
+	int64_t max_messages; /* 0 = no limit */
+	int when_full; /* enum when_full */
+	uint64_t ttl_ms; /* 0 = none */
+	int64_t max_attempts; /* 0 = unlimited */
+	uint64_t backoff_min_ms, backoff_max_ms; /* 100 ms, 60 s */
+	int64_t window; /* most deliveries in flight; 0 = what the link can hold */
+	int64_t lookahead; /* 10,000 */
+	uint64_t dead_max_bytes; /* 256 MiB */
+};
+
+struct connection_config {
+	char *name;
+	const struct connector *connector;
+	void *settings; /* the connector's struct */
+	int delivery; /* enum guarantee declared, or -1 */
+	struct outbox_config outbox;
+	const char *file;
+	int line, column;
+};
+
+/* One destination of a mapping. Templates are as written; NULL = not given. */
+struct target_config {
+	size_t connection; /* index into connections */
+	char *target; /* template of the topic or path; NULL = the source topic unchanged */
+	char *key;
+	char *content_type;
+	struct config_list headers; /* name → template */
+	struct config_list params; /* the connector's to_keys, name → template */
+	int qos; /* -1 = as received */
+	int retain; /* -1 = keep, 0 = clear, 1 = set */
+	const char *file;
+	int line, column;
+};
+
+struct mapping_config {
+	char *name;
+	size_t from_connection;
+	struct config_list filters; /* `topic:`, one or several, {name} captures allowed */
+	int from_qos;
+	void *from_settings; /* the source connector's from struct */
+	char *when; /* jq, NULL = always */
+	char *payload; /* jq, NULL = the bytes unchanged */
+	int on_error; /* enum on_error */
+	int64_t max_outputs;
+	int delivery; /* enum guarantee declared, or -1 */
+	struct target_config *targets;
+	size_t n_targets;
+	const char *file;
+	int line, column;
+};
+
+struct config {
+	char *data_dir;
+	struct {
+		uint64_t segment_bytes;
+		uint64_t linger_ms;
+		bool strict;
+	} journal;
+	struct {
+		int level; /* enum log_level */
+	} log;
+	uint64_t shutdown_timeout_ms;
+	uint64_t max_transform_bytes; /* 1 MiB */
+	uint64_t max_message_bytes; /* 32 MiB at most */
+	struct connection_config *connections;
+	size_t n_connections;
+	struct mapping_config *mappings;
+	size_t n_mappings;
+};
+
+/* Reads `path`. 0 with a configuration, or -EINVAL after writing every mistake to `errors` as
+ * `file:line:column: what is wrong` + the line + a caret; other errnos (ENOENT …) are written there too. Warnings go
+ * there as well and do not fail. The number of mistakes goes to *ret_mistakes if not NULL. */
+int config_load(const char *path, FILE *errors, struct config **ret_config, size_t *ret_mistakes)
+	__attribute__((warn_unused_result));
+void config_free(struct config *config);
+
+/* The same tables, written as JSON Schema draft-07 and as the Markdown reference. */
+void config_write_schema(FILE *out);
+void config_write_reference(FILE *out);
+
+#endif

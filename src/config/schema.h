@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tables of keys. Every section of the file and every connector declares its keys once, here; parsing, validation with
+ * positions, the JSON Schema (`linkspan schema`) and the reference page (doc/reference.md) all come from the tables.
+ *
+ * A table is an array of config_key ended by one with name NULL. `offset` is where the parsed value goes in the
+ * section's own struct. Values that are not given take the fallback, parsed the same way.
+ */
+#ifndef LINKSPAN_CONFIG_SCHEMA_H
+#define LINKSPAN_CONFIG_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config_text { /* one string of a list or map, with where it stands (1-based) */
+	char *name; /* maps only */
+	char *value;
+	int line, column;
+};
+struct config_list { /* CONFIG_LIST and CONFIG_MAP */
+	struct config_text *items;
+	size_t n;
+};
+
+enum config_type { /* and the C type at `offset` */
+	CONFIG_STRING, /* char *, NULL when absent */
+	CONFIG_SECRET, /* char *; never printed, never in messages */
+	CONFIG_PATH, /* char *; relative to the file that names it, made absolute; must be readable */
+	CONFIG_TEMPLATE, /* char *; text with {captures}: syntax checked */
+	CONFIG_FILTER, /* char *; an MQTT topic filter, {name} allowed */
+	CONFIG_JQ, /* char *; a jq program, compiled by check */
+	CONFIG_BOOL, /* bool */
+	CONFIG_INT, /* int64_t, within min..max */
+	CONFIG_DURATION, /* uint64_t milliseconds, within min..max; "7d 90s 250ms" */
+	CONFIG_SIZE, /* uint64_t bytes, within min..max; "4GiB 64KB" */
+	CONFIG_ENUM, /* int: index into choices */
+	CONFIG_LIST, /* struct config_list of strings; a single string is a list of one */
+	CONFIG_MAP, /* struct config_list of named strings */
+	CONFIG_SECTION, /* the struct of `children`, embedded at offset */
+};
+
+struct config_key {
+	const char *name;
+	enum config_type type;
+	size_t offset;
+	const char *fallback; /* as it would be written in the file; NULL: zero, NULL, empty */
+	bool required;
+	const char *const *choices; /* CONFIG_ENUM: NULL-terminated */
+	int64_t min, max; /* both 0: no bound */
+	const struct config_key *children; /* CONFIG_SECTION */
+	const char *help; /* one or two sentences, for the reference page and editors */
+};
+
+/* Where a connector's check() complains. key: name in the connector's table (NULL: the section itself); item: for a
+ * list its index as text, for a map the name, for a section the child's name; NULL: the key itself. The message is
+ * printed as `file:line:column: …` with the line and a caret, together with all others. One sentence of what is
+ * wrong, one of what would be right. */
+struct config_scope;
+void config_complain(struct config_scope *scope, const char *key, const char *item, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The courier of one destination: takes messages from its outbox (the journal's memory of what was just appended, or the
+ * journal's files when it lags), hands them to a sink within a window and in order per key, hears one outcome for each
+ * and alone decides on retry, back-off, expiry and dead letters (DESIGN §4, §6).
+ *
+ * States of one message: WAITING → IN_FLIGHT → DONE | DEAD; IN_FLIGHT → RETRY_WAIT → IN_FLIGHT; IN_FLIGHT → WAITING when
+ * the link goes down; WAITING → DEAD (expired, rejected by the router, attempts used up).
+ * Memory is bounded: at most `lookahead` messages and a byte cap are held, the rest stays in the journal.
+ *
+ * Threads: the loop only.
+ */
+#ifndef LINKSPAN_DELIVERY_COURIER_H
+#define LINKSPAN_DELIVERY_COURIER_H
+
+#include "connectors/connector.h"
+#include "config/config.h"
+#include "journal/journal.h"
+
+struct courier;
+
+struct courier_options {
+	const char *name; /* of the connection; borrowed */
+	struct loop *loop;
+	struct journal *journal;
+	uint32_t dest; /* journal_destination() */
+	const struct outbox_config *outbox; /* borrowed */
+	const struct connector *connector; /* send, send_end, stage_durable, pipelined_order */
+	struct link *link;
+	/* The outbox had been full (courier_has_room was false) and has room again. */
+	void (*on_room)(void *ctx);
+	/* A delivery gave a reply: append it together with the JOURNAL_FINISHED change given. NULL: replies are dropped
+	 * and counted. 0 or a negative errno: then the courier tries again later. */
+	int (*on_reply)(void *ctx, const struct message_view *reply, const struct journal_change *finished);
+	void *ctx;
+};
+
+/* Begins with what the journal says is undone; sends nothing before courier_link_up. */
+struct courier *courier_new(const struct courier_options *options) __attribute__((warn_unused_result));
+void courier_free(struct courier *courier);
+
+/* A message was appended for this destination. view is borrowed: the courier copies it if it has room for it in memory,
+ * else it reads it back later. */
+void courier_appended(struct courier *courier, const struct journal_entry *entry, uint64_t lsn);
+/* The journal's durable lsn has advanced: what is at or below it may be sent. */
+void courier_durable(struct courier *courier, uint64_t lsn);
+
+/* May the outbox take messages of that many bytes in all (max_bytes, max_messages, done ranges)? After false, on_room. */
+bool courier_has_room(struct courier *courier, size_t messages, size_t bytes);
+
+/* From the link, see struct link_host_ops. */
+void courier_link_up(struct courier *courier, const struct sink_traits *traits);
+void courier_link_down(struct courier *courier, const char *reason);
+void courier_window(struct courier *courier, uint32_t max_in_flight);
+void courier_outcome(struct courier *courier, uint64_t seq, const struct outcome *outcome);
+void courier_stage(struct courier *courier, uint64_t seq, uint8_t stage);
+
+/* Sends nothing new; what is in flight ends. on_idle once nothing is in flight (possibly from inside). */
+void courier_drain(struct courier *courier, void (*on_idle)(void *ctx), void *ctx);
+
+struct courier_stats {
+	uint64_t delivered, retried, rejected, expired, dead, link_downs, replies_dropped;
+	uint64_t in_flight, held, held_bytes; /* now */
+	bool link_is_up;
+};
+struct courier_stats courier_stats(const struct courier *courier);
+
+#endif

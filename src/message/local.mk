@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+liblinkspan_a_SOURCES += \
+	src/message/endian.h \
+	src/message/message.c \
+	src/message/message.h \
+	src/message/slice.h

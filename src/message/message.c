@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Builds, encodes and decodes messages. A message is one block: the struct, the field arrays, the bytes.
+ * Decoding trusts nothing: every length is checked against what is left before it is used.
+ */
+#include "message/message.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "message/endian.h"
+
+struct message {
+	struct message_view view;
+	size_t memory;
+	unsigned refs;
+};
+
+/* Tags of the encoding. Numbers are on disk: never reuse one. */
+enum message_tag {
+	TAG_TOPIC = 1,
+	TAG_PAYLOAD = 2,
+	TAG_CONTENT_TYPE = 3,
+	TAG_KEY = 4,
+	TAG_ORDER_KEY = 5,
+	TAG_RESPONSE_TOPIC = 6,
+	TAG_CORRELATION = 7,
+	TAG_REJECT_REASON = 8,
+	TAG_HEADER = 9,
+	TAG_PARAM = 10,
+	TAG_ATTRIBUTES = 11, /* u64 origin_ms, u64 expires_ms, u8 qos, u8 flags */
+};
+
+#define TLV_OVERHEAD 5u /* u8 tag, u32 length */
+#define ATTRIBUTES_LEN 18u
+#define FLAG_RETAIN 1u
+#define FLAG_UTF8 2u
+
+/* The plain slices of a view, in the order of their tags. */
+static const struct {
+	uint8_t tag;
+	size_t offset;
+} slots[] = {
+	{TAG_TOPIC, offsetof(struct message_view, topic)},
+	{TAG_CONTENT_TYPE, offsetof(struct message_view, content_type)},
+	{TAG_KEY, offsetof(struct message_view, key)},
+	{TAG_ORDER_KEY, offsetof(struct message_view, order_key)},
+	{TAG_RESPONSE_TOPIC, offsetof(struct message_view, response_topic)},
+	{TAG_CORRELATION, offsetof(struct message_view, correlation)},
+	{TAG_REJECT_REASON, offsetof(struct message_view, reject_reason)},
+	{TAG_PAYLOAD, offsetof(struct message_view, payload)},
+};
+#define N_SLOTS (sizeof slots / sizeof slots[0])
+
+static const struct slice *slot_get(const struct message_view *view, size_t i)
+{
+	return (const struct slice *)(const void *)((const char *)view + slots[i].offset);
+}
+
+static struct slice *slot_of(struct message_view *view, size_t i)
+{
+	return (struct slice *)(void *)((char *)view + slots[i].offset);
+}
+
+static size_t field_len(const struct message_field *field)
+{
+	return field->name.len + field->value.len;
+}
+
+/* Bytes of all slices and fields together; SIZE_MAX when a limit is passed. */
+static size_t content_len(const struct message_view *view)
+{
+	if (view->payload.len > MESSAGE_MAX_PAYLOAD || view->n_headers > MESSAGE_MAX_FIELDS ||
+		view->n_params > MESSAGE_MAX_FIELDS)
+		return SIZE_MAX;
+	size_t sum = 0;
+	for (size_t i = 0; i < N_SLOTS; i++)
+		sum += slot_get(view, i)->len;
+	for (size_t i = 0; i < view->n_headers; i++)
+		sum += field_len(&view->headers[i]);
+	for (size_t i = 0; i < view->n_params; i++)
+		sum += field_len(&view->params[i]);
+	return sum > MESSAGE_MAX_ENCODED ? SIZE_MAX : sum;
+}
+
+static uint8_t *copy_slice(struct slice *dst, struct slice src, uint8_t *bytes)
+{
+	if (!src.data) {
+		*dst = (struct slice){NULL, 0};
+		return bytes;
+	}
+	if (src.len)
+		memcpy(bytes, src.data, src.len);
+	*dst = slice_of(bytes, src.len);
+	return bytes + src.len;
+}
+
+static uint8_t *copy_fields(struct message_field *dst, const struct message_field *src, size_t n, uint8_t *bytes)
+{
+	for (size_t i = 0; i < n; i++) {
+		bytes = copy_slice(&dst[i].name, src[i].name, bytes);
+		bytes = copy_slice(&dst[i].value, src[i].value, bytes);
+	}
+	return bytes;
+}
+
+struct message *message_new(const struct message_view *view)
+{
+	size_t content = content_len(view);
+	if (content == SIZE_MAX)
+		return NULL;
+	size_t fields = (view->n_headers + view->n_params) * sizeof(struct message_field);
+	/* One byte more, so that an empty but present slice at the very end still points into the block. */
+	size_t memory = sizeof(struct message) + fields + content + 1;
+	struct message *msg = malloc(memory);
+	if (!msg)
+		return NULL;
+	msg->view = *view;
+	msg->memory = memory;
+	msg->refs = 1;
+	struct message_field *headers = (struct message_field *)(msg + 1);
+	struct message_field *params = headers + view->n_headers;
+	uint8_t *bytes = (uint8_t *)(params + view->n_params);
+	msg->view.headers = headers;
+	msg->view.params = params;
+	for (size_t i = 0; i < N_SLOTS; i++)
+		bytes = copy_slice(slot_of(&msg->view, i), *slot_get(view, i), bytes);
+	bytes = copy_fields(headers, view->headers, view->n_headers, bytes);
+	copy_fields(params, view->params, view->n_params, bytes);
+	return msg;
+}
+
+struct message *message_ref(struct message *msg)
+{
+	msg->refs++;
+	return msg;
+}
+
+void message_unref(struct message *msg)
+{
+	if (msg && --msg->refs == 0)
+		free(msg);
+}
+
+const struct message_view *message_view(const struct message *msg)
+{
+	return &msg->view;
+}
+
+size_t message_memory(const struct message *msg)
+{
+	return msg->memory;
+}
+
+static struct slice field_find(const struct message_field *fields, size_t n, const char *name)
+{
+	struct slice wanted = slice_str(name);
+	for (size_t i = 0; i < n; i++)
+		if (slice_equal(fields[i].name, wanted))
+			return fields[i].value;
+	return (struct slice){NULL, 0};
+}
+
+struct slice message_header(const struct message_view *view, const char *name)
+{
+	return field_find(view->headers, view->n_headers, name);
+}
+
+struct slice message_param(const struct message_view *view, const char *name)
+{
+	return field_find(view->params, view->n_params, name);
+}
+
+/* A field is: u32 name length, name, u8 has value, value. */
+static size_t fields_encoded_size(const struct message_field *fields, size_t n)
+{
+	size_t sum = 0;
+	for (size_t i = 0; i < n; i++)
+		sum += TLV_OVERHEAD + 5 + field_len(&fields[i]);
+	return sum;
+}
+
+size_t message_encoded_size(const struct message_view *view)
+{
+	if (content_len(view) == SIZE_MAX)
+		return 0;
+	size_t sum = TLV_OVERHEAD + ATTRIBUTES_LEN;
+	for (size_t i = 0; i < N_SLOTS; i++)
+		if (slot_get(view, i)->data)
+			sum += TLV_OVERHEAD + slot_get(view, i)->len;
+	sum += fields_encoded_size(view->headers, view->n_headers);
+	sum += fields_encoded_size(view->params, view->n_params);
+	return sum;
+}
+
+static uint8_t *put_head(uint8_t *out, uint8_t tag, size_t len)
+{
+	*out = tag;
+	put_u32(out + 1, (uint32_t)len);
+	return out + TLV_OVERHEAD;
+}
+
+static uint8_t *put_bytes(uint8_t *out, struct slice bytes)
+{
+	if (bytes.len)
+		memcpy(out, bytes.data, bytes.len);
+	return out + bytes.len;
+}
+
+static uint8_t *put_fields(uint8_t *out, uint8_t tag, const struct message_field *fields, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		out = put_head(out, tag, 5 + field_len(&fields[i]));
+		put_u32(out, (uint32_t)fields[i].name.len);
+		out = put_bytes(out + 4, fields[i].name);
+		*out++ = fields[i].value.data != NULL;
+		out = put_bytes(out, fields[i].value);
+	}
+	return out;
+}
+
+void message_encode(const struct message_view *view, uint8_t *out)
+{
+	out = put_head(out, TAG_ATTRIBUTES, ATTRIBUTES_LEN);
+	put_u64(out, view->origin_ms);
+	put_u64(out + 8, view->expires_ms);
+	out[16] = view->qos;
+	out[17] = (uint8_t)((view->retain ? FLAG_RETAIN : 0) | (view->utf8_payload ? FLAG_UTF8 : 0));
+	out += ATTRIBUTES_LEN;
+	for (size_t i = 0; i < N_SLOTS; i++) {
+		const struct slice *slot = slot_get(view, i);
+		if (slot->data)
+			out = put_bytes(put_head(out, slots[i].tag, slot->len), *slot);
+	}
+	out = put_fields(out, TAG_HEADER, view->headers, view->n_headers);
+	put_fields(out, TAG_PARAM, view->params, view->n_params);
+}
+
+/* Walks the TLVs. Returns false at the end or when the rest is no TLV; *ok tells which. */
+static bool next_tlv(struct slice *rest, uint8_t *tag, struct slice *value, bool *ok)
+{
+	if (rest->len == 0)
+		return false;
+	if (rest->len < TLV_OVERHEAD || get_u32(rest->data + 1) > rest->len - TLV_OVERHEAD) {
+		*ok = false;
+		return false;
+	}
+	*tag = rest->data[0];
+	*value = slice_of(rest->data + TLV_OVERHEAD, get_u32(rest->data + 1));
+	rest->data += TLV_OVERHEAD + value->len;
+	rest->len -= TLV_OVERHEAD + value->len;
+	return true;
+}
+
+static bool decode_field(struct slice value, struct message_field *field)
+{
+	if (value.len < 5 || get_u32(value.data) > value.len - 5)
+		return false;
+	size_t name_len = get_u32(value.data);
+	field->name = slice_of(value.data + 4, name_len);
+	bool has_value = value.data[4 + name_len];
+	field->value = slice_of(has_value ? value.data + 5 + name_len : NULL, value.len - 5 - name_len);
+	return has_value || field->value.len == 0;
+}
+
+static bool decode_attributes(struct slice value, struct message_view *view)
+{
+	if (value.len < ATTRIBUTES_LEN || value.data[16] > 2)
+		return false;
+	view->origin_ms = get_u64(value.data);
+	view->expires_ms = get_u64(value.data + 8);
+	view->qos = value.data[16];
+	view->retain = value.data[17] & FLAG_RETAIN;
+	view->utf8_payload = value.data[17] & FLAG_UTF8;
+	return true;
+}
+
+static bool decode_slot(uint8_t tag, struct slice value, struct message_view *view)
+{
+	for (size_t i = 0; i < N_SLOTS; i++) {
+		if (slots[i].tag == tag) {
+			*slot_of(view, i) = value;
+			return true;
+		}
+	}
+	return true; /* an unknown tag: written by a newer version, skipped */
+}
+
+static bool count_fields(struct slice encoded, size_t *headers, size_t *params)
+{
+	uint8_t tag;
+	struct slice value;
+	bool ok = true;
+	while (next_tlv(&encoded, &tag, &value, &ok)) {
+		*headers += tag == TAG_HEADER;
+		*params += tag == TAG_PARAM;
+	}
+	return ok && *headers <= MESSAGE_MAX_FIELDS && *params <= MESSAGE_MAX_FIELDS;
+}
+
+static bool decode_view(struct slice encoded, struct message_view *view, struct message_field *headers,
+	struct message_field *params)
+{
+	uint8_t tag;
+	struct slice value;
+	bool ok = true;
+	bool attributes = false;
+	view->headers = headers;
+	view->params = params;
+	while (ok && next_tlv(&encoded, &tag, &value, &ok)) {
+		if (tag == TAG_HEADER)
+			ok = decode_field(value, &headers[view->n_headers++]);
+		else if (tag == TAG_PARAM)
+			ok = decode_field(value, &params[view->n_params++]);
+		else if (tag == TAG_ATTRIBUTES)
+			ok = attributes = decode_attributes(value, view);
+		else
+			ok = decode_slot(tag, value, view);
+	}
+	return ok && attributes && view->topic.data;
+}
+
+int message_decode(struct slice encoded, struct message **ret_msg)
+{
+	size_t n_headers = 0, n_params = 0;
+	if (encoded.len > MESSAGE_MAX_ENCODED * 2 || !count_fields(encoded, &n_headers, &n_params))
+		return -EBADMSG;
+	struct message_field *fields = NULL;
+	if (n_headers + n_params) {
+		fields = calloc(n_headers + n_params, sizeof *fields);
+		if (!fields)
+			return -ENOMEM;
+	}
+	struct message_view view = {0};
+	int r = -EBADMSG;
+	if (decode_view(encoded, &view, fields, fields ? fields + n_headers : NULL) &&
+		content_len(&view) != SIZE_MAX) {
+		struct message *msg = message_new(&view);
+		r = msg ? 0 : -ENOMEM;
+		if (msg)
+			*ret_msg = msg;
+	}
+	free(fields);
+	return r;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The list of all fail points and the one that is armed. Each module that passes a point adds its name here.
+ */
+#include "runtime/failpoint.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool failpoint_armed;
+
+static const char *const names[] = {
+	"journal.before_group_write",
+	"journal.after_group_write",
+	"journal.before_group_fdatasync",
+	"journal.after_group_fdatasync",
+};
+
+static char armed_name[64];
+static unsigned long remaining; /* guarded by mutex */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+void failpoint_init(void)
+{
+	const char *spec = getenv("LINKSPAN_FAILPOINT");
+	if (!spec || !*spec)
+		return;
+	const char *colon = strchr(spec, ':');
+	size_t len = colon ? (size_t)(colon - spec) : strlen(spec);
+	if (len >= sizeof armed_name)
+		len = sizeof armed_name - 1;
+	memcpy(armed_name, spec, len);
+	armed_name[len] = '\0';
+	remaining = colon ? strtoul(colon + 1, NULL, 10) : 1;
+	failpoint_armed = remaining > 0;
+}
+
+void failpoint_hit(const char *name)
+{
+	if (strcmp(name, armed_name) != 0)
+		return;
+	pthread_mutex_lock(&mutex);
+	bool now = --remaining == 0;
+	pthread_mutex_unlock(&mutex);
+	if (now)
+		raise(SIGKILL);
+}
+
+const char *const *failpoint_names(size_t *ret_n)
+{
+	*ret_n = sizeof names / sizeof names[0];
+	return names;
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The loop over libuv, and the queue of posted jobs that both loops use.
+ */
+#include "runtime/loop.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+#include <uv.h>
+
+#include "runtime/log.h"
+#include "runtime/loop_impl.h"
+
+#define SLOW_TURN_MS 50
+
+struct uv_based_loop {
+	struct loop base;
+	uv_loop_t uv;
+	uv_async_t wake;
+	uv_prepare_t before_poll;
+	struct loop_job stop_job;
+	uint64_t turn_began_ns, turn_idle_ns;
+	uint64_t wall_offset_ms; /* wall clock minus CLOCK_BOOTTIME, at the start */
+};
+
+struct uv_based_timer {
+	struct loop_timer base;
+	uv_timer_t uv;
+	loop_fn fn;
+	void *arg;
+};
+
+/* --- jobs, for both loops ------------------------------------------------------------------------------------- */
+
+void loop_init_base(struct loop *loop, const struct loop_ops *ops)
+{
+	*loop = (struct loop){.ops = ops};
+	pthread_mutex_init(&loop->mutex, NULL);
+}
+
+void loop_fini_base(struct loop *loop)
+{
+	pthread_mutex_destroy(&loop->mutex);
+}
+
+void loop_job_init(struct loop_job *job, loop_fn fn, void *arg)
+{
+	*job = (struct loop_job){.fn = fn, .arg = arg};
+}
+
+void loop_post(struct loop *loop, struct loop_job *job)
+{
+	pthread_mutex_lock(&loop->mutex);
+	bool first = !loop->jobs_head;
+	if (!job->queued) {
+		job->queued = true;
+		job->next = NULL;
+		if (loop->jobs_tail)
+			loop->jobs_tail->next = job;
+		else
+			loop->jobs_head = job;
+		loop->jobs_tail = job;
+	}
+	pthread_mutex_unlock(&loop->mutex);
+	if (first)
+		loop->ops->wake(loop);
+}
+
+void loop_cancel(struct loop *loop, struct loop_job *job)
+{
+	pthread_mutex_lock(&loop->mutex);
+	if (job->queued) {
+		struct loop_job **link = &loop->jobs_head, *before = NULL;
+		while (*link != job) {
+			before = *link;
+			link = &before->next;
+		}
+		*link = job->next;
+		if (loop->jobs_tail == job)
+			loop->jobs_tail = before;
+		job->queued = false;
+	}
+	pthread_mutex_unlock(&loop->mutex);
+}
+
+static struct loop_job *take_job(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->mutex);
+	struct loop_job *job = loop->jobs_head;
+	if (job) {
+		loop->jobs_head = job->next;
+		if (!job->next)
+			loop->jobs_tail = NULL;
+		job->queued = false;
+	}
+	pthread_mutex_unlock(&loop->mutex);
+	return job;
+}
+
+bool loop_run_jobs(struct loop *loop)
+{
+	/* A marker bounds the run: jobs posted meanwhile wait for the next turn. */
+	struct loop_job marker;
+	loop_job_init(&marker, NULL, NULL);
+	pthread_mutex_lock(&loop->mutex);
+	bool any = loop->jobs_head != NULL;
+	if (any) {
+		marker.queued = true;
+		loop->jobs_tail->next = &marker;
+		loop->jobs_tail = &marker;
+	}
+	pthread_mutex_unlock(&loop->mutex);
+	struct loop_job *job;
+	while (any && (job = take_job(loop)) != &marker)
+		job->fn(job->arg);
+	pthread_mutex_lock(&loop->mutex);
+	bool more = loop->jobs_head != NULL;
+	pthread_mutex_unlock(&loop->mutex);
+	if (more)
+		loop->ops->wake(loop);
+	return any;
+}
+
+/* --- dispatch --------------------------------------------------------------------------------------------------- */
+
+void loop_free(struct loop *loop)
+{
+	if (loop)
+		loop->ops->free(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+	loop->ops->run(loop);
+}
+
+void loop_stop(struct loop *loop)
+{
+	loop->ops->stop(loop);
+}
+
+uint64_t loop_slow_turns(const struct loop *loop)
+{
+	return loop->slow_turns;
+}
+
+uint64_t loop_now_ms(const struct loop *loop)
+{
+	return loop->ops->now_ms(loop);
+}
+
+uint64_t loop_wall_ms(const struct loop *loop)
+{
+	return loop->ops->wall_ms(loop);
+}
+
+struct loop_timer *loop_timer_new(struct loop *loop, loop_fn fn, void *arg)
+{
+	return loop->ops->timer_new(loop, fn, arg);
+}
+
+void loop_timer_start(struct loop_timer *timer, uint64_t delay_ms)
+{
+	timer->ops->timer_start(timer, delay_ms);
+}
+
+void loop_timer_stop(struct loop_timer *timer)
+{
+	timer->ops->timer_stop(timer);
+}
+
+bool loop_timer_running(const struct loop_timer *timer)
+{
+	return timer->ops->timer_running(timer);
+}
+
+void loop_timer_free(struct loop_timer *timer)
+{
+	if (timer)
+		timer->ops->timer_free(timer);
+}
+
+/* --- libuv ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t clock_ms(clockid_t id)
+{
+	struct timespec now;
+	clock_gettime(id, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static struct uv_based_loop *uv_based(struct loop *loop)
+{
+	return (struct uv_based_loop *)loop;
+}
+
+static void on_wake(uv_async_t *async)
+{
+	loop_run_jobs(async->data);
+}
+
+/* A turn is what passes between two polls without the time spent waiting in them. */
+static void on_before_poll(uv_prepare_t *prepare)
+{
+	struct uv_based_loop *self = prepare->data;
+	uint64_t idle_ns = uv_metrics_idle_time(&self->uv);
+	uint64_t now_ns = uv_hrtime();
+	uint64_t took_ms = (now_ns - self->turn_began_ns - (idle_ns - self->turn_idle_ns)) / 1000000;
+	self->turn_began_ns = now_ns;
+	self->turn_idle_ns = idle_ns;
+	if (took_ms > SLOW_TURN_MS) {
+		self->base.slow_turns++;
+		log_warn("slow_turn", "ms=%llu", (unsigned long long)took_ms);
+	}
+}
+
+static void uv_based_run(struct loop *loop)
+{
+	struct uv_based_loop *self = uv_based(loop);
+	self->turn_began_ns = uv_hrtime();
+	self->turn_idle_ns = uv_metrics_idle_time(&self->uv);
+	uv_run(&self->uv, UV_RUN_DEFAULT);
+}
+
+static void on_stop(void *arg)
+{
+	struct uv_based_loop *self = arg;
+	uv_stop(&self->uv);
+}
+
+static void uv_based_stop(struct loop *loop)
+{
+	loop_post(loop, &uv_based(loop)->stop_job);
+}
+
+static void uv_based_wake(struct loop *loop)
+{
+	uv_async_send(&uv_based(loop)->wake);
+}
+
+static uint64_t uv_based_now_ms(const struct loop *loop)
+{
+	(void)loop;
+	return clock_ms(CLOCK_BOOTTIME);
+}
+
+static uint64_t uv_based_wall_ms(const struct loop *loop)
+{
+	const struct uv_based_loop *self = (const struct uv_based_loop *)loop;
+	return clock_ms(CLOCK_BOOTTIME) + self->wall_offset_ms;
+}
+
+static void uv_based_free(struct loop *loop)
+{
+	struct uv_based_loop *self = uv_based(loop);
+	uv_close((uv_handle_t *)&self->wake, NULL);
+	uv_close((uv_handle_t *)&self->before_poll, NULL);
+	uv_run(&self->uv, UV_RUN_DEFAULT);
+	int r = uv_loop_close(&self->uv);
+	assert(r == 0); /* a handle is still open: somebody forgot to close it */
+	loop_fini_base(loop);
+	free(self);
+}
+
+static void on_timer(uv_timer_t *uv)
+{
+	struct uv_based_timer *timer = uv->data;
+	timer->fn(timer->arg);
+}
+
+static struct loop_timer *uv_based_timer_new(struct loop *loop, loop_fn fn, void *arg)
+{
+	struct uv_based_timer *timer = calloc(1, sizeof *timer);
+	if (!timer)
+		return NULL;
+	timer->base.ops = loop->ops;
+	timer->fn = fn;
+	timer->arg = arg;
+	timer->uv.data = timer;
+	uv_timer_init(&uv_based(loop)->uv, &timer->uv);
+	return &timer->base;
+}
+
+static struct uv_based_timer *uv_timer_of(const struct loop_timer *timer)
+{
+	return (struct uv_based_timer *)(uintptr_t)timer;
+}
+
+static void uv_based_timer_start(struct loop_timer *timer, uint64_t delay_ms)
+{
+	struct uv_based_timer *self = uv_timer_of(timer);
+	uv_update_time(self->uv.loop);
+	uv_timer_start(&self->uv, on_timer, delay_ms, 0);
+}
+
+static void uv_based_timer_stop(struct loop_timer *timer)
+{
+	uv_timer_stop(&uv_timer_of(timer)->uv);
+}
+
+static bool uv_based_timer_running(const struct loop_timer *timer)
+{
+	return uv_is_active((const uv_handle_t *)&uv_timer_of(timer)->uv);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void uv_based_timer_free(struct loop_timer *timer)
+{
+	uv_close((uv_handle_t *)&uv_timer_of(timer)->uv, on_timer_closed);
+}
+
+static const struct loop_ops uv_based_ops = {
+	.free = uv_based_free,
+	.run = uv_based_run,
+	.stop = uv_based_stop,
+	.wake = uv_based_wake,
+	.now_ms = uv_based_now_ms,
+	.wall_ms = uv_based_wall_ms,
+	.timer_new = uv_based_timer_new,
+	.timer_start = uv_based_timer_start,
+	.timer_stop = uv_based_timer_stop,
+	.timer_running = uv_based_timer_running,
+	.timer_free = uv_based_timer_free,
+};
+
+struct loop *loop_new(void)
+{
+	struct uv_based_loop *self = calloc(1, sizeof *self);
+	if (!self)
+		return NULL;
+	if (uv_loop_init(&self->uv) < 0) {
+		free(self);
+		return NULL;
+	}
+	loop_init_base(&self->base, &uv_based_ops);
+	uv_loop_configure(&self->uv, UV_METRICS_IDLE_TIME);
+	uv_async_init(&self->uv, &self->wake, on_wake);
+	self->wake.data = &self->base;
+	uv_prepare_init(&self->uv, &self->before_poll);
+	self->before_poll.data = self;
+	uv_prepare_start(&self->before_poll, on_before_poll);
+	uv_unref((uv_handle_t *)&self->before_poll);
+	loop_job_init(&self->stop_job, on_stop, self);
+	self->wall_offset_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);
+	return &self->base;
+}
+
+struct uv_loop_s *loop_uv(struct loop *loop)
+{
+	return loop->ops == &uv_based_ops ? &uv_based(loop)->uv : NULL;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "message/message.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "tests/unit/tap.h"
+
+static const struct message_field headers[] = {
+	{{(const uint8_t *)"site", 4}, {(const uint8_t *)"a", 1}},
+	{{(const uint8_t *)"null", 4}, {NULL, 0}},
+	{{(const uint8_t *)"", 0}, {(const uint8_t *)"", 0}},
+};
+static const struct message_field params[] = {{{(const uint8_t *)"partition", 9}, {(const uint8_t *)"3", 1}}};
+
+static struct message_view full_view(void)
+{
+	return (struct message_view){
+		.topic = slice_str("plant/a/7"),
+		.payload = slice_of("\0\xff\n", 3),
+		.content_type = slice_str("application/octet-stream"),
+		.key = slice_str(""),
+		.order_key = slice_str("plant/a/7"),
+		.response_topic = slice_str("answers"),
+		.correlation = slice_of("\0\1", 2),
+		.headers = headers,
+		.n_headers = 3,
+		.params = params,
+		.n_params = 1,
+		.origin_ms = 1700000000123,
+		.expires_ms = 1700000009999,
+		.qos = 2,
+		.retain = true,
+		.utf8_payload = true,
+	};
+}
+
+static struct message *round_trip(const struct message_view *view)
+{
+	size_t len = message_encoded_size(view);
+	uint8_t *bytes = malloc(len);
+	message_encode(view, bytes);
+	struct message *msg = NULL;
+	CU_ASSERT_EQUAL(message_decode(slice_of(bytes, len), &msg), 0);
+	free(bytes);
+	return msg;
+}
+
+static void test_round_trip(void)
+{
+	struct message_view in = full_view();
+	struct message *msg = round_trip(&in);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(msg);
+	const struct message_view *out = message_view(msg);
+	CU_ASSERT(slice_equal(out->topic, in.topic));
+	CU_ASSERT(slice_equal(out->payload, in.payload));
+	CU_ASSERT(slice_equal(out->content_type, in.content_type));
+	CU_ASSERT(out->key.data && out->key.len == 0);
+	CU_ASSERT(slice_equal(out->correlation, in.correlation));
+	CU_ASSERT(!out->reject_reason.data);
+	CU_ASSERT_EQUAL(out->n_headers, 3);
+	CU_ASSERT(slice_equal(message_header(out, "site"), slice_str("a")));
+	CU_ASSERT(!out->headers[1].value.data);
+	CU_ASSERT(out->headers[2].value.data != NULL);
+	CU_ASSERT(slice_equal(message_param(out, "partition"), slice_str("3")));
+	CU_ASSERT_EQUAL(out->origin_ms, in.origin_ms);
+	CU_ASSERT_EQUAL(out->expires_ms, in.expires_ms);
+	CU_ASSERT(out->qos == 2 && out->retain && out->utf8_payload);
+	message_unref(msg);
+}
+
+static void test_null_and_empty_payload_differ(void)
+{
+	struct message_view view = {.topic = slice_str("t")};
+	struct message *msg = round_trip(&view);
+	CU_ASSERT(!message_view(msg)->payload.data);
+	message_unref(msg);
+	view.payload = slice_str("");
+	msg = round_trip(&view);
+	CU_ASSERT(message_view(msg)->payload.data && message_view(msg)->payload.len == 0);
+	message_unref(msg);
+}
+
+static void test_limits(void)
+{
+	struct message_view view = {.topic = slice_str("t"), .payload = slice_of("x", MESSAGE_MAX_PAYLOAD + 1)};
+	CU_ASSERT_PTR_NULL(message_new(&view));
+	CU_ASSERT_EQUAL(message_encoded_size(&view), 0);
+}
+
+/* Every prefix and every flipped byte of an encoding either decodes to some message or is refused; nothing is read
+ * outside (the sanitizers watch). */
+static void test_hostile_bytes(void)
+{
+	struct message_view view = full_view();
+	size_t len = message_encoded_size(&view);
+	uint8_t *bytes = malloc(len);
+	message_encode(&view, bytes);
+	unsigned refused = 0;
+	for (size_t cut = 0; cut < len; cut++) {
+		uint8_t *copy = malloc(cut + 1); /* exact size, so that an overrun is seen */
+		memcpy(copy, bytes, cut);
+		struct message *msg = NULL;
+		int r = message_decode(slice_of(copy, cut), &msg);
+		CU_ASSERT(r == 0 || r == -EBADMSG);
+		refused += r != 0;
+		message_unref(msg);
+		free(copy);
+	}
+	CU_ASSERT(refused > len / 2);
+	for (size_t i = 0; i < len * 8; i++) {
+		bytes[i / 8] ^= (uint8_t)(1u << i % 8);
+		struct message *msg = NULL;
+		int r = message_decode(slice_of(bytes, len), &msg);
+		CU_ASSERT(r == 0 || r == -EBADMSG);
+		message_unref(msg);
+		bytes[i / 8] ^= (uint8_t)(1u << i % 8);
+	}
+	free(bytes);
+}
+
+static void test_reference_counts(void)
+{
+	struct message_view view = full_view();
+	struct message *msg = message_new(&view);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(msg);
+	CU_ASSERT(message_ref(msg) == msg);
+	message_unref(msg);
+	CU_ASSERT(slice_equal(message_view(msg)->topic, view.topic));
+	message_unref(msg);
+	message_unref(NULL);
+}
+
+int main(void)
+{
+	static const struct tap_test tests[] = {
+		{"encode and decode give the same message", test_round_trip},
+		{"a null payload is not an empty one", test_null_and_empty_payload_differ},
+		{"sizes past the limits are refused", test_limits},
+		{"hostile bytes are refused or harmless", test_hostile_bytes},
+		{"references keep a message alive", test_reference_counts},
+		{NULL, NULL},
+	};
+	return tap_main("message", tests);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Runs CUnit suites and prints TAP for automake. A test program is: static test functions, a table of them, and
+ *     int main(void) { return tap_main("topic filter", tests); }
+ * CUnit's own JUnit writer aborts at the first failure, hence TAP from its handlers.
+ */
+#ifndef LINKSPAN_TESTS_UNIT_TAP_H
+#define LINKSPAN_TESTS_UNIT_TAP_H
+
+#include <CUnit/CUnit.h>
+
+struct tap_test {
+	const char *name;
+	void (*run)(void);
+};
+
+/* tests ends with a NULL name. Returns 0: automake reads the TAP. */
+int tap_main(const char *suite, const struct tap_test *tests);
+
+/* An empty temporary folder, removed at the end of the program. Never NULL: ends the program if it cannot. */
+const char *tap_tempdir(void);
+
+#endif

@@ -185,6 +185,9 @@ struct connector {
 	/* Is this target (a rendered topic or path) legal? NULL: yes; else what is wrong. Used at check time for constant
 	 * targets and by the router for rendered ones. */
 	const char *(*check_target)(struct slice target);
+	/* May `from` (source) or `to` ask for this qos? NULL: yes; else what is wrong and what would be right, one static
+	 * sentence, reported at the qos key. A NULL member: any qos. */
+	const char *(*check_qos)(const void *settings, uint8_t qos);
 	/* What this leg can keep at that QoS. */
 	enum guarantee (*source_guarantee)(const void *settings, uint8_t qos);
 	enum guarantee (*sink_guarantee)(const void *settings, uint8_t qos);

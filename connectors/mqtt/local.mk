@@ -1,1 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
+liblinkspan_a_SOURCES += \
+	connectors/mqtt/codec.h

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	src/message/buffer.c \
+	src/message/buffer.h \
 	src/message/endian.h \
 	src/message/message.c \
 	src/message/message.h \

@@ -1,4 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += tests/unit/message/test_buffer
+tests_unit_message_test_buffer_SOURCES = tests/unit/message/test_buffer.c
+tests_unit_message_test_buffer_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/message/test_message
 tests_unit_message_test_message_SOURCES = tests/unit/message/test_message.c
 tests_unit_message_test_message_LDADD = $(TEST_LIBS)

@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	src/runtime/bridge.c \
+	src/runtime/bridge.h \
+	src/runtime/endpoint.h \
 	src/runtime/failpoint.c \
 	src/runtime/failpoint.h \
+	src/runtime/intake.c \
 	src/runtime/log.c \
 	src/runtime/log.h \
 	src/runtime/loop.c \
 	src/runtime/loop.h \
 	src/runtime/loop_impl.h \
-	src/runtime/loop_simulated.c
+	src/runtime/loop_simulated.c \
+	src/runtime/notify.c \
+	src/runtime/notify.h \
+	src/runtime/receipts.c \
+	src/runtime/receipts.h

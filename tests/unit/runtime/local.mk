@@ -1,1 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += tests/unit/runtime/test_loop tests/unit/runtime/test_receipts tests/unit/runtime/test_log
+tests_unit_runtime_test_loop_SOURCES = tests/unit/runtime/test_loop.c
+tests_unit_runtime_test_loop_LDADD = $(TEST_LIBS)
+tests_unit_runtime_test_receipts_SOURCES = tests/unit/runtime/test_receipts.c
+tests_unit_runtime_test_receipts_LDADD = $(TEST_LIBS)
+tests_unit_runtime_test_log_SOURCES = tests/unit/runtime/test_log.c
+tests_unit_runtime_test_log_LDADD = $(TEST_LIBS)

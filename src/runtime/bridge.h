@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The bridge: wires one configuration together. It owns the journal, the router, and per connection an endpoint (link,
+ * courier, receipts), and moves each message along DESIGN §1: offer → route → append → durable → receipt and courier.
+ * It decides on back-pressure (which source pauses) and on the order of a clean stop; nothing else.
+ *
+ * Threads: the loop only. bridge_open and bridge_close block on the disk and run before and after the loop.
+ */
+#ifndef LINKSPAN_RUNTIME_BRIDGE_H
+#define LINKSPAN_RUNTIME_BRIDGE_H
+
+#include "config/config.h"
+#include "journal/disk.h"
+#include "runtime/loop.h"
+
+struct bridge;
+
+struct bridge_options {
+	const struct config *config; /* borrowed for the bridge's life */
+	struct loop *loop; /* borrowed */
+	struct disk *disk; /* borrowed */
+	/* Destinations that the configuration no longer writes to and that have messages waiting: */
+	const char *const *drop; /* NULL-terminated names whose messages may be thrown away; NULL: none */
+	bool drain; /* deliver what waits, as long as the connection still exists */
+	/* Everything has stopped, after bridge_stop or because the journal failed. From the loop, once. */
+	void (*on_stopped)(void *ctx);
+	void *ctx;
+};
+
+/* Opens the journal and makes every link and courier; starts nothing. 0 or a negative errno, logged with what to do.
+ * -EEXIST: a destination that the configuration does not name has messages waiting. */
+int bridge_open(const struct bridge_options *options, struct bridge **ret_bridge) __attribute__((warn_unused_result));
+
+/* Connects everything. */
+void bridge_start(struct bridge *bridge);
+
+/* Clean stop: no more intake; what is in flight ends, for at most shutdown_timeout; links close; then on_stopped,
+ * possibly from inside. May be called again (nothing happens). */
+void bridge_stop(struct bridge *bridge);
+
+/* Logs event=status per destination: waiting, in flight, delivered, state of the link. */
+void bridge_log_status(const struct bridge *bridge);
+
+/* After on_stopped (or without bridge_start): makes the journal durable and frees everything. 0, or the negative errno for
+ * which the journal failed: the process must then exit non-zero. */
+int bridge_close(struct bridge *bridge);
+
+#endif

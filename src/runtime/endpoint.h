@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One configured connection at work: its link, its courier as a destination, its receipts as a source. Private to the
+ * bridge (bridge.c, intake.c).
+ */
+#ifndef LINKSPAN_RUNTIME_ENDPOINT_H
+#define LINKSPAN_RUNTIME_ENDPOINT_H
+
+#include "connectors/connector.h"
+#include "delivery/courier.h"
+#include "journal/journal.h"
+#include "routing/router.h"
+#include "runtime/bridge.h"
+#include "runtime/receipts.h"
+
+struct endpoint {
+	struct link_host host; /* first: the link's calls come with this */
+	struct bridge *bridge;
+	size_t index; /* in config->connections */
+	const struct connection_config *config;
+	const struct connector *connector;
+	struct link *link;
+	struct link_subscription *subscriptions;
+	size_t n_subscriptions;
+	bool is_source, is_sink;
+	uint32_t source, dest; /* journal numbers, valid by the flags above */
+	struct courier *courier; /* NULL unless is_sink */
+	struct receipts receipts;
+	bool paused;
+	const struct endpoint *waits_for; /* while paused: the destination that is full, NULL = the journal or memory */
+	bool stopped; /* host->stopped() was heard */
+	bool idle; /* the courier has nothing in flight any more (during a stop) */
+	uint64_t taken, unmatched, refused; /* offers */
+};
+
+enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };
+
+struct bridge {
+	const struct config *config;
+	struct loop *loop;
+	struct journal *journal;
+	struct router *router;
+	struct endpoint *endpoints; /* one per connection */
+	size_t n_endpoints;
+	struct journal_entry *entries; /* scratch of intake_offer */
+	size_t entries_capacity;
+	struct loop_job receipts_job; /* receipts that need no group of their own */
+	struct loop_timer *stop_timer; /* shutdown_timeout */
+	struct loop_timer *retry_timer; /* sources that paused for want of memory try again */
+	enum bridge_state state;
+	int failure; /* negative errno of the journal */
+	void (*on_stopped)(void *ctx);
+	void *stopped_ctx;
+};
+
+/* intake.c: from offer to receipt. */
+enum offer_result intake_offer(struct link_host *host, const struct offer *offer);
+void intake_durable(struct bridge *bridge, uint64_t lsn); /* gives the receipts that are due */
+/* The destination (NULL: the journal, memory) has room again: the sources that paused for it go on. */
+void intake_resume(struct bridge *bridge, const struct endpoint *destination);
+
+/* bridge.c: after receipts or couriers have moved, during a stop. */
+void bridge_check_drained(struct bridge *bridge);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The way in: an offer is routed, checked for room at every destination, appended as one set, and acknowledged once the
+ * set is durable. Nothing is acknowledged that is not on disk; nothing is half taken: either all that a message becomes
+ * has room, or the source pauses and holds it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "runtime/endpoint.h"
+#include "runtime/log.h"
+
+#define INTAKE_RETRY_MS 1000
+
+/* What one output will count for, about: enough to bound an outbox, cheaper than encoding twice. */
+static size_t output_bytes(const struct message_view *view)
+{
+	return view->payload.len + view->topic.len + view->key.len + 128;
+}
+
+/* Pauses the source until intake_resume(destination). */
+static enum offer_result hold(struct endpoint *end, const char *why, const struct endpoint *destination)
+{
+	if (!end->paused) {
+		end->paused = true;
+		end->waits_for = destination;
+		log_warn("source_paused", "connection=%s reason=%s destination=%s", end->config->name, why,
+			destination ? destination->config->name : "-");
+		end->connector->pause(end->link);
+	}
+	return OFFER_BUSY;
+}
+
+/* For shortages that nobody reports the end of. */
+static enum offer_result hold_a_while(struct endpoint *end, const char *why)
+{
+	if (!loop_timer_running(end->bridge->retry_timer))
+		loop_timer_start(end->bridge->retry_timer, INTAKE_RETRY_MS);
+	return hold(end, why, NULL);
+}
+
+static enum offer_result refuse(struct endpoint *end, const struct message_view *view, const char *why)
+{
+	end->refused++;
+	log_error("message_refused", "connection=%s reason=\"%s\" bytes=%zu topic=\"%.*s\"", end->config->name, why,
+		view ? view->payload.len : 0, view ? (int)(view->topic.len < 200 ? view->topic.len : 200) : 0,
+		view ? (const char *)view->topic.data : "");
+	return OFFER_REFUSED;
+}
+
+/* Messages and bytes that the outputs bring to the destination of output i, itself included. Counts each destination
+ * once, at its first output. */
+static bool destination_has_room(struct bridge *bridge, const struct route_result *routed, size_t i)
+{
+	size_t connection = routed->outputs[i].connection;
+	size_t messages = 0, bytes = 0;
+	for (size_t k = 0; k < routed->n_outputs; k++) {
+		if (routed->outputs[k].connection != connection)
+			continue;
+		if (k < i)
+			return true; /* asked already */
+		messages++;
+		bytes += output_bytes(&routed->outputs[k].view);
+	}
+	return courier_has_room(bridge->endpoints[connection].courier, messages, bytes);
+}
+
+static int reserve_entries(struct bridge *bridge, size_t n)
+{
+	if (n <= bridge->entries_capacity)
+		return 0;
+	struct journal_entry *entries = realloc(bridge->entries, n * sizeof *entries);
+	if (!entries)
+		return -ENOMEM;
+	bridge->entries = entries;
+	bridge->entries_capacity = n;
+	return 0;
+}
+
+static bool journal_change_of(const struct endpoint *end, const struct state_change *change, struct journal_change *ret)
+{
+	static const enum journal_change_type types[] = {
+		[CHANGE_OPEN_ID] = JOURNAL_OPEN,
+		[CHANGE_RELEASE_ID] = JOURNAL_REL,
+		[CHANGE_SESSION_RESET] = JOURNAL_SESSION_RESET,
+		[CHANGE_SUBSCRIPTIONS] = JOURNAL_SUBSCRIPTIONS,
+		[CHANGE_POSITION] = JOURNAL_POSITION,
+	};
+	if (change->type == CHANGE_NONE)
+		return false;
+	*ret = (struct journal_change){
+		.type = types[change->type],
+		.source = end->source,
+		.id = change->id,
+		.hash = change->hash,
+		.position = change->position,
+		.blob = change->blob,
+	};
+	return true;
+}
+
+/* Appends the routed outputs and the state change as one set and tells the couriers. */
+static int append(struct endpoint *end, const struct offer *offer, const struct route_result *routed, uint64_t *ret_lsn)
+{
+	struct bridge *bridge = end->bridge;
+	int r = reserve_entries(bridge, routed->n_outputs);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < routed->n_outputs; i++)
+		bridge->entries[i] = (struct journal_entry){
+			.dest = bridge->endpoints[routed->outputs[i].connection].dest,
+			.view = &routed->outputs[i].view,
+		};
+	struct journal_change change;
+	size_t n_changes = journal_change_of(end, &offer->change, &change);
+	uint64_t lsn;
+	r = journal_append(bridge->journal, bridge->entries, routed->n_outputs, &change, n_changes, &lsn);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < routed->n_outputs; i++)
+		courier_appended(bridge->endpoints[routed->outputs[i].connection].courier, &bridge->entries[i], lsn);
+	*ret_lsn = lsn;
+	return 0;
+}
+
+static enum offer_result append_failed(struct endpoint *end, const struct offer *offer, int error)
+{
+	switch (error) {
+	case -EMSGSIZE:
+		return refuse(end, offer->view, "larger than the journal takes");
+	case -ENOSPC:
+		return hold(end, "disk_full", NULL);
+	case -ENOMEM:
+		return hold_a_while(end, "out_of_memory");
+	case -EOVERFLOW:
+		return hold_a_while(end, "journal_state_full");
+	default:
+		return hold(end, "journal_failed", NULL);
+	}
+}
+
+static enum offer_result take(struct endpoint *end, const struct offer *offer, const struct route_result *routed)
+{
+	struct bridge *bridge = end->bridge;
+	uint64_t lsn;
+	int r = receipts_reserve(&end->receipts);
+	if (r == 0)
+		r = append(end, offer, routed, &lsn);
+	if (r < 0)
+		return append_failed(end, offer, r);
+	end->taken++;
+	if (!offer->no_receipt) {
+		receipts_push(&end->receipts, lsn, offer->cookie);
+		/* What became nothing has no group that would call for it. */
+		if (lsn <= journal_durable_lsn(bridge->journal))
+			loop_post(bridge->loop, &bridge->receipts_job);
+	}
+	return OFFER_TAKEN;
+}
+
+enum offer_result intake_offer(struct link_host *host, const struct offer *offer)
+{
+	struct endpoint *end = (struct endpoint *)host;
+	struct bridge *bridge = end->bridge;
+	struct route_result routed = {0};
+	if (bridge->state != BRIDGE_RUNNING || bridge->failure < 0)
+		return hold(end, bridge->failure < 0 ? "journal_failed" : "stopping", NULL);
+	if (end->paused)
+		return OFFER_BUSY;
+	if (offer->view) {
+		if (offer->view->payload.len > bridge->config->max_message_bytes)
+			return refuse(end, offer->view, "larger than max_message_bytes");
+		int r = router_route(bridge->router, end->index, offer->subscription, offer->view, &routed);
+		if (r < 0)
+			return hold_a_while(end, "out_of_memory");
+		end->unmatched += routed.matched == 0;
+	}
+	for (size_t i = 0; i < routed.n_outputs; i++)
+		if (!destination_has_room(bridge, &routed, i))
+			return hold(end, "outbox_full", &bridge->endpoints[routed.outputs[i].connection]);
+	return take(end, offer, &routed);
+}
+
+static void give_receipts(struct endpoint *end, uint64_t lsn)
+{
+	uint64_t cookie;
+	bool any = false;
+	while (receipts_take(&end->receipts, lsn, &cookie)) {
+		end->connector->receipt(end->link, cookie, RECEIPT_DURABLE);
+		any = true;
+	}
+	if (any)
+		end->connector->receipts_end(end->link);
+}
+
+void intake_durable(struct bridge *bridge, uint64_t lsn)
+{
+	for (size_t i = 0; i < bridge->n_endpoints; i++)
+		if (bridge->endpoints[i].is_source)
+			give_receipts(&bridge->endpoints[i], lsn);
+}
+
+void intake_resume(struct bridge *bridge, const struct endpoint *destination)
+{
+	if (bridge->state != BRIDGE_RUNNING || bridge->failure < 0)
+		return;
+	for (size_t i = 0; i < bridge->n_endpoints; i++) {
+		struct endpoint *end = &bridge->endpoints[i];
+		if (!end->paused || end->waits_for != destination)
+			continue;
+		end->paused = false;
+		log_info("source_resumed", "connection=%s", end->config->name);
+		end->connector->resume(end->link);
+	}
+}

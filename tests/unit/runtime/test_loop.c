@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Both loops keep the same contract: jobs from any thread, timers that may restart or free themselves.
+ */
+#include "runtime/loop.h"
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "tests/unit/tap.h"
+
+#define POSTS 2000
+
+struct counter {
+	struct loop *loop;
+	struct loop_job job;
+	struct loop_timer *timer;
+	int runs, wanted;
+};
+
+static void count_and_stop(void *arg)
+{
+	struct counter *counter = arg;
+	if (++counter->runs >= counter->wanted)
+		loop_stop(counter->loop);
+}
+
+/* Many threads, many jobs of their own: each runs as often as it was queued anew. */
+struct poster {
+	struct counter *counter;
+	struct loop_job jobs[POSTS];
+};
+
+static void *post_all(void *arg)
+{
+	struct poster *poster = arg;
+	for (int i = 0; i < POSTS; i++) {
+		loop_job_init(&poster->jobs[i], count_and_stop, poster->counter);
+		loop_post(poster->counter->loop, &poster->jobs[i]);
+	}
+	return NULL;
+}
+
+static void test_posts_from_threads(void)
+{
+	static struct poster posters[4];
+	struct counter counter = {.loop = loop_new(), .wanted = 4 * POSTS};
+	pthread_t threads[4];
+	for (int i = 0; i < 4; i++) {
+		posters[i].counter = &counter;
+		pthread_create(&threads[i], NULL, post_all, &posters[i]);
+	}
+	loop_run(counter.loop);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	CU_ASSERT_EQUAL(counter.runs, 4 * POSTS);
+	loop_free(counter.loop);
+}
+
+static void test_job_queued_once_and_cancelled(void)
+{
+	struct loop *loop = loop_new_simulated(1);
+	struct counter counter = {.loop = loop, .wanted = 100};
+	struct counter other = {.loop = loop, .wanted = 100};
+	loop_job_init(&counter.job, count_and_stop, &counter);
+	loop_job_init(&other.job, count_and_stop, &other);
+	loop_post(loop, &counter.job);
+	loop_post(loop, &other.job);
+	loop_post(loop, &counter.job);
+	loop_cancel(loop, &other.job);
+	CU_ASSERT_EQUAL(counter.runs, 0);
+	loop_sim_advance(loop, 0);
+	CU_ASSERT_EQUAL(counter.runs, 1);
+	CU_ASSERT_EQUAL(other.runs, 0);
+	loop_post(loop, &other.job);
+	loop_sim_advance(loop, 0);
+	CU_ASSERT_EQUAL(other.runs, 1);
+	loop_free(loop);
+}
+
+static void post_again(void *arg)
+{
+	struct counter *counter = arg;
+	if (++counter->runs < counter->wanted)
+		loop_post(counter->loop, &counter->job);
+	else
+		loop_stop(counter->loop);
+}
+
+static void test_job_may_post_itself(void)
+{
+	struct counter counter = {.loop = loop_new(), .wanted = 50};
+	loop_job_init(&counter.job, post_again, &counter);
+	loop_post(counter.loop, &counter.job);
+	loop_run(counter.loop);
+	CU_ASSERT_EQUAL(counter.runs, 50);
+	loop_free(counter.loop);
+}
+
+static void restart_then_free(void *arg)
+{
+	struct counter *counter = arg;
+	if (++counter->runs < counter->wanted) {
+		loop_timer_start(counter->timer, 1);
+		return;
+	}
+	loop_timer_free(counter->timer);
+	loop_stop(counter->loop);
+}
+
+static void timer_restarts_on(struct loop *loop)
+{
+	struct counter counter = {.loop = loop, .wanted = 5};
+	counter.timer = loop_timer_new(loop, restart_then_free, &counter);
+	CU_ASSERT(!loop_timer_running(counter.timer));
+	loop_timer_start(counter.timer, 1);
+	CU_ASSERT(loop_timer_running(counter.timer));
+	loop_run(loop);
+	CU_ASSERT_EQUAL(counter.runs, 5);
+	loop_free(loop);
+}
+
+static void test_timer_restarts(void)
+{
+	timer_restarts_on(loop_new());
+	timer_restarts_on(loop_new_simulated(1));
+}
+
+static void test_simulated_time(void)
+{
+	struct loop *loop = loop_new_simulated(1000000);
+	struct counter late = {.loop = loop, .wanted = 100}, early = {.loop = loop, .wanted = 100};
+	late.timer = loop_timer_new(loop, count_and_stop, &late);
+	early.timer = loop_timer_new(loop, count_and_stop, &early);
+	uint64_t now = loop_now_ms(loop);
+	loop_timer_start(late.timer, 200);
+	loop_timer_start(early.timer, 100);
+	loop_sim_advance(loop, 99);
+	CU_ASSERT_EQUAL(early.runs, 0);
+	loop_sim_advance(loop, 1);
+	CU_ASSERT(early.runs == 1 && late.runs == 0);
+	loop_timer_stop(late.timer);
+	loop_sim_advance(loop, 1000);
+	CU_ASSERT_EQUAL(late.runs, 0);
+	CU_ASSERT_EQUAL(loop_now_ms(loop), now + 1100);
+	CU_ASSERT_EQUAL(loop_wall_ms(loop), 1000000 + 1100);
+	CU_ASSERT_PTR_NULL(loop_uv(loop));
+	loop_free(loop);
+}
+
+static void busy_for_60_ms(void *arg)
+{
+	struct counter *counter = arg;
+	uint64_t end = uv_hrtime() + 60 * 1000000ull;
+	while (uv_hrtime() < end)
+		;
+	loop_timer_start(counter->timer, 1);
+}
+
+static void test_slow_turns_are_counted(void)
+{
+	struct counter counter = {.loop = loop_new(), .wanted = 1};
+	loop_job_init(&counter.job, busy_for_60_ms, &counter);
+	counter.timer = loop_timer_new(counter.loop, count_and_stop, &counter);
+	loop_post(counter.loop, &counter.job);
+	loop_run(counter.loop);
+	CU_ASSERT(loop_slow_turns(counter.loop) >= 1);
+	loop_timer_free(counter.timer);
+	loop_free(counter.loop);
+}
+
+int main(void)
+{
+	static const struct tap_test tests[] = {
+		{"jobs posted from threads all run", test_posts_from_threads},
+		{"a queued job runs once, a cancelled one never", test_job_queued_once_and_cancelled},
+		{"a job may post itself", test_job_may_post_itself},
+		{"a timer may restart and free itself", test_timer_restarts},
+		{"simulated time moves timers in order", test_simulated_time},
+		{"a slow turn is counted", test_slow_turns_are_counted},
+		{NULL, NULL},
+	};
+	return tap_main("loop", tests);
+}

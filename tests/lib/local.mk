@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+# What integration tests, the crash campaign and the examples share. Nothing here is compiled.
+EXTRA_DIST += tests/lib/install.sh tests/lib/shell.sh tests/lib/kafka/pom.xml tests/lib/with-brokers.py \
+	tests/lib/test_rig.py tests/lib/rig/__init__.py tests/lib/rig/certificates.py tests/lib/rig/check.py \
+	tests/lib/rig/daemon.py tests/lib/rig/fixtures.py tests/lib/rig/kafka.py tests/lib/rig/mosquitto.py \
+	tests/lib/rig/mqtt.py tests/lib/rig/process.py tests/lib/rig/proxy.py tests/lib/rig/tap.py tests/lib/rig/wait.py

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbered messages, and what arrived of them: lost, repeated, out of order.
+
+Each message is `KEY SEQ padding`; SEQ counts from 1 per key. A repetition is legal under at-least-once, but the first
+copies of a key must come in order.
+"""
+from collections import namedtuple
+
+Verdict = namedtuple("Verdict", "expected arrived lost repeated out_of_order strangers")
+
+
+def numbered(key, seq, size=0):
+    body = f"{key} {seq} ".encode()
+    return body + b"." * (size - len(body))
+
+
+def parse(payload):
+    key, seq, _ = payload.split(b" ", 2)
+    return key.decode(), int(seq)
+
+
+def judge(sent, payloads):
+    """sent: {key: highest seq}; payloads in the order of arrival."""
+    last, seen = {}, {key: set() for key in sent}
+    repeated, out_of_order, strangers = 0, [], 0
+    for payload in payloads:
+        try:
+            key, seq = parse(payload)
+        except ValueError:
+            strangers += 1
+            continue
+        if key not in seen or not 1 <= seq <= sent[key]:
+            strangers += 1
+        elif seq in seen[key]:
+            repeated += 1
+        else:
+            seen[key].add(seq)
+            if seq < last.get(key, 0):
+                out_of_order.append((key, last[key], seq))
+            last[key] = max(seq, last.get(key, 0))
+    lost = [(key, seq) for key, n in sent.items() for seq in range(1, n + 1) if seq not in seen[key]]
+    return Verdict(sum(sent.values()), sum(len(s) for s in seen.values()), lost, repeated, out_of_order, strangers)
+
+
+def demand(verdict, where, repeats=True):
+    """Fails unless everything arrived, in order per key, and nothing else."""
+    assert not verdict.lost, f"{where}: lost {len(verdict.lost)} of {verdict.expected}: {verdict.lost[:10]}"
+    assert not verdict.out_of_order, f"{where}: out of order: {verdict.out_of_order[:10]}"
+    assert not verdict.strangers, f"{where}: {verdict.strangers} messages that nobody sent"
+    if not repeats:
+        assert not verdict.repeated, f"{where}: {verdict.repeated} repeated"
+
+
+def complete(sent):
+    """A condition for Reader.wait_for and Subscriber.wait_for: every number is there. Reads each arrival once."""
+    wanted, seen, position = sum(sent.values()), set(), 0
+
+    def condition(arrivals):
+        nonlocal position
+        while position < len(arrivals):
+            arrival = arrivals[position]
+            position += 1
+            payload = arrival.value if hasattr(arrival, "value") else arrival.payload
+            seen.add(bytes(payload).split(b".", 1)[0])
+        return len(seen) >= wanted
+    return condition

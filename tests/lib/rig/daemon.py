@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real linkspan: its configuration, its log as events, its end."""
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import textwrap
+
+from . import tap
+from .process import Process, temp_folder
+from .wait import until
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+
+def program():
+    """$LINKSPAN, or the one that was built in this tree."""
+    for path in (os.environ.get("LINKSPAN"), os.path.join(_ROOT, "linkspan"), os.path.join(_ROOT, "build", "linkspan"),
+                 shutil.which("linkspan")):
+        if path and os.access(path, os.X_OK):
+            return os.path.abspath(path)
+    raise RuntimeError("no linkspan: build it first, or say where it is in LINKSPAN=…")
+
+
+def parse_event(line):
+    """`… event=link_up connection=lake reason="no route"` as a dict; None for other lines."""
+    if "event=" not in line:
+        return None
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = line.split()
+    return dict(word.split("=", 1) for word in words if re.match(r"[a-z_.]+=", word))
+
+
+class Linkspan:
+    """configuration: YAML without data_dir. start=False: only written, to be started later."""
+
+    def __init__(self, configuration, start=True, env=None, data_dir=None, wait_up=True):
+        self.folder = temp_folder("linkspan")
+        self.data_dir = data_dir or os.path.join(self.folder, "data")
+        self.path = os.path.join(self.folder, "linkspan.yaml")
+        self._log = os.path.join(self.folder, "linkspan.log")
+        self._process = None
+        self._env = env or {}
+        self._run_begins = 0  # offset in the log
+        self.configure(configuration)
+        tap.on_failure(lambda: [f"{self._log}:", *self.log_lines()[-40:]])
+        if start:
+            self.start(wait_up=wait_up)
+
+    def configure(self, configuration):
+        text = f"data_dir: {self.data_dir}\n" + textwrap.dedent(configuration)
+        with open(self.path, "w", encoding="utf-8") as out:
+            out.write(text)
+        self._connections = re.findall(r"^  (\w[\w-]*):\s*$", text.split("\nmappings:")[0], re.M)
+
+    def start(self, env=None, wait_up=True):
+        """wait_up: until it has started and, as far as their peers are there, all connections are up."""
+        os.makedirs(os.path.dirname(self.data_dir), exist_ok=True)
+        self._run_begins = os.path.getsize(self._log) if os.path.exists(self._log) else 0
+        self._process = Process("linkspan", [program(), "run", self.path], self._log, {**self._env, **(env or {})})
+        if wait_up is True:
+            self.wait_event("started")
+            for name in self._connections:
+                self.wait_event("link_up", connection=name)
+        return self
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def running(self):
+        return self._process is not None and self._process.running()
+
+    def log_lines(self, whole=False):
+        """Of this run, or of all runs."""
+        try:
+            with open(self._log, "rb") as log:
+                log.seek(0 if whole else self._run_begins)
+                return log.read().decode(errors="replace").splitlines()
+        except OSError:
+            return []
+
+    def events(self, event=None, whole=False, **fields):
+        found = [e for e in map(parse_event, self.log_lines(whole)) if e]
+        return [e for e in found if (event is None or e.get("event") == event) and
+                all(e.get(k) == v for k, v in fields.items())]
+
+    def mark(self, event, **fields):
+        """How often it has happened: for wait_event(more_than=…)."""
+        return len(self.events(event, **fields))
+
+    def wait_event(self, event, timeout=None, more_than=0, **fields):
+        def seen():
+            found = self.events(event, **fields)
+            if len(found) > more_than:
+                return found[-1]
+            if not self.running():
+                raise AssertionError(f"linkspan ended with {self._process.status()} before event={event} {fields}")
+            return None
+        return until(seen, f"event={event} {fields}", timeout)
+
+    def signal(self, number):
+        self._process.signal(number)
+
+    def wait(self, timeout=None):
+        return self._process.wait(timeout)
+
+    def stop(self, timeout=None):
+        """Cleanly; its exit status."""
+        self._process.signal(signal.SIGCONT)
+        return self._process.stop(timeout)
+
+    def kill(self):
+        return self._process.kill()
+
+    def anonymous_kib(self):
+        return self._process.anonymous_kib()
+
+    def open_files(self):
+        return self._process.open_files()
+
+    def dump(self):
+        """`linkspan journal dump`, of a stopped daemon's journal."""
+        return subprocess.run([program(), "journal", "dump", self.data_dir], check=True, capture_output=True,
+                              text=True).stdout
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if self.running():
+            self._process.signal(signal.SIGCONT)
+            self.stop() if kind is None else self.kill()

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Apache Kafka (one node, KRaft) and a reader of its topics.
+
+It has two listeners: `brokers` for the test's own tools, and, when `via` is a port (of a proxy), `brokers_via` for
+linkspan, so that a link can be broken while the checkers still see the topic.
+"""
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections import namedtuple
+
+from .process import Process, temp_folder
+from .wait import DEADLINE_S, TimedOut, free_port, listening, until
+
+JVM = ["-Xms64m", "-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:MaxMetaspaceSize=128m",
+       "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=DIRECT://127.0.0.1:{direct},VIA://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=DIRECT://127.0.0.1:{direct},VIA://127.0.0.1:{via}
+listener.security.protocol.map=DIRECT:PLAINTEXT,VIA:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=DIRECT
+log.dirs={folder}/data
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+num.partitions=1
+num.network.threads=1
+num.io.threads=2
+background.threads=2
+log.cleaner.dedupe.buffer.size=2097152
+log.segment.bytes=67108864
+message.max.bytes=8388608
+socket.request.max.bytes=16777216
+auto.create.topics.enable=true
+"""
+
+Record = namedtuple("Record", "partition offset key value headers timestamp_ms")
+
+
+def jars():
+    """The folder that tests/lib/install.sh filled, or None."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    wanted = os.environ.get("LINKSPAN_KAFKA_VERSION", "*")
+    found = [f for f in glob.glob(os.path.join(cache, "linkspan", f"kafka-{wanted}"))
+             if os.path.exists(os.path.join(f, "complete"))]
+    return sorted(found)[-1] if found and shutil.which("java") else None
+
+
+class Kafka:
+    """Stopping keeps the data: start() again is a restart."""
+
+    def __init__(self, via=None, properties=()):
+        self.folder = temp_folder("kafka")
+        self._direct, self.port_behind, controller = free_port(), free_port(), free_port()
+        self.brokers = f"127.0.0.1:{self._direct}"
+        self.brokers_via = f"127.0.0.1:{via or self.port_behind}"
+        self._properties = os.path.join(self.folder, "server.properties")
+        with open(self._properties, "w", encoding="ascii") as out:
+            out.write(PROPERTIES.format(controller=controller, direct=self._direct, behind=self.port_behind,
+                                        via=via or self.port_behind, folder=self.folder))
+            out.writelines(f"{line}\n" for line in properties)
+        self._process = None
+        self._java = ["java", *JVM, "-cp", os.path.join(jars(), "*")]
+        subprocess.run([*self._java, "kafka.tools.StorageTool", "format", "-t", "bGlua3NwYW4tdGVzdHMtLQ", "-c",
+                        self._properties], check=True, capture_output=True)
+        self.start()
+
+    def start(self):
+        self._process = Process("kafka", [*self._java, "kafka.Kafka", self._properties],
+                                os.path.join(self.folder, "kafka.log"))
+        until(lambda: listening(self._direct) or self._died(), "Kafka to listen")
+        until(self._answers, "Kafka to answer")
+
+    def _died(self):
+        if not self._process.running():
+            raise RuntimeError("Kafka ended: " + " | ".join(self._process.log_tail(5)))
+        return False
+
+    def _answers(self):
+        # Topics can only be made once the controller has registered the broker.
+        from confluent_kafka import KafkaException
+        try:
+            self.create_topic("rig.ready")
+            return True
+        except KafkaException:
+            return self._died()
+
+    def create_topic(self, name, partitions=1, config=None):
+        """Also when it is there already."""
+        from confluent_kafka import KafkaError, KafkaException
+        from confluent_kafka.admin import AdminClient, NewTopic
+        admin = AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {})
+        try:
+            admin.create_topics([topic], operation_timeout=10, request_timeout=10)[name].result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+    def stop(self):
+        if self._process:
+            self._process.signal(signal.SIGCONT)
+            self._process.stop()
+            self._process = None
+
+    def kill(self):
+        self._process.kill()
+        self._process = None
+
+    def freeze(self):
+        """Its connections stay, nobody answers."""
+        self._process.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self._process.signal(signal.SIGCONT)
+
+    def running(self):
+        return self._process is not None and self._process.running()
+
+    def reader(self, topic):
+        return Reader(self.brokers, topic)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Reader:
+    """Everything in a topic from its beginning, in `records`; goes on by itself when Kafka comes back."""
+
+    def __init__(self, brokers, topic):
+        from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+        self.topic = topic
+        self.records = []
+        self._consumer = Consumer({
+            "bootstrap.servers": brokers, "group.id": "rig", "enable.auto.commit": False, "log_level": 0,
+            "isolation.level": "read_committed", "reconnect.backoff.max.ms": 500, "fetch.wait.max.ms": 50,
+            "fetch.message.max.bytes": 8388608, "error_cb": lambda _: None, "topic.metadata.refresh.interval.ms": 2000})
+        # A topic that was just made takes a moment to have partitions.
+        self._partitions = until(lambda: sorted(
+            self._consumer.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions), f"topic {topic}")
+        self._consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in self._partitions])
+
+    def poll(self, timeout_s=0.2):
+        """Takes in what has come; how many."""
+        n = 0
+        for message in self._consumer.consume(num_messages=5000, timeout=timeout_s):
+            if message.error():
+                continue
+            self.records.append(Record(message.partition(), message.offset(), message.key(), message.value(),
+                                       message.headers() or [], message.timestamp()[1]))
+            n += 1
+        return n
+
+    def wait_for(self, condition, what, timeout=None):
+        """Until condition(records)."""
+        deadline = time.monotonic() + (timeout or DEADLINE_S)
+        while not condition(self.records):
+            if time.monotonic() > deadline:
+                raise TimedOut(f"timed out waiting for {what}: {len(self.records)} records in {self.topic}")
+            self.poll()
+        return self.records
+
+    def wait_count(self, n, timeout=None):
+        return self.wait_for(lambda records: len(records) >= n, f"{n} records", timeout)
+
+    def drain(self):
+        """Until everything that is in the topic now has been read."""
+        from confluent_kafka import TopicPartition
+        for partition in self._partitions:
+            high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=DEADLINE_S)[1]
+            self.wait_for(lambda records: high == 0 or any(
+                r.partition == partition and r.offset >= high - 1 for r in reversed(records)), "the topic's end")
+        return self.records
+
+    def close(self):
+        self._consumer.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

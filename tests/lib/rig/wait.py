@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting for something that can be observed, and free ports."""
+import os
+import random
+import socket
+import time
+
+# Generous, because it only bounds how long a failure takes: a loaded machine must not fail a test.
+DEADLINE_S = float(os.environ.get("LINKSPAN_TEST_DEADLINE", "90"))
+
+
+class TimedOut(AssertionError):
+    """The awaited event did not come."""
+
+
+def until(condition, what, timeout=None, poll_s=0.02):
+    """Returns the first true value of condition(). what: text or a function that says where things stand."""
+    deadline = time.monotonic() + (timeout or DEADLINE_S)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimedOut(f"timed out waiting for {what() if callable(what) else what}")
+        time.sleep(poll_s)
+
+
+def free_port():
+    """A port nobody listens on, below the range of outgoing connections: a client that tries again and again to reach
+    a stopped broker could otherwise be given the broker's own port and connect to itself."""
+    for _ in range(1000):
+        port = random.randint(12000, 31999)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port")
+
+
+def listening(port):
+    """Does somebody accept connections there?"""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

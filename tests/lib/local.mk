@@ -4,3 +4,8 @@ EXTRA_DIST += tests/lib/install.sh tests/lib/shell.sh tests/lib/kafka/pom.xml te
 	tests/lib/test_rig.py tests/lib/rig/__init__.py tests/lib/rig/certificates.py tests/lib/rig/check.py \
 	tests/lib/rig/daemon.py tests/lib/rig/fixtures.py tests/lib/rig/kafka.py tests/lib/rig/mosquitto.py \
 	tests/lib/rig/mqtt.py tests/lib/rig/process.py tests/lib/rig/proxy.py tests/lib/rig/tap.py tests/lib/rig/wait.py
+EXTRA_DIST += tests/lib/lint_source.py tests/lint.sh .clang-format .clang-tidy
+
+.PHONY: lint
+lint:
+	$(srcdir)/tests/lint.sh

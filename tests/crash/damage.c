@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Damaged journals: damage [STRIDE]
+ *
+ * A small journal on a simulated disk is cut at every byte of its last two groups, and every STRIDE-th bit of its used
+ * part is flipped (1, the default: every single bit). After each: start-up succeeds, no wrong byte is handed out, and
+ * whatever durable message is missing, a log line names where.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "journal/journal.h"
+#include "runtime/log.h"
+#include "tests/crash/sim_disk.h"
+
+#define MESSAGES 24u
+#define GROUP    4096u
+
+struct reading {
+	bool seen[MESSAGES + 1];
+	bool wrong, at_end;
+};
+
+static unsigned long states, failures, reported, missing_states;
+static bool told; /* a damage or tail line was logged */
+static char told_line[2048];
+
+static void watch(enum log_level level, const char *line, void *arg)
+{
+	(void)level, (void)arg;
+	if (strstr(line, "event=journal_damage") || strstr(line, "event=journal_tail")) {
+		told = true;
+		snprintf(told_line, sizeof told_line, "%s", line);
+	}
+}
+
+static struct slice payload_of(uint64_t seq)
+{
+	static char text[128];
+	snprintf(text, sizeof text, "the payload of message number %llu, and a little more of it",
+		(unsigned long long)seq);
+	return slice_str(text);
+}
+
+static void ignore_lsn(void *ctx, uint64_t lsn)
+{
+	(void)ctx, (void)lsn;
+}
+
+static void ignore_room(void *ctx)
+{
+	(void)ctx;
+}
+
+static void ignore_failed(void *ctx, int error)
+{
+	(void)ctx, (void)error;
+}
+
+static int open_on(struct sim_disk *sim, struct loop *loop, struct journal **ret_j)
+{
+	struct journal_options options = {
+		.disk = sim_disk_ops(sim),
+		.loop = loop,
+		.segment_bytes = 1 << 20,
+		.manual = true,
+		.on_durable = ignore_lsn,
+		.on_room = ignore_room,
+		.on_failed = ignore_failed,
+	};
+	return journal_open(&options, ret_j);
+}
+
+/* A journal of MESSAGES durable messages in groups of one to three, as a crash leaves it (no SEAL). */
+static struct sim_disk *small_journal(void)
+{
+	struct sim_disk *sim = sim_disk_new();
+	struct loop *loop = loop_new_simulated(1700000000000);
+	struct journal *j;
+	if (open_on(sim, loop, &j) < 0 || journal_destination(j, "dest") < 0)
+		abort();
+	for (uint64_t seq = 1; seq <= MESSAGES; seq++) {
+		struct message_view view = {
+			.topic = slice_str("plant/a"), .order_key = slice_str("plant/a"), .payload = payload_of(seq)};
+		struct journal_entry entry = {.dest = 0, .view = &view};
+		uint64_t lsn;
+		if (journal_append(j, &entry, 1, NULL, 0, &lsn) < 0)
+			abort();
+		if (seq % 4 != 1)
+			while (journal_step(j))
+				loop_sim_advance(loop, 0);
+	}
+	struct sim_disk *image = sim_disk_fork(sim);
+	journal_close(j);
+	loop_free(loop);
+	sim_disk_free(sim);
+	return image;
+}
+
+static void on_read(const struct journal_read_result *result, void *arg)
+{
+	struct reading *reading = arg;
+	for (size_t i = 0; i < result->n_items; i++) {
+		uint64_t seq = result->items[i].seq;
+		const struct message_view *view = message_view(result->items[i].msg);
+		if (seq < 1 || seq > MESSAGES || !slice_equal(view->payload, payload_of(seq)) ||
+			!slice_equal(view->topic, slice_str("plant/a")))
+			reading->wrong = true;
+		else
+			reading->seen[seq] = true;
+		message_unref(result->items[i].msg);
+	}
+	reading->at_end = result->at_end;
+}
+
+static void read_all(struct journal *j, struct loop *loop, struct reading *reading)
+{
+	int dest = journal_destination(j, "dest");
+	if (dest < 0) {
+		reading->wrong = true;
+		return;
+	}
+	struct journal_reader *reader = journal_reader_new(j, (uint32_t)dest, 1, on_read, reading);
+	for (unsigned i = 0; i < 1000 && !reading->at_end; i++) {
+		journal_reader_request(reader, 100, 1 << 20);
+		while (journal_step(j))
+			loop_sim_advance(loop, 0);
+		loop_sim_advance(loop, 0);
+	}
+	if (!reading->at_end)
+		reading->wrong = true;
+	journal_reader_free(reader);
+}
+
+static void fail(const char *what, const char *how, const char *path, uint64_t offset)
+{
+	if (failures++ < 20)
+		printf("# %s: %s %s at %llu; last line: %s\n", what, how, path, (unsigned long long)offset,
+			told ? told_line : "(none)");
+}
+
+/* Takes sim. */
+static void check(struct sim_disk *sim, const char *how, const char *path, uint64_t offset)
+{
+	struct loop *loop = loop_new_simulated(1700000000000);
+	struct journal *j;
+	struct reading reading = {0};
+	told = false;
+	states++;
+	if (open_on(sim, loop, &j) < 0) {
+		fail("start-up failed", how, path, offset);
+	} else {
+		read_all(j, loop, &reading);
+		unsigned missing = 0;
+		for (unsigned seq = 1; seq <= MESSAGES; seq++)
+			missing += !reading.seen[seq];
+		missing_states += missing > 0;
+		if (reading.wrong)
+			fail("wrong bytes or no end", how, path, offset);
+		if (missing && !told)
+			fail("messages missing without a word", how, path, offset);
+		reported += told;
+		journal_close(j);
+	}
+	loop_free(loop);
+	sim_disk_free(sim);
+}
+
+static uint64_t used_bytes(const struct sim_disk *sim, const char *path)
+{
+	uint64_t size = (uint64_t)sim_disk_size(sim, path);
+	uint8_t *bytes = malloc(size + 1);
+	sim_disk_read(sim, path, 0, bytes, size);
+	while (size && bytes[size - 1] == 0)
+		size--;
+	free(bytes);
+	return size;
+}
+
+static void cut_everywhere(const struct sim_disk *image, const char *path, uint64_t used)
+{
+	uint64_t end = (used + GROUP - 1) / GROUP * GROUP;
+	for (uint64_t at = end > 2 * GROUP ? end - 2 * GROUP : 0; at < used; at++) {
+		struct sim_disk *sim = sim_disk_fork(image);
+		sim_disk_zero_from(sim, path, at);
+		check(sim, "cut", path, at);
+	}
+}
+
+static void flip_everywhere(const struct sim_disk *image, const char *path, uint64_t used, unsigned long stride)
+{
+	uint64_t end = (used + GROUP - 1) / GROUP * GROUP;
+	for (uint64_t bit = 0; bit < end * 8; bit += stride) {
+		struct sim_disk *sim = sim_disk_fork(image);
+		sim_disk_flip(sim, path, bit / 8, (uint8_t)(1u << bit % 8));
+		check(sim, "bit flipped", path, bit / 8);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long stride = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
+	log_set_sink(watch, NULL);
+	struct sim_disk *image = small_journal();
+	char **names = sim_disk_names(image, "journal");
+	for (size_t i = 0; names[i]; i++) {
+		char path[300];
+		snprintf(path, sizeof path, "journal/%s", names[i]);
+		uint64_t used = used_bytes(image, path);
+		cut_everywhere(image, path, used);
+		flip_everywhere(image, path, used, stride ? stride : 1);
+	}
+	sim_disk_free_names(names);
+	sim_disk_free(image);
+	if (missing_states == 0)
+		failures++, printf("# no state had a message missing: the test damages nothing\n");
+	printf("%s 1 - damaged journals: %lu states, %lu with messages missing, %lu reported\n1..1\n",
+		failures ? "not ok" : "ok", states, missing_states, reported);
+	return failures != 0;
+}

@@ -1,1 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
+liblinkspan_a_SOURCES += \
+	connectors/connector.h \
+	connectors/registry.c

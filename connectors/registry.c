@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every connector that is compiled in. The only file that names them: the core, the configuration and the
+ * commands find a connector by the value of `type:`.
+ */
+#include "connectors/connector.h"
+
+#include <string.h>
+
+const struct connector *const connectors[] = {
+	NULL,
+};
+
+const struct connector *connector_find(const char *name)
+{
+	for (const struct connector *const *it = connectors; *it; it++)
+		if (strcmp((*it)->name, name) == 0)
+			return *it;
+	return NULL;
+}

@@ -1,1 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
+liblinkspan_a_SOURCES += \
+	src/routing/arena.c \
+	src/routing/arena.h \
+	src/routing/jq_program.c \
+	src/routing/jq_program.h \
+	src/routing/jq_scan.c \
+	src/routing/jq_scan.h \
+	src/routing/json.c \
+	src/routing/json.h \
+	src/routing/router.h \
+	src/routing/template.c \
+	src/routing/template.h \
+	src/routing/topic_filter.c \
+	src/routing/topic_filter.h \
+	src/routing/transform.c \
+	src/routing/transform.h \
+	src/routing/utf8.c \
+	src/routing/utf8.h

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The router: which mappings a message matches and what it becomes for each destination. Knows nothing of a transport
- * and nothing of the journal. Built once from a configuration, immutable but for its scratch memory and its jq states;
- * a new configuration makes a new router.
+ * The router: which mappings a message matches and what it becomes for each destination. Knows nothing of a
+ * transport and nothing of the journal. Built once from a configuration, immutable but for its scratch memory
+ * and its jq states; a new configuration makes a new router.
  *
  * Threads: router_new may run on a worker (it compiles jq, about 15 ms a program); router_route on the loop.
  */
@@ -14,22 +14,25 @@
 
 struct router;
 
-/* NULL when memory is out; the configuration has been checked by config_load, whose life must cover the router's. */
+/* NULL when memory is out; the configuration has been checked by config_load, whose life must cover the
+ * router's. */
 struct router *router_new(const struct config *config) __attribute__((warn_unused_result));
 void router_free(struct router *router);
 
 /* Distinct topic filters that mappings read from a connection, for the connector to subscribe to. */
 struct router_filter {
 	const char *filter; /* {name} replaced by +, $share/<group>/ kept */
-	uint8_t qos; /* the highest that a mapping asks for */
+	uint8_t qos;        /* the highest that a mapping asks for */
 	const void *from_settings;
 };
-size_t router_filters(const struct router *router, size_t connection, const struct router_filter **ret_filters);
+size_t router_filters(
+	const struct router *router, size_t connection, const struct router_filter **ret_filters);
 
 struct route_output {
-	size_t mapping; /* index in the configuration */
+	size_t mapping;    /* index in the configuration */
 	size_t connection; /* the destination */
-	struct message_view view; /* topic = rendered target; order_key set; reject_reason set when on_error says so */
+	struct message_view
+		view; /* topic = rendered target; order_key set; reject_reason set when on_error says so */
 };
 
 struct route_result {
@@ -39,9 +42,9 @@ struct route_result {
 	size_t dropped; /* outputs left out because on_error: drop; logged by the router */
 };
 
-/* Routes one message that `connection` received. subscription: -1, or the index of the filter (router_filters) that
- * the copy was received for: only mappings of that filter are considered. Outputs are in the order of the file.
- * A failing transform never fails the call: on_error decides. -ENOMEM. */
+/* Routes one message that `connection` received. subscription: -1, or the index of the filter
+ * (router_filters) that the copy was received for: only mappings of that filter are considered. Outputs are
+ * in the order of the file. A failing transform never fails the call: on_error decides. -ENOMEM. */
 int router_route(struct router *router, size_t connection, int subscription, const struct message_view *view,
 	struct route_result *ret_result) __attribute__((warn_unused_result));
 

@@ -1,16 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Templates: text in which {name} is a capture, {topic}, {topic[i]}, {key}, {header.x} and {.json.path} stand for parts
- * of the message; {{ and }} are literal braces. Compiled once, rendered per message without allocation.
+ * Templates: text in which {name} is a capture, {topic}, {topic[i]} (levels from 0), {key}, {header.x} and
+ * {.json.path} stand for parts of the received message; {{ and }} are literal braces. A JSON path is
+ * {.a.b[0].c} or, for keys that are not letters, digits, _ and -, {.a["any key"]}; {.} is the whole payload.
+ * It must lead to a string (its text is inserted), a number (its digits, unchanged) or true or false.
+ *
+ * Compiled once, rendered per message into an arena. A part that is missing (no such header, no key, not
+ * JSON, null, a capture that the matching filter does not bind) makes the rendering fail: half a topic is
+ * worse than a dead letter.
+ *
+ * Threads: a compiled template is immutable; any thread. Nothing blocks.
  */
 #ifndef LINKSPAN_ROUTING_TEMPLATE_H
 #define LINKSPAN_ROUTING_TEMPLATE_H
 
 #include <stddef.h>
 
-/* NULL if well formed, else one sentence of what is wrong; *ret_offset (may be NULL) is the byte where. captures: the
- * names that the mapping's filters bind, n of them. The sentence may lie in a thread-local buffer: valid until the next
- * call in this thread. */
-const char *template_check(const char *text, const char *const *captures, size_t n_captures, size_t *ret_offset);
+#include "message/message.h"
+
+/* NULL if well formed, else one sentence of what is wrong; *ret_offset (may be NULL) is the byte where.
+ * captures: the names that the mapping's filters bind, n of them. The sentence may lie in a thread-local
+ * buffer: valid until the next call in this thread. */
+const char *template_check(
+	const char *text, const char *const *captures, size_t n_captures, size_t *ret_offset);
+
+struct template;
+struct arena;
+struct json_payload;
+
+/* Compiles text that template_check accepts. 0 with a template (the caller's), -EINVAL if it is not well
+ * formed, -ENOMEM. */
+int template_new(const char *text, const char *const *captures, size_t n_captures,
+	struct template **ret_template) __attribute__((warn_unused_result));
+void template_free(struct template *tpl); /* NULL is allowed */
+
+/* Has it no parts to fill in? Then every rendering is the same text. */
+bool template_is_constant(const struct template *tpl);
+
+/* What a message offers to be filled in; all borrowed. */
+struct template_source {
+	const struct message_view *view;
+	const struct slice
+		*captures; /* values by the index in the names given to template_new; absent: not bound */
+	struct json_payload *json; /* of the view's payload (json.h) */
+};
+
+/* 0 and the text, which lives as long as the template, the source's view and the arena; -EINVAL and one
+ * sentence why (static or in the arena); -ENOMEM. */
+int template_render(const struct template *tpl, const struct template_source *source, struct arena *arena,
+	struct slice *ret_text, const char **ret_reason) __attribute__((warn_unused_result));
 
 #endif

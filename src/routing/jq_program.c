@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The wrapper is one line before the user's text, so that libjq's line numbers are off by one, and a closing
+ * parenthesis on a line of its own after it, so that a last comment does not swallow it. Definitions that a
+ * program does not use are dropped by libjq's compiler: they cost nothing per message.
+ */
+#include "routing/jq_program.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* jq_scan has refused these names already. Should a program reach one nevertheless, it gets nothing. */
+static const char shadows[] =
+	"def env: {}; def input: error(\"no input\"); def inputs: empty; def _input: error(\"no input\"); "
+	"def debug: .; def stderr: .; def input_filename: null; def input_line_number: 0; "
+	"def halt: error(\"no halt\"); def halt_error: error(\"no halt\"); "
+	"def halt_error($code): error(\"no halt\"); def modulemeta: error(\"no modules\"); "
+	"def get_search_list: []; def get_prog_origin: null; def get_jq_origin: null; ";
+
+/* libjq 1.6 divides intmax_t: INTMAX_MIN % -1 is SIGFPE, and which numbers meet comes with the payload. */
+static const char safe_modulo[] =
+	"def _linkspan_mod(a; b): a % b; "
+	"def _mod(a; b): b as $b | a as $a "
+	"| if ($a | type) == \"number\" and ($b | type) == \"number\" and ($a != $a or $b != $b) then null "
+	"elif ($a | type) == \"number\" and ($b | type) == \"number\" and $b > -2 and $b <= -1 then 0 "
+	"else _linkspan_mod($a; $b) end; ";
+
+/* libjq 1.6 looks for an empty string for ever. */
+static const char safe_index[] = "def _linkspan_index($i): index($i); def _linkspan_rindex($i): rindex($i); "
+				 "def _linkspan_indices($i): indices($i); "
+				 "def index($i): if $i == \"\" then null else _linkspan_index($i) end; "
+				 "def rindex($i): if $i == \"\" then null else _linkspan_rindex($i) end; "
+				 "def indices($i): if $i == \"\" then [] else _linkspan_indices($i) end; ";
+
+/* libjq 1.6 binds what $HOME/.jq defines around every program, and reads modules, by this function of its
+ * own. Ours takes its place when the program is linked: no file, no definitions. (Unsetting HOME would race
+ * with every getenv.) A test makes sure that it does. */
+jv jv_load_file(const char *path, int raw)
+{
+	(void)path, (void)raw;
+	return jv_invalid_with_msg(jv_string("programs read no files"));
+}
+
+struct text {
+	char *bytes;
+	size_t len, size;
+	bool failed;
+};
+
+static void text_add(struct text *text, const char *bytes, size_t len)
+{
+	if (text->failed)
+		return;
+	if (text->len + len + 1 > text->size) {
+		size_t size = 2 * (text->len + len + 1);
+		char *grown = realloc(text->bytes, size);
+		if (!grown) {
+			text->failed = true;
+			return;
+		}
+		text->bytes = grown;
+		text->size = size;
+	}
+	memcpy(text->bytes + text->len, bytes, len);
+	text->len += len;
+	text->bytes[text->len] = '\0';
+}
+
+static void text_str(struct text *text, const char *bytes)
+{
+	text_add(text, bytes, strlen(bytes));
+}
+
+static char *wrap(const char *program, const struct slice *names, size_t n_names)
+{
+	struct text text = {0};
+	char number[32];
+	text_str(&text, shadows);
+	if (strchr(program, '%'))
+		text_str(&text, safe_modulo);
+	if (strstr(program, "ind")) /* index, rindex, indices */
+		text_str(&text, safe_index);
+	if (strstr(program, "ENV"))
+		text_str(&text, "{} as $ENV | ");
+	for (size_t i = 0; i < n_names; i++) {
+		snprintf(number, sizeof number, ".[%zu] as $", i + 1);
+		text_str(&text, number);
+		text_add(&text, (const char *)names[i].data, names[i].len);
+		text_str(&text, " | ");
+	}
+	text_str(&text, n_names ? ".[0] | (\n" : "(\n");
+	text_str(&text, program);
+	text_str(&text, "\n)");
+	if (text.failed) {
+		free(text.bytes);
+		return NULL;
+	}
+	return text.bytes;
+}
+
+/* libjq says "jq: error: WHAT at <top-level>, line N:\nthe line\n". Of several complaints the first one is
+ * kept. */
+static void jq_program_on_error(void *data, jv message)
+{
+	struct jq_complaint *complaint = data;
+	static const char prefix[] = "jq: error: ", where[] = " at <top-level>, line ";
+	if (complaint && !complaint->text[0] && jv_get_kind(message) == JV_KIND_STRING) {
+		const char *text = jv_string_value(message);
+		if (strncmp(text, prefix, sizeof prefix - 1) == 0)
+			text += sizeof prefix - 1;
+		const char *at = strstr(text, where);
+		int len = (int)(at ? (size_t)(at - text) : strcspn(text, "\n"));
+		static const char shell[] = " (Unix shell quoting issues?)";
+		if (len > (int)sizeof shell &&
+			memcmp(text + len - (sizeof shell - 1), shell, sizeof shell - 1) == 0)
+			len -= (int)sizeof shell - 1;
+		snprintf(complaint->text, sizeof complaint->text, "%.*s", len, text);
+		if (at)
+			complaint->line = atoi(at + sizeof where - 1) - 1;
+	}
+	jv_free(message);
+}
+
+static int lines(const char *text)
+{
+	int n = 1;
+	for (; *text; text++)
+		n += *text == '\n';
+	return n;
+}
+
+int jq_program_compile(const char *program, const struct slice *names, size_t n_names, jq_state **ret_state,
+	struct jq_complaint *ret_complaint)
+{
+	*ret_complaint = (struct jq_complaint){.line = 1};
+	char *wrapped = wrap(program, names, n_names);
+	jq_state *jq = wrapped ? jq_init() : NULL;
+	if (!jq) {
+		free(wrapped);
+		return -ENOMEM;
+	}
+	jq_set_error_cb(jq, jq_program_on_error, ret_complaint);
+	/* Without this attribute `import` is an assertion; with it there is nowhere to import from, ~/.jq
+	 * included. */
+	jq_set_attr(jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
+	bool compiled = jq_compile(jq, wrapped);
+	free(wrapped);
+	jq_set_error_cb(jq, jq_program_on_error, NULL);
+	if (compiled) {
+		*ret_state = jq;
+		return 0;
+	}
+	jq_teardown(&jq);
+	if (!ret_complaint->text[0])
+		snprintf(ret_complaint->text, sizeof ret_complaint->text, "the program does not compile");
+	if (ret_complaint->line < 1)
+		ret_complaint->line = 1;
+	if (ret_complaint->line > lines(program))
+		ret_complaint->line = lines(program);
+	return -EINVAL;
+}

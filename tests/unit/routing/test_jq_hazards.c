@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What transform_check refuses, and what it must not refuse.
+ */
+#include "routing/transform.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/unit/tap.h"
+
+static const char *const captures[] = {"line", "cell"};
+
+static void test_refused(void)
+{
+	static const struct {
+		const char *program, *wrong;
+		int line;
+	} rows[] = {
+		{"env", "env is not allowed", 1},
+		{".a,\n env.HOME", "env is not allowed", 2},
+		{"$ENV", "$ENV is not allowed", 1},
+		{"$ENV.HOME", "$ENV is not allowed", 1},
+		{"$ ENV", "$ENV is not allowed", 1},
+		{"$ # x\nENV", "$ENV is not allowed", 2},
+		{"{$ENV}", "$ENV is not allowed", 1},
+		{"\"\\(env)\"", "env is not allowed", 1},
+		{"\"\\(\"\\($ENV)\")\"", "$ENV is not allowed", 1},
+		{"\"a\" + env.X", "env is not allowed", 1},
+		{"[env]", "env is not allowed", 1},
+		{"{a: env}", "env is not allowed", 1},
+		{"{(env|tostring): 1}", "env is not allowed", 1},
+		{"{a: if . then 1, env, 2 else 3 end}", "env is not allowed", 1},
+		{". as [$x] | env", "env is not allowed", 1},
+		{"env#", "env is not allowed", 1},
+		{"#\\\nenv", "env is not allowed", 2},
+		{"# comment\renv", "env is not allowed", 1},
+		{"input", "input is not allowed", 1},
+		{"[inputs]", "inputs is not allowed", 1},
+		{"_input", "_input is not allowed", 1},
+		{"first(inputs)", "inputs is not allowed", 1},
+		{"debug", "debug is not allowed", 1},
+		{".a|debug|.b", "debug is not allowed", 1},
+		{"stderr", "stderr is not allowed", 1},
+		{"input_filename", "input_filename is not allowed", 1},
+		{"input_line_number", "input_line_number is not allowed", 1},
+		{"$__loc__", "$__loc__ is not allowed", 1},
+		{"{$__loc__}", "$__loc__ is not allowed", 1},
+		{"$__prog_args", "$__prog_args is not allowed", 1},
+		{"halt", "halt is not allowed", 1},
+		{"halt_error", "halt_error is not allowed", 1},
+		{"halt_error(1)", "halt_error is not allowed", 1},
+		{"import \"a\" as a; .", "import is not allowed", 1},
+		{"import \"/etc/passwd\" as $a; $a", "import is not allowed", 1},
+		{"include \"a\"; .", "include is not allowed", 1},
+		{"module {}; .", "module is not allowed", 1},
+		{"\"a\" | modulemeta", "modulemeta is not allowed", 1},
+		{"get_search_list", "get_search_list is not allowed", 1},
+		{"", "empty", 1},
+		{"  # nothing\n", "empty", 2},
+		{".) | (.", "this ) closes nothing", 1},
+		{".]", "this ] closes nothing", 1},
+		{"[.)", "this ) closes nothing", 1},
+		{"(.", "ends before its ( is closed", 1},
+		{"\"abc", "no closing quote", 1},
+		{"\"a\\(1", "ends before its \\( is closed", 1},
+		{".a |\n| .b", "syntax error", 2},
+		{"nosuch", "nosuch/0 is not defined", 1},
+		{".\n| .a\n| nosuch(1)", "nosuch/1 is not defined", 3},
+		{"$nosuch", "$nosuch is not defined", 1},
+		{"if . then 1", "syntax error", 1},
+		{"1 +", "syntax error", 1},
+		{"{a:1", "ends before its { is closed", 1},
+		{"\x01", "syntax error", 1},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		int line = 0;
+		const char *wrong = transform_check(rows[i].program, captures, 2, &line);
+		bool good =
+			wrong && strstr(wrong, rows[i].wrong) && line == rows[i].line && !strchr(wrong, '\n');
+		CU_ASSERT_TRUE(good);
+		if (!good)
+			printf("# %s: line %d: %s\n", rows[i].program, line, wrong ? wrong : "(compiles)");
+	}
+}
+
+static void test_accepted(void)
+{
+	static const char *const programs[] = {
+		".",
+		".quality == \"good\"",
+		"{line: $line, cell: $cell, t: .ts, v: .value}",
+		"{$line, $topic, $qos, $retain, $headers, $key}",
+		".env",
+		".env.input.debug",
+		".[\"env\"]",
+		".\"env\"",
+		"\"env halt input $ENV\"",
+		"\"\\\"\" + \"env\"",
+		"{env: 1, input: 2, debug: .halt}",
+		"{env}",
+		"{env, b: 1}",
+		"{\n  env : .a}",
+		". as {env: $x} | $x",
+		"# env\n.",
+		". # env",
+		".a // \"x\" # last\n",
+		"@text \"a\\(.a)b\"",
+		"@base64",
+		"def f($x): $x + 1; f(1)",
+		". as $x | $x",
+		"reduce .[] as $i (0; . + $i)",
+		"\"\\(.a | tostring | \"<\\(.)>\")\"",
+		".. | numbers",
+		"[.[] | select(.a > 1.5e3)]",
+		".environment | .inputs",
+		"def environment: 1; environment",
+		".a | test(\"^x\")",
+		"getpath([\"a\", \"b\"])",
+		"try error(\"x\") catch .",
+		"label $out | 1, break $out",
+		"5 % 2 | . % 3",
+		".a %= 2",
+		".s | index(\"x\")",
+		"if . then 1 else 2 end",
+	};
+	static const char *const names[] = {"line", "cell"};
+	for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
+		const char *wrong = transform_check(programs[i], names, 2, NULL);
+		CU_ASSERT_PTR_NULL(wrong);
+		if (wrong)
+			printf("# %s: %s\n", programs[i], wrong);
+	}
+	CU_ASSERT_PTR_NOT_NULL(transform_check("$line", NULL, 0, NULL));
+}
+
+/* ~/.jq of whoever runs the bridge is no part of its configuration. */
+static void test_home_is_not_read(void)
+{
+	const char *dir = tap_tempdir();
+	char path[300];
+	snprintf(path, sizeof path, "%s/.jq", dir);
+	FILE *file = fopen(path, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	fputs("def from_home: 1;\n", file);
+	fclose(file);
+	const char *home = getenv("HOME");
+	char *before = home ? strdup(home) : NULL;
+	setenv("HOME", dir, 1);
+	CU_ASSERT_PTR_NOT_NULL(transform_check("from_home", NULL, 0, NULL));
+	if (before)
+		setenv("HOME", before, 1);
+	free(before);
+}
+
+static const struct tap_test tests[] = {
+	{"what has side effects or shows secrets is refused", test_refused},
+	{"what looks like it is accepted", test_accepted},
+	{"~/.jq is not read", test_home_is_not_read},
+	{NULL, NULL},
+};
+
+int main(void)
+{
+	return tap_main("jq hazards", tests);
+}

@@ -189,12 +189,13 @@ static int scan_number(struct scanner *in)
 {
 	while (is_digit(*in->at) || *in->at == '.')
 		in->at++;
-	const char *exponent = in->at + 1;
-	if (*exponent == '+' || *exponent == '-')
-		exponent++;
-	if ((*in->at == 'e' || *in->at == 'E') && is_digit(*exponent))
-		for (in->at = exponent; is_digit(*in->at);)
-			in->at++;
+	if (*in->at == 'e' || *in->at == 'E') {
+		const char *digits = in->at + 1;
+		if (*digits == '+' || *digits == '-')
+			digits++;
+		for (; is_digit(*digits); digits++)
+			in->at = digits + 1;
+	}
 	in->before = '0';
 	return 0;
 }

@@ -254,15 +254,15 @@ struct mqtt_packet {
 
 /* Why bytes were refused. */
 struct mqtt_error {
-	uint8_t reason;   /* enum mqtt_reason, fit for the DISCONNECT (a CONNECT's: for the CONNACK) */
+	uint8_t reason;   /* enum mqtt_reason, for the DISCONNECT (a CONNECT's: for the CONNACK) */
 	const char *text; /* one static sentence, with its section */
-	/* The PUBLISH is whole and its connection sound, but its content is not legal: text that is no UTF-8,
-	 * wildcards in a name, more properties than a decoder holds. The specification wants the connection
-	 * closed; but a broker that lets such a message in sends it again at every reconnect, so the session
-	 * may instead drop, count and acknowledge it: qos and packet_id are set, and reason is one that a
-	 * PUBACK may carry (0x83, 0x90 or 0x97). */
-	bool skippable;
-	uint8_t qos;
+
+	/* Not 0: a PUBLISH that is whole, but its content is not legal: text that is no UTF-8, wildcards in a
+	 * name, more properties than a decoder holds. The specification wants the connection closed; a broker
+	 * that let the message in would then send it again at every reconnect, for ever. So the session may
+	 * instead count it, drop it and acknowledge packet_id with this reason (0x83, 0x90 or 0x97). */
+	uint8_t refusal;
+	uint8_t qos; /* with refusal: of the PUBLISH, as the next */
 	uint16_t packet_id;
 };
 
@@ -315,9 +315,11 @@ int mqtt_decode(struct mqtt_decoder *decoder, struct slice bytes, struct mqtt_pa
  * The first three are about this packet and for ever. Nothing is allocated while the buffer's capacity holds.
  */
 
-/* Any packet. A CONNECT goes by its own version. 3.1.1: properties and reasons are left out, as there is no
- * place for them; AUTH, and what would change the meaning (No Local, Retain Handling), is -EINVAL. Remaining
- * lengths are the shortest (§3.4.2.2.1: an ack without reason and properties is 4 bytes). */
+/* Any packet. A CONNECT goes by its own version. 3.1.1: properties are left out, and the reasons of acks,
+ * UNSUBACK and DISCONNECT too, as there is no place for them; AUTH, No Local, Retain As Published, Retain
+ * Handling and codes that 3.1.1 does not know are -EINVAL. Not known here is who sends: a client must not put
+ * subscription identifiers into a PUBLISH [MQTT-3.3.4-6]. Remaining lengths are the shortest (§3.4.2.2.1: an
+ * ack without reason and properties is 4 bytes). */
 int mqtt_encode(struct buffer *out, enum mqtt_version version, uint32_t max_packet,
 	const struct mqtt_packet *packet) __attribute__((warn_unused_result));
 

@@ -1,1 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += tests/unit/mqtt/test_codec
+tests_unit_mqtt_test_codec_SOURCES = tests/unit/mqtt/test_codec.c tests/unit/mqtt/codec_samples.c \
+	tests/unit/mqtt/codec_samples.h
+tests_unit_mqtt_test_codec_LDADD = $(TEST_LIBS)

@@ -9,3 +9,6 @@ EXTRA_DIST += tests/lib/lint_source.py tests/lint.sh .clang-format .clang-tidy
 .PHONY: lint
 lint:
 	$(srcdir)/tests/lint.sh
+EXTRA_DIST += tests/lib/rig/feed.py tests/lib/rig/yaml.py tests/run.sh .ci/run tests/crash/kill.sh tests/crash/kill.py \
+	tests/integration/_path.py tests/integration/flow.py tests/integration/life.py \
+	tests/integration/outages.py tests/integration/pressure.py

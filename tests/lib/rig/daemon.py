@@ -103,6 +103,26 @@ class Linkspan:
             return None
         return until(seen, f"event={event} {fields}", timeout)
 
+    def status(self, **who):
+        """The newest event=status of a source or destination (source="plant"), asked for by SIGUSR1; {} at first."""
+        self._process.signal(signal.SIGUSR1)
+        found = self.events("status", **who)
+        return found[-1] if found else {}
+
+    def wait_status(self, condition, what, timeout=None, **who):
+        """Until condition(status). Numbers are given as int."""
+        def holds():
+            if not self.running():
+                raise AssertionError(f"linkspan ended with {self._process.status()}")
+            status = {k: int(v) if v.isdigit() else v for k, v in self.status(**who).items()}
+            return status if status and condition(status) else None
+        return until(holds, lambda: f"{what}: {self.status(**who)}", timeout, poll_s=0.1)
+
+    def wait_waiting(self, destination, at_least, timeout=None):
+        """Until that many messages wait in a destination's outbox."""
+        return self.wait_status(lambda s: s["waiting"] >= at_least, f"{at_least} waiting for {destination}", timeout,
+                                destination=destination)
+
     def signal(self, number):
         self._process.signal(number)
 

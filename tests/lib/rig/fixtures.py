@@ -4,6 +4,7 @@ break a broker start one of their own."""
 import atexit
 
 from . import kafka, mosquitto
+from .proxy import Proxy
 from .tap import Skip
 
 _shared = {}
@@ -34,6 +35,25 @@ def shared_mosquitto():
 def shared_kafka():
     need_kafka()
     return _once("kafka", kafka.Kafka)
+
+
+def shared_lake():
+    """The shared kind of Kafka behind a proxy: (kafka, proxy). linkspan goes by kafka.brokers_via; the proxy forwards
+    again when a case asks for it."""
+    need_kafka()
+    proxy = _once_closed("proxy", Proxy)
+    lake = _once("lake", lambda: kafka.Kafka(via=proxy.port))
+    proxy.target = lake.port_behind
+    proxy.delay_s = 0
+    proxy.flap_stop()
+    return lake, proxy
+
+
+def _once_closed(name, make):
+    if name not in _shared:
+        _shared[name] = make()
+        atexit.register(_shared[name].close)
+    return _shared[name]
 
 
 def own_mosquitto(**options):

@@ -1,0 +1,259 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# All tests, from a fresh clone on a fresh Debian 12 machine: installs what is missing, builds in a temporary folder,
+# and runs
+#
+#   check        unit tests, conformance suites, simulated power loss            (make check)
+#   integration  linkspan between a real mosquitto and a real Kafka             (tests/integration)
+#   crash        20 SIGKILLs, and each fail point once                          (tests/crash/kill.sh)
+#   asan         the unit tests again, built by clang with ASan and UBSan
+#   lint         format, rules of the house, cppcheck, clang-tidy               (make lint)
+#
+#   tests/run.sh [--strict] [--no-install] [--keep] [PART]...      default: check integration crash
+#
+# --strict: what must be there and is not (a real broker) is a failure, not a skip; compiler warnings are errors.
+# --keep: leaves the temporary folder with the build and all logs.
+# The last line is `N passed, N failed, N skipped`; exit status 0 only without failures.
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+here=$root/tests/lib
+. "$here/shell.sh"
+
+strict=
+install=yes
+keep=
+parts=
+for argument in "$@"; do
+    case $argument in
+    --strict) strict=yes ;;
+    --no-install) install= ;;
+    --keep) keep=yes ;;
+    check | integration | crash | asan | lint) parts="$parts $argument" ;;
+    *) sed -n '3,18s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    esac
+done
+[ -n "$parts" ] || parts="check integration crash"
+exec </dev/null
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/linkspan-run-XXXXXX")
+results=$work/results # lines: PASS|FAIL|SKIP part: name
+: >"$results"
+[ -z "$strict" ] || export LINKSPAN_TEST_STRICT=1
+
+leave() {
+    status=$?
+    trap - EXIT INT TERM HUP
+    # What still runs was started below, by this shell.
+    for job in ${running:-}; do kill "$job" 2>/dev/null; done
+    if [ -n "$keep" ]; then say "kept $work"; else rm -rf "$work"; fi
+    exit "$status"
+}
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+result() { printf '%s %s\n' "$1" "$2" >>"$results"; }
+
+began=$(date +%s)
+took() { echo "$(($(date +%s) - $1)) s"; }
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+# Only what git knows (and what is changed of it): a build of somebody's own in the tree does not matter here.
+copy_sources() {
+    mkdir "$work/src"
+    if git -C "$root" ls-files >"$work/files" 2>/dev/null; then
+        (cd "$root" && while read -r file; do [ ! -e "$file" ] || printf '%s\n' "$file"; done) <"$work/files" |
+            tar -C "$root" -c -T - | tar -x -C "$work/src"
+    else
+        tar -C "$root" -c --exclude=./build* . | tar -x -C "$work/src"
+    fi && (cd "$work/src" && ./autogen.sh) >"$work/autogen.log" 2>&1
+}
+
+# build NAME CC OPTION...
+build() {
+    name=$1 compiler=$2
+    shift 2
+    at=$(date +%s)
+    mkdir "$work/$name"
+    if (cd "$work/$name" && "$work/src/configure" CC="$compiler" "$@" && make -j"$(nproc)" all) >"$work/$name.log" 2>&1; then
+        result PASS "build: $name"
+        say "built $name with $compiler ($(took "$at"))"
+    else
+        result FAIL "build: $name with $compiler"
+        grep -E 'error|warning|Error' "$work/$name.log" | head -n 40
+        return 1
+    fi
+}
+
+# Results of `make check` stand in .trs files; a program that crashed shows as ERROR there.
+trs_results() { # part folder
+    find "$2/tests" -name '*.trs' | while read -r trs; do
+        program=$(basename "$trs" .trs)
+        grep -q '^:test-result:' "$trs" || result FAIL "$1: $program: no result"
+        sed -n "s|^:test-result: *||p" "$trs" | while read -r word rest; do
+            case $word in
+            PASS | XFAIL) result PASS "$1: $program: $rest" ;;
+            SKIP) result SKIP "$1: $program: $rest" ;;
+            *) result FAIL "$1: $program: $word $rest" ;;
+            esac
+        done
+    done
+}
+
+# make_check PART BUILD: with the brokers that conformance suites look for, if they can be had.
+make_check() {
+    at=$(date +%s)
+    set -- "$1" "$2" make -C "$work/$2" -k -j"$(nproc)" check
+    part=$1 folder=$work/$2
+    shift 2
+    if [ -n "$kafka_there" ]; then
+        set -- /usr/bin/python3 "$here/with-brokers.py" --kafka "$@"
+    fi
+    timeout 900 "$@" >"$work/$part.log" 2>&1 || failed_check=yes
+    trs_results "$part" "$folder"
+    # Not even compiled?
+    if [ -n "${failed_check:-}" ] && ! grep -q "^FAIL $part:" "$results"; then
+        result FAIL "$part: make check failed"
+        tail -n 30 "$work/$part.log"
+    fi
+    failed_check=
+    find "$folder/tests" -name '*.log' -exec grep -l -E '^not ok|Sanitizer|^Bail out' {} + | while read -r log; do
+        echo "--- $log"
+        grep -v '^ok ' "$log" | head -n 60
+    done
+    say "$part done ($(took "$at"))"
+}
+
+# tap_results PART FILE STATUS
+tap_results() {
+    awk -v part="$1" -v status="$3" '
+        /^1\.\.[0-9]+/ { planned = substr($1, 4); if (!planned) print "SKIP " part ": " $0 }
+        /^ok / || /^not ok / {
+            seen++
+            word = $1 == "ok" ? "PASS" : "FAIL"
+            if (toupper($0) ~ /# SKIP/) word = "SKIP"
+            sub(/^(not )?ok [0-9]+ - /, "")
+            if (word != "PASS") bad += word == "FAIL"
+            print word " " part ": " $0
+        }
+        END {
+            if (planned == "" || seen < planned) print "FAIL " part ": " seen + 0 " of " planned + 0 " cases ran"
+            else if (status && !bad) print "FAIL " part ": ended with " status
+        }' "$2" >>"$results"
+}
+
+start_integration() { # NAME COMMAND...: in the background
+    name=$1
+    shift
+    (
+        at=$(date +%s)
+        timeout -k 20 600 "$@" >"$work/$name.tap" 2>"$work/$name.err"
+        echo $? >"$work/$name.status"
+        say "$name done ($(took "$at"))"
+    ) &
+    running="${running:-} $!"
+}
+
+finish_integration() { # NAME
+    status=$(cat "$work/$1.status" 2>/dev/null || echo 1)
+    tap_results "$1" "$work/$1.tap" "$status"
+    if [ "$status" != 0 ]; then
+        echo "--- $1"
+        grep -v '^ok ' "$work/$1.tap" | head -n 150
+        tail -n 20 "$work/$1.err"
+    fi
+}
+
+# Each file has brokers of its own and mostly waits, so several run side by side.
+run_integration() {
+    names=
+    running=
+    for test in "$here"/test_rig.py "$root"/tests/integration/[a-z]*.py; do
+        name=$(basename "$test" .py)
+        names="$names $name"
+        start_integration "$name" "$test"
+    done
+    # shellcheck disable=SC2086
+    wait $running
+    running=
+    for name in $names; do finish_integration "$name"; done
+}
+
+run_crash() { # NAME ARGUMENT...
+    name=$1
+    shift
+    at=$(date +%s)
+    timeout -k 20 600 "$root/tests/crash/kill.sh" "$@" >"$work/$name.log" 2>&1
+    status=$?
+    line=$(tail -n 1 "$work/$name.log")
+    case $status in
+    0) result PASS "$name: $line" ;;
+    77) if [ -n "$strict" ]; then result FAIL "$name: $line"; else result SKIP "$name: $line"; fi ;;
+    *)
+        result FAIL "$name: $line"
+        echo "--- $name"
+        tail -n 60 "$work/$name.log"
+        ;;
+    esac
+    say "$name: $line ($(took "$at"))"
+}
+
+run_lint() {
+    at=$(date +%s)
+    "$root/tests/lint.sh" >"$work/lint.log" 2>&1
+    status=$?
+    sed -n 's/^lint \([a-z]*\): ok.*/PASS lint: \1/p; s/^lint \([a-z]*\): FAILED.*/FAIL lint: \1/p' "$work/lint.log" >>"$results"
+    [ $status = 0 ] || { grep -q '^FAIL lint' "$results" || result FAIL "lint: ended with $status"; tail -n 80 "$work/lint.log"; }
+    say "lint done ($(took "$at"))"
+}
+
+has_part() { case " $parts " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+
+# --- the run ----------------------------------------------------------------------------------------------------------
+
+kafka_there=
+if [ -n "$install" ]; then
+    wanted="build test kafka"
+    ! has_part lint || wanted="$wanted lint"
+    # shellcheck disable=SC2086
+    "$here/install.sh" $wanted
+    case $? in
+    0) ;;
+    3) if [ -n "$strict" ]; then result FAIL "install: Apache Kafka"; fi ;;
+    *)
+        echo "0 passed, 1 failed, 0 skipped"
+        exit 1
+        ;;
+    esac
+fi
+[ ! -e "$(kafka_jars)/complete" ] || kafka_there=yes
+
+if ! copy_sources; then
+    tail -n 20 "$work/autogen.log"
+    result FAIL "build: autogen.sh"
+elif build gcc gcc ${strict:+--enable-werror}; then
+    LINKSPAN=$work/gcc/linkspan
+    export LINKSPAN
+    ! has_part check || make_check check gcc
+    ! has_part integration || run_integration
+    if has_part crash; then
+        run_crash crash-random 20
+        run_crash crash-failpoints 1 failpoints
+    fi
+fi
+if has_part asan && [ -x "$work/src/configure" ] && build clang-asan clang --enable-werror --enable-asan; then
+    make_check asan clang-asan
+fi
+! has_part lint || run_lint
+
+# --- the sum ----------------------------------------------------------------------------------------------------------
+
+sed -n 's/^SKIP /skipped: /p' "$results"
+sed -n 's/^FAIL /FAILED: /p' "$results"
+say "all done in $(took "$began")"
+passed=$(grep -c '^PASS ' "$results")
+failed=$(grep -c '^FAIL ' "$results")
+skipped=$(grep -c '^SKIP ' "$results")
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

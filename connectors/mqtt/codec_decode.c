@@ -34,15 +34,7 @@ static bool in_own_properties(struct mqtt_in *in)
 
 /* --- CONNECT, §3.1 --- */
 
-enum connect_flag {
-	RESERVED = 1,
-	CLEAN = 2,
-	WILL = 4,
-	WILL_QOS = 8 | 16,
-	WILL_RETAIN = 32,
-	PASSWORD = 64,
-	USER = 128
-};
+enum connect_flag { RESERVED = 1, CLEAN = 2, WILL = 4, WILL_QOS = 8 | 16, WILL_RETAIN = 32, PASSWORD = 64, USER = 128 };
 
 static bool in_protocol(struct mqtt_in *in, struct mqtt_connect *connect)
 {
@@ -51,11 +43,11 @@ static bool in_protocol(struct mqtt_in *in, struct mqtt_connect *connect)
 	if (!mqtt_in_binary(in, &name) || !mqtt_in_u8(in, &level))
 		return false;
 	if (!slice_equal(name, slice_str("MQTT")))
-		return mqtt_in_fail(in, MQTT_UNSUPPORTED_PROTOCOL_VERSION,
-			"the protocol name is not MQTT [MQTT-3.1.2-1]");
+		return mqtt_in_fail(
+			in, MQTT_UNSUPPORTED_PROTOCOL_VERSION, "the protocol name is not MQTT [MQTT-3.1.2-1]");
 	if (level != MQTT_3_1_1 && level != MQTT_5_0)
-		return mqtt_in_fail(in, MQTT_UNSUPPORTED_PROTOCOL_VERSION,
-			"the protocol version is not 4 or 5 [MQTT-3.1.2-2]");
+		return mqtt_in_fail(
+			in, MQTT_UNSUPPORTED_PROTOCOL_VERSION, "the protocol version is not 4 or 5 [MQTT-3.1.2-2]");
 	connect->version = level;
 	return true;
 }
@@ -63,13 +55,12 @@ static bool in_protocol(struct mqtt_in *in, struct mqtt_connect *connect)
 static bool connect_flags_check(struct mqtt_in *in, enum mqtt_version version, uint8_t flags)
 {
 	if (flags & RESERVED)
-		return mqtt_in_fail(
-			in, MQTT_MALFORMED_PACKET, "the reserved connect flag is set [MQTT-3.1.2-3]");
+		return mqtt_in_fail(in, MQTT_MALFORMED_PACKET, "the reserved connect flag is set [MQTT-3.1.2-3]");
 	if ((flags & WILL_QOS) == WILL_QOS)
 		return mqtt_in_fail(in, MQTT_MALFORMED_PACKET, "a will with QoS 3 [MQTT-3.1.2-12]");
 	if (!(flags & WILL) && (flags & (WILL_QOS | WILL_RETAIN)))
-		return mqtt_in_fail(in, MQTT_MALFORMED_PACKET,
-			"will QoS or retain without a will [MQTT-3.1.2-11] [MQTT-3.1.2-13]");
+		return mqtt_in_fail(
+			in, MQTT_MALFORMED_PACKET, "will QoS or retain without a will [MQTT-3.1.2-11] [MQTT-3.1.2-13]");
 	if (version == MQTT_3_1_1 && (flags & PASSWORD) && !(flags & USER))
 		return mqtt_in_fail(
 			in, MQTT_MALFORMED_PACKET, "a password without a user name (3.1.1 [MQTT-3.1.2-22])");
@@ -98,8 +89,7 @@ static bool connect_check(struct mqtt_in *in, const struct mqtt_connect *connect
 		return mqtt_in_fail(in, MQTT_CLIENT_IDENTIFIER_NOT_VALID,
 			"an empty client identifier without clean session (3.1.1 [MQTT-3.1.3-8])");
 	if (props->authentication_data.data && !props->authentication_method.data)
-		return mqtt_in_fail(
-			in, MQTT_PROTOCOL_ERROR, "authentication data without a method (§3.1.2.11.10)");
+		return mqtt_in_fail(in, MQTT_PROTOCOL_ERROR, "authentication data without a method (§3.1.2.11.10)");
 	return true;
 }
 
@@ -109,14 +99,12 @@ static bool in_connect(struct mqtt_in *in)
 	uint8_t flags = 0;
 	*connect = (struct mqtt_connect){0};
 	mqtt_properties_reset(&connect->will.props);
-	if (!in_protocol(in, connect) || !mqtt_in_u8(in, &flags) ||
-		!connect_flags_check(in, connect->version, flags))
+	if (!in_protocol(in, connect) || !mqtt_in_u8(in, &flags) || !connect_flags_check(in, connect->version, flags))
 		return false;
 	connect->clean_start = flags & CLEAN;
 	if (!mqtt_in_u16(in, &connect->keep_alive))
 		return false;
-	if (connect->version == MQTT_5_0 &&
-		!mqtt_in_properties(in, MQTT_IN(MQTT_CONNECT), &in->packet->props))
+	if (connect->version == MQTT_5_0 && !mqtt_in_properties(in, MQTT_IN(MQTT_CONNECT), &in->packet->props))
 		return false;
 	if (!mqtt_in_text(in, &connect->client_id) || !in_will(in, flags, connect))
 		return false;
@@ -141,8 +129,7 @@ static bool in_connack(struct mqtt_in *in)
 		return false;
 	connack->session_present = flags & 1;
 	if (flags & ~1u)
-		return mqtt_in_fail(
-			in, MQTT_MALFORMED_PACKET, "reserved bits in the acknowledge flags [MQTT-3.2.2-1]");
+		return mqtt_in_fail(in, MQTT_MALFORMED_PACKET, "reserved bits in the acknowledge flags [MQTT-3.2.2-1]");
 	if (connack->session_present && connack->reason != MQTT_SUCCESS)
 		return mqtt_in_fail(in, MQTT_PROTOCOL_ERROR, "session present in a refusal [MQTT-3.2.2-6]");
 	return mqtt_in_end(in);
@@ -154,8 +141,8 @@ static bool publish_topic_check(struct mqtt_in *in, const struct mqtt_publish *p
 {
 	const struct mqtt_properties *props = &in->packet->props;
 	if (props->topic_alias > in->decoder->topic_alias_maximum)
-		return mqtt_in_fail(in, MQTT_TOPIC_ALIAS_INVALID,
-			"a topic alias above the maximum [MQTT-3.3.2-9] [MQTT-3.3.2-10]");
+		return mqtt_in_fail(
+			in, MQTT_TOPIC_ALIAS_INVALID, "a topic alias above the maximum [MQTT-3.3.2-9] [MQTT-3.3.2-11]");
 	if (publish->topic.len > 0)
 		return mqtt_topic_name_valid(publish->topic) ||
 		       mqtt_in_refuse(in, MQTT_MALFORMED_PACKET, MQTT_TOPIC_NAME_INVALID,
@@ -180,8 +167,7 @@ static bool in_publish(struct mqtt_in *in)
 	if (!in_own_properties(in) || !publish_topic_check(in, publish))
 		return false;
 	if (in->decoder->sender == MQTT_CLIENT && in->packet->props.n_subscription_identifiers)
-		return mqtt_in_fail(
-			in, MQTT_PROTOCOL_ERROR, "a subscription identifier from a client [MQTT-3.3.4-6]");
+		return mqtt_in_fail(in, MQTT_PROTOCOL_ERROR, "a subscription identifier from a client [MQTT-3.3.4-6]");
 	publish->payload = slice_of(in->at, mqtt_in_left(in));
 	if (!in->refused)
 		return true;
@@ -213,8 +199,8 @@ static bool in_subscription_options(struct mqtt_in *in, struct mqtt_subscription
 	if (!mqtt_in_u8(in, &options))
 		return false;
 	if (options & (in_5_0(in) ? 0xc0 : 0xfc))
-		return mqtt_in_fail(in, MQTT_MALFORMED_PACKET,
-			"reserved bits in the subscription options [MQTT-3.8.3-5]");
+		return mqtt_in_fail(
+			in, MQTT_MALFORMED_PACKET, "reserved bits in the subscription options [MQTT-3.8.3-5]");
 	entry->qos = options & 3;
 	entry->no_local = options & 4;
 	entry->retain_as_published = options & 8;
@@ -224,8 +210,7 @@ static bool in_subscription_options(struct mqtt_in *in, struct mqtt_subscription
 	if (entry->retain_handling == 3)
 		return mqtt_in_fail(in, MQTT_PROTOCOL_ERROR, "Retain Handling 3 (§3.8.3.1)");
 	if (entry->no_local && mqtt_filter_is_shared(entry->filter))
-		return mqtt_in_fail(
-			in, MQTT_PROTOCOL_ERROR, "No Local on a shared subscription [MQTT-3.8.3-4]");
+		return mqtt_in_fail(in, MQTT_PROTOCOL_ERROR, "No Local on a shared subscription [MQTT-3.8.3-4]");
 	return true;
 }
 
@@ -235,8 +220,8 @@ static bool in_filter(struct mqtt_in *in, struct mqtt_subscription *entry)
 	if (!mqtt_in_binary(in, &entry->filter))
 		return false;
 	return mqtt_topic_filter_valid(entry->filter) ||
-	       mqtt_in_fail(in, MQTT_MALFORMED_PACKET,
-		       "not a topic filter [MQTT-3.8.3-1] [MQTT-3.10.3-1] [MQTT-4.8.2-1]");
+	       mqtt_in_fail(
+		       in, MQTT_MALFORMED_PACKET, "not a topic filter [MQTT-3.8.3-1] [MQTT-3.10.3-1] [MQTT-4.8.2-1]");
 }
 
 static bool in_subscribe(struct mqtt_in *in)
@@ -247,12 +232,10 @@ static bool in_subscribe(struct mqtt_in *in)
 	if (!mqtt_in_packet_id(in, &subscribe->packet_id) || !in_own_properties(in))
 		return false;
 	if (mqtt_in_left(in) == 0)
-		return mqtt_in_fail(
-			in, MQTT_PROTOCOL_ERROR, "no topic filter [MQTT-3.8.3-2] [MQTT-3.10.3-2]");
+		return mqtt_in_fail(in, MQTT_PROTOCOL_ERROR, "no topic filter [MQTT-3.8.3-2] [MQTT-3.10.3-2]");
 	while (mqtt_in_left(in) > 0) {
 		if (subscribe->n_entries == MQTT_MAX_LIST)
-			return mqtt_in_fail(
-				in, MQTT_QUOTA_EXCEEDED, "more topic filters than are taken here");
+			return mqtt_in_fail(in, MQTT_QUOTA_EXCEEDED, "more topic filters than are taken here");
 		struct mqtt_subscription *entry = &entries[subscribe->n_entries++];
 		if (!in_filter(in, entry))
 			return false;

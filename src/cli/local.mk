@@ -1,1 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
+linkspan_SOURCES += \
+	src/cli/check.c \
+	src/cli/command.h

@@ -96,6 +96,10 @@ int config_load(const char *path, FILE *errors, struct config **ret_config, size
 	__attribute__((warn_unused_result));
 void config_free(struct config *config);
 
+/* `text` with everything that is secret in this configuration (or came from ${env:…} or ${file:…}) replaced by ***: for
+ * whoever shows parts of a configuration. The caller frees. */
+char *config_redact(const struct config *config, const char *text) __attribute__((warn_unused_result));
+
 /* The same tables, written as JSON Schema draft-07 and as the Markdown reference. */
 void config_write_schema(FILE *out);
 void config_write_reference(FILE *out);

@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+EXTRA_DIST += tests/unit/config/good tests/unit/config/mappings
+
+noinst_LIBRARIES += libconfigtesting.a
+libconfigtesting_a_SOURCES = \
+	tests/unit/config/connectors.c \
+	tests/unit/config/connectors.h \
+	tests/unit/config/files.c \
+	tests/unit/config/files.h
+
+check_PROGRAMS += tests/unit/config/test_good
+tests_unit_config_test_good_SOURCES = tests/unit/config/test_good.c
+tests_unit_config_test_good_LDADD = libconfigtesting.a $(TEST_LIBS)

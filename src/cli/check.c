@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * linkspan check: all mistakes of a configuration on standard error, or what it would do on standard output. Touches no
+ * network and no data folder.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "config/config.h"
+#include "config/guarantee.h"
+
+static void usage(FILE *out)
+{
+	fputs("usage: linkspan check [--quiet] FILE\n\n"
+	      "Reads a configuration and the files it includes, without touching the network or the data folder.\n"
+	      "Good: says what is connected to what, with the guarantee of each way; exit status 0.\n"
+	      "Not good: every mistake with its place, on standard error; exit status 1.\n\n"
+	      "  --quiet   say nothing when the configuration is good\n",
+		out);
+}
+
+/* Parts of a configuration may come from ${env:…}: those are not shown. */
+static void print_redacted(const struct config *config, const char *text)
+{
+	char *shown = config_redact(config, text);
+	fputs(shown, stdout);
+	free(shown);
+}
+
+static void print_end(const struct config *config, size_t connection, const char *where)
+{
+	const struct connection_config *conn = &config->connections[connection];
+	printf("%s (%s) ", conn->name, conn->connector->name);
+	print_redacted(config, where);
+}
+
+static void print_mapping(const struct config *config, const struct mapping_config *map)
+{
+	print_redacted(config, map->name);
+	fputs("\n", stdout);
+	for (size_t i = 0; i < map->filters.n; i++) {
+		fputs("  from  ", stdout);
+		print_end(config, map->from_connection, map->filters.items[i].value);
+		printf("  qos %d\n", map->from_qos);
+	}
+	for (size_t i = 0; i < map->n_targets; i++) {
+		const struct target_config *target = &map->targets[i];
+		fputs("  to    ", stdout);
+		print_end(config, target->connection, target->target ? target->target : "{topic}");
+		printf("  %s\n", guarantee_name(mapping_guarantee(config, map, target)));
+	}
+}
+
+static void print_summary(const struct config *config, const char *path)
+{
+	for (size_t i = 0; i < config->n_mappings; i++)
+		print_mapping(config, &config->mappings[i]);
+	printf("%s is good: %zu connection%s, %zu mapping%s, data in ", path, config->n_connections,
+		config->n_connections == 1 ? "" : "s", config->n_mappings, config->n_mappings == 1 ? "" : "s");
+	print_redacted(config, config->data_dir);
+	fputs("\n", stdout);
+}
+
+static int check(const char *path, bool quiet)
+{
+	struct config *config;
+	size_t mistakes;
+	if (config_load(path, stderr, &config, &mistakes) < 0) {
+		fprintf(stderr, "%s: %zu mistake%s\n", path, mistakes, mistakes == 1 ? "" : "s");
+		return 1;
+	}
+	if (!quiet)
+		print_summary(config, path);
+	config_free(config);
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	perror("linkspan check");
+	return 1;
+}
+
+int cli_check(int argc, char **argv)
+{
+	bool quiet = false;
+	const char *path = NULL;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			usage(stdout);
+			return 0;
+		}
+		if (strcmp(argv[i], "--quiet") == 0 || strcmp(argv[i], "-q") == 0) {
+			quiet = true;
+		} else if (path || (argv[i][0] == '-' && argv[i][1])) {
+			usage(stderr);
+			return 2;
+		} else {
+			path = argv[i];
+		}
+	}
+	if (!path) {
+		usage(stderr);
+		return 2;
+	}
+	return check(path, quiet);
+}

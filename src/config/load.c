@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Loads a configuration: opens the file and those it includes, gathers their connections, mappings and tests, has each
+ * read, and prints all mistakes at the end. Included files come before the file that names them, in its order.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/load_include.h"
+#include "config/loader.h"
+#include "config/memory.h"
+#include "config/sections.h"
+#include "config/suggest.h"
+
+/* --- names that must not occur twice --- */
+
+/* Compares entries by name, and those of one name by the order in which they were read. */
+struct named {
+	const char *name;
+	const struct node *at;
+	size_t index;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+	return order ? order : x->index < y->index ? -1 : x->index > y->index;
+}
+
+static void refuse_same_names(struct loader *loader, struct named *names, size_t n, const char *what)
+{
+	if (n)
+		qsort(names, n, sizeof *names, compare_named);
+	for (size_t i = 1, first = 0; i < n; i++) {
+		if (strcmp(names[first].name, names[i].name) != 0)
+			first = i;
+		else if (names[i].at != names[first].at)
+			table_mistake(loader->report, names[i].at, 0,
+				"a %s '%s' stands already in %s, line %d; give each its own name", what, names[i].name,
+				names[first].at->source->path, names[first].at->line);
+	}
+	free(names);
+}
+
+/* Two connections of one name in one file are a duplicate key and reported as such. */
+static void check_connection_names(struct loader *loader)
+{
+	size_t n = loader->connections.n;
+	struct named *names = memory_zero(n * sizeof *names);
+	for (size_t i = 0; i < n; i++) {
+		const struct node *name = loader->connections.items[i].name;
+		names[i] = (struct named){name->text, name, i};
+	}
+	if (n)
+		qsort(names, n, sizeof *names, compare_named);
+	size_t kept = 0;
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || names[i].at->source != names[kept - 1].at->source ||
+			strcmp(names[i].name, names[kept - 1].name) != 0)
+			names[kept++] = names[i];
+	refuse_same_names(loader, names, kept, "connection");
+}
+
+static void check_mapping_names(struct loader *loader)
+{
+	size_t n = 0;
+	struct named *names = memory_zero(loader->mappings.n * sizeof *names);
+	for (size_t i = 0; i < loader->mappings.n; i++) {
+		const struct node *node = loader->mappings.items[i].value;
+		if (loader->own->config.mappings[i].name)
+			names[n++] = (struct named){loader->own->config.mappings[i].name, node_get(node, "name"), i};
+	}
+	refuse_same_names(loader, names, n, "mapping");
+}
+
+/* --- tests --- */
+
+void loader_read_test(struct loader *loader, const struct node *node)
+{
+	if (!table_expect_map(loader->report, node, "a test"))
+		return;
+	struct section_test test = {0};
+	struct config_scope scope = {
+		.report = loader->report,
+		.node = node,
+		.anchor = node,
+		.title = "this test",
+		.elsewhere = section_test_elsewhere,
+		.parts = {{section_test_keys, &test}},
+	};
+	table_read(&scope);
+	const struct node *given = node_get(node, "given"), *expect = node_get(node, "expect");
+	if (given)
+		(void)table_expect_map(loader->report, given, "given");
+	if (expect && expect->kind != NODE_LIST)
+		table_mistake(loader->report, expect, 0, "expect is no list; write a list of messages, [] for none");
+	bool found = !test.mapping || loader->unread;
+	struct suggestion near = {.word = test.mapping ? test.mapping : ""};
+	for (size_t i = 0; i < loader->own->config.n_mappings && !found; i++) {
+		const char *name = loader->own->config.mappings[i].name;
+		found = name && strcmp(name, test.mapping) == 0;
+		if (name)
+			suggest_offer(&near, name);
+	}
+	if (!found && near.best)
+		table_mistake(loader->report, node_get(node, "mapping"), 0,
+			"no mapping is called '%s'; did you mean '%s'?", test.mapping, near.best);
+	else if (!found)
+		table_mistake(loader->report, node_get(node, "mapping"), 0,
+			"no mapping is called '%s'; name one of this file", test.mapping);
+	table_free(section_test_keys, &test);
+}
+
+/* --- the parts --- */
+
+static void read_connections(struct loader *loader)
+{
+	struct config *config = &loader->own->config;
+	config->n_connections = loader->connections.n;
+	config->connections = memory_zero(config->n_connections * sizeof *config->connections);
+	for (size_t i = 0; i < config->n_connections; i++)
+		loader_read_connection(loader, i);
+	check_connection_names(loader);
+}
+
+static void read_mappings(struct loader *loader)
+{
+	struct config *config = &loader->own->config;
+	config->n_mappings = loader->mappings.n;
+	config->mappings = memory_zero(config->n_mappings * sizeof *config->mappings);
+	for (size_t i = 0; i < config->n_mappings; i++) {
+		size_t before = report_mistakes(loader->report);
+		loader_read_mapping(loader, i);
+		loader->mappings.items[i].sound = report_mistakes(loader->report) == before;
+	}
+	check_mapping_names(loader);
+	for (size_t i = 0; i < loader->tests.n; i++)
+		loader_read_test(loader, loader->tests.items[i].value);
+}
+
+static bool legs_sound(const struct loader *loader, const struct mapping_config *map)
+{
+	bool sound = loader->connections.items[map->from_connection].sound;
+	for (size_t i = 0; i < map->n_targets; i++)
+		sound &= loader->connections.items[map->targets[i].connection].sound;
+	return sound;
+}
+
+static void check_whole(struct loader *loader, const struct node *root)
+{
+	const struct config *config = &loader->own->config;
+	if (loader->unread)
+		return;
+	if (config->n_connections == 0)
+		table_mistake(loader->report, root, 0, "there are no connections; a bridge has at least one");
+	if (config->n_mappings == 0)
+		table_mistake(loader->report, root, 0,
+			"there are no mappings, so nothing would be bridged; write at least one");
+	bool *used = memory_zero(config->n_connections + 1);
+	bool all_known = true;
+	for (size_t i = 0; i < config->n_mappings; i++) {
+		const struct mapping_config *map = &config->mappings[i];
+		all_known &= loader->mappings.items[i].sound;
+		if (!loader->mappings.items[i].sound)
+			continue;
+		used[map->from_connection] = true;
+		for (size_t j = 0; j < map->n_targets; j++)
+			used[map->targets[j].connection] = true;
+		if (legs_sound(loader, map))
+			loader_check_guarantees(loader, map, loader->mappings.items[i].value);
+	}
+	for (size_t i = 0; i < config->n_connections && all_known && config->n_mappings; i++)
+		if (!used[i])
+			report_warning(loader->report, loader->connections.items[i].name->source,
+				config->connections[i].line, config->connections[i].column,
+				"no mapping uses connection '%s'", config->connections[i].name);
+	free(used);
+}
+
+/* What the file says of the process itself; only the main file may. */
+static void read_top(struct loader *loader, const struct node *root)
+{
+	struct section_include include = {0};
+	struct config *config = &loader->own->config;
+	struct config_scope scope = {
+		.report = loader->report,
+		.node = root,
+		.anchor = root,
+		.title = "the configuration",
+		.elsewhere = section_top_elsewhere,
+		.parts = {{section_top_keys, config}, {section_include_keys, &include}},
+	};
+	table_read(&scope);
+	table_free(section_include_keys, &include);
+	if (config->journal.segment_bytes % 4096 != 0)
+		config_complain(
+			&scope, "journal", "segment_size", "not a multiple of 4KiB; write a size such as 64MiB");
+	if (config->data_dir) {
+		char *absolute = source_join(root->source->folder, config->data_dir);
+		free(config->data_dir);
+		config->data_dir = absolute;
+	}
+}
+
+static void load(struct loader *loader, const char *path)
+{
+	const struct node *root = loader_open(loader, path);
+	if (!root)
+		return;
+	read_top(loader, root);
+	read_connections(loader);
+	read_mappings(loader);
+	check_whole(loader, root);
+}
+
+/* --- entry points --- */
+
+static void forget_files(struct loader *loader)
+{
+	for (size_t i = 0; i < loader->own->n_trees; i++)
+		yaml_tree_free(loader->own->trees[i]);
+	free(loader->own->trees);
+	loader->own->trees = NULL;
+	loader->own->n_trees = 0;
+	free(loader->connections.items);
+	free(loader->mappings.items);
+	free(loader->tests.items);
+	report_forget_texts(loader->report);
+}
+
+int config_load_with(const struct config_options *options, const char *path, FILE *errors, struct config **ret_config,
+	size_t *ret_mistakes)
+{
+	struct loader loader = {.options = options};
+	loader.own = memory_zero(sizeof *loader.own);
+	loader.report = loader.own->report = report_new();
+	load(&loader, path);
+	report_print(loader.report, errors);
+	size_t mistakes = report_mistakes(loader.report);
+	forget_files(&loader);
+	if (ret_mistakes)
+		*ret_mistakes = mistakes;
+	if (mistakes) {
+		config_free(&loader.own->config);
+		return -EINVAL;
+	}
+	*ret_config = &loader.own->config;
+	return 0;
+}
+
+int config_load(const char *path, FILE *errors, struct config **ret_config, size_t *ret_mistakes)
+{
+	struct config_options options = {.connectors = connectors};
+	return config_load_with(&options, path, errors, ret_config, ret_mistakes);
+}
+
+char *config_redact(const struct config *config, const char *text)
+{
+	const struct config_own *own = (const struct config_own *)config;
+	return report_redact(own->report, text);
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	struct config_own *own = (struct config_own *)config;
+	for (size_t i = 0; i < config->n_mappings; i++)
+		loader_free_mapping(config, &config->mappings[i]);
+	free(config->mappings);
+	for (size_t i = 0; i < config->n_connections; i++)
+		loader_free_connection(&config->connections[i]);
+	free(config->connections);
+	table_free(section_top_keys, config);
+	report_free(own->report);
+	free(own);
+}

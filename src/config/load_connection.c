@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One entry of `connections:`: what all connections share, and what its connector's tables say.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/loader.h"
+#include "config/memory.h"
+#include "config/sections.h"
+#include "config/suggest.h"
+
+#define NAME_MAX_BYTES 64
+
+bool loader_check_name(struct loader *loader, const struct node *name, const char *what)
+{
+	const char *text = name->text;
+	size_t len = strlen(text);
+	bool good = len > 0 && len <= NAME_MAX_BYTES && isalnum((unsigned char)text[0]);
+	for (size_t i = 0; good && i < len; i++)
+		good = isascii((unsigned char)text[i]) && (isalnum((unsigned char)text[i]) || strchr("_-.", text[i]));
+	if (good)
+		return true;
+	table_mistake(loader->report, name, 0,
+		"this is no name for a %s; a name is letters, digits, _ - and ., at most %d, and begins with a letter "
+		"or digit",
+		what, NAME_MAX_BYTES);
+	return false;
+}
+
+static void complain_no_type(struct loader *loader, const struct config_scope *scope, const struct node *type)
+{
+	struct suggestion near = {.word = type ? type->text : ""};
+	char list[256] = "";
+	size_t len = 0;
+	for (const struct connector *const *it = loader->options->connectors; *it; it++) {
+		suggest_offer(&near, (*it)->name);
+		if (len < sizeof list)
+			len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len ? ", " : "", (*it)->name);
+	}
+	if (!type)
+		table_mistake(
+			loader->report, scope->anchor, 0, "%s has no 'type': write one of %s", scope->title, list);
+	else if (near.best)
+		table_mistake(
+			loader->report, type, 0, "type: '%s' is unknown; did you mean '%s'?", type->text, near.best);
+	else
+		table_mistake(loader->report, type, 0, "type: '%s' is unknown; write one of %s", type->text, list);
+}
+
+static const struct connector *find_connector(struct loader *loader, struct config_scope *scope)
+{
+	const struct node *type = node_get(scope->node, "type");
+	const char *text = type ? table_text(loader->report, type, "type") : NULL;
+	if (type && !text)
+		return NULL;
+	for (const struct connector *const *it = loader->options->connectors; text && *it; it++)
+		if (strcmp((*it)->name, text) == 0)
+			return *it;
+	complain_no_type(loader, scope, type);
+	return NULL;
+}
+
+static void check_outbox(struct config_scope *scope, const struct outbox_config *outbox)
+{
+	if (outbox->backoff_min_ms > outbox->backoff_max_ms)
+		config_complain(scope, "outbox",
+			node_get(node_get(scope->node, "outbox"), "backoff_min") ? "backoff_min" : "backoff_max",
+			"backoff_min is longer than backoff_max; the pauses grow from the first to the second");
+}
+
+void loader_read_connection(struct loader *loader, size_t index)
+{
+	struct loader_entry *entry = &loader->connections.items[index];
+	struct connection_config *conn = &loader->own->config.connections[index];
+	size_t before = report_mistakes(loader->report);
+	conn->name = memory_text(entry->name->text);
+	conn->delivery = -1;
+	LOADER_PLACE(conn, entry->name);
+	loader_check_name(loader, entry->name, "connection");
+	char *title = memory_format("connection '%s'", conn->name);
+	if (table_expect_map(loader->report, entry->value, title)) {
+		struct config_scope scope = {
+			.report = loader->report,
+			.node = entry->value,
+			.anchor = entry->name,
+			.title = title,
+			.elsewhere = section_connection_elsewhere,
+			.parts = {{section_connection_keys, conn}},
+		};
+		conn->connector = find_connector(loader, &scope);
+		if (conn->connector) {
+			conn->settings = memory_zero(conn->connector->settings_size);
+			scope.parts[1] = (struct table_part){conn->connector->connection_keys, conn->settings};
+		}
+		scope.keys_unknown = !conn->connector;
+		table_read(&scope);
+		check_outbox(&scope, &conn->outbox);
+		if (conn->connector && conn->connector->check && !scope.unsound)
+			conn->connector->check(conn->settings, &scope);
+	}
+	free(title);
+	entry->sound = report_mistakes(loader->report) == before;
+}
+
+void loader_free_connection(struct connection_config *conn)
+{
+	table_free(section_connection_keys, conn);
+	if (conn->connector)
+		table_free(conn->connector->connection_keys, conn->settings);
+	free(conn->settings);
+	free(conn->name);
+}
+
+long loader_find_connection(struct loader *loader, const struct node *section, const char *title)
+{
+	const struct node *node = node_get(section, "connection");
+	if (!node || node->kind != NODE_SCALAR || node->failed || node_is_null(node))
+		return -1; /* reported by the table */
+	struct suggestion near = {.word = node->text};
+	char list[256] = "";
+	size_t len = 0;
+	for (size_t i = 0; i < loader->connections.n; i++) {
+		const char *name = loader->connections.items[i].name->text;
+		if (strcmp(name, node->text) == 0)
+			return (long)i;
+		suggest_offer(&near, name);
+		if (len < sizeof list)
+			len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len ? ", " : "", name);
+	}
+	if (loader->unread)
+		return -1; /* it may be in the file that could not be read */
+	if (near.best)
+		table_mistake(loader->report, node, 0, "%s: no connection is called '%s'; did you mean '%s'?", title,
+			node->text, near.best);
+	else
+		table_mistake(loader->report, node, 0, "%s: no connection is called '%s'; there %s %s", title,
+			node->text, len ? "are" : "is", len ? list : "none");
+	return -1;
+}

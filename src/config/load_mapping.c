@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One entry of `mappings:`: its source, its captures, its programs, its destinations.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/loader.h"
+#include "config/memory.h"
+#include "config/sections.h"
+#include "config/suggest.h"
+#include "config/table_value.h"
+#include "routing/topic_filter.h"
+
+/* A mapping being read. */
+struct reading {
+	struct loader *loader;
+	struct mapping_config *map;
+	const struct node *node;
+	const char *title;
+	struct table_captures captures;
+	char **names; /* of the captures, owned */
+	size_t n_names;
+};
+
+/* --- captures: what every filter of the mapping binds --- */
+
+struct capture_search {
+	struct slice wanted;
+	bool found;
+};
+
+static void on_capture_search(struct slice name, void *arg)
+{
+	struct capture_search *search = arg;
+	search->found |= slice_equal(search->wanted, name);
+}
+
+static bool bound_by_all(const struct mapping_config *map, struct slice name)
+{
+	for (size_t i = 1; i < map->filters.n; i++) {
+		struct capture_search search = {.wanted = name};
+		topic_filter_captures(map->filters.items[i].value, on_capture_search, &search);
+		if (!search.found)
+			return false;
+	}
+	return true;
+}
+
+static void on_capture(struct slice name, void *arg)
+{
+	struct reading *reading = arg;
+	if (!bound_by_all(reading->map, name))
+		return;
+	reading->names = memory_grow(reading->names, reading->n_names, sizeof(char *));
+	reading->names[reading->n_names++] = memory_bytes((const char *)name.data, name.len);
+}
+
+static void find_captures(struct reading *reading)
+{
+	if (!reading->captures.unknown && reading->map->filters.n)
+		topic_filter_captures(reading->map->filters.items[0].value, on_capture, reading);
+	reading->captures.names = (const char *const *)reading->names;
+	reading->captures.n = reading->n_names;
+}
+
+/* --- from --- */
+
+static void check_filters(struct reading *reading, const struct node *topic)
+{
+	struct report *report = reading->loader->report;
+	size_t before = report_mistakes(report);
+	if (topic && topic->kind == NODE_SCALAR && !topic->failed && !node_is_null(topic))
+		table_check_filter(report, topic, "topic");
+	for (size_t i = 0; topic && topic->kind == NODE_LIST && i < topic->n; i++)
+		if (topic->items[i]->kind == NODE_SCALAR && !topic->items[i]->failed)
+			table_check_filter(report, topic->items[i], "topic");
+	if (report_mistakes(report) != before || !reading->map->filters.n)
+		reading->captures.unknown = true;
+}
+
+static void check_qos(struct reading *reading, size_t connection, const struct node *section, int qos)
+{
+	const struct connection_config *conn = &reading->loader->own->config.connections[connection];
+	const struct node *node = node_get(section, "qos");
+	if (!conn->connector->check_qos || !reading->loader->connections.items[connection].sound)
+		return;
+	const char *wrong = conn->connector->check_qos(conn->settings, (uint8_t)qos);
+	if (wrong)
+		table_mistake(reading->loader->report, node ? node : section, 0, "qos: %s", wrong);
+}
+
+/* The connector of a connection, NULL when it is not known or cannot do what is asked of it (reported). */
+static const struct connector *connector_for(
+	struct reading *reading, const struct node *section, const char *role, size_t *ret_connection)
+{
+	long index = loader_find_connection(reading->loader, section, role);
+	if (index < 0)
+		return NULL;
+	*ret_connection = (size_t)index;
+	const struct connector *connector = reading->loader->own->config.connections[index].connector;
+	bool source = strcmp(role, "from") == 0;
+	if (connector && !(source ? connector->can_source : connector->can_sink)) {
+		table_mistake(reading->loader->report, node_get(section, "connection"), 0,
+			"%s: a connection of type %s cannot be %s; name one that can", role, connector->name,
+			source ? "read from" : "written to");
+		return NULL;
+	}
+	return connector;
+}
+
+static void read_from(struct reading *reading)
+{
+	struct report *report = reading->loader->report;
+	struct mapping_config *map = reading->map;
+	const struct node *node = node_get(reading->node, "from");
+	reading->captures.unknown = !node || node->kind != NODE_MAP;
+	if (!node)
+		table_mistake(report, reading->node, 0,
+			"%s has no 'from': say from where, as in from: {connection: …, topic: …}", reading->title);
+	if (!node || !table_expect_map(report, node, "from"))
+		return;
+	struct section_from from = {0};
+	char *title = memory_format("'from' of %s", reading->title);
+	const struct connector *connector = connector_for(reading, node, "from", &map->from_connection);
+	if (connector)
+		map->from_settings = memory_zero(connector->from_size);
+	struct config_scope scope = {
+		.report = report,
+		.node = node,
+		.anchor = node,
+		.title = title,
+		.keys_unknown = !connector,
+		.parts = {{section_from_keys, &from}, {connector ? connector->from_keys : NULL, map->from_settings}},
+	};
+	table_read(&scope);
+	map->filters = from.topic;
+	map->from_qos = (int)from.qos;
+	check_filters(reading, node_get(node, "topic"));
+	if (connector)
+		check_qos(reading, map->from_connection, node, map->from_qos);
+	free(from.connection);
+	free(title);
+}
+
+/* --- to --- */
+
+/* The target key and the connector's further keys as one table whose values are an array of texts. */
+static struct config_key *target_table(const struct connector *connector, size_t *ret_n)
+{
+	size_t n = 1;
+	for (const struct config_key *key = connector->to_keys; key && key->name; key++)
+		n++;
+	struct config_key *keys = memory_zero((n + 1) * sizeof *keys);
+	keys[0] = (struct config_key){.name = connector->target_key, .type = CONFIG_TEMPLATE};
+	for (size_t i = 1; i < n; i++) {
+		keys[i] = connector->to_keys[i - 1];
+		keys[i].offset = i * sizeof(char *);
+	}
+	*ret_n = n;
+	return keys;
+}
+
+/* A target without braces is the same for every message: its connector can judge it now. */
+static void check_constant_target(
+	struct reading *reading, const struct connector *connector, const struct node *section, const char *target)
+{
+	const struct node *node = node_get(section, connector->target_key);
+	if (!target || !node || node->failed || strpbrk(target, "{}") || !connector->check_target)
+		return;
+	const char *wrong = connector->check_target(slice_str(target));
+	if (wrong)
+		table_mistake(reading->loader->report, node, 0, "%s: %s", connector->target_key, wrong);
+}
+
+static void take_params(struct target_config *target, const struct config_key *keys, char **values, size_t n)
+{
+	target->target = values[0];
+	for (size_t i = 1; i < n; i++) {
+		if (!values[i])
+			continue;
+		struct config_list *params = &target->params;
+		params->items = memory_grow(params->items, params->n, sizeof *params->items);
+		params->items[params->n++] =
+			(struct config_text){memory_text(keys[i].name), values[i], target->line, target->column};
+	}
+}
+
+static void take_common(struct target_config *target, struct section_to *to)
+{
+	target->key = to->key;
+	target->content_type = to->content_type;
+	target->headers = to->headers;
+	target->qos = (int)to->qos;
+	target->retain = to->retain - 1; /* keep, clear, set: -1, 0, 1 */
+	free(to->connection);
+}
+
+static void check_headers(struct reading *reading, const struct node *headers)
+{
+	for (size_t i = 0; headers && headers->kind == NODE_MAP && i < headers->n; i++)
+		if (headers->items[i]->kind == NODE_SCALAR && !headers->items[i]->failed)
+			table_check_template(reading->loader->report, &reading->captures, headers->items[i], "headers");
+}
+
+static void read_target(struct reading *reading, const struct node *node)
+{
+	struct mapping_config *map = reading->map;
+	if (!table_expect_map(reading->loader->report, node, "to"))
+		return;
+	map->targets = memory_grow(map->targets, map->n_targets, sizeof *map->targets);
+	struct target_config *target = &map->targets[map->n_targets++];
+	*target = (struct target_config){.qos = -1};
+	LOADER_PLACE(target, node);
+	const struct connector *connector = connector_for(reading, node, "to", &target->connection);
+	size_t n = 0;
+	struct config_key *keys = connector ? target_table(connector, &n) : NULL;
+	char **values = memory_zero((n + 1) * sizeof(char *));
+	struct section_to to = {.qos = -1};
+	char *title = memory_format("'to' of %s", reading->title);
+	struct config_scope scope = {
+		.report = reading->loader->report,
+		.captures = &reading->captures,
+		.node = node,
+		.anchor = node,
+		.title = title,
+		.keys_unknown = !connector,
+		.parts = {{section_to_keys, &to}, {keys, values}},
+	};
+	table_read(&scope);
+	check_headers(reading, node_get(node, "headers"));
+	take_common(target, &to);
+	if (connector) {
+		take_params(target, keys, values, n);
+		check_constant_target(reading, connector, node, target->target);
+		check_qos(reading, target->connection, node, target->qos >= 0 ? target->qos : map->from_qos);
+	}
+	free(title);
+	free(values);
+	free(keys);
+}
+
+static void read_to(struct reading *reading)
+{
+	struct report *report = reading->loader->report;
+	const struct node *node = node_get(reading->node, "to");
+	if (!node)
+		table_mistake(report, reading->node, 0,
+			"%s has no 'to': say to where, as in to: {connection: …, topic: …}", reading->title);
+	else if (node->kind != NODE_LIST)
+		read_target(reading, node);
+	else if (node->n == 0)
+		table_mistake(report, node, 0, "to is an empty list; name at least one destination");
+	for (size_t i = 0; node && node->kind == NODE_LIST && i < node->n; i++)
+		read_target(reading, node->items[i]);
+}
+
+/* --- the mapping --- */
+
+void loader_read_mapping(struct loader *loader, size_t index)
+{
+	const struct node *node = loader->mappings.items[index].value;
+	struct mapping_config *map = &loader->own->config.mappings[index];
+	map->delivery = -1;
+	LOADER_PLACE(map, node);
+	const struct node *name = node_get(node, "name");
+	char *title = name && name->kind == NODE_SCALAR && !name->failed ? memory_format("mapping '%s'", name->text)
+									 : memory_text("this mapping");
+	if (table_expect_map(loader->report, node, "a mapping")) {
+		struct reading reading = {.loader = loader, .map = map, .node = node, .title = title};
+		read_from(&reading);
+		find_captures(&reading);
+		struct config_scope scope = {
+			.report = loader->report,
+			.captures = &reading.captures,
+			.node = node,
+			.anchor = node,
+			.title = title,
+			.elsewhere = section_mapping_elsewhere,
+			.parts = {{section_mapping_keys, map}},
+		};
+		table_read(&scope);
+		if (map->name)
+			loader_check_name(loader, name, "mapping");
+		read_to(&reading);
+		for (size_t i = 0; i < reading.n_names; i++)
+			free(reading.names[i]);
+		free(reading.names);
+	}
+	free(title);
+}
+
+static void free_list(struct config_list *list)
+{
+	static const struct config_key keys[] = {{.name = "list", .type = CONFIG_LIST}, {0}};
+	table_free(keys, list);
+}
+
+void loader_free_mapping(const struct config *config, struct mapping_config *map)
+{
+	table_free(section_mapping_keys, map);
+	free_list(&map->filters);
+	if (map->from_settings) /* then its connector was known */
+		table_free(config->connections[map->from_connection].connector->from_keys, map->from_settings);
+	free(map->from_settings);
+	for (size_t i = 0; i < map->n_targets; i++) {
+		struct target_config *target = &map->targets[i];
+		free(target->target);
+		free(target->key);
+		free(target->content_type);
+		free_list(&target->headers);
+		free_list(&target->params);
+	}
+	free(map->targets);
+}

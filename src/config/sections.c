@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tables, nothing else.
+ */
+#include "config/sections.h"
+
+#include <string.h>
+
+#include "connectors/connector.h"
+#include "message/message.h"
+
+#define KIB  INT64_C(1024)
+#define MIB  (1024 * KIB)
+#define GIB  (1024 * MIB)
+#define MS   INT64_C(1)
+#define SEC  (1000 * MS)
+#define DAY  (24 * 3600 * SEC)
+#define LONG INT64_MAX
+
+#define TOP(member)     offsetof(struct config, member)
+#define OUTBOX(member)  offsetof(struct outbox_config, member)
+#define CONN(member)    offsetof(struct connection_config, member)
+#define MAPPING(member) offsetof(struct mapping_config, member)
+#define FROM(member)    offsetof(struct section_from, member)
+#define TO(member)      offsetof(struct section_to, member)
+#define TEST(member)    offsetof(struct section_test, member)
+
+static const char *const level_choices[] = {"error", "warn", "info", "debug", NULL}; /* enum log_level */
+static const char *const delivery_choices[] = {
+	"at-most-once", "at-least-once", "exactly-once", NULL}; /* enum guarantee */
+static const char *const when_full_choices[] = {"block", NULL}; /* enum when_full */
+static const char *const on_error_choices[] = {"dead_letter", "drop", "pass", NULL}; /* enum on_error */
+static const char *const retain_choices[] = {"keep", "clear", "set", NULL};
+
+static const struct config_key journal_keys[] = {
+	{.name = "segment_size",
+		.type = CONFIG_SIZE,
+		.offset = TOP(journal.segment_bytes) - TOP(journal),
+		.fallback = "64MiB",
+		.min = MIB,
+		.max = GIB,
+		.help = "Size of one journal file, a multiple of 4KiB. Files are written in a ring and used again."},
+	{.name = "linger",
+		.type = CONFIG_DURATION,
+		.offset = TOP(journal.linger_ms) - TOP(journal),
+		.fallback = "0",
+		.max = 100 * MS,
+		.help = "Wait this long for more messages before a group is written: fewer bytes on flash, later "
+			"acknowledgements. 0 writes as soon as the disk is free."},
+	{.name = "strict",
+		.type = CONFIG_BOOL,
+		.offset = TOP(journal.strict) - TOP(journal),
+		.fallback = "false",
+		.help = "Refuse to start when the journal is damaged, instead of putting the damaged part aside and "
+			"reporting the gap."},
+	{0},
+};
+
+static const struct config_key log_keys[] = {
+	{.name = "level",
+		.type = CONFIG_ENUM,
+		.offset = TOP(log.level) - TOP(log),
+		.fallback = "info",
+		.choices = level_choices,
+		.help = "Least important lines to write. debug writes lines for every message."},
+	{0},
+};
+
+const struct config_key section_top_keys[] = {
+	{.name = "data_dir",
+		.type = CONFIG_STRING,
+		.offset = TOP(data_dir),
+		.required = true,
+		.help = "Folder of the journal and the dead letters, made when missing. A relative path starts at the "
+			"folder of the configuration file. One linkspan at a time uses it."},
+	{.name = "journal",
+		.type = CONFIG_SECTION,
+		.offset = TOP(journal),
+		.children = journal_keys,
+		.help = "The log on disk that every message passes."},
+	{.name = "log",
+		.type = CONFIG_SECTION,
+		.offset = TOP(log),
+		.children = log_keys,
+		.help = "Lines on standard error."},
+	{.name = "shutdown_timeout",
+		.type = CONFIG_DURATION,
+		.offset = TOP(shutdown_timeout_ms),
+		.fallback = "10s",
+		.max = DAY,
+		.help = "How long a clean stop goes on delivering what is on its way. The rest waits in the journal."},
+	{.name = "max_transform_bytes",
+		.type = CONFIG_SIZE,
+		.offset = TOP(max_transform_bytes),
+		.fallback = "1MiB",
+		.min = 1,
+		.max = MESSAGE_MAX_PAYLOAD,
+		.help = "Largest payload that jq is given. A larger one is treated as on_error of its mapping says."},
+	{.name = "max_message_bytes",
+		.type = CONFIG_SIZE,
+		.offset = TOP(max_message_bytes),
+		.fallback = "32MiB",
+		.min = 1,
+		.max = MESSAGE_MAX_PAYLOAD,
+		.help = "Largest payload that is taken in."},
+	{0},
+};
+
+const struct config_key section_include_keys[] = {
+	{.name = "include",
+		.type = CONFIG_LIST,
+		.offset = offsetof(struct section_include, include),
+		.help = "Files whose connections, mappings and tests are added: a name without a slash is a ready-made "
+			"file (zigbee2mqtt), anything else a path that starts at the folder of this file."},
+	{0},
+};
+
+static const struct config_key outbox_keys[] = {
+	{.name = "max_bytes",
+		.type = CONFIG_SIZE,
+		.offset = OUTBOX(max_bytes),
+		.fallback = "1GiB",
+		.min = 1,
+		.max = LONG,
+		.help = "Bytes on disk that may wait for this destination."},
+	{.name = "max_messages",
+		.type = CONFIG_INT,
+		.offset = OUTBOX(max_messages),
+		.fallback = "0",
+		.min = 0,
+		.max = LONG,
+		.help = "Messages that may wait for this destination; 0 is no limit."},
+	{.name = "when_full",
+		.type = CONFIG_ENUM,
+		.offset = OUTBOX(when_full),
+		.fallback = "block",
+		.choices = when_full_choices,
+		.help = "block: nothing more is taken from the sources that feed this destination until there is "
+			"room."},
+	{.name = "ttl",
+		.type = CONFIG_DURATION,
+		.offset = OUTBOX(ttl_ms),
+		.fallback = "0",
+		.help = "A message that has waited longer becomes a dead letter; 0 is never."},
+	{.name = "max_attempts",
+		.type = CONFIG_INT,
+		.offset = OUTBOX(max_attempts),
+		.fallback = "0",
+		.min = 0,
+		.max = UINT32_MAX,
+		.help = "Attempts after which a message becomes a dead letter; 0 is no limit. A link that is down does "
+			"not count."},
+	{.name = "backoff_min",
+		.type = CONFIG_DURATION,
+		.offset = OUTBOX(backoff_min_ms),
+		.fallback = "100ms",
+		.min = 1,
+		.max = DAY,
+		.help = "Upper bound of the first pause before a message is tried again; it doubles."},
+	{.name = "backoff_max",
+		.type = CONFIG_DURATION,
+		.offset = OUTBOX(backoff_max_ms),
+		.fallback = "60s",
+		.min = 1,
+		.max = DAY,
+		.help = "Upper bound of every such pause. The pause itself is random below the bound."},
+	{.name = "window",
+		.type = CONFIG_INT,
+		.offset = OUTBOX(window),
+		.fallback = "0",
+		.min = 0,
+		.max = 1000000,
+		.help = "Most deliveries on their way at once; 0 is as many as the link can hold."},
+	{.name = "lookahead",
+		.type = CONFIG_INT,
+		.offset = OUTBOX(lookahead),
+		.fallback = "10000",
+		.min = 1,
+		.max = 1000000,
+		.help = "How many messages past the oldest unfinished one are looked at, so that one message that is "
+			"being retried does not hold up the others."},
+	{.name = "dead_max_bytes",
+		.type = CONFIG_SIZE,
+		.offset = OUTBOX(dead_max_bytes),
+		.fallback = "256MiB",
+		.min = 1,
+		.max = LONG,
+		.help = "Bytes on disk for dead letters of this destination."},
+	{0},
+};
+
+const struct config_key section_connection_keys[] = {
+	{.name = "delivery",
+		.type = CONFIG_ENUM,
+		.offset = CONN(delivery),
+		.choices = delivery_choices,
+		.help = "Guarantee that every mapping from or to this connection must keep, unless the mapping "
+			"declares "
+			"its own. A mapping that cannot is a mistake."},
+	{.name = "outbox",
+		.type = CONFIG_SECTION,
+		.offset = CONN(outbox),
+		.children = outbox_keys,
+		.help = "What waits for this connection as a destination."},
+	{0},
+};
+
+const struct config_key section_mapping_keys[] = {
+	{.name = "name",
+		.type = CONFIG_STRING,
+		.offset = MAPPING(name),
+		.required = true,
+		.help = "Name in logs and metrics: letters, digits, _ - and ., at most 64."},
+	{.name = "when",
+		.type = CONFIG_JQ,
+		.offset = MAPPING(when),
+		.help = "jq program on the payload; the mapping takes only messages for which it gives true. Captures "
+			"of "
+			"the topic filter are $name; $topic, $qos, $retain, $headers and $key are there too."},
+	{.name = "payload",
+		.type = CONFIG_JQ,
+		.offset = MAPPING(payload),
+		.help = "jq program that makes the new payload, with the same names; several results become several "
+			"messages. Left out: the bytes unchanged, whatever they are."},
+	{.name = "on_error",
+		.type = CONFIG_ENUM,
+		.offset = MAPPING(on_error),
+		.fallback = "dead_letter",
+		.choices = on_error_choices,
+		.help = "What becomes of a message on which a jq program or a template fails: a dead letter, nothing, "
+			"or "
+			"the message as it was received."},
+	{.name = "max_outputs",
+		.type = CONFIG_INT,
+		.offset = MAPPING(max_outputs),
+		.fallback = "100",
+		.min = 1,
+		.max = 65535,
+		.help = "Most messages that one message may become."},
+	{.name = "delivery",
+		.type = CONFIG_ENUM,
+		.offset = MAPPING(delivery),
+		.choices = delivery_choices,
+		.help = "Guarantee that this mapping must keep. More than its connections can give is a mistake."},
+	{0},
+};
+
+const struct config_key section_from_keys[] = {
+	{.name = "connection",
+		.type = CONFIG_STRING,
+		.offset = FROM(connection),
+		.required = true,
+		.help = "Name of the connection to read from."},
+	{.name = "topic",
+		.type = CONFIG_LIST,
+		.offset = FROM(topic),
+		.required = true,
+		.help = "Topic filter, or a list of them: + is one level, # all below, {name} one level that templates "
+			"and "
+			"jq can use. $share/group/filter shares the work with others of that group."},
+	{.name = "qos",
+		.type = CONFIG_INT,
+		.offset = FROM(qos),
+		.fallback = "1",
+		.min = 0,
+		.max = 2,
+		.help = "Highest quality of service to receive at."},
+	{0},
+};
+
+const struct config_key section_to_keys[] = {
+	{.name = "connection",
+		.type = CONFIG_STRING,
+		.offset = TO(connection),
+		.required = true,
+		.help = "Name of the connection to write to."},
+	{.name = "key",
+		.type = CONFIG_TEMPLATE,
+		.offset = TO(key),
+		.help = "Key of the message; messages of one key keep their order. Left out: the source topic orders."},
+	{.name = "content_type",
+		.type = CONFIG_TEMPLATE,
+		.offset = TO(content_type),
+		.help = "Content type of the message. Left out: as received."},
+	{.name = "headers",
+		.type = CONFIG_MAP,
+		.offset = TO(headers),
+		.help = "Headers to add, name: template. One of the same name is replaced."},
+	{.name = "qos",
+		.type = CONFIG_INT,
+		.offset = TO(qos),
+		.min = 0,
+		.max = 2,
+		.help = "Quality of service to send with. Left out: as received."},
+	{.name = "retain",
+		.type = CONFIG_ENUM,
+		.offset = TO(retain),
+		.fallback = "keep",
+		.choices = retain_choices,
+		.help = "Retain flag to send with: as received, never, or always."},
+	{0},
+};
+
+const struct config_key section_test_keys[] = {
+	{.name = "name", .type = CONFIG_STRING, .offset = TEST(name), .required = true, .help = "Name of the test."},
+	{.name = "mapping",
+		.type = CONFIG_STRING,
+		.offset = TEST(mapping),
+		.required = true,
+		.help = "Name of the mapping to try."},
+	{0},
+};
+
+const char *const section_top_elsewhere[] = {"connections", "mappings", "tests", NULL};
+const char *const section_connection_elsewhere[] = {"type", NULL};
+const char *const section_mapping_elsewhere[] = {"from", "to", NULL};
+const char *const section_test_elsewhere[] = {"given", "expect", NULL};
+
+const char *section_elsewhere_help(const char *name)
+{
+	static const char *const help[][2] = {
+		{"connections",
+			"Brokers and other peers, name: section. Names are letters, digits, _ - and ., at most 64."},
+		{"mappings", "Rules, in order: what is read from where, what becomes of it, and where it goes."},
+		{"tests", "Examples of what mappings do, to be run against them."},
+		{"type", "Kind of connection; the other keys depend on it."},
+		{"from", "Where the messages come from."},
+		{"to", "Where they go: one destination, or a list of them."},
+		{"given", "Message that comes in: topic, payload and what else it has."},
+		{"expect", "List of the messages that go out; empty when none does."},
+	};
+	for (size_t i = 0; i < sizeof help / sizeof help[0]; i++)
+		if (strcmp(help[i][0], name) == 0)
+			return help[i][1];
+	return "";
+}
+
+const char *section_target_help(const struct connector *connector)
+{
+	return strcmp(connector->target_key, "topic") == 0
+		       ? "Template of the topic to write to. Left out: the source topic."
+		       : "Template of the path to write to. Left out: the source topic.";
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The tables of the core's own sections, and the structs of those whose values are worked on before they reach the
+ * configuration. Connectors bring theirs (connectors/connector.h).
+ */
+#ifndef LINKSPAN_CONFIG_SECTIONS_H
+#define LINKSPAN_CONFIG_SECTIONS_H
+
+#include "config/config.h"
+
+extern const struct config_key section_top_keys[]; /* struct config */
+
+struct section_include {
+	struct config_list include;
+};
+extern const struct config_key section_include_keys[];
+
+extern const struct config_key section_connection_keys[]; /* struct connection_config */
+
+extern const struct config_key section_mapping_keys[]; /* struct mapping_config */
+
+struct section_from {
+	char *connection;
+	struct config_list topic;
+	int64_t qos;
+};
+extern const struct config_key section_from_keys[];
+
+struct section_to {
+	char *connection;
+	char *key;
+	char *content_type;
+	struct config_list headers;
+	int64_t qos; /* -1: not given */
+	int retain; /* index of keep, clear, set */
+};
+extern const struct config_key section_to_keys[];
+
+struct section_test {
+	char *name;
+	char *mapping;
+};
+extern const struct config_key section_test_keys[];
+
+/* Keys that no table holds because what stands below them is no section of plain values. */
+extern const char *const section_top_elsewhere[]; /* connections, mappings, tests */
+extern const char *const section_connection_elsewhere[]; /* type */
+extern const char *const section_mapping_elsewhere[]; /* from, to */
+extern const char *const section_test_elsewhere[]; /* given, expect */
+const char *section_elsewhere_help(const char *name);
+
+/* The same for every connector: the key that holds the target of a mapping. */
+struct connector;
+const char *section_target_help(const struct connector *connector);
+
+#endif

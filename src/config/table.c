@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The walk over a section: every key of the tables is looked up, every key of the file must be in a table.
+ */
+#include "config/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/memory.h"
+#include "config/suggest.h"
+#include "config/table_value.h"
+
+/* --- keys that nobody knows --- */
+
+static bool listed(const char *const *names, const char *name)
+{
+	for (; names && *names; names++)
+		if (strcmp(*names, name) == 0)
+			return true;
+	return false;
+}
+
+static bool known(const struct config_scope *scope, const char *name)
+{
+	for (size_t i = 0; i < TABLE_MAX_PARTS; i++)
+		for (const struct config_key *key = scope->parts[i].keys; key && key->name; key++)
+			if (strcmp(key->name, name) == 0)
+				return true;
+	return listed(scope->elsewhere, name);
+}
+
+/* Calls for each name that may stand here, those first that the section does not have yet. */
+static void offer_names(const struct config_scope *scope, void (*fn)(void *arg, const char *name), void *arg)
+{
+	for (int given = 0; given <= 1; given++) {
+		for (size_t i = 0; i < TABLE_MAX_PARTS; i++)
+			for (const struct config_key *key = scope->parts[i].keys; key && key->name; key++)
+				if ((node_get(scope->node, key->name) != NULL) == given)
+					fn(arg, key->name);
+		for (const char *const *name = scope->elsewhere; name && *name; name++)
+			if ((node_get(scope->node, *name) != NULL) == given)
+				fn(arg, *name);
+	}
+}
+
+static void offer_suggestion(void *arg, const char *name)
+{
+	suggest_offer(arg, name);
+}
+
+struct names {
+	char text[400];
+	size_t len;
+};
+
+static void offer_to_list(void *arg, const char *name)
+{
+	struct names *names = arg;
+	size_t left = sizeof names->text - names->len;
+	if (strlen(name) + 8 > left) {
+		if (names->len && names->text[names->len - 1] != '.')
+			names->len += (size_t)snprintf(names->text + names->len, left, ", ...");
+		return;
+	}
+	names->len += (size_t)snprintf(names->text + names->len, left, "%s%s", names->len ? ", " : "", name);
+}
+
+static void complain_unknown(const struct config_scope *scope, const struct node *name)
+{
+	struct suggestion near = {.word = name->text};
+	struct names names = {.text = ""};
+	offer_names(scope, offer_suggestion, &near);
+	offer_names(scope, offer_to_list, &names);
+	if (strcmp(name->text, "<<") == 0)
+		table_mistake(scope->report, name, 0,
+			"merge keys (<<) are not read; write the keys out, or name a whole section by its alias");
+	else if (near.best)
+		table_mistake(scope->report, name, 0, "unknown key '%s' in %s; did you mean '%s'?", name->text,
+			scope->title, near.best);
+	else
+		table_mistake(scope->report, name, 0, "unknown key '%s' in %s; known keys: %s", name->text,
+			scope->title, names.text);
+}
+
+static void find_unknown(const struct config_scope *scope)
+{
+	if (scope->keys_unknown || !scope->node)
+		return;
+	for (size_t i = 0; i < scope->node->n; i++)
+		if (!known(scope, scope->node->keys[i]->text))
+			complain_unknown(scope, scope->node->keys[i]);
+}
+
+/* --- keys of the tables --- */
+
+static void read_section(struct config_scope *scope, const struct config_key *key, struct node *node, void *base)
+{
+	struct config_scope inner = {
+		.report = scope->report,
+		.captures = scope->captures,
+		.node = node,
+		.anchor = node,
+		.parts = {{key->children, base}},
+	};
+	char *title = memory_format("'%s' of %s", key->name, scope->title);
+	inner.title = title;
+	if (!node || table_expect_map(scope->report, node, key->name))
+		table_read(&inner);
+	else
+		inner.unsound = true;
+	scope->unsound |= inner.unsound;
+	free(title);
+}
+
+static void complain_missing(struct config_scope *scope, const struct config_key *key)
+{
+	scope->unsound = true;
+	table_mistake(scope->report, scope->anchor, 0, "%s has no '%s': %s", scope->title, key->name,
+		key->help ? key->help : "it must be given");
+}
+
+static void read_key(struct config_scope *scope, const struct config_key *key, void *base)
+{
+	struct node *node = node_get(scope->node, key->name);
+	void *out = (char *)base + key->offset;
+	if (key->type == CONFIG_SECTION)
+		read_section(scope, key, node, out);
+	else if (node)
+		table_value(scope, key, node, out);
+	else if (key->required && scope->node)
+		complain_missing(scope, key);
+	else if (key->fallback)
+		table_fallback(key, out);
+}
+
+void table_read(struct config_scope *scope)
+{
+	find_unknown(scope);
+	for (size_t i = 0; i < TABLE_MAX_PARTS; i++)
+		for (const struct config_key *key = scope->parts[i].keys; key && key->name; key++)
+			read_key(scope, key, scope->parts[i].base);
+}
+
+/* --- mistakes that connectors find --- */
+
+void config_complain(struct config_scope *scope, const char *key, const char *item, const char *format, ...)
+{
+	const struct node *at = key ? node_get(scope->node, key) : NULL, *inner = NULL;
+	if (at && item && at->kind == NODE_MAP)
+		inner = node_get(at, item);
+	else if (at && item && at->kind == NODE_LIST)
+		inner = strtoul(item, NULL, 10) < at->n ? at->items[strtoul(item, NULL, 10)] : NULL;
+	if (inner)
+		at = inner;
+	if (!at)
+		at = scope->anchor;
+	char text[1024], *name = key ? memory_format("%s%s%s", key, item ? "." : "", item ? item : "") : NULL;
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	report_mistake(scope->report, at->source, at->line, at->column, "%s: %s", name ? name : scope->title, text);
+	free(name);
+}
+
+void table_mistake(struct report *report, const struct node *node, size_t offset, const char *format, ...)
+{
+	int line = node->line, column = node->column;
+	if (node->kind == NODE_SCALAR && !node->interpolated && offset <= strlen(node->text))
+		node_place(node, node->text, offset, &line, &column);
+	if (offset == 0 && node->style != STYLE_LITERAL) { /* the quote, not what it encloses */
+		line = node->line;
+		column = node->column;
+	}
+	va_list args;
+	va_start(args, format);
+	report_mistake_args(report, node->source, line, column, format, args);
+	va_end(args);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reads one section of the file by the tables of keys that describe it (schema.h). A section may be described by several
+ * tables at once (what all connections share and what this connector adds), each with its own struct.
+ *
+ * The structs must be zeroed, or filled with what an absent key without fallback is to leave there. What is written into
+ * them is freed by table_free.
+ */
+#ifndef LINKSPAN_CONFIG_TABLE_H
+#define LINKSPAN_CONFIG_TABLE_H
+
+#include "config/report.h"
+#include "config/schema.h"
+#include "config/yaml_tree.h"
+
+struct table_part {
+	const struct config_key *keys; /* NULL is an empty table */
+	void *base; /* the struct that their offsets speak of */
+};
+#define TABLE_MAX_PARTS 4
+
+/* What templates and jq programs of a section may name. */
+struct table_captures {
+	const char *const *names;
+	size_t n;
+	bool unknown; /* because of a mistake elsewhere: check no template and no program */
+};
+
+/* One section being read; also where config_complain finds the place of a key. */
+struct config_scope {
+	struct report *report;
+	const struct table_captures *captures; /* NULL: none */
+	const struct node *node; /* the section; NULL: absent, only fallbacks are taken */
+	const struct node *anchor; /* where to point when a key is missing: the section's name */
+	const char *title; /* "connection 'lake'"; for messages */
+	struct table_part parts[TABLE_MAX_PARTS];
+	const char *const *elsewhere; /* names that somebody else reads, NULL-terminated; may be NULL */
+	bool unsound; /* set by table_read: a value that must be there is not, so further checks would mislead */
+	bool keys_unknown; /* what else may stand here cannot be known: do not complain about unknown keys */
+};
+
+void table_read(struct config_scope *scope);
+/* Frees what the keys hold in `base`, not base itself; base NULL is allowed. */
+void table_free(const struct config_key *keys, void *base);
+
+/* Checks that a node is a map (list) and reports if it is not. title: "connection 'lake'". */
+bool table_expect_map(struct report *report, const struct node *node, const char *title);
+
+/* Text of a scalar; NULL after reporting that it is none. name: of the key, for messages. */
+const char *table_text(struct report *report, const struct node *node, const char *name);
+
+/* Points at `offset` within a scalar. */
+void table_mistake(struct report *report, const struct node *node, size_t offset, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Values by type.
+ */
+#include "config/table_value.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/memory.h"
+#include "config/value.h"
+#include "routing/template.h"
+#include "routing/topic_filter.h"
+#include "routing/transform.h"
+
+/* --- what a node is, when it is not what it should be --- */
+
+static const char *kind_name(const struct node *node)
+{
+	static const char *const names[] = {"a single value", "a list", "a map"};
+	return names[node->kind];
+}
+
+static bool complain_null(struct report *report, const struct node *node, const char *name)
+{
+	if (!node_is_null(node))
+		return false;
+	table_mistake(report, node, 0, "%s has no value; write one, or leave the key out", name);
+	return true;
+}
+
+bool table_expect_map(struct report *report, const struct node *node, const char *title)
+{
+	if (node->kind == NODE_MAP)
+		return true;
+	if (!node->failed && !complain_null(report, node, title))
+		table_mistake(
+			report, node, 0, "%s is %s; a map of keys and values belongs here", title, kind_name(node));
+	return false;
+}
+
+const char *table_text(struct report *report, const struct node *node, const char *name)
+{
+	if (node->kind == NODE_SCALAR)
+		return node->failed || complain_null(report, node, name) ? NULL : node->text;
+	if (node->kind == NODE_MAP && node->flow)
+		table_mistake(report, node, 0, "%s is a map; text that begins with '{' needs quotes around it", name);
+	else
+		table_mistake(report, node, 0, "%s is %s; one single value belongs here", name, kind_name(node));
+	return NULL;
+}
+
+/* --- numbers, units, choices --- */
+
+static bool is_quoted(const struct node *node)
+{
+	return node->style != STYLE_PLAIN && !node->interpolated;
+}
+
+static bool complain_quotes(struct config_scope *scope, const struct config_key *key, const struct node *node)
+{
+	if (!is_quoted(node) || (key->type != CONFIG_INT && key->type != CONFIG_BOOL))
+		return false;
+	table_mistake(scope->report, node, 0, "%s is text because of its quotes; write %s without quotes", key->name,
+		key->type == CONFIG_INT ? "the number" : "true or false");
+	return true;
+}
+
+static const char *parse_typed(const struct config_key *key, const struct value_text *in, void *out)
+{
+	switch (key->type) {
+	case CONFIG_BOOL:
+		return value_bool(in, out);
+	case CONFIG_INT:
+		return value_int(in, key->min, key->max, out);
+	case CONFIG_DURATION:
+		return value_duration(in, key->min, key->max, out);
+	case CONFIG_SIZE:
+		return value_size(in, key->min, key->max, out);
+	default:
+		assert(key->type == CONFIG_ENUM);
+		return value_choice(in, key->choices, out);
+	}
+}
+
+static void read_typed(struct config_scope *scope, const struct config_key *key, const struct node *node, void *out)
+{
+	char message[VALUE_MESSAGE];
+	const char *text = table_text(scope->report, node, key->name), *wrong = NULL;
+	if (text && !complain_quotes(scope, key, node)) {
+		struct value_text in = {text, node->secret || node->interpolated, message};
+		wrong = parse_typed(key, &in, out);
+		if (!wrong)
+			return;
+		table_mistake(scope->report, node, 0, "%s: %s", key->name, wrong);
+	}
+	if (key->fallback) /* so that nobody complains a second time */
+		table_fallback(key, out);
+	else
+		scope->unsound = true;
+}
+
+/* --- texts --- */
+
+void table_check_filter(struct report *report, const struct node *node, const char *name)
+{
+	const char *wrong = topic_filter_check(node->text);
+	if (wrong)
+		table_mistake(report, node, 0, "%s: %s", name, wrong);
+}
+
+static bool may_quote(const struct node *node)
+{
+	return !node->secret && !node->interpolated;
+}
+
+void table_check_template(
+	struct report *report, const struct table_captures *captures, const struct node *node, const char *name)
+{
+	size_t offset = 0;
+	if (captures && captures->unknown)
+		return;
+	const char *wrong =
+		template_check(node->text, captures ? captures->names : NULL, captures ? captures->n : 0, &offset);
+	if (!wrong)
+		return;
+	if (may_quote(node))
+		table_mistake(report, node, offset, "%s: %s", name, wrong);
+	else
+		table_mistake(report, node, 0, "%s: not a good template once its ${…} are inserted; look at its braces",
+			name);
+}
+
+void table_check_jq(
+	struct report *report, const struct table_captures *captures, const struct node *node, const char *name)
+{
+	int line = 1;
+	if (captures && captures->unknown)
+		return;
+	const char *wrong =
+		transform_check(node->text, captures ? captures->names : NULL, captures ? captures->n : 0, &line);
+	if (!wrong)
+		return;
+	size_t offset = 0; /* of that line of the program, behind its indentation */
+	for (; line > 1 && node->text[offset]; offset++)
+		line -= node->text[offset] == '\n';
+	offset += strspn(node->text + offset, " \t");
+	if (may_quote(node))
+		table_mistake(report, node, offset, "%s: this jq program does not compile: %s", name, wrong);
+	else
+		table_mistake(report, node, 0,
+			"%s: this jq program does not compile once its ${…} are inserted; look at quotes and brackets",
+			name);
+}
+
+static bool check_path(struct report *report, const struct node *node, const char *name, const char *path)
+{
+	if (access(path, R_OK) == 0)
+		return true;
+	table_mistake(report, node, 0,
+		"%s: the file cannot be read: %s; a relative path starts at the folder of this file", name,
+		strerror(errno));
+	return false;
+}
+
+static void read_text(struct config_scope *scope, const struct config_key *key, struct node *node, char **out)
+{
+	const char *text = table_text(scope->report, node, key->name);
+	if (!text) {
+		scope->unsound = true;
+		return;
+	}
+	char *value = key->type == CONFIG_PATH ? source_join(node->source->folder, text) : memory_text(text);
+	switch (key->type) {
+	case CONFIG_SECRET:
+		node_hide(node, scope->report);
+		break;
+	case CONFIG_PATH:
+		if (!check_path(scope->report, node, key->name, value)) {
+			free(value);
+			scope->unsound = true;
+			return;
+		}
+		break;
+	case CONFIG_TEMPLATE:
+		table_check_template(scope->report, scope->captures, node, key->name);
+		break;
+	case CONFIG_FILTER:
+		table_check_filter(scope->report, node, key->name);
+		break;
+	case CONFIG_JQ:
+		table_check_jq(scope->report, scope->captures, node, key->name);
+		break;
+	default:
+		break;
+	}
+	free(*out);
+	*out = value;
+}
+
+/* --- lists and maps --- */
+
+static void append_text(struct config_list *list, const char *name, const char *value, int line, int column)
+{
+	list->items = memory_grow(list->items, list->n, sizeof *list->items);
+	list->items[list->n++] =
+		(struct config_text){name ? memory_text(name) : NULL, memory_text(value), line, column};
+}
+
+static void append_node(struct config_scope *scope, struct config_list *list, const char *name, const struct node *node,
+	const char *title)
+{
+	const char *text = table_text(scope->report, node, title);
+	if (text)
+		append_text(list, name, text, node->line, node->column);
+	else
+		scope->unsound = true;
+}
+
+static void read_list(
+	struct config_scope *scope, const struct config_key *key, const struct node *node, struct config_list *out)
+{
+	if (node->kind == NODE_SCALAR) {
+		append_node(scope, out, NULL, node, key->name);
+	} else if (node->kind == NODE_MAP) {
+		table_mistake(
+			scope->report, node, 0, "%s is a map; a list of texts, or one text, belongs here", key->name);
+	} else {
+		if (node->n == 0)
+			table_mistake(scope->report, node, 0,
+				"%s is an empty list; write a value, or leave the key out", key->name);
+		for (size_t i = 0; i < node->n; i++)
+			append_node(scope, out, NULL, node->items[i], key->name);
+	}
+}
+
+static void read_map(
+	struct config_scope *scope, const struct config_key *key, const struct node *node, struct config_list *out)
+{
+	if (!table_expect_map(scope->report, node, key->name))
+		return;
+	for (size_t i = 0; i < node->n; i++) {
+		char *title = memory_format("%s.%s", key->name, node->keys[i]->text);
+		append_node(scope, out, node->keys[i]->text, node->items[i], title);
+		free(title);
+	}
+}
+
+/* --- entry points --- */
+
+void table_value(struct config_scope *scope, const struct config_key *key, struct node *node, void *out)
+{
+	switch (key->type) {
+	case CONFIG_STRING:
+	case CONFIG_SECRET:
+	case CONFIG_PATH:
+	case CONFIG_TEMPLATE:
+	case CONFIG_FILTER:
+	case CONFIG_JQ:
+		read_text(scope, key, node, out);
+		break;
+	case CONFIG_LIST:
+		read_list(scope, key, node, out);
+		break;
+	case CONFIG_MAP:
+		read_map(scope, key, node, out);
+		break;
+	case CONFIG_SECTION:
+		break;
+	default:
+		read_typed(scope, key, node, out);
+	}
+}
+
+/* "[a, b]" or "a". */
+static void fallback_list(const char *text, struct config_list *out)
+{
+	if (*text != '[') {
+		append_text(out, NULL, text, 0, 0);
+		return;
+	}
+	for (text += strspn(text, "[ "); *text && *text != ']'; text += strspn(text, ", ")) {
+		size_t len = strcspn(text, ",]");
+		char *item = memory_bytes(text, len);
+		append_text(out, NULL, item, 0, 0);
+		free(item);
+		text += len;
+	}
+}
+
+void table_fallback(const struct config_key *key, void *out)
+{
+	char message[VALUE_MESSAGE];
+	struct value_text in = {key->fallback, false, message};
+	switch (key->type) {
+	case CONFIG_STRING:
+	case CONFIG_SECRET:
+	case CONFIG_PATH:
+	case CONFIG_TEMPLATE:
+	case CONFIG_FILTER:
+	case CONFIG_JQ:
+		*(char **)out = memory_text(key->fallback);
+		break;
+	case CONFIG_LIST:
+		fallback_list(key->fallback, out);
+		break;
+	case CONFIG_MAP:
+	case CONFIG_SECTION:
+		assert(!"a map or section has no fallback");
+		break;
+	default: {
+		const char *wrong = parse_typed(key, &in, out);
+		assert(!wrong);
+		(void)wrong;
+	}
+	}
+}
+
+void table_free_value(const struct config_key *key, void *value)
+{
+	struct config_list *list = value;
+	switch (key->type) {
+	case CONFIG_STRING:
+	case CONFIG_SECRET:
+	case CONFIG_PATH:
+	case CONFIG_TEMPLATE:
+	case CONFIG_FILTER:
+	case CONFIG_JQ:
+		free(*(char **)value);
+		break;
+	case CONFIG_LIST:
+	case CONFIG_MAP:
+		for (size_t i = 0; i < list->n; i++) {
+			free(list->items[i].name);
+			free(list->items[i].value);
+		}
+		free(list->items);
+		break;
+	case CONFIG_SECTION:
+		table_free(key->children, value);
+		break;
+	default:
+		break;
+	}
+}
+
+void table_free(const struct config_key *keys, void *base)
+{
+	for (; keys && keys->name && base; keys++)
+		table_free_value(keys, (char *)base + keys->offset);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One value of a table: from a node of the file, or from the fallback that the table gives.
+ */
+#ifndef LINKSPAN_CONFIG_TABLE_VALUE_H
+#define LINKSPAN_CONFIG_TABLE_VALUE_H
+
+#include "config/table.h"
+
+/* Reads, checks, and writes to `out` (the C type that schema.h names); reports what is wrong and then leaves `out`
+ * untouched, but for lists and maps, which keep what was right. Not for sections. */
+void table_value(struct config_scope *scope, const struct config_key *key, struct node *node, void *out);
+/* A fallback that cannot be read is a bug in the table: asserted. */
+void table_fallback(const struct config_key *key, void *out);
+void table_free_value(const struct config_key *key, void *value);
+
+/* Checks of texts that are more than text, with places: `captures` as in the scope; `name` of the key. */
+void table_check_filter(struct report *report, const struct node *node, const char *name);
+void table_check_template(
+	struct report *report, const struct table_captures *captures, const struct node *node, const char *name);
+void table_check_jq(
+	struct report *report, const struct table_captures *captures, const struct node *node, const char *name);
+
+#endif

@@ -59,17 +59,6 @@ took() { echo "$(($(date +%s) - $1)) s"; }
 
 # --- parts ------------------------------------------------------------------------------------------------------------
 
-# Only what git knows (and what is changed of it): a build of somebody's own in the tree does not matter here.
-copy_sources() {
-    mkdir "$work/src"
-    if git -C "$root" ls-files >"$work/files" 2>/dev/null; then
-        (cd "$root" && while read -r file; do [ ! -e "$file" ] || printf '%s\n' "$file"; done) <"$work/files" |
-            tar -C "$root" -c -T - | tar -x -C "$work/src"
-    else
-        tar -C "$root" -c --exclude=./build* . | tar -x -C "$work/src"
-    fi && (cd "$work/src" && ./autogen.sh) >"$work/autogen.log" 2>&1
-}
-
 # build NAME CC OPTION...
 build() {
     name=$1 compiler=$2
@@ -229,8 +218,8 @@ if [ -n "$install" ]; then
 fi
 [ ! -e "$(kafka_jars)/complete" ] || kafka_there=yes
 
-if ! copy_sources; then
-    tail -n 20 "$work/autogen.log"
+if ! copy_sources "$root" "$work/src"; then
+    tail -n 20 "$work/src.log"
     result FAIL "build: autogen.sh"
 elif build gcc gcc ${strict:+--enable-werror}; then
     LINKSPAN=$work/gcc/linkspan

@@ -26,7 +26,7 @@ def configuration(mqtt_port, brokers):
         [yaml.mapping("all", {"connection": "plant", "topic": "in/{key}", "qos": 1},
                       {"connection": "lake", "topic": "kill", "key": "{key}"},
                       {"connection": "plant", "topic": "out/{key}"})],
-        journal={"segment_bytes": "1MiB"}, shutdown_timeout="5s")
+        journal={"segment_size": "1MiB"}, shutdown_timeout="5s")
 
 
 class Witness:

@@ -139,7 +139,7 @@ def retained():
         with Linkspan(yaml.configuration(
                 [yaml.mqtt("near", near.port), yaml.mqtt("far", far.port)],
                 [yaml.mapping("all", {"connection": "near", "topic": "state/#", "qos": 1},
-                              {"connection": "far", "topic": "{topic}", "retain": True})])) as bridge:
+                              {"connection": "far", "topic": "{topic}", "retain": "set"})])) as bridge:
             with Subscriber(far.port, "state/#") as live, Publisher(near.port) as out:
                 live.wait_for(lambda got: {m.topic for m in got} >= {"state/door", "state/light"}, "both states")
                 out.publish("state/door", b"", retain=True)  # deletes it, everywhere

@@ -155,7 +155,7 @@ def disk_full():
                 [yaml.mqtt("plant", broker.port, client_id="linkspan-disk-full"), yaml.kafka("lake", kafka.brokers_via)],
                 [yaml.mapping("all", {"connection": "plant", "topic": "disk-full/#", "qos": 1},
                               {"connection": "lake", "topic": "disk-full", "key": "flood"})],
-                journal={"segment_bytes": "2MiB"}), data_dir=os.path.join(disk, "data"), wait_up=False) as bridge, \
+                journal={"segment_size": "2MiB"}), data_dir=os.path.join(disk, "data"), wait_up=False) as bridge, \
                 kafka.reader("disk-full") as reader:
             bridge.wait_event("link_up", connection="plant")
             flood(broker.port, "disk-full/x", 1, total, 1000)  # 40 MB into 24 MiB
@@ -185,7 +185,7 @@ def disk_full_drain():
                 [yaml.mqtt("plant", broker.port), yaml.kafka("lake", kafka.brokers_via)],
                 [yaml.mapping("all", {"connection": "plant", "topic": "disk-drain/{key}", "qos": 1},
                               {"connection": "lake", "topic": "disk-drain", "key": "{key}"})],
-                journal={"segment_bytes": "2MiB"}), data_dir=os.path.join(disk, "data"), wait_up=False) as bridge, \
+                journal={"segment_size": "2MiB"}), data_dir=os.path.join(disk, "data"), wait_up=False) as bridge, \
                 kafka.reader("disk-drain") as reader, Feed(broker.port, "disk-drain", rate=2000, size=2000) as feed:
             bridge.wait_event("source_paused", connection="plant")
             proxy.forward()

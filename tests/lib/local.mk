@@ -9,6 +9,11 @@ EXTRA_DIST += tests/lib/lint_source.py tests/lint.sh .clang-format .clang-tidy
 .PHONY: lint
 lint:
 	$(srcdir)/tests/lint.sh
-EXTRA_DIST += tests/lib/rig/feed.py tests/lib/rig/yaml.py tests/run.sh .ci/run tests/crash/kill.sh tests/crash/kill.py \
+EXTRA_DIST += tests/lib/rig/feed.py tests/lib/rig/mock_kafka.py tests/lib/rig/yaml.py tests/run.sh .ci/run tests/crash/kill.sh tests/crash/kill.py \
 	tests/integration/_path.py tests/integration/flow.py tests/integration/life.py \
 	tests/integration/outages.py tests/integration/pressure.py
+
+# Not built by `make`: only the quick start needs it, and only without an Apache Kafka.
+EXTRA_PROGRAMS += tests/lib/mock_kafka
+tests_lib_mock_kafka_SOURCES = tests/lib/mock_kafka.c
+tests_lib_mock_kafka_LDADD = $(RDKAFKA_LIBS)

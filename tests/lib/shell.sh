@@ -15,3 +15,16 @@ kafka_version() {
 
 # Where the jars are, or would be.
 kafka_jars() { printf '%s\n' "${XDG_CACHE_HOME:-$HOME/.cache}/linkspan/kafka-$(kafka_version)"; }
+
+# copy_sources ROOT FOLDER: what git knows of a tree, with what is changed of it, and a configure script; so that a
+# build of somebody's own inside the tree neither matters nor suffers. A tree without git is copied as it is.
+copy_sources() {
+    mkdir -p "$2"
+    if (cd "$1" && git ls-files) >"$2.files" 2>/dev/null && [ -s "$2.files" ]; then
+        (cd "$1" && while read -r file; do [ ! -e "$file" ] || printf '%s\n' "$file"; done) <"$2.files" |
+            tar -C "$1" -c -T - | tar -x -C "$2"
+    else
+        tar -C "$1" -c --exclude=./.git --exclude='./build*' --exclude='*.o' --exclude=./config.status . |
+            tar -x -C "$2"
+    fi && (cd "$2" && ./autogen.sh) >"$2.log" 2>&1
+}

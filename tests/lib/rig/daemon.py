@@ -42,7 +42,7 @@ class Linkspan:
         self.folder = temp_folder("linkspan")
         self.data_dir = data_dir or os.path.join(self.folder, "data")
         self.path = os.path.join(self.folder, "linkspan.yaml")
-        self._log = os.path.join(self.folder, "linkspan.log")
+        self._log = self.log_path = os.path.join(self.folder, "linkspan.log")
         self._process = None
         self._env = env or {}
         self._run_begins = 0  # offset in the log
@@ -51,8 +51,16 @@ class Linkspan:
         if start:
             self.start(wait_up=wait_up)
 
-    def configure(self, configuration):
-        text = f"data_dir: {self.data_dir}\n" + textwrap.dedent(configuration)
+    @classmethod
+    def from_file(cls, text, env):
+        """A whole linkspan.yaml, which takes its data folder from the environment: LINKSPAN_DATA."""
+        bridge = cls("", start=False)
+        bridge.configure(text, whole=True)
+        bridge._env = {**env, "LINKSPAN_DATA": bridge.data_dir}
+        return bridge.start()
+
+    def configure(self, configuration, whole=False):
+        text = configuration if whole else f"data_dir: {self.data_dir}\n" + textwrap.dedent(configuration)
         with open(self.path, "w", encoding="utf-8") as out:
             out.write(text)
         self._connections = re.findall(r"^  (\w[\w-]*):\s*$", text.split("\nmappings:")[0], re.M)

@@ -12,6 +12,9 @@ from .wait import until
 
 _folders = []
 _processes = []
+_keeping = False  # set by keep()
+# Whoever may want to leave everything running says so before it starts anything.
+MAY_KEEP = bool(os.environ.get("LINKSPAN_RIG_MAY_KEEP"))
 
 
 def temp_folder(name):
@@ -29,7 +32,7 @@ class Process:
         self.log = log
         with open(log, "ab") as out:
             self._child = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *argv],
+                argv if MAY_KEEP else ["setpriv", "--pdeathsig", "KILL", "--", *argv],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
                 env={**os.environ, **(env or {})})
         _processes.append(self)
@@ -86,8 +89,19 @@ class Process:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
 
+def keep():
+    """Leaves everything behind, running; the processes' numbers."""
+    global _keeping
+    if not MAY_KEEP:
+        raise RuntimeError("set LINKSPAN_RIG_MAY_KEEP first")
+    _keeping = True
+    return [process.pid for process in _processes]
+
+
 @atexit.register
 def _clean_up():
+    if _keeping:
+        return
     for process in list(_processes):
         process.signal(signal.SIGCONT)
         process.kill()

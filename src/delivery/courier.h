@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The courier of one destination: takes messages from its outbox (the journal's memory of what was just appended, or the
- * journal's files when it lags), hands them to a sink within a window and in order per key, hears one outcome for each
- * and alone decides on retry, back-off, expiry and dead letters (DESIGN §4, §6).
+ * The courier of one destination: takes messages from its outbox (the journal's memory of what was just
+ * appended, or the journal's files when it lags), hands them to a sink within a window and in order per key,
+ * hears one outcome for each and alone decides on retry, back-off, expiry and dead letters (DESIGN §4, §6).
  *
- * States of one message: WAITING → IN_FLIGHT → DONE | DEAD; IN_FLIGHT → RETRY_WAIT → IN_FLIGHT; IN_FLIGHT → WAITING when
- * the link goes down; WAITING → DEAD (expired, rejected by the router, attempts used up).
- * Memory is bounded: at most `lookahead` messages and a byte cap are held, the rest stays in the journal.
+ * States of one message: WAITING → IN_FLIGHT → DONE | DEAD; IN_FLIGHT → RETRY_WAIT → IN_FLIGHT; IN_FLIGHT →
+ * WAITING when the link goes down; WAITING → DEAD (expired, rejected by the router, attempts used up). Memory
+ * is bounded: at most `lookahead` messages and a byte cap are held, the rest stays in the journal.
  *
  * Threads: the loop only.
  */
@@ -29,8 +29,8 @@ struct courier_options {
 	struct link *link;
 	/* The outbox had been full (courier_has_room was false) and has room again. */
 	void (*on_room)(void *ctx);
-	/* A delivery gave a reply: append it together with the JOURNAL_FINISHED change given. NULL: replies are dropped
-	 * and counted. 0 or a negative errno: then the courier tries again later. */
+	/* A delivery gave a reply: append it together with the JOURNAL_FINISHED change given. NULL: replies
+	 * are dropped and counted. 0 or a negative errno: then the courier tries again later. */
 	int (*on_reply)(void *ctx, const struct message_view *reply, const struct journal_change *finished);
 	void *ctx;
 };
@@ -39,13 +39,14 @@ struct courier_options {
 struct courier *courier_new(const struct courier_options *options) __attribute__((warn_unused_result));
 void courier_free(struct courier *courier);
 
-/* A message was appended for this destination. view is borrowed: the courier copies it if it has room for it in memory,
- * else it reads it back later. */
+/* A message was appended for this destination. view is borrowed: the courier copies it if it has room for it
+ * in memory, else it reads it back later. */
 void courier_appended(struct courier *courier, const struct journal_entry *entry, uint64_t lsn);
 /* The journal's durable lsn has advanced: what is at or below it may be sent. */
 void courier_durable(struct courier *courier, uint64_t lsn);
 
-/* May the outbox take messages of that many bytes in all (max_bytes, max_messages, done ranges)? After false, on_room. */
+/* May the outbox take messages of that many bytes in all (max_bytes, max_messages, done ranges)? After false,
+ * on_room. */
 bool courier_has_room(struct courier *courier, size_t messages, size_t bytes);
 
 /* From the link, see struct link_host_ops. */

@@ -1,1 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
+liblinkspan_a_SOURCES += \
+	src/delivery/backoff.c \
+	src/delivery/backoff.h \
+	src/delivery/courier.c \
+	src/delivery/courier.h \
+	src/delivery/courier_impl.h \
+	src/delivery/dispatch.c \
+	src/delivery/expiry.c \
+	src/delivery/key_table.c \
+	src/delivery/key_table.h \
+	src/delivery/letters.c \
+	src/delivery/outbox.c \
+	src/delivery/outcome.c \
+	src/delivery/retry_heap.c \
+	src/delivery/retry_heap.h \
+	src/delivery/stages.c \
+	src/delivery/window.c \
+	src/delivery/window.h

@@ -1,1 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
+# The fake journal comes before liblinkspan.a, so that the real one is not pulled in.
+courier_rig_sources = \
+	tests/unit/delivery/courier_rig.c \
+	tests/unit/delivery/courier_rig.h \
+	tests/unit/delivery/fake_journal.c \
+	tests/unit/delivery/fake_journal.h
+
+check_PROGRAMS += tests/unit/delivery/test_backoff
+tests_unit_delivery_test_backoff_SOURCES = tests/unit/delivery/test_backoff.c
+tests_unit_delivery_test_backoff_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/delivery/test_courier
+tests_unit_delivery_test_courier_SOURCES = tests/unit/delivery/test_courier.c $(courier_rig_sources)
+tests_unit_delivery_test_courier_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/delivery/test_courier_order
+tests_unit_delivery_test_courier_order_SOURCES = tests/unit/delivery/test_courier_order.c $(courier_rig_sources)
+tests_unit_delivery_test_courier_order_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/delivery/test_courier_backlog
+tests_unit_delivery_test_courier_backlog_SOURCES = tests/unit/delivery/test_courier_backlog.c $(courier_rig_sources)
+tests_unit_delivery_test_courier_backlog_LDADD = $(TEST_LIBS)

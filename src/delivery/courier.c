@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The courier's life, what the link and the journal tell it, and the order in which it works. What is to be
+ * done is found out anew each time from the state (courier_work); nothing is queued but timers.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "delivery/courier_impl.h"
+#include "runtime/log.h"
+
+/* --- time
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+uint64_t courier_now_ms(const struct courier *courier)
+{
+	return loop_now_ms(courier->options.loop);
+}
+
+void courier_poke_in(struct courier *courier, uint64_t delay_ms)
+{
+	uint64_t due_ms = courier_now_ms(courier) + delay_ms;
+	if (due_ms < courier->poke_due_ms)
+		courier->poke_due_ms = due_ms;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t next_due_ms(const struct courier *courier)
+{
+	uint64_t due_ms = least(retry_heap_next_ms(&courier->retries), courier->poke_due_ms);
+	due_ms = least(due_ms, courier->sweep_due_ms);
+	if (courier->expired_log.count)
+		due_ms = least(due_ms, courier->expired_log.due_ms);
+	if (courier->dead_log.count)
+		due_ms = least(due_ms, courier->dead_log.due_ms);
+	return due_ms;
+}
+
+static void set_timer(struct courier *courier)
+{
+	if (courier->window.n_expiring == 0)
+		courier->sweep_due_ms = UINT64_MAX;
+	else if (courier->sweep_due_ms == UINT64_MAX)
+		courier->sweep_due_ms = courier_now_ms(courier) + COURIER_REPEAT_MS;
+	uint64_t due_ms = next_due_ms(courier);
+	if (due_ms == courier->timer_due_ms)
+		return;
+	courier->timer_due_ms = due_ms;
+	if (due_ms == UINT64_MAX) {
+		loop_timer_stop(courier->timer);
+		return;
+	}
+	uint64_t now_ms = courier_now_ms(courier);
+	loop_timer_start(courier->timer, due_ms > now_ms ? due_ms - now_ms : 0);
+}
+
+static void on_timer(void *arg)
+{
+	struct courier *courier = arg;
+	uint64_t now_ms = courier_now_ms(courier);
+	courier->timer_due_ms = UINT64_MAX;
+	courier_enter(courier);
+	if (courier->poke_due_ms <= now_ms) {
+		courier->poke_due_ms = UINT64_MAX;
+		courier->read_at_end = false;
+	}
+	for (uint64_t seq; (seq = retry_heap_pop(&courier->retries, now_ms)) != 0;)
+		outcome_due(courier, seq);
+	expiry_sweep(courier, now_ms);
+	drop_log_flush(courier, now_ms);
+	courier_leave(courier);
+}
+
+/* --- work
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static void flush(struct courier *courier)
+{
+	bool unflushed = courier->unflushed;
+	courier->unflushed = false;
+	if (unflushed && courier->up)
+		courier->options.connector->send_end(courier->options.link);
+}
+
+static void work(struct courier *courier)
+{
+	size_t burst = COURIER_BURST;
+	do {
+		courier->again = false;
+		stages_work(courier);
+		dispatch_sift(courier);
+		dispatch_send(courier, &burst);
+		flush(courier);
+		outbox_read_back(courier);
+	} while (courier->again && burst > 0);
+	if (burst == 0)
+		loop_post(courier->options.loop, &courier->go_on);
+	set_timer(courier);
+}
+
+void courier_enter(struct courier *courier)
+{
+	courier->depth++;
+}
+
+static bool has_room(const struct courier *courier, size_t messages, size_t bytes)
+{
+	const struct outbox_config *outbox = courier->options.outbox;
+	struct journal_outbox box = journal_outbox(courier->options.journal, courier->options.dest);
+	if (box.done_ranges >= JOURNAL_MAX_DONE_RANGES)
+		return false;
+	if (box.waiting == 0)
+		return true; /* what is larger than the outbox must pass, too */
+	if (outbox->max_messages > 0 && box.waiting + messages > (uint64_t)outbox->max_messages)
+		return false;
+	return outbox->max_bytes == 0 || box.waiting_bytes + bytes <= outbox->max_bytes;
+}
+
+/* The news for others, when nothing is half done: they may call back into the courier. */
+static void tell(struct courier *courier)
+{
+	if (courier->was_full && has_room(courier, courier->wanted_messages, courier->wanted_bytes)) {
+		courier->was_full = false;
+		if (courier->options.on_room)
+			courier->options.on_room(courier->options.ctx);
+	}
+	if (courier->on_idle && courier->in_flight + courier->n_replies + courier->letters_underway == 0) {
+		void (*on_idle)(void *ctx) = courier->on_idle;
+		courier->on_idle = NULL;
+		on_idle(courier->idle_ctx);
+	}
+}
+
+void courier_leave(struct courier *courier)
+{
+	if (courier->depth > 1) {
+		courier->depth--;
+		courier->again = true;
+		return;
+	}
+	work(courier);
+	courier->depth = 0;
+	tell(courier);
+}
+
+static void on_go_on(void *arg)
+{
+	courier_enter(arg);
+	courier_leave(arg);
+}
+
+/* --- life
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static uint64_t seed_of(const struct courier *courier)
+{
+	uint64_t seed = loop_wall_ms(courier->options.loop);
+	const uint8_t *uuid = journal_destination_uuid(courier->options.journal, courier->options.dest);
+	return key_hash(slice_of(uuid, JOURNAL_UUID_LEN), seed);
+}
+
+static void init(struct courier *courier, const struct courier_options *options)
+{
+	courier->options = *options;
+	courier->timer_due_ms = courier->poke_due_ms = courier->sweep_due_ms = UINT64_MAX;
+	courier->newest_ms = journal_newest_ms(options->journal);
+	key_table_init(&courier->keys);
+	retry_heap_init(&courier->retries, &courier->window);
+	courier->hash_seed = seed_of(courier);
+	backoff_init(&courier->backoff, options->outbox->backoff_min_ms, options->outbox->backoff_max_ms,
+		courier->hash_seed);
+	loop_job_init(&courier->go_on, on_go_on, courier);
+}
+
+struct courier *courier_new(const struct courier_options *options)
+{
+	struct courier *courier = calloc(1, sizeof *courier);
+	if (!courier)
+		return NULL;
+	init(courier, options);
+	courier->timer = loop_timer_new(options->loop, on_timer, courier);
+	if (!courier->timer || stages_recover(courier) != 0 || outbox_start(courier) != 0) {
+		courier_free(courier);
+		return NULL;
+	}
+	courier_enter(courier);
+	courier_leave(courier);
+	return courier;
+}
+
+void courier_free(struct courier *courier)
+{
+	if (!courier)
+		return;
+	drop_log_flush(courier, UINT64_MAX);
+	loop_cancel(courier->options.loop, &courier->go_on);
+	if (courier->timer)
+		loop_timer_free(courier->timer);
+	if (courier->reader)
+		journal_reader_free(courier->reader);
+	letters_orphan(courier);
+	window_fini(&courier->window);
+	key_table_fini(&courier->keys);
+	retry_heap_fini(&courier->retries);
+	free(courier->stages);
+	free(courier->known_stages);
+	free(courier);
+}
+
+/* --- the journal's news
+ * ------------------------------------------------------------------------------------------------ */
+
+void courier_durable(struct courier *courier, uint64_t lsn)
+{
+	courier_enter(courier);
+	if (lsn > courier->durable)
+		courier->durable = lsn;
+	courier_leave(courier);
+}
+
+bool courier_has_room(struct courier *courier, size_t messages, size_t bytes)
+{
+	if (has_room(courier, messages, bytes))
+		return true;
+	/* A little more than was asked for, so that one message going does not make one come. */
+	const struct outbox_config *outbox = courier->options.outbox;
+	size_t some_messages = outbox->max_messages > 0 ? (size_t)outbox->max_messages / 64 : 0;
+	size_t some_bytes = (size_t)(outbox->max_bytes / 64);
+	if (!courier->was_full)
+		courier->wanted_messages = courier->wanted_bytes = 0;
+	courier->was_full = true;
+	if (courier->wanted_messages < messages + some_messages)
+		courier->wanted_messages = messages + some_messages;
+	if (courier->wanted_bytes < bytes + some_bytes)
+		courier->wanted_bytes = bytes + some_bytes;
+	return false;
+}
+
+/* --- the link's news
+ * ---------------------------------------------------------------------------------------------------- */
+
+/* A cursor ahead of the log: the data folder is an older copy. What the destination has under the seqs that
+ * will be given next is not what will be appended: neither to skip nor to send it would be right. */
+static bool cursor_is_sane(const struct courier *courier, uint64_t done_through)
+{
+	if (done_through >= courier->appended_end) {
+		log_error("cursor_ahead",
+			"destination=%s done_through=%" PRIu64 " newest=%" PRIu64
+			" cause=\"the data folder is older than the destination; nothing is sent\"",
+			courier->options.name, done_through, courier->appended_end - 1);
+		return false;
+	}
+	if (done_through + 1 < courier->window.first)
+		log_warn("cursor_behind", "destination=%s done_through=%" PRIu64 " done_here=%" PRIu64,
+			courier->options.name, done_through, courier->window.first - 1);
+	return true;
+}
+
+void courier_link_up(struct courier *courier, const struct sink_traits *traits)
+{
+	courier_enter(courier);
+	dispatch_restart(courier);
+	courier->link_window = traits->max_in_flight;
+	courier->up = true;
+	if (traits->cursor_valid) {
+		courier->up = cursor_is_sane(courier, traits->done_through);
+		courier->cursor_through = courier->up ? traits->done_through : 0;
+		courier->sift_next = courier->window.first;
+	}
+	if (courier->up)
+		log_info("delivery_resumed", "destination=%s held=%zu", courier->options.name, courier->window.n_held);
+	courier_leave(courier);
+}
+
+void courier_link_down(struct courier *courier, const char *reason)
+{
+	courier_enter(courier);
+	if (courier->up) {
+		courier->stats.link_downs++;
+		log_warn("delivery_paused", "destination=%s in_flight=%" PRIu64 " reason=\"%s\"", courier->options.name,
+			courier->in_flight, reason ? reason : "");
+	}
+	courier->up = false;
+	dispatch_restart(courier);
+	courier_leave(courier);
+}
+
+void courier_window(struct courier *courier, uint32_t max_in_flight)
+{
+	courier_enter(courier);
+	courier->link_window = max_in_flight;
+	courier_leave(courier);
+}
+
+void courier_drain(struct courier *courier, void (*on_idle)(void *ctx), void *ctx)
+{
+	courier_enter(courier);
+	courier->draining = true;
+	courier->on_idle = on_idle;
+	courier->idle_ctx = ctx;
+	courier_leave(courier);
+}
+
+struct courier_stats courier_stats(const struct courier *courier)
+{
+	struct courier_stats stats = courier->stats;
+	stats.in_flight = courier->in_flight;
+	stats.held = courier->window.n_held;
+	stats.held_bytes = courier->window.held_bytes;
+	stats.link_is_up = courier->up;
+	return stats;
+}

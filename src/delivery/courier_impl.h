@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the parts of the courier share; private to src/delivery.
+ *     courier.c   its life, the link's news, the order of work        outbox.c   what is held, read-back from
+ * the journal dispatch.c  what goes out next                                  outcome.c  what came back:
+ * done, retry, replies letters.c   dead letters        stages.c  stages        expiry.c  what is too old
+ *
+ * No recursion: every way into the courier is bracketed by courier_enter and courier_leave. The outermost
+ * leave does the work that has become possible; inner ones (a sink that answers from inside send) only note
+ * that there is some. Pointers to held messages and keys must not be kept over a call out of the courier: new
+ * messages may move them.
+ */
+#ifndef LINKSPAN_DELIVERY_COURIER_IMPL_H
+#define LINKSPAN_DELIVERY_COURIER_IMPL_H
+
+#include "delivery/backoff.h"
+#include "delivery/courier.h"
+#include "delivery/key_table.h"
+#include "delivery/retry_heap.h"
+#include "delivery/window.h"
+
+#define COURIER_HELD_BYTES        (4u * 1024 * 1024) /* of message memory; one message is always held */
+#define COURIER_BURST             4096u /* sent in one turn of the loop at most */
+#define COURIER_DEFAULT_LOOKAHEAD 10000u
+#define COURIER_MAX_LOOKAHEAD     (1u << 20)
+#define COURIER_REPEAT_MS         1000u /* between sweeps for expired ones, lines of the log, tries of what must not fail */
+
+/* Dropped or dead messages, gathered into one line a second. */
+struct drop_log {
+	uint64_t first, last, count;
+	uint64_t due_ms; /* when to write it */
+	char reason[128]; /* of the last one */
+};
+
+struct stage_asked {
+	uint64_t lsn; /* 0 = not appended yet */
+	uint64_t seq;
+	uint64_t epoch; /* of the link */
+	uint8_t stage;
+};
+struct stage_known {
+	uint64_t seq;
+	uint8_t stage;
+};
+
+struct courier {
+	struct courier_options options;
+	struct window window;
+	struct key_table keys;
+	struct retry_heap retries;
+	struct backoff backoff;
+	struct loop_timer *timer;
+	struct loop_job go_on; /* after a burst */
+	uint64_t timer_due_ms; /* UINT64_MAX = not running */
+	uint64_t poke_due_ms; /* something could not be done: work again then; UINT64_MAX = nothing */
+	unsigned depth;
+	bool again; /* something has changed while working */
+
+	/* outbox.c. Live: end == appended_end, nothing is on disk only. */
+	uint64_t lookahead;
+	uint64_t appended_end; /* one past the newest seq that the journal gave */
+	uint64_t durable; /* lsn */
+	uint64_t maybe_sent_end; /* what is recovered below this may have been sent by an earlier process */
+	uint64_t hash_seed;
+	struct journal_reader *reader; /* only while not live */
+	uint64_t read_seq; /* where the reader goes on */
+	uint64_t read_durable; /* `durable` at the last request */
+	bool reading, read_at_end, in_read;
+
+	/* dispatch.c: seqs below sift_next were looked at for what is never sent, those below send_next for
+	 * sending. */
+	uint64_t sift_next, send_next;
+	uint64_t cursor_through; /* the destination has everything up to here */
+	uint32_t link_window;
+	uint32_t range_budget; /* so many may be finished before the done ranges must be counted again */
+	bool up, draining;
+	bool unflushed; /* sent since the last send_end */
+	uint64_t epoch; /* of the link: a new one with each up and down */
+
+	/* letters.c, stages.c */
+	struct letter *letters;
+	uint64_t n_letters, letters_underway;
+	struct stage_asked *stages; /* in the order of asking, so of lsn */
+	size_t n_stages, stages_capacity;
+	struct stage_known *known_stages; /* recovered, sorted by seq */
+	size_t n_known_stages;
+
+	/* expiry.c */
+	uint64_t newest_ms; /* in the journal at the start: nothing expires before the wall clock has passed
+			       it */
+	uint64_t sweep_due_ms; /* UINT64_MAX = no sweep */
+	struct drop_log expired_log, dead_log;
+
+	bool was_full;
+	size_t wanted_messages, wanted_bytes; /* the largest that found no room */
+	void (*on_idle)(void *ctx);
+	void *idle_ctx;
+	uint64_t in_flight; /* HELD_IN_FLIGHT */
+	uint64_t n_replies; /* HELD_REPLY; they fill the window too, which bounds them */
+	struct courier_stats stats;
+};
+
+void courier_enter(struct courier *courier);
+void courier_leave(struct courier *courier);
+uint64_t courier_now_ms(const struct courier *courier);
+void courier_poke_in(struct courier *courier, uint64_t delay_ms);
+
+/* outbox.c */
+int outbox_start(struct courier *courier); /* 0 or -ENOMEM */
+void outbox_read_back(struct courier *courier); /* asks the reader for more if there is room */
+
+/* dispatch.c */
+void dispatch_sift(struct courier *courier);
+/* Sends what may be sent, *burst at most, and takes it off. */
+void dispatch_send(struct courier *courier, size_t *burst);
+/* May one more message be finished out of order? Takes it off the budget. */
+bool dispatch_take_range(struct courier *courier, uint64_t seq);
+/* All that was in flight waits again, from the oldest on. */
+void dispatch_restart(struct courier *courier);
+
+/* outcome.c */
+/* Journals it as done and lets go of it. */
+void outcome_done(struct courier *courier, uint64_t seq);
+/* Lets go of a message that the journal knows to be final. */
+void outcome_release(struct courier *courier, uint64_t seq);
+/* Takes it out of the order of its key and out of the retry heap. */
+void outcome_detach(struct courier *courier, uint64_t seq);
+/* Puts it back into the order of its key, to be sent again after delay_ms. */
+void outcome_send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms);
+/* The time of a held message has come. */
+void outcome_due(struct courier *courier, uint64_t seq);
+
+/* letters.c */
+/* To the dead letters. The message must not be in flight. False when memory is out: nothing has happened. */
+bool letters_send(struct courier *courier, uint64_t seq, struct slice reason) __attribute__((warn_unused_result));
+void letters_retry(struct courier *courier, uint64_t seq);
+void letters_orphan(struct courier *courier); /* the courier ends before they do */
+
+/* stages.c */
+int stages_recover(struct courier *courier); /* 0 or -ENOMEM */
+uint8_t stages_known(const struct courier *courier, uint64_t seq);
+void stages_work(struct courier *courier); /* tells the sink what is durable, appends what could not be */
+
+/* expiry.c */
+bool expiry_applies(const struct courier *courier, const struct message_view *view);
+bool expiry_passed(const struct courier *courier, const struct held *held);
+void expiry_drop(struct courier *courier, uint64_t seq);
+void expiry_sweep(struct courier *courier, uint64_t now_ms); /* if due */
+void drop_log_add(struct courier *courier, struct drop_log *log, uint64_t seq, const char *reason);
+void drop_log_flush(struct courier *courier, uint64_t now_ms); /* those that are due */
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What goes out next. Two cursors walk over the window in seq order. The first sifts, also while the link is
+ * down: what is known to be delivered, was rejected by the router or is too old never goes out. The second
+ * sends. A message whose key has something to wait for is put into that key's list instead; keys whose turn
+ * has come go before the cursor, since what they hold is older.
+ *
+ * A sink that keeps the order of what is in flight (pipelined) is sent everything in seq order without a look
+ * at keys, until a message gets RETRY. What followed it of the same key and is in flight already cannot be
+ * called back; what was not sent yet waits until the message is delivered.
+ */
+#include "delivery/courier_impl.h"
+
+/* --- done ranges
+ * ------------------------------------------------------------------------------------------------- */
+
+static bool have_range(struct courier *courier)
+{
+	if (courier->range_budget == 0) {
+		struct journal_outbox box = journal_outbox(courier->options.journal, courier->options.dest);
+		uint64_t used = box.done_ranges + courier->in_flight + courier->n_replies + courier->n_letters;
+		courier->range_budget = used < JOURNAL_MAX_DONE_RANGES ? (uint32_t)(JOURNAL_MAX_DONE_RANGES - used) : 0;
+	}
+	return courier->range_budget > 0;
+}
+
+/* The oldest one never makes a new range. */
+bool dispatch_take_range(struct courier *courier, uint64_t seq)
+{
+	if (have_range(courier)) {
+		courier->range_budget--;
+		return true;
+	}
+	return seq == courier->window.first;
+}
+
+/* --- sifting
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* False: the message cannot be dealt with now. */
+static bool sift(struct courier *courier, uint64_t seq, const struct held *held)
+{
+	if (seq <= courier->cursor_through) {
+		outcome_done(courier, seq);
+		courier->stats.delivered++;
+		return true;
+	}
+	struct slice reject_reason = message_view(held->msg)->reject_reason;
+	if (reject_reason.data) {
+		if (!dispatch_take_range(courier, seq))
+			return false;
+		if (letters_send(courier, seq, reject_reason))
+			return true;
+		courier_poke_in(courier, COURIER_REPEAT_MS);
+		return false;
+	}
+	if (expiry_passed(courier, held)) {
+		if (!dispatch_take_range(courier, seq))
+			return false;
+		expiry_drop(courier, seq);
+	}
+	return true;
+}
+
+void dispatch_sift(struct courier *courier)
+{
+	struct window *window = &courier->window;
+	if (courier->draining)
+		return;
+	for (;; courier->sift_next++) {
+		if (courier->sift_next < window->first)
+			courier->sift_next = window->first;
+		if (courier->sift_next >= window->end)
+			return;
+		const struct held *held = window_slot(window, courier->sift_next);
+		if (held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT)
+			continue;
+		if (held->lsn > courier->durable || !sift(courier, courier->sift_next, held))
+			return;
+	}
+}
+
+/* --- sending
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void send(struct courier *courier, uint64_t seq, struct held *held)
+{
+	struct delivery delivery = {
+		.destination_uuid = journal_destination_uuid(courier->options.journal, courier->options.dest),
+		.seq = seq,
+		.attempt = held->attempts + 1,
+		.stage = held->stage,
+		.maybe_sent = held->maybe_sent,
+		.msg = held->msg,
+	};
+	held->state = HELD_IN_FLIGHT;
+	courier->in_flight++;
+	courier->unflushed = true;
+	if (courier->range_budget)
+		courier->range_budget--;
+	courier->options.connector->send(courier->options.link, &delivery);
+}
+
+/* Too old to be sent: drops it. */
+static bool drop_expired(struct courier *courier, uint64_t seq, const struct held *held)
+{
+	if (!held->expires || !expiry_passed(courier, held))
+		return false;
+	expiry_drop(courier, seq);
+	return true;
+}
+
+/* A pipelined sink gets what follows without waiting, unless this one has been refused before. */
+static bool goes_alone(const struct courier *courier, const struct held *held)
+{
+	return !courier->options.connector->pipelined_order || held->attempts > 0;
+}
+
+static void own_key(struct key *key, uint64_t seq, struct held *held)
+{
+	key->busy = seq;
+	held->owns_key = true;
+}
+
+static void send_listed(struct courier *courier, struct key *key)
+{
+	uint64_t seq = key->head;
+	struct held *held = window_slot(&courier->window, seq);
+	if (drop_expired(courier, seq, held))
+		return;
+	key_list_remove(key, &courier->window, seq);
+	if (goes_alone(courier, held))
+		own_key(key, seq, held);
+	key_table_update(&courier->keys, key, &courier->window);
+	send(courier, seq, held);
+}
+
+/* Does something of the same key have to go first (or this one wait for its back-off)? Then lists it. */
+static bool must_wait(struct courier *courier, uint64_t seq, struct held *held)
+{
+	struct key_table *keys = &courier->keys;
+	bool alone = goes_alone(courier, held);
+	bool wait = held->state == HELD_RETRY_WAIT;
+	struct key *key = alone || wait ? key_table_get(keys, held->key_hash) : key_table_find(keys, held->key_hash);
+	if (!key)
+		return false;
+	if (!wait && !key->busy && !key->head) {
+		own_key(key, seq, held);
+		return false;
+	}
+	key_list_append(key, &courier->window, seq);
+	key_table_update(keys, key, &courier->window);
+	return true;
+}
+
+/* The next one of the cursor below `end`. False when there is none. */
+static bool send_fresh(struct courier *courier, uint64_t end)
+{
+	struct window *window = &courier->window;
+	if (courier->send_next < window->first)
+		courier->send_next = window->first;
+	while (courier->send_next < end) {
+		uint64_t seq = courier->send_next++;
+		struct held *held = window_slot(window, seq);
+		if ((held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT) || held->listed)
+			continue;
+		if (held->state == HELD_WAITING && drop_expired(courier, seq, held))
+			return true;
+		if (must_wait(courier, seq, held))
+			continue;
+		send(courier, seq, held);
+		return true;
+	}
+	return false;
+}
+
+/* With all done ranges in use only the oldest one may go: it makes none. */
+static bool send_oldest(struct courier *courier)
+{
+	uint64_t seq = courier->window.first;
+	struct held *held = window_find(&courier->window, seq);
+	if (!held || held->state != HELD_WAITING || seq >= courier->sift_next)
+		return false;
+	if (!held->listed)
+		return courier->send_next <= seq && send_fresh(courier, seq + 1);
+	struct key *key = key_table_find(&courier->keys, held->key_hash);
+	if (!key || key->head != seq || key->busy)
+		return false;
+	send_listed(courier, key);
+	return true;
+}
+
+static bool send_next(struct courier *courier)
+{
+	if (!have_range(courier))
+		return send_oldest(courier);
+	struct key *key = key_table_first_ready(&courier->keys);
+	if (!key)
+		return send_fresh(courier, courier->sift_next);
+	send_listed(courier, key);
+	return true;
+}
+
+static bool window_is_open(const struct courier *courier)
+{
+	uint64_t limit = courier->link_window;
+	int64_t configured = courier->options.outbox->window;
+	if (configured > 0 && (uint64_t)configured < limit)
+		limit = (uint64_t)configured;
+	return courier->up && !courier->draining && courier->in_flight + courier->n_replies < limit;
+}
+
+void dispatch_send(struct courier *courier, size_t *burst)
+{
+	while (*burst > 0 && window_is_open(courier) && send_next(courier))
+		--*burst;
+}
+
+void dispatch_restart(struct courier *courier)
+{
+	struct window *window = &courier->window;
+	key_table_clear(&courier->keys);
+	for (uint64_t seq = window->first; seq < courier->send_next && seq < window->end; seq++) {
+		struct held *held = window_slot(window, seq);
+		if (held->state == HELD_IN_FLIGHT) {
+			held->state = HELD_WAITING;
+			held->maybe_sent = true;
+		}
+		held->listed = held->owns_key = false;
+		held->stage_asked = held->stage;
+	}
+	courier->in_flight = 0;
+	courier->send_next = window->first;
+	courier->epoch++;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the courier holds of its outbox. Live, every appended message is copied into the window. Once one
+ * finds no room the rest stays in the journal and is read back in seq order as room appears. So that catching
+ * up ends even while more comes in, new messages are held again, as the window's tail, as soon as the gap
+ * before them is small; the gap is then of fixed size, and when it has been read the courier is live, or at
+ * least much nearer.
+ */
+#include <stdlib.h>
+
+#include "delivery/courier_impl.h"
+
+#define READ_MESSAGES 1024u /* of one request */
+#define READ_BYTES    (512u * 1024)
+
+/* Makes the slot of seq usable. Grows the window, the heap and the table together, so that none of them can
+ * be out of memory later. */
+static bool reserve(struct courier *courier, uint64_t seq)
+{
+	struct window *window = &courier->window;
+	uint64_t distance = seq - window->first;
+	if (distance >= courier->lookahead)
+		return false;
+	size_t capacity = window->capacity;
+	if (distance < capacity)
+		return true;
+	while (capacity <= distance)
+		capacity *= 2;
+	return retry_heap_reserve(&courier->retries, capacity) == 0 &&
+	       key_table_reserve(&courier->keys, capacity) == 0 && window_grow(window, capacity) == 0;
+}
+
+int outbox_start(struct courier *courier)
+{
+	struct journal_outbox box = journal_outbox(courier->options.journal, courier->options.dest);
+	int64_t lookahead = courier->options.outbox->lookahead;
+	if (lookahead <= 0)
+		lookahead = COURIER_DEFAULT_LOOKAHEAD;
+	courier->lookahead = lookahead < COURIER_MAX_LOOKAHEAD ? (uint64_t)lookahead : COURIER_MAX_LOOKAHEAD;
+	courier->appended_end = box.next_seq;
+	courier->durable = journal_durable_lsn(courier->options.journal);
+	courier->read_seq = courier->sift_next = courier->send_next = box.oldest_undone;
+	/* The earlier process may have looked further ahead than this one does. */
+	uint64_t span = courier->lookahead > COURIER_DEFAULT_LOOKAHEAD ? courier->lookahead : COURIER_DEFAULT_LOOKAHEAD;
+	courier->maybe_sent_end = box.next_seq - box.oldest_undone < span ? box.next_seq : box.oldest_undone + span;
+	int error = window_init(&courier->window, box.oldest_undone);
+	if (error == 0)
+		error = retry_heap_reserve(&courier->retries, courier->window.capacity);
+	if (error == 0)
+		error = key_table_reserve(&courier->keys, courier->window.capacity);
+	return error;
+}
+
+static void complete(struct courier *courier, struct held *held, uint64_t seq)
+{
+	const struct message_view *view = message_view(held->msg);
+	held->key_hash = key_hash(view->order_key, courier->hash_seed);
+	held->maybe_sent = seq < courier->maybe_sent_end;
+	held->stage = held->stage_asked = stages_known(courier, seq);
+	held->expires = expiry_applies(courier, view);
+	courier->window.n_expiring += held->expires;
+}
+
+static bool is_live(const struct courier *courier)
+{
+	return courier->window.end == courier->appended_end;
+}
+
+static bool head_takes(const struct courier *courier, uint32_t bytes)
+{
+	const struct window *window = &courier->window;
+	return window->n_held == 0 || window->held_bytes + bytes <= COURIER_HELD_BYTES;
+}
+
+/* The tail gets half of the memory at most, else there might be none to fill the gap. */
+static bool tail_takes(const struct courier *courier, uint64_t seq, uint32_t bytes)
+{
+	const struct window *window = &courier->window;
+	if (!window_has_tail(window))
+		return seq - window->first < courier->lookahead / 2 &&
+		       window->held_bytes + bytes <= COURIER_HELD_BYTES / 2;
+	return seq == window->tail_end && window->tail_bytes + bytes <= COURIER_HELD_BYTES / 2 &&
+	       window->held_bytes + bytes <= COURIER_HELD_BYTES;
+}
+
+void courier_appended(struct courier *courier, const struct journal_entry *entry, uint64_t lsn)
+{
+	uint64_t seq = entry->seq;
+	if (seq < courier->appended_end)
+		return; /* reported twice */
+	bool live = is_live(courier) && seq == courier->appended_end;
+	courier->appended_end = seq + 1;
+	if (!(live ? head_takes(courier, entry->bytes) : tail_takes(courier, seq, entry->bytes)))
+		return;
+	if (!reserve(courier, seq))
+		return;
+	struct message *msg = message_new(entry->view);
+	if (!msg)
+		return;
+	struct window *window = &courier->window;
+	complete(courier,
+		live ? window_add(window, seq, lsn, entry->bytes, msg)
+		     : window_add_tail(window, seq, lsn, entry->bytes, msg),
+		seq);
+}
+
+/* Holds what was read. False: there is no place for it, it will be read again. */
+static bool hold(struct courier *courier, const struct journal_read *item)
+{
+	struct window *window = &courier->window;
+	if (window_has_tail(window) && item->seq >= window->tail_begin)
+		return false;
+	if (item->seq >= courier->appended_end)
+		return false;
+	if (window->first == window->end && item->seq > window->end)
+		window_skip(window, item->seq);
+	if (!reserve(courier, item->seq))
+		return false;
+	complete(courier, window_add(window, item->seq, item->lsn, item->bytes, item->msg), item->seq);
+	return true;
+}
+
+/* Nothing below seq is to be delivered but what is held. */
+static void skip_to(struct courier *courier, uint64_t seq)
+{
+	struct window *window = &courier->window;
+	uint64_t limit = window_has_tail(window) ? window->tail_begin : courier->appended_end;
+	if (seq > limit)
+		seq = limit;
+	if (window->first != window->end && seq - window->first > courier->lookahead)
+		seq = window->first + courier->lookahead;
+	if (seq <= window->end)
+		return;
+	if (window->first == window->end || reserve(courier, seq - 1))
+		window_skip(window, seq);
+}
+
+static bool hold_or_drop(struct courier *courier, const struct journal_read *item, bool fits)
+{
+	bool known = item->seq < courier->window.end;
+	if (fits && !known && hold(courier, item))
+		return true;
+	message_unref(item->msg);
+	if (fits && !known)
+		skip_to(courier, item->seq);
+	return fits && known;
+}
+
+static void on_read(const struct journal_read_result *result, void *arg)
+{
+	struct courier *courier = arg;
+	courier_enter(courier);
+	courier->in_read = true;
+	courier->reading = false;
+	courier->read_seq = result->next_seq;
+	uint64_t before = courier->window.end;
+	bool fits = true;
+	for (size_t i = 0; i < result->n_items; i++)
+		fits = hold_or_drop(courier, &result->items[i], fits);
+	if (fits)
+		skip_to(courier, result->next_seq);
+	window_join(&courier->window);
+	courier->read_at_end = fits && result->at_end;
+	if (courier->window.end == before && !courier->read_at_end) {
+		/* Out of memory, or a reader that gets nowhere: not at once again. */
+		courier->read_at_end = true;
+		courier_poke_in(courier, COURIER_REPEAT_MS);
+	}
+	courier_leave(courier);
+	courier->in_read = false;
+}
+
+/* How much to ask for; false when it is not worth while yet. */
+static bool room_to_read(const struct courier *courier, size_t *ret_messages, size_t *ret_bytes)
+{
+	const struct window *window = &courier->window;
+	uint64_t used = window->end - window->first;
+	uint64_t gap = (window_has_tail(window) ? window->tail_begin : courier->appended_end) - window->end;
+	uint64_t messages = courier->lookahead > used ? courier->lookahead - used : 0;
+	uint64_t bytes = window->held_bytes < COURIER_HELD_BYTES ? COURIER_HELD_BYTES - window->held_bytes : 0;
+	uint64_t enough = courier->lookahead / 4 < READ_MESSAGES ? courier->lookahead / 4 : READ_MESSAGES;
+	if (used != 0 && (messages == 0 || (messages < enough && messages < gap) || bytes < READ_BYTES))
+		return false;
+	if (messages > gap)
+		messages = gap;
+	*ret_messages = messages < READ_MESSAGES ? (size_t)messages : READ_MESSAGES;
+	*ret_bytes = READ_BYTES;
+	return true;
+}
+
+static void end_reading(struct courier *courier)
+{
+	if (courier->reader && !courier->in_read && !courier->reading) {
+		journal_reader_free(courier->reader);
+		courier->reader = NULL;
+	}
+}
+
+static bool have_reader(struct courier *courier)
+{
+	if (courier->reader)
+		return true;
+	courier->reader = journal_reader_new(
+		courier->options.journal, courier->options.dest, courier->window.end, on_read, courier);
+	courier->read_seq = courier->window.end;
+	if (!courier->reader)
+		courier_poke_in(courier, COURIER_REPEAT_MS);
+	return courier->reader != NULL;
+}
+
+void outbox_read_back(struct courier *courier)
+{
+	size_t messages, bytes;
+	if (is_live(courier)) {
+		end_reading(courier);
+		return;
+	}
+	if (courier->reading || (courier->read_at_end && courier->read_durable == courier->durable) ||
+		!room_to_read(courier, &messages, &bytes) || !have_reader(courier))
+		return;
+	if (courier->read_seq != courier->window.end)
+		journal_reader_seek(courier->reader, courier->window.end);
+	courier->read_seq = courier->window.end;
+	courier->read_durable = courier->durable;
+	courier->reading = true;
+	courier->read_at_end = false;
+	journal_reader_request(courier->reader, messages, bytes);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What comes back from the sink, exactly one outcome for each delivery, and what follows from it. An outcome
+ * that nothing is in flight for is a fault of the sink, or came after the link went down: it is logged and
+ * changes nothing.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "delivery/courier_impl.h"
+#include "runtime/log.h"
+
+/* A peer cannot ask for more than that. */
+#define MAX_RETRY_AFTER_MS (24u * 60 * 60 * 1000)
+
+static void free_key(struct courier *courier, struct held *held)
+{
+	if (!held->owns_key)
+		return;
+	held->owns_key = false;
+	struct key *key = key_table_find(&courier->keys, held->key_hash);
+	if (!key)
+		return;
+	key->busy = 0;
+	key_table_update(&courier->keys, key, &courier->window);
+}
+
+void outcome_detach(struct courier *courier, uint64_t seq)
+{
+	struct held *held = window_slot(&courier->window, seq);
+	retry_heap_remove(&courier->retries, seq);
+	free_key(courier, held);
+	struct key *key = held->listed ? key_table_find(&courier->keys, held->key_hash) : NULL;
+	if (!key)
+		return;
+	key_list_remove(key, &courier->window, seq);
+	key_table_update(&courier->keys, key, &courier->window);
+}
+
+void outcome_release(struct courier *courier, uint64_t seq)
+{
+	outcome_detach(courier, seq);
+	window_release(&courier->window, seq);
+}
+
+void outcome_done(struct courier *courier, uint64_t seq)
+{
+	const struct held *held = window_slot(&courier->window, seq);
+	journal_done(courier->options.journal, courier->options.dest, seq, held->bytes);
+	outcome_release(courier, seq);
+}
+
+void outcome_send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms)
+{
+	struct held *held = window_slot(&courier->window, seq);
+	held->state = HELD_RETRY_WAIT;
+	/* Listed before its key is free: nothing of the key may slip through between. */
+	struct key *key = key_table_get(&courier->keys, held->key_hash);
+	key_list_insert(key, &courier->window, seq);
+	if (held->owns_key)
+		key->busy = 0;
+	held->owns_key = false;
+	key_table_update(&courier->keys, key, &courier->window);
+	retry_heap_push(&courier->retries, seq, courier_now_ms(courier) + delay_ms);
+}
+
+/* --- replies
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* False: the journal does not take it now. */
+static bool journal_reply(struct courier *courier, uint64_t seq, const struct message_view *reply)
+{
+	struct journal_change finished = {
+		.type = JOURNAL_FINISHED,
+		.dest = courier->options.dest,
+		.seq = seq,
+		.bytes = window_slot(&courier->window, seq)->bytes,
+	};
+	if (courier->options.on_reply(courier->options.ctx, reply, &finished) != 0)
+		return false;
+	courier->stats.delivered++;
+	outcome_release(courier, seq);
+	return true;
+}
+
+static void reply_later(struct courier *courier, uint64_t seq)
+{
+	uint32_t failures = ++window_slot(&courier->window, seq)->attempts;
+	retry_heap_push(
+		&courier->retries, seq, courier_now_ms(courier) + backoff_delay_ms(&courier->backoff, failures));
+}
+
+/* The message is delivered, but done only together with its reply: keeps the reply until the journal takes
+ * it. */
+static void keep_reply(struct courier *courier, uint64_t seq, const struct message_view *reply)
+{
+	struct message *copy = message_new(reply);
+	if (!copy) {
+		/* Never or not now: no reply can be had from it, and to send again would not change that. */
+		log_error("reply_dropped", "destination=%s seq=%" PRIu64, courier->options.name, seq);
+		courier->stats.replies_dropped++;
+		courier->stats.delivered++;
+		outcome_done(courier, seq);
+		return;
+	}
+	outcome_detach(courier, seq);
+	struct held *held = window_slot(&courier->window, seq);
+	held->state = HELD_REPLY;
+	held->reply = copy;
+	held->attempts = 0;
+	courier->n_replies++;
+	log_warn("reply_delayed", "destination=%s", courier->options.name);
+	reply_later(courier, seq);
+}
+
+static void retry_reply(struct courier *courier, uint64_t seq)
+{
+	struct message *reply = window_slot(&courier->window, seq)->reply;
+	if (!journal_reply(courier, seq, message_view(reply))) {
+		reply_later(courier, seq);
+		return;
+	}
+	courier->n_replies--;
+	message_unref(reply);
+}
+
+/* --- the four outcomes
+ * ---------------------------------------------------------------------------------------------- */
+
+static void delivered(struct courier *courier, uint64_t seq, const struct message_view *reply)
+{
+	if (reply && courier->options.on_reply) {
+		if (!journal_reply(courier, seq, reply))
+			keep_reply(courier, seq, reply);
+		return;
+	}
+	courier->stats.replies_dropped += reply != NULL;
+	courier->stats.delivered++;
+	outcome_done(courier, seq);
+}
+
+static void bury(struct courier *courier, uint64_t seq, struct slice reason)
+{
+	if (!letters_send(courier, seq, reason))
+		outcome_send_later(courier, seq, COURIER_REPEAT_MS);
+}
+
+static void rejected(struct courier *courier, uint64_t seq, const char *reason)
+{
+	courier->stats.rejected++;
+	bury(courier, seq, slice_str(reason ? reason : "rejected"));
+}
+
+/* With max_attempts a message ends in the dead letters; not while the peer has it half (a stage): only the
+ * peer can end that [MQTT-4.3.3-7]. An earlier process may have sent it too, but the answer that was just had
+ * is newer. */
+static bool attempts_used_up(const struct courier *courier, const struct held *held)
+{
+	int64_t max_attempts = courier->options.outbox->max_attempts;
+	return max_attempts > 0 && held->attempts >= (uint64_t)max_attempts && held->stage_asked == 0;
+}
+
+static void retry(struct courier *courier, uint64_t seq, const struct outcome *outcome)
+{
+	struct held *held = window_slot(&courier->window, seq);
+	const char *reason = outcome->reason ? outcome->reason : "no reason given";
+	held->attempts += held->attempts < UINT32_MAX;
+	courier->stats.retried++;
+	log_debug("retry", "destination=%s seq=%" PRIu64 " attempt=%" PRIu32 " reason=\"%s\"", courier->options.name,
+		seq, held->attempts, reason);
+	if (attempts_used_up(courier, held)) {
+		char text[512];
+		snprintf(text, sizeof text, "%" PRIu32 " attempts used up, the last: %s", held->attempts, reason);
+		bury(courier, seq, slice_str(text));
+		return;
+	}
+	uint64_t delay_ms = backoff_delay_ms(&courier->backoff, held->attempts);
+	uint64_t wish_ms = outcome->retry_after_ms < MAX_RETRY_AFTER_MS ? outcome->retry_after_ms : MAX_RETRY_AFTER_MS;
+	outcome_send_later(courier, seq, delay_ms > wish_ms ? delay_ms : wish_ms);
+}
+
+/* Sends nothing more before the next link_up. What else is in flight may still end well. */
+static void pause(struct courier *courier, uint64_t seq, const char *reason)
+{
+	struct held *held = window_slot(&courier->window, seq);
+	held->state = HELD_WAITING;
+	held->maybe_sent = true;
+	if (!courier->up)
+		return;
+	courier->up = false;
+	courier->stats.link_downs++;
+	log_warn("delivery_paused", "destination=%s reason=\"%s\"", courier->options.name, reason ? reason : "");
+}
+
+void courier_outcome(struct courier *courier, uint64_t seq, const struct outcome *outcome)
+{
+	const struct held *held = window_find(&courier->window, seq);
+	if (!held || held->state != HELD_IN_FLIGHT) {
+		if (outcome->kind != OUTCOME_LINK_DOWN)
+			log_warn(
+				"outcome_ignored", "destination=%s kind=%d", courier->options.name, (int)outcome->kind);
+		return;
+	}
+	courier_enter(courier);
+	courier->in_flight--;
+	switch (outcome->kind) {
+	case OUTCOME_DELIVERED:
+		delivered(courier, seq, outcome->reply);
+		break;
+	case OUTCOME_REJECTED:
+		rejected(courier, seq, outcome->reason);
+		break;
+	case OUTCOME_RETRY:
+		retry(courier, seq, outcome);
+		break;
+	case OUTCOME_LINK_DOWN:
+		pause(courier, seq, outcome->reason);
+		break;
+	}
+	courier_leave(courier);
+}
+
+void outcome_due(struct courier *courier, uint64_t seq)
+{
+	struct held *held = window_slot(&courier->window, seq);
+	if (held->state == HELD_DEAD) {
+		letters_retry(courier, seq);
+	} else if (held->state == HELD_REPLY) {
+		retry_reply(courier, seq);
+	} else if (held->state == HELD_RETRY_WAIT) {
+		held->state = HELD_WAITING;
+		struct key *key = held->listed ? key_table_find(&courier->keys, held->key_hash) : NULL;
+		if (key)
+			key_table_update(&courier->keys, key, &courier->window);
+	}
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The messages that a courier holds in memory: a ring indexed by seq, so that finding one is O(1), and as far
+ * as seqs go also the bound of the lookahead. Two runs of seqs are held: the head [first, end), which may be
+ * sent, and an optional tail [tail_begin, tail_end) of newly appended messages, which becomes part of the
+ * head once the gap between them has been read back from the journal.
+ *
+ * Pointers to a slot live until the next window_grow. Never touches the journal. The loop only.
+ */
+#ifndef LINKSPAN_DELIVERY_WINDOW_H
+#define LINKSPAN_DELIVERY_WINDOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "message/message.h"
+
+/* WAITING → IN_FLIGHT → GONE | RETRY_WAIT | DEAD | REPLY | WAITING (link down); RETRY_WAIT → WAITING when its
+ * back-off is over; WAITING, RETRY_WAIT → DEAD | GONE (expired); DEAD, REPLY → GONE. */
+enum held_state {
+	HELD_GONE, /* done, dead or damaged: nothing is held */
+	HELD_WAITING,
+	HELD_IN_FLIGHT, /* the sink has it */
+	HELD_RETRY_WAIT, /* until its place in the retry heap is due */
+	HELD_DEAD, /* on its way to the dead letters; out of the order */
+	HELD_REPLY, /* delivered; its reply could not be journalled yet */
+};
+
+struct letter;
+
+struct held {
+	struct message *msg;
+	uint64_t lsn;
+	uint64_t key_hash;
+	union {
+		struct {
+			uint64_t next, prev; /* seqs; while listed in the key table */
+		};
+		struct letter *letter; /* HELD_DEAD */
+		struct message *reply; /* HELD_REPLY */
+	};
+	uint32_t bytes; /* for journal_done */
+	uint32_t attempts; /* that ended with RETRY */
+	uint32_t heap_place; /* in the retry heap, 1-based; 0 = not there */
+	uint8_t state;
+	uint8_t stage; /* durable */
+	uint8_t stage_asked; /* on its way to the disk, or durable */
+	bool maybe_sent : 1;
+	bool expires : 1; /* by its own wish or by the outbox's ttl */
+	bool listed : 1; /* in the list of its key: waits for its turn */
+	bool owns_key : 1; /* in flight alone: its key's list waits for its outcome */
+};
+
+struct window {
+	struct held *slots;
+	size_t capacity; /* a power of two */
+	uint64_t first; /* the oldest undone seq; == end when the head is empty */
+	uint64_t end;
+	uint64_t tail_begin, tail_end; /* equal: no tail */
+	size_t n_held, held_bytes; /* head and tail; bytes of memory */
+	size_t tail_bytes;
+	size_t n_expiring; /* held with `expires` */
+};
+
+int window_init(struct window *window, uint64_t first) __attribute__((warn_unused_result)); /* 0 or -ENOMEM */
+void window_fini(struct window *window); /* gives back every message */
+
+/* Makes room for capacity seqs (a power of two) from first on. 0 or -ENOMEM. */
+int window_grow(struct window *window, size_t capacity) __attribute__((warn_unused_result));
+
+static inline struct held *window_slot(const struct window *window, uint64_t seq)
+{
+	return &window->slots[seq & (window->capacity - 1)];
+}
+
+/* The held message of the head with that seq, NULL if there is none. */
+struct held *window_find(const struct window *window, uint64_t seq);
+
+static inline bool window_has_tail(const struct window *window)
+{
+	return window->tail_begin != window->tail_end;
+}
+
+/* Puts a message, which it takes, at the end of the head (skipping what is between), or of the tail. The slot
+ * must be within capacity. The caller fills in the rest of the slot, which is zero but for msg, lsn, bytes
+ * and WAITING. */
+struct held *window_add(struct window *window, uint64_t seq, uint64_t lsn, uint32_t bytes, struct message *msg);
+struct held *window_add_tail(struct window *window, uint64_t seq, uint64_t lsn, uint32_t bytes, struct message *msg);
+
+/* Moves the end of the head to seq: nothing between is to be held. Within capacity, unless the head is empty.
+ */
+void window_skip(struct window *window, uint64_t seq);
+/* If the head has reached the tail they become one. */
+void window_join(struct window *window);
+
+/* The message is no longer held; `first` moves on over what is gone. */
+void window_release(struct window *window, uint64_t seq);
+
+#endif

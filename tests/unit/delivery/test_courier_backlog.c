@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * More messages than the courier holds: read-back in order, memory within its cap, catching up while more comes in,
+ * done ranges within theirs, bursts that neither recurse nor take the loop for themselves.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime/log.h"
+#include "tests/unit/delivery/courier_rig.h"
+#include "tests/unit/tap.h"
+
+#define HELD_CAP (4u * 1024 * 1024)
+
+static void quiet(enum log_level level, const char *line, void *arg)
+{
+	(void)level, (void)line, (void)arg;
+}
+
+static bool sent_in_order(const struct rig *rig)
+{
+	for (size_t i = 0; i < rig->link.n_sent; i++)
+		if (rig->link.sent[i].seq != i + 1)
+			return false;
+	return true;
+}
+
+static void test_backlog_larger_than_lookahead(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.outbox.lookahead = 100;
+	rig_publish(&rig, 5000, "a");
+	rig_start(&rig);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 100);
+	rig.on_send = rig_deliver_at_once;
+	rig_up(&rig);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_EQUAL(rig.link.n_sent, 5000);
+	CU_ASSERT(sent_in_order(&rig));
+	CU_ASSERT(rig.link.sent[4999].maybe_sent); /* within the first window after a restart, of 10,000 */
+	CU_ASSERT_EQUAL(rig.journal->read_messages, 5000); /* none twice */
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	rig_publish(&rig, 1, "a"); /* live again: no reader */
+	CU_ASSERT_EQUAL(rig.journal->readers, 0);
+	CU_ASSERT_FALSE(rig.link.sent[5000].maybe_sent);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static void test_only_the_first_window_may_have_been_sent(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.on_send = rig_deliver_at_once;
+	rig.link.light = true;
+	rig_publish(&rig, 10001, "a");
+	rig_start(&rig);
+	rig.link.light = false;
+	rig.traits.max_in_flight = 1u << 20;
+	rig.on_send = NULL;
+	rig_up(&rig);
+	while (rig_stats(&rig).in_flight < 10000) {
+		uint64_t before = rig_stats(&rig).in_flight;
+		loop_sim_advance(rig.loop, 0);
+		CU_ASSERT_FATAL(rig_stats(&rig).in_flight > before || before >= 4096);
+		if (rig_stats(&rig).in_flight == before)
+			break;
+	}
+	rig_outcome(&rig, 1, OUTCOME_DELIVERED);
+	CU_ASSERT(rig.link.sent[0].maybe_sent);
+	rig_deliver_all(&rig);
+	CU_ASSERT_EQUAL(rig.link.n_sent, 10001);
+	CU_ASSERT(rig.link.sent[9999].maybe_sent);
+	CU_ASSERT_FALSE(rig.link.sent[10000].maybe_sent);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* The sink is slower than the intake, then faster: the courier must become live again although it never stops. */
+static void test_catching_up_ends(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.outbox.lookahead = 64;
+	rig.traits.max_in_flight = 8;
+	rig_start(&rig);
+	rig_publish(&rig, 1000, "a");
+	rig_up(&rig);
+	bool live = false;
+	for (unsigned round = 0; round < 5000 && !live; round++) {
+		/* Two come, not durable at once, and three go. */
+		rig_append(&rig, "a");
+		rig_append(&rig, "a");
+		loop_sim_advance(rig.loop, 0);
+		for (unsigned i = 0; i < 3; i++)
+			if (rig_in_flight(&rig, rig.journal->oldest))
+				rig_outcome(&rig, rig.journal->oldest, OUTCOME_DELIVERED);
+		rig_durable(&rig);
+		loop_sim_advance(rig.loop, 0);
+		live = rig.journal->readers == 0;
+	}
+	CU_ASSERT(live);
+	CU_ASSERT(sent_in_order(&rig));
+	rig_deliver_all(&rig);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static void test_memory_cap(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig_start(&rig);
+	static uint8_t payload[10000];
+	struct message_view view = rig_view(&rig, "a");
+	view.payload = slice_of(payload, sizeof payload);
+	for (int i = 0; i < 2000; i++) {
+		rig_append_view(&rig, &view);
+		CU_ASSERT(rig_stats(&rig).held_bytes <= HELD_CAP);
+	}
+	rig_durable(&rig);
+	CU_ASSERT(rig_stats(&rig).held_bytes > HELD_CAP - 20000);
+	rig.on_send = rig_deliver_at_once;
+	rig_up(&rig);
+	for (int i = 0; i < 2000 && rig.journal->waiting; i++) {
+		loop_sim_advance(rig.loop, 0);
+		CU_ASSERT(rig_stats(&rig).held_bytes <= HELD_CAP);
+	}
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT(sent_in_order(&rig));
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static void test_messages_larger_than_the_cap(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig_start(&rig);
+	rig_up(&rig);
+	uint8_t *payload = calloc(1, 2 * HELD_CAP);
+	struct message_view view = rig_view(&rig, "a");
+	view.payload = slice_of(payload, 2 * HELD_CAP);
+	for (int i = 0; i < 4; i++)
+		rig_append_view(&rig, &view);
+	free(payload);
+	rig_durable(&rig);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 1);
+	for (uint64_t seq = 1; seq <= 4; seq++) {
+		CU_ASSERT(rig_in_flight(&rig, seq));
+		rig_outcome(&rig, seq, OUTCOME_DELIVERED);
+		loop_sim_advance(rig.loop, 0);
+	}
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static void test_holes_wider_than_the_lookahead(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.outbox.lookahead = 50;
+	rig_publish(&rig, 1000, "a");
+	for (uint64_t seq = 1; seq <= 1000; seq++)
+		if (seq % 100 != 7)
+			fake_journal_finish(rig.journal, seq, FAKE_DONE);
+	rig_start(&rig);
+	rig_up(&rig);
+	CU_ASSERT_EQUAL(rig.link.n_in_flight, 1);
+	rig_deliver_all(&rig);
+	CU_ASSERT_EQUAL(rig.link.n_sent, 10);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static void test_stopped_while_reading(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.outbox.lookahead = 100;
+	rig_publish(&rig, 5000, "a");
+	rig_start(&rig);
+	rig_up(&rig);
+	for (uint64_t seq = 1; seq <= 60; seq++)
+		rig_outcome(&rig, seq, OUTCOME_DELIVERED); /* room: a read is asked for */
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* A key that does not move while 20,000 others do, every second one of them likewise. */
+static void test_done_ranges_stay_bounded(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.link.light = true;
+	rig.traits.max_in_flight = 20000;
+	rig.outbox.lookahead = 20000;
+	rig_start(&rig);
+	for (unsigned i = 0; i < 20000; i++) {
+		char key[16];
+		snprintf(key, sizeof key, "%u", i);
+		rig_append(&rig, key);
+	}
+	rig_up(&rig);
+	rig_durable(&rig);
+	for (int i = 0; i < 20; i++)
+		loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).in_flight, JOURNAL_MAX_DONE_RANGES);
+	struct outcome delivered = {.kind = OUTCOME_DELIVERED};
+	for (int round = 0; round < 10; round++) {
+		for (uint64_t seq = 2; seq <= 20000; seq += 2)
+			if (fake_record(rig.journal, seq)->end == FAKE_UNDONE)
+				courier_outcome(rig.courier, seq, &delivered);
+		loop_sim_advance(rig.loop, 0);
+	}
+	CU_ASSERT(rig.journal->most_done_ranges <= JOURNAL_MAX_DONE_RANGES);
+	CU_ASSERT(rig.journal->most_done_ranges >= JOURNAL_MAX_DONE_RANGES / 2);
+	for (int round = 0; round < 100 && rig.journal->waiting; round++) {
+		for (uint64_t seq = rig.journal->oldest; seq <= 20000; seq++)
+			if (fake_record(rig.journal, seq)->end == FAKE_UNDONE)
+				courier_outcome(rig.courier, seq, &delivered);
+		loop_sim_advance(rig.loop, 0);
+	}
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT(rig.journal->most_done_ranges <= JOURNAL_MAX_DONE_RANGES);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* --- bursts ------------------------------------------------------------------------------------------------------------ */
+
+static uintptr_t lowest_stack;
+
+static void deliver_and_measure(struct rig *rig, const struct delivery *delivery)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	if (here < lowest_stack)
+		lowest_stack = here;
+	struct outcome outcome = {.kind = OUTCOME_DELIVERED};
+	rig->link.n_in_flight--;
+	courier_outcome(rig->courier, delivery->seq, &outcome);
+}
+
+static void test_a_million_outcomes_inside_send(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.link.light = true;
+	rig.outbox.lookahead = 1000000;
+	rig.on_send = deliver_and_measure;
+	rig_start(&rig);
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	lowest_stack = here;
+	for (int i = 0; i < 1000000; i++)
+		rig_append(&rig, "a");
+	rig_durable(&rig);
+	rig_up(&rig);
+	CU_ASSERT(rig.link.sends <= 4096); /* the loop gets its turn */
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_EQUAL(rig.link.sends, 1000000);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT(here - lowest_stack < 16384);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+/* Prints the speed for people; it decides nothing. */
+static void pass_through(bool pipelined, const char *name)
+{
+	static const char *const keys[] = {
+		"line/1", "line/2", "line/3", "line/4", "line/5", "line/6", "line/7", "line/8"};
+	struct rig rig;
+	rig_init(&rig);
+	rig.link.light = true;
+	rig.connector.pipelined_order = pipelined;
+	rig.on_send = deliver_and_measure;
+	rig.traits.max_in_flight = 1000;
+	rig_start(&rig);
+	rig_up(&rig);
+	uint64_t spent_us = 0;
+	static uint8_t payload[256];
+	for (int round = 0; round < 400; round++) {
+		struct journal_entry entries[500];
+		struct message_view views[500];
+		uint64_t lsns[500];
+		for (int i = 0; i < 500; i++) {
+			views[i] = rig_view(&rig, keys[i % 8]);
+			views[i].payload = slice_of(payload, sizeof payload);
+			entries[i] = (struct journal_entry){.view = &views[i]};
+			lsns[i] = fake_journal_append(rig.journal, &entries[i]);
+		}
+		uint64_t begin_us = now_us();
+		for (int i = 0; i < 500; i++)
+			courier_appended(rig.courier, &entries[i], lsns[i]);
+		rig_durable(&rig);
+		spent_us += now_us() - begin_us;
+	}
+	CU_ASSERT_EQUAL(rig.link.sends, 200000);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	printf("# %s: %.2f million messages a second\n", name, 0.2e6 / (double)(spent_us + 1));
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static void test_speed(void)
+{
+	pass_through(true, "pipelined");
+	pass_through(false, "one per key");
+}
+
+static const struct tap_test tests[] = {
+	{"a backlog larger than the lookahead", test_backlog_larger_than_lookahead},
+	{"only the first window may have been sent", test_only_the_first_window_may_have_been_sent},
+	{"catching up ends", test_catching_up_ends},
+	{"the memory cap", test_memory_cap},
+	{"messages larger than the cap", test_messages_larger_than_the_cap},
+	{"holes wider than the lookahead", test_holes_wider_than_the_lookahead},
+	{"stopped while reading", test_stopped_while_reading},
+	{"done ranges stay bounded", test_done_ranges_stay_bounded},
+	{"a million outcomes inside send", test_a_million_outcomes_inside_send},
+	{"speed", test_speed},
+	{NULL, NULL},
+};
+
+int main(void)
+{
+	log_set_sink(quiet, NULL);
+	return tap_main("courier backlog", tests);
+}

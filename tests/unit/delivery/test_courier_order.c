@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Everything at once, at random, for many seeds: appends, durability, outcomes of all kinds, flapping links, restarts,
+ * failing dead letters, stages, replies, windows of any size. The sink and the fake journal check each step; at the end
+ * every message has exactly one final outcome, and DELIVERED kept the order of each key.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/log.h"
+#include "tests/unit/delivery/courier_rig.h"
+#include "tests/unit/tap.h"
+
+#define SEEDS 400u
+#define STEPS 400u
+
+static const char *const key_names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+#define N_KEYS (sizeof key_names / sizeof key_names[0])
+
+struct chaos {
+	struct rig rig;
+	uint64_t state;
+	unsigned n_keys;
+	unsigned nasty; /* in 16: share of outcomes that are not DELIVERED */
+	bool answer_at_once;
+	uint64_t last_delivered[N_KEYS];
+	uint64_t out_of_order;
+	bool delivered[8 * STEPS]; /* by seq */
+};
+
+static void quiet(enum log_level level, const char *line, void *arg)
+{
+	(void)level, (void)line, (void)arg;
+}
+
+static unsigned dice(struct chaos *chaos, unsigned sides)
+{
+	chaos->state = chaos->state * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(chaos->state >> 33) % sides;
+}
+
+static void note_delivered(struct chaos *chaos, uint64_t seq)
+{
+	struct slice key = message_view(fake_record(chaos->rig.journal, seq)->msg)->order_key;
+	uint64_t *last = &chaos->last_delivered[key.data[0] - 'a'];
+	CU_ASSERT_FATAL(seq < sizeof chaos->delivered);
+	/* After a restart one whose reply had not been journalled comes again, and one whose dead letter had not. */
+	if (!chaos->delivered[seq] && !fake_record(chaos->rig.journal, seq)->left_order) {
+		chaos->out_of_order += seq < *last;
+		*last = seq;
+	}
+	chaos->delivered[seq] = true;
+}
+
+static void random_outcome(struct chaos *chaos, uint64_t seq)
+{
+	static const enum outcome_kind kinds[] = {OUTCOME_RETRY, OUTCOME_RETRY, OUTCOME_RETRY, OUTCOME_REJECTED};
+	struct message_view reply = rig_view(&chaos->rig, "r");
+	struct outcome outcome = {.kind = OUTCOME_DELIVERED};
+	if (dice(chaos, 16) < chaos->nasty) {
+		outcome.kind = kinds[dice(chaos, 4)];
+		outcome.reason = "chance";
+		outcome.retry_after_ms = dice(chaos, 4) ? 0 : dice(chaos, 3000);
+	} else {
+		note_delivered(chaos, seq);
+		outcome.reply = dice(chaos, 8) ? NULL : &reply;
+	}
+	rig_outcome_full(&chaos->rig, seq, &outcome);
+}
+
+static void on_send(struct rig *rig, const struct delivery *delivery)
+{
+	struct chaos *chaos = (struct chaos *)rig; /* its first member */
+	if (chaos->answer_at_once && dice(chaos, 2))
+		random_outcome(chaos, delivery->seq);
+}
+
+static uint64_t any_in_flight(struct chaos *chaos)
+{
+	const struct journal *j = chaos->rig.journal;
+	uint64_t n = 0, found = 0;
+	for (uint64_t seq = j->oldest; seq <= j->n_records; seq++)
+		if (rig_in_flight(&chaos->rig, seq) && dice(chaos, (unsigned)++n) == 0)
+			found = seq;
+	return found;
+}
+
+static void append_some(struct chaos *chaos)
+{
+	for (unsigned n = dice(chaos, 6); n > 0; n--) {
+		struct message_view view = rig_view(&chaos->rig, key_names[dice(chaos, chaos->n_keys)]);
+		if (dice(chaos, 30) == 0)
+			view.reject_reason = slice_str("by the router");
+		rig_append_view(&chaos->rig, &view);
+	}
+}
+
+static void make_durable(struct chaos *chaos)
+{
+	struct journal *j = chaos->rig.journal;
+	j->durable += dice(chaos, (unsigned)(j->appended - j->durable) + 1);
+	courier_durable(chaos->rig.courier, j->durable);
+}
+
+static void flap(struct chaos *chaos)
+{
+	if (chaos->rig.link.up)
+		rig_down(&chaos->rig);
+	else
+		rig_up(&chaos->rig);
+}
+
+static void restart(struct chaos *chaos)
+{
+	rig_stop(&chaos->rig);
+	fake_journal_restart(chaos->rig.journal);
+	/* What was delivered and done without being durable would be sent again; the fake makes DONE durable at once. */
+	rig_start(&chaos->rig);
+	rig_up(&chaos->rig);
+}
+
+static void step(struct chaos *chaos)
+{
+	struct rig *rig = &chaos->rig;
+	uint64_t seq = any_in_flight(chaos);
+	switch (dice(chaos, 20)) {
+	case 0:
+	case 1:
+	case 2:
+	case 3:
+		append_some(chaos);
+		break;
+	case 4:
+	case 5:
+	case 6:
+		make_durable(chaos);
+		break;
+	case 7:
+		loop_sim_advance(rig->loop, dice(chaos, 500));
+		break;
+	case 8:
+		if (dice(chaos, 4) == 0)
+			flap(chaos);
+		break;
+	case 9:
+		rig->journal->dead_letter_error = dice(chaos, 2) ? -ENOSPC : 0;
+		rig->journal->append_error = dice(chaos, 4) ? 0 : -ENOSPC;
+		rig->reply_error = dice(chaos, 4) ? 0 : -ENOSPC;
+		break;
+	case 10:
+		if (dice(chaos, 20) == 0)
+			restart(chaos);
+		break;
+	case 11:
+		if (seq)
+			courier_stage(rig->courier, seq, (uint8_t)(1 + dice(chaos, 2)));
+		break;
+	case 12:
+		loop_sim_advance(rig->loop, 0);
+		break;
+	default:
+		if (seq)
+			random_outcome(chaos, seq);
+	}
+}
+
+static void settle(struct chaos *chaos)
+{
+	struct rig *rig = &chaos->rig;
+	rig->journal->dead_letter_error = rig->journal->append_error = rig->reply_error = 0;
+	rig_durable(rig);
+	if (!rig->link.up)
+		rig_up(rig);
+	for (unsigned i = 0; i < 10000 && rig->journal->waiting; i++) {
+		for (uint64_t seq; (seq = any_in_flight(chaos)) != 0;)
+			random_outcome(chaos, seq);
+		loop_sim_advance(rig->loop, 1000);
+		rig_durable(rig);
+	}
+}
+
+static void setup(struct chaos *chaos, uint64_t seed, bool pipelined)
+{
+	*chaos = (struct chaos){.state = seed * 7919 + 1};
+	struct rig *rig = &chaos->rig;
+	rig_init(rig);
+	for (int i = 0; i < 8; i++)
+		dice(chaos, 2);
+	chaos->n_keys = 1 + dice(chaos, N_KEYS);
+	chaos->nasty = dice(chaos, 10);
+	chaos->answer_at_once = dice(chaos, 2);
+	rig->connector.pipelined_order = pipelined;
+	rig->traits.max_in_flight = 1 + dice(chaos, 16);
+	rig->outbox.lookahead = dice(chaos, 3) ? 1 + dice(chaos, 40) : 10000;
+	rig->outbox.window = dice(chaos, 2) ? 0 : 1 + dice(chaos, 8);
+	rig->outbox.max_attempts = dice(chaos, 2) ? 0 : 1 + dice(chaos, 5);
+	rig->outbox.backoff_max_ms = 1000;
+	rig->take_replies = dice(chaos, 2);
+	rig->on_send = on_send;
+	rig_start(rig);
+	rig_up(rig);
+}
+
+static bool run(uint64_t seed, bool pipelined)
+{
+	static struct chaos chaos;
+	setup(&chaos, seed, pipelined);
+	for (unsigned i = 0; i < STEPS; i++)
+		step(&chaos);
+	settle(&chaos);
+	struct courier_stats stats = rig_stats(&chaos.rig);
+	bool good = chaos.rig.journal->waiting == 0 && stats.held == 0 && stats.held_bytes == 0 && stats.in_flight == 0;
+	good = good && (pipelined || chaos.out_of_order == 0);
+	uint64_t waiting = chaos.rig.journal->waiting;
+	uint64_t faults = rig_fini(&chaos.rig);
+	if (!good || faults)
+		printf("# seed %u: waiting %u held %u out of order %u faults %u\n", (unsigned)seed, (unsigned)waiting,
+			(unsigned)stats.held, (unsigned)chaos.out_of_order, (unsigned)faults);
+	return good && faults == 0;
+}
+
+static void test_one_in_flight_per_key(void)
+{
+	for (uint64_t seed = 1; seed <= SEEDS; seed++)
+		CU_ASSERT(run(seed, false));
+}
+
+static void test_pipelined(void)
+{
+	for (uint64_t seed = 1; seed <= SEEDS; seed++)
+		CU_ASSERT(run(seed, true));
+}
+
+static const struct tap_test tests[] = {
+	{"one in flight per key", test_one_in_flight_per_key},
+	{"pipelined", test_pipelined},
+	{NULL, NULL},
+};
+
+int main(void)
+{
+	log_set_sink(quiet, NULL);
+	return tap_main("courier order", tests);
+}

@@ -5,6 +5,9 @@ liblinkspan_a_SOURCES += \
 	src/config/guarantee.h \
 	src/config/interpolate.c \
 	src/config/interpolate.h \
+	src/config/json_schema.c \
+	src/config/json_writer.c \
+	src/config/json_writer.h \
 	src/config/load.c \
 	src/config/load_connection.c \
 	src/config/load_guarantee.c \
@@ -14,6 +17,7 @@ liblinkspan_a_SOURCES += \
 	src/config/loader.h \
 	src/config/memory.c \
 	src/config/memory.h \
+	src/config/reference.c \
 	src/config/report.c \
 	src/config/report.h \
 	src/config/schema.h \

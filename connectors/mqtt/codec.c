@@ -26,9 +26,7 @@ static const char *first_byte_wrong(uint8_t first)
 	case MQTT_PUBREL:
 	case MQTT_SUBSCRIBE:
 	case MQTT_UNSUBSCRIBE:
-		return flags == 2
-			       ? NULL
-			       : "reserved flags must be 2 in PUBREL, SUBSCRIBE, UNSUBSCRIBE [MQTT-2.1.3-1]";
+		return flags == 2 ? NULL : "reserved flags must be 2 in PUBREL, SUBSCRIBE, UNSUBSCRIBE [MQTT-2.1.3-1]";
 	default:
 		return flags == 0 ? NULL : "reserved flags must be 0 [MQTT-2.1.3-1]";
 	}
@@ -58,8 +56,7 @@ static int varint(const uint8_t *at, size_t left, uint32_t *ret_value)
 #define VARINT_LONG   "a variable byte integer of more than four bytes (§1.5.5)"
 #define VARINT_PADDED "a variable byte integer of more bytes than it needs [MQTT-1.5.5-1]"
 
-enum mqtt_frame_state mqtt_frame(
-	struct slice bytes, uint32_t max_packet, size_t *ret_len, struct mqtt_error *ret_error)
+enum mqtt_frame_state mqtt_frame(struct slice bytes, uint32_t max_packet, size_t *ret_len, struct mqtt_error *ret_error)
 {
 	uint32_t remaining = 0;
 	int size = 0;
@@ -77,8 +74,8 @@ enum mqtt_frame_state mqtt_frame(
 	}
 	size_t len = 1 + (size_t)size + remaining;
 	if (len > max_packet)
-		return frame_bad(ret_error, MQTT_PACKET_TOO_LARGE,
-			"larger than the Maximum Packet Size [MQTT-3.1.2-24]");
+		return frame_bad(
+			ret_error, MQTT_PACKET_TOO_LARGE, "larger than the Maximum Packet Size [MQTT-3.1.2-24]");
 	*ret_len = len;
 	return bytes.len < len ? MQTT_FRAME_MORE : MQTT_FRAME_WHOLE;
 }
@@ -103,8 +100,7 @@ bool mqtt_in_refuse(struct mqtt_in *in, uint8_t reason, uint8_t refusal, const c
 
 static bool in_short(struct mqtt_in *in)
 {
-	return mqtt_in_fail(
-		in, MQTT_MALFORMED_PACKET, "the packet ends inside a field (§1.2 Malformed Packet)");
+	return mqtt_in_fail(in, MQTT_MALFORMED_PACKET, "the packet ends inside a field (§1.2 Malformed Packet)");
 }
 
 bool mqtt_in_u8(struct mqtt_in *in, uint8_t *ret_value)
@@ -168,8 +164,8 @@ bool mqtt_in_packet_id(struct mqtt_in *in, uint16_t *ret_id)
 
 bool mqtt_in_end(struct mqtt_in *in)
 {
-	return in->at == in->end || mqtt_in_fail(in, MQTT_MALFORMED_PACKET,
-					    "bytes are left behind the last field (§1.2 Malformed Packet)");
+	return in->at == in->end ||
+	       mqtt_in_fail(in, MQTT_MALFORMED_PACKET, "bytes are left behind the last field (§1.2 Malformed Packet)");
 }
 
 /* --- decoding --- */
@@ -223,8 +219,8 @@ static bool in_packet(struct mqtt_in *in, struct slice bytes)
 	return shortest || version == MQTT_3_1_1 || mqtt_in_fail(in, MQTT_MALFORMED_PACKET, VARINT_PADDED);
 }
 
-int mqtt_decode(struct mqtt_decoder *decoder, struct slice bytes, struct mqtt_packet *ret_packet,
-	struct mqtt_error *ret_error)
+int mqtt_decode(
+	struct mqtt_decoder *decoder, struct slice bytes, struct mqtt_packet *ret_packet, struct mqtt_error *ret_error)
 {
 	struct mqtt_in in = {.decoder = decoder, .packet = ret_packet, .error = ret_error};
 	size_t len = 0;
@@ -232,14 +228,13 @@ int mqtt_decode(struct mqtt_decoder *decoder, struct slice bytes, struct mqtt_pa
 	if (state == MQTT_FRAME_BAD)
 		return -EBADMSG;
 	if (state == MQTT_FRAME_MORE || len != bytes.len) {
-		mqtt_in_fail(&in, MQTT_MALFORMED_PACKET,
-			"the remaining length is not that of the packet (§2.1.4)");
+		mqtt_in_fail(&in, MQTT_MALFORMED_PACKET, "the remaining length is not that of the packet (§2.1.4)");
 		return -EBADMSG;
 	}
 	ret_packet->type = bytes.data[0] >> 4;
 	if (!may_send(decoder, ret_packet->type)) {
-		mqtt_in_fail(&in, MQTT_PROTOCOL_ERROR,
-			"a packet that this side of the connection may not send (§2.1.2)");
+		mqtt_in_fail(
+			&in, MQTT_PROTOCOL_ERROR, "a packet that this side of the connection may not send (§2.1.2)");
 		return -EBADMSG;
 	}
 	mqtt_properties_reset(&ret_packet->props);

@@ -39,7 +39,7 @@ enum mqtt_type { /* §2.1.2 */
 	MQTT_AUTH, /* 5.0 only */
 };
 
-enum mqtt_reason {           /* §2.4; 0x80 and above is failure */
+enum mqtt_reason { /* §2.4; 0x80 and above is failure */
 	MQTT_SUCCESS = 0x00, /* also: normal disconnection, granted QoS 0 */
 	MQTT_DISCONNECT_WITH_WILL = 0x04,
 	MQTT_NO_MATCHING_SUBSCRIBERS = 0x10,
@@ -145,9 +145,9 @@ struct mqtt_properties {
 	struct slice reason_string;
 
 	uint32_t payload_format_indicator; /* 1: the payload is UTF-8 (claimed, not checked: §3.3.2.3.2) */
-	uint32_t message_expiry_interval;  /* seconds */
-	uint32_t session_expiry_interval;  /* seconds; UINT32_MAX: never */
-	uint32_t server_keep_alive;        /* seconds */
+	uint32_t message_expiry_interval; /* seconds */
+	uint32_t session_expiry_interval; /* seconds; UINT32_MAX: never */
+	uint32_t server_keep_alive; /* seconds */
 	uint32_t request_problem_information;
 	uint32_t will_delay_interval; /* seconds */
 	uint32_t request_response_information;
@@ -180,7 +180,7 @@ void mqtt_set_number(struct mqtt_properties *props, enum mqtt_property id, uint3
 
 /* --- packets --- */
 
-struct mqtt_will {          /* §3.1.3.2 to §3.1.3.4 */
+struct mqtt_will { /* §3.1.3.2 to §3.1.3.4 */
 	struct slice topic; /* absent: no will */
 	struct slice payload;
 	uint8_t qos;
@@ -188,13 +188,13 @@ struct mqtt_will {          /* §3.1.3.2 to §3.1.3.4 */
 	struct mqtt_properties props;
 };
 
-struct mqtt_connect {              /* §3.1 */
+struct mqtt_connect { /* §3.1 */
 	enum mqtt_version version; /* what the packet asks for; decoding ignores the decoder's */
-	bool clean_start;          /* 3.1.1: clean session */
-	uint16_t keep_alive;       /* seconds, 0 = off */
-	struct slice client_id;    /* may be empty; never absent */
-	struct slice user_name;    /* absent: none */
-	struct slice password;     /* absent: none; any bytes. Never log it. */
+	bool clean_start; /* 3.1.1: clean session */
+	uint16_t keep_alive; /* seconds, 0 = off */
+	struct slice client_id; /* may be empty; never absent */
+	struct slice user_name; /* absent: none */
+	struct slice password; /* absent: none; any bytes. Never log it. */
 	struct mqtt_will will;
 };
 
@@ -207,8 +207,8 @@ struct mqtt_publish { /* §3.3 */
 	bool dup;
 	uint8_t qos;
 	bool retain;
-	uint16_t packet_id;   /* 0 with QoS 0, else not 0 */
-	struct slice topic;   /* a topic name; empty only in 5.0 with a topic alias */
+	uint16_t packet_id; /* 0 with QoS 0, else not 0 */
+	struct slice topic; /* a topic name; empty only in 5.0 with a topic alias */
 	struct slice payload; /* present, may be empty */
 };
 
@@ -254,7 +254,7 @@ struct mqtt_packet {
 
 /* Why bytes were refused. */
 struct mqtt_error {
-	uint8_t reason;   /* enum mqtt_reason, for the DISCONNECT (a CONNECT's: for the CONNACK) */
+	uint8_t reason; /* enum mqtt_reason, for the DISCONNECT (a CONNECT's: for the CONNACK) */
 	const char *text; /* one static sentence, with its section */
 
 	/* Not 0: a PUBLISH that is whole, but its content is not legal: text that is no UTF-8, wildcards in a
@@ -267,8 +267,8 @@ struct mqtt_error {
 };
 
 enum mqtt_frame_state {
-	MQTT_FRAME_BAD,   /* close; *ret_error is set */
-	MQTT_FRAME_MORE,  /* not whole yet */
+	MQTT_FRAME_BAD, /* close; *ret_error is set */
+	MQTT_FRAME_MORE, /* not whole yet */
 	MQTT_FRAME_WHOLE, /* the first *ret_len bytes are one packet */
 };
 
@@ -276,16 +276,16 @@ enum mqtt_frame_state {
  * byte for illegal types and flags, at the end of the length for packets above max_packet (0x95) bytes, at
  * the fourth length byte for an overlong one. MORE: *ret_len is the length of the packet once known, else 0.
  */
-enum mqtt_frame_state mqtt_frame(struct slice bytes, uint32_t max_packet, size_t *ret_len,
-	struct mqtt_error *ret_error) __attribute__((warn_unused_result));
+enum mqtt_frame_state mqtt_frame(struct slice bytes, uint32_t max_packet, size_t *ret_len, struct mqtt_error *ret_error)
+	__attribute__((warn_unused_result));
 
 /* Of each list of one packet, and all that a decoder holds; a packet with more is refused with 0x97. */
 #define MQTT_MAX_LIST MESSAGE_MAX_FIELDS
 
 /* Large (about 60 KiB, of which a page or two is ever touched): not for the stack of a small thread. */
 struct mqtt_decoder {
-	enum mqtt_version version;    /* of the connection */
-	enum mqtt_role sender;        /* who wrote what is decoded here: MQTT_SERVER in a client */
+	enum mqtt_version version; /* of the connection */
+	enum mqtt_role sender; /* who wrote what is decoded here: MQTT_SERVER in a client */
 	uint16_t topic_alias_maximum; /* what we announced: a PUBLISH with a larger one gets 0x94 */
 
 	struct message_field user[MQTT_MAX_LIST];
@@ -320,8 +320,8 @@ int mqtt_decode(struct mqtt_decoder *decoder, struct slice bytes, struct mqtt_pa
  * Handling and codes that 3.1.1 does not know are -EINVAL. Not known here is who sends: a client must not put
  * subscription identifiers into a PUBLISH [MQTT-3.3.4-6]. Remaining lengths are the shortest (§3.4.2.2.1: an
  * ack without reason and properties is 4 bytes). */
-int mqtt_encode(struct buffer *out, enum mqtt_version version, uint32_t max_packet,
-	const struct mqtt_packet *packet) __attribute__((warn_unused_result));
+int mqtt_encode(struct buffer *out, enum mqtt_version version, uint32_t max_packet, const struct mqtt_packet *packet)
+	__attribute__((warn_unused_result));
 
 /* A PUBLISH without its payload, whose length is counted in: the payload's bytes must follow on the wire. For
  * large payloads that go out by gathered writes. */

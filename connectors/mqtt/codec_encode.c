@@ -81,9 +81,8 @@ static uint8_t *put_subscribe(uint8_t *out, const struct mqtt_draft *draft)
 		const struct mqtt_subscription *entry = &subscribe->entries[i];
 		out = mqtt_put_binary(out, entry->filter);
 		if (draft->packet->type == MQTT_SUBSCRIBE)
-			*out++ =
-				(uint8_t)(entry->qos | (entry->no_local ? 4 : 0) |
-					  (entry->retain_as_published ? 8 : 0) | entry->retain_handling << 4);
+			*out++ = (uint8_t)(entry->qos | (entry->no_local ? 4 : 0) |
+					   (entry->retain_as_published ? 8 : 0) | entry->retain_handling << 4);
 	}
 	return out;
 }
@@ -135,8 +134,7 @@ static uint8_t first_byte(const struct mqtt_packet *packet)
 	if (packet->type == MQTT_PUBLISH)
 		flags = (packet->publish.dup ? 8u : 0) | (unsigned)packet->publish.qos << 1 |
 			(packet->publish.retain ? 1u : 0);
-	else if (packet->type == MQTT_PUBREL || packet->type == MQTT_SUBSCRIBE ||
-		 packet->type == MQTT_UNSUBSCRIBE)
+	else if (packet->type == MQTT_PUBREL || packet->type == MQTT_SUBSCRIBE || packet->type == MQTT_UNSUBSCRIBE)
 		flags = 2; /* [MQTT-2.1.3-1] */
 	return (uint8_t)((unsigned)packet->type << 4 | flags);
 }
@@ -164,11 +162,10 @@ static int encode(struct buffer *out, const struct mqtt_draft *draft, uint32_t m
 	return 0;
 }
 
-int mqtt_encode(
-	struct buffer *out, enum mqtt_version version, uint32_t max_packet, const struct mqtt_packet *packet)
+int mqtt_encode(struct buffer *out, enum mqtt_version version, uint32_t max_packet, const struct mqtt_packet *packet)
 {
-	struct mqtt_draft draft = {.packet = packet,
-		.version = packet->type == MQTT_CONNECT ? packet->connect.version : version};
+	struct mqtt_draft draft = {
+		.packet = packet, .version = packet->type == MQTT_CONNECT ? packet->connect.version : version};
 	if (draft.version != MQTT_3_1_1 && draft.version != MQTT_5_0)
 		return -EINVAL;
 	int err = mqtt_draft_measure(&draft);

@@ -24,7 +24,7 @@ struct mqtt_in {
 	struct mqtt_packet *packet;
 	struct mqtt_error *error;
 	uint8_t flags; /* the low half of the first byte */
-	bool refused;  /* a PUBLISH with bad content: *error is set, the rest is still read for its structure
+	bool refused; /* a PUBLISH with bad content: *error is set, the rest is still read for its structure
 			*/
 };
 
@@ -103,10 +103,10 @@ uint8_t *mqtt_properties_put(uint8_t *out, const struct mqtt_properties *props, 
 struct mqtt_draft {
 	const struct mqtt_packet *packet;
 	enum mqtt_version version;
-	size_t remaining;   /* the remaining length, payload included */
+	size_t remaining; /* the remaining length, payload included */
 	uint32_t props_len; /* 5.0: of the packet's own properties */
-	uint32_t will_len;  /* of the will's */
-	bool short_form;    /* 5.0: ends before the property length (§3.4.2.2.1, §3.14.2.1, §3.15.2.1) */
+	uint32_t will_len; /* of the will's */
+	bool short_form; /* 5.0: ends before the property length (§3.4.2.2.1, §3.14.2.1, §3.15.2.1) */
 };
 
 /* Fills in the lengths of a draft whose packet and version are set; the rest is 0. Errors of mqtt_encode. */

@@ -33,8 +33,7 @@ static int measure_own_properties(struct mqtt_draft *draft)
 {
 	if (draft->version == MQTT_3_1_1)
 		return 0;
-	int err = mqtt_properties_measure(
-		&draft->packet->props, MQTT_IN(draft->packet->type), &draft->props_len);
+	int err = mqtt_properties_measure(&draft->packet->props, MQTT_IN(draft->packet->type), &draft->props_len);
 	draft->remaining += mqtt_varint_size(draft->props_len) + draft->props_len;
 	return err;
 }
@@ -68,8 +67,7 @@ static int measure_connect(struct mqtt_draft *draft)
 	if (draft->version == MQTT_3_1_1 && ((connect->password.data && !connect->user_name.data) ||
 						    (connect->client_id.len == 0 && !connect->clean_start)))
 		return -EINVAL;
-	if (draft->version == MQTT_5_0 && props->authentication_data.data &&
-		!props->authentication_method.data)
+	if (draft->version == MQTT_5_0 && props->authentication_data.data && !props->authentication_method.data)
 		return -EINVAL;
 	draft->remaining += 10;
 	int err = measure_own_properties(draft);
@@ -183,8 +181,7 @@ static int measure_suback(struct mqtt_draft *draft)
 	if (suback->reasons.len > MQTT_MAX_REMAINING)
 		return -EMSGSIZE;
 	for (size_t i = 0; i < suback->reasons.len; i++)
-		if (!mqtt_reason_legal(
-			    draft->version, draft->packet->type, MQTT_BY_SERVER, suback->reasons.data[i]))
+		if (!mqtt_reason_legal(draft->version, draft->packet->type, MQTT_BY_SERVER, suback->reasons.data[i]))
 			return -EINVAL;
 	draft->remaining += suback->reasons.len;
 	return 0;
@@ -194,8 +191,7 @@ static int measure_suback(struct mqtt_draft *draft)
 static int measure_auth(struct mqtt_draft *draft)
 {
 	bool bare = draft->packet->reason == MQTT_SUCCESS && draft->packet->props.n_user == 0 &&
-		    !draft->packet->props.authentication_data.data &&
-		    !draft->packet->props.reason_string.data;
+		    !draft->packet->props.authentication_data.data && !draft->packet->props.reason_string.data;
 	if (draft->version == MQTT_3_1_1 || (!draft->packet->props.authentication_method.data && !bare))
 		return -EINVAL;
 	return measure_reason(draft, draft->packet->reason);

@@ -11,19 +11,18 @@
 enum form { NONE, NUMBER, TEXT, TOPIC, BINARY, IDENTIFIER, PAIR };
 
 struct rule {
-	uint8_t form;      /* enum form */
-	uint8_t width;     /* NUMBER: bytes on the wire */
-	uint16_t offset;   /* of the field in struct mqtt_properties */
-	uint16_t packets;  /* mask of MQTT_IN */
+	uint8_t form; /* enum form */
+	uint8_t width; /* NUMBER: bytes on the wire */
+	uint16_t offset; /* of the field in struct mqtt_properties */
+	uint16_t packets; /* mask of MQTT_IN */
 	uint32_t min, max; /* NUMBER */
 };
 
-#define IN_ALL_ACKS                                                                                          \
-	(MQTT_IN(MQTT_PUBACK) | MQTT_IN(MQTT_PUBREC) | MQTT_IN(MQTT_PUBREL) | MQTT_IN(MQTT_PUBCOMP))
+#define IN_ALL_ACKS (MQTT_IN(MQTT_PUBACK) | MQTT_IN(MQTT_PUBREC) | MQTT_IN(MQTT_PUBREL) | MQTT_IN(MQTT_PUBCOMP))
 #define IN_MESSAGE  (MQTT_IN(MQTT_PUBLISH) | MQTT_IN_WILL)
 #define IN_CONNECTS (MQTT_IN(MQTT_CONNECT) | MQTT_IN(MQTT_CONNACK))
-#define IN_REASONS                                                                                           \
-	(MQTT_IN(MQTT_CONNACK) | IN_ALL_ACKS | MQTT_IN(MQTT_SUBACK) | MQTT_IN(MQTT_UNSUBACK) |               \
+#define IN_REASONS                                                                                                     \
+	(MQTT_IN(MQTT_CONNACK) | IN_ALL_ACKS | MQTT_IN(MQTT_SUBACK) | MQTT_IN(MQTT_UNSUBACK) |                         \
 		MQTT_IN(MQTT_DISCONNECT) | MQTT_IN(MQTT_AUTH))
 #define IN_ALL      (IN_MESSAGE | IN_CONNECTS | IN_REASONS | MQTT_IN(MQTT_SUBSCRIBE) | MQTT_IN(MQTT_UNSUBSCRIBE))
 #define FIELD(name) offsetof(struct mqtt_properties, name)
@@ -31,30 +30,25 @@ struct rule {
 /* Table 2-4. */
 static const struct rule rules[] = {
 	[MQTT_PAYLOAD_FORMAT_INDICATOR] = {NUMBER, 1, FIELD(payload_format_indicator), IN_MESSAGE, 0, 1},
-	[MQTT_MESSAGE_EXPIRY_INTERVAL] = {NUMBER, 4, FIELD(message_expiry_interval), IN_MESSAGE, 0,
-		UINT32_MAX},
+	[MQTT_MESSAGE_EXPIRY_INTERVAL] = {NUMBER, 4, FIELD(message_expiry_interval), IN_MESSAGE, 0, UINT32_MAX},
 	[MQTT_CONTENT_TYPE] = {TEXT, 0, FIELD(content_type), IN_MESSAGE, 0, 0},
 	[MQTT_RESPONSE_TOPIC] = {TOPIC, 0, FIELD(response_topic), IN_MESSAGE, 0, 0},
 	[MQTT_CORRELATION_DATA] = {BINARY, 0, FIELD(correlation_data), IN_MESSAGE, 0, 0},
-	[MQTT_SUBSCRIPTION_IDENTIFIER] = {IDENTIFIER, 0, 0, MQTT_IN(MQTT_PUBLISH) | MQTT_IN(MQTT_SUBSCRIBE),
-		0, 0},
+	[MQTT_SUBSCRIPTION_IDENTIFIER] = {IDENTIFIER, 0, 0, MQTT_IN(MQTT_PUBLISH) | MQTT_IN(MQTT_SUBSCRIBE), 0, 0},
 	[MQTT_SESSION_EXPIRY_INTERVAL] = {NUMBER, 4, FIELD(session_expiry_interval),
 		IN_CONNECTS | MQTT_IN(MQTT_DISCONNECT), 0, UINT32_MAX},
-	[MQTT_ASSIGNED_CLIENT_IDENTIFIER] = {TEXT, 0, FIELD(assigned_client_identifier),
-		MQTT_IN(MQTT_CONNACK), 0, 0},
+	[MQTT_ASSIGNED_CLIENT_IDENTIFIER] = {TEXT, 0, FIELD(assigned_client_identifier), MQTT_IN(MQTT_CONNACK), 0, 0},
 	[MQTT_SERVER_KEEP_ALIVE] = {NUMBER, 2, FIELD(server_keep_alive), MQTT_IN(MQTT_CONNACK), 0, 65535},
-	[MQTT_AUTHENTICATION_METHOD] = {TEXT, 0, FIELD(authentication_method),
-		IN_CONNECTS | MQTT_IN(MQTT_AUTH), 0, 0},
-	[MQTT_AUTHENTICATION_DATA] = {BINARY, 0, FIELD(authentication_data), IN_CONNECTS | MQTT_IN(MQTT_AUTH),
-		0, 0},
-	[MQTT_REQUEST_PROBLEM_INFORMATION] = {NUMBER, 1, FIELD(request_problem_information),
-		MQTT_IN(MQTT_CONNECT), 0, 1},
+	[MQTT_AUTHENTICATION_METHOD] = {TEXT, 0, FIELD(authentication_method), IN_CONNECTS | MQTT_IN(MQTT_AUTH), 0, 0},
+	[MQTT_AUTHENTICATION_DATA] = {BINARY, 0, FIELD(authentication_data), IN_CONNECTS | MQTT_IN(MQTT_AUTH), 0, 0},
+	[MQTT_REQUEST_PROBLEM_INFORMATION] = {NUMBER, 1, FIELD(request_problem_information), MQTT_IN(MQTT_CONNECT), 0,
+		1},
 	[MQTT_WILL_DELAY_INTERVAL] = {NUMBER, 4, FIELD(will_delay_interval), MQTT_IN_WILL, 0, UINT32_MAX},
-	[MQTT_REQUEST_RESPONSE_INFORMATION] = {NUMBER, 1, FIELD(request_response_information),
-		MQTT_IN(MQTT_CONNECT), 0, 1},
+	[MQTT_REQUEST_RESPONSE_INFORMATION] = {NUMBER, 1, FIELD(request_response_information), MQTT_IN(MQTT_CONNECT), 0,
+		1},
 	[MQTT_RESPONSE_INFORMATION] = {TEXT, 0, FIELD(response_information), MQTT_IN(MQTT_CONNACK), 0, 0},
-	[MQTT_SERVER_REFERENCE] = {TEXT, 0, FIELD(server_reference),
-		MQTT_IN(MQTT_CONNACK) | MQTT_IN(MQTT_DISCONNECT), 0, 0},
+	[MQTT_SERVER_REFERENCE] = {TEXT, 0, FIELD(server_reference), MQTT_IN(MQTT_CONNACK) | MQTT_IN(MQTT_DISCONNECT),
+		0, 0},
 	[MQTT_REASON_STRING] = {TEXT, 0, FIELD(reason_string), IN_REASONS, 0, 0},
 	[MQTT_RECEIVE_MAXIMUM] = {NUMBER, 2, FIELD(receive_maximum), IN_CONNECTS, 1, 65535},
 	[MQTT_TOPIC_ALIAS_MAXIMUM] = {NUMBER, 2, FIELD(topic_alias_maximum), IN_CONNECTS, 0, 65535},
@@ -67,8 +61,8 @@ static const struct rule rules[] = {
 		MQTT_IN(MQTT_CONNACK), 0, 1},
 	[MQTT_SUBSCRIPTION_IDENTIFIERS_AVAILABLE] = {NUMBER, 1, FIELD(subscription_identifiers_available),
 		MQTT_IN(MQTT_CONNACK), 0, 1},
-	[MQTT_SHARED_SUBSCRIPTION_AVAILABLE] = {NUMBER, 1, FIELD(shared_subscription_available),
-		MQTT_IN(MQTT_CONNACK), 0, 1},
+	[MQTT_SHARED_SUBSCRIPTION_AVAILABLE] = {NUMBER, 1, FIELD(shared_subscription_available), MQTT_IN(MQTT_CONNACK),
+		0, 1},
 };
 #define N_RULES (sizeof rules / sizeof rules[0])
 
@@ -128,20 +122,18 @@ void mqtt_properties_reset(struct mqtt_properties *props)
 
 /* --- reading --- */
 
-static bool read_number(
-	struct mqtt_in *in, uint8_t id, const struct rule *rule, struct mqtt_properties *props)
+static bool read_number(struct mqtt_in *in, uint8_t id, const struct rule *rule, struct mqtt_properties *props)
 {
 	uint32_t value = 0;
 	if (mqtt_in_left(in) < rule->width)
-		return mqtt_in_fail(
-			in, MQTT_MALFORMED_PACKET, "a property passes the end of its list (§2.2.2)");
+		return mqtt_in_fail(in, MQTT_MALFORMED_PACKET, "a property passes the end of its list (§2.2.2)");
 	for (uint8_t i = 0; i < rule->width; i++)
 		value = value << 8 | *in->at++;
 	if (value < rule->min || value > rule->max) {
 		if (id == MQTT_TOPIC_ALIAS)
 			return mqtt_in_fail(in, MQTT_TOPIC_ALIAS_INVALID, "topic alias 0 [MQTT-3.3.2-8]");
-		return mqtt_in_fail(in, MQTT_PROTOCOL_ERROR,
-			"a property has a value that its section excludes (§2.2.2.2)");
+		return mqtt_in_fail(
+			in, MQTT_PROTOCOL_ERROR, "a property has a value that its section excludes (§2.2.2.2)");
 	}
 	*number_of(props, rule) = value;
 	return true;
@@ -180,8 +172,8 @@ static bool read_pair(struct mqtt_in *in, struct mqtt_properties *props)
 		return false;
 	struct mqtt_decoder *decoder = in->decoder;
 	if (decoder->n_user == MQTT_MAX_LIST)
-		return mqtt_in_refuse(in, MQTT_QUOTA_EXCEEDED, MQTT_QUOTA_EXCEEDED,
-			"more user properties than are taken here");
+		return mqtt_in_refuse(
+			in, MQTT_QUOTA_EXCEEDED, MQTT_QUOTA_EXCEEDED, "more user properties than are taken here");
 	if (!props->user)
 		props->user = decoder->user + decoder->n_user;
 	decoder->user[decoder->n_user++] = field;
@@ -189,8 +181,7 @@ static bool read_pair(struct mqtt_in *in, struct mqtt_properties *props)
 	return true;
 }
 
-static bool read_property(
-	struct mqtt_in *in, uint8_t id, const struct rule *rule, struct mqtt_properties *props)
+static bool read_property(struct mqtt_in *in, uint8_t id, const struct rule *rule, struct mqtt_properties *props)
 {
 	switch ((enum form)rule->form) {
 	case NUMBER:
@@ -221,8 +212,8 @@ static bool read_list(struct mqtt_in *in, unsigned where, struct mqtt_properties
 		if (rule->form == NONE)
 			return mqtt_in_fail(in, MQTT_MALFORMED_PACKET, "unknown property (§2.2.2.2)");
 		if (!(rule->packets & where))
-			return mqtt_in_fail(in, MQTT_MALFORMED_PACKET,
-				"a property that this packet cannot have (§2.2.2.2)");
+			return mqtt_in_fail(
+				in, MQTT_MALFORMED_PACKET, "a property that this packet cannot have (§2.2.2.2)");
 		bool repeats = rule->form == PAIR || rule->form == IDENTIFIER;
 		if (!repeats && (seen >> id & 1))
 			return mqtt_in_fail(in, MQTT_PROTOCOL_ERROR, "a property stands twice (§2.2.2.2)");
@@ -241,8 +232,8 @@ bool mqtt_in_properties(struct mqtt_in *in, unsigned where, struct mqtt_properti
 	if (!mqtt_in_varint(in, &len))
 		return false;
 	if (len > mqtt_in_left(in))
-		return mqtt_in_fail(in, MQTT_MALFORMED_PACKET,
-			"the property length passes the end of the packet (§2.2.2.1)");
+		return mqtt_in_fail(
+			in, MQTT_MALFORMED_PACKET, "the property length passes the end of the packet (§2.2.2.1)");
 	const uint8_t *end = in->end;
 	in->end = in->at + len;
 	bool good = read_list(in, where, props);
@@ -296,9 +287,7 @@ static int measure_slices(const struct mqtt_properties *props, unsigned where, s
 
 static int measure_identifiers(const struct mqtt_properties *props, unsigned where, size_t *sum)
 {
-	size_t most = where == MQTT_IN(MQTT_PUBLISH)     ? MQTT_MAX_LIST
-		      : where == MQTT_IN(MQTT_SUBSCRIBE) ? 1
-							 : 0;
+	size_t most = where == MQTT_IN(MQTT_PUBLISH) ? MQTT_MAX_LIST : where == MQTT_IN(MQTT_SUBSCRIBE) ? 1 : 0;
 	if (props->n_subscription_identifiers > most)
 		return -EINVAL;
 	for (size_t i = 0; i < props->n_subscription_identifiers; i++) {

@@ -110,23 +110,22 @@ const char *mqtt_type_name(enum mqtt_type type)
 /* Bits of the reasons from 0x80 on: all legal ones lie below 0x80 + 64. */
 #define FAIL(reason) (1ull << ((reason)-0x80))
 
-static const uint64_t connack_failures =
-	FAIL(0x80) | FAIL(0x81) | FAIL(0x82) | FAIL(0x83) | FAIL(0x84) | FAIL(0x85) | FAIL(0x86) |
-	FAIL(0x87) | FAIL(0x88) | FAIL(0x89) | FAIL(0x8a) | FAIL(0x8c) | FAIL(0x90) | FAIL(0x95) |
-	FAIL(0x97) | FAIL(0x99) | FAIL(0x9a) | FAIL(0x9b) | FAIL(0x9c) | FAIL(0x9d) | FAIL(0x9f);
+static const uint64_t connack_failures = FAIL(0x80) | FAIL(0x81) | FAIL(0x82) | FAIL(0x83) | FAIL(0x84) | FAIL(0x85) |
+					 FAIL(0x86) | FAIL(0x87) | FAIL(0x88) | FAIL(0x89) | FAIL(0x8a) | FAIL(0x8c) |
+					 FAIL(0x90) | FAIL(0x95) | FAIL(0x97) | FAIL(0x99) | FAIL(0x9a) | FAIL(0x9b) |
+					 FAIL(0x9c) | FAIL(0x9d) | FAIL(0x9f);
 static const uint64_t receipt_failures =
 	FAIL(0x80) | FAIL(0x83) | FAIL(0x87) | FAIL(0x90) | FAIL(0x91) | FAIL(0x97) | FAIL(0x99);
-static const uint64_t suback_failures = FAIL(0x80) | FAIL(0x83) | FAIL(0x87) | FAIL(0x8f) | FAIL(0x91) |
-					FAIL(0x97) | FAIL(0x9e) | FAIL(0xa1) | FAIL(0xa2);
+static const uint64_t suback_failures = FAIL(0x80) | FAIL(0x83) | FAIL(0x87) | FAIL(0x8f) | FAIL(0x91) | FAIL(0x97) |
+					FAIL(0x9e) | FAIL(0xa1) | FAIL(0xa2);
 static const uint64_t unsuback_failures = FAIL(0x80) | FAIL(0x83) | FAIL(0x87) | FAIL(0x8f) | FAIL(0x91);
 static const uint64_t disconnect_failures = FAIL(0x80) | FAIL(0x81) | FAIL(0x82) | FAIL(0x83) | FAIL(0x90) |
 					    FAIL(0x93) | FAIL(0x94) | FAIL(0x95) | FAIL(0x96) | FAIL(0x97) |
 					    FAIL(0x98) | FAIL(0x99);
 /* 0x8c stands in §2.4 and §4.12, though not in §3.14.2.1. */
-static const uint64_t server_disconnect_failures = FAIL(0x87) | FAIL(0x89) | FAIL(0x8b) | FAIL(0x8c) |
-						   FAIL(0x8d) | FAIL(0x8e) | FAIL(0x8f) | FAIL(0x9a) |
-						   FAIL(0x9b) | FAIL(0x9c) | FAIL(0x9d) | FAIL(0x9e) |
-						   FAIL(0x9f) | FAIL(0xa0) | FAIL(0xa1) | FAIL(0xa2);
+static const uint64_t server_disconnect_failures =
+	FAIL(0x87) | FAIL(0x89) | FAIL(0x8b) | FAIL(0x8c) | FAIL(0x8d) | FAIL(0x8e) | FAIL(0x8f) | FAIL(0x9a) |
+	FAIL(0x9b) | FAIL(0x9c) | FAIL(0x9d) | FAIL(0x9e) | FAIL(0x9f) | FAIL(0xa0) | FAIL(0xa1) | FAIL(0xa2);
 
 static bool failure_in(uint64_t failures, uint8_t reason)
 {
@@ -173,6 +172,5 @@ bool mqtt_reason_legal(enum mqtt_version version, enum mqtt_type type, unsigned 
 		return type != MQTT_AUTH || (senders & MQTT_BY_SERVER);
 	if (version == MQTT_5_0)
 		return legal_5_0(type, senders, reason);
-	return (type == MQTT_CONNACK && reason <= 5) ||
-	       (type == MQTT_SUBACK && (reason <= 2 || reason == 0x80));
+	return (type == MQTT_CONNACK && reason <= 5) || (type == MQTT_SUBACK && (reason <= 2 || reason == 0x80));
 }

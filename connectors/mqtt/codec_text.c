@@ -27,7 +27,7 @@ static size_t character_len(const uint8_t *at, size_t left)
 	size_t len = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
 	if (left < len || !is_tail(at[1]))
 		return 0;
-	if ((lead == 0xe0 && at[1] < 0xa0) || (lead == 0xed && at[1] > 0x9f) ||   /* overlong; surrogate */
+	if ((lead == 0xe0 && at[1] < 0xa0) || (lead == 0xed && at[1] > 0x9f) || /* overlong; surrogate */
 		(lead == 0xf0 && at[1] < 0x90) || (lead == 0xf4 && at[1] > 0x8f)) /* overlong; beyond */
 		return 0;
 	for (size_t i = 2; i < len; i++)

@@ -7,9 +7,9 @@
 
 #include <stdlib.h>
 
-#define S(text)                                                                                              \
-	{                                                                                                    \
-		(const uint8_t *)(text), sizeof(text) - 1                                                    \
+#define S(text)                                                                                                        \
+	{                                                                                                              \
+		(const uint8_t *)(text), sizeof(text) - 1                                                              \
 	}
 #define BIT(id)  (1ull << (id))
 #define PAIRS(x) .user = (x), .n_user = sizeof(x) / sizeof((x)[0])
@@ -26,8 +26,7 @@ static const struct mqtt_subscription full_filters[] = {
 
 const struct codec_sample codec_samples[] = {
 	{"CONNECT 3.1.1, smallest", MQTT_3_1_1, MQTT_CLIENT, "10 0c 0004 4d515454 04 02 0000 0000",
-		{.type = MQTT_CONNECT,
-			.connect = {.version = MQTT_3_1_1, .clean_start = true, .client_id = S("")}}},
+		{.type = MQTT_CONNECT, .connect = {.version = MQTT_3_1_1, .clean_start = true, .client_id = S("")}}},
 	{"CONNECT 3.1.1, figure 3.6 with a payload", MQTT_3_1_1, MQTT_CLIENT,
 		"10 1b 0004 4d515454 04 ce 000a 0001 69 0001 74 0002 0077 0001 75 0002 7000",
 		{.type = MQTT_CONNECT,
@@ -55,12 +54,9 @@ const struct codec_sample codec_samples[] = {
 				.user_name = S("u"),
 				.password = S("p"),
 				.will = {.topic = S("t"), .payload = S("w"), .qos = 1}},
-			.props = {.present = BIT(MQTT_SESSION_EXPIRY_INTERVAL),
-				.session_expiry_interval = 10}}},
-	{"CONNECT 5.0, password alone", MQTT_5_0, MQTT_CLIENT,
-		"10 10 0004 4d515454 05 40 0000 00 0000 0001 70",
-		{.type = MQTT_CONNECT,
-			.connect = {.version = MQTT_5_0, .client_id = S(""), .password = S("p")}}},
+			.props = {.present = BIT(MQTT_SESSION_EXPIRY_INTERVAL), .session_expiry_interval = 10}}},
+	{"CONNECT 5.0, password alone", MQTT_5_0, MQTT_CLIENT, "10 10 0004 4d515454 05 40 0000 00 0000 0001 70",
+		{.type = MQTT_CONNECT, .connect = {.version = MQTT_5_0, .client_id = S(""), .password = S("p")}}},
 	{"CONNECT 5.0, all properties", MQTT_5_0, MQTT_CLIENT,
 		"10 65 0004 4d515454 05 04 0000"
 		"29 11 ffffffff 17 00 19 01 21 0100 22 0005 27 00010000 15 0001 6d 16 0001 64"
@@ -84,11 +80,9 @@ const struct codec_sample codec_samples[] = {
 						.response_topic = S("rt"),
 						.correlation_data = S("\0\xff"),
 						PAIRS(two_pairs)}}},
-			.props = {.present = BIT(MQTT_SESSION_EXPIRY_INTERVAL) |
-					     BIT(MQTT_REQUEST_PROBLEM_INFORMATION) |
-					     BIT(MQTT_REQUEST_RESPONSE_INFORMATION) |
-					     BIT(MQTT_RECEIVE_MAXIMUM) | BIT(MQTT_TOPIC_ALIAS_MAXIMUM) |
-					     BIT(MQTT_MAXIMUM_PACKET_SIZE),
+			.props = {.present = BIT(MQTT_SESSION_EXPIRY_INTERVAL) | BIT(MQTT_REQUEST_PROBLEM_INFORMATION) |
+					     BIT(MQTT_REQUEST_RESPONSE_INFORMATION) | BIT(MQTT_RECEIVE_MAXIMUM) |
+					     BIT(MQTT_TOPIC_ALIAS_MAXIMUM) | BIT(MQTT_MAXIMUM_PACKET_SIZE),
 				.session_expiry_interval = 0xffffffff,
 				.request_problem_information = 0,
 				.request_response_information = 1,
@@ -118,8 +112,7 @@ const struct codec_sample codec_samples[] = {
 			.props = {.present = BIT(MQTT_SESSION_EXPIRY_INTERVAL) | BIT(MQTT_SERVER_KEEP_ALIVE) |
 					     BIT(MQTT_RECEIVE_MAXIMUM) | BIT(MQTT_TOPIC_ALIAS_MAXIMUM) |
 					     BIT(MQTT_MAXIMUM_QOS) | BIT(MQTT_RETAIN_AVAILABLE) |
-					     BIT(MQTT_MAXIMUM_PACKET_SIZE) |
-					     BIT(MQTT_WILDCARD_SUBSCRIPTION_AVAILABLE) |
+					     BIT(MQTT_MAXIMUM_PACKET_SIZE) | BIT(MQTT_WILDCARD_SUBSCRIPTION_AVAILABLE) |
 					     BIT(MQTT_SUBSCRIPTION_IDENTIFIERS_AVAILABLE) |
 					     BIT(MQTT_SHARED_SUBSCRIPTION_AVAILABLE),
 				.session_expiry_interval = 3600,
@@ -139,8 +132,7 @@ const struct codec_sample codec_samples[] = {
 	{"PUBLISH 3.1.1, QoS 0, empty", MQTT_3_1_1, MQTT_SERVER, "30 03 0001 74",
 		{.type = MQTT_PUBLISH, .publish = {.topic = S("t"), .payload = S("")}}},
 	{"PUBLISH 3.1.1, figure 3.11", MQTT_3_1_1, MQTT_CLIENT, "32 09 0003 612f62 000a 6869",
-		{.type = MQTT_PUBLISH,
-			.publish = {.qos = 1, .packet_id = 10, .topic = S("a/b"), .payload = S("hi")}}},
+		{.type = MQTT_PUBLISH, .publish = {.qos = 1, .packet_id = 10, .topic = S("a/b"), .payload = S("hi")}}},
 	{"PUBLISH 3.1.1, DUP, QoS 2, retain", MQTT_3_1_1, MQTT_SERVER, "3d 08 0001 74 ffff 000a00",
 		{.type = MQTT_PUBLISH,
 			.publish = {.dup = true,
@@ -152,8 +144,7 @@ const struct codec_sample codec_samples[] = {
 	{"PUBLISH 3.1.1, the UTF-8 example of §1.5.3", MQTT_3_1_1, MQTT_SERVER, "30 07 0005 41f0aa9b94",
 		{.type = MQTT_PUBLISH, .publish = {.topic = S("A\xf0\xaa\x9b\x94"), .payload = S("")}}},
 	{"PUBLISH 5.0, no properties", MQTT_5_0, MQTT_CLIENT, "32 0a 0003 612f62 000a 00 6869",
-		{.type = MQTT_PUBLISH,
-			.publish = {.qos = 1, .packet_id = 10, .topic = S("a/b"), .payload = S("hi")}}},
+		{.type = MQTT_PUBLISH, .publish = {.qos = 1, .packet_id = 10, .topic = S("a/b"), .payload = S("hi")}}},
 	{"PUBLISH 5.0, alias instead of a topic", MQTT_5_0, MQTT_SERVER, "30 07 0000 03 23 0007 78",
 		{.type = MQTT_PUBLISH,
 			.publish = {.topic = S(""), .payload = S("x")},
@@ -170,8 +161,8 @@ const struct codec_sample codec_samples[] = {
 				.packet_id = 1,
 				.topic = S("t"),
 				.payload = S("\0\xff")},
-			.props = {.present = BIT(MQTT_PAYLOAD_FORMAT_INDICATOR) |
-					     BIT(MQTT_MESSAGE_EXPIRY_INTERVAL) | BIT(MQTT_TOPIC_ALIAS),
+			.props = {.present = BIT(MQTT_PAYLOAD_FORMAT_INDICATOR) | BIT(MQTT_MESSAGE_EXPIRY_INTERVAL) |
+					     BIT(MQTT_TOPIC_ALIAS),
 				.payload_format_indicator = 1,
 				.message_expiry_interval = 16,
 				.topic_alias = 65535,
@@ -182,14 +173,10 @@ const struct codec_sample codec_samples[] = {
 				.n_subscription_identifiers = 4,
 				PAIRS(two_pairs)}}},
 
-	{"PUBACK 3.1.1", MQTT_3_1_1, MQTT_SERVER, "40 02 0102",
-		{.type = MQTT_PUBACK, .ack = {.packet_id = 258}}},
-	{"PUBREC 3.1.1", MQTT_3_1_1, MQTT_CLIENT, "50 02 0102",
-		{.type = MQTT_PUBREC, .ack = {.packet_id = 258}}},
-	{"PUBREL 3.1.1", MQTT_3_1_1, MQTT_CLIENT, "62 02 0102",
-		{.type = MQTT_PUBREL, .ack = {.packet_id = 258}}},
-	{"PUBCOMP 3.1.1", MQTT_3_1_1, MQTT_SERVER, "70 02 0102",
-		{.type = MQTT_PUBCOMP, .ack = {.packet_id = 258}}},
+	{"PUBACK 3.1.1", MQTT_3_1_1, MQTT_SERVER, "40 02 0102", {.type = MQTT_PUBACK, .ack = {.packet_id = 258}}},
+	{"PUBREC 3.1.1", MQTT_3_1_1, MQTT_CLIENT, "50 02 0102", {.type = MQTT_PUBREC, .ack = {.packet_id = 258}}},
+	{"PUBREL 3.1.1", MQTT_3_1_1, MQTT_CLIENT, "62 02 0102", {.type = MQTT_PUBREL, .ack = {.packet_id = 258}}},
+	{"PUBCOMP 3.1.1", MQTT_3_1_1, MQTT_SERVER, "70 02 0102", {.type = MQTT_PUBCOMP, .ack = {.packet_id = 258}}},
 	{"PUBACK 5.0, success", MQTT_5_0, MQTT_CLIENT, "40 02 ffff",
 		{.type = MQTT_PUBACK, .ack = {.packet_id = 65535}}},
 	{"PUBACK 5.0, reason", MQTT_5_0, MQTT_SERVER, "40 03 0001 10",
@@ -202,15 +189,12 @@ const struct codec_sample codec_samples[] = {
 		{.type = MQTT_PUBREC, .ack = {.packet_id = 1}, .props = {.reason_string = S("")}}},
 	{"PUBREL 5.0, reason", MQTT_5_0, MQTT_CLIENT, "62 03 0001 92",
 		{.type = MQTT_PUBREL, .ack = {.packet_id = 1, .reason = MQTT_PACKET_IDENTIFIER_NOT_FOUND}}},
-	{"PUBCOMP 5.0, success", MQTT_5_0, MQTT_SERVER, "70 02 0001",
-		{.type = MQTT_PUBCOMP, .ack = {.packet_id = 1}}},
+	{"PUBCOMP 5.0, success", MQTT_5_0, MQTT_SERVER, "70 02 0001", {.type = MQTT_PUBCOMP, .ack = {.packet_id = 1}}},
 
 	{"SUBSCRIBE 3.1.1, figure 3.23", MQTT_3_1_1, MQTT_CLIENT, "82 0e 000a 0003 612f62 01 0003 632f64 02",
-		{.type = MQTT_SUBSCRIBE,
-			.subscribe = {.packet_id = 10, .entries = example_filters, .n_entries = 2}}},
+		{.type = MQTT_SUBSCRIBE, .subscribe = {.packet_id = 10, .entries = example_filters, .n_entries = 2}}},
 	{"SUBSCRIBE 5.0, §3.8.3.2", MQTT_5_0, MQTT_CLIENT, "82 0f 000a 00 0003 612f62 01 0003 632f64 02",
-		{.type = MQTT_SUBSCRIBE,
-			.subscribe = {.packet_id = 10, .entries = example_filters, .n_entries = 2}}},
+		{.type = MQTT_SUBSCRIBE, .subscribe = {.packet_id = 10, .entries = example_filters, .n_entries = 2}}},
 	{"SUBSCRIBE 5.0, all options and properties", MQTT_5_0, MQTT_CLIENT,
 		"82 1d 0001 09 0b 0a 26 0001 6b 0001 76 0001 23 2e 000a 2473686172652f672f2b 10",
 		{.type = MQTT_SUBSCRIBE,
@@ -225,14 +209,12 @@ const struct codec_sample codec_samples[] = {
 			.suback = {.packet_id = 10, .reasons = S("\1\xa2")},
 			.props = {.reason_string = S("ok")}}},
 	{"UNSUBSCRIBE 3.1.1, figure 3.28", MQTT_3_1_1, MQTT_CLIENT, "a2 0c 000a 0003 612f62 0003 632f64",
-		{.type = MQTT_UNSUBSCRIBE,
-			.subscribe = {.packet_id = 10, .entries = example_filters, .n_entries = 2}}},
+		{.type = MQTT_UNSUBSCRIBE, .subscribe = {.packet_id = 10, .entries = example_filters, .n_entries = 2}}},
 	{"UNSUBSCRIBE 5.0", MQTT_5_0, MQTT_CLIENT, "a2 14 000a 07 26 0001 6b 0001 76 0003 612f62 0003 632f64",
 		{.type = MQTT_UNSUBSCRIBE,
 			.subscribe = {.packet_id = 10, .entries = example_filters, .n_entries = 2},
 			.props = {PAIRS(one_pair)}}},
-	{"UNSUBACK 3.1.1", MQTT_3_1_1, MQTT_SERVER, "b0 02 000a",
-		{.type = MQTT_UNSUBACK, .suback = {.packet_id = 10}}},
+	{"UNSUBACK 3.1.1", MQTT_3_1_1, MQTT_SERVER, "b0 02 000a", {.type = MQTT_UNSUBACK, .suback = {.packet_id = 10}}},
 	{"UNSUBACK 5.0", MQTT_5_0, MQTT_SERVER, "b0 05 000a 00 00 11",
 		{.type = MQTT_UNSUBACK, .suback = {.packet_id = 10, .reasons = S("\0\x11")}}},
 
@@ -261,9 +243,7 @@ const struct codec_sample codec_samples[] = {
 				.reason_string = S("ok"),
 				PAIRS(one_pair)}}},
 	{"AUTH 5.0, again", MQTT_5_0, MQTT_CLIENT, "f0 06 19 04 15 0001 6d",
-		{.type = MQTT_AUTH,
-			.reason = MQTT_REAUTHENTICATE,
-			.props = {.authentication_method = S("m")}}},
+		{.type = MQTT_AUTH, .reason = MQTT_REAUTHENTICATE, .props = {.authentication_method = S("m")}}},
 };
 const size_t n_codec_samples = sizeof codec_samples / sizeof codec_samples[0];
 
@@ -325,8 +305,8 @@ static bool numbers_equal(const struct mqtt_properties *a, const struct mqtt_pro
 	if (a->present != b->present)
 		return false;
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-		if (mqtt_has(a, numbers[i].id) && memcmp((const char *)a + numbers[i].offset,
-							  (const char *)b + numbers[i].offset, 4) != 0)
+		if (mqtt_has(a, numbers[i].id) &&
+			memcmp((const char *)a + numbers[i].offset, (const char *)b + numbers[i].offset, 4) != 0)
 			return false;
 	return true;
 }
@@ -357,9 +337,8 @@ static bool properties_equal(const struct mqtt_properties *a, const struct mqtt_
 
 static bool connects_equal(const struct mqtt_connect *a, const struct mqtt_connect *b)
 {
-	return a->version == b->version && a->clean_start == b->clean_start &&
-	       a->keep_alive == b->keep_alive && same(a->client_id, b->client_id) &&
-	       same(a->user_name, b->user_name) && same(a->password, b->password) &&
+	return a->version == b->version && a->clean_start == b->clean_start && a->keep_alive == b->keep_alive &&
+	       same(a->client_id, b->client_id) && same(a->user_name, b->user_name) && same(a->password, b->password) &&
 	       same(a->will.topic, b->will.topic) && same(a->will.payload, b->will.payload) &&
 	       a->will.qos == b->will.qos && a->will.retain == b->will.retain &&
 	       properties_equal(&a->will.props, &b->will.props);
@@ -367,14 +346,13 @@ static bool connects_equal(const struct mqtt_connect *a, const struct mqtt_conne
 
 static bool publishes_equal(const struct mqtt_publish *a, const struct mqtt_publish *b)
 {
-	return a->dup == b->dup && a->qos == b->qos && a->retain == b->retain &&
-	       a->packet_id == b->packet_id && same(a->topic, b->topic) && same(a->payload, b->payload);
+	return a->dup == b->dup && a->qos == b->qos && a->retain == b->retain && a->packet_id == b->packet_id &&
+	       same(a->topic, b->topic) && same(a->payload, b->payload);
 }
 
 static bool subscribes_equal(const struct mqtt_packet *a, const struct mqtt_packet *b)
 {
-	if (a->subscribe.packet_id != b->subscribe.packet_id ||
-		a->subscribe.n_entries != b->subscribe.n_entries)
+	if (a->subscribe.packet_id != b->subscribe.packet_id || a->subscribe.n_entries != b->subscribe.n_entries)
 		return false;
 	for (size_t i = 0; i < a->subscribe.n_entries; i++) {
 		const struct mqtt_subscription *x = &a->subscribe.entries[i], *y = &b->subscribe.entries[i];
@@ -410,8 +388,7 @@ bool codec_packets_equal(const struct mqtt_packet *a, const struct mqtt_packet *
 		return subscribes_equal(a, b);
 	case MQTT_SUBACK:
 	case MQTT_UNSUBACK:
-		return a->suback.packet_id == b->suback.packet_id &&
-		       slice_equal(a->suback.reasons, b->suback.reasons);
+		return a->suback.packet_id == b->suback.packet_id && slice_equal(a->suback.reasons, b->suback.reasons);
 	case MQTT_DISCONNECT:
 	case MQTT_AUTH:
 		return a->reason == b->reason;

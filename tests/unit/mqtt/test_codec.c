@@ -75,10 +75,8 @@ static void test_encode_is_whole_or_nothing(void)
 		struct buffer out;
 		buffer_init(&out, len + 3);
 		CU_ASSERT_EQUAL(buffer_append(&out, slice_str("four")), 0);
-		CU_ASSERT_EQUAL(
-			mqtt_encode(&out, sample->version, MQTT_MAX_PACKET, &sample->packet), -ENOBUFS);
-		CU_ASSERT_EQUAL(
-			mqtt_encode(&out, sample->version, (uint32_t)len - 1, &sample->packet), -EMSGSIZE);
+		CU_ASSERT_EQUAL(mqtt_encode(&out, sample->version, MQTT_MAX_PACKET, &sample->packet), -ENOBUFS);
+		CU_ASSERT_EQUAL(mqtt_encode(&out, sample->version, (uint32_t)len - 1, &sample->packet), -EMSGSIZE);
 		CU_ASSERT(slice_equal(buffer_slice(&out), slice_str("four")));
 		buffer_free(&out);
 	}
@@ -112,13 +110,12 @@ static void test_frame_prefixes(void)
 			uint8_t *copy = malloc(cut ? cut : 1);
 			memcpy(copy, bytes, cut);
 			ret = 77;
-			CU_ASSERT_EQUAL(mqtt_frame(slice_of(copy, cut), MQTT_MAX_PACKET, &ret, &error),
-				MQTT_FRAME_MORE);
+			CU_ASSERT_EQUAL(
+				mqtt_frame(slice_of(copy, cut), MQTT_MAX_PACKET, &ret, &error), MQTT_FRAME_MORE);
 			CU_ASSERT_EQUAL(ret, cut < 2 ? 0 : len);
 			free(copy);
 		}
-		CU_ASSERT_EQUAL(
-			mqtt_frame(slice_of(bytes, len), (uint32_t)len, &ret, &error), MQTT_FRAME_WHOLE);
+		CU_ASSERT_EQUAL(mqtt_frame(slice_of(bytes, len), (uint32_t)len, &ret, &error), MQTT_FRAME_WHOLE);
 		CU_ASSERT_EQUAL(ret, len);
 		free(bytes);
 	}
@@ -148,8 +145,7 @@ static void test_frame_lengths(void)
 		CU_ASSERT_EQUAL(mqtt_frame(slice_of(bytes, header), MQTT_MAX_PACKET, &len, &error), whole);
 		CU_ASSERT_EQUAL(len, header + rows[i].remaining);
 		CU_ASSERT_EQUAL(mqtt_frame(slice_of(bytes, header), (uint32_t)len, &len, &error), whole);
-		CU_ASSERT_EQUAL(
-			mqtt_frame(slice_of(bytes, header), (uint32_t)len - 1, &len, &error), MQTT_FRAME_BAD);
+		CU_ASSERT_EQUAL(mqtt_frame(slice_of(bytes, header), (uint32_t)len - 1, &len, &error), MQTT_FRAME_BAD);
 		CU_ASSERT_EQUAL(error.reason, MQTT_PACKET_TOO_LARGE);
 		for (size_t cut = 0; cut < header; cut++)
 			CU_ASSERT_EQUAL(mqtt_frame(slice_of(bytes, cut), 2, &len, &error), MQTT_FRAME_MORE);
@@ -161,11 +157,9 @@ static void test_frame_refuses_early(void)
 {
 	size_t len = 0;
 	struct mqtt_error error = {0};
-	CU_ASSERT_EQUAL(mqtt_frame(slice_of("\x30\x80\x80\x80\x80", 5), MQTT_MAX_PACKET, &len, &error),
-		MQTT_FRAME_BAD);
+	CU_ASSERT_EQUAL(mqtt_frame(slice_of("\x30\x80\x80\x80\x80", 5), MQTT_MAX_PACKET, &len, &error), MQTT_FRAME_BAD);
 	CU_ASSERT_EQUAL(error.reason, MQTT_MALFORMED_PACKET);
-	CU_ASSERT_EQUAL(
-		mqtt_frame(slice_of("\x30\x80\x80\x80", 4), MQTT_MAX_PACKET, &len, &error), MQTT_FRAME_MORE);
+	CU_ASSERT_EQUAL(mqtt_frame(slice_of("\x30\x80\x80\x80", 4), MQTT_MAX_PACKET, &len, &error), MQTT_FRAME_MORE);
 	/* What first byte is legal: §2.1.3. */
 	for (unsigned first = 0; first < 256; first++) {
 		unsigned type = first >> 4, flags = first & 15;
@@ -179,9 +173,9 @@ static void test_frame_refuses_early(void)
 
 /* --- what writing refuses --- */
 
-#define S(text)                                                                                              \
-	{                                                                                                    \
-		(const uint8_t *)(text), sizeof(text) - 1                                                    \
+#define S(text)                                                                                                        \
+	{                                                                                                              \
+		(const uint8_t *)(text), sizeof(text) - 1                                                              \
 	}
 
 static int encode(enum mqtt_version version, const struct mqtt_packet *packet)
@@ -241,14 +235,12 @@ static void test_encode_refuses_properties(void)
 	const uint32_t zero = 0, large = MQTT_MAX_REMAINING + 1;
 	CU_ASSERT_EQUAL(encode_publish(good, (struct mqtt_properties){.user = latin1, .n_user = 1}), -EILSEQ);
 	CU_ASSERT_EQUAL(
-		encode_publish(good, (struct mqtt_properties){.user = latin1, .n_user = MQTT_MAX_LIST + 1}),
-		-EINVAL);
-	CU_ASSERT_EQUAL(
-		encode_publish(good, (struct mqtt_properties){.content_type = S("\xc3\x28")}), -EILSEQ);
+		encode_publish(good, (struct mqtt_properties){.user = latin1, .n_user = MQTT_MAX_LIST + 1}), -EINVAL);
+	CU_ASSERT_EQUAL(encode_publish(good, (struct mqtt_properties){.content_type = S("\xc3\x28")}), -EILSEQ);
 	CU_ASSERT_EQUAL(encode_publish(good, (struct mqtt_properties){.response_topic = S("a/#")}), -EILSEQ);
 	CU_ASSERT_EQUAL(encode_publish(good, (struct mqtt_properties){.reason_string = S("no")}), -EINVAL);
-	CU_ASSERT_EQUAL(encode_publish(good,
-				(struct mqtt_properties){.correlation_data = {(const uint8_t *)"", 65536}}),
+	CU_ASSERT_EQUAL(
+		encode_publish(good, (struct mqtt_properties){.correlation_data = {(const uint8_t *)"", 65536}}),
 		-EMSGSIZE);
 	struct mqtt_properties props = {
 		.subscription_identifiers = &zero,
@@ -290,8 +282,7 @@ static void test_encode_refuses_others(void)
 		{MQTT_5_0, -EINVAL, {.type = MQTT_DISCONNECT, .reason = 0x01}},
 		{MQTT_5_0, -EINVAL, {.type = MQTT_CONNACK, .connack = {.reason = 1}}},
 		{MQTT_3_1_1, -EINVAL, {.type = MQTT_CONNACK, .connack = {.reason = 0x87}}},
-		{MQTT_5_0, -EINVAL,
-			{.type = MQTT_CONNACK, .connack = {.session_present = true, .reason = 0x87}}},
+		{MQTT_5_0, -EINVAL, {.type = MQTT_CONNACK, .connack = {.session_present = true, .reason = 0x87}}},
 		{MQTT_5_0, -EINVAL, {.type = MQTT_SUBSCRIBE, .subscribe = {.packet_id = 1}}},
 		{MQTT_5_0, -EINVAL, {.type = MQTT_SUBSCRIBE, .subscribe = {1, qos3, 1}}},
 		{MQTT_5_0, -EILSEQ, {.type = MQTT_SUBSCRIBE, .subscribe = {1, misplaced, 1}}},
@@ -306,15 +297,11 @@ static void test_encode_refuses_others(void)
 		{MQTT_5_0, -EINVAL,
 			{.type = MQTT_CONNECT,
 				.connect = {.version = MQTT_3_1_1, .client_id = S("i"), .password = S("p")}}},
-		{MQTT_5_0, -EINVAL,
-			{.type = MQTT_CONNECT, .connect = {.version = MQTT_3_1_1, .client_id = S("")}}},
-		{MQTT_5_0, -EILSEQ,
-			{.type = MQTT_CONNECT, .connect = {.version = MQTT_5_0, .client_id = S("\0")}}},
+		{MQTT_5_0, -EINVAL, {.type = MQTT_CONNECT, .connect = {.version = MQTT_3_1_1, .client_id = S("")}}},
+		{MQTT_5_0, -EILSEQ, {.type = MQTT_CONNECT, .connect = {.version = MQTT_5_0, .client_id = S("\0")}}},
 		{MQTT_5_0, -EILSEQ,
 			{.type = MQTT_CONNECT,
-				.connect = {.version = MQTT_5_0,
-					.client_id = S("i"),
-					.will = {.topic = S("+")}}}},
+				.connect = {.version = MQTT_5_0, .client_id = S("i"), .will = {.topic = S("+")}}}},
 		{MQTT_5_0, -EINVAL,
 			{.type = MQTT_CONNECT,
 				.connect = {.version = MQTT_5_0,
@@ -341,10 +328,7 @@ static void test_publish_head(void)
 	for (unsigned i = 0; i < sizeof payload; i++)
 		payload[i] = (uint8_t)(i * 7);
 	struct mqtt_packet packet = {.type = MQTT_PUBLISH,
-		.publish = {.qos = 1,
-			.packet_id = 9,
-			.topic = S("a/b"),
-			.payload = slice_of(payload, sizeof payload)}};
+		.publish = {.qos = 1, .packet_id = 9, .topic = S("a/b"), .payload = slice_of(payload, sizeof payload)}};
 	struct buffer whole, head;
 	buffer_init(&whole, 200000);
 	buffer_init(&head, 200000);

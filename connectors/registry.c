@@ -7,7 +7,10 @@
 
 #include <string.h>
 
+#include "connectors/mqtt/mqtt.h"
+
 const struct connector *const connectors[] = {
+	&mqtt_connector,
 	NULL,
 };
 

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The fake host. Its courier is as simple as the contract allows: a fixed back-off, no order per key beyond seq order.
+ */
+#include "tests/conformance/fake_host.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#define GIVE_UP_MS 60000u
+#define LOOK_MS    10u
+#define RETRY_MS   10u
+
+static void *must(void *pointer)
+{
+	if (!pointer) {
+		printf("Bail out! out of memory\n");
+		exit(1);
+	}
+	return pointer;
+}
+
+__attribute__((format(printf, 2, 3))) static void breach(struct fake_host *fake, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	if (fake->breaches++ == 0)
+		vsnprintf(fake->first_breach, sizeof fake->first_breach, format, args);
+	va_end(args);
+	printf("# breach of contract: %s\n", fake->first_breach);
+}
+
+static struct fake_host *fake_of(struct link_host *host)
+{
+	return (struct fake_host *)host;
+}
+
+/* --- deliveries ----------------------------------------------------------------------------------------------- */
+
+static void pump(struct fake_host *fake)
+{
+	if (fake->pumping || !fake->up || !fake->link)
+		return;
+	fake->pumping = true;
+	bool any = false;
+	static const uint8_t uuid[16] = "conformance test";
+	while (fake->up && fake->next < fake->n_deliveries && fake->n_in_flight < fake->window) {
+		struct fake_delivery *item = &fake->deliveries[fake->next++];
+		if (item->state != FAKE_WAITING)
+			continue;
+		item->state = FAKE_IN_FLIGHT;
+		item->sends++;
+		fake->n_in_flight++;
+		struct delivery delivery = {
+			.destination_uuid = uuid,
+			.seq = (uint64_t)(item - fake->deliveries) + 1,
+			.attempt = item->retries + 1,
+			.maybe_sent = item->maybe_sent,
+			.msg = item->msg,
+		};
+		fake->connector->send(fake->link, &delivery);
+		any = true;
+	}
+	if (any && fake->up)
+		fake->connector->send_end(fake->link);
+	fake->pumping = false;
+}
+
+static void on_pump(void *arg)
+{
+	pump(arg);
+}
+
+static void wait_again(struct fake_host *fake, size_t index)
+{
+	fake->deliveries[index].state = FAKE_WAITING;
+	if (index < fake->next)
+		fake->next = index;
+}
+
+static void on_retry_timer(void *arg)
+{
+	struct fake_host *fake = arg;
+	for (size_t i = 0; i < fake->n_deliveries; i++)
+		if (fake->deliveries[i].state == FAKE_RETRY_WAIT)
+			wait_again(fake, i);
+	pump(fake);
+}
+
+static void keep_reason(struct fake_delivery *item, const char *reason)
+{
+	if (!reason)
+		return;
+	free(item->reason);
+	item->reason = must(strdup(reason));
+}
+
+static void on_outcome(struct link_host *host, uint64_t seq, const struct outcome *outcome)
+{
+	struct fake_host *fake = fake_of(host);
+	if (!fake->up)
+		breach(fake, "outcome of %llu while the link is down", (unsigned long long)seq);
+	if (seq == 0 || seq > fake->n_deliveries || fake->deliveries[seq - 1].state != FAKE_IN_FLIGHT) {
+		breach(fake, "outcome of %llu, which is not in flight", (unsigned long long)seq);
+		return;
+	}
+	struct fake_delivery *item = &fake->deliveries[seq - 1];
+	if (outcome->kind != OUTCOME_DELIVERED && !outcome->reason)
+		breach(fake, "outcome %d of %llu without a reason", (int)outcome->kind, (unsigned long long)seq);
+	keep_reason(item, outcome->reason);
+	fake->n_in_flight--;
+	if (outcome->kind == OUTCOME_LINK_DOWN) {
+		wait_again(fake, seq - 1);
+	} else if (outcome->kind == OUTCOME_RETRY && fake->resend_retries) {
+		item->retries++;
+		item->state = FAKE_RETRY_WAIT;
+		loop_timer_start(fake->retry_timer, RETRY_MS);
+	} else {
+		item->outcome = outcome->kind;
+		item->state = FAKE_ENDED;
+		fake->n_ended++;
+	}
+	loop_post(fake->loop, &fake->pump_job);
+}
+
+static void on_link_up(struct link_host *host, const struct sink_traits *traits)
+{
+	struct fake_host *fake = fake_of(host);
+	if (fake->stops)
+		breach(fake, "link_up after stopped()");
+	fake->up = true;
+	fake->ups++;
+	fake->window = traits ? traits->max_in_flight : 0;
+	pump(fake);
+}
+
+static void on_link_down(struct link_host *host, const char *reason)
+{
+	struct fake_host *fake = fake_of(host);
+	if (!reason)
+		breach(fake, "link_down without a reason");
+	snprintf(fake->last_down, sizeof fake->last_down, "%s", reason ? reason : "");
+	fake->up = false;
+	fake->downs++;
+	for (size_t i = 0; i < fake->n_deliveries; i++)
+		if (fake->deliveries[i].state == FAKE_IN_FLIGHT) {
+			fake->deliveries[i].maybe_sent = true;
+			fake->n_in_flight--;
+			wait_again(fake, i);
+		}
+	fake->n_cookies = 0; /* receipts die with the connection */
+}
+
+static void on_window(struct link_host *host, uint32_t max_in_flight)
+{
+	struct fake_host *fake = fake_of(host);
+	fake->window = max_in_flight;
+	loop_post(fake->loop, &fake->pump_job);
+}
+
+static void on_alarm(struct link_host *host, const char *what)
+{
+	struct fake_host *fake = fake_of(host);
+	fake->alarms++;
+	snprintf(fake->last_alarm, sizeof fake->last_alarm, "%s", what);
+}
+
+static void on_stage(struct link_host *host, uint64_t seq, uint8_t stage)
+{
+	struct fake_host *fake = fake_of(host);
+	fake->connector->stage_durable(fake->link, seq, stage);
+}
+
+static void on_stopped(struct link_host *host)
+{
+	struct fake_host *fake = fake_of(host);
+	if (fake->stops++)
+		breach(fake, "stopped() twice");
+	fake->up = false;
+}
+
+/* --- offers --------------------------------------------------------------------------------------------------- */
+
+static enum offer_result on_offer(struct link_host *host, const struct offer *offer)
+{
+	struct fake_host *fake = fake_of(host);
+	if (fake->stops)
+		breach(fake, "offer after stopped()");
+	if (offer->view && fake->busy_after && fake->n_offers >= fake->busy_after) {
+		fake->n_busy++;
+		fake->connector->pause(fake->link);
+		return OFFER_BUSY;
+	}
+	if (offer->view) {
+		if (!offer->view->topic.data || !offer->view->origin_ms)
+			breach(fake, "an offer without topic or origin_ms");
+		fake->offers = must(realloc(fake->offers, (fake->n_offers + 1) * sizeof *fake->offers));
+		fake->offers[fake->n_offers++] = must(message_new(offer->view));
+	}
+	if (offer->no_receipt)
+		return OFFER_TAKEN;
+	fake->cookies = must(realloc(fake->cookies, (fake->n_cookies + 1) * sizeof *fake->cookies));
+	fake->cookies[fake->n_cookies++] = offer->cookie;
+	if (!fake->hold_receipts)
+		loop_post(fake->loop, &fake->receipt_job);
+	return OFFER_TAKEN;
+}
+
+static void on_receipts(void *arg)
+{
+	struct fake_host *fake = arg;
+	if (!fake->link || fake->n_cookies == 0)
+		return;
+	size_t n = fake->n_cookies;
+	uint64_t *cookies = fake->cookies;
+	fake->cookies = NULL;
+	fake->n_cookies = 0;
+	for (size_t i = 0; i < n; i++) {
+		fake->n_receipts++;
+		fake->connector->receipt(fake->link, cookies[i], RECEIPT_DURABLE);
+	}
+	fake->connector->receipts_end(fake->link);
+	free(cookies);
+}
+
+void fake_host_give_receipts(struct fake_host *fake)
+{
+	fake->hold_receipts = false;
+	loop_post(fake->loop, &fake->receipt_job);
+}
+
+void fake_host_resume(struct fake_host *fake, size_t busy_after)
+{
+	fake->busy_after = busy_after;
+	fake->connector->resume(fake->link);
+}
+
+/* --- life ----------------------------------------------------------------------------------------------------- */
+
+static const struct link_host_ops fake_ops = {
+	.offer = on_offer,
+	.link_up = on_link_up,
+	.link_down = on_link_down,
+	.window = on_window,
+	.alarm = on_alarm,
+	.outcome = on_outcome,
+	.stage = on_stage,
+	.stopped = on_stopped,
+};
+
+struct fake_host *fake_host_new(const struct connector *connector, const void *settings, bool is_sink,
+	const struct link_subscription *subscriptions, size_t n_subscriptions)
+{
+	struct fake_host *fake = must(calloc(1, sizeof *fake));
+	fake->base.ops = &fake_ops;
+	fake->connector = connector;
+	fake->loop = must(loop_new());
+	fake->retry_timer = must(loop_timer_new(fake->loop, on_retry_timer, fake));
+	loop_job_init(&fake->pump_job, on_pump, fake);
+	loop_job_init(&fake->receipt_job, on_receipts, fake);
+	struct link_spec spec = {
+		.name = "conformance",
+		.settings = settings,
+		.loop = fake->loop,
+		.subscriptions = subscriptions,
+		.n_subscriptions = n_subscriptions,
+		.is_sink = is_sink,
+	};
+	int r = connector->create(&spec, &fake->base, &fake->link);
+	if (r < 0) {
+		printf("Bail out! create of %s: %s\n", connector->name, strerror(-r));
+		exit(1);
+	}
+	return fake;
+}
+
+static void no_open_ids(
+	const struct link_recovery *recovery, void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg)
+{
+	(void)recovery, (void)fn, (void)arg;
+}
+
+static bool no_position(const struct link_recovery *recovery, struct slice partition, uint64_t *ret_position)
+{
+	(void)recovery, (void)partition, (void)ret_position;
+	return false;
+}
+
+void fake_host_start(struct fake_host *fake)
+{
+	static const uint8_t uuid[16] = "conformance test";
+	const struct link_recovery recovery = {
+		.destination_uuid = uuid,
+		.open_ids = no_open_ids,
+		.position = no_position,
+	};
+	fake->connector->start(fake->link, &recovery);
+}
+
+void fake_host_destroy_link(struct fake_host *fake)
+{
+	if (fake->link)
+		fake->connector->destroy(fake->link);
+	fake->link = NULL;
+	loop_cancel(fake->loop, &fake->pump_job);
+	loop_cancel(fake->loop, &fake->receipt_job);
+}
+
+void fake_host_free(struct fake_host *fake)
+{
+	fake_host_destroy_link(fake);
+	loop_timer_free(fake->retry_timer);
+	loop_free(fake->loop);
+	for (size_t i = 0; i < fake->n_deliveries; i++) {
+		message_unref(fake->deliveries[i].msg);
+		free(fake->deliveries[i].reason);
+	}
+	for (size_t i = 0; i < fake->n_offers; i++)
+		message_unref(fake->offers[i]);
+	free(fake->deliveries);
+	free(fake->offers);
+	free(fake->cookies);
+	free(fake);
+}
+
+uint64_t fake_host_deliver(struct fake_host *fake, const struct message_view *view)
+{
+	if ((fake->n_deliveries & (fake->n_deliveries - 1)) == 0) { /* a power of two: full */
+		size_t capacity = fake->n_deliveries ? fake->n_deliveries * 2 : 1;
+		fake->deliveries = must(realloc(fake->deliveries, capacity * sizeof *fake->deliveries));
+	}
+	struct message *msg = must(message_new(view));
+	fake->deliveries[fake->n_deliveries++] = (struct fake_delivery){.msg = msg};
+	loop_post(fake->loop, &fake->pump_job);
+	return fake->n_deliveries;
+}
+
+const struct fake_delivery *fake_host_delivery(const struct fake_host *fake, uint64_t seq)
+{
+	return &fake->deliveries[seq - 1];
+}
+
+/* --- running -------------------------------------------------------------------------------------------------- */
+
+static void look(struct fake_host *fake)
+{
+	if (!fake->reached && fake->until(fake->until_arg)) {
+		fake->reached = true;
+		loop_stop(fake->loop);
+	}
+}
+
+static void on_turn(uv_check_t *check)
+{
+	look(check->data);
+}
+
+static void on_look(uv_timer_t *timer)
+{
+	look(timer->data);
+}
+
+static void on_give_up(uv_timer_t *timer)
+{
+	struct fake_host *fake = timer->data;
+	fake->gave_up = true;
+	loop_stop(fake->loop);
+}
+
+bool fake_host_run_until(struct fake_host *fake, bool (*until)(void *arg), void *arg)
+{
+	fake->until = until;
+	fake->until_arg = arg;
+	fake->reached = until(arg);
+	if (fake->reached)
+		return true;
+	uv_loop_t *uv = loop_uv(fake->loop);
+	uv_check_t turn;
+	uv_timer_t look_timer, give_up;
+	uv_check_init(uv, &turn);
+	uv_timer_init(uv, &look_timer);
+	uv_timer_init(uv, &give_up);
+	turn.data = look_timer.data = give_up.data = fake;
+	uv_update_time(uv);
+	uv_check_start(&turn, on_turn);
+	uv_timer_start(&look_timer, on_look, 0, LOOK_MS);
+	uv_timer_start(&give_up, on_give_up, GIVE_UP_MS, 0);
+	fake->gave_up = false;
+	while (!fake->reached && !fake->gave_up)
+		loop_run(fake->loop);
+	uv_close((uv_handle_t *)&turn, NULL);
+	uv_close((uv_handle_t *)&look_timer, NULL);
+	uv_close((uv_handle_t *)&give_up, NULL);
+	uv_run(uv, UV_RUN_NOWAIT); /* the closing handles are on our stack */
+	return fake->reached;
+}
+
+static bool is_up(void *arg)
+{
+	return ((struct fake_host *)arg)->up;
+}
+
+static bool is_ended(void *arg)
+{
+	struct fake_host *fake = arg;
+	return fake->n_ended == fake->n_deliveries;
+}
+
+static bool has_alarm(void *arg)
+{
+	return ((struct fake_host *)arg)->alarms > 0;
+}
+
+static bool is_stopped(void *arg)
+{
+	return ((struct fake_host *)arg)->stops > 0;
+}
+
+struct offers_wanted {
+	struct fake_host *fake;
+	size_t n;
+};
+
+static bool has_offers(void *arg)
+{
+	struct offers_wanted *wanted = arg;
+	return wanted->fake->n_offers >= wanted->n;
+}
+
+bool fake_host_run_until_up(struct fake_host *fake)
+{
+	return fake_host_run_until(fake, is_up, fake);
+}
+
+bool fake_host_run_until_ended(struct fake_host *fake)
+{
+	return fake_host_run_until(fake, is_ended, fake);
+}
+
+bool fake_host_run_until_alarm(struct fake_host *fake)
+{
+	return fake_host_run_until(fake, has_alarm, fake);
+}
+
+bool fake_host_run_until_offers(struct fake_host *fake, size_t n)
+{
+	struct offers_wanted wanted = {fake, n};
+	return fake_host_run_until(fake, has_offers, &wanted);
+}
+
+bool fake_host_stop(struct fake_host *fake)
+{
+	fake->connector->stop(fake->link);
+	return fake_host_run_until(fake, is_stopped, fake);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A host for one link, on a real loop: plays the bridge and the courier as connector.h describes them, keeps a record of
+ * all that the link does, and notes every breach of the contract. Deliveries are sent in order within the window, again
+ * after LINK_DOWN, and again after RETRY if `resend_retries` is set.
+ *
+ * Threads: the one that calls.
+ */
+#ifndef LINKSPAN_TESTS_CONFORMANCE_FAKE_HOST_H
+#define LINKSPAN_TESTS_CONFORMANCE_FAKE_HOST_H
+
+#include "connectors/connector.h"
+
+enum fake_state { FAKE_WAITING, FAKE_RETRY_WAIT, FAKE_IN_FLIGHT, FAKE_ENDED };
+
+struct fake_delivery {
+	struct message *msg;
+	enum fake_state state;
+	enum outcome_kind outcome; /* valid when state is FAKE_ENDED */
+	char *reason; /* of the last outcome that had one, also of a RETRY that was sent again */
+	unsigned sends, retries;
+	bool maybe_sent;
+};
+
+struct fake_host {
+	struct link_host base; /* first */
+	const struct connector *connector;
+	struct loop *loop;
+	struct link *link; /* NULL after fake_host_destroy_link */
+
+	/* What the test sets, before start. */
+	bool resend_retries;
+	bool hold_receipts; /* offers are taken, their receipts wait for fake_host_give_receipts */
+	size_t busy_after; /* offers beyond this many get OFFER_BUSY; 0: never */
+
+	/* The record. */
+	bool up;
+	uint32_t window;
+	unsigned ups, downs, alarms, stops;
+	char last_alarm[512], last_down[512];
+	struct fake_delivery *deliveries; /* index = seq - 1 */
+	size_t n_deliveries, n_in_flight, n_ended;
+	size_t next; /* no delivery before this one is FAKE_WAITING */
+	struct message **offers; /* those that came with a message */
+	size_t n_offers, n_receipts, n_busy;
+	unsigned breaches;
+	char first_breach[256];
+
+	/* Private. */
+	bool pumping;
+	struct loop_job pump_job, receipt_job;
+	struct loop_timer *retry_timer;
+	uint64_t *cookies;
+	size_t n_cookies;
+	bool (*until)(void *arg);
+	void *until_arg;
+	bool reached, gave_up;
+};
+
+/* Never NULL: ends the program if it cannot. settings and subscriptions are borrowed for the link's life. */
+struct fake_host *fake_host_new(const struct connector *connector, const void *settings, bool is_sink,
+	const struct link_subscription *subscriptions, size_t n_subscriptions);
+void fake_host_start(struct fake_host *fake);
+/* Destroys the link if that has not been done (it must have stopped, or never started), and all else. */
+void fake_host_free(struct fake_host *fake);
+void fake_host_destroy_link(struct fake_host *fake);
+
+/* Copies the message into the outbox; it is sent as soon as the link lets it. Returns its seq. */
+uint64_t fake_host_deliver(struct fake_host *fake, const struct message_view *view);
+const struct fake_delivery *fake_host_delivery(const struct fake_host *fake, uint64_t seq);
+
+void fake_host_give_receipts(struct fake_host *fake);
+void fake_host_resume(struct fake_host *fake, size_t busy_after);
+
+/* Runs the loop until the condition holds; it is asked after every turn and at least every 10 ms. False when it does not
+ * within a minute, which is a failure and decides nothing else. */
+bool fake_host_run_until(struct fake_host *fake, bool (*until)(void *arg), void *arg);
+/* Common conditions. */
+bool fake_host_run_until_up(struct fake_host *fake);
+bool fake_host_run_until_ended(struct fake_host *fake); /* every delivery has a final outcome */
+bool fake_host_run_until_alarm(struct fake_host *fake);
+bool fake_host_run_until_offers(struct fake_host *fake, size_t n);
+/* Stops the link and runs until it has answered. */
+bool fake_host_stop(struct fake_host *fake);
+
+#endif

@@ -7,10 +7,10 @@
 
 #include <string.h>
 
-#include "connectors/mqtt/mqtt.h"
+#include "connectors/kafka/kafka.h"
 
 const struct connector *const connectors[] = {
-	&mqtt_connector,
+	&kafka_connector,
 	NULL,
 };
 

@@ -1,1 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
+liblinkspan_a_SOURCES += \
+	connectors/kafka/deliver.c \
+	connectors/kafka/kafka.c \
+	connectors/kafka/kafka.h \
+	connectors/kafka/link.c \
+	connectors/kafka/link.h \
+	connectors/kafka/pending.c \
+	connectors/kafka/pending.h \
+	connectors/kafka/producer.c \
+	connectors/kafka/producer.h \
+	connectors/kafka/settings.c \
+	connectors/kafka/settings.h \
+	connectors/kafka/topics.c \
+	connectors/kafka/topics.h \
+	connectors/kafka/verdict.c \
+	connectors/kafka/verdict.h \
+	connectors/kafka/wake.c \
+	connectors/kafka/wake.h
+EXTRA_DIST += connectors/kafka/README.md

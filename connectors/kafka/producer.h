@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One producer: an rd_kafka_t from birth to death, the messages that it holds, and its topic handles. A link
+ * has one at a time; after a fatal error the next one takes over (sink.h).
+ *
+ * The library reads payloads where they lie, from its own threads, until a message's delivery report or the
+ * end of the producer. So each message is referenced from kafka_producer_send to kafka_producer_take or
+ * kafka_producer_free.
+ *
+ * Threads: open and close block and run on a thread of their own; everything else runs on the loop and does
+ * not block.
+ */
+#ifndef LINKSPAN_CONNECTORS_KAFKA_PRODUCER_H
+#define LINKSPAN_CONNECTORS_KAFKA_PRODUCER_H
+
+#include "connectors/kafka/settings.h"
+#include "message/message.h"
+
+struct kafka_producer;
+
+/* Side thread. wake_fd is written to (8 bytes) when events begin to wait. capacity: messages held at most. 0,
+ * or a negative errno with the library's sentence in errstr. */
+int kafka_producer_open(const struct kafka_settings *settings, const struct kafka_limits *limits, uint32_t capacity,
+	int wake_fd, struct kafka_producer **ret_producer, char *errstr, size_t errstr_size)
+	__attribute__((warn_unused_result));
+
+/* Side thread. Purges and ends the library's part: after this no thread but the loop touches the messages.
+ * May take as long as a name resolution. */
+void kafka_producer_close(struct kafka_producer *producer);
+
+/* Loop, after close. Lets go of the messages. */
+void kafka_producer_free(struct kafka_producer *producer);
+
+/* Has a broker let us in and described the cluster? Its id (free with kafka_producer_free_id), or NULL. */
+char *kafka_producer_cluster(const struct kafka_producer *producer);
+void kafka_producer_free_id(const struct kafka_producer *producer, char *id);
+
+/* Hands a message over; takes a reference to msg if, and only if, it returns NO_ERROR. Other errors:
+ * verdict.h; ret_detail is the text of a mistake that is linkspan's own finding (a partition that is no
+ * number), else NULL. */
+rd_kafka_resp_err_t kafka_producer_send(struct kafka_producer *producer, uint64_t seq, struct message *msg,
+	const char **ret_detail) __attribute__((warn_unused_result));
+
+/* The next event, NULL if none waits; destroy with rd_kafka_event_destroy. */
+rd_kafka_event_t *kafka_producer_poll(struct kafka_producer *producer);
+
+/* A delivery report: its message leaves the producer. The reference passes to the caller. */
+struct message *kafka_producer_take(
+	struct kafka_producer *producer, const rd_kafka_message_t *report, uint64_t *ret_seq);
+
+/* Its batch.size: a message with more kafka_message_bytes than this is alone in its batch. */
+uint32_t kafka_producer_batch_bytes(const struct kafka_producer *producer);
+uint32_t kafka_producer_in_flight(const struct kafka_producer *producer);
+/* The library's fatal error with its sentence; NO_ERROR if there is none. */
+rd_kafka_resp_err_t kafka_producer_fatal(const struct kafka_producer *producer, char *errstr, size_t errstr_size);
+/* For tests that provoke errors. */
+rd_kafka_t *kafka_producer_handle(const struct kafka_producer *producer);
+
+/* Bytes of a message that count against batch.size: at least this many. */
+size_t kafka_message_bytes(const struct message_view *view);
+
+#endif

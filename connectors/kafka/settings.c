@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Keys, checks and the way into rd_kafka_conf_t. Order of precedence: our defaults, our own keys,
+ * `properties:`, and last what the promise needs, which nothing overrides.
+ */
+#include "connectors/kafka/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define MAX_TOPIC_NAME 249 /* Kafka's Topic.MAX_NAME_LENGTH */
+
+static const char *const compressions[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
+static const char *const mechanisms[] = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", NULL};
+
+static const struct config_key tls_keys[] = {
+	{.name = "enabled",
+		.type = CONFIG_BOOL,
+		.offset = offsetof(struct kafka_tls, enabled),
+		.fallback = "false",
+		.help = "Speak TLS. Any of ca, cert and key switches it on as well."},
+	{.name = "ca",
+		.type = CONFIG_PATH,
+		.offset = offsetof(struct kafka_tls, ca),
+		.help = "PEM file of the authorities that may sign the brokers' certificates. Default: the "
+			"system's."},
+	{.name = "cert",
+		.type = CONFIG_PATH,
+		.offset = offsetof(struct kafka_tls, cert),
+		.help = "PEM file of our own certificate, followed by its chain."},
+	{.name = "key",
+		.type = CONFIG_PATH,
+		.offset = offsetof(struct kafka_tls, key),
+		.help = "PEM file of the private key of cert."},
+	{.name = "key_password",
+		.type = CONFIG_SECRET,
+		.offset = offsetof(struct kafka_tls, key_password),
+		.help = "Password of the private key."},
+	{.name = "verify",
+		.type = CONFIG_BOOL,
+		.offset = offsetof(struct kafka_tls, verify),
+		.fallback = "true",
+		.help = "Check the brokers' certificates and host names. false is for laboratories."},
+	{.name = NULL},
+};
+
+static const struct config_key sasl_keys[] = {
+	{.name = "mechanism",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_sasl, mechanism),
+		.fallback = "PLAIN",
+		.choices = mechanisms,
+		.help = "How to log in. PLAIN sends the password as it is: use it over TLS only."},
+	{.name = "username",
+		.type = CONFIG_STRING,
+		.offset = offsetof(struct kafka_sasl, username),
+		.help = "User name; switches SASL on."},
+	{.name = "password",
+		.type = CONFIG_SECRET,
+		.offset = offsetof(struct kafka_sasl, password),
+		.help = "Password of that user."},
+	{.name = NULL},
+};
+
+const struct config_key kafka_connection_keys[] = {
+	{.name = "brokers",
+		.type = CONFIG_LIST,
+		.offset = offsetof(struct kafka_settings, brokers),
+		.required = true,
+		.help = "Some of the cluster's brokers, host:port each (port 9092 if left out); the others "
+			"are learnt from "
+			"them."},
+	{.name = "client_id",
+		.type = CONFIG_STRING,
+		.offset = offsetof(struct kafka_settings, client_id),
+		.fallback = "linkspan",
+		.help = "Name under which the brokers log us and count our quota."},
+	{.name = "compression",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_settings, compression),
+		.fallback = "none",
+		.choices = compressions,
+		.help = "Codec for batches of messages."},
+	{.name = "linger",
+		.type = CONFIG_DURATION,
+		.offset = offsetof(struct kafka_settings, linger_ms),
+		.fallback = "5ms",
+		.min = 0,
+		.max = 10000,
+		.help = "How long a message may wait for others to fill a batch."},
+	{.name = "max_in_flight",
+		.type = CONFIG_INT,
+		.offset = offsetof(struct kafka_settings, max_in_flight),
+		.fallback = "10000",
+		.min = 1,
+		.max = 1000000,
+		.help = "Messages handed to the cluster and not yet acknowledged, at most."},
+	{.name = "tls",
+		.type = CONFIG_SECTION,
+		.offset = offsetof(struct kafka_settings, tls),
+		.children = tls_keys,
+		.help = "TLS towards the brokers."},
+	{.name = "sasl",
+		.type = CONFIG_SECTION,
+		.offset = offsetof(struct kafka_settings, sasl),
+		.children = sasl_keys,
+		.help = "User name and password. Other mechanisms (GSSAPI) are set up through properties."},
+	{.name = "properties",
+		.type = CONFIG_MAP,
+		.offset = offsetof(struct kafka_settings, properties),
+		.help = "Any producer property of librdkafka, by its name there. Those on which "
+			"at-least-once rests cannot be "
+			"changed."},
+	{.name = NULL},
+};
+
+const struct config_key kafka_to_keys[] = {
+	{.name = "partition",
+		.type = CONFIG_TEMPLATE,
+		.help = "Number of the partition to write to. Default: chosen by the key, as Java clients "
+			"choose."},
+	{.name = NULL},
+};
+
+/* --- what properties may not say
+ * ------------------------------------------------------------------------------ */
+
+struct reserved_property {
+	const char *name;
+	const char *only; /* the one value that is allowed; NULL: none */
+	const char *why;
+};
+
+static const struct reserved_property reserved[] = {
+	{"bootstrap.servers", NULL, "the brokers are given by `brokers`"},
+	{"metadata.broker.list", NULL, "the brokers are given by `brokers`"},
+	{"acks", "all", "a message counts as delivered once all in-sync replicas have it"},
+	{"request.required.acks", "all", "a message counts as delivered once all in-sync replicas have it"},
+	{"enable.idempotence", "true", "without it, retries repeat and reorder messages"},
+	{"message.timeout.ms", "0", "the journal is the queue: the library must not give up a message"},
+	{"delivery.timeout.ms", "0", "the journal is the queue: the library must not give up a message"},
+	{"queuing.strategy", "fifo", "messages keep their order"},
+	{"delivery.report.only.error", "false", "the delivery report is what marks a message as delivered"},
+	{"enable.gapless.guarantee", "false", "one refused message would stop the producer"},
+	{"transactional.id", NULL, "this connection does not use transactions; leave it out"},
+	{"log.queue", "true", "the library's log goes into linkspan's own"},
+};
+
+static const struct reserved_property *reserved_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
+		if (strcmp(reserved[i].name, name) == 0)
+			return &reserved[i];
+	return NULL;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t len = strlen(text), end_len = strlen(end);
+	return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* Pointers of C programs; the library lists them among its properties. */
+static bool is_pointer_property(const char *name)
+{
+	return ends_with(name, "_cb") || strcmp(name, "opaque") == 0 || strcmp(name, "interceptors") == 0 ||
+	       strcmp(name, "default_topic_conf") == 0;
+}
+
+/* "all" is -1 for the library. */
+static bool is_allowed_value(const struct reserved_property *property, const char *value)
+{
+	return property->only && (strcasecmp(value, property->only) == 0 ||
+					 (strcmp(property->only, "all") == 0 && strcmp(value, "-1") == 0) ||
+					 (strcmp(property->only, "true") == 0 && strcmp(value, "1") == 0) ||
+					 (strcmp(property->only, "false") == 0 && strcmp(value, "0") == 0));
+}
+
+static bool check_property(const struct config_text *item, rd_kafka_conf_t *conf, struct config_scope *scope)
+{
+	const struct reserved_property *property = reserved_find(item->name);
+	char errstr[512];
+	if (property && !is_allowed_value(property, item->value)) {
+		config_complain(scope, "properties", item->name, "%s cannot be set to this: %s. %s%s%s.", item->name,
+			property->why, property->only ? "Leave it out, or write " : "Leave it out",
+			property->only ? property->only : "", property->only ? " (the default here)" : "");
+		return false;
+	}
+	if (is_pointer_property(item->name)) {
+		config_complain(scope, "properties", item->name,
+			"%s is for C programs and cannot be set by a file. Leave it out.", item->name);
+		return false;
+	}
+	if (rd_kafka_conf_set(conf, item->name, item->value, errstr, sizeof errstr) != RD_KAFKA_CONF_OK) {
+		config_complain(scope, "properties", item->name,
+			"librdkafka does not take this: %s. See CONFIGURATION.md of librdkafka for the names "
+			"and values.",
+			errstr);
+		return false;
+	}
+	return true;
+}
+
+/* --- other checks
+ * --------------------------------------------------------------------------------------------- */
+
+/* host, host:port, [v6] or [v6]:port; librdkafka would read a comma as a second broker and a scheme as a
+ * protocol. */
+static bool is_broker(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	if (*text == '[') {
+		const char *bracket = strchr(text, ']');
+		if (!bracket || bracket == text + 1 || (bracket[1] && bracket[1] != ':'))
+			return false;
+		colon = bracket[1] ? bracket + 1 : NULL;
+	} else if (strcspn(text, ", \t/[]") != strlen(text) || text[0] == '\0' || colon == text ||
+		   colon != strchr(text, ':')) {
+		return false;
+	}
+	if (!colon)
+		return true;
+	char *end;
+	unsigned long port = strtoul(colon + 1, &end, 10);
+	return colon[1] >= '0' && colon[1] <= '9' && *end == '\0' && port >= 1 && port <= 65535;
+}
+
+static bool check_brokers(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	bool good = true;
+	if (settings->brokers.n == 0) {
+		config_complain(scope, "brokers", NULL, "the list is empty. Name at least one broker as host:port.");
+		good = false;
+	}
+	for (size_t i = 0; i < settings->brokers.n; i++) {
+		if (is_broker(settings->brokers.items[i].value))
+			continue;
+		char index[24];
+		snprintf(index, sizeof index, "%zu", i);
+		config_complain(scope, "brokers", index,
+			"\"%s\" is not a broker. Write host:port, one per entry and without a scheme; TLS "
+			"and SASL have "
+			"sections of their own.",
+			settings->brokers.items[i].value);
+		good = false;
+	}
+	return good;
+}
+
+static bool check_credentials(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	const struct kafka_sasl *sasl = &settings->sasl;
+	const struct kafka_tls *tls = &settings->tls;
+	bool good = true;
+	if (!sasl->username != !sasl->password) {
+		config_complain(scope, "sasl", sasl->username ? "username" : "password",
+			"sasl has a %s and no %s. Give both, or neither.", sasl->username ? "username" : "password",
+			sasl->username ? "password" : "username");
+		good = false;
+	}
+	if (!tls->cert != !tls->key) {
+		config_complain(scope, "tls", tls->cert ? "cert" : "key",
+			"tls has a %s and no %s. Give both, or neither.", tls->cert ? "cert" : "key",
+			tls->cert ? "key" : "cert");
+		good = false;
+	}
+	return good;
+}
+
+/* What only the library can say: whether the properties agree with each other, and whether the TLS files can
+ * be used. A producer without brokers has nobody to connect to. */
+static void check_whole(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	char errstr[512];
+	struct kafka_settings alone = *settings;
+	alone.brokers = (struct config_list){NULL, 0};
+	rd_kafka_conf_t *conf = kafka_settings_conf(&alone, NULL, errstr, sizeof errstr);
+	rd_kafka_t *rk = conf ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof errstr) : NULL;
+	if (rk)
+		rd_kafka_destroy(rk);
+	else
+		config_complain(scope, NULL, NULL, "librdkafka does not take these settings: %s.", errstr);
+	if (!rk && conf)
+		rd_kafka_conf_destroy(conf);
+}
+
+void kafka_settings_check(const void *arg, struct config_scope *scope)
+{
+	const struct kafka_settings *settings = arg;
+	bool good = check_brokers(settings, scope);
+	good &= check_credentials(settings, scope);
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	for (size_t i = 0; i < settings->properties.n; i++)
+		good &= check_property(&settings->properties.items[i], conf, scope);
+	rd_kafka_conf_destroy(conf);
+	if (good)
+		check_whole(settings, scope);
+}
+
+const char *kafka_check_target(struct slice topic)
+{
+	if (topic.len == 0)
+		return "the Kafka topic is empty. Give it a name of letters, digits, dot, underscore and "
+		       "hyphen.";
+	if (topic.len > MAX_TOPIC_NAME)
+		return "the Kafka topic is longer than 249 characters. Shorten it.";
+	if ((topic.len == 1 && topic.data[0] == '.') || (topic.len == 2 && memcmp(topic.data, "..", 2) == 0))
+		return "\".\" and \"..\" are not Kafka topics. Give it another name.";
+	for (size_t i = 0; i < topic.len; i++) {
+		uint8_t c = topic.data[i];
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+			    c == '_' || c == '-'))
+			return "the Kafka topic has a character that Kafka does not allow. Use letters, "
+			       "digits, dot, "
+			       "underscore and hyphen only.";
+	}
+	return NULL;
+}
+
+/* --- into the library
+ * ----------------------------------------------------------------------------------------- */
+
+struct conf_builder {
+	rd_kafka_conf_t *conf;
+	char *errstr;
+	size_t errstr_size;
+	bool failed;
+};
+
+static void conf_set(struct conf_builder *builder, const char *name, const char *value)
+{
+	if (!builder->failed && value)
+		builder->failed = rd_kafka_conf_set(builder->conf, name, value, builder->errstr,
+					  builder->errstr_size) != RD_KAFKA_CONF_OK;
+}
+
+static void conf_set_number(struct conf_builder *builder, const char *name, unsigned long long value)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%llu", value);
+	conf_set(builder, name, text);
+}
+
+static void conf_set_brokers(struct conf_builder *builder, const struct config_list *brokers)
+{
+	size_t size = 1;
+	for (size_t i = 0; i < brokers->n; i++)
+		size += strlen(brokers->items[i].value) + 1;
+	char *joined = calloc(1, size);
+	if (!joined) {
+		snprintf(builder->errstr, builder->errstr_size, "out of memory");
+		builder->failed = true;
+		return;
+	}
+	for (size_t i = 0, used = 0; i < brokers->n; i++)
+		used += (size_t)snprintf(joined + used, size - used, "%s%s", i ? "," : "", brokers->items[i].value);
+	if (brokers->n)
+		conf_set(builder, "bootstrap.servers", joined);
+	free(joined);
+}
+
+static void conf_set_defaults(struct conf_builder *builder, const struct kafka_settings *settings)
+{
+	/* Off by default in this version, and our small requests suffer from it. */
+	conf_set(builder, "socket.nagle.disable", "true");
+	conf_set(builder, "socket.keepalive.enable", "true");
+	conf_set(builder, "log.connection.close", "false"); /* brokers cut idle connections all the time */
+	conf_set(builder, "partitioner", "murmur2_random"); /* as Java clients */
+	/* A topic that is not there (yet) is reported by an outcome, not waited for: others share the window.
+	 */
+	conf_set(builder, "topic.metadata.propagation.max.ms", "5000");
+	/* The courier's window bounds us. A message counts here until its report is freed, which is after its
+	 * outcome. */
+	conf_set_number(
+		builder, "queue.buffering.max.messages", 2ULL * (unsigned long long)settings->max_in_flight + 10000);
+	conf_set(builder, "queue.buffering.max.kbytes", "2097151");
+}
+
+static void conf_set_security(struct conf_builder *builder, const struct kafka_settings *settings)
+{
+	const struct kafka_tls *tls = &settings->tls;
+	bool use_tls = tls->enabled || tls->ca || tls->cert || tls->key;
+	bool use_sasl = settings->sasl.username != NULL;
+	if (use_tls || use_sasl)
+		conf_set(builder, "security.protocol", use_tls ? (use_sasl ? "sasl_ssl" : "ssl") : "sasl_plaintext");
+	if (use_tls) {
+		conf_set(builder, "ssl.ca.location", tls->ca);
+		conf_set(builder, "ssl.certificate.location", tls->cert);
+		conf_set(builder, "ssl.key.location", tls->key);
+		conf_set(builder, "ssl.key.password", tls->key_password);
+		conf_set(builder, "enable.ssl.certificate.verification", tls->verify ? "true" : "false");
+	}
+	if (use_sasl) {
+		conf_set(builder, "sasl.mechanism", mechanisms[settings->sasl.mechanism]);
+		conf_set(builder, "sasl.username", settings->sasl.username);
+		conf_set(builder, "sasl.password", settings->sasl.password);
+	}
+}
+
+static void conf_set_promise(struct conf_builder *builder)
+{
+	conf_set(builder, "enable.idempotence", "true"); /* and with it acks=all, retries without end */
+	conf_set(builder, "acks", "all");
+	conf_set(builder, "message.timeout.ms", "0");
+	conf_set(builder, "log.queue", "true");
+}
+
+rd_kafka_conf_t *kafka_settings_conf(
+	const struct kafka_settings *settings, const struct kafka_limits *limits, char *errstr, size_t errstr_size)
+{
+	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
+	conf_set_defaults(&builder, settings);
+	conf_set_brokers(&builder, &settings->brokers);
+	conf_set(&builder, "client.id", settings->client_id);
+	conf_set(&builder, "compression.type", compressions[settings->compression]);
+	conf_set_number(&builder, "linger.ms", settings->linger_ms);
+	conf_set_security(&builder, settings);
+	for (size_t i = 0; i < settings->properties.n; i++)
+		conf_set(&builder, settings->properties.items[i].name, settings->properties.items[i].value);
+	if (limits && limits->batch_bytes)
+		conf_set_number(&builder, "batch.size", limits->batch_bytes);
+	if (limits && limits->one_by_one)
+		conf_set(&builder, "batch.num.messages", "1");
+	conf_set_promise(&builder);
+	if (builder.failed) {
+		rd_kafka_conf_destroy(builder.conf);
+		return NULL;
+	}
+	rd_kafka_conf_set_events(
+		builder.conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS);
+	return builder.conf;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The keys of a Kafka connection and what becomes of them: librdkafka's configuration. Owns the table of
+ * keys, the checks that the table cannot express, and the list of library properties that may not be changed
+ * because linkspan's promise rests on them.
+ */
+#ifndef LINKSPAN_CONNECTORS_KAFKA_SETTINGS_H
+#define LINKSPAN_CONNECTORS_KAFKA_SETTINGS_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "config/schema.h"
+#include "message/slice.h"
+
+struct kafka_tls {
+	bool enabled; /* implied by any of the others */
+	char *ca, *cert, *key;
+	char *key_password;
+	bool verify;
+};
+
+struct kafka_sasl {
+	int mechanism; /* index into the choices */
+	char *username; /* NULL: no SASL */
+	char *password;
+};
+
+struct kafka_settings {
+	struct config_list brokers;
+	char *client_id;
+	int compression; /* index into the choices */
+	uint64_t linger_ms;
+	int64_t max_in_flight;
+	struct kafka_tls tls;
+	struct kafka_sasl sasl;
+	struct config_list properties;
+};
+
+/* What a run-time finding adds to the settings (sink.h). */
+struct kafka_limits {
+	uint32_t batch_bytes; /* 0: as configured */
+	bool one_by_one; /* every message in a batch of its own */
+};
+
+extern const struct config_key kafka_connection_keys[];
+extern const struct config_key kafka_to_keys[];
+
+/* struct connector's check (arg: the settings): complains of all that is wrong. Reads the TLS files; touches no network. */
+void kafka_settings_check(const void *arg, struct config_scope *scope);
+
+/* Is this a legal topic name (Kafka's Topic.java: 1 to 249 of [a-zA-Z0-9._-], not "." or "..")? NULL: yes,
+ * else what is wrong. */
+const char *kafka_check_target(struct slice topic);
+
+/* A new configuration for a producer, the caller's; NULL with the reason in errstr. limits may be NULL. */
+rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, const struct kafka_limits *limits,
+	char *errstr, size_t errstr_size) __attribute__((warn_unused_result));
+
+#endif

@@ -13,8 +13,26 @@ liblinkspan_a_SOURCES += \
 
 # The connector.
 liblinkspan_a_SOURCES += \
+	connectors/mqtt/convert.c \
+	connectors/mqtt/convert.h \
+	connectors/mqtt/mqtt.c \
+	connectors/mqtt/mqtt.h \
+	connectors/mqtt/reconnect.c \
+	connectors/mqtt/reconnect.h \
+	connectors/mqtt/session.c \
+	connectors/mqtt/session.h \
+	connectors/mqtt/session_alive.c \
+	connectors/mqtt/session_impl.h \
+	connectors/mqtt/session_input.c \
+	connectors/mqtt/session_subscribe.c \
 	connectors/mqtt/settings.c \
 	connectors/mqtt/settings.h \
+	connectors/mqtt/sink.c \
+	connectors/mqtt/sink.h \
+	connectors/mqtt/source.c \
+	connectors/mqtt/source.h \
+	connectors/mqtt/subscriptions.c \
+	connectors/mqtt/subscriptions.h \
 	connectors/mqtt/tls.c \
 	connectors/mqtt/tls.h \
 	connectors/mqtt/transport.c \

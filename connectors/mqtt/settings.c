@@ -41,22 +41,22 @@ static const struct config_key tls_keys[] = {
 
 #define OWN(member) offsetof(struct mqtt_own_message, member)
 
-#define OWN_KEYS                                                                                             \
-	{.name = "topic", .type = CONFIG_STRING, .offset = OWN(topic), .help = "Topic of the message."},     \
-		{.name = "payload",                                                                          \
-			.type = CONFIG_STRING,                                                               \
-			.offset = OWN(payload),                                                              \
-			.help = "Payload of the message. Left out: empty."},                                 \
-		{.name = "qos",                                                                              \
-			.type = CONFIG_INT,                                                                  \
-			.offset = OWN(qos),                                                                  \
-			.fallback = "1",                                                                     \
-			.min = 0,                                                                            \
-			.max = 2,                                                                            \
-			.help = "QoS of the message, 0 or 1."},                                              \
-	{                                                                                                    \
-		.name = "retain", .type = CONFIG_BOOL, .offset = OWN(retain), .fallback = "true",            \
-		.help = "Whether the broker keeps the message for later subscribers."                        \
+#define OWN_KEYS                                                                                                       \
+	{.name = "topic", .type = CONFIG_STRING, .offset = OWN(topic), .help = "Topic of the message."},               \
+		{.name = "payload",                                                                                    \
+			.type = CONFIG_STRING,                                                                         \
+			.offset = OWN(payload),                                                                        \
+			.help = "Payload of the message. Left out: empty."},                                           \
+		{.name = "qos",                                                                                        \
+			.type = CONFIG_INT,                                                                            \
+			.offset = OWN(qos),                                                                            \
+			.fallback = "1",                                                                               \
+			.min = 0,                                                                                      \
+			.max = 2,                                                                                      \
+			.help = "QoS of the message, 0 or 1."},                                                        \
+	{                                                                                                              \
+		.name = "retain", .type = CONFIG_BOOL, .offset = OWN(retain), .fallback = "true",                      \
+		.help = "Whether the broker keeps the message for later subscribers."                                  \
 	}
 
 static const struct config_key will_keys[] = {
@@ -94,14 +94,8 @@ const struct config_key mqtt_connection_keys[] = {
 		.help = "Name of the session at the broker, the same for ever and different for every "
 			"client. Needed unless "
 			"clean_start is true."},
-	{.name = "username",
-		.type = CONFIG_STRING,
-		.offset = KEY(username),
-		.help = "User name for the broker."},
-	{.name = "password",
-		.type = CONFIG_SECRET,
-		.offset = KEY(password),
-		.help = "Password for the broker."},
+	{.name = "username", .type = CONFIG_STRING, .offset = KEY(username), .help = "User name for the broker."},
+	{.name = "password", .type = CONFIG_SECRET, .offset = KEY(password), .help = "Password for the broker."},
 	{.name = "clean_start",
 		.type = CONFIG_BOOL,
 		.offset = KEY(clean_start),
@@ -178,11 +172,7 @@ const struct config_key mqtt_connection_keys[] = {
 		.help = "Most bytes of received messages to hold in memory while a destination has no room. "
 			"QoS 0 beyond it is "
 			"dropped and counted; QoS 1 stays at the broker."},
-	{.name = "tls",
-		.type = CONFIG_SECTION,
-		.offset = KEY(tls),
-		.children = tls_keys,
-		.help = "TLS, for mqtts://."},
+	{.name = "tls", .type = CONFIG_SECTION, .offset = KEY(tls), .children = tls_keys, .help = "TLS, for mqtts://."},
 	{.name = "will",
 		.type = CONFIG_SECTION,
 		.offset = KEY(will),
@@ -271,8 +261,8 @@ static void check_own_message(const struct mqtt_own_message *own, const char *ke
 {
 	if (!own->topic) {
 		if (own->payload)
-			config_complain(scope, key, NULL,
-				"it has no topic; say to which topic the %s message goes", key);
+			config_complain(
+				scope, key, NULL, "it has no topic; say to which topic the %s message goes", key);
 		return;
 	}
 	if (!mqtt_topic_name_valid(slice_str(own->topic)))
@@ -283,8 +273,7 @@ static void check_own_message(const struct mqtt_own_message *own, const char *ke
 	if (own->payload && strlen(own->payload) > 65535)
 		config_complain(scope, key, "payload", "longer than the 65535 bytes that MQTT allows");
 	if (own->qos > 1)
-		config_complain(
-			scope, key, "qos", "this version of linkspan publishes with QoS 0 and 1; use 1");
+		config_complain(scope, key, "qos", "this version of linkspan publishes with QoS 0 and 1; use 1");
 }
 
 static void check_identity(const struct mqtt_settings *settings, struct config_scope *scope)
@@ -296,20 +285,18 @@ static void check_identity(const struct mqtt_settings *settings, struct config_s
 			"the same and that no other client uses (or set clean_start: true and lose what "
 			"arrives while "
 			"disconnected)");
-	if (settings->client_id &&
-		(!*settings->client_id || !mqtt_text_valid(slice_str(settings->client_id))))
+	if (settings->client_id && (!*settings->client_id || !mqtt_text_valid(slice_str(settings->client_id))))
 		config_complain(scope, "client_id", NULL, "must be UTF-8 of 1 to 65535 bytes");
 	if (settings->username && !mqtt_text_valid(slice_str(settings->username)))
 		config_complain(scope, "username", NULL, "must be UTF-8 of at most 65535 bytes");
 	if (settings->password && strlen(settings->password) > 65535)
 		config_complain(scope, "password", NULL, "longer than the 65535 bytes that MQTT allows");
 	if (settings->password && !settings->username && mqtt_settings_version(settings) == MQTT_3_1_1)
-		config_complain(scope, "password", NULL,
-			"MQTT 3.1.1 allows no password without a user name; add username");
+		config_complain(
+			scope, "password", NULL, "MQTT 3.1.1 allows no password without a user name; add username");
 }
 
-static void check_tls(
-	const struct mqtt_settings *settings, const struct mqtt_url *url, struct config_scope *scope)
+static void check_tls(const struct mqtt_settings *settings, const struct mqtt_url *url, struct config_scope *scope)
 {
 	bool given = settings->tls.ca || settings->tls.cert || settings->tls.key;
 	if (given && !url->tls) {
@@ -318,18 +305,15 @@ static void check_tls(
 	}
 	if (!settings->tls.cert != !settings->tls.key) {
 		const char *there = settings->tls.cert ? "cert" : "key";
-		config_complain(
-			scope, "tls", there, "needs tls.%s beside it", settings->tls.cert ? "key" : "cert");
+		config_complain(scope, "tls", there, "needs tls.%s beside it", settings->tls.cert ? "key" : "cert");
 		return;
 	}
 	if (!url->tls)
 		return;
 	char error[512];
 	struct tls *tls;
-	struct tls_options options = {.ca = settings->tls.ca,
-		.cert = settings->tls.cert,
-		.key = settings->tls.key,
-		.host = url->host};
+	struct tls_options options = {
+		.ca = settings->tls.ca, .cert = settings->tls.cert, .key = settings->tls.key, .host = url->host};
 	if (tls_new(&options, &tls, error, sizeof error) < 0)
 		config_complain(scope, "tls", NULL, "%s", error);
 	else
@@ -348,10 +332,9 @@ void mqtt_settings_check(const void *arg, struct config_scope *scope)
 	check_identity(settings, scope);
 	check_own_message(&settings->will, "will", scope);
 	check_own_message(&settings->birth, "birth", scope);
-	if (settings->will.topic && settings->will.delay_ms > 0 &&
-		mqtt_settings_version(settings) == MQTT_3_1_1)
-		config_complain(scope, "will", "delay",
-			"MQTT 3.1.1 knows no will delay; use version 5 or leave it out");
+	if (settings->will.topic && settings->will.delay_ms > 0 && mqtt_settings_version(settings) == MQTT_3_1_1)
+		config_complain(
+			scope, "will", "delay", "MQTT 3.1.1 knows no will delay; use version 5 or leave it out");
 	if (settings->reconnect_min_ms > settings->reconnect_max_ms)
 		config_complain(scope, "reconnect_min", NULL, "must not be above reconnect_max");
 }

@@ -38,20 +38,18 @@ static bool tls_is_address(const char *host)
 static int tls_load_files(SSL_CTX *ctx, const struct tls_options *options, char *error, size_t error_size)
 {
 	if (options->ca && SSL_CTX_load_verify_file(ctx, options->ca) != 1) {
-		snprintf(error, error_size,
-			"tls.ca: %s holds no usable certificate (%s); it must be a PEM file", options->ca,
-			tls_reason());
+		snprintf(error, error_size, "tls.ca: %s holds no usable certificate (%s); it must be a PEM file",
+			options->ca, tls_reason());
 		return -EINVAL;
 	}
 	if (!options->ca && SSL_CTX_set_default_verify_paths(ctx) != 1) {
-		snprintf(error, error_size,
-			"the system's trusted certificates cannot be loaded (%s); set tls.ca", tls_reason());
+		snprintf(error, error_size, "the system's trusted certificates cannot be loaded (%s); set tls.ca",
+			tls_reason());
 		return -EINVAL;
 	}
 	if (options->cert && SSL_CTX_use_certificate_chain_file(ctx, options->cert) != 1) {
-		snprintf(error, error_size,
-			"tls.cert: %s holds no usable certificate (%s); it must be a PEM file", options->cert,
-			tls_reason());
+		snprintf(error, error_size, "tls.cert: %s holds no usable certificate (%s); it must be a PEM file",
+			options->cert, tls_reason());
 		return -EINVAL;
 	}
 	if (options->key && (SSL_CTX_use_PrivateKey_file(ctx, options->key, SSL_FILETYPE_PEM) != 1 ||
@@ -126,8 +124,7 @@ int tls_new(const struct tls_options *options, struct tls **ret_tls, char *error
 		goto fail;
 	r = tls_set_peer(tls, options);
 	if (r < 0) {
-		snprintf(error, error_size,
-			"\"%s\" is no host name that a certificate could be for; correct the url",
+		snprintf(error, error_size, "\"%s\" is no host name that a certificate could be for; correct the url",
 			options->host);
 		goto fail;
 	}
@@ -163,8 +160,7 @@ static void tls_describe_verify(struct tls *tls, long verify)
 		advice = "renew it, or correct this machine's clock";
 	else if (verify == X509_V_ERR_HOSTNAME_MISMATCH || verify == X509_V_ERR_IP_ADDRESS_MISMATCH)
 		advice = "use the name that the certificate is for in the url";
-	snprintf(tls->error, sizeof tls->error, "the broker's certificate does not verify: %s; %s", what,
-		advice);
+	snprintf(tls->error, sizeof tls->error, "the broker's certificate does not verify: %s; %s", what, advice);
 	tls->lasts = true;
 }
 
@@ -228,8 +224,7 @@ int tls_write(struct tls *tls, const void *data, size_t len)
 			/* Memory takes everything, so "later" would be a state that this engine cannot leave.
 			 */
 			if (tls_result(tls, n) != -EPROTO)
-				snprintf(tls->error, sizeof tls->error,
-					"the broker has ended the TLS connection");
+				snprintf(tls->error, sizeof tls->error, "the broker has ended the TLS connection");
 			return -EPROTO;
 		}
 		at += n;
@@ -244,8 +239,7 @@ int tls_read(struct tls *tls, struct buffer *buf)
 	ERR_clear_error();
 	while (buf->len < buf->capacity && total < INT_MAX / 2) {
 		size_t room = buf->capacity - buf->len;
-		int n = SSL_read(
-			tls->ssl, buf->data + buf->len, room > INT_MAX / 2 ? INT_MAX / 2 : (int)room);
+		int n = SSL_read(tls->ssl, buf->data + buf->len, room > INT_MAX / 2 ? INT_MAX / 2 : (int)room);
 		if (n <= 0) {
 			int r = tls_result(tls, n);
 			return r == -EAGAIN || total > 0 ? total : r;

@@ -14,10 +14,9 @@
 struct tls;
 
 struct tls_options {
-	const char *ca;         /* PEM file of the authorities to trust; NULL: the system's */
+	const char *ca; /* PEM file of the authorities to trust; NULL: the system's */
 	const char *cert, *key; /* PEM files of the client; both or neither */
-	const char *
-		host; /* name or address that the certificate must be for; also sent as SNI if it is a name */
+	const char *host; /* name or address that the certificate must be for; also sent as SNI if it is a name */
 	bool insecure; /* verify nothing */
 };
 

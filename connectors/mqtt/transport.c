@@ -16,7 +16,7 @@
 #define MAX_ADDRESSES 16
 #define HEAD_START_MS 250 /* RFC 8305 §5: connection attempt delay */
 #define INPUT_LIMIT   (256u * 1024 * 1024 + 2 * TRANSPORT_INPUT_BYTES)
-#define READ_ROOM     (16u * 1024)  /* less is not worth a system call */
+#define READ_ROOM     (16u * 1024) /* less is not worth a system call */
 #define OUTPUT_KEPT   (256u * 1024) /* memory that a drained output may keep */
 
 enum transport_state {
@@ -320,7 +320,7 @@ uint64_t transport_written(const struct transport *t)
 
 struct slice transport_input(const struct transport *t)
 {
-	return slice_of(t->input.data + t->consumed, t->input.len - t->consumed);
+	return t->input.len ? slice_of(t->input.data + t->consumed, t->input.len - t->consumed) : slice_of(NULL, 0);
 }
 
 void transport_consume(struct transport *t, size_t count)
@@ -373,8 +373,7 @@ static void transport_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *
 	} else if (transport_make_room(t) < 0) {
 		return;
 	}
-	*ret_buf =
-		uv_buf_init((char *)target->data + target->len, (unsigned)(target->capacity - target->len));
+	*ret_buf = uv_buf_init((char *)target->data + target->len, (unsigned)(target->capacity - target->len));
 }
 
 /* One read of a large packet must not fill megabytes past it, nor one busy broker starve the rest of the
@@ -454,8 +453,7 @@ static void transport_on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t
 		if (nread == UV_EOF)
 			transport_fail(t, false, "the broker closed the connection");
 		else
-			transport_fail(
-				t, false, "reading from the broker failed: %s", uv_strerror((int)nread));
+			transport_fail(t, false, "reading from the broker failed: %s", uv_strerror((int)nread));
 		return;
 	}
 	if (t->state == STATE_FAILED)
@@ -511,8 +509,7 @@ static void transport_forget_attempt(struct attempt *attempt)
 
 static void transport_note_connect_error(struct transport *t, int error)
 {
-	snprintf(t->reason, sizeof t->reason, "cannot connect to %s:%u: %s", t->host, t->port,
-		uv_strerror(error));
+	snprintf(t->reason, sizeof t->reason, "cannot connect to %s:%u: %s", t->host, t->port, uv_strerror(error));
 }
 
 static void transport_on_connect(uv_connect_t *request, int status)
@@ -545,8 +542,7 @@ static int transport_attempt(struct transport *t, const struct sockaddr_storage 
 	}
 	attempt->tcp.data = attempt;
 	t->sockets++;
-	r = uv_tcp_connect(
-		&attempt->request, &attempt->tcp, (const struct sockaddr *)address, transport_on_connect);
+	r = uv_tcp_connect(&attempt->request, &attempt->tcp, (const struct sockaddr *)address, transport_on_connect);
 	if (r < 0) {
 		transport_close_attempt(attempt);
 		return r;
@@ -589,8 +585,7 @@ static void transport_on_lookup(uv_getaddrinfo_t *request, int status, struct ad
 	free(lookup);
 	if (t && t->state == STATE_RESOLVING) {
 		t->lookup = NULL;
-		for (struct addrinfo *info = list; info && t->n_addresses < MAX_ADDRESSES;
-			info = info->ai_next)
+		for (struct addrinfo *info = list; info && t->n_addresses < MAX_ADDRESSES; info = info->ai_next)
 			memcpy(&t->addresses[t->n_addresses++], info->ai_addr, info->ai_addrlen);
 		if (status < 0 || t->n_addresses == 0) {
 			transport_fail(t, false, "cannot resolve %s: %s", t->host,
@@ -660,8 +655,7 @@ static void transport_job(void *arg)
 	}
 }
 
-static int transport_open_tls(
-	struct transport *t, const struct tls_options *options, char *error, size_t error_size)
+static int transport_open_tls(struct transport *t, const struct tls_options *options, char *error, size_t error_size)
 {
 	if (!options)
 		return 0;
@@ -670,8 +664,8 @@ static int transport_open_tls(
 	return tls_new(&mine, &t->tls, error, error_size);
 }
 
-int transport_open(const struct transport_options *options, struct transport **ret_transport, char *error,
-	size_t error_size)
+int transport_open(
+	const struct transport_options *options, struct transport **ret_transport, char *error, size_t error_size)
 {
 	snprintf(error, error_size, "out of memory");
 	if (strlen(options->host) >= sizeof((struct transport *)0)->host) {

@@ -24,8 +24,8 @@ struct transport;
 
 struct transport_events {
 	void (*connected)(void *ctx); /* TLS included: handshake done, peer verified */
-	void (*readable)(void *ctx);  /* transport_input has grown */
-	void (*written)(void *ctx);   /* transport_written has advanced since the last flush: the kernel took
+	void (*readable)(void *ctx); /* transport_input has grown */
+	void (*written)(void *ctx); /* transport_written has advanced since the last flush: the kernel took
 					 what it left */
 	/* reason: for people, says what to do where something can be done. lasts: waiting will not mend it.
 	 */
@@ -38,7 +38,7 @@ struct transport_options {
 	const char *host; /* name, IPv4 or IPv6 address without brackets; copied */
 	uint16_t port;
 	const struct tls_options *tls; /* borrowed during transport_open; its host is ignored; NULL: no TLS */
-	size_t output_limit;           /* most bytes that may gather between two writes */
+	size_t output_limit; /* most bytes that may gather between two writes */
 	const struct transport_events *events; /* borrowed for the life of the transport */
 	void *ctx;
 };
@@ -64,6 +64,6 @@ int transport_expect(struct transport *transport, size_t bytes) __attribute__((w
 struct buffer *transport_output(struct transport *transport);
 void transport_flush(struct transport *transport);
 uint64_t transport_appended(const struct transport *transport); /* bytes, since the start */
-uint64_t transport_written(const struct transport *transport);  /* of these, given to the kernel */
+uint64_t transport_written(const struct transport *transport); /* of these, given to the kernel */
 
 #endif

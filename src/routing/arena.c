@@ -77,8 +77,10 @@ const char *arena_printf(struct arena *arena, const char *format, ...)
 	int wanted = vsnprintf(text, MAX_SENTENCE + 1, format, args);
 	va_end(args);
 	size_t len = wanted < 0 ? 0 : (size_t)wanted;
-	if (len > MAX_SENTENCE) {
-		for (len = MAX_SENTENCE; len > 0 && ((uint8_t)text[len] & 0xC0) == 0x80;)
+	if (len > MAX_SENTENCE) { /* half a character may stand at the end: take the last one away */
+		for (len = MAX_SENTENCE; len > 0 && ((uint8_t)text[len - 1] & 0xC0) == 0x80;)
+			len--;
+		if (len > 0 && ((uint8_t)text[len - 1] & 0x80))
 			len--;
 		text[len] = '\0';
 	}

@@ -20,8 +20,8 @@ struct arena_block;
 
 struct arena {
 	struct arena_block *blocks; /* newest first */
-	size_t used;                /* of the newest */
-	size_t total_bytes;         /* of all blocks */
+	size_t used; /* of the newest */
+	size_t total_bytes; /* of all blocks */
 };
 
 /* A zeroed struct arena is an empty one. Suitably aligned for any type; not zeroed; NULL when memory is out.

@@ -14,7 +14,7 @@
 
 struct jq_complaint {
 	char text[400]; /* one sentence */
-	int line;       /* within the program, from 1 */
+	int line; /* within the program, from 1 */
 };
 
 /* The program's input is an array: the payload, then the values of `names` in that order; just the payload

@@ -171,8 +171,7 @@ static int scan_variable(struct scanner *in)
 	struct slice name = take_name(in);
 	in->before = 'a';
 	if (slice_equal(name, slice_str("ENV")))
-		return scan_fail(
-			in, "$ENV is not allowed here: secrets of the environment stay out of messages");
+		return scan_fail(in, "$ENV is not allowed here: secrets of the environment stay out of messages");
 	if (slice_equal(name, slice_str("__loc__")) || slice_equal(name, slice_str("__prog_args")))
 		return scan_fail(in, "$%.*s is not allowed here: there is no program file", (int)name.len,
 			(const char *)name.data);

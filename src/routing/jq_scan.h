@@ -17,7 +17,7 @@ struct jq_scan {
 	struct slice variables[JQ_SCAN_MAX_VARIABLES]; /* distinct, without $, into the program */
 	size_t n_variables;
 	char wrong[200]; /* empty: nothing is */
-	int line;        /* of what is wrong, from 1 */
+	int line; /* of what is wrong, from 1 */
 };
 
 /* 0, or -EINVAL with wrong and line filled in. */

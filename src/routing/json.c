@@ -158,8 +158,7 @@ static bool read_container(struct reader *in, char close, bool (*read_element)(s
 		skip_space(in);
 	} while (take(in, ','));
 	in->depth--;
-	return take(in, close) ||
-	       reader_fail(in, close == ']' ? ", or ] was expected" : ", or } was expected");
+	return take(in, close) || reader_fail(in, close == ']' ? ", or ] was expected" : ", or } was expected");
 }
 
 static bool read_value(struct reader *in)
@@ -189,18 +188,23 @@ static bool read_value(struct reader *in)
 	}
 }
 
+static bool read_text(struct reader *in)
+{
+	if (!read_value(in))
+		return false;
+	skip_space(in);
+	return in->at == in->end || reader_fail(in, "something follows the JSON value");
+}
+
 const char *json_check(struct slice text, size_t *ret_offset)
 {
-	struct reader in = {.at = text.data, .end = text.data + text.len};
-	if (text.len == 0)
-		in.wrong = "it is empty";
-	else if (read_value(&in)) {
-		skip_space(&in);
-		if (in.at < in.end)
-			in.wrong = "something follows the JSON value";
-	}
-	if (in.wrong && ret_offset)
-		*ret_offset = (size_t)(in.at - text.data);
+	static const uint8_t nothing[1];
+	const uint8_t *start = text.data ? text.data : nothing;
+	struct reader in = {.at = start, .end = start + text.len};
+	if (read_text(&in))
+		return NULL;
+	if (ret_offset)
+		*ret_offset = (size_t)(in.at - start);
 	return in.wrong;
 }
 

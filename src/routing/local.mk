@@ -8,11 +8,18 @@ liblinkspan_a_SOURCES += \
 	src/routing/jq_scan.h \
 	src/routing/json.c \
 	src/routing/json.h \
+	src/routing/mapping.c \
+	src/routing/mapping.h \
+	src/routing/router.c \
 	src/routing/router.h \
+	src/routing/subscriptions.c \
+	src/routing/subscriptions.h \
 	src/routing/template.c \
 	src/routing/template.h \
 	src/routing/topic_filter.c \
 	src/routing/topic_filter.h \
+	src/routing/topic_index.c \
+	src/routing/topic_index.h \
 	src/routing/transform.c \
 	src/routing/transform.h \
 	src/routing/utf8.c \

@@ -14,25 +14,25 @@
 
 struct router;
 
-/* NULL when memory is out; the configuration has been checked by config_load, whose life must cover the
- * router's. */
+/* NULL when memory is out, or (an error is logged) when a filter, template or program is wrong that config_load would
+ * not have let through. The configuration's life must cover the router's. */
 struct router *router_new(const struct config *config) __attribute__((warn_unused_result));
-void router_free(struct router *router);
+void router_free(struct router *router); /* NULL is allowed */
 
-/* Distinct topic filters that mappings read from a connection, for the connector to subscribe to. */
+/* What to subscribe to on a connection, in the order of the file: the distinct filters of its mappings, without those
+ * that another one covers (of the same share group and with equal from_settings). A covered filter's mappings belong to
+ * the first filter here that covers it. Borrowed until router_free. */
 struct router_filter {
 	const char *filter; /* {name} replaced by +, $share/<group>/ kept */
-	uint8_t qos;        /* the highest that a mapping asks for */
-	const void *from_settings;
+	uint8_t qos; /* the highest that a mapping of it asks for */
+	const void *from_settings; /* of the first mapping that names the filter */
 };
-size_t router_filters(
-	const struct router *router, size_t connection, const struct router_filter **ret_filters);
+size_t router_filters(const struct router *router, size_t connection, const struct router_filter **ret_filters);
 
 struct route_output {
-	size_t mapping;    /* index in the configuration */
+	size_t mapping; /* index in the configuration */
 	size_t connection; /* the destination */
-	struct message_view
-		view; /* topic = rendered target; order_key set; reject_reason set when on_error says so */
+	struct message_view view; /* topic = rendered target; order_key set; reject_reason set when on_error says so */
 };
 
 struct route_result {
@@ -42,9 +42,15 @@ struct route_result {
 	size_t dropped; /* outputs left out because on_error: drop; logged by the router */
 };
 
-/* Routes one message that `connection` received. subscription: -1, or the index of the filter
- * (router_filters) that the copy was received for: only mappings of that filter are considered. Outputs are
- * in the order of the file. A failing transform never fails the call: on_error decides. -ENOMEM. */
+/* Routes one message that `connection` received. The outputs' views borrow from `view` and from the router.
+ *
+ * subscription: -1, or the index in router_filters of the one filter that this copy was received for. A broker sends a
+ * copy per overlapping subscription: each mapping takes part in the copy of the filter that its first matching topic
+ * filter belongs to, and so once in all. A copy that names several subscriptions stands for all of them: -1.
+ *
+ * Outputs are in the order of the file; several outputs of a transform stay together per target. order_key is the
+ * rendered key where the target has one, else the source topic. A failing transform or template never fails the call:
+ * on_error decides (mapping.h). -ENOMEM. */
 int router_route(struct router *router, size_t connection, int subscription, const struct message_view *view,
 	struct route_result *ret_result) __attribute__((warn_unused_result));
 

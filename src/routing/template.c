@@ -29,7 +29,7 @@ enum segment_kind {
 
 struct segment {
 	enum segment_kind kind;
-	size_t index;      /* of the capture, or of the topic level */
+	size_t index; /* of the capture, or of the topic level */
 	struct slice text; /* the literal, or the header's name; into template.bytes. Else as written, for
 			      sentences */
 	struct json_step *steps;
@@ -134,8 +134,8 @@ static bool parse_index(struct parser *in, size_t *ret_index)
 
 static bool key_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-	       c == '-' || (unsigned char)c >= 0x80;
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+	       (unsigned char)c >= 0x80;
 }
 
 static bool parse_quoted_key(struct parser *in, struct slice *ret_key)
@@ -158,15 +158,13 @@ static bool parse_step(struct parser *in, struct json_step *ret_step)
 		in->at++;
 	if (*in->at == '[') {
 		in->at++;
-		return *in->at == '"' ? parse_quoted_key(in, &ret_step->key)
-				      : parse_index(in, &ret_step->index);
+		return *in->at == '"' ? parse_quoted_key(in, &ret_step->key) : parse_index(in, &ret_step->index);
 	}
 	const char *key = in->at;
 	while (key_char(*in->at))
 		in->at++;
 	if (key == start || in->at == key)
-		return parser_fail(
-			in, start, "a JSON path is keys and indexes, as in {.a.b[0]} or {.a[\"any key\"]}");
+		return parser_fail(in, start, "a JSON path is keys and indexes, as in {.a.b[0]} or {.a[\"any key\"]}");
 	ret_step->key = template_keep(in->tpl, key, (size_t)(in->at - key));
 	return true;
 }
@@ -321,8 +319,7 @@ static struct template *template_parse(struct parser *in)
 	return NULL;
 }
 
-const char *template_check(
-	const char *text, const char *const *captures, size_t n_captures, size_t *ret_offset)
+const char *template_check(const char *text, const char *const *captures, size_t n_captures, size_t *ret_offset)
 {
 	struct parser in = {.text = text, .captures = captures, .n_captures = n_captures};
 	template_free(template_parse(&in));
@@ -331,8 +328,7 @@ const char *template_check(
 	return in.wrong;
 }
 
-int template_new(
-	const char *text, const char *const *captures, size_t n_captures, struct template **ret_template)
+int template_new(const char *text, const char *const *captures, size_t n_captures, struct template **ret_template)
 {
 	struct parser in = {.text = text, .captures = captures, .n_captures = n_captures};
 	struct template *tpl = template_parse(&in);
@@ -420,8 +416,7 @@ static int render_json(struct renderer *out, const struct segment *segment, stru
 		return missing(out, wrong);
 	struct slice raw = json_find(out->source->json->text, segment->steps, segment->n_steps);
 	if (!raw.data)
-		return missing(
-			out, arena_printf(out->arena, "the payload has no %s", json_path_text(out, segment)));
+		return missing(out, arena_printf(out->arena, "the payload has no %s", json_path_text(out, segment)));
 	switch (json_kind(raw)) {
 	case JSON_STRING:
 		return render_string(out, raw, ret_text);
@@ -431,9 +426,8 @@ static int render_json(struct renderer *out, const struct segment *segment, stru
 		*ret_text = raw;
 		return 0;
 	default:
-		return missing(
-			out, arena_printf(out->arena, "%s in the payload is null, an array or an object",
-				     json_path_text(out, segment)));
+		return missing(out, arena_printf(out->arena, "%s in the payload is null, an array or an object",
+					    json_path_text(out, segment)));
 	}
 }
 
@@ -465,9 +459,8 @@ static int render_segment(struct renderer *out, const struct segment *segment, s
 			if (slice_equal(source->view->headers[i].name, segment->text))
 				text = source->view->headers[i].value;
 		if (!text.data)
-			return missing(
-				out, arena_printf(out->arena, "the message has no header %.*s",
-					     (int)segment->text.len, (const char *)segment->text.data));
+			return missing(out, arena_printf(out->arena, "the message has no header %.*s",
+						    (int)segment->text.len, (const char *)segment->text.data));
 		break;
 	case SEGMENT_JSON:
 		return render_json(out, segment, ret_text);

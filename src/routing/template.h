@@ -21,8 +21,7 @@
 /* NULL if well formed, else one sentence of what is wrong; *ret_offset (may be NULL) is the byte where.
  * captures: the names that the mapping's filters bind, n of them. The sentence may lie in a thread-local
  * buffer: valid until the next call in this thread. */
-const char *template_check(
-	const char *text, const char *const *captures, size_t n_captures, size_t *ret_offset);
+const char *template_check(const char *text, const char *const *captures, size_t n_captures, size_t *ret_offset);
 
 struct template;
 struct arena;
@@ -30,8 +29,8 @@ struct json_payload;
 
 /* Compiles text that template_check accepts. 0 with a template (the caller's), -EINVAL if it is not well
  * formed, -ENOMEM. */
-int template_new(const char *text, const char *const *captures, size_t n_captures,
-	struct template **ret_template) __attribute__((warn_unused_result));
+int template_new(const char *text, const char *const *captures, size_t n_captures, struct template **ret_template)
+	__attribute__((warn_unused_result));
 void template_free(struct template *tpl); /* NULL is allowed */
 
 /* Has it no parts to fill in? Then every rendering is the same text. */
@@ -40,8 +39,7 @@ bool template_is_constant(const struct template *tpl);
 /* What a message offers to be filled in; all borrowed. */
 struct template_source {
 	const struct message_view *view;
-	const struct slice
-		*captures; /* values by the index in the names given to template_new; absent: not bound */
+	const struct slice *captures; /* values by the index in the names given to template_new; absent: not bound */
 	struct json_payload *json; /* of the view's payload (json.h) */
 };
 

@@ -37,8 +37,7 @@ static bool begins_with_wildcard(const char *filter)
 
 static bool name_char(uint8_t c, bool first)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-	       (!first && c >= '0' && c <= '9');
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (!first && c >= '0' && c <= '9');
 }
 
 static bool name_well_formed(struct slice name)
@@ -51,8 +50,7 @@ static bool name_well_formed(struct slice name)
 
 static bool name_taken(struct slice name)
 {
-	static const char *const taken[] = {
-		"topic", "key", "header", "headers", "qos", "retain", "ENV", "__loc__"};
+	static const char *const taken[] = {"topic", "key", "header", "headers", "qos", "retain", "ENV", "__loc__"};
 	for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
 		if (slice_equal(name, slice_str(taken[i])))
 			return true;
@@ -215,8 +213,6 @@ bool topic_filter_covers(const char *outer, const char *inner)
 	struct slice outer_rest = slice_str(outer), inner_rest = slice_str(inner), wide, narrow;
 	if (inner[0] == '$' && begins_with_wildcard(outer))
 		return false;
-	if (strcmp(outer, "+/#") == 0 && strcmp(inner, "#") == 0)
-		return true;
 	while (topic_next_level(&outer_rest, &wide)) {
 		if (level_is(wide, '#'))
 			return true;

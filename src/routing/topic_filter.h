@@ -36,7 +36,8 @@ struct slice topic_filter_capture(struct slice level);
 /* Does a well-formed wire filter (without $share) match? Case-sensitive, bytes. A filter that begins with a
  * wildcard does not match a topic that begins with `$` [MQTT-4.7.2-1]. */
 bool topic_filter_matches(const char *filter, struct slice topic);
-/* Does every topic that `inner` matches match `outer` as well? Both in wire form without $share. */
+/* Does every topic that `inner` matches match `outer` as well? Both in wire form without $share.
+ * (Not said of `+/#` and `#`, which match the same.) */
 bool topic_filter_covers(const char *outer, const char *inner);
 
 /* Takes the first level off: *rest becomes what follows its `/`, absent after the last level. An absent *rest

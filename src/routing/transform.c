@@ -14,14 +14,7 @@
 #include "routing/jq_program.h"
 #include "routing/json.h"
 
-enum variable {
-	VARIABLE_TOPIC,
-	VARIABLE_QOS,
-	VARIABLE_RETAIN,
-	VARIABLE_HEADERS,
-	VARIABLE_KEY,
-	VARIABLE_CAPTURE
-};
+enum variable { VARIABLE_TOPIC, VARIABLE_QOS, VARIABLE_RETAIN, VARIABLE_HEADERS, VARIABLE_KEY, VARIABLE_CAPTURE };
 
 static const char *const variable_names[] = {
 	[VARIABLE_TOPIC] = "topic",
@@ -34,7 +27,7 @@ static const char *const variable_names[] = {
 /* Where one of the program's variables gets its value from. */
 struct binding {
 	struct slice name; /* into the program's text */
-	size_t source;     /* enum variable; VARIABLE_CAPTURE + i is capture i */
+	size_t source; /* enum variable; VARIABLE_CAPTURE + i is capture i */
 };
 
 struct program {
@@ -69,8 +62,8 @@ struct transform_input {
 
 /* The variables that the program uses and that a message gives. Others are its own (`. as $x`), or a mistake
  * that libjq reports. */
-static size_t find_bindings(const struct jq_scan *scan, const char *const *captures, size_t n_captures,
-	struct binding *ret_bindings)
+static size_t find_bindings(
+	const struct jq_scan *scan, const char *const *captures, size_t n_captures, struct binding *ret_bindings)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < scan->n_variables; i++) {
@@ -97,8 +90,7 @@ static int compile(const char *text, const struct binding *bindings, size_t n, j
 	return jq_program_compile(text, names, n, ret_jq, ret_complaint);
 }
 
-const char *transform_check(
-	const char *program, const char *const *captures, size_t n_captures, int *ret_line)
+const char *transform_check(const char *program, const char *const *captures, size_t n_captures, int *ret_line)
 {
 	static __thread struct jq_complaint complaint;
 	struct jq_scan scan;
@@ -121,4 +113,343 @@ const char *transform_check(
 	if (ret_line)
 		*ret_line = complaint.line;
 	return complaint.text;
+}
+
+struct transform_pool *transform_pool_new(void)
+{
+	return calloc(1, sizeof(struct transform_pool));
+}
+
+static void program_free(struct program *program)
+{
+	if (!program)
+		return;
+	if (program->jq)
+		jq_teardown(&program->jq);
+	for (size_t i = 0; program->variables && i < program->n_variables; i++)
+		free(program->variables[i]);
+	free(program->variables);
+	free(program->text);
+	free(program);
+}
+
+void transform_pool_free(struct transform_pool *pool)
+{
+	if (!pool)
+		return;
+	while (pool->programs) {
+		struct program *next = pool->programs->next;
+		program_free(pool->programs);
+		pool->programs = next;
+	}
+	free(pool);
+}
+
+static bool program_is(const struct program *program, const char *text, const struct binding *bindings, size_t n)
+{
+	if (program->n_variables != n || strcmp(program->text, text) != 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!slice_equal(slice_str(program->variables[i]), bindings[i].name))
+			return false;
+	return true;
+}
+
+static int program_new(const char *text, const struct binding *bindings, size_t n, struct program **ret_program)
+{
+	struct jq_complaint complaint;
+	struct program *program = calloc(1, sizeof *program);
+	int err = -ENOMEM;
+	if (!program)
+		return err;
+	program->text = strdup(text);
+	program->variables = calloc(n + 1, sizeof *program->variables);
+	if (!program->text || !program->variables)
+		goto out;
+	program->n_variables = n;
+	for (size_t i = 0; i < n; i++)
+		if (!(program->variables[i] = strndup((const char *)bindings[i].name.data, bindings[i].name.len)))
+			goto out;
+	err = compile(text, bindings, n, &program->jq, &complaint);
+	if (err)
+		goto out;
+	*ret_program = program;
+	return 0;
+out:
+	program_free(program);
+	return err;
+}
+
+static int pool_find(struct transform_pool *pool, const char *text, const struct binding *bindings, size_t n,
+	struct program **ret_program)
+{
+	struct program *program = pool->programs;
+	while (program && !program_is(program, text, bindings, n))
+		program = program->next;
+	if (!program) {
+		int err = program_new(text, bindings, n, &program);
+		if (err)
+			return err;
+		program->next = pool->programs;
+		pool->programs = program;
+	}
+	*ret_program = program;
+	return 0;
+}
+
+int transform_new(struct transform_pool *pool, const char *program, const char *const *captures, size_t n_captures,
+	struct transform **ret_transform)
+{
+	struct jq_scan scan;
+	struct binding bindings[JQ_SCAN_MAX_VARIABLES];
+	if (jq_scan(program, &scan) != 0)
+		return -EINVAL;
+	size_t n = find_bindings(&scan, captures, n_captures, bindings);
+	struct transform *transform = calloc(1, sizeof *transform + n * sizeof transform->sources[0]);
+	if (!transform)
+		return -ENOMEM;
+	int err = pool_find(pool, program, bindings, n, &transform->program);
+	if (err) {
+		free(transform);
+		return err;
+	}
+	transform->n_sources = n;
+	for (size_t i = 0; i < n; i++)
+		transform->sources[i] = bindings[i].source;
+	*ret_transform = transform;
+	return 0;
+}
+
+void transform_free(struct transform *transform)
+{
+	free(transform);
+}
+
+/* --- running ------------------------------------------------------------------------------------------------------ */
+
+struct transform_input *transform_input_new(void)
+{
+	return calloc(1, sizeof(struct transform_input));
+}
+
+void transform_input_begin(struct transform_input *input, const struct message_view *view, struct json_payload *json)
+{
+	input->view = view;
+	input->json = json;
+}
+
+void transform_input_end(struct transform_input *input)
+{
+	if (input->parsed)
+		jv_free(input->payload);
+	if (input->headers_made)
+		jv_free(input->headers);
+	input->parsed = false;
+	input->headers_made = false;
+}
+
+void transform_input_free(struct transform_input *input)
+{
+	if (input)
+		transform_input_end(input);
+	free(input);
+}
+
+/* Invalid UTF-8 (a Kafka key is any bytes) becomes U+FFFD. */
+static jv string_or_null(struct slice text)
+{
+	return text.data ? jv_string_sized((const char *)text.data, (int)text.len) : jv_null();
+}
+
+static jv make_headers(const struct message_view *view)
+{
+	jv headers = jv_object();
+	for (size_t i = view->n_headers; i > 0; i--) /* backwards, so that the first of equal names stays */
+		headers = jv_object_set(
+			headers, string_or_null(view->headers[i - 1].name), string_or_null(view->headers[i - 1].value));
+	return headers;
+}
+
+static jv variable_value(struct transform_input *input, size_t source, const struct slice *captures)
+{
+	switch (source) {
+	case VARIABLE_TOPIC:
+		return string_or_null(input->view->topic);
+	case VARIABLE_QOS:
+		return jv_number(input->view->qos);
+	case VARIABLE_RETAIN:
+		return jv_bool(input->view->retain);
+	case VARIABLE_KEY:
+		return string_or_null(input->view->key);
+	case VARIABLE_HEADERS:
+		if (!input->headers_made)
+			input->headers = make_headers(input->view);
+		input->headers_made = true;
+		return jv_copy(input->headers);
+	default:
+		return string_or_null(captures[source - VARIABLE_CAPTURE]);
+	}
+}
+
+static const char *error_text(jv error, struct arena *arena)
+{
+	const char *reason;
+	jv message = jv_invalid_get_msg(error);
+	if (jv_get_kind(message) != JV_KIND_STRING)
+		message = jv_dump_string(message, 0);
+	reason = arena_printf(arena, "jq: %s", jv_string_value(message));
+	jv_free(message);
+	return reason;
+}
+
+static int parse_payload(struct transform_input *input, struct arena *arena, const char **ret_reason)
+{
+	if (input->parsed)
+		return 0;
+	if (!input->view->payload.data) {
+		input->payload = jv_null();
+		input->parsed = true;
+		return 0;
+	}
+	const char *wrong = json_payload_check(input->json);
+	if (wrong) {
+		*ret_reason = wrong;
+		return -EINVAL;
+	}
+	jv payload = jv_parse_sized((const char *)input->json->text.data, (int)input->json->text.len);
+	if (!jv_is_valid(payload)) {
+		*ret_reason = error_text(payload, arena);
+		return -EINVAL;
+	}
+	input->payload = payload;
+	input->parsed = true;
+	return 0;
+}
+
+static jv program_input(struct transform *transform, struct transform_input *input, const struct slice *captures)
+{
+	if (transform->n_sources == 0)
+		return jv_copy(input->payload);
+	jv array = jv_array_append(jv_array_sized((int)transform->n_sources + 1), jv_copy(input->payload));
+	for (size_t i = 0; i < transform->n_sources; i++)
+		array = jv_array_append(array, variable_value(input, transform->sources[i], captures));
+	return array;
+}
+
+/* libjq ends with an invalid value: without a message all went well. */
+static int finish(jq_state *jq, jv last, struct arena *arena, const char **ret_reason)
+{
+	if (!jv_invalid_has_msg(jv_copy(last)) && !jq_halted(jq)) {
+		jv_free(last);
+		return 0;
+	}
+	*ret_reason = error_text(last, arena);
+	return -EINVAL;
+}
+
+int transform_test(struct transform *transform, struct transform_input *input, const struct slice *captures,
+	struct arena *arena, bool *ret_pass, const char **ret_reason)
+{
+	int err = parse_payload(input, arena, ret_reason);
+	if (err)
+		return err;
+	jq_state *jq = transform->program->jq;
+	bool pass = false;
+	jq_start(jq, program_input(transform, input, captures), 0);
+	for (;;) {
+		jv output = jq_next(jq);
+		jv_kind kind = jv_get_kind(output);
+		if (kind == JV_KIND_INVALID) {
+			err = finish(jq, output, arena, ret_reason);
+			break;
+		}
+		jv_free(output);
+		if (kind != JV_KIND_FALSE && kind != JV_KIND_NULL) {
+			pass = true;
+			break;
+		}
+	}
+	jq_start(jq, jv_null(), 0); /* lets go of what the run held */
+	if (err == 0)
+		*ret_pass = pass;
+	return err;
+}
+
+/* For what is nested past 256 levels libjq 1.6 puts a remark into the middle of the text, and each patched version its
+ * own one: so the text is read again. */
+static const char *check_output(struct slice text)
+{
+	if (text.len > MESSAGE_MAX_PAYLOAD)
+		return "an output of the transform is larger than 32 MiB";
+	return json_check(text, NULL) ? "an output of the transform is nested deeper than 256 levels" : NULL;
+}
+
+static int keep_output(jv output, struct arena *arena, struct slice *ret_text, const char **ret_reason)
+{
+	jv dumped = jv_dump_string(output, 0);
+	struct slice text = slice_of(jv_string_value(dumped), (size_t)jv_string_length_bytes(jv_copy(dumped)));
+	const char *wrong = check_output(text);
+	int err = 0;
+	if (wrong) {
+		*ret_reason = wrong;
+		err = -EINVAL;
+	} else {
+		*ret_text = arena_copy(arena, text);
+		err = ret_text->data ? 0 : -ENOMEM;
+	}
+	jv_free(dumped);
+	return err;
+}
+
+static int collect(jq_state *jq, size_t max_outputs, struct arena *arena, struct slice **ret_outputs, size_t *ret_n,
+	const char **ret_reason)
+{
+	struct slice *outputs = NULL;
+	size_t n = 0, size = 0;
+	for (;;) {
+		jv output = jq_next(jq);
+		if (!jv_is_valid(output)) {
+			*ret_outputs = outputs;
+			*ret_n = n;
+			return finish(jq, output, arena, ret_reason);
+		}
+		if (n == max_outputs) {
+			jv_free(output);
+			*ret_reason = arena_printf(arena, "the transform gives more than %zu outputs", max_outputs);
+			return -EINVAL;
+		}
+		if (n == size) {
+			size = size ? 2 * size : 4;
+			struct slice *grown = arena_alloc(arena, size * sizeof *grown);
+			if (!grown) {
+				jv_free(output);
+				return -ENOMEM;
+			}
+			if (n)
+				memcpy(grown, outputs, n * sizeof *grown);
+			outputs = grown;
+		}
+		int err = keep_output(output, arena, &outputs[n++], ret_reason);
+		if (err)
+			return err;
+	}
+}
+
+int transform_run(struct transform *transform, struct transform_input *input, const struct slice *captures,
+	size_t max_outputs, struct arena *arena, struct slice **ret_outputs, size_t *ret_n, const char **ret_reason)
+{
+	struct slice *outputs;
+	size_t n;
+	int err = parse_payload(input, arena, ret_reason);
+	if (err)
+		return err;
+	jq_state *jq = transform->program->jq;
+	jq_start(jq, program_input(transform, input, captures), 0);
+	err = collect(jq, max_outputs, arena, &outputs, &n, ret_reason);
+	jq_start(jq, jv_null(), 0);
+	if (err)
+		return err;
+	*ret_outputs = outputs;
+	*ret_n = n;
+	return 0;
 }

@@ -24,8 +24,7 @@
 
 /* Compiles and throws away. NULL if the program compiles with these captures as $variables, else one sentence
  * (in a thread-local buffer) and *ret_line (may be NULL) the line within the program, from 1. About 15 ms. */
-const char *transform_check(
-	const char *program, const char *const *captures, size_t n_captures, int *ret_line);
+const char *transform_check(const char *program, const char *const *captures, size_t n_captures, int *ret_line);
 
 struct arena;
 struct json_payload;
@@ -37,8 +36,8 @@ void transform_pool_free(struct transform_pool *pool); /* after its transforms; 
 
 /* A program of one mapping. 0, -EINVAL if transform_check would refuse it, -ENOMEM. */
 struct transform;
-int transform_new(struct transform_pool *pool, const char *program, const char *const *captures,
-	size_t n_captures, struct transform **ret_transform) __attribute__((warn_unused_result));
+int transform_new(struct transform_pool *pool, const char *program, const char *const *captures, size_t n_captures,
+	struct transform **ret_transform) __attribute__((warn_unused_result));
 void transform_free(struct transform *transform); /* NULL is allowed */
 
 /* One message on its way through the transforms: parsed at most once. Reused from message to message. */
@@ -46,8 +45,7 @@ struct transform_input;
 struct transform_input *transform_input_new(void) __attribute__((warn_unused_result));
 void transform_input_free(struct transform_input *input); /* NULL is allowed */
 /* Borrows both until _end, which gives back what was parsed. */
-void transform_input_begin(
-	struct transform_input *input, const struct message_view *view, struct json_payload *json);
+void transform_input_begin(struct transform_input *input, const struct message_view *view, struct json_payload *json);
 void transform_input_end(struct transform_input *input);
 
 /* Does the program give anything but false and null? (No output at all is false.) captures: values by the
@@ -58,7 +56,7 @@ int transform_test(struct transform *transform, struct transform_input *input, c
 /* The outputs, each as compact JSON text in the arena; none is a fine answer. All or nothing: more than
  * max_outputs, or an error after the first output, is -EINVAL with one sentence. -ENOMEM. */
 int transform_run(struct transform *transform, struct transform_input *input, const struct slice *captures,
-	size_t max_outputs, struct arena *arena, struct slice **ret_outputs, size_t *ret_n,
-	const char **ret_reason) __attribute__((warn_unused_result));
+	size_t max_outputs, struct arena *arena, struct slice **ret_outputs, size_t *ret_n, const char **ret_reason)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -11,3 +11,27 @@ tests_fuzz_fuzz_mqtt_codec_LDADD = $(LINKSPAN_LIBS)
 tests_fuzz_fuzz_mqtt_codec_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_replay_mqtt_codec_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_mqtt_codec_SOURCES)
 tests_fuzz_replay_mqtt_codec_LDADD = $(LINKSPAN_LIBS)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_message
+check_PROGRAMS += tests/fuzz/replay_message
+tests_fuzz_fuzz_message_SOURCES = tests/fuzz/fuzz_message.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_message_LDADD = $(LINKSPAN_LIBS)
+tests_fuzz_fuzz_message_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_replay_message_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_message_SOURCES)
+tests_fuzz_replay_message_LDADD = $(LINKSPAN_LIBS)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_topic_filter
+check_PROGRAMS += tests/fuzz/replay_topic_filter
+tests_fuzz_fuzz_topic_filter_SOURCES = tests/fuzz/fuzz_topic_filter.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_topic_filter_LDADD = $(LINKSPAN_LIBS)
+tests_fuzz_fuzz_topic_filter_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_replay_topic_filter_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_topic_filter_SOURCES)
+tests_fuzz_replay_topic_filter_LDADD = $(LINKSPAN_LIBS)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_template
+check_PROGRAMS += tests/fuzz/replay_template
+tests_fuzz_fuzz_template_SOURCES = tests/fuzz/fuzz_template.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_template_LDADD = $(LINKSPAN_LIBS)
+tests_fuzz_fuzz_template_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_replay_template_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_template_SOURCES)
+tests_fuzz_replay_template_LDADD = $(LINKSPAN_LIBS)

@@ -8,3 +8,10 @@ check_PROGRAMS += tests/unit/mqtt/test_codec_malformed
 tests_unit_mqtt_test_codec_malformed_SOURCES = tests/unit/mqtt/test_codec_malformed.c \
 	tests/unit/mqtt/codec_samples.c tests/unit/mqtt/codec_samples.h
 tests_unit_mqtt_test_codec_malformed_LDADD = $(TEST_LIBS)
+
+# The link, against a broker in the same process.
+mqtt_rig = tests/unit/mqtt/rig.c tests/unit/mqtt/rig.h tests/unit/mqtt/fake_broker.c tests/unit/mqtt/fake_broker.h
+
+check_PROGRAMS += tests/unit/mqtt/test_source
+tests_unit_mqtt_test_source_SOURCES = tests/unit/mqtt/test_source.c $(mqtt_rig)
+tests_unit_mqtt_test_source_LDADD = $(TEST_LIBS)

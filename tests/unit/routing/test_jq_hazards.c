@@ -76,8 +76,7 @@ static void test_refused(void)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		int line = 0;
 		const char *wrong = transform_check(rows[i].program, captures, 2, &line);
-		bool good =
-			wrong && strstr(wrong, rows[i].wrong) && line == rows[i].line && !strchr(wrong, '\n');
+		bool good = wrong && strstr(wrong, rows[i].wrong) && line == rows[i].line && !strchr(wrong, '\n');
 		CU_ASSERT_TRUE(good);
 		if (!good)
 			printf("# %s: line %d: %s\n", rows[i].program, line, wrong ? wrong : "(compiles)");

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The link: one session with its source half and its sink half, and the connector's table. Decides nothing but who hears
+ * of what first.
+ */
+#include "connectors/mqtt/mqtt.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "connectors/mqtt/sink.h"
+#include "connectors/mqtt/source.h"
+#include "routing/topic_filter.h"
+#include "runtime/log.h"
+
+struct mqtt_link {
+	struct link_spec spec;
+	struct link_host *host;
+	const struct mqtt_settings *settings;
+	char client_id[32]; /* made up, when none is given */
+	struct subscriptions wanted;
+	struct subscriptions_owner owner;
+	struct mqtt_session *session;
+	struct mqtt_source *source;
+	struct mqtt_sink *sink;
+};
+
+/* --- from the session ------------------------------------------------------------------------------------------------ */
+
+static void mqtt_on_up(void *ctx, const struct mqtt_session_terms *terms)
+{
+	struct mqtt_link *link = ctx;
+	struct sink_traits traits = {0};
+	if (mqtt_sink_up(link->sink, terms, &traits.max_in_flight) < 0) {
+		mqtt_session_reconnect(link->session, MQTT_AGAIN_BACKOFF, "out of memory");
+		return;
+	}
+	link->host->ops->link_up(link->host, &traits);
+	mqtt_source_up(link->source, terms);
+}
+
+static void mqtt_on_down(void *ctx, const char *reason)
+{
+	struct mqtt_link *link = ctx;
+	mqtt_source_down(link->source);
+	mqtt_sink_down(link->sink);
+	link->host->ops->link_down(link->host, reason);
+}
+
+static void mqtt_on_alarm(void *ctx, const char *what)
+{
+	struct mqtt_link *link = ctx;
+	link->host->ops->alarm(link->host, what);
+}
+
+static void mqtt_on_publish(void *ctx, const struct mqtt_publish *publish, const struct mqtt_properties *props)
+{
+	struct mqtt_link *link = ctx;
+	mqtt_source_publish(link->source, publish, props);
+}
+
+static void mqtt_on_unusable(void *ctx, uint8_t qos, uint16_t packet_id, uint8_t reason)
+{
+	struct mqtt_link *link = ctx;
+	mqtt_source_unusable(link->source, qos, packet_id, reason);
+}
+
+static void mqtt_on_acked(void *ctx, enum mqtt_type type, uint16_t packet_id, uint8_t reason, struct slice text)
+{
+	struct mqtt_link *link = ctx;
+	mqtt_sink_acked(link->sink, type, packet_id, reason, text);
+}
+
+/* Incoming QoS 2 comes only from subscriptions that an earlier client left in the session. It is taken at least once:
+ * PUBREC was sent when the message was durable. */
+static void mqtt_on_released(void *ctx, uint16_t packet_id)
+{
+	struct mqtt_link *link = ctx;
+	mqtt_session_ack(link->session, MQTT_PUBCOMP, packet_id, MQTT_SUCCESS);
+}
+
+static void mqtt_on_written(void *ctx)
+{
+	struct mqtt_link *link = ctx;
+	mqtt_sink_written(link->sink);
+}
+
+static void mqtt_on_subscribed(void *ctx, const struct subscriptions *set)
+{
+	struct mqtt_link *link = ctx;
+	mqtt_source_subscribed(link->source, set);
+}
+
+static void mqtt_on_stopped(void *ctx)
+{
+	struct mqtt_link *link = ctx;
+	link->host->ops->stopped(link->host);
+}
+
+static const struct mqtt_session_events session_events = {
+	.up = mqtt_on_up,
+	.down = mqtt_on_down,
+	.alarm = mqtt_on_alarm,
+	.publish = mqtt_on_publish,
+	.unusable = mqtt_on_unusable,
+	.acked = mqtt_on_acked,
+	.released = mqtt_on_released,
+	.written = mqtt_on_written,
+	.subscribed = mqtt_on_subscribed,
+	.stopped = mqtt_on_stopped,
+};
+
+/* --- life ---------------------------------------------------------------------------------------------------------------- */
+
+static struct mqtt_link *mqtt_of(struct link *link)
+{
+	return (struct mqtt_link *)link;
+}
+
+static void mqtt_destroy(struct link *base)
+{
+	struct mqtt_link *link = mqtt_of(base);
+	mqtt_source_free(link->source);
+	mqtt_sink_free(link->sink);
+	mqtt_session_free(link->session);
+	subscriptions_free(&link->wanted);
+	free(link);
+}
+
+static int mqtt_collect_wanted(struct mqtt_link *link)
+{
+	for (size_t i = 0; i < link->spec.n_subscriptions; i++) {
+		const struct link_subscription *sub = &link->spec.subscriptions[i];
+		const struct subscription *same = subscriptions_find(&link->wanted, sub->filter);
+		uint8_t qos = sub->qos > 1 ? 1 : sub->qos;
+		if (same && same->qos > qos)
+			qos = same->qos;
+		if (subscriptions_put(&link->wanted, sub->filter, qos, false) < 0)
+			return -ENOMEM;
+	}
+	subscriptions_reduce(&link->wanted);
+	return 0;
+}
+
+static int mqtt_make_halves(struct mqtt_link *link)
+{
+	const struct mqtt_settings *settings = link->settings;
+	struct mqtt_session_options session = {
+		.name = link->spec.name,
+		.loop = link->spec.loop,
+		.settings = settings,
+		.client_id = link->owner.client_id,
+		.wanted = &link->wanted,
+		.events = &session_events,
+		.ctx = link,
+	};
+	int r = mqtt_session_new(&session, &link->session);
+	if (r < 0)
+		return r;
+	struct mqtt_source_options source = {
+		.name = link->spec.name,
+		.loop = link->spec.loop,
+		.host = link->host,
+		.session = link->session,
+		.hold_bytes = settings->hold_bytes,
+		.owner = settings->clean_start ? NULL : &link->owner,
+		.active = link->spec.n_subscriptions > 0,
+	};
+	struct mqtt_sink_options sink = {
+		.name = link->spec.name,
+		.loop = link->spec.loop,
+		.host = link->host,
+		.session = link->session,
+		.settings = settings,
+	};
+	link->source = mqtt_source_new(&source);
+	link->sink = mqtt_sink_new(&sink);
+	return link->source && link->sink ? 0 : -ENOMEM;
+}
+
+static int mqtt_create(const struct link_spec *spec, struct link_host *host, struct link **ret_link)
+{
+	struct mqtt_link *link = calloc(1, sizeof *link);
+	if (!link)
+		return -ENOMEM;
+	link->spec = *spec;
+	link->host = host;
+	link->settings = spec->settings;
+	snprintf(link->client_id, sizeof link->client_id, "linkspan-%08x%08x", arc4random(), arc4random());
+	link->owner.client_id = link->settings->client_id ? link->settings->client_id : link->client_id;
+	link->owner.url = link->settings->url;
+	int r = mqtt_collect_wanted(link);
+	if (r == 0)
+		r = mqtt_make_halves(link);
+	if (r < 0)
+		mqtt_destroy((struct link *)link);
+	else
+		*ret_link = (struct link *)link;
+	return r;
+}
+
+static void mqtt_note_open_id(uint16_t id, uint64_t hash, void *arg)
+{
+	(void)id, (void)hash;
+	mqtt_source_expect_session(arg);
+}
+
+static void mqtt_start(struct link *base, const struct link_recovery *recovery)
+{
+	struct mqtt_link *link = mqtt_of(base);
+	struct subscriptions known = {0};
+	if (recovery->subscriptions.data)
+		mqtt_source_expect_session(link->source);
+	if (recovery->open_ids)
+		recovery->open_ids(recovery, mqtt_note_open_id, link->source);
+	int r = subscriptions_decode(recovery->subscriptions, &link->owner, &known);
+	if (r == -EBADMSG)
+		log_warn("mqtt_subscriptions_damaged", "connection=%s what=\"subscribing to everything again\"",
+			link->spec.name);
+	if (mqtt_session_start(link->session, &known) < 0)
+		log_warn("mqtt_subscriptions_unknown", "connection=%s what=\"out of memory; subscribing again\"",
+			link->spec.name);
+	subscriptions_free(&known);
+}
+
+static void mqtt_pause(struct link *link)
+{
+	mqtt_source_pause(mqtt_of(link)->source);
+}
+
+static void mqtt_resume(struct link *link)
+{
+	mqtt_source_resume(mqtt_of(link)->source);
+}
+
+static void mqtt_receipt(struct link *link, uint64_t cookie, enum receipt receipt)
+{
+	mqtt_source_receipt(mqtt_of(link)->source, cookie, receipt);
+}
+
+static void mqtt_receipts_end(struct link *link)
+{
+	mqtt_source_receipts_end(mqtt_of(link)->source);
+}
+
+static void mqtt_send(struct link *link, const struct delivery *delivery)
+{
+	mqtt_sink_send(mqtt_of(link)->sink, delivery);
+}
+
+static void mqtt_send_end(struct link *link)
+{
+	mqtt_sink_send_end(mqtt_of(link)->sink);
+}
+
+static void mqtt_stage_durable(struct link *link, uint64_t seq, uint8_t stage)
+{
+	(void)link, (void)seq, (void)stage; /* QoS 0 and 1 have no stages */
+}
+
+static void mqtt_stop_intake(struct link *link)
+{
+	mqtt_source_stop_intake(mqtt_of(link)->source);
+}
+
+static void mqtt_stop(struct link *base)
+{
+	struct mqtt_link *link = mqtt_of(base);
+	mqtt_source_stop_intake(link->source);
+	mqtt_sink_down(link->sink);
+	mqtt_session_stop(link->session);
+}
+
+/* --- the table --------------------------------------------------------------------------------------------------------- */
+
+static const char *mqtt_check_qos(const void *settings, uint8_t qos)
+{
+	(void)settings;
+	return qos > 1 ? "this version of linkspan carries MQTT with QoS 0 and 1; use qos: 1" : NULL;
+}
+
+static enum guarantee mqtt_source_guarantee(const void *arg, uint8_t qos)
+{
+	const struct mqtt_settings *settings = arg;
+	/* A session that ends with the connection loses what comes while it is down. */
+	bool kept = !settings->clean_start &&
+		    (mqtt_settings_version(settings) == MQTT_3_1_1 || settings->session_expiry_ms > 0);
+	return qos > 0 && kept ? AT_LEAST_ONCE : AT_MOST_ONCE;
+}
+
+static enum guarantee mqtt_sink_guarantee(const void *settings, uint8_t qos)
+{
+	(void)settings;
+	return qos > 0 ? AT_LEAST_ONCE : AT_MOST_ONCE;
+}
+
+const struct connector mqtt_connector = {
+	.name = "mqtt",
+	.help = "An MQTT 3.1.1 or 5 broker, over TCP or TLS, as source and as destination.",
+	.connection_keys = mqtt_connection_keys,
+	.settings_size = sizeof(struct mqtt_settings),
+	.target_key = "topic",
+	.can_source = true,
+	.can_sink = true,
+	.pipelined_order = true,
+	.check = mqtt_settings_check,
+	.check_target = topic_name_check,
+	.check_qos = mqtt_check_qos,
+	.source_guarantee = mqtt_source_guarantee,
+	.sink_guarantee = mqtt_sink_guarantee,
+	.create = mqtt_create,
+	.start = mqtt_start,
+	.pause = mqtt_pause,
+	.resume = mqtt_resume,
+	.receipt = mqtt_receipt,
+	.receipts_end = mqtt_receipts_end,
+	.send = mqtt_send,
+	.send_end = mqtt_send_end,
+	.stage_durable = mqtt_stage_durable,
+	.stop_intake = mqtt_stop_intake,
+	.stop = mqtt_stop,
+	.destroy = mqtt_destroy,
+};

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One MQTT session with one broker, kept over any number of network connections: connect, subscribe, publish,
+ * acknowledge later. It owns the connection, the keep-alive, the back-off and the subscriptions; it acknowledges
+ * nothing by itself but what belongs to the protocol alone. It knows nothing of journals, mappings or couriers.
+ *
+ * Our own engine stands behind it (session*.c). Packet identifiers of what it sends are the caller's, up to
+ * MQTT_SESSION_LAST_ID; those above are the session's own, for SUBSCRIBE, UNSUBSCRIBE and the birth message.
+ *
+ * Life: new → start → (up → … → down)* → stop → stopped → free; free without start is legal. Loop thread only, nothing
+ * blocks but the reading of TLS files. Events come from the loop; `stopped` also from inside stop.
+ */
+#ifndef LINKSPAN_CONNECTORS_MQTT_SESSION_H
+#define LINKSPAN_CONNECTORS_MQTT_SESSION_H
+
+#include "connectors/mqtt/codec.h"
+#include "connectors/mqtt/settings.h"
+#include "connectors/mqtt/subscriptions.h"
+#include "runtime/loop.h"
+
+#define MQTT_SESSION_LAST_ID 61440u
+
+struct mqtt_session;
+
+/* What a broker has said in its CONNACK. */
+struct mqtt_session_terms {
+	bool session_present; /* false: it knows nothing of earlier connections */
+	uint32_t receive_maximum; /* 0: not said (3.1.1) */
+	uint8_t maximum_qos;
+	bool retain_available;
+	uint32_t maximum_packet_size; /* bytes; MQTT_MAX_PACKET if not said */
+};
+
+struct mqtt_session_events {
+	/* Connected and authenticated. The callee may publish from inside. */
+	void (*up)(void *ctx, const struct mqtt_session_terms *terms);
+	/* The connection that was up has ended: nothing of it will be acknowledged in either direction any more. */
+	void (*down)(void *ctx, const char *reason);
+	/* Needs a person; the session goes on trying. */
+	void (*alarm)(void *ctx, const char *what);
+	/* A PUBLISH of qos 0 to 2. Borrowed: topic, payload and properties live until the event returns. The callee owes a
+	 * mqtt_session_ack for qos 1 and 2, in the order of these events [MQTT-4.6.0-2]. */
+	void (*publish)(void *ctx, const struct mqtt_publish *publish, const struct mqtt_properties *props);
+	/* A PUBLISH that cannot be handed on (too large, or content that MQTT forbids), logged by the session; it owes the
+	 * same acknowledgement, with that reason. */
+	void (*unusable)(void *ctx, uint8_t qos, uint16_t packet_id, uint8_t reason);
+	/* PUBACK, PUBREC or PUBCOMP for something published. text: the broker's reason string, may be absent. */
+	void (*acked)(void *ctx, enum mqtt_type type, uint16_t packet_id, uint8_t reason, struct slice text);
+	/* PUBREL: the broker releases an incoming QoS 2 identifier; PUBCOMP is owed. */
+	void (*released)(void *ctx, uint16_t packet_id);
+	/* mqtt_session_written has advanced, or the write queue has become short again. */
+	void (*written)(void *ctx);
+	/* What the session at the broker is subscribed to has changed; borrowed. To be kept for the next process. */
+	void (*subscribed)(void *ctx, const struct subscriptions *set);
+	void (*stopped)(void *ctx);
+};
+
+struct mqtt_session_options {
+	const char *name; /* of the connection, for the log; borrowed */
+	struct loop *loop; /* a libuv loop; borrowed */
+	const struct mqtt_settings *settings; /* borrowed; checked */
+	const char *client_id; /* borrowed */
+	const struct subscriptions *wanted; /* borrowed: what to be subscribed to */
+	const struct mqtt_session_events *events; /* borrowed */
+	void *ctx;
+};
+
+/* 0, -EINVAL (the url), -ENOMEM. */
+int mqtt_session_new(const struct mqtt_session_options *options, struct mqtt_session **ret_session)
+	__attribute__((warn_unused_result));
+/* known: what an earlier process was subscribed to in this session; copied. NULL: unknown. */
+int mqtt_session_start(struct mqtt_session *session, const struct subscriptions *known)
+	__attribute__((warn_unused_result));
+
+/* These four only while up, and seen by the network with the next flush. */
+
+/* 0 or an error of mqtt_encode: nothing is sent then. */
+int mqtt_session_publish(struct mqtt_session *session, const struct mqtt_publish *publish,
+	const struct mqtt_properties *props) __attribute__((warn_unused_result));
+/* PUBACK, PUBREC, PUBREL or PUBCOMP. If it cannot be sent, the connection ends. */
+void mqtt_session_ack(struct mqtt_session *session, enum mqtt_type type, uint16_t packet_id, uint8_t reason);
+void mqtt_session_flush(struct mqtt_session *session);
+/* Bytes published so far on this connection, and how many of them the kernel has. */
+uint64_t mqtt_session_appended(const struct mqtt_session *session);
+uint64_t mqtt_session_written(const struct mqtt_session *session);
+
+/* Ends the connection and connects again: after the usual wait (slow: the long one), or, when it is no failure, at
+ * once. The session at the broker is kept. The `down` event follows from the loop, not from inside. */
+enum mqtt_session_again { MQTT_AGAIN_SOON, MQTT_AGAIN_BACKOFF, MQTT_AGAIN_SLOWLY };
+void mqtt_session_reconnect(struct mqtt_session *session, enum mqtt_session_again again, const char *reason);
+
+/* DISCONNECT, and close. With a will the broker is asked to publish it (version 5), or it is published (3.1.1). No
+ * event follows but `stopped`. */
+void mqtt_session_stop(struct mqtt_session *session);
+void mqtt_session_free(struct mqtt_session *session);
+
+#endif

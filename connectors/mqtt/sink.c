@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Deliveries on their way to a broker.
+ */
+#include "connectors/mqtt/sink.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "connectors/mqtt/convert.h"
+#include "runtime/log.h"
+
+#define WINDOW_5     1000 /* unless the broker or the user allows less */
+#define WINDOW_3_1_1 20 /* a broker has a limit and cannot say so; this is mosquitto's */
+#define LONG_QUEUE   (256u * 1024) /* bytes to be written beyond which deliveries wait un-encoded */
+
+struct flight {
+	struct flight *prev, *next; /* in a list */
+	struct flight *hash_next;
+	uint64_t seq;
+	struct message *msg; /* borrowed, used while PENDING */
+	uint64_t end; /* of its bytes in the session's stream */
+	uint64_t written_ms;
+	uint16_t packet_id;
+	uint8_t qos;
+	bool maybe_sent;
+	bool hashed;
+	enum outcome_kind kind; /* in the list `ended` */
+	const char *reason; /* static */
+};
+
+/* First to last; a circle through the head. */
+struct flight_list {
+	struct flight head;
+};
+
+struct mqtt_sink {
+	struct mqtt_sink_options options;
+	bool up;
+	struct mqtt_session_terms terms;
+	struct flight *flights;
+	uint32_t window, allocated;
+	struct flight *free;
+	struct flight_list pending, writing, awaiting, ended;
+	struct flight **by_id; /* buckets, n_buckets a power of two */
+	uint32_t n_buckets;
+	struct message_field scratch[MESSAGE_MAX_FIELDS];
+	struct loop_job job;
+	struct loop_timer *timer;
+};
+
+/* --- lists ----------------------------------------------------------------------------------------------------------------- */
+
+static void list_init(struct flight_list *list)
+{
+	list->head.prev = list->head.next = &list->head;
+}
+
+static struct flight *list_first(struct flight_list *list)
+{
+	return list->head.next == &list->head ? NULL : list->head.next;
+}
+
+static void list_remove(struct flight *flight)
+{
+	flight->prev->next = flight->next;
+	flight->next->prev = flight->prev;
+}
+
+static void list_append(struct flight_list *list, struct flight *flight)
+{
+	flight->prev = list->head.prev;
+	flight->next = &list->head;
+	flight->prev->next = flight->next->prev = flight;
+}
+
+static void list_move(struct flight_list *list, struct flight *flight)
+{
+	list_remove(flight);
+	list_append(list, flight);
+}
+
+/* --- flights ------------------------------------------------------------------------------------------------------------------ */
+
+static struct flight **sink_bucket(struct mqtt_sink *sink, uint16_t packet_id)
+{
+	return &sink->by_id[packet_id & (sink->n_buckets - 1)];
+}
+
+static struct flight *sink_find(struct mqtt_sink *sink, uint16_t packet_id)
+{
+	struct flight *flight = sink->n_buckets ? *sink_bucket(sink, packet_id) : NULL;
+	while (flight && flight->packet_id != packet_id)
+		flight = flight->hash_next;
+	return flight;
+}
+
+static void sink_hash(struct mqtt_sink *sink, struct flight *flight)
+{
+	struct flight **bucket = sink_bucket(sink, flight->packet_id);
+	flight->hash_next = *bucket;
+	flight->hashed = true;
+	*bucket = flight;
+}
+
+static void sink_release(struct mqtt_sink *sink, struct flight *flight)
+{
+	list_remove(flight);
+	if (flight->hashed) {
+		struct flight **link = sink_bucket(sink, flight->packet_id);
+		while (*link != flight)
+			link = &(*link)->hash_next;
+		*link = flight->hash_next;
+	}
+	flight->next = sink->free;
+	sink->free = flight;
+}
+
+static void sink_reset(struct mqtt_sink *sink)
+{
+	list_init(&sink->pending);
+	list_init(&sink->writing);
+	list_init(&sink->awaiting);
+	list_init(&sink->ended);
+	sink->free = NULL;
+	for (uint32_t i = sink->window; i-- > 0;) {
+		sink->flights[i].next = sink->free;
+		sink->free = &sink->flights[i];
+	}
+	for (uint32_t i = 0; i < sink->n_buckets; i++)
+		sink->by_id[i] = NULL;
+}
+
+/* Ends a delivery. The host may send the next one from inside. */
+static void sink_outcome(struct mqtt_sink *sink, struct flight *flight, enum outcome_kind kind, const char *reason)
+{
+	uint64_t seq = flight->seq;
+	sink_release(sink, flight);
+	struct outcome outcome = {.kind = kind, .reason = reason};
+	sink->options.host->ops->outcome(sink->options.host, seq, &outcome);
+}
+
+/* The same, from the loop. */
+static void sink_end_later(struct mqtt_sink *sink, struct flight *flight, enum outcome_kind kind, const char *reason)
+{
+	flight->kind = kind;
+	flight->reason = reason;
+	list_move(&sink->ended, flight);
+	loop_post(sink->options.loop, &sink->job);
+}
+
+/* --- sending ------------------------------------------------------------------------------------------------------------------- */
+
+static const char *sink_encode_problem(int error)
+{
+	switch (error) {
+	case -EMSGSIZE:
+		return "larger than the broker's Maximum Packet Size, or a text longer than 65535 bytes";
+	case -EILSEQ:
+		return "topic or a header is not UTF-8 that MQTT allows, or the topic is no topic name";
+	default:
+		return "the message has no form that MQTT allows";
+	}
+}
+
+/* True when the broker has said that it does not take such a message. */
+static bool sink_refuses_terms(struct mqtt_sink *sink, struct flight *flight, const struct message_view *view)
+{
+	if (flight->qos > sink->terms.maximum_qos) {
+		const char *what = "the broker takes only QoS 0; give `to` qos: 0 or use another broker";
+		sink->options.host->ops->alarm(sink->options.host, what);
+		mqtt_session_reconnect(sink->options.session, MQTT_AGAIN_SLOWLY, what);
+		return true; /* it ends with the connection */
+	}
+	if (view->retain && !sink->terms.retain_available) {
+		sink_end_later(sink, flight, OUTCOME_REJECTED, "the broker does not support retained messages");
+		return true;
+	}
+	return false;
+}
+
+/* Encodes a delivery that is PENDING. False when there is no room for it yet. */
+static bool sink_encode(struct mqtt_sink *sink, struct flight *flight)
+{
+	const struct message_view *view = message_view(flight->msg);
+	if (sink_refuses_terms(sink, flight, view)) {
+		return true;
+	}
+	struct mqtt_publish publish;
+	struct mqtt_properties props;
+	convert_to_publish(view, loop_wall_ms(sink->options.loop), flight->qos, sink->scratch, &publish, &props);
+	publish.packet_id = flight->packet_id;
+	publish.dup = flight->qos > 0 && flight->maybe_sent && sink->terms.session_present;
+	int r = mqtt_session_publish(sink->options.session, &publish, &props);
+	if (r == -ENOBUFS || r == -ENOTCONN)
+		return false;
+	if (r == -ENOMEM) {
+		sink_end_later(sink, flight, OUTCOME_RETRY, "out of memory");
+	} else if (r < 0) {
+		sink_end_later(sink, flight, OUTCOME_REJECTED, sink_encode_problem(r));
+	} else {
+		flight->msg = NULL;
+		flight->end = mqtt_session_appended(sink->options.session);
+		list_move(&sink->writing, flight);
+	}
+	return true;
+}
+
+static bool sink_queue_is_long(const struct mqtt_sink *sink)
+{
+	const struct mqtt_session *session = sink->options.session;
+	return mqtt_session_appended(session) - mqtt_session_written(session) >= LONG_QUEUE;
+}
+
+static void sink_encode_pending(struct mqtt_sink *sink)
+{
+	struct flight *flight;
+	while ((flight = list_first(&sink->pending)) && !sink_queue_is_long(sink)) {
+		if (!sink_encode(sink, flight) || list_first(&sink->pending) == flight)
+			break;
+	}
+}
+
+void mqtt_sink_send(struct mqtt_sink *sink, const struct delivery *delivery)
+{
+	struct flight *flight = sink->free;
+	uint16_t packet_id = (uint16_t)(1 + delivery->seq % MQTT_SESSION_LAST_ID);
+	uint8_t qos = message_view(delivery->msg)->qos;
+	if (!flight) {
+		/* Past the window: nothing that a sound host does. */
+		struct outcome outcome = {.kind = OUTCOME_RETRY, .reason = "too many in flight"};
+		sink->options.host->ops->outcome(sink->options.host, delivery->seq, &outcome);
+		return;
+	}
+	sink->free = flight->next;
+	*flight = (struct flight){
+		.seq = delivery->seq,
+		.msg = delivery->msg,
+		.packet_id = packet_id,
+		.qos = qos > 1 ? 1 : qos,
+		.maybe_sent = delivery->maybe_sent,
+	};
+	list_append(&sink->pending, flight);
+	if (flight->qos == 0) {
+		flight->packet_id = 0;
+	} else if (sink_find(sink, packet_id)) {
+		sink_end_later(sink, flight, OUTCOME_RETRY, "an older message has the same packet identifier");
+		return;
+	} else {
+		sink_hash(sink, flight);
+	}
+	sink_encode_pending(sink);
+}
+
+/* --- what the kernel has ------------------------------------------------------------------------------------------------------------ */
+
+static void sink_arm(struct mqtt_sink *sink)
+{
+	const struct flight *oldest = list_first(&sink->awaiting);
+	if (!oldest || loop_timer_running(sink->timer))
+		return;
+	uint64_t due_ms = oldest->written_ms + sink->options.settings->ack_timeout_ms;
+	uint64_t now_ms = loop_now_ms(sink->options.loop);
+	loop_timer_start(sink->timer, due_ms > now_ms ? due_ms - now_ms : 0);
+}
+
+static void sink_on_timer(void *arg)
+{
+	struct mqtt_sink *sink = arg;
+	const struct flight *oldest = list_first(&sink->awaiting);
+	uint64_t now_ms = loop_now_ms(sink->options.loop);
+	if (oldest && now_ms - oldest->written_ms >= sink->options.settings->ack_timeout_ms)
+		mqtt_session_reconnect(sink->options.session, MQTT_AGAIN_BACKOFF,
+			"the broker did not acknowledge a message within ack_timeout");
+	else
+		sink_arm(sink);
+}
+
+/* QoS 1 that is written waits for its PUBACK; QoS 0 has ended. */
+static void sink_settle_written(struct mqtt_sink *sink)
+{
+	struct flight *flight;
+	uint64_t written = mqtt_session_written(sink->options.session);
+	uint64_t now_ms = loop_now_ms(sink->options.loop);
+	while (sink->up && (flight = list_first(&sink->writing)) && flight->end <= written) {
+		if (flight->qos > 0) {
+			flight->written_ms = now_ms;
+			list_move(&sink->awaiting, flight);
+		} else {
+			sink_outcome(sink, flight, OUTCOME_DELIVERED, NULL);
+		}
+	}
+	sink_arm(sink);
+}
+
+static void sink_on_job(void *arg)
+{
+	struct mqtt_sink *sink = arg;
+	struct flight *flight;
+	/* What is put there meanwhile waits for the next turn. */
+	struct flight *last = sink->ended.head.prev;
+	while (sink->up && (flight = list_first(&sink->ended))) {
+		bool was_last = flight == last;
+		sink_outcome(sink, flight, flight->kind, flight->reason);
+		if (was_last)
+			break;
+	}
+	if (!sink->up)
+		return;
+	mqtt_sink_written(sink);
+	if (list_first(&sink->ended))
+		loop_post(sink->options.loop, &sink->job);
+}
+
+void mqtt_sink_written(struct mqtt_sink *sink)
+{
+	if (!sink->up)
+		return;
+	sink_settle_written(sink);
+	sink_encode_pending(sink);
+	mqtt_sink_send_end(sink);
+}
+
+void mqtt_sink_send_end(struct mqtt_sink *sink)
+{
+	mqtt_session_flush(sink->options.session);
+	const struct flight *oldest = list_first(&sink->writing);
+	bool settled = oldest && oldest->end <= mqtt_session_written(sink->options.session);
+	if (settled || (list_first(&sink->pending) && !sink_queue_is_long(sink)))
+		loop_post(sink->options.loop, &sink->job);
+}
+
+/* --- acknowledgements ------------------------------------------------------------------------------------------------------------------ */
+
+static enum outcome_kind sink_outcome_of(uint8_t reason)
+{
+	switch (reason) {
+	case MQTT_SUCCESS:
+	case MQTT_NO_MATCHING_SUBSCRIBERS:
+		return OUTCOME_DELIVERED;
+	case MQTT_TOPIC_NAME_INVALID:
+	case MQTT_PACKET_TOO_LARGE:
+	case MQTT_PAYLOAD_FORMAT_INVALID:
+		return OUTCOME_REJECTED;
+	default:
+		return reason < MQTT_UNSPECIFIED_ERROR ? OUTCOME_DELIVERED : OUTCOME_RETRY;
+	}
+}
+
+void mqtt_sink_acked(struct mqtt_sink *sink, enum mqtt_type type, uint16_t packet_id, uint8_t reason, struct slice text)
+{
+	struct flight *flight = sink_find(sink, packet_id);
+	if (!sink->up || type != MQTT_PUBACK || !flight || flight->msg) {
+		log_debug("mqtt_unexpected_ack", "connection=%s type=%s id=%u", sink->options.name,
+			mqtt_type_name(type), packet_id);
+		return;
+	}
+	char why[320];
+	snprintf(why, sizeof why, "the broker answered: %s%s%.*s", mqtt_reason_name(reason), text.len ? ": " : "",
+		(int)(text.len < 200 ? text.len : 200), text.len ? (const char *)text.data : "");
+	if (reason == MQTT_NOT_AUTHORIZED)
+		sink->options.host->ops->alarm(sink->options.host,
+			"the broker does not let linkspan publish to a topic; grant it, the messages wait");
+	enum outcome_kind kind = sink_outcome_of(reason);
+	sink_outcome(sink, flight, kind, kind == OUTCOME_DELIVERED ? NULL : why);
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t sink_window(const struct mqtt_sink *sink, const struct mqtt_session_terms *terms)
+{
+	uint32_t window = terms->receive_maximum ? WINDOW_5 : WINDOW_3_1_1;
+	if (sink->options.settings->max_in_flight > 0)
+		window = (uint32_t)sink->options.settings->max_in_flight;
+	if (terms->receive_maximum && terms->receive_maximum < window)
+		window = terms->receive_maximum;
+	return window;
+}
+
+static int sink_allocate(struct mqtt_sink *sink, uint32_t window)
+{
+	if (window <= sink->allocated)
+		return 0;
+	uint32_t n_buckets = 16;
+	while (n_buckets < window)
+		n_buckets *= 2;
+	struct flight *flights = calloc(window, sizeof *flights);
+	struct flight **by_id = calloc(n_buckets, sizeof(struct flight *));
+	if (!flights || !by_id) {
+		free(flights);
+		free(by_id);
+		return -ENOMEM;
+	}
+	free(sink->flights);
+	free(sink->by_id);
+	sink->flights = flights;
+	sink->by_id = by_id;
+	sink->n_buckets = n_buckets;
+	sink->allocated = window;
+	return 0;
+}
+
+int mqtt_sink_up(struct mqtt_sink *sink, const struct mqtt_session_terms *terms, uint32_t *ret_window)
+{
+	uint32_t window = sink_window(sink, terms);
+	int r = sink_allocate(sink, window);
+	if (r < 0)
+		return r;
+	sink->terms = *terms;
+	sink->window = window;
+	sink_reset(sink);
+	sink->up = true;
+	*ret_window = window;
+	return 0;
+}
+
+void mqtt_sink_down(struct mqtt_sink *sink)
+{
+	sink->up = false;
+	loop_timer_stop(sink->timer);
+	loop_cancel(sink->options.loop, &sink->job);
+	sink_reset(sink);
+}
+
+struct mqtt_sink *mqtt_sink_new(const struct mqtt_sink_options *options)
+{
+	struct mqtt_sink *sink = calloc(1, sizeof *sink);
+	if (!sink)
+		return NULL;
+	sink->options = *options;
+	loop_job_init(&sink->job, sink_on_job, sink);
+	sink_reset(sink);
+	sink->timer = loop_timer_new(options->loop, sink_on_timer, sink);
+	if (sink->timer)
+		return sink;
+	free(sink);
+	return NULL;
+}
+
+void mqtt_sink_free(struct mqtt_sink *sink)
+{
+	if (!sink)
+		return;
+	loop_cancel(sink->options.loop, &sink->job);
+	loop_timer_free(sink->timer);
+	free(sink->flights);
+	free(sink->by_id);
+	free(sink);
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A target is rendered once per message into an envelope (all but the payload); every output of the transform goes into
+ * it. So templates speak of the received message, not of what the transform made of it.
+ */
+#include "routing/mapping.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "connectors/connector.h"
+#include "routing/template.h"
+#include "runtime/log.h"
+
+struct field {
+	struct slice name;
+	struct template *value;
+};
+
+struct target {
+	const struct target_config *config;
+	const struct connector *connector;
+	struct template *topic, *key, *content_type; /* NULL: not given */
+	struct field *headers, *params;
+};
+
+struct mapping {
+	const struct mapping_config *config;
+	size_t number;
+	struct transform *when, *payload; /* NULL: not given */
+	struct target *targets;
+	size_t max_outputs;
+};
+
+/* --- compiling ---------------------------------------------------------------------------------------------------- */
+
+struct names {
+	const char *const *captures;
+	size_t n;
+};
+
+static int compile_template(const char *text, const struct names *names, struct template **ret_template)
+{
+	return text ? template_new(text, names->captures, names->n, ret_template) : 0;
+}
+
+static int compile_fields(const struct config_list *list, const struct names *names, struct field **ret_fields)
+{
+	if (list->n == 0)
+		return 0;
+	struct field *fields = *ret_fields = calloc(list->n, sizeof *fields);
+	int err = fields ? 0 : -ENOMEM;
+	for (size_t i = 0; i < list->n && !err; i++) {
+		fields[i].name = slice_str(list->items[i].name);
+		err = compile_template(list->items[i].value, names, &fields[i].value);
+	}
+	return err;
+}
+
+static int compile_target(
+	const struct config *config, const struct target_config *from, const struct names *names, struct target *to)
+{
+	to->config = from;
+	to->connector = config->connections[from->connection].connector;
+	int err = compile_template(from->target, names, &to->topic);
+	if (!err)
+		err = compile_template(from->key, names, &to->key);
+	if (!err)
+		err = compile_template(from->content_type, names, &to->content_type);
+	if (!err)
+		err = compile_fields(&from->headers, names, &to->headers);
+	if (!err)
+		err = compile_fields(&from->params, names, &to->params);
+	return err;
+}
+
+static int compile_mapping(
+	struct mapping *map, const struct config *config, const struct names *names, struct transform_pool *pool)
+{
+	const struct mapping_config *from = map->config;
+	int err = 0;
+	map->targets = calloc(from->n_targets ? from->n_targets : 1, sizeof *map->targets);
+	if (!map->targets)
+		return -ENOMEM;
+	if (from->when)
+		err = transform_new(pool, from->when, names->captures, names->n, &map->when);
+	if (!err && from->payload)
+		err = transform_new(pool, from->payload, names->captures, names->n, &map->payload);
+	for (size_t i = 0; i < from->n_targets && !err; i++)
+		err = compile_target(config, &from->targets[i], names, &map->targets[i]);
+	return err;
+}
+
+int mapping_new(const struct config *config, size_t number, const char *const *captures, size_t n_captures,
+	struct transform_pool *pool, struct mapping **ret_mapping)
+{
+	struct mapping *map = calloc(1, sizeof *map);
+	if (!map)
+		return -ENOMEM;
+	struct names names = {captures, n_captures};
+	map->config = &config->mappings[number];
+	map->number = number;
+	map->max_outputs = map->config->max_outputs > 0 ? (size_t)map->config->max_outputs : 1;
+	int err = compile_mapping(map, config, &names, pool);
+	if (err) {
+		mapping_free(map);
+		return err;
+	}
+	*ret_mapping = map;
+	return 0;
+}
+
+static void fields_free(struct field *fields, size_t n)
+{
+	for (size_t i = 0; fields && i < n; i++)
+		template_free(fields[i].value);
+	free(fields);
+}
+
+void mapping_free(struct mapping *map)
+{
+	if (!map)
+		return;
+	for (size_t i = 0; map->targets && i < map->config->n_targets; i++) {
+		struct target *to = &map->targets[i];
+		template_free(to->topic);
+		template_free(to->key);
+		template_free(to->content_type);
+		fields_free(to->headers, map->config->targets[i].headers.n);
+		fields_free(to->params, map->config->targets[i].params.n);
+	}
+	free(map->targets);
+	transform_free(map->when);
+	transform_free(map->payload);
+	free(map);
+}
+
+/* --- routing ------------------------------------------------------------------------------------------------------ */
+
+/* One mapping at work on one message. */
+struct work {
+	struct mapping *map;
+	struct routing *routing;
+	struct template_source source;
+	const char *reason; /* why the last step failed */
+	bool transformed; /* the payload is the transform's output */
+};
+
+static int fail(struct work *work, const char *reason)
+{
+	work->reason = reason;
+	return -EINVAL;
+}
+
+static int render(struct work *work, const struct template *tpl, struct slice *ret_text)
+{
+	return template_render(tpl, &work->source, work->routing->arena, ret_text, &work->reason);
+}
+
+static int render_topic(struct work *work, const struct target *to, struct slice *ret_topic)
+{
+	struct slice topic = work->routing->view->topic;
+	int err = to->topic ? render(work, to->topic, &topic) : 0;
+	if (err)
+		return err;
+	const char *wrong = to->connector && to->connector->check_target ? to->connector->check_target(topic) : NULL;
+	if (wrong)
+		return fail(work, arena_printf(work->routing->arena, "the target is not legal: %s", wrong));
+	*ret_topic = topic;
+	return 0;
+}
+
+static bool is_configured(const struct target *to, struct slice name)
+{
+	for (size_t i = 0; i < to->config->headers.n; i++)
+		if (slice_equal(to->headers[i].name, name))
+			return true;
+	return false;
+}
+
+static int render_fields(struct work *work, const struct field *fields, size_t n, struct message_field *out)
+{
+	int err = 0;
+	for (size_t i = 0; i < n && !err; i++) {
+		out[i].name = fields[i].name;
+		err = render(work, fields[i].value, &out[i].value);
+	}
+	return err;
+}
+
+/* Received headers stay; a configured one takes the place of all of its name. */
+static int render_headers(struct work *work, const struct target *to, struct message_view *view)
+{
+	size_t n_configured = to->config->headers.n, n = 0;
+	if (n_configured == 0)
+		return 0;
+	struct message_field *headers =
+		arena_alloc(work->routing->arena, (view->n_headers + n_configured) * sizeof *headers);
+	if (!headers)
+		return -ENOMEM;
+	for (size_t i = 0; i < view->n_headers; i++)
+		if (!is_configured(to, view->headers[i].name))
+			headers[n++] = view->headers[i];
+	int err = render_fields(work, to->headers, n_configured, headers + n);
+	view->headers = headers;
+	view->n_headers = n + n_configured;
+	return err;
+}
+
+static int render_params(struct work *work, const struct target *to, struct message_view *view)
+{
+	size_t n = to->config->params.n;
+	if (n == 0)
+		return 0;
+	struct message_field *params = arena_alloc(work->routing->arena, n * sizeof *params);
+	if (!params)
+		return -ENOMEM;
+	view->params = params;
+	view->n_params = n;
+	return render_fields(work, to->params, n, params);
+}
+
+/* A configured content type speaks of what the mapping makes; it does not fit a payload that was passed as received
+ * because the transform failed. */
+static int render_content_type(struct work *work, const struct target *to, struct message_view *view)
+{
+	if (to->content_type && (work->transformed || !work->map->payload))
+		return render(work, to->content_type, &view->content_type);
+	if (work->transformed)
+		view->content_type = slice_str("application/json");
+	return 0;
+}
+
+/* As received, but for what no output takes over. */
+static struct message_view received(const struct work *work)
+{
+	struct message_view view = *work->routing->view;
+	view.order_key = view.topic;
+	view.reject_reason = (struct slice){NULL, 0};
+	view.params = NULL;
+	view.n_params = 0;
+	return view;
+}
+
+static int render_envelope(struct work *work, const struct target *to, struct message_view *ret_view)
+{
+	struct message_view view = received(work);
+	int err = render_topic(work, to, &view.topic);
+	if (!err && to->key) {
+		err = render(work, to->key, &view.key);
+		view.order_key = view.key;
+	}
+	if (!err)
+		err = render_content_type(work, to, &view);
+	if (!err)
+		err = render_headers(work, to, &view);
+	if (!err)
+		err = render_params(work, to, &view);
+	if (err)
+		return err;
+	if (work->transformed)
+		view.utf8_payload = true;
+	if (to->config->qos >= 0)
+		view.qos = (uint8_t)to->config->qos;
+	if (to->config->retain >= 0)
+		view.retain = to->config->retain == 1;
+	*ret_view = view;
+	return 0;
+}
+
+static int emit(struct work *work, const struct target *to, const struct message_view *view)
+{
+	struct routing *routing = work->routing;
+	if (routing->n_outputs == routing->outputs_size) {
+		size_t size = routing->outputs_size ? 2 * routing->outputs_size : 8;
+		struct route_output *grown = arena_alloc(routing->arena, size * sizeof *grown);
+		if (!grown)
+			return -ENOMEM;
+		if (routing->n_outputs)
+			memcpy(grown, routing->outputs, routing->n_outputs * sizeof *grown);
+		routing->outputs = grown;
+		routing->outputs_size = size;
+	}
+	routing->outputs[routing->n_outputs++] =
+		(struct route_output){work->map->number, to->config->connection, *view};
+	return 0;
+}
+
+/* Something of the message is always kept: what passes the limits of an encoded message is left out. */
+static int emit_dead_letter(struct work *work, const struct target *to)
+{
+	struct message_view view = received(work);
+	view.reject_reason = slice_str(work->reason);
+	int err = render_topic(work, to, &view.topic);
+	if (err == -ENOMEM)
+		return err;
+	if (message_encoded_size(&view) == 0)
+		view.n_headers = 0;
+	return emit(work, to, &view);
+}
+
+static int drop(struct work *work)
+{
+	work->routing->dropped++;
+	/* The reason may quote the payload, which belongs to no log above debug. */
+	log_warn("message_dropped", "mapping=\"%s\" because=\"on_error: drop\"", work->map->config->name);
+	log_debug("message_dropped_why", "mapping=\"%s\" reason=\"%s\"", work->map->config->name, work->reason);
+	return 0;
+}
+
+/* A target's template has failed. */
+static int target_failed(struct work *work, const struct target *to)
+{
+	return work->map->config->on_error == ON_ERROR_DROP ? drop(work) : emit_dead_letter(work, to);
+}
+
+static bool fits(const struct message_view *envelope, const struct slice *payloads, size_t n)
+{
+	struct message_view view = *envelope;
+	for (size_t i = 0; i < n; i++) {
+		view.payload = payloads[i];
+		if (message_encoded_size(&view) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* All of the payloads to one target, or none. */
+static int route_target(struct work *work, const struct target *to, const struct slice *payloads, size_t n)
+{
+	struct message_view view;
+	int err = render_envelope(work, to, &view);
+	if (!err && !fits(&view, payloads, n))
+		err = fail(work, "the message would pass the limits of 32 MiB of payload or 1 MiB of all else");
+	if (err == -EINVAL)
+		return target_failed(work, to);
+	for (size_t i = 0; i < n && !err; i++) {
+		view.payload = payloads[i];
+		err = emit(work, to, &view);
+	}
+	return err;
+}
+
+/* `when` or `payload` has failed. */
+static int transform_failed(struct work *work)
+{
+	const struct mapping_config *config = work->map->config;
+	const char *reason = work->reason;
+	int err = 0;
+	if (config->on_error == ON_ERROR_PASS) {
+		log_warn("message_passed", "mapping=\"%s\" because=\"on_error: pass\"", config->name);
+		log_debug("message_passed_why", "mapping=\"%s\" reason=\"%s\"", config->name, reason);
+	}
+	for (size_t i = 0; i < config->n_targets && !err; i++) {
+		const struct target *to = &work->map->targets[i];
+		work->reason = reason;
+		if (config->on_error == ON_ERROR_PASS)
+			err = route_target(work, to, &work->routing->view->payload, 1);
+		else
+			err = target_failed(work, to);
+	}
+	return err;
+}
+
+static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_payloads, size_t *ret_n)
+{
+	struct mapping *map = work->map;
+	struct routing *routing = work->routing;
+	bool pass = true;
+	int err = 0;
+	if (map->when)
+		err = transform_test(
+			map->when, routing->input, work->source.captures, routing->arena, &pass, &work->reason);
+	if (!err && pass && map->payload)
+		err = transform_run(map->payload, routing->input, work->source.captures, map->max_outputs,
+			routing->arena, ret_payloads, ret_n, &work->reason);
+	*ret_pass = pass;
+	return err;
+}
+
+int mapping_route(struct mapping *map, struct routing *routing, const struct slice *captures)
+{
+	struct work work = {
+		.map = map,
+		.routing = routing,
+		.source = {.view = routing->view, .captures = captures, .json = &routing->json},
+	};
+	struct slice as_received = routing->view->payload, *payloads = &as_received;
+	size_t n = 1;
+	bool pass;
+	int err = run_transforms(&work, &pass, &payloads, &n);
+	if (err == -EINVAL)
+		return transform_failed(&work);
+	if (err || !pass)
+		return err;
+	work.transformed = map->payload != NULL;
+	for (size_t i = 0; i < map->config->n_targets && !err && n; i++)
+		err = route_target(&work, &map->targets[i], payloads, n);
+	return err;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One mapping, compiled: its jq programs and its targets' templates. Turns a message whose topic has matched into
+ * outputs. Knows neither which filter matched nor how it was found.
+ *
+ * A failing transform or template never fails the call: on_error decides, per mapping for `when` and `payload`, per
+ * target for templates.
+ *   dead_letter  one output per target with the received payload, headers and key, and reject_reason set; its topic is
+ *                the rendered target, the source topic when that cannot be rendered
+ *   drop         no output; counted and logged
+ *   pass         `when` or `payload` failed: the received payload to the rendered target. A template failed: there is
+ *                nowhere to pass it to, so a dead letter
+ *
+ * Threads: compile anywhere; then one thread at a time.
+ */
+#ifndef LINKSPAN_ROUTING_MAPPING_H
+#define LINKSPAN_ROUTING_MAPPING_H
+
+#include "routing/arena.h"
+#include "routing/json.h"
+#include "routing/router.h"
+#include "routing/transform.h"
+
+struct mapping;
+
+/* captures: the names that its filters bind, borrowed for the mapping's life. 0, -EINVAL if the configuration has not
+ * been checked, -ENOMEM. config is borrowed for the mapping's life. */
+int mapping_new(const struct config *config, size_t number, const char *const *captures, size_t n_captures,
+	struct transform_pool *pool, struct mapping **ret_mapping) __attribute__((warn_unused_result));
+void mapping_free(struct mapping *map); /* NULL is allowed */
+
+/* One call of the router: the message and what it has become so far. */
+struct routing {
+	const struct message_view *view;
+	struct json_payload json;
+	struct transform_input *input;
+	struct arena *arena;
+	struct route_output *outputs; /* in the arena */
+	size_t n_outputs, outputs_size;
+	size_t dropped;
+};
+
+/* Appends the outputs. captures: values by the names' index, absent where not bound. 0 or -ENOMEM. */
+int mapping_route(struct mapping *map, struct routing *routing, const struct slice *captures)
+	__attribute__((warn_unused_result));
+
+#endif

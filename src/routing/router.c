@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Holds, per source connection, the index of its mappings' filters and what each filter binds; finds the mappings of a
+ * message and lets each one work (mapping.h). Filters are numbered in the order of the file, so the index's ascending
+ * answer is already in the right order, and the first filter of a mapping that matches comes first.
+ */
+#include "routing/router.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "routing/arena.h"
+#include "routing/mapping.h"
+#include "routing/subscriptions.h"
+#include "routing/topic_filter.h"
+#include "routing/topic_index.h"
+#include "runtime/log.h"
+
+struct capture_names {
+	char **names;
+	size_t n;
+};
+
+/* Level `level` of the topic is the value of capture `capture`. */
+struct capture_at {
+	size_t level, capture;
+};
+
+/* One topic filter of one mapping, by its number in the index. */
+struct filter_entry {
+	size_t mapping;
+	size_t subscription; /* index in router_filters */
+	struct capture_at *captures; /* ascending by level */
+	size_t n_captures;
+};
+
+struct source {
+	struct topic_index *index;
+	struct filter_entry *entries;
+	size_t n_entries;
+	struct subscriptions *subscriptions;
+};
+
+struct router {
+	const struct config *config;
+	struct source *sources; /* by connection */
+	struct mapping **mappings;
+	struct capture_names *names; /* by mapping */
+	struct transform_pool *pool;
+	struct transform_input *input;
+	struct slice *captures; /* scratch, as many as the mapping with the most */
+	struct arena arena;
+};
+
+/* --- building ----------------------------------------------------------------------------------------------------- */
+
+struct collecting {
+	struct capture_names *names;
+	int err;
+};
+
+static void router_on_capture(struct slice name, void *arg)
+{
+	struct collecting *collecting = arg;
+	struct capture_names *names = collecting->names;
+	for (size_t i = 0; i < names->n; i++)
+		if (slice_equal(slice_str(names->names[i]), name))
+			return;
+	char **grown = realloc(names->names, (names->n + 1) * sizeof *grown);
+	char *copy = strndup((const char *)name.data, name.len);
+	if (grown)
+		names->names = grown;
+	if (grown && copy) {
+		grown[names->n++] = copy;
+		return;
+	}
+	free(copy);
+	collecting->err = -ENOMEM;
+}
+
+static int collect_names(struct router *router, size_t mapping)
+{
+	const struct config_list *filters = &router->config->mappings[mapping].filters;
+	struct collecting collecting = {&router->names[mapping], 0};
+	for (size_t i = 0; i < filters->n; i++)
+		topic_filter_captures(filters->items[i].value, router_on_capture, &collecting);
+	return collecting.err;
+}
+
+static size_t name_index(const struct capture_names *names, struct slice name)
+{
+	size_t i = 0;
+	while (!slice_equal(slice_str(names->names[i]), name))
+		i++;
+	return i;
+}
+
+static int bind_captures(struct filter_entry *entry, const char *filter, const struct capture_names *names)
+{
+	if (names->n == 0)
+		return 0;
+	entry->captures = calloc(names->n, sizeof *entry->captures);
+	if (!entry->captures)
+		return -ENOMEM;
+	struct slice rest = slice_str(topic_filter_without_share(filter)), level;
+	for (size_t i = 0; topic_next_level(&rest, &level); i++) {
+		struct slice name = topic_filter_capture(level);
+		if (name.data)
+			entry->captures[entry->n_captures++] = (struct capture_at){i, name_index(names, name)};
+	}
+	return 0;
+}
+
+static int add_filter(struct router *router, size_t mapping, const char *filter)
+{
+	const struct mapping_config *config = &router->config->mappings[mapping];
+	struct source *source = &router->sources[config->from_connection];
+	if (topic_filter_check(filter))
+		return -EINVAL;
+	char *wire = topic_filter_wire(filter, false);
+	if (!wire)
+		return -ENOMEM;
+	struct filter_entry *entry = &source->entries[source->n_entries];
+	*entry = (struct filter_entry){.mapping = mapping};
+	int err = bind_captures(entry, filter, &router->names[mapping]);
+	if (!err)
+		err = topic_index_add(source->index, topic_filter_without_share(wire));
+	if (!err)
+		err = subscriptions_add(source->subscriptions, wire, (uint8_t)config->from_qos, config->from_settings,
+			&entry->subscription);
+	if (err)
+		free(entry->captures);
+	else
+		source->n_entries++;
+	free(wire);
+	return err;
+}
+
+static int build_sources(struct router *router)
+{
+	const struct config *config = router->config;
+	size_t *n_filters = calloc(config->n_connections + 1, sizeof *n_filters);
+	if (!n_filters)
+		return -ENOMEM;
+	for (size_t m = 0; m < config->n_mappings; m++)
+		n_filters[config->mappings[m].from_connection] += config->mappings[m].filters.n;
+	int err = 0;
+	for (size_t c = 0; c < config->n_connections && !err; c++) {
+		struct source *source = &router->sources[c];
+		source->index = topic_index_new();
+		source->entries = calloc(n_filters[c] + 1, sizeof *source->entries);
+		source->subscriptions = subscriptions_new(config->connections[c].connector);
+		if (!source->index || !source->entries || !source->subscriptions)
+			err = -ENOMEM;
+	}
+	free(n_filters);
+	return err;
+}
+
+static int build_mapping(struct router *router, size_t m)
+{
+	const struct mapping_config *config = &router->config->mappings[m];
+	int err = collect_names(router, m);
+	for (size_t i = 0; i < config->filters.n && !err; i++)
+		err = add_filter(router, m, config->filters.items[i].value);
+	if (!err)
+		err = mapping_new(router->config, m, (const char *const *)router->names[m].names, router->names[m].n,
+			router->pool, &router->mappings[m]);
+	if (err == -EINVAL)
+		log_error("mapping_invalid", "mapping=\"%s\"", config->name ? config->name : "");
+	return err;
+}
+
+static int finish_sources(struct router *router)
+{
+	int err = 0;
+	for (size_t c = 0; c < router->config->n_connections && !err; c++) {
+		struct source *source = &router->sources[c];
+		err = subscriptions_finish(source->subscriptions);
+		for (size_t i = 0; i < source->n_entries && !err; i++)
+			source->entries[i].subscription =
+				subscriptions_index(source->subscriptions, source->entries[i].subscription);
+	}
+	return err;
+}
+
+static int build(struct router *router)
+{
+	const struct config *config = router->config;
+	size_t most = 0;
+	router->sources = calloc(config->n_connections + 1, sizeof *router->sources);
+	router->mappings = calloc(config->n_mappings + 1, sizeof(struct mapping *));
+	router->names = calloc(config->n_mappings + 1, sizeof *router->names);
+	router->pool = transform_pool_new();
+	router->input = transform_input_new();
+	if (!router->sources || !router->mappings || !router->names || !router->pool || !router->input)
+		return -ENOMEM;
+	int err = build_sources(router);
+	for (size_t m = 0; m < config->n_mappings && !err; m++) {
+		err = build_mapping(router, m);
+		if (router->names[m].n > most)
+			most = router->names[m].n;
+	}
+	router->captures = calloc(most + 1, sizeof *router->captures);
+	if (!err && !router->captures)
+		err = -ENOMEM;
+	return err ? err : finish_sources(router);
+}
+
+struct router *router_new(const struct config *config)
+{
+	struct router *router = calloc(1, sizeof *router);
+	if (!router)
+		return NULL;
+	router->config = config;
+	if (build(router) == 0)
+		return router;
+	router_free(router);
+	return NULL;
+}
+
+static void source_free(struct source *source)
+{
+	topic_index_free(source->index);
+	for (size_t i = 0; i < source->n_entries; i++)
+		free(source->entries[i].captures);
+	free(source->entries);
+	subscriptions_free(source->subscriptions);
+}
+
+void router_free(struct router *router)
+{
+	if (!router)
+		return;
+	for (size_t c = 0; router->sources && c < router->config->n_connections; c++)
+		source_free(&router->sources[c]);
+	for (size_t m = 0; router->mappings && m < router->config->n_mappings; m++)
+		mapping_free(router->mappings[m]);
+	for (size_t m = 0; router->names && m < router->config->n_mappings; m++) {
+		for (size_t i = 0; i < router->names[m].n; i++)
+			free(router->names[m].names[i]);
+		free(router->names[m].names);
+	}
+	free(router->sources);
+	free(router->mappings);
+	free(router->names);
+	transform_pool_free(router->pool);
+	transform_input_free(router->input);
+	free(router->captures);
+	arena_free(&router->arena);
+	free(router);
+}
+
+size_t router_filters(const struct router *router, size_t connection, const struct router_filter **ret_filters)
+{
+	return subscriptions_list(router->sources[connection].subscriptions, ret_filters);
+}
+
+/* --- routing ------------------------------------------------------------------------------------------------------ */
+
+static void extract_captures(struct router *router, const struct filter_entry *entry, struct slice topic)
+{
+	struct slice rest = topic, level;
+	size_t next = 0;
+	for (size_t i = 0; i < router->names[entry->mapping].n; i++)
+		router->captures[i] = (struct slice){NULL, 0};
+	for (size_t i = 0; next < entry->n_captures && topic_next_level(&rest, &level); i++)
+		if (entry->captures[next].level == i)
+			router->captures[entry->captures[next++].capture] = level;
+}
+
+static int route_matches(struct router *router, const struct source *source, int subscription, struct routing *routing,
+	size_t *ret_matched)
+{
+	const uint32_t *matches;
+	size_t n = topic_index_match(source->index, routing->view->topic, &matches);
+	size_t last = SIZE_MAX;
+	int err = 0;
+	*ret_matched = 0;
+	for (size_t i = 0; i < n && !err; i++) {
+		const struct filter_entry *entry = &source->entries[matches[i]];
+		if (entry->mapping == last)
+			continue; /* another filter of the same mapping */
+		last = entry->mapping;
+		if (subscription >= 0 && entry->subscription != (size_t)subscription)
+			continue;
+		++*ret_matched;
+		extract_captures(router, entry, routing->view->topic);
+		err = mapping_route(router->mappings[entry->mapping], routing, router->captures);
+	}
+	return err;
+}
+
+int router_route(struct router *router, size_t connection, int subscription, const struct message_view *view,
+	struct route_result *ret_result)
+{
+	size_t matched;
+	arena_reset(&router->arena);
+	struct routing routing = {
+		.view = view,
+		.json = {.text = view->payload, .limit_bytes = router->config->max_transform_bytes},
+		.input = router->input,
+		.arena = &router->arena,
+	};
+	transform_input_begin(router->input, view, &routing.json);
+	int err = route_matches(router, &router->sources[connection], subscription, &routing, &matched);
+	transform_input_end(router->input);
+	if (err)
+		return err;
+	*ret_result = (struct route_result){routing.outputs, routing.n_outputs, matched, routing.dropped};
+	return 0;
+}

@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "connectors/kafka/kafka.h"
+#include "connectors/mqtt/mqtt.h"
 
 const struct connector *const connectors[] = {
 	&kafka_connector,
+	&mqtt_connector,
 	NULL,
 };
 

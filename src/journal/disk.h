@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The disk as the journal sees it: a small table of file operations, so that a test can put a disk in its place
- * that loses unsynced sectors, fails, or is full. The real one is disk_posix.
+ * The disk as the journal sees it: a small table of file operations, so that a test can put a disk in its
+ * place that loses unsynced sectors, fails, or is full. The real one is disk_posix.
  *
- * Paths are relative to the data folder. All functions return 0 (or a count, or a handle) or a negative errno.
- * They may be called from any thread, but one handle is used by one thread at a time, except that pread may run
- * beside a pwrite to another range.
+ * Paths are relative to the data folder. All functions return 0 (or a count, or a handle) or a negative
+ * errno. They may be called from any thread, but one handle is used by one thread at a time, except that
+ * pread may run beside a pwrite to another range.
  */
 #ifndef LINKSPAN_JOURNAL_DISK_H
 #define LINKSPAN_JOURNAL_DISK_H
@@ -16,7 +16,7 @@
 
 enum disk_open_flags {
 	DISK_READ = 0,
-	DISK_WRITE = 1, /* read and write */
+	DISK_WRITE = 1,  /* read and write */
 	DISK_CREATE = 2, /* create; -EEXIST if it exists */
 };
 
@@ -37,10 +37,13 @@ struct disk_ops {
 	int (*rename)(struct disk *disk, const char *from, const char *to); /* replaces `to` */
 	int (*unlink)(struct disk *disk, const char *path);
 	int (*mkdir)(struct disk *disk, const char *path); /* 0 if it exists */
-	int (*sync_dir)(struct disk *disk, const char *path); /* makes names in it durable; "" is the data folder */
-	/* Calls fn for each name in a folder (not . and ..); stops when fn returns non-zero and returns that. */
+	int (*sync_dir)(
+		struct disk *disk, const char *path); /* makes names in it durable; "" is the data folder */
+	/* Calls fn for each name in a folder (not . and ..); stops when fn returns non-zero and returns that.
+	 */
 	int (*list)(struct disk *disk, const char *path, int (*fn)(const char *name, void *arg), void *arg);
-	/* Exclusive lock on a file for the life of the process (flock): -EWOULDBLOCK if another process holds it. */
+	/* Exclusive lock on a file for the life of the process (flock): -EWOULDBLOCK if another process holds
+	 * it. */
 	int (*lock)(struct disk *disk, const char *path);
 	/* Free bytes of the file system, for messages. */
 	int64_t (*free_bytes)(struct disk *disk);

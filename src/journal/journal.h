@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The journal: everything that linkspan has promised, in one fdatasync stream (DESIGN §5, doc/journal-format.md).
- * It owns the segments, the state that outlives the process (per destination: next seq, done ranges, stages; per
- * source: open packet identifiers, subscriptions, positions) and the threads that write and read. It never looks
- * into a message and never decides on delivery.
+ * The journal: everything that linkspan has promised, in one fdatasync stream (DESIGN §5,
+ * doc/journal-format.md). It owns the segments, the state that outlives the process (per destination: next
+ * seq, done ranges, stages; per source: open packet identifiers, subscriptions, positions) and the threads
+ * that write and read. It never looks into a message and never decides on delivery.
  *
- * Threads: every function is called on the loop thread unless it says otherwise, and none of them blocks on the
- * disk except journal_open and journal_close. Callbacks run on the loop thread, never from inside a call.
+ * Threads: every function is called on the loop thread unless it says otherwise, and none of them blocks on
+ * the disk except journal_open and journal_close. Callbacks run on the loop thread, never from inside a call.
  *
  * lsn: log sequence number, one per frame, from 1, increasing; given at append, stable over restarts.
  * seq: per destination, from 1, without gaps, given at append and never given again.
@@ -21,35 +21,35 @@
 #include "message/message.h"
 #include "runtime/loop.h"
 
-#define JOURNAL_SEGMENT_BYTES (64u * 1024 * 1024) /* default of options.segment_bytes */
+#define JOURNAL_SEGMENT_BYTES   (64u * 1024 * 1024) /* default of options.segment_bytes */
 #define JOURNAL_MAX_DONE_RANGES 4096
-#define JOURNAL_UUID_LEN 16
+#define JOURNAL_UUID_LEN        16
 
 struct journal;
 
 struct journal_options {
-	struct disk *disk; /* borrowed until journal_close */
-	struct loop *loop; /* borrowed */
+	struct disk *disk;      /* borrowed until journal_close */
+	struct loop *loop;      /* borrowed */
 	uint64_t segment_bytes; /* 0 = default; at least 1 MiB, a multiple of 4096 */
 	uint32_t linger_ms; /* wait this long for more before a group is written; 0 = no timer (default) */
-	bool strict; /* journal_open fails with -EBADMSG when data is damaged, instead of quarantine */
-	bool manual; /* tests: no threads; journal_step does what they would do */
+	bool strict;        /* journal_open fails with -EBADMSG when data is damaged, instead of quarantine */
+	bool manual;        /* tests: no threads; journal_step does what they would do */
 	/* durable_lsn has advanced to lsn: everything appended up to it may be acknowledged and delivered. */
 	void (*on_durable)(void *ctx, uint64_t lsn);
 	/* journal_append returned -ENOSPC before, and there is room again. */
 	void (*on_room)(void *ctx);
-	/* A write or fdatasync failed on a fresh segment too: nothing more becomes durable. The daemon must stop
-	 * taking anything in and exit non-zero. error is a negative errno. */
+	/* A write or fdatasync failed on a fresh segment too: nothing more becomes durable. The daemon must
+	 * stop taking anything in and exit non-zero. error is a negative errno. */
 	void (*on_failed)(void *ctx, int error);
 	void *ctx;
 };
 
-/* Opens or creates the journal in the disk's data folder: lock, id, recovery, a fresh segment. Blocks. On return
- * every accepted segment has been fdatasynced. Damage is quarantined and logged (event=journal_damage with segment,
- * offsets, lsns and the seqs missing per destination), a torn tail is logged (event=journal_tail).
- * -EWOULDBLOCK: another process has the folder. -ESTALE: the folder is a copy of another instance's or older than its
- * own lock says (uuid mismatch). -EBADMSG: strict and damaged. Other errnos: as the disk says. Each failure has been
- * logged with what to do. */
+/* Opens or creates the journal in the disk's data folder: lock, id, recovery, a fresh segment. Blocks. On
+ * return every accepted segment has been fdatasynced. Damage is quarantined and logged (event=journal_damage
+ * with segment, offsets, lsns and the seqs missing per destination), a torn tail is logged
+ * (event=journal_tail). -EWOULDBLOCK: another process has the folder. -ESTALE: the folder is a copy of
+ * another instance's or older than its own lock says (uuid mismatch). -EBADMSG: strict and damaged. Other
+ * errnos: as the disk says. Each failure has been logged with what to do. */
 int journal_open(const struct journal_options *options, struct journal **ret_journal)
 	__attribute__((warn_unused_result));
 
@@ -57,50 +57,54 @@ int journal_open(const struct journal_options *options, struct journal **ret_jou
  * 0, or the error because of which something is not durable. The journal is gone in either case. */
 int journal_close(struct journal *j);
 
-/* --- names ------------------------------------------------------------------------------------------------- */
+/* --- names -------------------------------------------------------------------------------------------------
+ */
 
-/* Destinations and sources are known on disk by a small number and a uuid, made at first use of the name. Returns
- * the number (>= 0) or a negative errno. Call for every configured name right after journal_open. */
+/* Destinations and sources are known on disk by a small number and a uuid, made at first use of the name.
+ * Returns the number (>= 0) or a negative errno. Call for every configured name right after journal_open. */
 int journal_destination(struct journal *j, const char *name) __attribute__((warn_unused_result));
 int journal_source(struct journal *j, const char *name) __attribute__((warn_unused_result));
 const uint8_t *journal_destination_uuid(const struct journal *j, uint32_t dest); /* JOURNAL_UUID_LEN bytes */
-const uint8_t *journal_uuid(const struct journal *j); /* of the instance */
+const uint8_t *journal_uuid(const struct journal *j);                            /* of the instance */
 /* Calls fn for every destination known on disk, so that the caller finds those with waiting messages that the
  * configuration no longer names. */
 struct journal_outbox {
 	const char *name;
 	uint32_t dest;
-	uint64_t next_seq; /* the seq that the next message will get */
+	uint64_t next_seq;      /* the seq that the next message will get */
 	uint64_t oldest_undone; /* == next_seq when nothing waits */
-	uint64_t waiting; /* messages neither done nor dead */
+	uint64_t waiting;       /* messages neither done nor dead */
 	uint64_t waiting_bytes; /* their encoded bytes on disk */
-	size_t done_ranges; /* above oldest_undone */
+	size_t done_ranges;     /* above oldest_undone */
 };
-void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg);
+void journal_outboxes(
+	const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg);
 struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest);
 /* Marks every waiting message of the destination done, and forgets its name ("--drop"). */
 int journal_drop_destination(struct journal *j, uint32_t dest) __attribute__((warn_unused_result));
 
-/* --- append ------------------------------------------------------------------------------------------------ */
+/* --- append ------------------------------------------------------------------------------------------------
+ */
 
 /* One message for one destination. */
 struct journal_entry {
 	uint32_t dest;
 	const struct message_view *view; /* borrowed until journal_append returns */
-	uint64_t seq; /* out */
+	uint64_t seq;                    /* out */
 	uint32_t bytes; /* out: what it counts for in waiting_bytes; give it back in journal_done */
 };
 
 /* State changes that may accompany messages or come alone. */
 enum journal_change_type {
-	JOURNAL_OPEN = 1, /* source, id, hash: packet identifier open (MQTT QoS 2 before PUBREC) */
-	JOURNAL_REL, /* source, id: packet identifier released */
+	JOURNAL_OPEN = 1,      /* source, id, hash: packet identifier open (MQTT QoS 2 before PUBREC) */
+	JOURNAL_REL,           /* source, id: packet identifier released */
 	JOURNAL_SESSION_RESET, /* source: all its open packet identifiers and subscriptions are void */
-	JOURNAL_SUBSCRIPTIONS, /* source, blob: replaces what is kept for the session, opaque to the journal */
-	JOURNAL_POSITION, /* source, blob = partition name, position: e.g. a Kafka offset */
-	JOURNAL_STAGE, /* dest, seq, stage: the sink has moved a delivery on (PUBREC seen) */
-	JOURNAL_BATCH, /* dest, seq = first, last: bounds of a batch, never changed */
-	JOURNAL_DEAD, /* dest, seq, bytes, blob = reason: its copy is durable in dead/; final like DONE */
+	JOURNAL_SUBSCRIPTIONS, /* source, blob: replaces what is kept for the session, opaque to the journal
+				*/
+	JOURNAL_POSITION,      /* source, blob = partition name, position: e.g. a Kafka offset */
+	JOURNAL_STAGE,         /* dest, seq, stage: the sink has moved a delivery on (PUBREC seen) */
+	JOURNAL_BATCH,         /* dest, seq = first, last: bounds of a batch, never changed */
+	JOURNAL_DEAD,     /* dest, seq, bytes, blob = reason: its copy is durable in dead/; final like DONE */
 	JOURNAL_FINISHED, /* dest, seq, bytes: DONE in this very group, e.g. with the reply it caused */
 };
 struct journal_change {
@@ -117,81 +121,97 @@ struct journal_change {
 	struct slice blob;
 };
 
-/* Appends all that one input became and its state changes as one atomic set: after a crash either all of it is
- * there or none. Fills seq and bytes of the entries; *ret_lsn is the lsn of its last frame: durable when on_durable
- * has reported that lsn or a later one. An empty set gives the lsn of the last frame appended so far.
- * Nothing is appended on failure: -EMSGSIZE (the set is larger than a segment can take, or a message passes its
- * limits), -ENOSPC (no segment for messages: wait for on_room; sets without entries may use the reserve), -EIO (after
- * on_failed), -EOVERFLOW (a destination has JOURNAL_MAX_DONE_RANGES ranges or a table is full). */
+/* Appends all that one input became and its state changes as one atomic set: after a crash either all of it
+ * is there or none. Fills seq and bytes of the entries; *ret_lsn is the lsn of its last frame: durable when
+ * on_durable has reported that lsn or a later one. An empty set gives the lsn of the last frame appended so
+ * far. Nothing is appended on failure: -EMSGSIZE (the set is larger than a segment can take, or a message
+ * passes its limits), -ENOSPC (no segment for messages: wait for on_room; sets without entries may use the
+ * reserve), -EIO (after on_failed), -EOVERFLOW (a destination has JOURNAL_MAX_DONE_RANGES ranges or a table
+ * is full). */
 int journal_append(struct journal *j, struct journal_entry *entries, size_t n_entries,
-	const struct journal_change *changes, size_t n_changes, uint64_t *ret_lsn) __attribute__((warn_unused_result));
+	const struct journal_change *changes, size_t n_changes, uint64_t *ret_lsn)
+	__attribute__((warn_unused_result));
 
 uint64_t journal_durable_lsn(const struct journal *j);
 uint64_t journal_appended_lsn(const struct journal *j);
 
-/* The message has its final outcome DELIVERED (or was dropped by policy). Kept in memory at once; written as a DONE
- * range with the next group, at latest after one second. `bytes` as journal_append gave it or the reader gave it. */
+/* The message has its final outcome DELIVERED (or was dropped by policy). Kept in memory at once; written as
+ * a DONE range with the next group, at latest after one second. `bytes` as journal_append gave it or the
+ * reader gave it. */
 void journal_done(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes);
 bool journal_is_done(const struct journal *j, uint32_t dest, uint64_t seq);
-/* The lsn with which every DONE so far will be durable (for the QoS 2 rule of one undone seq per packet id): writes
- * them now rather than within the second. */
+/* The lsn with which every DONE so far will be durable (for the QoS 2 rule of one undone seq per packet id):
+ * writes them now rather than within the second. */
 int journal_flush_done(struct journal *j, uint64_t *ret_lsn) __attribute__((warn_unused_result));
 
-/* --- recovered state ---------------------------------------------------------------------------------------- */
+/* --- recovered state
+ * ---------------------------------------------------------------------------------------- */
 
-void journal_stages(const struct journal *j, uint32_t dest, void (*fn)(uint64_t seq, uint8_t stage, void *arg), void *arg);
-void journal_batches(const struct journal *j, uint32_t dest, void (*fn)(uint64_t first, uint64_t last, void *arg), void *arg);
-void journal_open_ids(const struct journal *j, uint32_t source, void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg);
+void journal_stages(const struct journal *j, uint32_t dest,
+	void (*fn)(uint64_t seq, uint8_t stage, void *arg), void *arg);
+void journal_batches(const struct journal *j, uint32_t dest,
+	void (*fn)(uint64_t first, uint64_t last, void *arg), void *arg);
+void journal_open_ids(const struct journal *j, uint32_t source,
+	void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg);
 bool journal_id_open(const struct journal *j, uint32_t source, uint16_t id, uint64_t *ret_hash);
 struct slice journal_subscriptions(const struct journal *j, uint32_t source); /* until the next append */
-bool journal_position(const struct journal *j, uint32_t source, struct slice partition, uint64_t *ret_position);
+bool journal_position(
+	const struct journal *j, uint32_t source, struct slice partition, uint64_t *ret_position);
 /* The newest origin time that the journal holds: before the wall clock passes it, nothing may expire. */
 uint64_t journal_newest_ms(const struct journal *j);
 
-/* --- reading a backlog back ---------------------------------------------------------------------------------- */
+/* --- reading a backlog back
+ * ---------------------------------------------------------------------------------- */
 
 struct journal_read {
 	uint64_t seq;
 	uint64_t lsn;
-	uint32_t bytes; /* for journal_done */
+	uint32_t bytes;      /* for journal_done */
 	struct message *msg; /* the callback takes it */
 };
 struct journal_read_result {
 	struct journal_read *items; /* in seq order, done ones left out; the array is borrowed */
 	size_t n_items;
-	/* Seqs below this that are neither done nor among the items of this or an earlier result were damaged: the
-	 * journal has logged them, counted them and marked them done. The next read goes on here. */
+	/* Seqs below this that are neither done nor among the items of this or an earlier result were
+	 * damaged: the journal has logged them, counted them and marked them done. The next read goes on
+	 * here. */
 	uint64_t next_seq;
 	bool at_end; /* all that was durable when the read ran has been read */
 };
 struct journal_reader;
-/* Reads the messages of one destination from from_seq on, by the reader thread, memory bounded by what is asked for.
- * One request at a time. fn runs on the loop. journal_reader_free cancels: fn will not run after it. */
+/* Reads the messages of one destination from from_seq on, by the reader thread, memory bounded by what is
+ * asked for. One request at a time. fn runs on the loop. journal_reader_free cancels: fn will not run after
+ * it. */
 struct journal_reader *journal_reader_new(struct journal *j, uint32_t dest, uint64_t from_seq,
-	void (*fn)(const struct journal_read_result *result, void *arg), void *arg) __attribute__((warn_unused_result));
+	void (*fn)(const struct journal_read_result *result, void *arg), void *arg)
+	__attribute__((warn_unused_result));
 void journal_reader_request(struct journal_reader *reader, size_t max_messages, size_t max_bytes);
 void journal_reader_seek(struct journal_reader *reader, uint64_t seq); /* no request may be under way */
 void journal_reader_free(struct journal_reader *reader);
 
-/* --- dead letters --------------------------------------------------------------------------------------------- */
+/* --- dead letters
+ * --------------------------------------------------------------------------------------------- */
 
-/* Copies a message with its reason to dead/<destination>/, durable, on the reader thread; then appends the DEAD
- * change and calls fn(0) when that is durable too; fn(negative errno) when it could not be stored: the message is
- * then still undone. At most dead_max_bytes per destination (default 256 MiB); -ENOSPC beyond. Takes a reference to
- * msg while it needs it. */
+/* Copies a message with its reason to dead/<destination>/, durable, on the reader thread; then appends the
+ * DEAD change and calls fn(0) when that is durable too; fn(negative errno) when it could not be stored: the
+ * message is then still undone. At most dead_max_bytes per destination (default 256 MiB); -ENOSPC beyond.
+ * Takes a reference to msg while it needs it. */
 void journal_dead_letter(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes, struct message *msg,
 	const char *reason, uint32_t attempts, void (*fn)(int error, void *arg), void *arg);
 
-/* --- figures, tests -------------------------------------------------------------------------------------------- */
+/* --- figures, tests
+ * -------------------------------------------------------------------------------------------- */
 
 struct journal_stats {
-	uint64_t groups, frames, bytes_written, fdatasyncs, segments, segments_spare, damaged_frames, damaged_messages;
+	uint64_t groups, frames, bytes_written, fdatasyncs, segments, segments_spare, damaged_frames,
+		damaged_messages;
 	uint64_t fdatasync_last_us, fdatasync_max_us;
 };
 struct journal_stats journal_stats(const struct journal *j);
 
-/* options.manual only: does one unit of the threads' work (one group written and synced, one segment prepared, one
- * read). Returns false when there was nothing to do. Callbacks come by the loop (loop_sim_advance(loop, 0)). */
+/* options.manual only: does one unit of the threads' work (one group written and synced, one segment
+ * prepared, one read). Returns false when there was nothing to do. Callbacks come by the loop
+ * (loop_sim_advance(loop, 0)). */
 bool journal_step(struct journal *j);
 
 #endif

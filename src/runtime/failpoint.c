@@ -13,10 +13,35 @@
 bool failpoint_armed;
 
 static const char *const names[] = {
-	"journal.before_group_write",
-	"journal.after_group_write",
-	"journal.before_group_fdatasync",
+	"journal.after_dead_fdatasync",
+	"journal.after_dead_sync_dir",
 	"journal.after_group_fdatasync",
+	"journal.after_group_write",
+	"journal.after_id_fdatasync",
+	"journal.after_id_rename",
+	"journal.after_id_sync_dir",
+	"journal.after_quarantine_rename",
+	"journal.after_segment_header_write",
+	"journal.after_segment_unlink",
+	"journal.after_spare_fdatasync",
+	"journal.after_spare_rename",
+	"journal.after_spare_sync_dir",
+	"journal.after_spare_write",
+	"journal.before_dead_fdatasync",
+	"journal.before_dead_write",
+	"journal.before_group_fdatasync",
+	"journal.before_group_write",
+	"journal.before_id_fdatasync",
+	"journal.before_id_rename",
+	"journal.before_id_write",
+	"journal.before_quarantine_rename",
+	"journal.before_segment_header_write",
+	"journal.before_segment_unlink",
+	"journal.before_spare_fdatasync",
+	"journal.before_spare_rename",
+	"journal.before_spare_write",
+	"journal.recovery_after_fdatasync",
+	"journal.recovery_before_fdatasync",
 };
 
 static char armed_name[64];

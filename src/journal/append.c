@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The loop's half of writing: turns sets into frames in the open batch, changes the state, decides when a
+ * segment is full. A new segment's CHECKPOINT is made here, between two sets, so it is exactly the state
+ * before the next frame; it is written twice, in two groups, so that one bad sector does not take the state
+ * of everything with it.
+ *
+ * Everything that can fail is done before the first frame is encoded.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "journal/journal_impl.h"
+#include "message/endian.h"
+#include "runtime/log.h"
+
+#define NUMBERS_MAX           64u /* bytes of a frame's header and integers, at most, for the frames made here */
+#define DONE_RANGES_PER_FRAME JOURNAL_MAX_DONE_RANGES
+
+static struct batch *open_batch(const struct journal *j)
+{
+	return j->tail && !j->tail->closed ? j->tail : NULL;
+}
+
+/* Copies a frame into the open batch; lock held, room made. Returns where the body stands. */
+static uint8_t *put_frame(struct journal *j, struct frame *frame)
+{
+	struct batch *batch = j->tail;
+	frame->lsn = ++j->appended_lsn;
+	if (batch->n_frames++ == 0) {
+		batch->first_lsn = frame->lsn;
+		frame->flags |= FRAME_GROUP_START;
+	}
+	batch->last_lsn = frame->lsn;
+	frame->length = (uint32_t)frame_size(frame);
+	uint8_t *body = frame_encode(frame, batch->bytes.data + batch->bytes.len);
+	batch->bytes.len += frame->length;
+	j->queued_bytes += frame->length;
+	return body;
+}
+
+static void wake_commit(struct journal *j)
+{
+	const struct batch *batch = j->head;
+	bool lingers = j->options.linger_ms && !batch->closed && batch->n_frames > 1 &&
+		       batch->bytes.len < BATCH_BYTES / 16;
+	if (j->commit_waits && !lingers)
+		pthread_cond_signal(&j->commit_wake);
+}
+
+/* Frames that do not fit the state are a bug or memory that is out: either way the state cannot be trusted
+ * further. */
+static void apply(struct journal *j, const struct frame *frame)
+{
+	int r = state_apply(&j->state, frame);
+	if (r == 0)
+		return;
+	log_error("journal_state", "frame=%s error=\"%s\" what=\"the journal stops\"",
+		frame_type_name(frame->type), strerror(-r));
+	journal_lock(j);
+	if (!j->failed)
+		j->failed = r;
+	journal_unlock(j);
+	loop_post(j->loop, &j->wake_job);
+}
+
+/* --- rotation
+ * ------------------------------------------------------------------------------------------------------ */
+
+static size_t checkpoint_frame_size(const struct journal *j)
+{
+	return FRAME_HEADER_LEN + state_checkpoint_size(&j->state);
+}
+
+static uint64_t *next_seqs(const struct state *state)
+{
+	uint64_t *seqs = malloc((state->n_dests + 1) * sizeof *seqs);
+	for (size_t i = 0; seqs && i < state->n_dests; i++)
+		seqs[i] = state->dests[i].next_seq;
+	return seqs;
+}
+
+static void put_checkpoint(struct journal *j, size_t size)
+{
+	struct frame frame = {
+		.type = FRAME_CHECKPOINT, .flags = FRAME_SET_END, .body = {NULL, size - FRAME_HEADER_LEN}};
+	state_checkpoint(&j->state, put_frame(j, &frame));
+}
+
+/* The CHECKPOINT says all that is done. */
+static void forget_pending(struct journal *j)
+{
+	for (size_t i = 0; j->any_pending && i < j->state.n_dests; i++) {
+		ranges_clear(&j->state.dests[i].pending);
+		j->state.dests[i].pending_bytes = 0;
+	}
+	j->any_pending = false;
+}
+
+/* May a segment be begun? Lock held. */
+static int check_spares(struct journal *j, bool messages)
+{
+	size_t ready = j->n_spares > j->promised ? j->n_spares - j->promised : 0;
+	if (ready > (messages ? RESERVE_SEGMENTS : 0))
+		return 0;
+	j->spares_wanted |= messages;
+	if (!j->disk_full && !j->spares_behind) {
+		j->spares_behind = true;
+		pthread_cond_signal(&j->prepare_wake);
+	}
+	return -ENOSPC;
+}
+
+/* Lock held. After it, `bytes` of frames fit into the open batch. */
+static int rotate(struct journal *j, bool messages, size_t bytes)
+{
+	size_t size = checkpoint_frame_size(j);
+	uint64_t first = SEGMENT_BLOCK + segment_pad(size + COMMIT_ROOM - SEGMENT_BLOCK);
+	if (first + segment_pad(size + bytes + COMMIT_ROOM - SEGMENT_BLOCK) > j->segment_bytes)
+		return -EMSGSIZE;
+	int r = check_spares(j, messages);
+	if (r < 0)
+		return r;
+	uint64_t *starts = next_seqs(&j->state);
+	if (!starts)
+		return -ENOMEM;
+	if (open_batch(j))
+		commit_close_batch(j, j->tail);
+	struct batch *one = commit_new_batch(j);
+	if (!one || buffer_reserve(&one->bytes, size + COMMIT_ROOM) < 0)
+		goto no_memory;
+	one->starts_segment = true;
+	one->starts = starts;
+	one->n_starts = j->state.n_dests;
+	put_checkpoint(j, size);
+	commit_close_batch(j, one);
+	j->promised++;
+	struct batch *two = commit_new_batch(j);
+	if (!two || buffer_reserve(&two->bytes, size + bytes + COMMIT_ROOM) < 0) {
+		starts = NULL;
+		goto no_memory;
+	}
+	put_checkpoint(j, size);
+	forget_pending(j);
+	j->want_checkpoint = false;
+	return 0;
+
+no_memory:
+	/* A queue with a hole in it cannot be mended: fail as for a disk. */
+	free(starts);
+	j->failed = -ENOMEM;
+	loop_post(j->loop, &j->wake_job);
+	return -ENOMEM;
+}
+
+int append_rotate(struct journal *j, bool messages)
+{
+	journal_lock(j);
+	int r = j->failed ? -EIO : rotate(j, messages, 0);
+	if (r == 0)
+		wake_commit(j);
+	journal_unlock(j);
+	return r;
+}
+
+/* Lock held. After 0, `bytes` of frames fit into the open batch. */
+static int make_room(struct journal *j, size_t bytes, bool messages)
+{
+	if (j->failed)
+		return -EIO;
+	if (messages && (j->stalled || j->queued_bytes > MAX_QUEUED))
+		return -ENOSPC;
+	struct batch *batch = open_batch(j);
+	uint64_t begin = batch && batch->starts_segment ? SEGMENT_BLOCK : j->tail_offset;
+	uint64_t used = batch ? batch->bytes.len : 0;
+	if (begin + segment_pad(used + bytes + COMMIT_ROOM - SEGMENT_BLOCK) > j->segment_bytes)
+		return rotate(j, messages, bytes);
+	if (batch && used && used + bytes > BATCH_BYTES) {
+		commit_close_batch(j, batch);
+		batch = NULL;
+	}
+	if (!batch)
+		batch = commit_new_batch(j);
+	if (!batch)
+		return -ENOMEM;
+	int r = buffer_reserve(&batch->bytes, bytes + COMMIT_ROOM);
+	if (r < 0 && batch->n_frames == 0)
+		j->failed = r; /* an empty batch must not stay in the queue */
+	return r;
+}
+
+/* --- DONE
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+static size_t pending_size(const struct journal *j)
+{
+	size_t size = 0;
+	for (size_t i = 0; j->any_pending && i < j->state.n_dests; i++) {
+		size_t n = j->state.dests[i].pending.n;
+		if (n)
+			size += n * 16 + (n / DONE_RANGES_PER_FRAME + 1) * NUMBERS_MAX;
+	}
+	return size;
+}
+
+static void put_done(struct journal *j, uint64_t number, struct state_dest *dest)
+{
+	uint64_t bytes = dest->pending_bytes;
+	for (size_t at = 0; at < dest->pending.n; bytes = 0) {
+		size_t n = dest->pending.n - at;
+		if (n > DONE_RANGES_PER_FRAME)
+			n = DONE_RANGES_PER_FRAME;
+		struct frame frame = {.type = FRAME_DONE,
+			.flags = FRAME_SET_END,
+			.dest = number,
+			.bytes = bytes,
+			.body = {NULL, n * 16}};
+		uint8_t *body = put_frame(j, &frame);
+		for (size_t i = 0; i < n; i++, at++, body += 16) {
+			put_u64(body, dest->pending.v[at].first);
+			put_u64(body + 8, dest->pending.v[at].last);
+		}
+	}
+	ranges_clear(&dest->pending);
+	dest->pending_bytes = 0;
+}
+
+/* Lock held, room made. */
+static void put_pending(struct journal *j)
+{
+	for (size_t i = 0; j->any_pending && i < j->state.n_dests; i++)
+		put_done(j, i, &j->state.dests[i]);
+	j->any_pending = false;
+}
+
+static int flush_done(struct journal *j)
+{
+	journal_lock(j);
+	int r = j->any_pending ? make_room(j, pending_size(j), false) : 0;
+	if (r == 0 && j->any_pending)
+		put_pending(j);
+	if (r == 0 && j->head)
+		wake_commit(j);
+	journal_unlock(j);
+	if (r == 0)
+		append_snapshot(j);
+	return r;
+}
+
+int journal_flush_done(struct journal *j, uint64_t *ret_lsn)
+{
+	int r = flush_done(j);
+	if (r == 0)
+		*ret_lsn = j->appended_lsn;
+	return r;
+}
+
+static void note_pending(struct journal *j)
+{
+	j->done_changed = true;
+	if (j->any_pending)
+		return;
+	j->any_pending = true;
+	j->pending_since_ms = loop_now_ms(j->loop);
+	if (!loop_timer_running(j->done_timer))
+		loop_timer_start(j->done_timer, DONE_DELAY_MS);
+}
+
+void append_note_done(struct journal *j, uint32_t number, uint64_t first, uint64_t last)
+{
+	uint64_t added;
+	if (ranges_add(&j->state.dests[number].pending, first, last, &added) == 0)
+		note_pending(j);
+}
+
+void journal_done(struct journal *j, uint32_t number, uint64_t seq, uint32_t bytes)
+{
+	struct state_dest *dest = state_dest(&j->state, number);
+	if (!dest || seq >= dest->next_seq || state_is_done(dest, seq))
+		return;
+	uint64_t added;
+	int r = ranges_add(&dest->pending, seq, seq, &added);
+	if (r == 0)
+		r = state_mark_done(dest, seq, seq, bytes);
+	if (r < 0) {
+		/* It will be delivered again. */
+		log_warn("journal_done", "seq=%llu error=\"%s\"", (unsigned long long)seq, strerror(-r));
+		return;
+	}
+	dest->pending_bytes += bytes;
+	note_pending(j);
+}
+
+/* --- snapshot
+ * ------------------------------------------------------------------------------------------------------ */
+
+void append_snapshot(struct journal *j)
+{
+	if (!j->done_changed || j->any_pending || j->snapshot.lsn || j->appended_lsn == 0)
+		return;
+	size_t n = j->state.n_dests;
+	uint64_t *oldest = realloc(j->snapshot.oldest, (n + 1) * sizeof *oldest);
+	if (!oldest)
+		return;
+	for (size_t i = 0; i < n; i++)
+		oldest[i] = j->state.dests[i].name ? j->state.dests[i].oldest_undone : UINT64_MAX;
+	j->snapshot = (struct undone_snapshot){j->appended_lsn, oldest, n};
+	j->done_changed = false;
+}
+
+bool append_has_room(struct journal *j)
+{
+	if (j->failed || j->stalled || j->queued_bytes > MAX_QUEUED / 2)
+		return false;
+	if (j->refused_for_ranges)
+		for (size_t i = 0; i < j->state.n_dests; i++)
+			if (j->state.dests[i].done.n >= JOURNAL_MAX_DONE_RANGES)
+				return false;
+	return !j->spares_wanted || j->n_spares > j->promised + RESERVE_SEGMENTS;
+}
+
+/* --- sets
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+/* The frame of a change; false: the change makes no sense. */
+static bool change_frame(const struct journal *j, const struct journal_change *change, struct frame *frame)
+{
+	static const uint8_t types[] = {
+		[JOURNAL_OPEN] = FRAME_OPEN,
+		[JOURNAL_REL] = FRAME_REL,
+		[JOURNAL_SESSION_RESET] = FRAME_SESSION_RESET,
+		[JOURNAL_SUBSCRIPTIONS] = FRAME_SUBSCRIPTIONS,
+		[JOURNAL_POSITION] = FRAME_POSITION,
+		[JOURNAL_STAGE] = FRAME_STAGE,
+		[JOURNAL_BATCH] = FRAME_BATCH,
+		[JOURNAL_DEAD] = FRAME_DEAD,
+		[JOURNAL_FINISHED] = FRAME_FINISHED,
+	};
+	if ((unsigned)change->type >= sizeof types || !types[change->type])
+		return false;
+	*frame = (struct frame){.type = types[change->type], .body = change->blob};
+	switch (change->type) {
+	case JOURNAL_OPEN:
+		frame->hash = change->hash;
+		frame->id = change->id;
+		break;
+	case JOURNAL_REL:
+		frame->id = change->id;
+		break;
+	case JOURNAL_POSITION:
+		frame->position = change->position;
+		break;
+	case JOURNAL_STAGE:
+		frame->stage = change->stage;
+		break;
+	case JOURNAL_BATCH:
+		frame->last = change->last;
+		break;
+	case JOURNAL_DEAD:
+	case JOURNAL_FINISHED:
+		frame->bytes = change->bytes;
+		break;
+	default:
+		break;
+	}
+	if (change->type <= JOURNAL_POSITION) {
+		frame->source = change->source;
+		return state_source(&j->state, change->source) != NULL;
+	}
+	frame->dest = change->dest;
+	frame->seq = change->seq;
+	const struct state_dest *dest = state_dest(&j->state, change->dest);
+	return dest && change->seq && change->seq < dest->next_seq &&
+	       (change->type != JOURNAL_BATCH ||
+		       (change->last >= change->seq && change->last < dest->next_seq));
+}
+
+/* How much a CHECKPOINT may grow by it. */
+static int64_t change_growth(const struct journal_change *change)
+{
+	switch (change->type) {
+	case JOURNAL_OPEN:
+	case JOURNAL_STAGE:
+	case JOURNAL_BATCH:
+	case JOURNAL_SUBSCRIPTIONS:
+	case JOURNAL_POSITION:
+		return (int64_t)(change->blob.len + NUMBERS_MAX);
+	default:
+		return 0;
+	}
+}
+
+/* The tables must stay small enough that a CHECKPOINT leaves most of a segment to messages. */
+static int check_growth(struct journal *j, int64_t growth)
+{
+	if (growth > j->growth_left)
+		j->growth_left = (int64_t)(j->segment_bytes / 4) - (int64_t)checkpoint_frame_size(j);
+	if (growth > j->growth_left)
+		return -EOVERFLOW;
+	j->growth_left -= growth;
+	return 0;
+}
+
+/* Sizes of the entries' messages go into entry->bytes. */
+static int measure_entries(const struct journal *j, struct journal_entry *entries, size_t n, size_t *size)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct state_dest *dest = state_dest(&j->state, entries[i].dest);
+		if (!dest)
+			return -EINVAL;
+		if (dest->done.n >= JOURNAL_MAX_DONE_RANGES)
+			return -EOVERFLOW;
+		size_t encoded = message_encoded_size(entries[i].view);
+		if (encoded == 0 || encoded > UINT32_MAX / 2)
+			return -EMSGSIZE;
+		entries[i].bytes = (uint32_t)encoded;
+		*size += encoded + NUMBERS_MAX;
+	}
+	return 0;
+}
+
+static int measure_changes(struct journal *j, const struct journal_change *changes, size_t n, size_t *size)
+{
+	int64_t growth = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct frame frame;
+		if (!change_frame(j, &changes[i], &frame))
+			return -EINVAL;
+		if (frame.body.len > j->segment_bytes)
+			return -EMSGSIZE;
+		*size += frame.body.len + NUMBERS_MAX;
+		growth += change_growth(&changes[i]);
+	}
+	return growth ? check_growth(j, growth) : 0;
+}
+
+/* Lock held. */
+static void put_entry(struct journal *j, struct journal_entry *entry, bool last)
+{
+	struct state_dest *dest = state_dest(&j->state, entry->dest);
+	struct frame frame = {.type = FRAME_MSG,
+		.flags = last ? FRAME_SET_END : 0,
+		.dest = entry->dest,
+		.seq = dest->next_seq,
+		.time_ms = entry->view->origin_ms,
+		.body = {NULL, entry->bytes}};
+	message_encode(entry->view, put_frame(j, &frame));
+	entry->seq = frame.seq;
+	entry->bytes = frame.length;
+	/* What state_apply would do for a MSG; it cannot fail. */
+	dest->next_seq++;
+	dest->waiting++;
+	dest->waiting_bytes += frame.length;
+	if (frame.time_ms > j->state.newest_ms)
+		j->state.newest_ms = frame.time_ms;
+}
+
+static void put_set(struct journal *j, struct journal_entry *entries, size_t n_entries,
+	const struct journal_change *changes, size_t n_changes)
+{
+	for (size_t i = 0; i < n_entries; i++)
+		put_entry(j, &entries[i], i + 1 == n_entries && n_changes == 0);
+	for (size_t i = 0; i < n_changes; i++) {
+		struct frame frame;
+		change_frame(j, &changes[i], &frame);
+		frame.flags = i + 1 == n_changes ? FRAME_SET_END : 0;
+		put_frame(j, &frame);
+	}
+}
+
+static void apply_changes(struct journal *j, const struct journal_change *changes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct frame frame;
+		change_frame(j, &changes[i], &frame);
+		apply(j, &frame);
+		j->done_changed |= changes[i].type == JOURNAL_DEAD || changes[i].type == JOURNAL_FINISHED;
+	}
+}
+
+int journal_append(struct journal *j, struct journal_entry *entries, size_t n_entries,
+	const struct journal_change *changes, size_t n_changes, uint64_t *ret_lsn)
+{
+	size_t size = 0;
+	if (n_entries + n_changes == 0) {
+		*ret_lsn = j->appended_lsn;
+		return 0;
+	}
+	int r = measure_entries(j, entries, n_entries, &size);
+	if (r == 0)
+		r = measure_changes(j, changes, n_changes, &size);
+	journal_lock(j);
+	if (r == 0) {
+		/* DONEs ride along with the first set of a group. */
+		size_t riding = j->any_pending && !open_batch(j) ? pending_size(j) : 0;
+		r = make_room(j, size + riding, n_entries > 0);
+		if (r == 0 && riding && j->any_pending)
+			put_pending(j);
+	}
+	if (r == 0) {
+		put_set(j, entries, n_entries, changes, n_changes);
+		wake_commit(j);
+	}
+	journal_unlock(j);
+	if (r == -ENOSPC || r == -EOVERFLOW)
+		j->want_room |= n_entries > 0;
+	j->refused_for_ranges |= r == -EOVERFLOW;
+	if (r < 0)
+		return r;
+	apply_changes(j, changes, n_changes);
+	*ret_lsn = j->appended_lsn;
+	if (j->done_changed)
+		append_snapshot(j);
+	return 0;
+}
+
+int append_frame(struct journal *j, struct frame *frame)
+{
+	journal_lock(j);
+	int r = make_room(j, frame_size(frame) + NUMBERS_MAX, false);
+	if (r == 0) {
+		frame->flags |= FRAME_SET_END;
+		put_frame(j, frame);
+		wake_commit(j);
+	}
+	journal_unlock(j);
+	if (r == 0)
+		apply(j, frame);
+	return r;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Anonymous mappings that double in size.
+ */
+#define _GNU_SOURCE /* mremap */
+#include "journal/buffer.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#define MIN_CAPACITY (16u * 1024)
+
+int buffer_reserve(struct buffer *buf, size_t extra)
+{
+	if (extra <= buf->capacity - buf->len)
+		return 0;
+	size_t capacity = buf->capacity ? buf->capacity : MIN_CAPACITY;
+	while (capacity - buf->len < extra) {
+		if (capacity > SIZE_MAX / 4)
+			return -ENOMEM;
+		capacity *= 2;
+	}
+	void *data =
+		buf->data ? mremap(buf->data, buf->capacity, capacity, MREMAP_MAYMOVE)
+			  : mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (data == MAP_FAILED)
+		return -ENOMEM;
+	buf->data = data;
+	buf->capacity = capacity;
+	return 0;
+}
+
+void buffer_reset(struct buffer *buf, size_t keep)
+{
+	buf->len = 0;
+	if (buf->capacity > keep)
+		buffer_free(buf);
+}
+
+void buffer_free(struct buffer *buf)
+{
+	if (buf->data)
+		munmap(buf->data, buf->capacity);
+	*buf = (struct buffer){0};
+}

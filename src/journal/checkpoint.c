@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Writes the whole state as the body of a CHECKPOINT: a sequence of records in the frame encoding. Reading it
+ * back is state_apply. One walk makes the records; it either adds their sizes up or encodes them.
+ */
+#include "journal/state.h"
+#include "message/endian.h"
+
+struct writer {
+	uint8_t *out; /* NULL: only sizes are wanted */
+	size_t size;
+};
+
+/* Returns where the body belongs, NULL when only sizes are wanted. */
+static uint8_t *put(struct writer *writer, const struct frame *record)
+{
+	size_t size = frame_size(record);
+	uint8_t *body = NULL;
+	if (writer->out) {
+		body = frame_encode(record, writer->out);
+		writer->out += size;
+	}
+	writer->size += size;
+	return body;
+}
+
+static void put_ranges(uint8_t *out, const struct range *v, size_t n)
+{
+	for (size_t i = 0; out && i < n; i++, out += 16) {
+		put_u64(out, v[i].first);
+		put_u64(out + 8, v[i].last);
+	}
+}
+
+static void put_dest(struct writer *writer, uint64_t number, const struct state_dest *dest)
+{
+	put(writer, &(struct frame){.type = FRAME_REGISTER,
+			    .dest = number,
+			    .name = slice_str(dest->name),
+			    .uuid = slice_of(dest->uuid, JOURNAL_UUID_LEN)});
+	uint8_t *body = put(writer, &(struct frame){.type = FRAME_OUTBOX,
+					    .dest = number,
+					    .seq = dest->next_seq,
+					    .last = dest->oldest_undone,
+					    .count = dest->waiting,
+					    .bytes = dest->waiting_bytes,
+					    .body = {NULL, dest->done.n * 16}});
+	put_ranges(body, dest->done.v, dest->done.n);
+	if (dest->stages.n) {
+		body = put(writer,
+			&(struct frame){
+				.type = FRAME_STAGES, .dest = number, .body = {NULL, dest->stages.n * 9}});
+		for (size_t i = 0; body && i < dest->stages.n; i++, body += 9) {
+			put_u64(body, dest->stages.v[i].seq);
+			body[8] = dest->stages.v[i].stage;
+		}
+	}
+	if (dest->batches.n) {
+		body = put(writer,
+			&(struct frame){
+				.type = FRAME_BATCHES, .dest = number, .body = {NULL, dest->batches.n * 16}});
+		put_ranges(body, dest->batches.v, dest->batches.n);
+	}
+}
+
+static void put_source(struct writer *writer, uint64_t number, const struct state_source *source)
+{
+	put(writer, &(struct frame){.type = FRAME_REGISTER,
+			    .flags = FRAME_IS_SOURCE,
+			    .source = number,
+			    .name = slice_str(source->name),
+			    .uuid = slice_of(source->uuid, JOURNAL_UUID_LEN)});
+	if (source->subscriptions)
+		put(writer, &(struct frame){.type = FRAME_SUBSCRIPTIONS,
+				    .source = number,
+				    .body = slice_of(source->subscriptions, source->subscriptions_len)});
+	for (size_t i = 0; i < source->positions.n; i++) {
+		const struct state_position *entry = &source->positions.v[i];
+		put(writer, &(struct frame){.type = FRAME_POSITION,
+				    .source = number,
+				    .position = entry->position,
+				    .body = slice_of(entry->partition, entry->partition_len)});
+	}
+	if (!source->open_ids.n)
+		return;
+	uint8_t *body = put(writer,
+		&(struct frame){
+			.type = FRAME_OPEN_IDS, .source = number, .body = {NULL, source->open_ids.n * 10}});
+	for (size_t i = 0; body && i < source->open_ids.n; i++, body += 10) {
+		put_u16(body, source->open_ids.v[i].id);
+		put_u64(body + 2, source->open_ids.v[i].hash);
+	}
+}
+
+static void put_state(struct writer *writer, const struct state *state)
+{
+	put(writer, &(struct frame){.type = FRAME_BASE,
+			    .dest = state->n_dests,
+			    .source = state->n_sources,
+			    .time_ms = state->newest_ms});
+	for (size_t i = 0; i < state->n_dests; i++)
+		if (state->dests[i].name)
+			put_dest(writer, i, &state->dests[i]);
+	for (size_t i = 0; i < state->n_sources; i++)
+		if (state->sources[i].name)
+			put_source(writer, i, &state->sources[i]);
+}
+
+size_t state_checkpoint_size(const struct state *state)
+{
+	struct writer writer = {NULL, 0};
+	put_state(&writer, state);
+	return writer.size;
+}
+
+void state_checkpoint(const struct state *state, uint8_t *out)
+{
+	struct writer writer = {out, 0};
+	put_state(&writer, state);
+}

@@ -1,0 +1,713 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One function per frame type, and a table from the type to its function. The same functions read a
+ * CHECKPOINT, whose records are frames. (Writing one is in checkpoint.c.)
+ */
+#include "journal/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "message/endian.h"
+
+/* Numbers of destinations and sources are small; this bounds what a damaged frame can make us allocate. */
+#define MAX_NUMBER 65535u
+
+/* --- sorted arrays
+ * ---------------------------------------------------------------------------------------------- */
+
+/* Makes room for one more element; v points at the array's first member, a pointer. */
+static int grow(void *v, size_t n, size_t *capacity, size_t element)
+{
+	if (n < *capacity)
+		return 0;
+	void *old, *bigger;
+	size_t wanted = *capacity ? *capacity * 2 : 4;
+	memcpy(&old, v, sizeof old);
+	bigger = realloc(old, wanted * element);
+	if (!bigger)
+		return -ENOMEM;
+	memcpy(v, &bigger, sizeof bigger);
+	*capacity = wanted;
+	return 0;
+}
+
+#define GROW(array) grow(&(array)->v, (array)->n, &(array)->capacity, sizeof *(array)->v)
+#define INSERT(array, i)                                                                                     \
+	(memmove(&(array)->v[(i) + 1], &(array)->v[i], ((array)->n - (i)) * sizeof *(array)->v), (array)->n++)
+#define REMOVE(array, i)                                                                                     \
+	(memmove(&(array)->v[i], &(array)->v[(i) + 1], ((array)->n - (i)-1) * sizeof *(array)->v),           \
+		(array)->n--)
+
+static size_t stages_find(const struct state_stages *stages, uint64_t seq)
+{
+	size_t low = 0, high = stages->n;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (stages->v[mid].seq < seq)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static size_t open_ids_find(const struct state_open_ids *ids, uint16_t id)
+{
+	size_t low = 0, high = ids->n;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (ids->v[mid].id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static int compare_partition(const struct state_position *entry, struct slice partition)
+{
+	size_t shorter = entry->partition_len < partition.len ? entry->partition_len : partition.len;
+	int order = shorter ? memcmp(entry->partition, partition.data, shorter) : 0;
+	if (order)
+		return order;
+	return entry->partition_len < partition.len ? -1 : entry->partition_len > partition.len;
+}
+
+static size_t positions_find(const struct state_positions *positions, struct slice partition, bool *ret_found)
+{
+	size_t low = 0, high = positions->n;
+	*ret_found = false;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = compare_partition(&positions->v[mid], partition);
+		if (order < 0) {
+			low = mid + 1;
+		} else {
+			high = mid;
+			*ret_found |= order == 0;
+		}
+	}
+	return low;
+}
+
+/* --- destinations and sources
+ * ------------------------------------------------------------------------------------- */
+
+static void clear_dest(struct state_dest *dest)
+{
+	free(dest->name);
+	ranges_clear(&dest->done);
+	ranges_clear(&dest->pending);
+	free(dest->stages.v);
+	free(dest->batches.v);
+	*dest = (struct state_dest){.next_seq = 1, .oldest_undone = 1};
+}
+
+static void clear_source(struct state_source *source)
+{
+	free(source->name);
+	free(source->open_ids.v);
+	for (size_t i = 0; i < source->positions.n; i++)
+		free(source->positions.v[i].partition);
+	free(source->positions.v);
+	free(source->subscriptions);
+	*source = (struct state_source){0};
+}
+
+void state_init(struct state *state)
+{
+	*state = (struct state){0};
+}
+
+void state_fini(struct state *state)
+{
+	for (size_t i = 0; i < state->n_dests; i++)
+		clear_dest(&state->dests[i]);
+	for (size_t i = 0; i < state->n_sources; i++)
+		clear_source(&state->sources[i]);
+	free(state->dests);
+	free(state->sources);
+	*state = (struct state){.on_missing = state->on_missing, .arg = state->arg};
+}
+
+static int grow_dests(struct state *state, uint64_t n)
+{
+	if (n > MAX_NUMBER)
+		return -EBADMSG;
+	if (n <= state->n_dests)
+		return 0;
+	struct state_dest *dests = realloc(state->dests, n * sizeof *dests);
+	if (!dests)
+		return -ENOMEM;
+	state->dests = dests;
+	for (; state->n_dests < n; state->n_dests++)
+		dests[state->n_dests] = (struct state_dest){.next_seq = 1, .oldest_undone = 1};
+	return 0;
+}
+
+static int grow_sources(struct state *state, uint64_t n)
+{
+	if (n > MAX_NUMBER)
+		return -EBADMSG;
+	if (n <= state->n_sources)
+		return 0;
+	struct state_source *sources = realloc(state->sources, n * sizeof *sources);
+	if (!sources)
+		return -ENOMEM;
+	state->sources = sources;
+	for (; state->n_sources < n; state->n_sources++)
+		sources[state->n_sources] = (struct state_source){0};
+	return 0;
+}
+
+struct state_dest *state_dest(const struct state *state, uint64_t dest)
+{
+	return dest < state->n_dests && state->dests[dest].name ? &state->dests[dest] : NULL;
+}
+
+struct state_source *state_source(const struct state *state, uint64_t source)
+{
+	return source < state->n_sources && state->sources[source].name ? &state->sources[source] : NULL;
+}
+
+int64_t state_find_dest(const struct state *state, const char *name)
+{
+	for (size_t i = 0; i < state->n_dests; i++)
+		if (state->dests[i].name && strcmp(state->dests[i].name, name) == 0)
+			return (int64_t)i;
+	return -ENOENT;
+}
+
+int64_t state_find_source(const struct state *state, const char *name)
+{
+	for (size_t i = 0; i < state->n_sources; i++)
+		if (state->sources[i].name && strcmp(state->sources[i].name, name) == 0)
+			return (int64_t)i;
+	return -ENOENT;
+}
+
+/* The destination of a frame. Its REGISTER may have been damaged: then it gets a name that no configuration
+ * has, so that its messages are not forgotten without a word. */
+static int dest_of(struct state *state, const struct frame *frame, struct state_dest **ret_dest)
+{
+	int r = frame->dest < MAX_NUMBER ? grow_dests(state, frame->dest + 1) : -EBADMSG;
+	if (r < 0)
+		return r;
+	struct state_dest *dest = &state->dests[frame->dest];
+	if (!dest->name) {
+		char name[40];
+		snprintf(name, sizeof name, "?destination-%llu", (unsigned long long)frame->dest);
+		dest->name = strdup(name);
+		if (!dest->name)
+			return -ENOMEM;
+	}
+	*ret_dest = dest;
+	return 0;
+}
+
+static int source_of(struct state *state, const struct frame *frame, struct state_source **ret_source)
+{
+	int r = frame->source < MAX_NUMBER ? grow_sources(state, frame->source + 1) : -EBADMSG;
+	if (r < 0)
+		return r;
+	*ret_source = &state->sources[frame->source];
+	return 0;
+}
+
+/* --- done
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+bool state_is_done(const struct state_dest *dest, uint64_t seq)
+{
+	return seq < dest->oldest_undone || ranges_has(&dest->done, seq);
+}
+
+bool state_undone_in(const struct state_dest *dest, uint64_t first, uint64_t end)
+{
+	if (first < dest->oldest_undone)
+		first = dest->oldest_undone;
+	if (end > dest->next_seq)
+		end = dest->next_seq;
+	if (first >= end)
+		return false;
+	size_t i = ranges_find(&dest->done, first);
+	return i == dest->done.n || dest->done.v[i].first > first || dest->done.v[i].last < end - 1;
+}
+
+static void forget_stages(struct state_dest *dest, uint64_t first, uint64_t last)
+{
+	size_t begin = stages_find(&dest->stages, first), end = begin;
+	while (end < dest->stages.n && dest->stages.v[end].seq <= last)
+		end++;
+	memmove(&dest->stages.v[begin], &dest->stages.v[end],
+		(dest->stages.n - end) * sizeof *dest->stages.v);
+	dest->stages.n -= end - begin;
+}
+
+static void forget_batches(struct state_dest *dest)
+{
+	size_t n = 0;
+	while (n < dest->batches.n && dest->batches.v[n].last < dest->oldest_undone)
+		n++;
+	if (n) {
+		memmove(dest->batches.v, &dest->batches.v[n],
+			(dest->batches.n - n) * sizeof *dest->batches.v);
+		dest->batches.n -= n;
+	}
+}
+
+int state_mark_done(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes)
+{
+	if (first < dest->oldest_undone)
+		first = dest->oldest_undone;
+	if (first > last)
+		return 0;
+	uint64_t added = last - first + 1;
+	if (first == dest->oldest_undone && dest->done.n == 0) {
+		dest->oldest_undone = last + 1;
+	} else {
+		int r = ranges_add(&dest->done, first, last, &added);
+		if (r < 0)
+			return r;
+		if (dest->done.v[0].first <= dest->oldest_undone) {
+			dest->oldest_undone = dest->done.v[0].last + 1;
+			ranges_drop_below(&dest->done, dest->oldest_undone);
+		}
+	}
+	if (added) {
+		dest->waiting -= added < dest->waiting ? added : dest->waiting;
+		dest->waiting_bytes -= bytes < dest->waiting_bytes ? bytes : dest->waiting_bytes;
+	}
+	if (dest->waiting == 0)
+		dest->waiting_bytes = 0;
+	if (dest->stages.n)
+		forget_stages(dest, first, last);
+	if (dest->batches.n)
+		forget_batches(dest);
+	return 0;
+}
+
+int state_mark_missing(struct state *state, uint32_t number, uint64_t first, uint64_t end)
+{
+	struct state_dest *dest = &state->dests[number];
+	if (first < dest->oldest_undone)
+		first = dest->oldest_undone;
+	while (first < end) {
+		size_t i = ranges_find(&dest->done, first);
+		const struct range *next = i < dest->done.n ? &dest->done.v[i] : NULL;
+		if (next && next->first <= first) {
+			first = next->last + 1;
+			continue;
+		}
+		uint64_t stop = next && next->first < end ? next->first : end;
+		int r = state_mark_done(dest, first, stop - 1, 0);
+		if (r < 0)
+			return r;
+		if (state->on_missing)
+			state->on_missing(state->arg, number, first, stop - 1);
+		first = stop;
+	}
+	return 0;
+}
+
+/* Seqs below `next` were given; those that no MSG told of are gone. */
+static int skip_to(struct state *state, uint64_t number, uint64_t next)
+{
+	struct state_dest *dest = &state->dests[number];
+	uint64_t first = dest->next_seq;
+	if (next <= first)
+		return 0;
+	dest->next_seq = next;
+	dest->waiting += next - first;
+	return state_mark_missing(state, (uint32_t)number, first, next);
+}
+
+/* A DONE may come when its MSG was damaged: then nothing is missing that is still wanted. */
+static int done_through(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes)
+{
+	if (first > last || last == UINT64_MAX)
+		return -EBADMSG;
+	if (last >= dest->next_seq) {
+		dest->waiting += last + 1 - dest->next_seq;
+		dest->next_seq = last + 1;
+	}
+	return state_mark_done(dest, first, last, bytes);
+}
+
+/* --- frames
+ * -------------------------------------------------------------------------------------------------------- */
+
+static int apply_msg(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	if (r < 0)
+		return r;
+	if (frame->seq < dest->next_seq || frame->seq == UINT64_MAX)
+		return -EBADMSG;
+	r = skip_to(state, frame->dest, frame->seq);
+	if (r < 0)
+		return r;
+	dest->next_seq = frame->seq + 1;
+	dest->waiting++;
+	dest->waiting_bytes += frame->length;
+	if (frame->time_ms > state->newest_ms)
+		state->newest_ms = frame->time_ms;
+	return 0;
+}
+
+static int apply_open(struct state *state, const struct frame *frame)
+{
+	struct state_source *source;
+	int r = source_of(state, frame, &source);
+	if (r < 0)
+		return r;
+	struct state_open_ids *ids = &source->open_ids;
+	size_t i = open_ids_find(ids, (uint16_t)frame->id);
+	if (i == ids->n || ids->v[i].id != frame->id) {
+		r = GROW(ids);
+		if (r < 0)
+			return r;
+		INSERT(ids, i);
+	}
+	ids->v[i] = (struct state_open_id){frame->hash, (uint16_t)frame->id};
+	return 0;
+}
+
+static int apply_rel(struct state *state, const struct frame *frame)
+{
+	struct state_source *source;
+	int r = source_of(state, frame, &source);
+	if (r < 0)
+		return r;
+	size_t i = open_ids_find(&source->open_ids, (uint16_t)frame->id);
+	if (i < source->open_ids.n && source->open_ids.v[i].id == frame->id)
+		REMOVE(&source->open_ids, i);
+	return 0;
+}
+
+static int apply_session_reset(struct state *state, const struct frame *frame)
+{
+	struct state_source *source;
+	int r = source_of(state, frame, &source);
+	if (r < 0)
+		return r;
+	source->open_ids.n = 0;
+	free(source->subscriptions);
+	source->subscriptions = NULL;
+	source->subscriptions_len = 0;
+	return 0;
+}
+
+static int apply_subscriptions(struct state *state, const struct frame *frame)
+{
+	struct state_source *source;
+	int r = source_of(state, frame, &source);
+	if (r < 0)
+		return r;
+	uint8_t *copy = malloc(frame->body.len + 1);
+	if (!copy)
+		return -ENOMEM;
+	if (frame->body.len)
+		memcpy(copy, frame->body.data, frame->body.len);
+	free(source->subscriptions);
+	source->subscriptions = copy;
+	source->subscriptions_len = frame->body.len;
+	return 0;
+}
+
+static int apply_position(struct state *state, const struct frame *frame)
+{
+	struct state_source *source;
+	int r = source_of(state, frame, &source);
+	if (r < 0)
+		return r;
+	bool found;
+	struct state_positions *positions = &source->positions;
+	size_t i = positions_find(positions, frame->body, &found);
+	if (!found) {
+		r = GROW(positions);
+		if (r < 0)
+			return r;
+		uint8_t *name = malloc(frame->body.len + 1);
+		if (!name)
+			return -ENOMEM;
+		if (frame->body.len)
+			memcpy(name, frame->body.data, frame->body.len);
+		INSERT(positions, i);
+		positions->v[i] = (struct state_position){name, frame->body.len, 0};
+	}
+	positions->v[i].position = frame->position;
+	return 0;
+}
+
+static int put_stage(struct state_dest *dest, uint64_t seq, uint8_t stage)
+{
+	if (state_is_done(dest, seq))
+		return 0;
+	size_t i = stages_find(&dest->stages, seq);
+	if (i == dest->stages.n || dest->stages.v[i].seq != seq) {
+		int r = GROW(&dest->stages);
+		if (r < 0)
+			return r;
+		INSERT(&dest->stages, i);
+	}
+	dest->stages.v[i] = (struct state_stage){seq, stage};
+	return 0;
+}
+
+static int apply_stage(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	return r < 0 ? r : put_stage(dest, frame->seq, (uint8_t)frame->stage);
+}
+
+static int put_batch(struct state_dest *dest, uint64_t first, uint64_t last)
+{
+	if (last < dest->oldest_undone)
+		return 0;
+	int r = GROW(&dest->batches);
+	if (r < 0)
+		return r;
+	size_t i = dest->batches.n;
+	while (i && dest->batches.v[i - 1].first > first)
+		i--;
+	INSERT(&dest->batches, i);
+	dest->batches.v[i] = (struct range){first, last};
+	return 0;
+}
+
+static int apply_batch(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	return r < 0 ? r : put_batch(dest, frame->seq, frame->last);
+}
+
+static int apply_done(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	if (frame->body.len % 16)
+		r = -EBADMSG;
+	uint64_t bytes = frame->bytes;
+	for (size_t at = 0; r == 0 && at < frame->body.len; at += 16, bytes = 0)
+		r = done_through(
+			dest, get_u64(frame->body.data + at), get_u64(frame->body.data + at + 8), bytes);
+	return r;
+}
+
+static int apply_final(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	return r < 0 ? r : done_through(dest, frame->seq, frame->seq, frame->bytes);
+}
+
+static int apply_register(struct state *state, const struct frame *frame)
+{
+	if (!frame->name.len || frame->uuid.len != JOURNAL_UUID_LEN ||
+		memchr(frame->name.data, 0, frame->name.len))
+		return -EBADMSG;
+	bool is_source = frame->flags & FRAME_IS_SOURCE;
+	char *name = strndup((const char *)frame->name.data, frame->name.len);
+	if (!name)
+		return -ENOMEM;
+	struct state_dest *dest = NULL;
+	struct state_source *source = NULL;
+	int r = is_source ? source_of(state, frame, &source) : dest_of(state, frame, &dest);
+	if (r < 0) {
+		free(name);
+		return r;
+	}
+	char **slot = is_source ? &source->name : &dest->name;
+	free(*slot);
+	*slot = name;
+	memcpy(is_source ? source->uuid : dest->uuid, frame->uuid.data, JOURNAL_UUID_LEN);
+	return 0;
+}
+
+static int apply_drop(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	if (r == 0)
+		clear_dest(dest);
+	return r;
+}
+
+/* --- the records of a CHECKPOINT
+ * ---------------------------------------------------------------------------------- */
+
+static int apply_base(struct state *state, const struct frame *frame)
+{
+	int r = grow_dests(state, frame->dest);
+	if (r == 0)
+		r = grow_sources(state, frame->source);
+	if (frame->time_ms > state->newest_ms)
+		state->newest_ms = frame->time_ms;
+	return r;
+}
+
+static int apply_outbox(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	if (frame->body.len % 16 || frame->last > frame->seq || frame->last == 0)
+		r = -EBADMSG;
+	if (r < 0)
+		return r;
+	dest->next_seq = frame->seq;
+	dest->oldest_undone = frame->last;
+	dest->waiting = frame->count;
+	dest->waiting_bytes = frame->bytes;
+	for (size_t at = 0; r == 0 && at < frame->body.len; at += 16) {
+		uint64_t first = get_u64(frame->body.data + at), last = get_u64(frame->body.data + at + 8),
+			 added;
+		if (first <= dest->oldest_undone || first > last || last >= dest->next_seq)
+			return -EBADMSG;
+		r = ranges_add(&dest->done, first, last, &added);
+	}
+	return r;
+}
+
+static int apply_stages(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	if (frame->body.len % 9)
+		r = -EBADMSG;
+	for (size_t at = 0; r == 0 && at < frame->body.len; at += 9)
+		r = put_stage(dest, get_u64(frame->body.data + at), frame->body.data[at + 8]);
+	return r;
+}
+
+static int apply_batches(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	if (frame->body.len % 16)
+		r = -EBADMSG;
+	for (size_t at = 0; r == 0 && at < frame->body.len; at += 16)
+		r = put_batch(dest, get_u64(frame->body.data + at), get_u64(frame->body.data + at + 8));
+	return r;
+}
+
+static int apply_open_ids(struct state *state, const struct frame *frame)
+{
+	int r = frame->body.len % 10 ? -EBADMSG : 0;
+	for (size_t at = 0; r == 0 && at < frame->body.len; at += 10) {
+		struct frame open = {.source = frame->source,
+			.id = get_u16(frame->body.data + at),
+			.hash = get_u64(frame->body.data + at + 2)};
+		r = apply_open(state, &open);
+	}
+	return r;
+}
+
+static int apply_records(struct state *state, struct slice records)
+{
+	struct frame record;
+	int r;
+	while ((r = frame_next_record(&records, &record)) > 0) {
+		if (record.type == FRAME_CHECKPOINT)
+			return -EBADMSG;
+		r = state_apply(state, &record);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+/* What the CHECKPOINT counts on as given and waiting, while no MSG told of it, is missing. */
+static int compare_checkpoint(const struct state *state, struct state *fresh)
+{
+	fresh->on_missing = state->on_missing;
+	fresh->arg = state->arg;
+	int r = 0;
+	for (size_t i = 0; state->on_missing && r == 0 && i < fresh->n_dests && i < state->n_dests; i++)
+		if (state->dests[i].name && fresh->dests[i].name)
+			r = state_mark_missing(
+				fresh, (uint32_t)i, state->dests[i].next_seq, fresh->dests[i].next_seq);
+	return r;
+}
+
+static int apply_checkpoint(struct state *state, const struct frame *frame)
+{
+	struct state fresh;
+	state_init(&fresh);
+	int r = apply_records(&fresh, frame->body);
+	if (r == 0)
+		r = compare_checkpoint(state, &fresh);
+	if (r < 0) {
+		state_fini(&fresh);
+		return r;
+	}
+	if (state->newest_ms > fresh.newest_ms)
+		fresh.newest_ms = state->newest_ms;
+	state_fini(state);
+	*state = fresh;
+	return 0;
+}
+
+static int apply_nothing(struct state *state, const struct frame *frame)
+{
+	(void)state, (void)frame;
+	return 0;
+}
+
+static int (*const appliers[])(struct state *state, const struct frame *frame) = {
+	[FRAME_MSG] = apply_msg,
+	[FRAME_OPEN] = apply_open,
+	[FRAME_REL] = apply_rel,
+	[FRAME_SESSION_RESET] = apply_session_reset,
+	[FRAME_SUBSCRIPTIONS] = apply_subscriptions,
+	[FRAME_POSITION] = apply_position,
+	[FRAME_STAGE] = apply_stage,
+	[FRAME_BATCH] = apply_batch,
+	[FRAME_DONE] = apply_done,
+	[FRAME_DEAD] = apply_final,
+	[FRAME_FINISHED] = apply_final,
+	[FRAME_REGISTER] = apply_register,
+	[FRAME_DROP] = apply_drop,
+	[FRAME_CHECKPOINT] = apply_checkpoint,
+	[FRAME_SEAL] = apply_nothing,
+	[FRAME_COMMIT] = apply_nothing,
+	[FRAME_BASE] = apply_base,
+	[FRAME_OUTBOX] = apply_outbox,
+	[FRAME_STAGES] = apply_stages,
+	[FRAME_BATCHES] = apply_batches,
+	[FRAME_OPEN_IDS] = apply_open_ids,
+};
+
+int state_apply(struct state *state, const struct frame *frame)
+{
+	if (frame->type >= sizeof appliers / sizeof appliers[0] || !appliers[frame->type])
+		return -EBADMSG;
+	return appliers[frame->type](state, frame);
+}
+
+/* --- questions
+ * ------------------------------------------------------------------------------------------------------ */
+
+bool state_open_id(const struct state_source *source, uint16_t id, uint64_t *ret_hash)
+{
+	size_t i = open_ids_find(&source->open_ids, id);
+	if (i == source->open_ids.n || source->open_ids.v[i].id != id)
+		return false;
+	*ret_hash = source->open_ids.v[i].hash;
+	return true;
+}
+
+bool state_position(const struct state_source *source, struct slice partition, uint64_t *ret_position)
+{
+	bool found;
+	size_t i = positions_find(&source->positions, partition, &found);
+	if (found)
+		*ret_position = source->positions.v[i].position;
+	return found;
+}

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Topic filters: two filters and a topic, one on each line (the topic to the end). The router's rules are compared with
- * the MQTT codec's and with a matcher written from the text of MQTT 5 §4.7 alone.
+ * Topic filters: up to eight lines of them, an empty line, and the topic to the end. The router's rules are compared with
+ * the MQTT codec's, with a matcher written from the text of MQTT 5 §4.7 alone, and with the router's index.
  */
 #include <string.h>
 
 #include "connectors/mqtt/codec.h"
 #include "routing/topic_filter.h"
+#include "routing/topic_index.h"
 #include "tests/fuzz/fuzz.h"
 
-#define MAX_LINE 512
+#define MAX_LINE    512
+#define MAX_FILTERS 8
+
+struct filters {
+	char *wire[MAX_FILTERS]; /* the well-formed ones, without $share */
+	size_t n;
+};
 
 /* §4.7.1, byte by byte: `filter` is well formed. */
 static bool plain_match(const char *filter, const char *topic, const char *end)
@@ -90,20 +97,47 @@ static struct slice take_line(struct slice *rest, char line[MAX_LINE])
 	return whole;
 }
 
+/* What the index says of each filter is what its own function says. */
+static void check_index(const struct filters *filters, struct slice topic)
+{
+	struct topic_index *index = topic_index_new();
+	fuzz_require(index != NULL);
+	for (size_t i = 0; i < filters->n; i++)
+		fuzz_require(topic_index_add(index, filters->wire[i]) == 0);
+	const uint32_t *found = NULL;
+	size_t n = topic_index_match(index, topic, &found), at = 0;
+	for (size_t i = 0; i < filters->n; i++)
+		if (topic_filter_matches(filters->wire[i], topic))
+			fuzz_require(at < n && found[at++] == i);
+	fuzz_require(at == n);
+	for (size_t k = 0; k < filters->n; k++) {
+		n = topic_index_covering(index, filters->wire[k], &found), at = 0;
+		for (size_t i = 0; i < filters->n; i++)
+			if (topic_filter_covers(filters->wire[i], filters->wire[k]))
+				fuzz_require(at < n && found[at++] == i);
+		fuzz_require(at == n);
+	}
+	topic_index_free(index);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char one[MAX_LINE], other[MAX_LINE];
+	char line[MAX_LINE];
 	struct slice topic = slice_of(data, size);
-	take_line(&topic, one);
-	take_line(&topic, other);
+	struct filters filters = {.n = 0};
+	for (size_t lines = 0; lines < MAX_FILTERS && take_line(&topic, line).len > 0; lines++) {
+		char *wire = check_filter(line);
+		if (wire)
+			filters.wire[filters.n++] = wire;
+	}
 	bool named = topic_name_check(topic) == NULL;
 	fuzz_require(named == mqtt_topic_name_valid(topic));
-	char *wire_one = check_filter(one), *wire_other = check_filter(other);
-	if (wire_one && wire_other && named) {
-		check_pair(wire_one, wire_other, topic);
-		check_pair(wire_other, wire_one, topic);
-	}
-	free(wire_one);
-	free(wire_other);
+	for (size_t i = 0; i < filters.n && named; i++)
+		for (size_t k = 0; k < filters.n; k++)
+			check_pair(filters.wire[i], filters.wire[k], topic);
+	if (named)
+		check_index(&filters, topic);
+	for (size_t i = 0; i < filters.n; i++)
+		free(filters.wire[i]);
 	return 0;
 }

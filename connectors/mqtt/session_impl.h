@@ -69,6 +69,7 @@ struct mqtt_session {
 	uint64_t received_ms, sent_ms; /* when bytes last came and went */
 	uint64_t ping_end; /* bytes appended when the outstanding PINGREQ was; 0: none outstanding */
 	uint64_t ping_ms; /* when the kernel had taken it, or took something before it */
+	bool ping_expired; /* its time was over a turn ago */
 	uint64_t sent_mark; /* transport_appended at the last flush */
 
 	struct session_subscriber subscriber;

@@ -15,3 +15,11 @@ mqtt_rig = tests/unit/mqtt/rig.c tests/unit/mqtt/rig.h tests/unit/mqtt/fake_brok
 check_PROGRAMS += tests/unit/mqtt/test_source
 tests_unit_mqtt_test_source_SOURCES = tests/unit/mqtt/test_source.c $(mqtt_rig)
 tests_unit_mqtt_test_source_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_sink
+tests_unit_mqtt_test_sink_SOURCES = tests/unit/mqtt/test_sink.c $(mqtt_rig)
+tests_unit_mqtt_test_sink_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_session
+tests_unit_mqtt_test_session_SOURCES = tests/unit/mqtt/test_session.c $(mqtt_rig)
+tests_unit_mqtt_test_session_LDADD = $(TEST_LIBS)

@@ -136,10 +136,12 @@ class Show:
             lost = published - delivered
             good = good and lost == 0
             say(f"{name:30}{published:11}{delivered:11}{repeated:10}{lost:7}")
-        published, delivered, lost = (sum(column) for column in ([r[1] for r in rows], [r[2] for r in rows],
-                                                                 [r[1] - r[2] for r in rows]))
+        readings, twice = sum(self.published.values()), self.published["alarm"]
+        delivered = sum(row[2] for row in rows)
         say()
-        verdict = f"published {published}   journalled {journalled}   delivered {delivered}   lost {lost}"
+        say(paint("2", f"{twice} alarms go to two places, so {readings} readings make {readings + twice} deliveries."))
+        verdict = (f"published {readings}   journalled {journalled}   delivered {delivered}   "
+                   f"lost {readings + twice - delivered}")
         say(paint("1;32" if good else "1;31", verdict))
         return good
 

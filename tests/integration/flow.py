@@ -8,7 +8,7 @@ import socket
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import certificates, check, tap, yaml
 from rig.daemon import Linkspan
-from rig.feed import Feed
+from rig.feed import Feed, flood
 from rig.fixtures import own_mosquitto, shared_kafka, shared_mosquitto
 from rig.mqtt import Publisher, Subscriber, publish_properties
 from rig.process import temp_folder
@@ -215,6 +215,22 @@ def password():
             bridge.wait_event("alarm", connection="near")
             assert bridge.running() and bridge.stop() == 0
             assert "knock knock" not in "\n".join(bridge.log_lines(whole=True))
+
+
+@tap.case("a batch that is too large for the topic is no reason to refuse the messages in it")
+def large_batch():
+    kafka, near = shared_kafka(), shared_mosquitto()
+    kafka.create_topic("batches", config={"max.message.bytes": "5000"})
+    with Linkspan(yaml.configuration(
+            [yaml.mqtt("near", near.port, client_id="linkspan-batches"),
+             yaml.kafka("lake", kafka.brokers, properties={"linger.ms": 100})],
+            [yaml.mapping("all", {"connection": "near", "topic": "batches/{key}", "qos": 1},
+                          {"connection": "lake", "topic": "batches", "key": "{key}"})])) as bridge, \
+            kafka.reader("batches") as reader:
+        flood(near.port, "batches/x", 1, 200, 1000)
+        reader.wait_for(check.complete({"flood": 200}), "all numbers")
+        check.demand(check.judge({"flood": 200}, [r.value for r in reader.drain()]), "Kafka")
+        assert bridge.stop() == 0
 
 
 class RudePeer:

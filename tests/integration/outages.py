@@ -49,7 +49,7 @@ def _kafka_outage(name, down, up):
             down(kafka)
             bridge.wait_waiting("lake", 3000)
             until(lambda: time.monotonic() - began >= LONG_S, "the end of the outage", timeout=LONG_S + 60)
-            most = bridge.status(destination="lake")["waiting"]
+            most = bridge.wait_waiting("lake", 3000)["waiting"]
             up(kafka)
             bridge.wait_status(lambda s: s["waiting"] < 200, "the backlog to drain under load", destination="lake")
             _all_there(reader, feed.stop())

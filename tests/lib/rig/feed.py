@@ -10,18 +10,22 @@ from .mqtt import Publisher
 
 class Feed:
     """Publishes numbered QoS 1 messages on `keys` topics PREFIX/key in a thread, about `rate` a second, until stop().
-    `sent` says up to which number each key got."""
+    `sent` says up to which number each key got. arrived: a function; the feed holds back while more than 4,000 have
+    not arrived."""
 
-    def __init__(self, port, prefix, keys=4, rate=500, size=200, version=5):
+    def __init__(self, port, prefix, keys=4, rate=500, size=200, version=5, arrived=None):
         self.sent = {f"k{n}": 0 for n in range(keys)}
         self._prefix, self._size, self._pause_s = prefix, size, keys / rate
         self._stop = threading.Event()
+        self._arrived = arrived
         self._publisher = Publisher(port, version)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self):
         while not self._stop.wait(self._pause_s):
+            if self._arrived and self.total - self._arrived() > 4000:
+                continue
             for key in self.sent:
                 self.sent[key] += 1
                 self._publisher.publish(f"{self._prefix}/{key}",

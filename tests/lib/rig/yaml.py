@@ -18,8 +18,8 @@ def _connection(name, keys):
     return [f"  {name}:"] + [f"    {key}: {_inline(value)}" for key, value in keys.items() if value is not None]
 
 
-def mqtt(name, port, version=5, tls=False, **keys):
-    scheme = "mqtts" if tls else "mqtt"
+def mqtt(name, port, version=5, secure=False, **keys):
+    scheme = "mqtts" if secure else "mqtt"
     return _connection(name, {"type": "mqtt", "url": f"{scheme}://127.0.0.1:{port}", "version": "5" if version == 5
                               else "3.1.1", "client_id": f"linkspan-{name}", "reconnect_max": "500ms", **keys})
 

@@ -31,8 +31,8 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/sink.h \
 	connectors/mqtt/source.c \
 	connectors/mqtt/source.h \
-	connectors/mqtt/subscriptions.c \
-	connectors/mqtt/subscriptions.h \
+	connectors/mqtt/filter_set.c \
+	connectors/mqtt/filter_set.h \
 	connectors/mqtt/tls.c \
 	connectors/mqtt/tls.h \
 	connectors/mqtt/transport.c \

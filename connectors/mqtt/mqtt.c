@@ -19,8 +19,8 @@ struct mqtt_link {
 	struct link_host *host;
 	const struct mqtt_settings *settings;
 	char client_id[32]; /* made up, when none is given */
-	struct subscriptions wanted;
-	struct subscriptions_owner owner;
+	struct filter_set wanted;
+	struct filter_set_owner owner;
 	struct mqtt_session *session;
 	struct mqtt_source *source;
 	struct mqtt_sink *sink;
@@ -86,7 +86,7 @@ static void mqtt_on_written(void *ctx)
 	mqtt_sink_written(link->sink);
 }
 
-static void mqtt_on_subscribed(void *ctx, const struct subscriptions *set)
+static void mqtt_on_subscribed(void *ctx, const struct filter_set *set)
 {
 	struct mqtt_link *link = ctx;
 	mqtt_source_subscribed(link->source, set);
@@ -124,7 +124,7 @@ static void mqtt_destroy(struct link *base)
 	mqtt_source_free(link->source);
 	mqtt_sink_free(link->sink);
 	mqtt_session_free(link->session);
-	subscriptions_free(&link->wanted);
+	filter_set_free(&link->wanted);
 	free(link);
 }
 
@@ -132,14 +132,14 @@ static int mqtt_collect_wanted(struct mqtt_link *link)
 {
 	for (size_t i = 0; i < link->spec.n_subscriptions; i++) {
 		const struct link_subscription *sub = &link->spec.subscriptions[i];
-		const struct subscription *same = subscriptions_find(&link->wanted, sub->filter);
+		const struct filter_entry *same = filter_set_find(&link->wanted, sub->filter);
 		uint8_t qos = sub->qos > 1 ? 1 : sub->qos;
 		if (same && same->qos > qos)
 			qos = same->qos;
-		if (subscriptions_put(&link->wanted, sub->filter, qos, false) < 0)
+		if (filter_set_put(&link->wanted, sub->filter, qos, false) < 0)
 			return -ENOMEM;
 	}
-	subscriptions_reduce(&link->wanted);
+	filter_set_reduce(&link->wanted);
 	return 0;
 }
 
@@ -209,19 +209,19 @@ static void mqtt_note_open_id(uint16_t id, uint64_t hash, void *arg)
 static void mqtt_start(struct link *base, const struct link_recovery *recovery)
 {
 	struct mqtt_link *link = mqtt_of(base);
-	struct subscriptions known = {0};
+	struct filter_set known = {0};
 	if (recovery->subscriptions.data)
 		mqtt_source_expect_session(link->source);
 	if (recovery->open_ids)
 		recovery->open_ids(recovery, mqtt_note_open_id, link->source);
-	int r = subscriptions_decode(recovery->subscriptions, &link->owner, &known);
+	int r = filter_set_decode(recovery->subscriptions, &link->owner, &known);
 	if (r == -EBADMSG)
 		log_warn("mqtt_subscriptions_damaged", "connection=%s what=\"subscribing to everything again\"",
 			link->spec.name);
 	if (mqtt_session_start(link->session, &known) < 0)
 		log_warn("mqtt_subscriptions_unknown", "connection=%s what=\"out of memory; subscribing again\"",
 			link->spec.name);
-	subscriptions_free(&known);
+	filter_set_free(&known);
 }
 
 static void mqtt_pause(struct link *link)

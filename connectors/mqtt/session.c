@@ -444,11 +444,11 @@ int mqtt_session_new(const struct mqtt_session_options *options, struct mqtt_ses
 	return r;
 }
 
-int mqtt_session_start(struct mqtt_session *s, const struct subscriptions *known)
+int mqtt_session_start(struct mqtt_session *s, const struct filter_set *known)
 {
 	for (size_t i = 0; known && i < known->n; i++) {
-		const struct subscription *sub = &known->items[i];
-		if (subscriptions_put(&s->subscriber.known, sub->filter, sub->qos, sub->confirmed) < 0)
+		const struct filter_entry *sub = &known->items[i];
+		if (filter_set_put(&s->subscriber.known, sub->filter, sub->qos, sub->confirmed) < 0)
 			return -ENOMEM;
 	}
 	s->started = true;

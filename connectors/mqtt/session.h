@@ -15,7 +15,7 @@
 
 #include "connectors/mqtt/codec.h"
 #include "connectors/mqtt/settings.h"
-#include "connectors/mqtt/subscriptions.h"
+#include "connectors/mqtt/filter_set.h"
 #include "runtime/loop.h"
 
 #define MQTT_SESSION_LAST_ID 61440u
@@ -51,7 +51,7 @@ struct mqtt_session_events {
 	/* mqtt_session_written has advanced, or the write queue has become short again. */
 	void (*written)(void *ctx);
 	/* What the session at the broker is subscribed to has changed; borrowed. To be kept for the next process. */
-	void (*subscribed)(void *ctx, const struct subscriptions *set);
+	void (*subscribed)(void *ctx, const struct filter_set *set);
 	void (*stopped)(void *ctx);
 };
 
@@ -60,7 +60,7 @@ struct mqtt_session_options {
 	struct loop *loop; /* a libuv loop; borrowed */
 	const struct mqtt_settings *settings; /* borrowed; checked */
 	const char *client_id; /* borrowed */
-	const struct subscriptions *wanted; /* borrowed: what to be subscribed to */
+	const struct filter_set *wanted; /* borrowed: what to be subscribed to */
 	const struct mqtt_session_events *events; /* borrowed */
 	void *ctx;
 };
@@ -69,7 +69,7 @@ struct mqtt_session_options {
 int mqtt_session_new(const struct mqtt_session_options *options, struct mqtt_session **ret_session)
 	__attribute__((warn_unused_result));
 /* known: what an earlier process was subscribed to in this session; copied. NULL: unknown. */
-int mqtt_session_start(struct mqtt_session *session, const struct subscriptions *known)
+int mqtt_session_start(struct mqtt_session *session, const struct filter_set *known)
 	__attribute__((warn_unused_result));
 
 /* These four only while up, and seen by the network with the next flush. */

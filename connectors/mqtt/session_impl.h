@@ -27,7 +27,7 @@ enum session_state {
 
 /* SUBSCRIBE or UNSUBSCRIBE: one packet at a time is under way. */
 struct session_subscriber {
-	struct subscriptions known; /* at the broker, as far as we know */
+	struct filter_set known; /* at the broker, as far as we know */
 	struct loop_timer *timer; /* the acknowledgement's time-out, or the next try of what was refused */
 	size_t next; /* index into wanted (subscribing) or known (unsubscribing) */
 	uint16_t packet_id; /* of the packet under way; 0: none */

@@ -19,14 +19,14 @@
 
 static void subscriber_next(struct mqtt_session *s);
 
-static bool subscriber_is_wanted(const struct mqtt_session *s, const struct subscription *known)
+static bool subscriber_is_wanted(const struct mqtt_session *s, const struct filter_entry *known)
 {
-	return subscriptions_find(s->options.wanted, known->filter) != NULL;
+	return filter_set_find(s->options.wanted, known->filter) != NULL;
 }
 
-static bool subscriber_is_missing(const struct mqtt_session *s, const struct subscription *wanted)
+static bool subscriber_is_missing(const struct mqtt_session *s, const struct filter_entry *wanted)
 {
-	const struct subscription *known = subscriptions_find(&s->subscriber.known, wanted->filter);
+	const struct filter_entry *known = filter_set_find(&s->subscriber.known, wanted->filter);
 	return !known || !known->confirmed || known->qos != wanted->qos;
 }
 
@@ -38,15 +38,15 @@ static void subscriber_report(struct mqtt_session *s)
 /* Marks everything that is missing as possibly there. Returns whether there is anything to do. */
 static int subscriber_prepare(struct mqtt_session *s, bool *ret_work)
 {
-	const struct subscriptions *wanted = s->options.wanted;
-	struct subscriptions *known = &s->subscriber.known;
+	const struct filter_set *wanted = s->options.wanted;
+	struct filter_set *known = &s->subscriber.known;
 	bool missing = false, gone = false;
 	for (size_t i = 0; i < wanted->n; i++) {
-		const struct subscription *sub = &wanted->items[i];
+		const struct filter_entry *sub = &wanted->items[i];
 		if (!subscriber_is_missing(s, sub))
 			continue;
 		missing = true;
-		if (subscriptions_put(known, sub->filter, sub->qos, false) < 0)
+		if (filter_set_put(known, sub->filter, sub->qos, false) < 0)
 			return -ENOMEM;
 	}
 	for (size_t i = 0; i < known->n; i++)
@@ -104,13 +104,13 @@ void subscriber_free(struct mqtt_session *s)
 	subscriber_forget_packet(&s->subscriber);
 	free(s->subscriber.filters);
 	loop_timer_free(s->subscriber.timer);
-	subscriptions_free(&s->subscriber.known);
+	filter_set_free(&s->subscriber.known);
 }
 
 void subscriber_up(struct mqtt_session *s)
 {
 	if (!s->terms.session_present)
-		subscriptions_free(&s->subscriber.known);
+		filter_set_free(&s->subscriber.known);
 	subscriber_begin(s);
 }
 
@@ -126,9 +126,9 @@ void subscriber_down(struct mqtt_session *s)
 static int subscriber_pick(struct mqtt_session *s)
 {
 	struct session_subscriber *sub = &s->subscriber;
-	const struct subscriptions *set = sub->unsubscribing ? &sub->known : s->options.wanted;
+	const struct filter_set *set = sub->unsubscribing ? &sub->known : s->options.wanted;
 	for (; sub->next < set->n && sub->n_filters < FILTERS_PER_PACKET; sub->next++) {
-		const struct subscription *item = &set->items[sub->next];
+		const struct filter_entry *item = &set->items[sub->next];
 		if (sub->unsubscribing ? subscriber_is_wanted(s, item) : !subscriber_is_missing(s, item))
 			continue;
 		sub->filters[sub->n_filters] = strdup(item->filter);
@@ -145,7 +145,7 @@ static int subscriber_send(struct mqtt_session *s)
 	struct mqtt_subscription entries[FILTERS_PER_PACKET] = {0};
 	bool five = s->version == MQTT_5_0;
 	for (size_t i = 0; i < sub->n_filters; i++) {
-		const struct subscription *wanted = subscriptions_find(s->options.wanted, sub->filters[i]);
+		const struct filter_entry *wanted = filter_set_find(s->options.wanted, sub->filters[i]);
 		entries[i].filter = slice_str(sub->filters[i]);
 		if (sub->unsubscribing)
 			continue;
@@ -209,7 +209,7 @@ static void subscriber_refused(struct mqtt_session *s, const char *filter, uint8
 
 static int subscriber_granted(struct mqtt_session *s, const char *filter, uint8_t granted)
 {
-	const struct subscription *wanted = subscriptions_find(s->options.wanted, filter);
+	const struct filter_entry *wanted = filter_set_find(s->options.wanted, filter);
 	if (!wanted)
 		return 0;
 	if (granted < wanted->qos)
@@ -218,7 +218,7 @@ static int subscriber_granted(struct mqtt_session *s, const char *filter, uint8_
 			"mapping asks "
 			"for; messages may be lost before they reach linkspan\"",
 			s->options.name, filter, wanted->qos, granted);
-	return subscriptions_put(&s->subscriber.known, filter, wanted->qos, true);
+	return filter_set_put(&s->subscriber.known, filter, wanted->qos, true);
 }
 
 static int subscriber_take_answer(struct mqtt_session *s, const struct mqtt_suback *suback, struct slice text)
@@ -233,7 +233,7 @@ static int subscriber_take_answer(struct mqtt_session *s, const struct mqtt_suba
 		else if (reason >= MQTT_UNSPECIFIED_ERROR)
 			subscriber_refused(s, filter, reason, text);
 		else if (sub->unsubscribing)
-			subscriptions_remove(&sub->known, filter);
+			filter_set_remove(&sub->known, filter);
 		else
 			r = subscriber_granted(s, filter, reason);
 		if (r < 0)

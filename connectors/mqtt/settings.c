@@ -169,6 +169,7 @@ const struct config_key mqtt_connection_keys[] = {
 		.offset = KEY(hold_bytes),
 		.fallback = "4MiB",
 		.min = 64 * 1024,
+		.max = 1024 * 1024 * 1024,
 		.help = "Most bytes of received messages to hold in memory while a destination has no room. "
 			"QoS 0 beyond it is "
 			"dropped and counted; QoS 1 stays at the broker."},
@@ -233,6 +234,9 @@ const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url)
 	if (strchr(rest, '@'))
 		return "the url must not hold credentials; use the keys username and password";
 	bool bracket = *rest == '[';
+	const char *colon = strchr(rest, ':');
+	if (!bracket && colon && strchr(colon + 1, ':'))
+		return "an IPv6 address in the url must stand in brackets: mqtt://[::1]:1883";
 	const char *host = rest + bracket;
 	size_t len = strcspn(host, bracket ? "]" : ":/?#[] ");
 	if (bracket && host[len] != ']')
@@ -245,8 +249,6 @@ const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url)
 	parsed.host[len] = '\0';
 	parsed.port = parsed.tls ? 8883 : 1883;
 	host += len + bracket;
-	if (!bracket && *host == ':' && strchr(host + 1, ':'))
-		return "an IPv6 address in the url must stand in brackets: mqtt://[::1]:1883";
 	if (strcmp(host, "/") != 0)
 		wrong = parse_port(host, &parsed.port);
 	if (!wrong)

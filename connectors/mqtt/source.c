@@ -332,13 +332,13 @@ void mqtt_source_unusable(struct mqtt_source *source, uint8_t qos, uint16_t pack
 		source_settle(source, number, reason);
 }
 
-void mqtt_source_subscribed(struct mqtt_source *source, const struct subscriptions *set)
+void mqtt_source_subscribed(struct mqtt_source *source, const struct filter_set *set)
 {
 	if (!source->options.active || !source->options.owner)
 		return;
 	struct buffer blob;
 	buffer_init(&blob, BLOB_LIMIT);
-	int r = subscriptions_encode(set, source->options.owner, &blob);
+	int r = filter_set_encode(set, source->options.owner, &blob);
 	if (r < 0) {
 		log_warn("mqtt_subscriptions_not_kept", "connection=%s error=%d", source->options.name, -r);
 	} else {

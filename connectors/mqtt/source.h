@@ -26,7 +26,7 @@ struct mqtt_source_options {
 	struct mqtt_session *session; /* borrowed */
 	uint64_t hold_bytes;
 	/* The session that the blob of subscriptions is about; borrowed. NULL: not kept over a process. */
-	const struct subscriptions_owner *owner;
+	const struct filter_set_owner *owner;
 	bool active; /* false: no mapping reads from this link; what comes is acknowledged and counted */
 };
 
@@ -42,7 +42,7 @@ void mqtt_source_down(struct mqtt_source *source);
 void mqtt_source_publish(
 	struct mqtt_source *source, const struct mqtt_publish *publish, const struct mqtt_properties *props);
 void mqtt_source_unusable(struct mqtt_source *source, uint8_t qos, uint16_t packet_id, uint8_t reason);
-void mqtt_source_subscribed(struct mqtt_source *source, const struct subscriptions *set);
+void mqtt_source_subscribed(struct mqtt_source *source, const struct filter_set *set);
 
 /* From the host, see connector.h. */
 void mqtt_source_pause(struct mqtt_source *source);

@@ -22,9 +22,13 @@ struct tls {
 	char error[512];
 };
 
+/* The first error is the cause, such as a file that is not there; the last one what it led to. */
 static const char *tls_reason(void)
 {
-	unsigned long code = ERR_peek_last_error();
+	unsigned long code = ERR_peek_error();
+	if (ERR_SYSTEM_ERROR(code))
+		return strerror(ERR_GET_REASON(code));
+	code = ERR_peek_last_error();
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
 	return reason ? reason : "unknown error";
 }

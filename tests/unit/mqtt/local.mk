@@ -23,3 +23,20 @@ tests_unit_mqtt_test_sink_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/mqtt/test_session
 tests_unit_mqtt_test_session_SOURCES = tests/unit/mqtt/test_session.c $(mqtt_rig)
 tests_unit_mqtt_test_session_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_tls
+tests_unit_mqtt_test_tls_SOURCES = tests/unit/mqtt/test_tls.c tests/unit/mqtt/certificates.c \
+	tests/unit/mqtt/certificates.h $(mqtt_rig)
+tests_unit_mqtt_test_tls_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_settings
+tests_unit_mqtt_test_settings_SOURCES = tests/unit/mqtt/test_settings.c
+tests_unit_mqtt_test_settings_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_filter_set
+tests_unit_mqtt_test_filter_set_SOURCES = tests/unit/mqtt/test_filter_set.c
+tests_unit_mqtt_test_filter_set_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_reconnect
+tests_unit_mqtt_test_reconnect_SOURCES = tests/unit/mqtt/test_reconnect.c
+tests_unit_mqtt_test_reconnect_LDADD = $(TEST_LIBS)

@@ -7,45 +7,45 @@
  * 2 confirmed), string filter; a string is u16 length and bytes. A blob of another version, client or broker says nothing
  * about this session and counts as absent.
  */
-#ifndef LINKSPAN_CONNECTORS_MQTT_SUBSCRIPTIONS_H
-#define LINKSPAN_CONNECTORS_MQTT_SUBSCRIPTIONS_H
+#ifndef LINKSPAN_CONNECTORS_MQTT_FILTER_SET_H
+#define LINKSPAN_CONNECTORS_MQTT_FILTER_SET_H
 
 #include "message/buffer.h"
 
-struct subscription {
+struct filter_entry {
 	char *filter; /* wire form, $share prefix kept */
 	uint8_t qos;
 	bool confirmed; /* the broker has granted it */
 };
 
-struct subscriptions { /* zero-initialised is empty */
-	struct subscription *items;
+struct filter_set { /* zero-initialised is empty */
+	struct filter_entry *items;
 	size_t n, capacity;
 };
 
-void subscriptions_free(struct subscriptions *set);
+void filter_set_free(struct filter_set *set);
 
 /* NULL if there is none with exactly that filter; until the next add or remove. */
-struct subscription *subscriptions_find(const struct subscriptions *set, const char *filter);
+struct filter_entry *filter_set_find(const struct filter_set *set, const char *filter);
 /* Adds it, or sets qos and confirmed of the one that is there. -ENOMEM. */
-int subscriptions_put(struct subscriptions *set, const char *filter, uint8_t qos, bool confirmed)
+int filter_set_put(struct filter_set *set, const char *filter, uint8_t qos, bool confirmed)
 	__attribute__((warn_unused_result));
-void subscriptions_remove(struct subscriptions *set, const char *filter);
+void filter_set_remove(struct filter_set *set, const char *filter);
 
 /* Removes every filter whose topics another one of the same qos brings already, so that a message comes once. Shared
  * subscriptions stay: each is a queue of its own. */
-void subscriptions_reduce(struct subscriptions *set);
+void filter_set_reduce(struct filter_set *set);
 
 /* Which session a blob is about. */
-struct subscriptions_owner {
+struct filter_set_owner {
 	const char *client_id, *url;
 };
 
-int subscriptions_encode(const struct subscriptions *set, const struct subscriptions_owner *owner, struct buffer *out)
+int filter_set_encode(const struct filter_set *set, const struct filter_set_owner *owner, struct buffer *out)
 	__attribute__((warn_unused_result)); /* appends; -ENOMEM, -ENOBUFS */
 /* 0, -ENOENT (absent, or about another session), -EBADMSG (damaged), -ENOMEM. The set must be empty before and is so
  * after an error. */
-int subscriptions_decode(struct slice blob, const struct subscriptions_owner *owner, struct subscriptions *set)
+int filter_set_decode(struct slice blob, const struct filter_set_owner *owner, struct filter_set *set)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -2,7 +2,7 @@
  *
  * Sets of subscriptions. A sorted array: found by bisection, since a gateway may have ten thousand filters.
  */
-#include "connectors/mqtt/subscriptions.h"
+#include "connectors/mqtt/filter_set.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,16 +13,16 @@
 #define QOS_MASK       3
 #define FLAG_CONFIRMED 4
 
-void subscriptions_free(struct subscriptions *set)
+void filter_set_free(struct filter_set *set)
 {
 	for (size_t i = 0; i < set->n; i++)
 		free(set->items[i].filter);
 	free(set->items);
-	*set = (struct subscriptions){0};
+	*set = (struct filter_set){0};
 }
 
 /* The place of the filter, or where it would go. */
-static size_t subscriptions_place(const struct subscriptions *set, const char *filter)
+static size_t filter_set_place(const struct filter_set *set, const char *filter)
 {
 	size_t low = 0, high = set->n;
 	while (low < high) {
@@ -35,18 +35,18 @@ static size_t subscriptions_place(const struct subscriptions *set, const char *f
 	return low;
 }
 
-struct subscription *subscriptions_find(const struct subscriptions *set, const char *filter)
+struct filter_entry *filter_set_find(const struct filter_set *set, const char *filter)
 {
-	size_t at = subscriptions_place(set, filter);
+	size_t at = filter_set_place(set, filter);
 	return at < set->n && strcmp(set->items[at].filter, filter) == 0 ? &set->items[at] : NULL;
 }
 
-static int subscriptions_grow(struct subscriptions *set)
+static int filter_set_grow(struct filter_set *set)
 {
 	if (set->n < set->capacity)
 		return 0;
 	size_t capacity = set->capacity ? set->capacity * 2 : 8;
-	struct subscription *items = realloc(set->items, capacity * sizeof *items);
+	struct filter_entry *items = realloc(set->items, capacity * sizeof *items);
 	if (!items)
 		return -ENOMEM;
 	set->items = items;
@@ -54,38 +54,38 @@ static int subscriptions_grow(struct subscriptions *set)
 	return 0;
 }
 
-int subscriptions_put(struct subscriptions *set, const char *filter, uint8_t qos, bool confirmed)
+int filter_set_put(struct filter_set *set, const char *filter, uint8_t qos, bool confirmed)
 {
-	struct subscription *sub = subscriptions_find(set, filter);
+	struct filter_entry *sub = filter_set_find(set, filter);
 	if (sub) {
 		sub->qos = qos;
 		sub->confirmed = confirmed;
 		return 0;
 	}
 	char *copy = strdup(filter);
-	if (!copy || subscriptions_grow(set) < 0) {
+	if (!copy || filter_set_grow(set) < 0) {
 		free(copy);
 		return -ENOMEM;
 	}
-	size_t at = subscriptions_place(set, filter);
+	size_t at = filter_set_place(set, filter);
 	memmove(&set->items[at + 1], &set->items[at], (set->n - at) * sizeof set->items[0]);
-	set->items[at] = (struct subscription){.filter = copy, .qos = qos, .confirmed = confirmed};
+	set->items[at] = (struct filter_entry){.filter = copy, .qos = qos, .confirmed = confirmed};
 	set->n++;
 	return 0;
 }
 
-static void subscriptions_remove_at(struct subscriptions *set, size_t at)
+static void filter_set_remove_at(struct filter_set *set, size_t at)
 {
 	free(set->items[at].filter);
 	set->n--;
 	memmove(&set->items[at], &set->items[at + 1], (set->n - at) * sizeof set->items[0]);
 }
 
-void subscriptions_remove(struct subscriptions *set, const char *filter)
+void filter_set_remove(struct filter_set *set, const char *filter)
 {
-	struct subscription *sub = subscriptions_find(set, filter);
+	struct filter_entry *sub = filter_set_find(set, filter);
 	if (sub)
-		subscriptions_remove_at(set, (size_t)(sub - set->items));
+		filter_set_remove_at(set, (size_t)(sub - set->items));
 }
 
 static bool is_shared(const char *filter)
@@ -98,11 +98,11 @@ static bool is_wild(const char *filter)
 	return strpbrk(filter, "+#") != NULL;
 }
 
-static bool subscriptions_has_cover(const struct subscriptions *set, const size_t *wild, size_t n_wild, size_t i)
+static bool filter_set_has_cover(const struct filter_set *set, const size_t *wild, size_t n_wild, size_t i)
 {
-	const struct subscription *inner = &set->items[i];
+	const struct filter_entry *inner = &set->items[i];
 	for (size_t k = 0; k < n_wild; k++) {
-		const struct subscription *outer = &set->items[wild[k]];
+		const struct filter_entry *outer = &set->items[wild[k]];
 		if (wild[k] == i || outer->qos != inner->qos || !topic_filter_covers(outer->filter, inner->filter))
 			continue;
 		/* Two spellings of the same, such as # and +/#: the first one stays. */
@@ -112,7 +112,7 @@ static bool subscriptions_has_cover(const struct subscriptions *set, const size_
 	return false;
 }
 
-void subscriptions_reduce(struct subscriptions *set)
+void filter_set_reduce(struct filter_set *set)
 {
 	/* Only a filter with a wildcard covers another one: usually few. */
 	size_t *wild = calloc(set->n ? set->n : 1, sizeof *wild);
@@ -122,12 +122,12 @@ void subscriptions_reduce(struct subscriptions *set)
 		if (!is_shared(set->items[i].filter) && is_wild(set->items[i].filter))
 			wild[n_wild++] = i;
 	for (size_t i = 0; wild && covered && i < set->n; i++)
-		covered[i] = !is_shared(set->items[i].filter) && subscriptions_has_cover(set, wild, n_wild, i);
+		covered[i] = !is_shared(set->items[i].filter) && filter_set_has_cover(set, wild, n_wild, i);
 	/* A filter that covers a removed one may itself be removed: then a third one covers both. Without memory nothing is
 	 * removed, which is only wasteful. */
 	for (size_t i = set->n; covered && i-- > 0;)
 		if (covered[i])
-			subscriptions_remove_at(set, i);
+			filter_set_remove_at(set, i);
 	free(wild);
 	free(covered);
 }
@@ -144,7 +144,7 @@ static int put_string(struct buffer *out, const char *text)
 	return r < 0 ? r : buffer_append(out, slice_of(text, len));
 }
 
-int subscriptions_encode(const struct subscriptions *set, const struct subscriptions_owner *owner, struct buffer *out)
+int filter_set_encode(const struct filter_set *set, const struct filter_set_owner *owner, struct buffer *out)
 {
 	uint8_t byte = BLOB_VERSION;
 	int r = buffer_append(out, slice_of(&byte, 1));
@@ -173,7 +173,7 @@ static bool take_string(struct slice *in, struct slice *ret_text)
 	return true;
 }
 
-static int take_entry(struct slice *in, struct subscriptions *set)
+static int take_entry(struct slice *in, struct filter_set *set)
 {
 	uint8_t flags = in->data[0];
 	struct slice text;
@@ -182,12 +182,12 @@ static int take_entry(struct slice *in, struct subscriptions *set)
 		flags > (FLAG_CONFIRMED | QOS_MASK))
 		return -EBADMSG;
 	char *filter = strndup((const char *)text.data, text.len);
-	int r = filter ? subscriptions_put(set, filter, flags & QOS_MASK, flags & FLAG_CONFIRMED) : -ENOMEM;
+	int r = filter ? filter_set_put(set, filter, flags & QOS_MASK, flags & FLAG_CONFIRMED) : -ENOMEM;
 	free(filter);
 	return r;
 }
 
-int subscriptions_decode(struct slice blob, const struct subscriptions_owner *owner, struct subscriptions *set)
+int filter_set_decode(struct slice blob, const struct filter_set_owner *owner, struct filter_set *set)
 {
 	struct slice client_id, url;
 	if (!blob.data || blob.len == 0 || blob.data[0] != BLOB_VERSION)
@@ -201,6 +201,6 @@ int subscriptions_decode(struct slice blob, const struct subscriptions_owner *ow
 	while (r == 0 && blob.len > 0)
 		r = take_entry(&blob, set);
 	if (r < 0)
-		subscriptions_free(set);
+		filter_set_free(set);
 	return r;
 }

@@ -130,8 +130,7 @@ static void on_wake(void *arg)
 	tell_room(j);
 	if (failed && !j->told_failed) {
 		j->told_failed = true;
-		log_error("journal_failed", "error=\"%s\" what=\"nothing more becomes durable\"",
-			strerror(-failed));
+		log_error("journal_failed", "error=\"%s\" what=\"nothing more becomes durable\"", strerror(-failed));
 		if (j->options.on_failed)
 			j->options.on_failed(j->options.ctx, failed);
 	}
@@ -321,18 +320,18 @@ int journal_open(const struct journal_options *options, struct journal **ret_jou
 		j->done_timer = loop_timer_new(j->loop, on_done_timer, j);
 		r = j->done_timer ? 0 : -ENOMEM;
 	}
+	if (r == 0)
+		log_info("journal_open", "segment=%" PRIu64 " lsn=%" PRIu64 " segments=%zu spare=%zu",
+			j->newest->number, j->appended_lsn, j->n_segments, j->n_spares);
 	if (r == 0 && !options->manual)
 		r = start_threads(j);
 	if (r < 0) {
 		if (locked)
-			log_error("journal_open",
-				"error=\"%s\" free=%lld what=\"the journal could not be opened\"",
+			log_error("journal_open", "error=\"%s\" free=%lld what=\"the journal could not be opened\"",
 				strerror(-r), (long long)j->disk->ops->free_bytes(j->disk));
 		free_journal(j);
 		return r;
 	}
-	log_info("journal_open", "segment=%" PRIu64 " lsn=%" PRIu64 " segments=%zu spare=%zu",
-		j->newest->number, j->appended_lsn, j->n_segments, j->n_spares);
 	*ret_journal = j;
 	return 0;
 }
@@ -354,8 +353,8 @@ int journal_close(struct journal *j)
 	else if (r == 0 && j->durable_lsn != j->appended_lsn)
 		r = -ENOSPC;
 	if (r < 0)
-		log_error("journal_close", "error=\"%s\" durable_lsn=%" PRIu64 " appended_lsn=%" PRIu64,
-			strerror(-r), j->durable_lsn, j->appended_lsn);
+		log_error("journal_close", "error=\"%s\" durable_lsn=%" PRIu64 " appended_lsn=%" PRIu64, strerror(-r),
+			j->durable_lsn, j->appended_lsn);
 	free_journal(j);
 	return r;
 }
@@ -423,8 +422,7 @@ struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest)
 		.done_ranges = box->done.n};
 }
 
-void journal_outboxes(
-	const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg)
+void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg)
 {
 	for (uint32_t i = 0; i < j->state.n_dests; i++) {
 		if (!state_dest(&j->state, i))
@@ -471,16 +469,16 @@ void journal_stages(
 		fn(box->stages.v[i].seq, box->stages.v[i].stage, arg);
 }
 
-void journal_batches(const struct journal *j, uint32_t dest,
-	void (*fn)(uint64_t first, uint64_t last, void *arg), void *arg)
+void journal_batches(
+	const struct journal *j, uint32_t dest, void (*fn)(uint64_t first, uint64_t last, void *arg), void *arg)
 {
 	const struct state_dest *box = state_dest(&j->state, dest);
 	for (size_t i = 0; box && i < box->batches.n; i++)
 		fn(box->batches.v[i].first, box->batches.v[i].last, arg);
 }
 
-void journal_open_ids(const struct journal *j, uint32_t source,
-	void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg)
+void journal_open_ids(
+	const struct journal *j, uint32_t source, void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg)
 {
 	const struct state_source *from = state_source(&j->state, source);
 	for (size_t i = 0; from && i < from->open_ids.n; i++)
@@ -501,8 +499,7 @@ struct slice journal_subscriptions(const struct journal *j, uint32_t source)
 	return slice_of(from->subscriptions, from->subscriptions_len);
 }
 
-bool journal_position(
-	const struct journal *j, uint32_t source, struct slice partition, uint64_t *ret_position)
+bool journal_position(const struct journal *j, uint32_t source, struct slice partition, uint64_t *ret_position)
 {
 	const struct state_source *from = state_source(&j->state, source);
 	return from && state_position(from, partition, ret_position);

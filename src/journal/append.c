@@ -43,8 +43,8 @@ static uint8_t *put_frame(struct journal *j, struct frame *frame)
 static void wake_commit(struct journal *j)
 {
 	const struct batch *batch = j->head;
-	bool lingers = j->options.linger_ms && !batch->closed && batch->n_frames > 1 &&
-		       batch->bytes.len < BATCH_BYTES / 16;
+	bool lingers =
+		j->options.linger_ms && !batch->closed && batch->n_frames > 1 && batch->bytes.len < BATCH_BYTES / 16;
 	if (j->commit_waits && !lingers)
 		pthread_cond_signal(&j->commit_wake);
 }
@@ -56,8 +56,8 @@ static void apply(struct journal *j, const struct frame *frame)
 	int r = state_apply(&j->state, frame);
 	if (r == 0)
 		return;
-	log_error("journal_state", "frame=%s error=\"%s\" what=\"the journal stops\"",
-		frame_type_name(frame->type), strerror(-r));
+	log_error("journal_state", "frame=%s error=\"%s\" what=\"the journal stops\"", frame_type_name(frame->type),
+		strerror(-r));
 	journal_lock(j);
 	if (!j->failed)
 		j->failed = r;
@@ -128,7 +128,7 @@ static int rotate(struct journal *j, bool messages, size_t bytes)
 	if (open_batch(j))
 		commit_close_batch(j, j->tail);
 	struct batch *one = commit_new_batch(j);
-	if (!one || buffer_reserve(&one->bytes, size + COMMIT_ROOM) < 0)
+	if (!one || pages_reserve(&one->bytes, size + COMMIT_ROOM) < 0)
 		goto no_memory;
 	one->starts_segment = true;
 	one->starts = starts;
@@ -137,7 +137,7 @@ static int rotate(struct journal *j, bool messages, size_t bytes)
 	commit_close_batch(j, one);
 	j->promised++;
 	struct batch *two = commit_new_batch(j);
-	if (!two || buffer_reserve(&two->bytes, size + bytes + COMMIT_ROOM) < 0) {
+	if (!two || pages_reserve(&two->bytes, size + bytes + COMMIT_ROOM) < 0) {
 		starts = NULL;
 		goto no_memory;
 	}
@@ -184,7 +184,7 @@ static int make_room(struct journal *j, size_t bytes, bool messages)
 		batch = commit_new_batch(j);
 	if (!batch)
 		return -ENOMEM;
-	int r = buffer_reserve(&batch->bytes, bytes + COMMIT_ROOM);
+	int r = pages_reserve(&batch->bytes, bytes + COMMIT_ROOM);
 	if (r < 0 && batch->n_frames == 0)
 		j->failed = r; /* an empty batch must not stay in the queue */
 	return r;
@@ -374,8 +374,7 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 	frame->seq = change->seq;
 	const struct state_dest *dest = state_dest(&j->state, change->dest);
 	return dest && change->seq && change->seq < dest->next_seq &&
-	       (change->type != JOURNAL_BATCH ||
-		       (change->last >= change->seq && change->last < dest->next_seq));
+	       (change->type != JOURNAL_BATCH || (change->last >= change->seq && change->last < dest->next_seq));
 }
 
 /* How much a CHECKPOINT may grow by it. */

@@ -48,8 +48,7 @@ static void put_dest(struct writer *writer, uint64_t number, const struct state_
 	put_ranges(body, dest->done.v, dest->done.n);
 	if (dest->stages.n) {
 		body = put(writer,
-			&(struct frame){
-				.type = FRAME_STAGES, .dest = number, .body = {NULL, dest->stages.n * 9}});
+			&(struct frame){.type = FRAME_STAGES, .dest = number, .body = {NULL, dest->stages.n * 9}});
 		for (size_t i = 0; body && i < dest->stages.n; i++, body += 9) {
 			put_u64(body, dest->stages.v[i].seq);
 			body[8] = dest->stages.v[i].stage;
@@ -57,8 +56,7 @@ static void put_dest(struct writer *writer, uint64_t number, const struct state_
 	}
 	if (dest->batches.n) {
 		body = put(writer,
-			&(struct frame){
-				.type = FRAME_BATCHES, .dest = number, .body = {NULL, dest->batches.n * 16}});
+			&(struct frame){.type = FRAME_BATCHES, .dest = number, .body = {NULL, dest->batches.n * 16}});
 		put_ranges(body, dest->batches.v, dest->batches.n);
 	}
 }
@@ -84,8 +82,7 @@ static void put_source(struct writer *writer, uint64_t number, const struct stat
 	if (!source->open_ids.n)
 		return;
 	uint8_t *body = put(writer,
-		&(struct frame){
-			.type = FRAME_OPEN_IDS, .source = number, .body = {NULL, source->open_ids.n * 10}});
+		&(struct frame){.type = FRAME_OPEN_IDS, .source = number, .body = {NULL, source->open_ids.n * 10}});
 	for (size_t i = 0; body && i < source->open_ids.n; i++, body += 10) {
 		put_u16(body, source->open_ids.v[i].id);
 		put_u64(body + 2, source->open_ids.v[i].hash);

@@ -19,7 +19,7 @@
 #include "runtime/failpoint.h"
 #include "runtime/log.h"
 
-#define LINGER_BYTES (256u * 1024)       /* a batch of this size does not wait for more */
+#define LINGER_BYTES (256u * 1024) /* a batch of this size does not wait for more */
 #define CRC_MARK     (UINT64_C(1) << 32) /* makes the commit frame's length independent of the checksum */
 
 static uint64_t now_ns(void)
@@ -66,7 +66,7 @@ static void encode_commit(struct batch *batch, uint32_t crc)
 /* The place of the group in its segment is settled here: appends after this one reckon with it. */
 void commit_close_batch(struct journal *j, struct batch *batch)
 {
-	struct buffer *bytes = &batch->bytes;
+	struct pages *bytes = &batch->bytes;
 	batch->closed = true;
 	batch->commit_at = bytes->len;
 	encode_commit(batch, 0);
@@ -92,17 +92,17 @@ static void recycle_batch(struct journal *j, struct batch *batch)
 	free(batch->starts);
 	batch->starts = NULL;
 	if (j->free_batches && j->free_batches->next) {
-		buffer_free(&batch->bytes);
+		pages_free(&batch->bytes);
 		free(batch);
 		return;
 	}
 	/* Under load the pages are needed again at once; an idle daemon gives them back. */
-	buffer_reset(&batch->bytes, j->head ? BATCH_BYTES : IDLE_BUFFER);
+	pages_reset(&batch->bytes, j->head ? BATCH_BYTES : IDLE_BUFFER);
 	batch->next = j->free_batches;
 	j->free_batches = batch;
 	if (!j->head)
 		for (struct batch *other = batch->next; other; other = other->next)
-			buffer_reset(&other->bytes, IDLE_BUFFER);
+			pages_reset(&other->bytes, IDLE_BUFFER);
 }
 
 /* --- writing
@@ -187,8 +187,7 @@ static int write_group(struct journal *j, struct batch *batch)
 		return r;
 	seal_batch(batch, j->current->salt);
 	FAILPOINT("journal.before_group_write");
-	r = j->disk->ops->pwrite(
-		j->disk, j->current_handle, batch->bytes.data, batch->bytes.len, j->current_offset);
+	r = j->disk->ops->pwrite(j->disk, j->current_handle, batch->bytes.data, batch->bytes.len, j->current_offset);
 	FAILPOINT("journal.after_group_write");
 	return r;
 }
@@ -199,8 +198,7 @@ static void recount_tail(struct journal *j, size_t written)
 	j->tail_offset = SEGMENT_BLOCK + written;
 	for (const struct batch *batch = j->head; batch; batch = batch->next)
 		if (batch->closed)
-			j->tail_offset =
-				(batch->starts_segment ? SEGMENT_BLOCK : j->tail_offset) + batch->bytes.len;
+			j->tail_offset = (batch->starts_segment ? SEGMENT_BLOCK : j->tail_offset) + batch->bytes.len;
 }
 
 static bool is_full(int r)
@@ -298,8 +296,8 @@ bool commit_step(struct journal *j)
 	struct batch *batch = take_batch(j);
 	if (!batch)
 		return false;
-	bool begun = !batch->starts_segment || (j->current && j->current->base_lsn == batch->first_lsn &&
-						       j->current_offset == SEGMENT_BLOCK);
+	bool begun = !batch->starts_segment ||
+		     (j->current && j->current->base_lsn == batch->first_lsn && j->current_offset == SEGMENT_BLOCK);
 	int r = begun ? 0 : open_segment(j, batch);
 	if (r == 0)
 		r = write_group(j, batch);
@@ -383,7 +381,7 @@ void commit_free(struct journal *j)
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
 		while (lists[i]) {
 			struct batch *next = lists[i]->next;
-			buffer_free(&lists[i]->bytes);
+			pages_free(&lists[i]->bytes);
 			free(lists[i]->starts);
 			free(lists[i]);
 			lists[i] = next;

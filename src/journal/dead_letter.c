@@ -27,7 +27,7 @@ static const uint8_t dead_header[DEAD_HEADER_LEN] = "LNKSPAND\1";
 
 struct dead_folder {
 	struct dead_folder *next;
-	char *name;    /* of the destination */
+	char *name; /* of the destination */
 	uint64_t file; /* 0: none of this process yet */
 	uint64_t next_file;
 	uint64_t offset; /* in the file */
@@ -56,8 +56,8 @@ static size_t folder_path(const char *name, char *path, size_t size)
 	size_t at = (size_t)snprintf(path, size, "dead/");
 	for (; *name && at + 4 < size; name++) {
 		char c = *name;
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			     c == '-' || c == '_';
+		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+			     c == '_';
 		at += (size_t)snprintf(path + at, size - at, plain ? "%c" : "%%%02X", (unsigned char)c);
 	}
 	return at;
@@ -115,10 +115,8 @@ static int open_folder(struct journal *j, const char *name, struct dead_folder *
 		free(folder);
 		return r < 0 ? r : -ENOMEM;
 	}
-	*folder = (struct dead_folder){.next = j->dead_folders,
-		.name = copy,
-		.next_file = survey.last + 1,
-		.total_bytes = survey.bytes};
+	*folder = (struct dead_folder){
+		.next = j->dead_folders, .name = copy, .next_file = survey.last + 1, .total_bytes = survey.bytes};
 	j->dead_folders = folder;
 	*ret_folder = folder;
 	return 0;
@@ -141,7 +139,7 @@ static int open_dead_file(struct journal *j, struct dead_folder *folder, int *re
 	return handle < 0 ? handle : 0;
 }
 
-static int write_letter(struct journal *j, struct dead_folder *folder, const struct buffer *bytes)
+static int write_letter(struct journal *j, struct dead_folder *folder, const struct pages *bytes)
 {
 	int handle;
 	int r = open_dead_file(j, folder, &handle);
@@ -175,7 +173,7 @@ static int write_letter(struct journal *j, struct dead_folder *folder, const str
 	return 0;
 }
 
-static int encode_letter(const struct dead_job *job, struct buffer *bytes)
+static int encode_letter(const struct dead_job *job, struct pages *bytes)
 {
 	const struct message_view *view = message_view(job->msg);
 	struct slice reason = slice_str(job->reason);
@@ -188,7 +186,7 @@ static int encode_letter(const struct dead_job *job, struct buffer *bytes)
 		.count = job->attempts,
 		.name = reason,
 		.body = {NULL, message_encoded_size(view)}};
-	int r = buffer_reserve(bytes, frame_size(&frame));
+	int r = pages_reserve(bytes, frame_size(&frame));
 	if (r < 0)
 		return r;
 	message_encode(view, frame_encode(&frame, bytes->data));
@@ -201,7 +199,7 @@ void dead_letter_work(struct journal *j, struct reader_job *base)
 {
 	struct dead_job *job = (struct dead_job *)base;
 	struct dead_folder *folder = NULL;
-	struct buffer bytes = {0};
+	struct pages bytes = {0};
 	int r = open_folder(j, job->name, &folder);
 	if (r == 0)
 		r = encode_letter(job, &bytes);
@@ -209,7 +207,7 @@ void dead_letter_work(struct journal *j, struct reader_job *base)
 		r = -ENOSPC;
 	if (r == 0)
 		r = write_letter(j, folder, &bytes);
-	buffer_free(&bytes);
+	pages_free(&bytes);
 	job->error = r;
 }
 
@@ -271,8 +269,8 @@ void dead_letter_deliver(struct journal *j, struct reader_job *base)
 	int r = job->error;
 	if (r < 0)
 		log_warn("journal_dead_letter",
-			"destination=%s seq=%" PRIu64 " error=\"%s\" what=\"could not be stored\"", job->name,
-			job->seq, strerror(-r));
+			"destination=%s seq=%" PRIu64 " error=\"%s\" what=\"could not be stored\"", job->name, job->seq,
+			strerror(-r));
 	else
 		r = journal_append(j, NULL, 0, &dead, 1, &job->lsn);
 	if (r < 0)

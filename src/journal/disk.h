@@ -16,7 +16,7 @@
 
 enum disk_open_flags {
 	DISK_READ = 0,
-	DISK_WRITE = 1,  /* read and write */
+	DISK_WRITE = 1, /* read and write */
 	DISK_CREATE = 2, /* create; -EEXIST if it exists */
 };
 
@@ -37,8 +37,7 @@ struct disk_ops {
 	int (*rename)(struct disk *disk, const char *from, const char *to); /* replaces `to` */
 	int (*unlink)(struct disk *disk, const char *path);
 	int (*mkdir)(struct disk *disk, const char *path); /* 0 if it exists */
-	int (*sync_dir)(
-		struct disk *disk, const char *path); /* makes names in it durable; "" is the data folder */
+	int (*sync_dir)(struct disk *disk, const char *path); /* makes names in it durable; "" is the data folder */
 	/* Calls fn for each name in a folder (not . and ..); stops when fn returns non-zero and returns that.
 	 */
 	int (*list)(struct disk *disk, const char *path, int (*fn)(const char *name, void *arg), void *arg);

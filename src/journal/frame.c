@@ -118,8 +118,7 @@ void frame_seal(uint8_t *bytes, uint64_t salt)
 
 bool frame_check(const uint8_t *bytes, size_t len, uint64_t salt)
 {
-	return len >= FRAME_HEADER_LEN && get_u32(bytes) == len &&
-	       get_u32(bytes + 4) == frame_crc(bytes, len, salt);
+	return len >= FRAME_HEADER_LEN && get_u32(bytes) == len && get_u32(bytes + 4) == frame_crc(bytes, len, salt);
 }
 
 uint32_t frame_peek_length(const uint8_t *bytes, size_t max)

@@ -11,41 +11,40 @@
 
 #include "message/slice.h"
 
-#define FRAME_HEADER_LEN 20u  /* u32 length, u32 crc32c, u64 lsn, u8 type, u8 flags, u16 bytes of TLVs */
+#define FRAME_HEADER_LEN 20u /* u32 length, u32 crc32c, u64 lsn, u8 type, u8 flags, u16 bytes of TLVs */
 #define FRAME_MAX_NAME   255u /* bytes in name and uuid */
 
 enum frame_type {
-	FRAME_MSG = 1,           /* dest, seq, time_ms; body = encoded message */
-	FRAME_OPEN = 2,          /* source, id, hash */
-	FRAME_REL = 3,           /* source, id */
+	FRAME_MSG = 1, /* dest, seq, time_ms; body = encoded message */
+	FRAME_OPEN = 2, /* source, id, hash */
+	FRAME_REL = 3, /* source, id */
 	FRAME_SESSION_RESET = 4, /* source */
 	FRAME_SUBSCRIPTIONS = 5, /* source; body opaque */
-	FRAME_POSITION = 6,      /* source, position; body = partition name */
-	FRAME_STAGE = 7,         /* dest, seq, stage */
-	FRAME_BATCH = 8,         /* dest, seq = first, last */
-	FRAME_DONE = 9,          /* dest, bytes; body = ranges of u64 first, u64 last */
-	FRAME_DEAD = 10,         /* dest, seq, bytes; body = reason */
-	FRAME_FINISHED = 11,     /* dest, seq, bytes */
-	FRAME_REGISTER = 12,     /* dest or source by flag, name, uuid */
-	FRAME_DROP = 13,         /* dest */
-	FRAME_CHECKPOINT = 14,   /* body = records */
+	FRAME_POSITION = 6, /* source, position; body = partition name */
+	FRAME_STAGE = 7, /* dest, seq, stage */
+	FRAME_BATCH = 8, /* dest, seq = first, last */
+	FRAME_DONE = 9, /* dest, bytes; body = ranges of u64 first, u64 last */
+	FRAME_DEAD = 10, /* dest, seq, bytes; body = reason */
+	FRAME_FINISHED = 11, /* dest, seq, bytes */
+	FRAME_REGISTER = 12, /* dest or source by flag, name, uuid */
+	FRAME_DROP = 13, /* dest */
+	FRAME_CHECKPOINT = 14, /* body = records */
 	FRAME_SEAL = 15,
 	FRAME_COMMIT =
 		16, /* seq = first lsn, count = frames, hash = 2^32 + crc32c of the group; lsn = the last frame's */
 	/* Records of a CHECKPOINT only. */
 	FRAME_BASE = 17, /* dest, source = next numbers to give; time_ms = newest origin time */
-	FRAME_OUTBOX =
-		18, /* dest, seq = next, last = oldest undone, count = waiting, bytes; body = done ranges */
-	FRAME_STAGES = 19,   /* dest; body = (u64 seq, u8 stage) … */
-	FRAME_BATCHES = 20,  /* dest; body = (u64 first, u64 last) … */
+	FRAME_OUTBOX = 18, /* dest, seq = next, last = oldest undone, count = waiting, bytes; body = done ranges */
+	FRAME_STAGES = 19, /* dest; body = (u64 seq, u8 stage) … */
+	FRAME_BATCHES = 20, /* dest; body = (u64 first, u64 last) … */
 	FRAME_OPEN_IDS = 21, /* source; body = (u16 id, u64 hash) … */
 	FRAME_OVERFLOW = 22, /* reserved: extent of a destination's overflow log */
 };
 
 enum frame_flags {
 	FRAME_GROUP_START = 1, /* first frame of its group, at a multiple of 4 KiB */
-	FRAME_SET_END = 2,     /* last frame of an atomic set */
-	FRAME_IS_SOURCE = 4,   /* REGISTER: of a source, not a destination */
+	FRAME_SET_END = 2, /* last frame of an atomic set */
+	FRAME_IS_SOURCE = 4, /* REGISTER: of a source, not a destination */
 };
 
 struct frame {
@@ -68,8 +67,7 @@ bool frame_check(const uint8_t *bytes, size_t len, uint64_t salt);
 /* The length that a frame header gives, 0 if it cannot be one within `max` bytes. */
 uint32_t frame_peek_length(const uint8_t *bytes, size_t max);
 /* Untrusted bytes; unknown tags are skipped. 0 or -EBADMSG. Slices point into `bytes`. */
-int frame_decode(const uint8_t *bytes, size_t len, struct frame *ret_frame)
-	__attribute__((warn_unused_result));
+int frame_decode(const uint8_t *bytes, size_t len, struct frame *ret_frame) __attribute__((warn_unused_result));
 /* Takes the next record off a CHECKPOINT's body: 1, 0 at the end, -EBADMSG. */
 int frame_next_record(struct slice *rest, struct frame *ret_frame) __attribute__((warn_unused_result));
 

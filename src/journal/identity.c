@@ -4,13 +4,14 @@
  * (write, fdatasync, rename, sync of the folder). It also remembers the number of a segment that is known to
  * exist, which tells a folder whose journal was restored from an older copy.
  */
+#include "journal/identity.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "journal/crc32c.h"
-#include "journal/journal_impl.h"
 #include "runtime/failpoint.h"
 
 #define ID_PATH      "id"
@@ -23,8 +24,8 @@ static int format_body(const struct identity *id, char *text, size_t size)
 	char hex[2 * JOURNAL_UUID_LEN + 1];
 	for (size_t i = 0; i < JOURNAL_UUID_LEN; i++)
 		snprintf(hex + 2 * i, 3, "%02x", id->uuid[i]);
-	return snprintf(text, size, "linkspan data folder\nformat %d\nuuid %s\nsegment %" PRIu64 "\n", FORMAT,
-		hex, id->segment);
+	return snprintf(text, size, "linkspan data folder\nformat %d\nuuid %s\nsegment %" PRIu64 "\n", FORMAT, hex,
+		id->segment);
 }
 
 static int parse(const char *text, struct identity *id)
@@ -34,8 +35,7 @@ static int parse(const char *text, struct identity *id)
 	if (sscanf(text, "linkspan data folder\nformat %d\n%n", &format, &at) != 1 || at == 0)
 		return -EBADMSG;
 	unsigned crc;
-	if (sscanf(text + at, "uuid %32[0-9a-f]\nsegment %" SCNu64 "\ncrc32c %x", hex, &id->segment, &crc) !=
-			3 ||
+	if (sscanf(text + at, "uuid %32[0-9a-f]\nsegment %" SCNu64 "\ncrc32c %x", hex, &id->segment, &crc) != 3 ||
 		strlen(hex) != 2 * JOURNAL_UUID_LEN)
 		return format > FORMAT && format < 1000 ? -ENOTSUP : -EBADMSG;
 	for (size_t i = 0; i < JOURNAL_UUID_LEN; i++) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "journal/identity.h"
 #include "journal/journal_impl.h"
 #include "runtime/log.h"
 

@@ -28,12 +28,12 @@
 struct journal;
 
 struct journal_options {
-	struct disk *disk;      /* borrowed until journal_close */
-	struct loop *loop;      /* borrowed */
+	struct disk *disk; /* borrowed until journal_close */
+	struct loop *loop; /* borrowed */
 	uint64_t segment_bytes; /* 0 = default; at least 1 MiB, a multiple of 4096 */
 	uint32_t linger_ms; /* wait this long for more before a group is written; 0 = no timer (default) */
-	bool strict;        /* journal_open fails with -EBADMSG when data is damaged, instead of quarantine */
-	bool manual;        /* tests: no threads; journal_step does what they would do */
+	bool strict; /* journal_open fails with -EBADMSG when data is damaged, instead of quarantine */
+	bool manual; /* tests: no threads; journal_step does what they would do */
 	/* durable_lsn has advanced to lsn: everything appended up to it may be acknowledged and delivered. */
 	void (*on_durable)(void *ctx, uint64_t lsn);
 	/* journal_append returned -ENOSPC before, and there is room again. */
@@ -65,20 +65,19 @@ int journal_close(struct journal *j);
 int journal_destination(struct journal *j, const char *name) __attribute__((warn_unused_result));
 int journal_source(struct journal *j, const char *name) __attribute__((warn_unused_result));
 const uint8_t *journal_destination_uuid(const struct journal *j, uint32_t dest); /* JOURNAL_UUID_LEN bytes */
-const uint8_t *journal_uuid(const struct journal *j);                            /* of the instance */
+const uint8_t *journal_uuid(const struct journal *j); /* of the instance */
 /* Calls fn for every destination known on disk, so that the caller finds those with waiting messages that the
  * configuration no longer names. */
 struct journal_outbox {
 	const char *name;
 	uint32_t dest;
-	uint64_t next_seq;      /* the seq that the next message will get */
+	uint64_t next_seq; /* the seq that the next message will get */
 	uint64_t oldest_undone; /* == next_seq when nothing waits */
-	uint64_t waiting;       /* messages neither done nor dead */
+	uint64_t waiting; /* messages neither done nor dead */
 	uint64_t waiting_bytes; /* their encoded bytes on disk */
-	size_t done_ranges;     /* above oldest_undone */
+	size_t done_ranges; /* above oldest_undone */
 };
-void journal_outboxes(
-	const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg);
+void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg);
 struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest);
 /* Marks every waiting message of the destination done, and forgets its name ("--drop"). */
 int journal_drop_destination(struct journal *j, uint32_t dest) __attribute__((warn_unused_result));
@@ -90,21 +89,21 @@ int journal_drop_destination(struct journal *j, uint32_t dest) __attribute__((wa
 struct journal_entry {
 	uint32_t dest;
 	const struct message_view *view; /* borrowed until journal_append returns */
-	uint64_t seq;                    /* out */
+	uint64_t seq; /* out */
 	uint32_t bytes; /* out: what it counts for in waiting_bytes; give it back in journal_done */
 };
 
 /* State changes that may accompany messages or come alone. */
 enum journal_change_type {
-	JOURNAL_OPEN = 1,      /* source, id, hash: packet identifier open (MQTT QoS 2 before PUBREC) */
-	JOURNAL_REL,           /* source, id: packet identifier released */
+	JOURNAL_OPEN = 1, /* source, id, hash: packet identifier open (MQTT QoS 2 before PUBREC) */
+	JOURNAL_REL, /* source, id: packet identifier released */
 	JOURNAL_SESSION_RESET, /* source: all its open packet identifiers and subscriptions are void */
 	JOURNAL_SUBSCRIPTIONS, /* source, blob: replaces what is kept for the session, opaque to the journal
 				*/
-	JOURNAL_POSITION,      /* source, blob = partition name, position: e.g. a Kafka offset */
-	JOURNAL_STAGE,         /* dest, seq, stage: the sink has moved a delivery on (PUBREC seen) */
-	JOURNAL_BATCH,         /* dest, seq = first, last: bounds of a batch, never changed */
-	JOURNAL_DEAD,     /* dest, seq, bytes, blob = reason: its copy is durable in dead/; final like DONE */
+	JOURNAL_POSITION, /* source, blob = partition name, position: e.g. a Kafka offset */
+	JOURNAL_STAGE, /* dest, seq, stage: the sink has moved a delivery on (PUBREC seen) */
+	JOURNAL_BATCH, /* dest, seq = first, last: bounds of a batch, never changed */
+	JOURNAL_DEAD, /* dest, seq, bytes, blob = reason: its copy is durable in dead/; final like DONE */
 	JOURNAL_FINISHED, /* dest, seq, bytes: DONE in this very group, e.g. with the reply it caused */
 };
 struct journal_change {
@@ -129,8 +128,7 @@ struct journal_change {
  * reserve), -EIO (after on_failed), -EOVERFLOW (a destination has JOURNAL_MAX_DONE_RANGES ranges or a table
  * is full). */
 int journal_append(struct journal *j, struct journal_entry *entries, size_t n_entries,
-	const struct journal_change *changes, size_t n_changes, uint64_t *ret_lsn)
-	__attribute__((warn_unused_result));
+	const struct journal_change *changes, size_t n_changes, uint64_t *ret_lsn) __attribute__((warn_unused_result));
 
 uint64_t journal_durable_lsn(const struct journal *j);
 uint64_t journal_appended_lsn(const struct journal *j);
@@ -147,16 +145,15 @@ int journal_flush_done(struct journal *j, uint64_t *ret_lsn) __attribute__((warn
 /* --- recovered state
  * ---------------------------------------------------------------------------------------- */
 
-void journal_stages(const struct journal *j, uint32_t dest,
-	void (*fn)(uint64_t seq, uint8_t stage, void *arg), void *arg);
-void journal_batches(const struct journal *j, uint32_t dest,
-	void (*fn)(uint64_t first, uint64_t last, void *arg), void *arg);
-void journal_open_ids(const struct journal *j, uint32_t source,
-	void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg);
+void journal_stages(
+	const struct journal *j, uint32_t dest, void (*fn)(uint64_t seq, uint8_t stage, void *arg), void *arg);
+void journal_batches(
+	const struct journal *j, uint32_t dest, void (*fn)(uint64_t first, uint64_t last, void *arg), void *arg);
+void journal_open_ids(
+	const struct journal *j, uint32_t source, void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg);
 bool journal_id_open(const struct journal *j, uint32_t source, uint16_t id, uint64_t *ret_hash);
 struct slice journal_subscriptions(const struct journal *j, uint32_t source); /* until the next append */
-bool journal_position(
-	const struct journal *j, uint32_t source, struct slice partition, uint64_t *ret_position);
+bool journal_position(const struct journal *j, uint32_t source, struct slice partition, uint64_t *ret_position);
 /* The newest origin time that the journal holds: before the wall clock passes it, nothing may expire. */
 uint64_t journal_newest_ms(const struct journal *j);
 
@@ -166,7 +163,7 @@ uint64_t journal_newest_ms(const struct journal *j);
 struct journal_read {
 	uint64_t seq;
 	uint64_t lsn;
-	uint32_t bytes;      /* for journal_done */
+	uint32_t bytes; /* for journal_done */
 	struct message *msg; /* the callback takes it */
 };
 struct journal_read_result {
@@ -183,8 +180,7 @@ struct journal_reader;
  * asked for. One request at a time. fn runs on the loop. journal_reader_free cancels: fn will not run after
  * it. */
 struct journal_reader *journal_reader_new(struct journal *j, uint32_t dest, uint64_t from_seq,
-	void (*fn)(const struct journal_read_result *result, void *arg), void *arg)
-	__attribute__((warn_unused_result));
+	void (*fn)(const struct journal_read_result *result, void *arg), void *arg) __attribute__((warn_unused_result));
 void journal_reader_request(struct journal_reader *reader, size_t max_messages, size_t max_bytes);
 void journal_reader_seek(struct journal_reader *reader, uint64_t seq); /* no request may be under way */
 void journal_reader_free(struct journal_reader *reader);
@@ -203,8 +199,7 @@ void journal_dead_letter(struct journal *j, uint32_t dest, uint64_t seq, uint32_
  * -------------------------------------------------------------------------------------------- */
 
 struct journal_stats {
-	uint64_t groups, frames, bytes_written, fdatasyncs, segments, segments_spare, damaged_frames,
-		damaged_messages;
+	uint64_t groups, frames, bytes_written, fdatasyncs, segments, segments_spare, damaged_frames, damaged_messages;
 	uint64_t fdatasync_last_us, fdatasync_max_us;
 };
 struct journal_stats journal_stats(const struct journal *j);

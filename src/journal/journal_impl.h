@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-#include "journal/buffer.h"
+#include "journal/pages.h"
 #include "journal/journal.h"
 #include "journal/segment.h"
 #include "journal/state.h"
@@ -22,10 +22,9 @@
 #define MAX_SPARES       5u
 /* A batch is closed at this size; more than MAX_QUEUED waiting to be written and messages are refused for a
  * while. */
-#define BATCH_BYTES (4u * 1024 * 1024)
-#define MAX_QUEUED  (32u * 1024 * 1024)
-#define COMMIT_ROOM                                                                                          \
-	(128u + SEGMENT_BLOCK) /* behind the frames of a batch: the commit frame and the padding */
+#define BATCH_BYTES   (4u * 1024 * 1024)
+#define MAX_QUEUED    (32u * 1024 * 1024)
+#define COMMIT_ROOM   (128u + SEGMENT_BLOCK) /* behind the frames of a batch: the commit frame and the padding */
 #define DONE_DELAY_MS 1000u
 #define RETRY_MS      1000u /* until a full disk is tried again */
 #define IDLE_BUFFER   (64u * 1024)
@@ -36,13 +35,13 @@
 struct segment {
 	struct segment *next; /* in the order of their numbers */
 	uint64_t number, base_lsn, salt, bytes;
-	uint64_t file;    /* the number in its name */
+	uint64_t file; /* the number in its name */
 	uint64_t end_lsn; /* base of the one after it; UINT64_MAX: the newest */
-	uint64_t limit;   /* nothing at or behind this offset is durable */
+	uint64_t limit; /* nothing at or behind this offset is durable */
 	uint64_t *starts; /* per destination the next seq at its CHECKPOINT; NULL: not known */
 	size_t n_starts;
 	bool checkpointed; /* its CHECKPOINT is durable */
-	bool failed;       /* a write or fdatasync failed: never used again */
+	bool failed; /* a write or fdatasync failed: never used again */
 	bool quarantined;
 	unsigned pins; /* readers in it: not to be reused */
 };
@@ -58,7 +57,7 @@ struct spare {
 /* What becomes one group. The loop fills the last of the queue until it is closed or taken. */
 struct batch {
 	struct batch *next;
-	struct buffer bytes; /* frames, checksums still open; once closed the commit frame and padding too */
+	struct pages bytes; /* frames, checksums still open; once closed the commit frame and padding too */
 	size_t commit_at;
 	uint64_t first_lsn, last_lsn, n_frames;
 	bool starts_segment, closed;
@@ -79,7 +78,7 @@ struct job_list {
 	struct reader_job *head, *tail;
 };
 void job_push(struct job_list *list, struct reader_job *job);
-struct reader_job *job_pop(struct job_list *list);              /* NULL: empty */
+struct reader_job *job_pop(struct job_list *list); /* NULL: empty */
 bool job_remove(struct job_list *list, struct reader_job *job); /* false: it was not in it */
 
 /* What is durable in the destinations at some lsn: what frees segments. */
@@ -104,44 +103,44 @@ struct journal {
 	struct loop_timer *done_timer;
 	uint64_t pending_since_ms;
 	bool any_pending;
-	bool done_changed;               /* since the last snapshot */
+	bool done_changed; /* since the last snapshot */
 	struct undone_snapshot snapshot; /* waiting to be durable */
 	struct undone_snapshot durable_undone;
-	bool want_room;          /* an append was refused */
+	bool want_room; /* an append was refused */
 	bool refused_for_ranges; /* because a destination has too many done ranges */
-	bool want_checkpoint;    /* after a failed write: start a proper segment soon */
+	bool want_checkpoint; /* after a failed write: start a proper segment soon */
 	bool told_failed;
-	int64_t growth_left;          /* what tables may grow before a CHECKPOINT's size is looked at again */
+	int64_t growth_left; /* what tables may grow before a CHECKPOINT's size is looked at again */
 	struct job_list dead_waiting; /* for their DEAD frames to be durable */
 	uint64_t damaged_messages;
 	struct loop_job wake_job;
 
 	/* The commit thread's own (the loop's until the threads run). */
 	struct segment *current; /* being written; its fields below are */
-	int current_handle;      /* -1: none */
+	int current_handle; /* -1: none */
 	uint64_t current_offset;
-	struct scan reader_scan;          /* the reader thread's own */
+	struct scan reader_scan; /* the reader thread's own */
 	struct dead_folder *dead_folders; /* likewise */
 
 	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t commit_wake, prepare_wake, reader_wake;
 	bool commit_waits;
-	bool closing;              /* commit: write what is queued and end; the others: end */
+	bool closing; /* commit: write what is queued and end; the others: end */
 	struct batch *head, *tail; /* queue */
 	struct batch *free_batches;
 	size_t queued_bytes;
 	uint64_t tail_offset; /* where the next batch will stand, at most, in the newest segment asked for */
 	uint64_t durable_lsn;
-	bool stalled;                  /* a group cannot be written because the disk is full */
+	bool stalled; /* a group cannot be written because the disk is full */
 	bool fresh_without_checkpoint; /* event for the loop: see want_checkpoint */
-	int failed;                    /* negative errno: nothing more becomes durable */
+	int failed; /* negative errno: nothing more becomes durable */
 	struct segment *segments, *newest;
 	size_t n_segments;
 	struct spare *spares;
 	size_t n_spares, promised; /* of the spares, to batches in the queue that start a segment */
 	size_t spare_target;
-	bool spares_behind;  /* a set had to wait for a spare though the disk has room */
-	bool disk_full;      /* the last try to make a spare said so */
+	bool spares_behind; /* a set had to wait for a spare though the disk has room */
+	bool disk_full; /* the last try to make a spare said so */
 	struct spare *trash; /* files to remove */
 	uint64_t next_file, next_number;
 	bool spares_wanted; /* messages were refused for want of a spare: tell the loop when one is ready */
@@ -202,25 +201,15 @@ void prepare_add_spare(struct journal *j, uint64_t file); /* lock held */
 void prepare_add_trash(struct journal *j, uint64_t file); /* lock held */
 /* Gives segments that nobody needs any more back. Loop. */
 void prepare_recycle(struct journal *j);
-void prepare_add_segment(
-	struct journal *j, struct segment *segment); /* lock held; takes it; it is the newest */
-struct segment *prepare_find_segment(
-	const struct journal *j, uint64_t number); /* lock held; first at or after */
+void prepare_add_segment(struct journal *j, struct segment *segment); /* lock held; takes it; it is the newest */
+struct segment *prepare_find_segment(const struct journal *j, uint64_t number); /* lock held; first at or after */
 void prepare_free(struct journal *j);
 
-/* --- recovery.c, identity.c
+/* --- recovery.c
  * ------------------------------------------------------------------------------------------ */
 
 /* Finds segments and spares, rebuilds the state, makes durable what it accepted. */
 int recovery_run(struct journal *j) __attribute__((warn_unused_result));
-
-struct identity {
-	uint8_t uuid[JOURNAL_UUID_LEN];
-	uint64_t segment; /* a segment of this number or a later one exists */
-};
-/* 0; -ENOENT; -EBADMSG: damaged; -ENOTSUP: another format. */
-int identity_read(struct disk *disk, struct identity *ret_id) __attribute__((warn_unused_result));
-int identity_write(struct disk *disk, const struct identity *id) __attribute__((warn_unused_result));
 
 /* --- quarantine.c
  * ----------------------------------------------------------------------------------------------------- */
@@ -237,7 +226,7 @@ int quarantine_move(struct journal *j, uint64_t file) __attribute__((warn_unused
 bool reader_step(struct journal *j); /* one job */
 void *reader_main(void *journal);
 void reader_deliver(struct journal *j, struct reader_job *job); /* loop */
-void reader_discard(struct reader_job *job);                    /* at close */
+void reader_discard(struct reader_job *job); /* at close */
 void dead_letter_work(struct journal *j, struct reader_job *job);
 void dead_letter_deliver(struct journal *j, struct reader_job *job);
 void dead_letter_durable(struct journal *j); /* loop: durable_lsn has advanced */

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
 	src/journal/append.c \
-	src/journal/buffer.c \
-	src/journal/buffer.h \
 	src/journal/checkpoint.c \
 	src/journal/commit.c \
 	src/journal/crc32c.c \
@@ -13,9 +11,12 @@ liblinkspan_a_SOURCES += \
 	src/journal/frame.c \
 	src/journal/frame.h \
 	src/journal/identity.c \
+	src/journal/identity.h \
 	src/journal/journal.c \
 	src/journal/journal.h \
 	src/journal/journal_impl.h \
+	src/journal/pages.c \
+	src/journal/pages.h \
 	src/journal/prepare.c \
 	src/journal/quarantine.c \
 	src/journal/ranges.c \

@@ -27,8 +27,7 @@ static int copy_bytes(struct disk *disk, int from, int to)
 		ssize_t n = disk->ops->pread(disk, from, buf, COPY_BYTES, at);
 		if (n == -EIO) { /* a sector that cannot be read stays zero in the copy */
 			memset(buf, 0, COPY_BYTES);
-			n = disk->ops->size(disk, from) > (int64_t)(at + COPY_BYTES) ? (ssize_t)COPY_BYTES
-										     : 0;
+			n = disk->ops->size(disk, from) > (int64_t)(at + COPY_BYTES) ? (ssize_t)COPY_BYTES : 0;
 		}
 		if (n <= 0) {
 			r = (int)n;
@@ -85,8 +84,7 @@ int quarantine_move(struct journal *j, uint64_t file)
 	char source[SEGMENT_PATH_LEN], target[PATH_LEN];
 	segment_path(source, file);
 	/* File numbers may come again: never over an older one. */
-	snprintf(target, sizeof target, "quarantine/file-%020" PRIu64 "-%08x.log", file,
-		(unsigned)journal_random());
+	snprintf(target, sizeof target, "quarantine/file-%020" PRIu64 "-%08x.log", file, (unsigned)journal_random());
 	int r = j->disk->ops->rename(j->disk, source, target);
 	if (r == 0)
 		r = j->disk->ops->sync_dir(j->disk, "quarantine");

@@ -27,7 +27,7 @@ struct cursor {
 };
 
 struct gap {
-	uint64_t first, last;          /* seqs */
+	uint64_t first, last; /* seqs */
 	uint64_t segment, offset, lsn; /* where the damage was seen, or where it was noticed */
 };
 
@@ -61,7 +61,7 @@ struct journal_reader {
 	uint64_t cursor_seq; /* no seq below it stands at or behind the cursor */
 	void (*fn)(const struct journal_read_result *result, void *arg);
 	void *arg;
-	struct read_job *job;           /* under way */
+	struct read_job *job; /* under way */
 	size_t max_messages, max_bytes; /* of the request */
 };
 
@@ -98,8 +98,8 @@ static int add_item(struct read_job *job, const struct frame *frame, struct mess
 		job->items = items;
 		job->items_capacity = capacity;
 	}
-	job->items[job->n_items++] = (struct journal_read){
-		.seq = frame->seq, .lsn = frame->lsn, .bytes = frame->length, .msg = msg};
+	job->items[job->n_items++] =
+		(struct journal_read){.seq = frame->seq, .lsn = frame->lsn, .bytes = frame->length, .msg = msg};
 	job->bytes += frame->length;
 	return 0;
 }
@@ -173,9 +173,7 @@ static int next_segment(struct read_job *job)
 		bool all = j->durable_lsn >= job->target_lsn;
 		journal_unlock(j);
 		job->at_end = true;
-		return all && job->next_seq < job->target_seq
-			       ? add_gap(job, job->next_seq, job->target_seq - 1)
-			       : 0;
+		return all && job->next_seq < job->target_seq ? add_gap(job, job->next_seq, job->target_seq - 1) : 0;
 	}
 	job->seg->pins--;
 	next->pins++;
@@ -198,8 +196,8 @@ static int skip_damage(struct read_job *job)
 	uint32_t length;
 	job->damage = (struct gap){.segment = at->segment, .offset = at->offset, .lsn = at->lsn};
 	job->damage_seen = true;
-	if (job->handle >= 0 && scan_peek(scan, at->offset, &ignored, &length) == 0 &&
-		length >= FRAME_HEADER_LEN && scan_frame(scan, at->offset + length, &frame) == 0 &&
+	if (job->handle >= 0 && scan_peek(scan, at->offset, &ignored, &length) == 0 && length >= FRAME_HEADER_LEN &&
+		scan_frame(scan, at->offset + length, &frame) == 0 &&
 		frame.lsn == at->lsn + (frame.type != FRAME_COMMIT)) {
 		at->offset += length;
 		at->lsn++;
@@ -256,8 +254,7 @@ static void find_start(struct read_job *job)
 	if (!seg || seg->number != job->cursor.segment) {
 		seg = j->segments;
 		for (struct segment *later = seg; later; later = later->next) {
-			uint64_t start =
-				job->dest < later->n_starts && later->starts ? later->starts[job->dest] : 1;
+			uint64_t start = job->dest < later->n_starts && later->starts ? later->starts[job->dest] : 1;
 			if (later->starts && start <= job->next_seq)
 				seg = later;
 		}
@@ -282,7 +279,7 @@ static int run_read(struct read_job *job)
 	if (job->at_end && job->n_gaps && job->gaps[job->n_gaps - 1].last >= job->next_seq)
 		job->next_seq = job->gaps[job->n_gaps - 1].last + 1;
 	close_file(job);
-	buffer_reset(&job->j->reader_scan.window, IDLE_BUFFER * 4);
+	pages_reset(&job->j->reader_scan.window, IDLE_BUFFER * 4);
 	journal_lock(job->j);
 	job->seg->pins--;
 	job->seg = NULL;
@@ -417,8 +414,7 @@ void journal_reader_free(struct journal_reader *reader)
 	struct read_job *job = reader->job;
 	if (job) {
 		journal_lock(reader->j);
-		bool removed = job_remove(&reader->j->jobs, &job->base) ||
-			       job_remove(&reader->j->finished, &job->base);
+		bool removed = job_remove(&reader->j->jobs, &job->base) || job_remove(&reader->j->finished, &job->base);
 		job->reader = NULL;
 		journal_unlock(reader->j);
 		if (removed)
@@ -441,8 +437,8 @@ static void on_missing(void *arg, uint32_t dest, uint64_t first, uint64_t last)
 	log_error("journal_damage",
 		"segment=%" PRIu64 " offset=%" PRIu64 " lsn=%" PRIu64 " destination=%s first_seq=%" PRIu64
 		" last_seq=%" PRIu64 " what=\"these messages cannot be read any more and are lost\"",
-		missing->gap->segment, missing->gap->offset, missing->gap->lsn, journal_outbox(j, dest).name,
-		first, last);
+		missing->gap->segment, missing->gap->offset, missing->gap->lsn, journal_outbox(j, dest).name, first,
+		last);
 }
 
 static void settle_gaps(struct journal *j, const struct read_job *job)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "journal/identity.h"
 #include "journal/journal_impl.h"
 #include "runtime/failpoint.h"
 #include "runtime/log.h"
@@ -30,10 +31,10 @@ struct recovery {
 	struct scan scan;
 	struct segment *seg; /* being replayed */
 	int handle;
-	uint64_t offset;   /* in it */
+	uint64_t offset; /* in it */
 	uint64_t expected; /* lsn */
 	bool damaged, sealed;
-	size_t unreadable;    /* files without a whole header */
+	size_t unreadable; /* files without a whole header */
 	uint64_t lost_frames; /* of which not even the type is known, since next_seqs were noted */
 	uint64_t *seqs_at_damage;
 	size_t n_seqs;
@@ -86,8 +87,7 @@ static int insert_segment(struct recovery *rec, struct segment *seg)
 		link = &(*link)->next;
 	if (*link && (*link)->number == seg->number) {
 		log_error("journal_damage",
-			"segment=%" PRIu64 " file=%020" PRIu64
-			" what=\"a second file has the same number: put aside\"",
+			"segment=%" PRIu64 " file=%020" PRIu64 " what=\"a second file has the same number: put aside\"",
 			seg->number, seg->file);
 		rec->damaged = true;
 		int r = quarantine_move(rec->j, seg->file);
@@ -100,8 +100,7 @@ static int insert_segment(struct recovery *rec, struct segment *seg)
 	return 0;
 }
 
-static int add_segment(
-	struct recovery *rec, uint64_t file, const struct segment_header *header, uint64_t size)
+static int add_segment(struct recovery *rec, uint64_t file, const struct segment_header *header, uint64_t size)
 {
 	struct segment *seg = calloc(1, sizeof *seg);
 	if (!seg)
@@ -121,8 +120,7 @@ static int put_aside(struct recovery *rec, uint64_t file, const char *what)
 	rec->damaged = true;
 	rec->unreadable++;
 	log_error("journal_damage",
-		"file=%020" PRIu64
-		" offset=0 what=\"%s: what was in it is lost; the file is moved to quarantine\"",
+		"file=%020" PRIu64 " offset=0 what=\"%s: what was in it is lost; the file is moved to quarantine\"",
 		file, what);
 	return quarantine_move(rec->j, file);
 }
@@ -171,8 +169,7 @@ static int classify(struct recovery *rec, uint64_t file, const struct identity *
 }
 
 /* The id file against what the segments say. */
-static int check_identity(
-	struct recovery *rec, int id_error, struct identity *id, bool have_uuid, const uint8_t *uuid)
+static int check_identity(struct recovery *rec, int id_error, struct identity *id, bool have_uuid, const uint8_t *uuid)
 {
 	struct journal *j = rec->j;
 	uint64_t newest = 0;
@@ -274,8 +271,7 @@ static int find_checkpoint(struct recovery *rec, struct segment *seg, uint64_t *
 		if (copy && scan_resync(&rec->scan, offset + 1, seg->base_lsn, seg->end_lsn, &offset) < 0)
 			return -ENOENT;
 		if (scan_frame(&rec->scan, offset, &frame) == 0 && frame.type == FRAME_CHECKPOINT &&
-			frame.lsn >= seg->base_lsn && frame.lsn < seg->end_lsn &&
-			note_starts(seg, frame.body) == 0) {
+			frame.lsn >= seg->base_lsn && frame.lsn < seg->end_lsn && note_starts(seg, frame.body) == 0) {
 			*ret_offset = offset;
 			return 0;
 		}
@@ -317,8 +313,8 @@ static void on_missing(void *arg, uint32_t dest, uint64_t first, uint64_t last)
 	j->damaged_messages += last - first + 1;
 	rec->damaged = true;
 	log_error("journal_damage",
-		"segment=%" PRIu64 " offset=%" PRIu64 " destination=%s first_seq=%" PRIu64
-		" last_seq=%" PRIu64 " what=\"these messages are lost\"",
+		"segment=%" PRIu64 " offset=%" PRIu64 " destination=%s first_seq=%" PRIu64 " last_seq=%" PRIu64
+		" what=\"these messages are lost\"",
 		rec->seg->number, rec->offset, box ? box->name : "?", first, last);
 }
 
@@ -384,8 +380,7 @@ static void salvage(struct recovery *rec, uint64_t end_offset, uint64_t end_lsn)
 			bad = false;
 			if (!commit)
 				apply_frame(rec, &frame);
-		} else if (!bad && scan_peek(&rec->scan, at, &ignored, &length) == 0 &&
-			   length >= FRAME_HEADER_LEN) {
+		} else if (!bad && scan_peek(&rec->scan, at, &ignored, &length) == 0 && length >= FRAME_HEADER_LEN) {
 			bad = true;
 			at += length;
 			lsn++;
@@ -398,11 +393,10 @@ static void salvage(struct recovery *rec, uint64_t end_offset, uint64_t end_lsn)
 	rec->j->stats.damaged_frames += lost;
 	rec->damaged = true;
 	log_error("journal_damage",
-		"segment=%" PRIu64 " offset=%" PRIu64 " end_offset=%" PRIu64 " first_lsn=%" PRIu64
-		" last_lsn=%" PRIu64 " frames=%" PRIu64 " lost=%" PRIu64
+		"segment=%" PRIu64 " offset=%" PRIu64 " end_offset=%" PRIu64 " first_lsn=%" PRIu64 " last_lsn=%" PRIu64
+		" frames=%" PRIu64 " lost=%" PRIu64
 		" what=\"a durable group is damaged; its segment is copied to quarantine\"",
-		rec->seg->number, rec->offset, end_offset, rec->expected, end_lsn - 1,
-		end_lsn - rec->expected, lost);
+		rec->seg->number, rec->offset, end_offset, rec->expected, end_lsn - 1, end_lsn - rec->expected, lost);
 	quarantine_segment(rec->j, rec->seg->file, rec->seg->number);
 	rec->seg->quarantined = true;
 }
@@ -468,8 +462,7 @@ static int replay_segment(struct recovery *rec)
 static int skip_lost_seqs(struct recovery *rec)
 {
 	struct state *state = &rec->j->state;
-	for (size_t i = 0; rec->lost_frames && rec->seqs_at_damage && i < rec->n_seqs && i < state->n_dests;
-		i++) {
+	for (size_t i = 0; rec->lost_frames && rec->seqs_at_damage && i < rec->n_seqs && i < state->n_dests; i++) {
 		struct state_dest *dest = &state->dests[i];
 		if (!dest->name || dest->next_seq != rec->seqs_at_damage[i])
 			continue;
@@ -501,8 +494,7 @@ static int replay(struct recovery *rec)
 		if (from->number > 1) {
 			rec->damaged = true;
 			log_error("journal_damage",
-				"segment=%" PRIu64
-				" offset=%u what=\"there is no whole CHECKPOINT: state is lost\"",
+				"segment=%" PRIu64 " offset=%u what=\"there is no whole CHECKPOINT: state is lost\"",
 				j->newest->number, SEGMENT_BLOCK);
 		}
 	} else if (offset != SEGMENT_BLOCK) {
@@ -549,7 +541,7 @@ static int sync_segments(struct recovery *rec)
 		if (r < 0)
 			log_error("journal_open",
 				"file=%020" PRIu64 " error=\"%s\" what=\"the disk cannot make a segment "
-						   "durable: check the disk, "
+				"durable: check the disk, "
 				"copy the data folder to a good one\"",
 				seg->file, strerror(-r));
 	}

@@ -11,7 +11,7 @@
 #include "journal/crc32c.h"
 #include "message/endian.h"
 
-#define HEADER_LEN  128u  /* within one sector, so that it is there or not there */
+#define HEADER_LEN  128u /* within one sector, so that it is there or not there */
 #define HEADER_COPY 2048u /* where the second copy stands */
 #define READ_AHEAD  (128u * 1024)
 
@@ -53,8 +53,7 @@ void segment_encode_header(const struct segment_header *header, uint8_t block[SE
 
 static int decode_copy(const uint8_t *copy, struct segment_header *header)
 {
-	if (memcmp(copy, magic, sizeof magic) != 0 ||
-		get_u32(copy + HEADER_LEN - 4) != crc32c(0, copy, HEADER_LEN - 4))
+	if (memcmp(copy, magic, sizeof magic) != 0 || get_u32(copy + HEADER_LEN - 4) != crc32c(0, copy, HEADER_LEN - 4))
 		return -EBADMSG;
 	if (get_u32(copy + 8) != SEGMENT_VERSION)
 		return -ENOTSUP;
@@ -107,14 +106,14 @@ void scan_begin(struct scan *scan, struct disk *disk, int handle, uint64_t salt,
 
 void scan_end(struct scan *scan)
 {
-	buffer_free(&scan->window);
+	pages_free(&scan->window);
 }
 
 /* Makes [offset, offset + len) readable; *ret_bytes points at it. -EBADMSG when the file or the limit ends
  * before. */
 static int fetch(struct scan *scan, uint64_t offset, size_t len, const uint8_t **ret_bytes)
 {
-	struct buffer *window = &scan->window;
+	struct pages *window = &scan->window;
 	if (offset > scan->limit || len > scan->limit - offset)
 		return -EBADMSG;
 	if (offset < scan->window_at || offset + len > scan->window_at + window->len) {
@@ -122,8 +121,8 @@ static int fetch(struct scan *scan, uint64_t offset, size_t len, const uint8_t *
 		if (wanted > scan->limit - offset)
 			wanted = (size_t)(scan->limit - offset);
 		/* A large frame's buffer does not stay. */
-		buffer_reset(window, wanted < READ_AHEAD * 2 ? READ_AHEAD * 2 : SIZE_MAX);
-		int r = buffer_reserve(window, wanted);
+		pages_reset(window, wanted < READ_AHEAD * 2 ? READ_AHEAD * 2 : SIZE_MAX);
+		int r = pages_reserve(window, wanted);
 		if (r < 0)
 			return r;
 		ssize_t n = scan->disk->ops->pread(scan->disk, scan->handle, window->data, wanted, offset);
@@ -193,8 +192,7 @@ int scan_group(struct scan *scan, uint64_t offset, struct scan_group *ret_group)
 			*ret_group = group;
 			return 0;
 		}
-		if (first != ((frame.flags & FRAME_GROUP_START) != 0) ||
-			(!first && frame.lsn != group.last_lsn + 1))
+		if (first != ((frame.flags & FRAME_GROUP_START) != 0) || (!first && frame.lsn != group.last_lsn + 1))
 			return -EBADMSG;
 		if (first)
 			group.first_lsn = frame.lsn;

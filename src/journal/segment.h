@@ -7,7 +7,7 @@
 #ifndef LINKSPAN_JOURNAL_SEGMENT_H
 #define LINKSPAN_JOURNAL_SEGMENT_H
 
-#include "journal/buffer.h"
+#include "journal/pages.h"
 #include "journal/disk.h"
 #include "journal/frame.h"
 #include "journal/journal.h"
@@ -51,8 +51,8 @@ struct scan {
 	struct disk *disk;
 	int handle;
 	uint64_t salt;
-	uint64_t limit;       /* nothing at or behind this offset is looked at */
-	struct buffer window; /* bytes of the file from window_at on */
+	uint64_t limit; /* nothing at or behind this offset is looked at */
+	struct pages window; /* bytes of the file from window_at on */
 	uint64_t window_at;
 };
 
@@ -62,8 +62,7 @@ void scan_end(struct scan *scan); /* frees */
 
 /* The frame at offset, its checksum verified. Slices are good until the next call. -EBADMSG: no whole frame
  * there. */
-int scan_frame(struct scan *scan, uint64_t offset, struct frame *ret_frame)
-	__attribute__((warn_unused_result));
+int scan_frame(struct scan *scan, uint64_t offset, struct frame *ret_frame) __attribute__((warn_unused_result));
 /* The lsn field and length of what may be a frame, nothing verified. -EBADMSG when the limit is too near. */
 int scan_peek(struct scan *scan, uint64_t offset, uint64_t *ret_lsn, uint32_t *ret_length)
 	__attribute__((warn_unused_result));
@@ -75,8 +74,7 @@ struct scan_group {
 	uint64_t frames; /* without the commit frame */
 };
 /* Verifies the whole group at offset (a multiple of SEGMENT_BLOCK). -EBADMSG: there is no whole group. */
-int scan_group(struct scan *scan, uint64_t offset, struct scan_group *ret_group)
-	__attribute__((warn_unused_result));
+int scan_group(struct scan *scan, uint64_t offset, struct scan_group *ret_group) __attribute__((warn_unused_result));
 
 /* The first multiple of SEGMENT_BLOCK from offset on where a frame stands that begins a group and has an lsn
  * in [min_lsn, end_lsn). -ENOENT: none. */

@@ -34,11 +34,10 @@ static int grow(void *v, size_t n, size_t *capacity, size_t element)
 }
 
 #define GROW(array) grow(&(array)->v, (array)->n, &(array)->capacity, sizeof *(array)->v)
-#define INSERT(array, i)                                                                                     \
+#define INSERT(array, i)                                                                                               \
 	(memmove(&(array)->v[(i) + 1], &(array)->v[i], ((array)->n - (i)) * sizeof *(array)->v), (array)->n++)
-#define REMOVE(array, i)                                                                                     \
-	(memmove(&(array)->v[i], &(array)->v[(i) + 1], ((array)->n - (i)-1) * sizeof *(array)->v),           \
-		(array)->n--)
+#define REMOVE(array, i)                                                                                               \
+	(memmove(&(array)->v[i], &(array)->v[(i) + 1], ((array)->n - (i)-1) * sizeof *(array)->v), (array)->n--)
 
 static size_t stages_find(const struct state_stages *stages, uint64_t seq)
 {
@@ -242,8 +241,7 @@ static void forget_stages(struct state_dest *dest, uint64_t first, uint64_t last
 	size_t begin = stages_find(&dest->stages, first), end = begin;
 	while (end < dest->stages.n && dest->stages.v[end].seq <= last)
 		end++;
-	memmove(&dest->stages.v[begin], &dest->stages.v[end],
-		(dest->stages.n - end) * sizeof *dest->stages.v);
+	memmove(&dest->stages.v[begin], &dest->stages.v[end], (dest->stages.n - end) * sizeof *dest->stages.v);
 	dest->stages.n -= end - begin;
 }
 
@@ -253,8 +251,7 @@ static void forget_batches(struct state_dest *dest)
 	while (n < dest->batches.n && dest->batches.v[n].last < dest->oldest_undone)
 		n++;
 	if (n) {
-		memmove(dest->batches.v, &dest->batches.v[n],
-			(dest->batches.n - n) * sizeof *dest->batches.v);
+		memmove(dest->batches.v, &dest->batches.v[n], (dest->batches.n - n) * sizeof *dest->batches.v);
 		dest->batches.n -= n;
 	}
 }
@@ -496,8 +493,7 @@ static int apply_done(struct state *state, const struct frame *frame)
 		r = -EBADMSG;
 	uint64_t bytes = frame->bytes;
 	for (size_t at = 0; r == 0 && at < frame->body.len; at += 16, bytes = 0)
-		r = done_through(
-			dest, get_u64(frame->body.data + at), get_u64(frame->body.data + at + 8), bytes);
+		r = done_through(dest, get_u64(frame->body.data + at), get_u64(frame->body.data + at + 8), bytes);
 	return r;
 }
 
@@ -510,8 +506,7 @@ static int apply_final(struct state *state, const struct frame *frame)
 
 static int apply_register(struct state *state, const struct frame *frame)
 {
-	if (!frame->name.len || frame->uuid.len != JOURNAL_UUID_LEN ||
-		memchr(frame->name.data, 0, frame->name.len))
+	if (!frame->name.len || frame->uuid.len != JOURNAL_UUID_LEN || memchr(frame->name.data, 0, frame->name.len))
 		return -EBADMSG;
 	bool is_source = frame->flags & FRAME_IS_SOURCE;
 	char *name = strndup((const char *)frame->name.data, frame->name.len);
@@ -566,8 +561,7 @@ static int apply_outbox(struct state *state, const struct frame *frame)
 	dest->waiting = frame->count;
 	dest->waiting_bytes = frame->bytes;
 	for (size_t at = 0; r == 0 && at < frame->body.len; at += 16) {
-		uint64_t first = get_u64(frame->body.data + at), last = get_u64(frame->body.data + at + 8),
-			 added;
+		uint64_t first = get_u64(frame->body.data + at), last = get_u64(frame->body.data + at + 8), added;
 		if (first <= dest->oldest_undone || first > last || last >= dest->next_seq)
 			return -EBADMSG;
 		r = ranges_add(&dest->done, first, last, &added);
@@ -631,8 +625,7 @@ static int compare_checkpoint(const struct state *state, struct state *fresh)
 	int r = 0;
 	for (size_t i = 0; state->on_missing && r == 0 && i < fresh->n_dests && i < state->n_dests; i++)
 		if (state->dests[i].name && fresh->dests[i].name)
-			r = state_mark_missing(
-				fresh, (uint32_t)i, state->dests[i].next_seq, fresh->dests[i].next_seq);
+			r = state_mark_missing(fresh, (uint32_t)i, state->dests[i].next_seq, fresh->dests[i].next_seq);
 	return r;
 }
 

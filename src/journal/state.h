@@ -9,7 +9,7 @@
 #ifndef LINKSPAN_JOURNAL_STATE_H
 #define LINKSPAN_JOURNAL_STATE_H
 
-#include "journal/buffer.h"
+#include "journal/pages.h"
 #include "journal/frame.h"
 #include "journal/journal.h"
 #include "journal/ranges.h"
@@ -49,9 +49,9 @@ struct state_positions {
 struct state_dest {
 	char *name; /* NULL: a number that is not in use (dropped, or never registered) */
 	uint8_t uuid[JOURNAL_UUID_LEN];
-	uint64_t next_seq;      /* from 1 */
+	uint64_t next_seq; /* from 1 */
 	uint64_t oldest_undone; /* == next_seq: none */
-	struct ranges done;     /* above oldest_undone */
+	struct ranges done; /* above oldest_undone */
 	uint64_t waiting, waiting_bytes;
 	struct state_stages stages;
 	struct state_batches batches;

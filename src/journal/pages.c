@@ -3,14 +3,14 @@
  * Anonymous mappings that double in size.
  */
 #define _GNU_SOURCE /* mremap */
-#include "journal/buffer.h"
+#include "journal/pages.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 
 #define MIN_CAPACITY (16u * 1024)
 
-int buffer_reserve(struct buffer *buf, size_t extra)
+int pages_reserve(struct pages *buf, size_t extra)
 {
 	if (extra <= buf->capacity - buf->len)
 		return 0;
@@ -20,9 +20,8 @@ int buffer_reserve(struct buffer *buf, size_t extra)
 			return -ENOMEM;
 		capacity *= 2;
 	}
-	void *data =
-		buf->data ? mremap(buf->data, buf->capacity, capacity, MREMAP_MAYMOVE)
-			  : mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *data = buf->data ? mremap(buf->data, buf->capacity, capacity, MREMAP_MAYMOVE)
+			       : mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (data == MAP_FAILED)
 		return -ENOMEM;
 	buf->data = data;
@@ -30,16 +29,16 @@ int buffer_reserve(struct buffer *buf, size_t extra)
 	return 0;
 }
 
-void buffer_reset(struct buffer *buf, size_t keep)
+void pages_reset(struct pages *buf, size_t keep)
 {
 	buf->len = 0;
 	if (buf->capacity > keep)
-		buffer_free(buf);
+		pages_free(buf);
 }
 
-void buffer_free(struct buffer *buf)
+void pages_free(struct pages *buf)
 {
 	if (buf->data)
 		munmap(buf->data, buf->capacity);
-	*buf = (struct buffer){0};
+	*buf = (struct pages){0};
 }

@@ -6,21 +6,21 @@
  *
  * One thread at a time.
  */
-#ifndef LINKSPAN_JOURNAL_BUFFER_H
-#define LINKSPAN_JOURNAL_BUFFER_H
+#ifndef LINKSPAN_JOURNAL_PAGES_H
+#define LINKSPAN_JOURNAL_PAGES_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-struct buffer { /* zero-initialised is empty */
+struct pages { /* zero-initialised is empty */
 	uint8_t *data;
 	size_t len, capacity;
 };
 
 /* Room for at least `extra` bytes behind len. 0 or -ENOMEM. Pointers into the buffer may move. */
-int buffer_reserve(struct buffer *buf, size_t extra) __attribute__((warn_unused_result));
+int pages_reserve(struct pages *buf, size_t extra) __attribute__((warn_unused_result));
 /* Empties the buffer and keeps at most `keep` bytes of capacity. */
-void buffer_reset(struct buffer *buf, size_t keep);
-void buffer_free(struct buffer *buf);
+void pages_reset(struct pages *buf, size_t keep);
+void pages_free(struct pages *buf);
 
 #endif

@@ -142,7 +142,7 @@ static enum offer_result append_failed(struct endpoint *end, const struct offer 
 static enum offer_result take(struct endpoint *end, const struct offer *offer, const struct route_result *routed)
 {
 	struct bridge *bridge = end->bridge;
-	uint64_t lsn;
+	uint64_t lsn = 0;
 	int r = receipts_reserve(&end->receipts);
 	if (r == 0)
 		r = append(end, offer, routed, &lsn);

@@ -203,6 +203,9 @@ int main(int argc, char **argv)
 	unsigned long stride = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
 	log_set_sink(watch, NULL);
 	struct sim_disk *image = small_journal();
+	check(sim_disk_fork(image), "undamaged", "", 0);
+	if (missing_states)
+		failures++, printf("# messages are missing from the undamaged journal\n");
 	char **names = sim_disk_names(image, "journal");
 	for (size_t i = 0; names[i]; i++) {
 		char path[300];

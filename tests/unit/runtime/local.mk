@@ -6,3 +6,6 @@ tests_unit_runtime_test_receipts_SOURCES = tests/unit/runtime/test_receipts.c
 tests_unit_runtime_test_receipts_LDADD = $(TEST_LIBS)
 tests_unit_runtime_test_log_SOURCES = tests/unit/runtime/test_log.c
 tests_unit_runtime_test_log_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_bridge
+tests_unit_runtime_test_bridge_SOURCES = tests/unit/runtime/test_bridge.c
+tests_unit_runtime_test_bridge_LDADD = $(TEST_LIBS)

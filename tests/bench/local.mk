@@ -5,7 +5,10 @@ tests_bench_bench_journal_SOURCES = tests/bench/bench_journal.c
 tests_bench_bench_journal_LDADD = $(LINKSPAN_LIBS)
 tests_bench_bench_recovery_SOURCES = tests/bench/bench_recovery.c
 tests_bench_bench_recovery_LDADD = $(LINKSPAN_LIBS)
-tests_bench_bench_routing_SOURCES = tests/bench/bench_routing.c
+tests_bench_bench_routing_SOURCES = \
+	tests/bench/bench_routing.c \
+	tests/unit/routing/a_config.c \
+	tests/unit/routing/a_config.h
 tests_bench_bench_routing_LDADD = $(LINKSPAN_LIBS)
 tests_bench_mqtt_load_SOURCES = tests/bench/mqtt_load.c
 tests_bench_mqtt_load_LDADD = $(LINKSPAN_LIBS)

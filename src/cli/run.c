@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `linkspan run`: the daemon in the foreground. Loads the configuration, opens the bridge, runs the loop until a signal
+ * or a failed journal ends it. Signals: SIGTERM and SIGINT stop cleanly, the second one at once; SIGUSR1 logs the status
+ * of every source and destination.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "cli/command.h"
+#include "config/config.h"
+#include "config/guarantee.h"
+#include "connectors/connector.h"
+#include "runtime/bridge.h"
+#include "runtime/failpoint.h"
+#include "runtime/log.h"
+#include "runtime/loop.h"
+#include "runtime/notify.h"
+
+#define MAX_DROPS 64
+
+struct run_options {
+	const char *config_path;
+	const char *drop[MAX_DROPS + 1];
+	size_t n_drop;
+	bool drain;
+	int log_level; /* -1 = as configured */
+};
+
+struct daemon {
+	struct loop *loop;
+	struct bridge *bridge;
+	struct loop_timer *watchdog;
+	uint64_t watchdog_ms;
+	uv_signal_t signals[4];
+	int stopping; /* signals heard that ask to stop */
+};
+
+static const int signal_numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
+#define N_SIGNALS (sizeof signal_numbers / sizeof signal_numbers[0])
+
+static void print_help(void)
+{
+	printf("usage: linkspan run [OPTION...] CONFIG\n\n"
+	       "Runs the bridge in the foreground until SIGTERM or SIGINT.\n\n"
+	       "  --drop NAME         throw away what waits for destination NAME, which the file no longer writes to\n"
+	       "  --drain             deliver what waits for destinations that the file no longer writes to\n"
+	       "  --log-level LEVEL   error, warn, info or debug, instead of what the file says\n"
+	       "  --list-failpoints   print the names that LINKSPAN_FAILPOINT takes in crash tests\n");
+}
+
+static int list_failpoints(void)
+{
+	size_t n;
+	const char *const *names = failpoint_names(&n);
+	for (size_t i = 0; i < n; i++)
+		puts(names[i]);
+	return 0;
+}
+
+static int parse_level(const char *text)
+{
+	static const char *const names[] = {"error", "warn", "info", "debug"};
+	for (int i = 0; i < 4; i++)
+		if (strcmp(text, names[i]) == 0)
+			return i;
+	return -1;
+}
+
+/* Returns -1 to go on, else the exit status. */
+static int parse_options(int argc, char **argv, struct run_options *options)
+{
+	static const struct option longs[] = {
+		{"drop", required_argument, NULL, 'd'},
+		{"drain", no_argument, NULL, 'D'},
+		{"log-level", required_argument, NULL, 'l'},
+		{"list-failpoints", no_argument, NULL, 'F'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		if (c == 'd' && options->n_drop < MAX_DROPS) {
+			options->drop[options->n_drop++] = optarg;
+		} else if (c == 'D') {
+			options->drain = true;
+		} else if (c == 'l' && (options->log_level = parse_level(optarg)) < 0) {
+			fprintf(stderr, "linkspan run: --log-level takes error, warn, info or debug, not '%s'\n", optarg);
+			return 2;
+		} else if (c == 'F') {
+			return list_failpoints();
+		} else if (c == 'h') {
+			print_help();
+			return 0;
+		} else if (c == '?' || c == 'd') {
+			return 2;
+		}
+	}
+	if (optind + 1 != argc) {
+		fprintf(stderr, "linkspan run: takes one configuration file (linkspan run --help)\n");
+		return 2;
+	}
+	options->config_path = argv[optind];
+	return -1;
+}
+
+/* --- the running daemon ---------------------------------------------------------------------------------------------- */
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct daemon *d = handle->data;
+	if (number == SIGUSR1) {
+		bridge_log_status(d->bridge);
+		return;
+	}
+	if (number == SIGHUP) {
+		log_warn("reload_ignored", "what=\"restart linkspan to apply a changed configuration\"");
+		return;
+	}
+	if (d->stopping++) {
+		log_warn("stopping_at_once", "signal=%d", number);
+		_exit(128 + number);
+	}
+	log_info("stopping", "signal=%d", number);
+	notify_systemd("STOPPING=1");
+	bridge_stop(d->bridge);
+}
+
+static void on_bridge_stopped(void *ctx)
+{
+	struct daemon *d = ctx;
+	loop_stop(d->loop);
+}
+
+static void on_watchdog(void *arg)
+{
+	struct daemon *d = arg;
+	notify_systemd("WATCHDOG=1");
+	loop_timer_start(d->watchdog, d->watchdog_ms);
+}
+
+static void watch_signals(struct daemon *d)
+{
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < N_SIGNALS; i++) {
+		uv_signal_init(loop_uv(d->loop), &d->signals[i]);
+		d->signals[i].data = d;
+		uv_signal_start(&d->signals[i], on_signal, signal_numbers[i]);
+		uv_unref((uv_handle_t *)&d->signals[i]);
+	}
+}
+
+static void unwatch_signals(struct daemon *d)
+{
+	for (size_t i = 0; i < N_SIGNALS; i++)
+		uv_close((uv_handle_t *)&d->signals[i], NULL);
+}
+
+/* What is connected to what, with which guarantee. */
+static void announce(const struct config *config)
+{
+	for (size_t m = 0; m < config->n_mappings; m++) {
+		const struct mapping_config *map = &config->mappings[m];
+		for (size_t t = 0; t < map->n_targets; t++)
+			log_info("mapping", "name=%s from=%s topic=\"%s\" to=%s target=\"%s\" guarantee=%s", map->name,
+				config->connections[map->from_connection].name, map->filters.items[0].value,
+				config->connections[map->targets[t].connection].name,
+				map->targets[t].target ? map->targets[t].target : "{topic}",
+				guarantee_name(mapping_guarantee(config, map, &map->targets[t])));
+	}
+}
+
+static int open_and_run(struct daemon *d, const struct bridge_options *options)
+{
+	int r = bridge_open(options, &d->bridge);
+	if (r < 0) {
+		log_error("start_failed", "error=\"%s\"", strerror(-r));
+		return 1;
+	}
+	watch_signals(d);
+	d->watchdog_ms = notify_watchdog_ms();
+	if (d->watchdog_ms)
+		on_watchdog(d);
+	announce(options->config);
+	bridge_start(d->bridge);
+	log_info("started", "version=%s data_dir=%s pid=%d", LINKSPAN_VERSION, options->config->data_dir, getpid());
+	notify_systemd("READY=1");
+	loop_run(d->loop);
+	bridge_log_status(d->bridge);
+	r = bridge_close(d->bridge);
+	unwatch_signals(d);
+	log_info("stopped", "result=%s", r < 0 ? strerror(-r) : "clean");
+	return r < 0 ? 1 : 0;
+}
+
+static int run_daemon(const struct run_options *options, const struct config *config, struct disk *disk)
+{
+	struct daemon d = {.loop = loop_new()};
+	if (!d.loop || !(d.watchdog = loop_timer_new(d.loop, on_watchdog, &d))) {
+		log_error("start_failed", "error=\"out of memory or of file descriptors\"");
+		return 1;
+	}
+	struct bridge_options bridge = {
+		.config = config,
+		.loop = d.loop,
+		.disk = disk,
+		.drop = options->drop,
+		.drain = options->drain,
+		.on_stopped = on_bridge_stopped,
+		.ctx = &d,
+	};
+	int status = open_and_run(&d, &bridge);
+	loop_timer_free(d.watchdog);
+	loop_free(d.loop);
+	return status;
+}
+
+int cli_run(int argc, char **argv)
+{
+	struct run_options options = {.log_level = -1};
+	int status = parse_options(argc, argv, &options);
+	if (status >= 0)
+		return status;
+	failpoint_init();
+	struct config *config;
+	if (config_load(options.config_path, stderr, &config, NULL) < 0)
+		return 1;
+	log_set_level(options.log_level >= 0 ? (enum log_level)options.log_level : (enum log_level)config->log.level);
+	if (failpoint_armed)
+		log_warn("failpoint_armed", "what=\"LINKSPAN_FAILPOINT is set: this process will kill itself\"");
+	struct disk *disk = disk_posix_new(config->data_dir);
+	if (!disk) {
+		log_error("data_dir", "path=%s error=\"%s\" what=\"create the folder, or name one that linkspan may write to\"",
+			config->data_dir, strerror(errno));
+		status = 1;
+	} else {
+		status = run_daemon(&options, config, disk);
+		disk_posix_free(disk);
+	}
+	config_free(config);
+	return status;
+}

@@ -11,7 +11,6 @@
 #include "connectors/mqtt/mqtt.h"
 
 const struct connector *const connectors[] = {
-	&mqtt_connector,
 	&kafka_connector,
 	&mqtt_connector,
 	NULL,

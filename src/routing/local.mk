@@ -12,8 +12,8 @@ liblinkspan_a_SOURCES += \
 	src/routing/mapping.h \
 	src/routing/router.c \
 	src/routing/router.h \
-	src/routing/subscriptions.c \
-	src/routing/subscriptions.h \
+	src/routing/filter_list.c \
+	src/routing/filter_list.h \
 	src/routing/template.c \
 	src/routing/template.h \
 	src/routing/topic_filter.c \

@@ -11,7 +11,7 @@
 
 #include "routing/arena.h"
 #include "routing/mapping.h"
-#include "routing/subscriptions.h"
+#include "routing/filter_list.h"
 #include "routing/topic_filter.h"
 #include "routing/topic_index.h"
 #include "runtime/log.h"
@@ -38,7 +38,7 @@ struct source {
 	struct topic_index *index;
 	struct filter_entry *entries;
 	size_t n_entries;
-	struct subscriptions *subscriptions;
+	struct filter_list *subscriptions;
 };
 
 struct router {
@@ -126,7 +126,7 @@ static int add_filter(struct router *router, size_t mapping, const char *filter)
 	if (!err)
 		err = topic_index_add(source->index, topic_filter_without_share(wire));
 	if (!err)
-		err = subscriptions_add(source->subscriptions, wire, (uint8_t)config->from_qos, config->from_settings,
+		err = filter_list_add(source->subscriptions, wire, (uint8_t)config->from_qos, config->from_settings,
 			&entry->subscription);
 	if (err)
 		free(entry->captures);
@@ -149,7 +149,7 @@ static int build_sources(struct router *router)
 		struct source *source = &router->sources[c];
 		source->index = topic_index_new();
 		source->entries = calloc(n_filters[c] + 1, sizeof *source->entries);
-		source->subscriptions = subscriptions_new(config->connections[c].connector);
+		source->subscriptions = filter_list_new(config->connections[c].connector);
 		if (!source->index || !source->entries || !source->subscriptions)
 			err = -ENOMEM;
 	}
@@ -176,10 +176,10 @@ static int finish_sources(struct router *router)
 	int err = 0;
 	for (size_t c = 0; c < router->config->n_connections && !err; c++) {
 		struct source *source = &router->sources[c];
-		err = subscriptions_finish(source->subscriptions);
+		err = filter_list_finish(source->subscriptions);
 		for (size_t i = 0; i < source->n_entries && !err; i++)
 			source->entries[i].subscription =
-				subscriptions_index(source->subscriptions, source->entries[i].subscription);
+				filter_list_index(source->subscriptions, source->entries[i].subscription);
 	}
 	return err;
 }
@@ -225,7 +225,7 @@ static void source_free(struct source *source)
 	for (size_t i = 0; i < source->n_entries; i++)
 		free(source->entries[i].captures);
 	free(source->entries);
-	subscriptions_free(source->subscriptions);
+	filter_list_free(source->subscriptions);
 }
 
 void router_free(struct router *router)
@@ -253,7 +253,7 @@ void router_free(struct router *router)
 
 size_t router_filters(const struct router *router, size_t connection, const struct router_filter **ret_filters)
 {
-	return subscriptions_list(router->sources[connection].subscriptions, ret_filters);
+	return filter_list_get(router->sources[connection].subscriptions, ret_filters);
 }
 
 /* --- routing ------------------------------------------------------------------------------------------------------ */

@@ -3,7 +3,7 @@
  * Distinct filters in the order they came, and an index that answers which of them cover one. Covering is a partial
  * order, so among the filters that cover one there is always one that nothing covers.
  */
-#include "routing/subscriptions.h"
+#include "routing/filter_list.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ struct wanted {
 	size_t position; /* in the list */
 };
 
-struct subscriptions {
+struct filter_list {
 	struct topic_index *index; /* numbers are those of `wanted` */
 	struct wanted *wanted;
 	size_t n_wanted, wanted_size;
@@ -28,9 +28,9 @@ struct subscriptions {
 	size_t settings_size;
 };
 
-struct subscriptions *subscriptions_new(const struct connector *connector)
+struct filter_list *filter_list_new(const struct connector *connector)
 {
-	struct subscriptions *subs = calloc(1, sizeof *subs);
+	struct filter_list *subs = calloc(1, sizeof *subs);
 	if (!subs)
 		return NULL;
 	subs->settings_size = connector ? connector->from_size : 0;
@@ -41,7 +41,7 @@ struct subscriptions *subscriptions_new(const struct connector *connector)
 	return NULL;
 }
 
-void subscriptions_free(struct subscriptions *subs)
+void filter_list_free(struct filter_list *subs)
 {
 	if (!subs)
 		return;
@@ -53,7 +53,7 @@ void subscriptions_free(struct subscriptions *subs)
 	free(subs);
 }
 
-static struct wanted *find_equal(struct subscriptions *subs, const char *wire)
+static struct wanted *find_equal(struct filter_list *subs, const char *wire)
 {
 	const uint32_t *covering;
 	size_t n = topic_index_covering(subs->index, topic_filter_without_share(wire), &covering);
@@ -63,7 +63,7 @@ static struct wanted *find_equal(struct subscriptions *subs, const char *wire)
 	return NULL;
 }
 
-static int reserve(struct subscriptions *subs)
+static int reserve(struct filter_list *subs)
 {
 	if (subs->n_wanted < subs->wanted_size)
 		return 0;
@@ -76,8 +76,8 @@ static int reserve(struct subscriptions *subs)
 	return 0;
 }
 
-int subscriptions_add(
-	struct subscriptions *subs, const char *wire, uint8_t qos, const void *from_settings, size_t *ret_number)
+int filter_list_add(
+	struct filter_list *subs, const char *wire, uint8_t qos, const void *from_settings, size_t *ret_number)
 {
 	struct wanted *equal = find_equal(subs, wire);
 	if (equal) {
@@ -103,19 +103,19 @@ static bool same_group(const char *a, const char *b)
 }
 
 /* Byte by byte: settings that point to texts count as different, which only costs a subscription. */
-static bool same_settings(const struct subscriptions *subs, const void *a, const void *b)
+static bool same_settings(const struct filter_list *subs, const void *a, const void *b)
 {
 	return a == b || (a && b && memcmp(a, b, subs->settings_size) == 0);
 }
 
-static bool may_stand_for(const struct subscriptions *subs, const struct wanted *outer, const struct wanted *inner)
+static bool may_stand_for(const struct filter_list *subs, const struct wanted *outer, const struct wanted *inner)
 {
 	return outer != inner && same_group(outer->filter.filter, inner->filter.filter) &&
 	       same_settings(subs, outer->filter.from_settings, inner->filter.from_settings);
 }
 
 /* The first filter that covers this one and, if asked for, is covered by none itself; NULL if there is none. */
-static struct wanted *find_cover(struct subscriptions *subs, const struct wanted *inner, bool uncovered)
+static struct wanted *find_cover(struct filter_list *subs, const struct wanted *inner, bool uncovered)
 {
 	const uint32_t *covering;
 	size_t n = topic_index_covering(subs->index, topic_filter_without_share(inner->filter.filter), &covering);
@@ -127,7 +127,7 @@ static struct wanted *find_cover(struct subscriptions *subs, const struct wanted
 	return NULL;
 }
 
-int subscriptions_finish(struct subscriptions *subs)
+int filter_list_finish(struct filter_list *subs)
 {
 	subs->list = calloc(subs->n_wanted + 1, sizeof *subs->list);
 	if (!subs->list)
@@ -150,13 +150,13 @@ int subscriptions_finish(struct subscriptions *subs)
 	return 0;
 }
 
-size_t subscriptions_list(const struct subscriptions *subs, const struct router_filter **ret_filters)
+size_t filter_list_get(const struct filter_list *subs, const struct router_filter **ret_filters)
 {
 	*ret_filters = subs->list;
 	return subs->n_list;
 }
 
-size_t subscriptions_index(const struct subscriptions *subs, size_t number)
+size_t filter_list_index(const struct filter_list *subs, size_t number)
 {
 	return subs->wanted[number].position;
 }

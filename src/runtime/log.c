@@ -46,6 +46,7 @@ void log_set_sink(void (*sink)(enum log_level, const char *, void *), void *arg)
 	pthread_mutex_lock(&mutex);
 	line_sink = sink;
 	line_sink_arg = arg;
+	memset(recent, 0, sizeof recent);
 	pthread_mutex_unlock(&mutex);
 }
 

@@ -14,7 +14,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
-/* A test may take the finished lines (without newline) instead of standard error; NULL gives them back. */
+/* A test may take the finished lines (without newline) instead of standard error; NULL gives them back. Either
+ * way the memory of repeats begins anew. */
 void log_set_sink(void (*sink)(enum log_level level, const char *line, void *arg), void *arg);
 
 /* event: a word such as "mqtt_connected". format: "key=%s key=%llu": values with spaces in quotes. */

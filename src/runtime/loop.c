@@ -19,8 +19,9 @@ struct uv_based_loop {
 	uv_loop_t uv;
 	uv_async_t wake;
 	uv_prepare_t before_poll;
+	uv_check_t after_poll;
 	struct loop_job stop_job;
-	uint64_t turn_began_ns, turn_idle_ns;
+	uint64_t turn_began_ms;
 	uint64_t wall_offset_ms; /* wall clock minus CLOCK_BOOTTIME, at the start */
 };
 
@@ -200,26 +201,34 @@ static void on_wake(uv_async_t *async)
 	loop_run_jobs(async->data);
 }
 
-/* A turn is what passes between two polls without the time spent waiting in them. */
+static uint64_t monotonic_ms(void)
+{
+	return uv_hrtime() / 1000000;
+}
+
+/* A turn begins when the poll returns, for which libuv takes the time (uv_now) before it runs what became ready; it ends
+ * before the next poll. */
+static void on_after_poll(uv_check_t *check)
+{
+	struct uv_based_loop *self = check->data;
+	self->turn_began_ms = uv_now(&self->uv);
+}
+
 static void on_before_poll(uv_prepare_t *prepare)
 {
 	struct uv_based_loop *self = prepare->data;
-	uint64_t idle_ns = uv_metrics_idle_time(&self->uv);
-	uint64_t now_ns = uv_hrtime();
-	uint64_t took_ms = (now_ns - self->turn_began_ns - (idle_ns - self->turn_idle_ns)) / 1000000;
-	self->turn_began_ns = now_ns;
-	self->turn_idle_ns = idle_ns;
-	if (took_ms > SLOW_TURN_MS) {
+	uint64_t now_ms = monotonic_ms();
+	if (now_ms > self->turn_began_ms + SLOW_TURN_MS) {
 		self->base.slow_turns++;
-		log_warn("slow_turn", "ms=%llu", (unsigned long long)took_ms);
+		log_warn("slow_turn", "ms=%llu", (unsigned long long)(now_ms - self->turn_began_ms));
 	}
 }
 
 static void uv_based_run(struct loop *loop)
 {
 	struct uv_based_loop *self = uv_based(loop);
-	self->turn_began_ns = uv_hrtime();
-	self->turn_idle_ns = uv_metrics_idle_time(&self->uv);
+	uv_update_time(&self->uv);
+	self->turn_began_ms = uv_now(&self->uv);
 	uv_run(&self->uv, UV_RUN_DEFAULT);
 }
 
@@ -256,6 +265,7 @@ static void uv_based_free(struct loop *loop)
 	struct uv_based_loop *self = uv_based(loop);
 	uv_close((uv_handle_t *)&self->wake, NULL);
 	uv_close((uv_handle_t *)&self->before_poll, NULL);
+	uv_close((uv_handle_t *)&self->after_poll, NULL);
 	uv_run(&self->uv, UV_RUN_DEFAULT);
 	int r = uv_loop_close(&self->uv);
 	assert(r == 0); /* a handle is still open: somebody forgot to close it */
@@ -290,8 +300,9 @@ static struct uv_based_timer *uv_timer_of(const struct loop_timer *timer)
 static void uv_based_timer_start(struct loop_timer *timer, uint64_t delay_ms)
 {
 	struct uv_based_timer *self = uv_timer_of(timer);
-	uv_update_time(self->uv.loop);
-	uv_timer_start(&self->uv, on_timer, delay_ms, 0);
+	/* libuv counts from the beginning of the turn. */
+	uint64_t into_turn_ms = monotonic_ms() - uv_now(self->uv.loop);
+	uv_timer_start(&self->uv, on_timer, delay_ms + into_turn_ms, 0);
 }
 
 static void uv_based_timer_stop(struct loop_timer *timer)
@@ -338,13 +349,16 @@ struct loop *loop_new(void)
 		return NULL;
 	}
 	loop_init_base(&self->base, &uv_based_ops);
-	uv_loop_configure(&self->uv, UV_METRICS_IDLE_TIME);
 	uv_async_init(&self->uv, &self->wake, on_wake);
 	self->wake.data = &self->base;
 	uv_prepare_init(&self->uv, &self->before_poll);
 	self->before_poll.data = self;
 	uv_prepare_start(&self->before_poll, on_before_poll);
 	uv_unref((uv_handle_t *)&self->before_poll);
+	uv_check_init(&self->uv, &self->after_poll);
+	self->after_poll.data = self;
+	uv_check_start(&self->after_poll, on_after_poll);
+	uv_unref((uv_handle_t *)&self->after_poll);
 	loop_job_init(&self->stop_job, on_stop, self);
 	self->wall_offset_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);
 	return &self->base;

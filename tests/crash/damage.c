@@ -148,6 +148,7 @@ static void check(struct sim_disk *sim, const char *how, const char *path, uint6
 	struct reading reading = {0};
 	told = false;
 	states++;
+	log_set_sink(watch, NULL); /* forgets repeats: each state has to be told of */
 	if (open_on(sim, loop, &j) < 0) {
 		fail("start-up failed", how, path, offset);
 	} else {
@@ -201,7 +202,6 @@ static void flip_everywhere(const struct sim_disk *image, const char *path, uint
 int main(int argc, char **argv)
 {
 	unsigned long stride = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
-	log_set_sink(watch, NULL);
 	struct sim_disk *image = small_journal();
 	check(sim_disk_fork(image), "undamaged", "", 0);
 	if (missing_states)

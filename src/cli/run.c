@@ -91,7 +91,8 @@ static int parse_options(int argc, char **argv, struct run_options *options)
 		} else if (c == 'D') {
 			options->drain = true;
 		} else if (c == 'l' && (options->log_level = parse_level(optarg)) < 0) {
-			fprintf(stderr, "linkspan run: --log-level takes error, warn, info or debug, not '%s'\n", optarg);
+			fprintf(stderr, "linkspan run: --log-level takes error, warn, info or debug, not '%s'\n",
+				optarg);
 			return 2;
 		} else if (c == 'F') {
 			return list_failpoints();
@@ -236,7 +237,8 @@ int cli_run(int argc, char **argv)
 		log_warn("failpoint_armed", "what=\"LINKSPAN_FAILPOINT is set: this process will kill itself\"");
 	struct disk *disk = disk_posix_new(config->data_dir);
 	if (!disk) {
-		log_error("data_dir", "path=%s error=\"%s\" what=\"create the folder, or name one that linkspan may write to\"",
+		log_error("data_dir",
+			"path=%s error=\"%s\" what=\"create the folder, or name one that linkspan may write to\"",
 			config->data_dir, strerror(errno));
 		status = 1;
 	} else {

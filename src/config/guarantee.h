@@ -9,12 +9,12 @@
 #include "connectors/connector.h"
 
 /* What the mapping keeps towards this target. A target without `qos` sends at the QoS that the mapping reads at. */
-enum guarantee mapping_guarantee(const struct config *config, const struct mapping_config *map,
-	const struct target_config *target);
+enum guarantee mapping_guarantee(
+	const struct config *config, const struct mapping_config *map, const struct target_config *target);
 /* The legs alone: what reading gives, what sending gives. */
 enum guarantee mapping_source_guarantee(const struct config *config, const struct mapping_config *map);
-enum guarantee mapping_sink_guarantee(const struct config *config, const struct mapping_config *map,
-	const struct target_config *target);
+enum guarantee mapping_sink_guarantee(
+	const struct config *config, const struct mapping_config *map, const struct target_config *target);
 const char *guarantee_name(enum guarantee guarantee); /* "at-least-once" … */
 
 #endif

@@ -31,10 +31,10 @@ enum message_tag {
 	TAG_ATTRIBUTES = 11, /* u64 origin_ms, u64 expires_ms, u8 qos, u8 flags */
 };
 
-#define TLV_OVERHEAD 5u /* u8 tag, u32 length */
+#define TLV_OVERHEAD   5u /* u8 tag, u32 length */
 #define ATTRIBUTES_LEN 18u
-#define FLAG_RETAIN 1u
-#define FLAG_UTF8 2u
+#define FLAG_RETAIN    1u
+#define FLAG_UTF8      2u
 
 /* The plain slices of a view, in the order of their tags. */
 static const struct {
@@ -298,8 +298,8 @@ static bool count_fields(struct slice encoded, size_t *headers, size_t *params)
 	return ok && *headers <= MESSAGE_MAX_FIELDS && *params <= MESSAGE_MAX_FIELDS;
 }
 
-static bool decode_view(struct slice encoded, struct message_view *view, struct message_field *headers,
-	struct message_field *params)
+static bool decode_view(
+	struct slice encoded, struct message_view *view, struct message_field *headers, struct message_field *params)
 {
 	uint8_t tag;
 	struct slice value;
@@ -333,8 +333,7 @@ int message_decode(struct slice encoded, struct message **ret_msg)
 	}
 	struct message_view view = {0};
 	int r = -EBADMSG;
-	if (decode_view(encoded, &view, fields, fields ? fields + n_headers : NULL) &&
-		content_len(&view) != SIZE_MAX) {
+	if (decode_view(encoded, &view, fields, fields ? fields + n_headers : NULL) && content_len(&view) != SIZE_MAX) {
 		struct message *msg = message_new(&view);
 		r = msg ? 0 : -ENOMEM;
 		if (msg)

@@ -111,8 +111,9 @@ static void stop_links(struct bridge *bridge);
 static void on_journal_failed(void *ctx, int error)
 {
 	struct bridge *bridge = ctx;
-	log_error("journal_failed", "error=\"%s\" what=\"nothing more can be made durable; linkspan stops. Check the disk "
-				    "below %s, then start it again\"",
+	log_error("journal_failed",
+		"error=\"%s\" what=\"nothing more can be made durable; linkspan stops. Check the disk "
+		"below %s, then start it again\"",
 		strerror(-error), bridge->config->data_dir);
 	bridge->failure = error;
 	if (bridge->state == BRIDGE_RUNNING)
@@ -206,7 +207,8 @@ static void check_leftover(const struct journal_outbox *box, void *arg)
 			"destination=%s messages=%llu what=\"%s has messages waiting, but no mapping writes to it any "
 			"more. %s or start once with --drop %s to throw them away\"",
 			box->name, (unsigned long long)box->waiting, box->name,
-			end ? "Start once with --drain to deliver them," : "Put the connection back into the file,", box->name);
+			end ? "Start once with --drain to deliver them," : "Put the connection back into the file,",
+			box->name);
 		check->result = -EEXIST;
 	}
 }
@@ -381,8 +383,8 @@ struct endpoint_recovery {
 	const struct endpoint *end;
 };
 
-static void recovered_open_ids(const struct link_recovery *recovery, void (*fn)(uint16_t id, uint64_t hash, void *arg),
-	void *arg)
+static void recovered_open_ids(
+	const struct link_recovery *recovery, void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg)
 {
 	const struct endpoint *end = ((const struct endpoint_recovery *)recovery)->end;
 	if (end->is_source)
@@ -399,12 +401,14 @@ static void start_endpoint(struct endpoint *end)
 {
 	struct journal *j = end->bridge->journal;
 	struct endpoint_recovery recovery = {
-		.base = {
-			.destination_uuid = end->is_sink ? journal_destination_uuid(j, end->dest) : NULL,
-			.subscriptions = end->is_source ? journal_subscriptions(j, end->source) : (struct slice){NULL, 0},
-			.open_ids = recovered_open_ids,
-			.position = recovered_position,
-		},
+		.base =
+			{
+				.destination_uuid = end->is_sink ? journal_destination_uuid(j, end->dest) : NULL,
+				.subscriptions = end->is_source ? journal_subscriptions(j, end->source)
+								: (struct slice){NULL, 0},
+				.open_ids = recovered_open_ids,
+				.position = recovered_position,
+			},
 		.end = end,
 	};
 	end->connector->start(end->link, &recovery.base);
@@ -481,7 +485,8 @@ void bridge_log_status(const struct bridge *bridge)
 	for (size_t i = 0; i < bridge->n_endpoints; i++) {
 		const struct endpoint *end = &bridge->endpoints[i];
 		if (end->is_source)
-			log_info("status", "source=%s taken=%llu unmatched=%llu refused=%llu paused=%s unacknowledged=%zu",
+			log_info("status",
+				"source=%s taken=%llu unmatched=%llu refused=%llu paused=%s unacknowledged=%zu",
 				end->config->name, (unsigned long long)end->taken, (unsigned long long)end->unmatched,
 				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count);
 		if (!end->courier)
@@ -489,7 +494,8 @@ void bridge_log_status(const struct bridge *bridge)
 		struct courier_stats stats = courier_stats(end->courier);
 		struct journal_outbox box = journal_outbox(bridge->journal, end->dest);
 		log_info("status",
-			"destination=%s link=%s waiting=%llu waiting_bytes=%llu in_flight=%llu journalled=%llu delivered=%llu "
+			"destination=%s link=%s waiting=%llu waiting_bytes=%llu in_flight=%llu journalled=%llu "
+			"delivered=%llu "
 			"retried=%llu dead=%llu expired=%llu",
 			end->config->name, stats.link_is_up ? "up" : "down", (unsigned long long)box.waiting,
 			(unsigned long long)box.waiting_bytes, (unsigned long long)stats.in_flight,

@@ -17,10 +17,10 @@ void failpoint_init(void); /* reads the environment, once, before threads start 
 void failpoint_hit(const char *name); /* any thread */
 const char *const *failpoint_names(size_t *ret_n);
 
-#define FAILPOINT(name)                                                                                      \
-	do {                                                                                                 \
-		if (__builtin_expect(failpoint_armed, 0))                                                    \
-			failpoint_hit(name);                                                                 \
+#define FAILPOINT(name)                                                                                                \
+	do {                                                                                                           \
+		if (__builtin_expect(failpoint_armed, 0))                                                              \
+			failpoint_hit(name);                                                                           \
 	} while (0)
 
 #endif

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
-#define RECENT 64
-#define REPEAT_MS 10000
+#define RECENT         64
+#define REPEAT_MS      10000
 
 struct recent_line {
 	uint64_t hash;
@@ -106,7 +106,8 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
 	clock_gettime(CLOCK_MONOTONIC, &mono);
 	size_t len = put_time(line, sizeof line, &now);
 	size_t content = len;
-	len += clip(snprintf(line + len, sizeof line - len, " %s event=%s ", level_names[level], event), sizeof line - len);
+	len += clip(
+		snprintf(line + len, sizeof line - len, " %s event=%s ", level_names[level], event), sizeof line - len);
 	va_list args;
 	va_start(args, format);
 	len += clip(vsnprintf(line + len, sizeof line - len, format, args), sizeof line - len);
@@ -118,7 +119,8 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
 	unsigned repeated;
 	if (note_repeat(hash_line(line + content), now_ms, &repeated)) {
 		if (repeated)
-			len += clip(snprintf(line + len, sizeof line - len, " repeated=%u", repeated), sizeof line - len);
+			len += clip(
+				snprintf(line + len, sizeof line - len, " repeated=%u", repeated), sizeof line - len);
 		if (line_sink) {
 			line_sink(level, line, line_sink_arg);
 		} else {

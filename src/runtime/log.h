@@ -19,16 +19,15 @@ enum log_level log_get_level(void);
 void log_set_sink(void (*sink)(enum log_level level, const char *line, void *arg), void *arg);
 
 /* event: a word such as "mqtt_connected". format: "key=%s key=%llu": values with spaces in quotes. */
-void log_event(enum log_level level, const char *event, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+void log_event(enum log_level level, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #define log_error(event, ...) log_event(LOG_LEVEL_ERROR, event, __VA_ARGS__)
 #define log_warn(event, ...)  log_event(LOG_LEVEL_WARN, event, __VA_ARGS__)
 #define log_info(event, ...)  log_event(LOG_LEVEL_INFO, event, __VA_ARGS__)
-#define log_debug(event, ...)                                                                                \
-	do {                                                                                                 \
-		if (log_get_level() >= LOG_LEVEL_DEBUG)                                                      \
-			log_event(LOG_LEVEL_DEBUG, event, __VA_ARGS__);                                      \
+#define log_debug(event, ...)                                                                                          \
+	do {                                                                                                           \
+		if (log_get_level() >= LOG_LEVEL_DEBUG)                                                                \
+			log_event(LOG_LEVEL_DEBUG, event, __VA_ARGS__);                                                \
 	} while (0)
 
 #endif

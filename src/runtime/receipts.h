@@ -15,7 +15,7 @@ struct receipts {
 	struct receipt_slot {
 		uint64_t lsn;
 		uint64_t cookie;
-	} *slots;
+	} * slots;
 	size_t head, count, capacity; /* capacity is zero or a power of two */
 };
 

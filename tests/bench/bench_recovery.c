@@ -35,8 +35,9 @@ static void fill_more(void *arg)
 {
 	static uint8_t payload[PAYLOAD];
 	struct filler *f = arg;
-	struct message_view view = {
-		.topic = slice_str("plant/a"), .order_key = slice_str("plant/a"), .payload = slice_of(payload, PAYLOAD)};
+	struct message_view view = {.topic = slice_str("plant/a"),
+		.order_key = slice_str("plant/a"),
+		.payload = slice_of(payload, PAYLOAD)};
 	for (unsigned i = 0; i < 5000 && f->bytes < f->target_bytes; i++) {
 		struct journal_entry entry = {.dest = 0, .view = &view};
 		if (journal_append(f->j, &entry, 1, NULL, 0, &f->lsn) < 0)

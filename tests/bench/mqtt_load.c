@@ -47,7 +47,7 @@ static double cpu_s(void)
 	struct rusage use;
 	getrusage(RUSAGE_SELF, &use);
 	return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
-		(double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
+	       (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 }
 
 static void flush(struct client *c)
@@ -213,6 +213,7 @@ int main(int argc, char **argv)
 		return publish(argv + 2);
 	if (argc == 5 && strcmp(argv[1], "drain") == 0)
 		return drain(argv + 2);
-	fprintf(stderr, "usage: mqtt_load session PORT ID FILTER | publish PORT TOPIC COUNT SIZE | drain PORT ID COUNT\n");
+	fprintf(stderr,
+		"usage: mqtt_load session PORT ID FILTER | publish PORT TOPIC COUNT SIZE | drain PORT ID COUNT\n");
 	return 2;
 }

@@ -24,6 +24,7 @@ struct reading {
 
 static unsigned long states, failures, reported, missing_states;
 static bool told; /* a damage or tail line was logged */
+static bool told_damage;
 static char told_line[2048];
 
 static void watch(enum log_level level, const char *line, void *arg)
@@ -31,6 +32,7 @@ static void watch(enum log_level level, const char *line, void *arg)
 	(void)level, (void)arg;
 	if (strstr(line, "event=journal_damage") || strstr(line, "event=journal_tail")) {
 		told = true;
+		told_damage |= strstr(line, "event=journal_damage") != NULL;
 		snprintf(told_line, sizeof told_line, "%s", line);
 	}
 }
@@ -146,21 +148,27 @@ static void check(struct sim_disk *sim, const char *how, const char *path, uint6
 	struct loop *loop = loop_new_simulated(1700000000000);
 	struct journal *j;
 	struct reading reading = {0};
-	told = false;
+	told = told_damage = false;
 	states++;
 	log_set_sink(watch, NULL); /* forgets repeats: each state has to be told of */
 	if (open_on(sim, loop, &j) < 0) {
 		fail("start-up failed", how, path, offset);
 	} else {
 		read_all(j, loop, &reading);
-		unsigned missing = 0;
-		for (unsigned seq = 1; seq <= MESSAGES; seq++)
+		unsigned missing = 0, last_seen = 0;
+		bool hole = false;
+		for (unsigned seq = 1; seq <= MESSAGES; seq++) {
 			missing += !reading.seen[seq];
+			hole |= reading.seen[seq] && seq != last_seen + 1;
+			last_seen = reading.seen[seq] ? seq : last_seen;
+		}
 		missing_states += missing > 0;
 		if (reading.wrong)
 			fail("wrong bytes or no end", how, path, offset);
 		if (missing && !told)
 			fail("messages missing without a word", how, path, offset);
+		if (hole && !told_damage)
+			fail("messages missing in the middle, not called damage", how, path, offset);
 		reported += told;
 		journal_close(j);
 	}

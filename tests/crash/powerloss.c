@@ -78,12 +78,12 @@ static unsigned long states;
 static const char *failure; /* the first thing that was wrong */
 static char detail[256];
 
-#define FAIL(what, ...)                                                                                      \
-	do {                                                                                                 \
-		if (!failure) {                                                                              \
-			failure = what;                                                                      \
-			snprintf(detail, sizeof detail, __VA_ARGS__);                                        \
-		}                                                                                            \
+#define FAIL(what, ...)                                                                                                \
+	do {                                                                                                           \
+		if (!failure) {                                                                                        \
+			failure = what;                                                                                \
+			snprintf(detail, sizeof detail, __VA_ARGS__);                                                  \
+		}                                                                                                      \
 	} while (0)
 
 static uint64_t below(uint64_t n)
@@ -237,8 +237,10 @@ static void do_append(struct run *run)
 		if (entries[i].seq != m->next_seq[i])
 			FAIL("seq given twice or left out", "dest %u seq %llu, expected %llu", i,
 				(unsigned long long)entries[i].seq, (unsigned long long)m->next_seq[i]);
-		m->records[i][m->next_seq[i]++] = (struct record){
-			.id = ids[i], .len = (uint32_t)views[i].payload.len, .bytes = entries[i].bytes, .set = m->n_sets};
+		m->records[i][m->next_seq[i]++] = (struct record){.id = ids[i],
+			.len = (uint32_t)views[i].payload.len,
+			.bytes = entries[i].bytes,
+			.set = m->n_sets};
 	}
 	m->n_sets++;
 }
@@ -426,7 +428,8 @@ static void on_read(const struct journal_read_result *result, void *arg)
 		const struct journal_read *item = &result->items[i];
 		const struct message_view *view = message_view(item->msg);
 		if (item->seq >= MAX_SEQ || item->seq >= reading->model->next_seq[reading->d]) {
-			FAIL("a message that was never appended", "dest %u seq %llu", reading->d, (unsigned long long)item->seq);
+			FAIL("a message that was never appended", "dest %u seq %llu", reading->d,
+				(unsigned long long)item->seq);
 		} else {
 			const struct record *rec = &reading->model->records[reading->d][item->seq];
 			fill(wanted, rec->len, rec->id);
@@ -466,8 +469,8 @@ static void check_sets(struct run *run, const uint64_t *next_seq, uint32_t *ret_
 	uint32_t least = m->safe_sets, most = m->n_sets;
 	for (unsigned d = 0; d < DESTS; d++) {
 		if (next_seq[d] < m->safe_seq[d])
-			FAIL("a durable message is lost", "dest %u seq %llu of %llu", d, (unsigned long long)next_seq[d],
-				(unsigned long long)m->safe_seq[d]);
+			FAIL("a durable message is lost", "dest %u seq %llu of %llu", d,
+				(unsigned long long)next_seq[d], (unsigned long long)m->safe_seq[d]);
 		if (next_seq[d] > m->next_seq[d])
 			FAIL("messages out of nothing", "dest %u", d);
 		for (uint64_t seq = 1; seq < m->next_seq[d]; seq++) {
@@ -576,7 +579,8 @@ static void check_states(const struct run *run, unsigned n)
 static void crash(struct run *run)
 {
 	bool power = below(2);
-	struct sim_disk *left = power ? sim_disk_power_loss(run->sim, (enum sim_loss)below(3), &rng) : sim_disk_fork(run->sim);
+	struct sim_disk *left =
+		power ? sim_disk_power_loss(run->sim, (enum sim_loss)below(3), &rng) : sim_disk_fork(run->sim);
 	dying = true;
 	journal_close(run->j); /* on the old disk, which is thrown away */
 	loop_free(run->loop);
@@ -621,9 +625,9 @@ int main(int argc, char **argv)
 	unsigned long wanted = argc > 1 ? strtoul(argv[1], NULL, 10) : 20000;
 	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
 	const char *mode = argc > 3 ? argv[3] : "sync";
-	control = strcmp(mode, "no-sync") == 0 ? CONTROL_NO_SYNC
-		: strcmp(mode, "no-recovery-sync") == 0 ? CONTROL_NO_RECOVERY_SYNC
-							: CONTROL_SYNC;
+	control = strcmp(mode, "no-sync") == 0            ? CONTROL_NO_SYNC
+		  : strcmp(mode, "no-recovery-sync") == 0 ? CONTROL_NO_RECOVERY_SYNC
+							  : CONTROL_SYNC;
 	if (!getenv("POWERLOSS_LOG"))
 		log_set_sink(silent, NULL);
 	while (states < wanted && !failure) {

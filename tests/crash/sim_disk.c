@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_HANDLES 256
+#define MAX_HANDLES    256
 #define MAX_PATH_BYTES 256
 
 struct sector {

@@ -200,17 +200,32 @@ static void on_deadline(void *arg)
 static void scene_config(struct scene *sc, const char *dir)
 {
 	static char in[] = "in", out[] = "out", name[] = "all", filter[] = "a/#";
-	struct outbox_config outbox = {.max_bytes = 1 << 30, .backoff_min_ms = 1, .backoff_max_ms = 10, .lookahead = 10000,
+	struct outbox_config outbox = {.max_bytes = 1 << 30,
+		.backoff_min_ms = 1,
+		.backoff_max_ms = 10,
+		.lookahead = 10000,
 		.dead_max_bytes = 1 << 20};
-	sc->connections[0] = (struct connection_config){.name = in, .connector = &fake, .delivery = -1, .outbox = outbox};
-	sc->connections[1] = (struct connection_config){.name = out, .connector = &fake, .delivery = -1, .outbox = outbox};
+	sc->connections[0] =
+		(struct connection_config){.name = in, .connector = &fake, .delivery = -1, .outbox = outbox};
+	sc->connections[1] =
+		(struct connection_config){.name = out, .connector = &fake, .delivery = -1, .outbox = outbox};
 	sc->filter = (struct config_text){.value = filter};
 	sc->target = (struct target_config){.connection = 1, .qos = -1, .retain = -1};
-	sc->mapping = (struct mapping_config){.name = name, .filters = {&sc->filter, 1}, .from_qos = 1, .max_outputs = 10,
-		.delivery = -1, .targets = &sc->target, .n_targets = 1};
-	sc->config = (struct config){.journal = {.segment_bytes = 1 << 20}, .shutdown_timeout_ms = 200,
-		.max_transform_bytes = 1 << 20, .max_message_bytes = 1 << 20, .connections = sc->connections, .n_connections = 2,
-		.mappings = &sc->mapping, .n_mappings = 1};
+	sc->mapping = (struct mapping_config){.name = name,
+		.filters = {&sc->filter, 1},
+		.from_qos = 1,
+		.max_outputs = 10,
+		.delivery = -1,
+		.targets = &sc->target,
+		.n_targets = 1};
+	sc->config = (struct config){.journal = {.segment_bytes = 1 << 20},
+		.shutdown_timeout_ms = 200,
+		.max_transform_bytes = 1 << 20,
+		.max_message_bytes = 1 << 20,
+		.connections = sc->connections,
+		.n_connections = 2,
+		.mappings = &sc->mapping,
+		.n_mappings = 1};
 	sc->config.data_dir = strdup(dir);
 }
 
@@ -231,8 +246,13 @@ static void scene_begin(struct scene *sc, const char *dir)
 
 static int scene_open(struct scene *sc, const char *const *drop, bool drain)
 {
-	struct bridge_options options = {.config = &sc->config, .loop = sc->loop, .disk = sc->disk, .drop = drop,
-		.drain = drain, .on_stopped = on_stopped, .ctx = sc};
+	struct bridge_options options = {.config = &sc->config,
+		.loop = sc->loop,
+		.disk = sc->disk,
+		.drop = drop,
+		.drain = drain,
+		.on_stopped = on_stopped,
+		.ctx = sc};
 	return bridge_open(&options, &sc->bridge);
 }
 

@@ -228,8 +228,7 @@ enum json_kind json_kind(struct slice raw)
 	}
 }
 
-/* --- finding, in well-formed text: what is read here exists
- * ------------------------------------------------------- */
+/* --- finding, in well-formed text: what is read here exists --------------------------------------------- */
 
 static void pass_string(struct reader *in)
 {

@@ -17,11 +17,14 @@ struct field {
 	struct template *value;
 };
 
+/* What the configuration says is copied: routing reads no more memory than it must. */
 struct target {
-	const struct target_config *config;
+	size_t connection;
 	const struct connector *connector;
+	int qos, retain; /* as struct target_config */
 	struct template *topic, *key, *content_type; /* NULL: not given */
 	struct field *headers, *params;
+	size_t n_headers, n_params;
 };
 
 struct mapping {
@@ -29,10 +32,12 @@ struct mapping {
 	size_t number;
 	struct transform *when, *payload; /* NULL: not given */
 	struct target *targets;
+	size_t n_targets;
 	size_t max_outputs;
+	int on_error; /* enum on_error */
 };
 
-/* --- compiling ---------------------------------------------------------------------------------------------------- */
+/* --- compiling --------------------------------------------------------------------------------------- */
 
 struct names {
 	const char *const *captures;
@@ -60,8 +65,12 @@ static int compile_fields(const struct config_list *list, const struct names *na
 static int compile_target(
 	const struct config *config, const struct target_config *from, const struct names *names, struct target *to)
 {
-	to->config = from;
+	to->connection = from->connection;
 	to->connector = config->connections[from->connection].connector;
+	to->qos = from->qos;
+	to->retain = from->retain;
+	to->n_headers = from->headers.n;
+	to->n_params = from->params.n;
 	int err = compile_template(from->target, names, &to->topic);
 	if (!err)
 		err = compile_template(from->key, names, &to->key);
@@ -82,6 +91,7 @@ static int compile_mapping(
 	map->targets = calloc(from->n_targets ? from->n_targets : 1, sizeof *map->targets);
 	if (!map->targets)
 		return -ENOMEM;
+	map->n_targets = from->n_targets;
 	if (from->when)
 		err = transform_new(pool, from->when, names->captures, names->n, &map->when);
 	if (!err && from->payload)
@@ -100,6 +110,7 @@ int mapping_new(const struct config *config, size_t number, const char *const *c
 	struct names names = {captures, n_captures};
 	map->config = &config->mappings[number];
 	map->number = number;
+	map->on_error = map->config->on_error;
 	map->max_outputs = map->config->max_outputs > 0 ? (size_t)map->config->max_outputs : 1;
 	int err = compile_mapping(map, config, &names, pool);
 	if (err) {
@@ -121,13 +132,13 @@ void mapping_free(struct mapping *map)
 {
 	if (!map)
 		return;
-	for (size_t i = 0; map->targets && i < map->config->n_targets; i++) {
+	for (size_t i = 0; i < map->n_targets; i++) {
 		struct target *to = &map->targets[i];
 		template_free(to->topic);
 		template_free(to->key);
 		template_free(to->content_type);
-		fields_free(to->headers, map->config->targets[i].headers.n);
-		fields_free(to->params, map->config->targets[i].params.n);
+		fields_free(to->headers, to->n_headers);
+		fields_free(to->params, to->n_params);
 	}
 	free(map->targets);
 	transform_free(map->when);
@@ -135,7 +146,7 @@ void mapping_free(struct mapping *map)
 	free(map);
 }
 
-/* --- routing ------------------------------------------------------------------------------------------------------ */
+/* --- routing ----------------------------------------------------------------------------------------- */
 
 /* One mapping at work on one message. */
 struct work {
@@ -172,7 +183,7 @@ static int render_topic(struct work *work, const struct target *to, struct slice
 
 static bool is_configured(const struct target *to, struct slice name)
 {
-	for (size_t i = 0; i < to->config->headers.n; i++)
+	for (size_t i = 0; i < to->n_headers; i++)
 		if (slice_equal(to->headers[i].name, name))
 			return true;
 	return false;
@@ -191,7 +202,7 @@ static int render_fields(struct work *work, const struct field *fields, size_t n
 /* Received headers stay; a configured one takes the place of all of its name. */
 static int render_headers(struct work *work, const struct target *to, struct message_view *view)
 {
-	size_t n_configured = to->config->headers.n, n = 0;
+	size_t n_configured = to->n_headers, n = 0;
 	if (n_configured == 0)
 		return 0;
 	struct message_field *headers =
@@ -209,7 +220,7 @@ static int render_headers(struct work *work, const struct target *to, struct mes
 
 static int render_params(struct work *work, const struct target *to, struct message_view *view)
 {
-	size_t n = to->config->params.n;
+	size_t n = to->n_params;
 	if (n == 0)
 		return 0;
 	struct message_field *params = arena_alloc(work->routing->arena, n * sizeof *params);
@@ -260,10 +271,10 @@ static int render_envelope(struct work *work, const struct target *to, struct me
 		return err;
 	if (work->transformed)
 		view.utf8_payload = true;
-	if (to->config->qos >= 0)
-		view.qos = (uint8_t)to->config->qos;
-	if (to->config->retain >= 0)
-		view.retain = to->config->retain == 1;
+	if (to->qos >= 0)
+		view.qos = (uint8_t)to->qos;
+	if (to->retain >= 0)
+		view.retain = to->retain == 1;
 	*ret_view = view;
 	return 0;
 }
@@ -281,8 +292,7 @@ static int emit(struct work *work, const struct target *to, const struct message
 		routing->outputs = grown;
 		routing->outputs_size = size;
 	}
-	routing->outputs[routing->n_outputs++] =
-		(struct route_output){work->map->number, to->config->connection, *view};
+	routing->outputs[routing->n_outputs++] = (struct route_output){work->map->number, to->connection, *view};
 	return 0;
 }
 
@@ -311,7 +321,7 @@ static int drop(struct work *work)
 /* A target's template has failed. */
 static int target_failed(struct work *work, const struct target *to)
 {
-	return work->map->config->on_error == ON_ERROR_DROP ? drop(work) : emit_dead_letter(work, to);
+	return work->map->on_error == ON_ERROR_DROP ? drop(work) : emit_dead_letter(work, to);
 }
 
 static bool fits(const struct message_view *envelope, const struct slice *payloads, size_t n)
@@ -344,17 +354,17 @@ static int route_target(struct work *work, const struct target *to, const struct
 /* `when` or `payload` has failed. */
 static int transform_failed(struct work *work)
 {
-	const struct mapping_config *config = work->map->config;
+	const struct mapping *map = work->map;
 	const char *reason = work->reason;
 	int err = 0;
-	if (config->on_error == ON_ERROR_PASS) {
-		log_warn("message_passed", "mapping=\"%s\" because=\"on_error: pass\"", config->name);
-		log_debug("message_passed_why", "mapping=\"%s\" reason=\"%s\"", config->name, reason);
+	if (map->on_error == ON_ERROR_PASS) {
+		log_warn("message_passed", "mapping=\"%s\" because=\"on_error: pass\"", map->config->name);
+		log_debug("message_passed_why", "mapping=\"%s\" reason=\"%s\"", map->config->name, reason);
 	}
-	for (size_t i = 0; i < config->n_targets && !err; i++) {
-		const struct target *to = &work->map->targets[i];
+	for (size_t i = 0; i < map->n_targets && !err; i++) {
+		const struct target *to = &map->targets[i];
 		work->reason = reason;
-		if (config->on_error == ON_ERROR_PASS)
+		if (map->on_error == ON_ERROR_PASS)
 			err = route_target(work, to, &work->routing->view->payload, 1);
 		else
 			err = target_failed(work, to);
@@ -394,7 +404,7 @@ int mapping_route(struct mapping *map, struct routing *routing, const struct sli
 	if (err || !pass)
 		return err;
 	work.transformed = map->payload != NULL;
-	for (size_t i = 0; i < map->config->n_targets && !err && n; i++)
+	for (size_t i = 0; i < map->n_targets && !err && n; i++)
 		err = route_target(&work, &map->targets[i], payloads, n);
 	return err;
 }

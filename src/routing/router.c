@@ -28,10 +28,12 @@ struct capture_at {
 
 /* One topic filter of one mapping, by its number in the index. */
 struct filter_entry {
+	struct mapping *map;
 	size_t mapping;
 	size_t subscription; /* index in router_filters */
 	struct capture_at *captures; /* ascending by level */
 	size_t n_captures;
+	size_t n_names; /* of the mapping: not all of them are bound by each of its filters */
 };
 
 struct source {
@@ -52,7 +54,7 @@ struct router {
 	struct arena arena;
 };
 
-/* --- building ----------------------------------------------------------------------------------------------------- */
+/* --- building ---------------------------------------------------------------------------------------- */
 
 struct collecting {
 	struct capture_names *names;
@@ -121,7 +123,7 @@ static int add_filter(struct router *router, size_t mapping, const char *filter)
 	if (!wire)
 		return -ENOMEM;
 	struct filter_entry *entry = &source->entries[source->n_entries];
-	*entry = (struct filter_entry){.mapping = mapping};
+	*entry = (struct filter_entry){.mapping = mapping, .n_names = router->names[mapping].n};
 	int err = bind_captures(entry, filter, &router->names[mapping]);
 	if (!err)
 		err = topic_index_add(source->index, topic_filter_without_share(wire));
@@ -177,9 +179,11 @@ static int finish_sources(struct router *router)
 	for (size_t c = 0; c < router->config->n_connections && !err; c++) {
 		struct source *source = &router->sources[c];
 		err = filter_list_finish(source->subscriptions);
-		for (size_t i = 0; i < source->n_entries && !err; i++)
-			source->entries[i].subscription =
-				filter_list_index(source->subscriptions, source->entries[i].subscription);
+		for (size_t i = 0; i < source->n_entries && !err; i++) {
+			struct filter_entry *entry = &source->entries[i];
+			entry->map = router->mappings[entry->mapping];
+			entry->subscription = filter_list_index(source->subscriptions, entry->subscription);
+		}
 	}
 	return err;
 }
@@ -256,13 +260,13 @@ size_t router_filters(const struct router *router, size_t connection, const stru
 	return filter_list_get(router->sources[connection].subscriptions, ret_filters);
 }
 
-/* --- routing ------------------------------------------------------------------------------------------------------ */
+/* --- routing ----------------------------------------------------------------------------------------- */
 
 static void extract_captures(struct router *router, const struct filter_entry *entry, struct slice topic)
 {
 	struct slice rest = topic, level;
 	size_t next = 0;
-	for (size_t i = 0; i < router->names[entry->mapping].n; i++)
+	for (size_t i = 0; i < entry->n_names; i++)
 		router->captures[i] = (struct slice){NULL, 0};
 	for (size_t i = 0; next < entry->n_captures && topic_next_level(&rest, &level); i++)
 		if (entry->captures[next].level == i)
@@ -286,7 +290,7 @@ static int route_matches(struct router *router, const struct source *source, int
 			continue;
 		++*ret_matched;
 		extract_captures(router, entry, routing->view->topic);
-		err = mapping_route(router->mappings[entry->mapping], routing, router->captures);
+		err = mapping_route(entry->map, routing, router->captures);
 	}
 	return err;
 }

@@ -30,29 +30,36 @@ enum segment_kind {
 struct segment {
 	enum segment_kind kind;
 	size_t index; /* of the capture, or of the topic level */
-	struct slice text; /* the literal, or the header's name; into template.bytes. Else as written, for
-			      sentences */
+	struct slice text; /* the literal, or the header's name; into the bytes */
 	struct json_step *steps;
 	size_t n_steps;
 };
 
+/* One block: the struct, the segments, the steps, the bytes. With ten thousand mappings a rendering is a matter of how
+ * many cache lines it touches. */
 struct template
 {
+	size_t n_segments;
+	struct segment segments[];
+};
+
+/* The same while it is parsed. */
+struct draft {
 	struct segment *segments;
 	size_t n_segments;
 	char *bytes; /* literal texts; never longer than the source */
 	size_t n_bytes;
+	size_t n_steps;
 };
 
-/* --- compiling
- * ---------------------------------------------------------------------------------------------------- */
+/* --- compiling --------------------------------------------------------------------------------------- */
 
 struct parser {
 	const char *text;
 	const char *at;
 	const char *const *captures;
 	size_t n_captures;
-	struct template *tpl;
+	struct draft draft;
 	const char *wrong;
 	const char *wrong_at;
 	bool no_memory;
@@ -78,41 +85,41 @@ static bool parser_no_memory(struct parser *in)
 	return parser_fail(in, in->at, "memory is out");
 }
 
-static struct slice template_keep(struct template *tpl, const char *bytes, size_t len)
+static struct slice keep_bytes(struct parser *in, const char *bytes, size_t len)
 {
-	char *copy = tpl->bytes + tpl->n_bytes;
+	char *copy = in->draft.bytes + in->draft.n_bytes;
 	memcpy(copy, bytes, len);
-	tpl->n_bytes += len;
+	in->draft.n_bytes += len;
 	return slice_of(copy, len);
 }
 
 static struct segment *add_segment(struct parser *in, enum segment_kind kind)
 {
-	struct template *tpl = in->tpl;
-	struct segment *segments = realloc(tpl->segments, (tpl->n_segments + 1) * sizeof *segments);
+	struct draft *draft = &in->draft;
+	struct segment *segments = realloc(draft->segments, (draft->n_segments + 1) * sizeof *segments);
 	if (!segments) {
 		parser_no_memory(in);
 		return NULL;
 	}
-	tpl->segments = segments;
-	segments[tpl->n_segments] = (struct segment){.kind = kind};
-	return &segments[tpl->n_segments++];
+	draft->segments = segments;
+	segments[draft->n_segments] = (struct segment){.kind = kind};
+	return &segments[draft->n_segments++];
 }
 
 /* Literals lie one after the other in bytes, so a neighbour is extended. */
 static bool add_literal(struct parser *in, const char *bytes, size_t len)
 {
-	struct template *tpl = in->tpl;
-	struct segment *last = tpl->n_segments ? &tpl->segments[tpl->n_segments - 1] : NULL;
+	struct draft *draft = &in->draft;
+	struct segment *last = draft->n_segments ? &draft->segments[draft->n_segments - 1] : NULL;
 	if (last && last->kind == SEGMENT_LITERAL) {
-		template_keep(tpl, bytes, len);
+		keep_bytes(in, bytes, len);
 		last->text.len += len;
 		return true;
 	}
 	struct segment *added = add_segment(in, SEGMENT_LITERAL);
 	if (!added)
 		return false;
-	added->text = template_keep(tpl, bytes, len);
+	added->text = keep_bytes(in, bytes, len);
 	return true;
 }
 
@@ -144,7 +151,7 @@ static bool parse_quoted_key(struct parser *in, struct slice *ret_key)
 	const char *end = strchr(in->at, '"');
 	if (!end || end[1] != ']')
 		return parser_fail(in, start, "a quoted key ends with \"], as in {.a[\"any key\"]}");
-	*ret_key = template_keep(in->tpl, in->at, (size_t)(end - in->at));
+	*ret_key = keep_bytes(in, in->at, (size_t)(end - in->at));
 	in->at = end + 2;
 	return true;
 }
@@ -165,7 +172,7 @@ static bool parse_step(struct parser *in, struct json_step *ret_step)
 		in->at++;
 	if (key == start || in->at == key)
 		return parser_fail(in, start, "a JSON path is keys and indexes, as in {.a.b[0]} or {.a[\"any key\"]}");
-	ret_step->key = template_keep(in->tpl, key, (size_t)(in->at - key));
+	ret_step->key = keep_bytes(in, key, (size_t)(in->at - key));
 	return true;
 }
 
@@ -190,6 +197,7 @@ static bool parse_json(struct parser *in)
 		return parser_no_memory(in);
 	memcpy(added->steps, steps, n * sizeof *steps);
 	added->n_steps = n;
+	in->draft.n_steps += n;
 	return true;
 }
 
@@ -202,7 +210,7 @@ static bool parse_header(struct parser *in)
 	struct segment *added = add_segment(in, SEGMENT_HEADER);
 	if (!added)
 		return false;
-	added->text = template_keep(in->tpl, name, (size_t)(in->at - name));
+	added->text = keep_bytes(in, name, (size_t)(in->at - name));
 	return true;
 }
 
@@ -305,18 +313,55 @@ static bool parse_template(struct parser *in)
 	return true;
 }
 
+/* Moves a text from the draft's bytes to the block's. */
+static void move_text(struct slice *text, const struct draft *draft, const char *bytes)
+{
+	if (text->data)
+		text->data = (const uint8_t *)bytes + (text->data - (const uint8_t *)draft->bytes);
+}
+
+static struct template *pack(const struct draft *draft)
+{
+	size_t segments = draft->n_segments * sizeof(struct segment), steps = draft->n_steps * sizeof(struct json_step);
+	struct template *tpl = malloc(sizeof *tpl + segments + steps + draft->n_bytes + 1);
+	if (!tpl)
+		return NULL;
+	struct json_step *next_step = (struct json_step *)(tpl->segments + draft->n_segments);
+	char *bytes = (char *)(next_step + draft->n_steps);
+	tpl->n_segments = draft->n_segments;
+	memcpy(bytes, draft->bytes, draft->n_bytes);
+	for (size_t i = 0; i < draft->n_segments; i++) {
+		struct segment *segment = &tpl->segments[i];
+		*segment = draft->segments[i];
+		move_text(&segment->text, draft, bytes);
+		segment->steps = next_step;
+		for (size_t s = 0; s < segment->n_steps; s++, next_step++) {
+			*next_step = draft->segments[i].steps[s];
+			move_text(&next_step->key, draft, bytes);
+		}
+	}
+	return tpl;
+}
+
+static void draft_free(struct draft *draft)
+{
+	for (size_t i = 0; i < draft->n_segments; i++)
+		free(draft->segments[i].steps);
+	free(draft->segments);
+	free(draft->bytes);
+}
+
 static struct template *template_parse(struct parser *in)
 {
+	struct template *tpl = NULL;
 	in->at = in->text;
-	in->tpl = calloc(1, sizeof *in->tpl);
-	if (in->tpl)
-		in->tpl->bytes = malloc(strlen(in->text) + 1);
-	if (!in->tpl || !in->tpl->bytes)
+	in->draft.bytes = malloc(strlen(in->text) + 1);
+	if (!in->draft.bytes)
 		parser_no_memory(in);
-	else if (parse_template(in))
-		return in->tpl;
-	template_free(in->tpl);
-	return NULL;
+	else if (parse_template(in) && !(tpl = pack(&in->draft)))
+		parser_no_memory(in);
+	draft_free(&in->draft);
+	return tpl;
 }
 
 const char *template_check(const char *text, const char *const *captures, size_t n_captures, size_t *ret_offset)
@@ -340,12 +385,6 @@ int template_new(const char *text, const char *const *captures, size_t n_capture
 
 void template_free(struct template *tpl)
 {
-	if (!tpl)
-		return;
-	for (size_t i = 0; i < tpl->n_segments; i++)
-		free(tpl->segments[i].steps);
-	free(tpl->segments);
-	free(tpl->bytes);
 	free(tpl);
 }
 
@@ -354,8 +393,7 @@ bool template_is_constant(const struct template *tpl)
 	return tpl->n_segments == 0 || (tpl->n_segments == 1 && tpl->segments[0].kind == SEGMENT_LITERAL);
 }
 
-/* --- rendering
- * ---------------------------------------------------------------------------------------------------- */
+/* --- rendering --------------------------------------------------------------------------------------- */
 
 struct renderer {
 	const struct template_source *source;

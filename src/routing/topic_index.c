@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A node stands for a prefix of levels. Its exact children are found by (node, level) in an open-addressing hash table,
- * its + child is kept in the node, and so are the filters that end here or end here in #. A lookup walks all nodes of
- * one depth before the next: no recursion, and each level is hashed once.
+ * A node stands for a prefix of levels. Texts of levels are interned, so an exact child is found by two numbers, (node,
+ * level), in an open-addressing hash table of small entries; the + child is kept in the node, and so are the filters
+ * that end here or end here in #. A lookup walks all nodes of one depth before the next: no recursion, and each level is
+ * hashed once. A level that no filter names is known by then to lead nowhere but to +.
  *
- * The keys of the table come from the configuration, never from a peer: a peer can only look things up.
+ * The keys of the tables come from the configuration, never from a peer: a peer can only look things up.
  */
 #include "routing/topic_index.h"
 
@@ -23,39 +24,47 @@ struct node {
 };
 
 struct edge {
-	uint64_t hash;
-	uint32_t parent;
+	uint32_t parent, level;
 	uint32_t child; /* NONE: free */
-	char *level;
-	size_t len;
+};
+
+/* A distinct text; its number is the place in `levels`. */
+struct level {
+	char *text;
+	uint32_t len;
+	uint32_t hash;
 };
 
 struct topic_index {
 	struct node *nodes;
 	size_t n_nodes, nodes_size;
 	struct edge *edges;
-	size_t n_edges, edges_size; /* size: a power of two, or 0 */
+	size_t n_edges, edges_size; /* size: a power of two, never more than half full; or 0 */
+	struct level *levels;
+	size_t n_levels, levels_size;
+	uint32_t *by_text; /* hash table of numbers of levels, NONE: free */
+	size_t by_text_size; /* as edges_size */
 	uint32_t *next;
 	size_t n_filters, filters_size;
 	/* Scratch of a lookup; all hold as many as there are nodes or filters. */
 	uint32_t *active, *following, *matches;
 };
 
-static uint64_t hash_level(struct slice level)
+static uint32_t hash_text(struct slice text)
 {
 	uint64_t hash = 0xcbf29ce484222325u;
-	for (size_t i = 0; i < level.len; i++)
-		hash = (hash ^ level.data[i]) * 0x100000001b3u;
-	return hash;
+	for (size_t i = 0; i < text.len; i++)
+		hash = (hash ^ text.data[i]) * 0x100000001b3u;
+	return (uint32_t)(hash ^ (hash >> 32));
 }
 
-static uint64_t hash_edge(uint32_t parent, uint64_t level_hash)
+static size_t hash_edge(uint32_t parent, uint32_t level)
 {
-	uint64_t hash = (level_hash ^ parent) * 0x9e3779b97f4a7c15u;
-	return hash ^ (hash >> 32);
+	uint64_t hash = (((uint64_t)parent << 32) | level) * 0x9e3779b97f4a7c15u;
+	return (size_t)(hash >> 32);
 }
 
-/* --- building ----------------------------------------------------------------------------------------------------- */
+/* --- building ---------------------------------------------------------------------------------------- */
 
 /* The array with room for one more element, possibly moved; sizes double. NULL when memory is out. */
 static void *reserve(void *array, size_t element, size_t n, size_t *size)
@@ -126,8 +135,10 @@ void topic_index_free(struct topic_index *index)
 {
 	if (!index)
 		return;
-	for (size_t i = 0; i < index->edges_size; i++)
-		free(index->edges[i].level);
+	for (size_t i = 0; i < index->n_levels; i++)
+		free(index->levels[i].text);
+	free(index->levels);
+	free(index->by_text);
 	free(index->edges);
 	free(index->nodes);
 	free(index->next);
@@ -137,60 +148,111 @@ void topic_index_free(struct topic_index *index)
 	free(index);
 }
 
-/* The edge, or the free place where it belongs. The table is never more than half full. */
-static struct edge *find_edge(const struct topic_index *index, uint32_t parent, struct slice level, uint64_t level_hash)
+/* The number of a text, NONE if no filter has such a level. */
+static uint32_t find_level(const struct topic_index *index, struct slice text)
 {
-	uint64_t hash = hash_edge(parent, level_hash);
-	for (size_t i = hash & (index->edges_size - 1);; i = (i + 1) & (index->edges_size - 1)) {
+	size_t mask = index->by_text_size - 1;
+	if (index->by_text_size == 0)
+		return NONE;
+	uint32_t hash = hash_text(text);
+	for (size_t i = hash & mask;; i = (i + 1) & mask) {
+		uint32_t number = index->by_text[i];
+		if (number == NONE)
+			return NONE;
+		const struct level *level = &index->levels[number];
+		if (level->hash == hash && level->len == text.len && memcmp(level->text, text.data, text.len) == 0)
+			return number;
+	}
+}
+
+static void place_level(uint32_t *table, size_t size, uint32_t hash, uint32_t number)
+{
+	size_t at = hash & (size - 1);
+	while (table[at] != NONE)
+		at = (at + 1) & (size - 1);
+	table[at] = number;
+}
+
+static int grow_by_text(struct topic_index *index)
+{
+	size_t size = index->by_text_size ? 2 * index->by_text_size : 64;
+	uint32_t *table = malloc(size * sizeof *table);
+	if (!table)
+		return -ENOMEM;
+	memset(table, 0xFF, size * sizeof *table); /* NONE */
+	for (size_t i = 0; i < index->n_levels; i++)
+		place_level(table, size, index->levels[i].hash, (uint32_t)i);
+	free(index->by_text);
+	index->by_text = table;
+	index->by_text_size = size;
+	return 0;
+}
+
+static int intern_level(struct topic_index *index, struct slice text, uint32_t *ret_level)
+{
+	uint32_t number = find_level(index, text);
+	if (number == NONE) {
+		if (2 * (index->n_levels + 1) > index->by_text_size && grow_by_text(index) != 0)
+			return -ENOMEM;
+		struct level *levels = reserve(index->levels, sizeof *levels, index->n_levels, &index->levels_size);
+		if (levels)
+			index->levels = levels;
+		char *copy = malloc(text.len + 1);
+		if (!levels || !copy) {
+			free(copy);
+			return -ENOMEM;
+		}
+		memcpy(copy, text.data, text.len);
+		number = (uint32_t)index->n_levels++;
+		levels[number] = (struct level){copy, (uint32_t)text.len, hash_text(text)};
+		place_level(index->by_text, index->by_text_size, levels[number].hash, number);
+	}
+	*ret_level = number;
+	return 0;
+}
+
+/* The edge, or the free place where it belongs. */
+static struct edge *find_edge(const struct topic_index *index, uint32_t parent, uint32_t level)
+{
+	size_t mask = index->edges_size - 1;
+	for (size_t i = hash_edge(parent, level) & mask;; i = (i + 1) & mask) {
 		struct edge *edge = &index->edges[i];
-		if (edge->child == NONE)
-			return edge;
-		if (edge->hash == hash && edge->parent == parent && edge->len == level.len &&
-			(level.len == 0 || memcmp(edge->level, level.data, level.len) == 0))
+		if (edge->child == NONE || (edge->parent == parent && edge->level == level))
 			return edge;
 	}
 }
 
 static int grow_edges(struct topic_index *index)
 {
-	size_t size = index->edges_size ? 2 * index->edges_size : 64;
-	struct edge *edges = calloc(size, sizeof *edges);
+	size_t old_size = index->edges_size, size = old_size ? 2 * old_size : 64;
+	struct edge *old = index->edges, *edges = malloc(size * sizeof *edges);
 	if (!edges)
 		return -ENOMEM;
-	for (size_t i = 0; i < size; i++)
-		edges[i].child = NONE;
-	for (size_t i = 0; i < index->edges_size; i++) {
-		if (index->edges[i].child == NONE)
-			continue;
-		size_t at = index->edges[i].hash & (size - 1);
-		while (edges[at].child != NONE)
-			at = (at + 1) & (size - 1);
-		edges[at] = index->edges[i];
-	}
-	free(index->edges);
+	memset(edges, 0xFF, size * sizeof *edges); /* child is NONE */
 	index->edges = edges;
 	index->edges_size = size;
+	for (size_t i = 0; i < old_size; i++)
+		if (old[i].child != NONE)
+			*find_edge(index, old[i].parent, old[i].level) = old[i];
+	free(old);
 	return 0;
 }
 
-static int child_exact(struct topic_index *index, uint32_t parent, struct slice level, uint32_t *ret_child)
+static int child_exact(struct topic_index *index, uint32_t parent, struct slice text, uint32_t *ret_child)
 {
-	int err = 0;
-	if (2 * (index->n_edges + 1) > index->edges_size)
+	uint32_t level;
+	int err = intern_level(index, text, &level);
+	if (!err && 2 * (index->n_edges + 1) > index->edges_size)
 		err = grow_edges(index);
 	if (err)
 		return err;
-	uint64_t level_hash = hash_level(level);
-	struct edge *edge = find_edge(index, parent, level, level_hash);
+	struct edge *edge = find_edge(index, parent, level);
 	if (edge->child == NONE) {
 		uint32_t child;
-		char *copy = malloc(level.len + 1);
-		if (!copy || node_new(index, &child) != 0) {
-			free(copy);
-			return -ENOMEM;
-		}
-		memcpy(copy, level.data, level.len);
-		*edge = (struct edge){hash_edge(parent, level_hash), parent, child, copy, level.len};
+		err = node_new(index, &child);
+		if (err)
+			return err;
+		*edge = (struct edge){parent, level, child};
 		index->n_edges++;
 	}
 	*ret_child = edge->child;
@@ -245,7 +307,7 @@ int topic_index_add(struct topic_index *index, const char *filter)
 	return 0;
 }
 
-/* --- asking ------------------------------------------------------------------------------------------------------- */
+/* --- asking ------------------------------------------------------------------------------------------ */
 
 static size_t collect(const struct topic_index *index, uint32_t first, size_t n)
 {
@@ -285,12 +347,11 @@ static bool level_is(struct slice level, char wildcard)
 /* From the nodes of one depth to those of the next. */
 static size_t step(struct topic_index *index, size_t n_active, const struct query *query, struct slice level)
 {
-	bool exact = index->edges_size && !(query->is_filter && level_is(level, '+'));
-	uint64_t level_hash = exact ? hash_level(level) : 0;
+	uint32_t number = query->is_filter && level_is(level, '+') ? NONE : find_level(index, level);
 	size_t n = 0;
 	for (size_t i = 0; i < n_active; i++) {
 		uint32_t node = index->active[i];
-		struct edge *edge = exact ? find_edge(index, node, level, level_hash) : NULL;
+		struct edge *edge = number != NONE ? find_edge(index, node, number) : NULL;
 		if (edge && edge->child != NONE)
 			index->following[n++] = edge->child;
 		if (query->wildcards && index->nodes[node].plus != NONE)

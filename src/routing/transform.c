@@ -57,8 +57,7 @@ struct transform_input {
 	jv headers;
 };
 
-/* --- compiling
- * ---------------------------------------------------------------------------------------------------- */
+/* --- compiling --------------------------------------------------------------------------------------- */
 
 /* The variables that the program uses and that a message gives. Others are its own (`. as $x`), or a mistake
  * that libjq reports. */
@@ -225,7 +224,7 @@ void transform_free(struct transform *transform)
 	free(transform);
 }
 
-/* --- running ------------------------------------------------------------------------------------------------------ */
+/* --- running ----------------------------------------------------------------------------------------- */
 
 struct transform_input *transform_input_new(void)
 {

@@ -123,7 +123,7 @@ static void jq_program_on_error(void *data, jv message)
 			len -= (int)sizeof shell - 1;
 		snprintf(complaint->text, sizeof complaint->text, "%.*s", len, text);
 		if (at)
-			complaint->line = atoi(at + sizeof where - 1) - 1;
+			complaint->line = (int)strtol(at + sizeof where - 1, NULL, 10) - 1;
 	}
 	jv_free(message);
 }

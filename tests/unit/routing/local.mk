@@ -18,9 +18,15 @@ tests_unit_routing_test_router_SOURCES = \
 tests_unit_routing_test_router_LDADD = $(TEST_LIBS)
 tests_unit_routing_test_template_SOURCES = tests/unit/routing/test_template.c
 tests_unit_routing_test_template_LDADD = $(TEST_LIBS)
-tests_unit_routing_test_topic_filter_SOURCES = tests/unit/routing/test_topic_filter.c
+tests_unit_routing_test_topic_filter_SOURCES = \
+	tests/unit/routing/random_topic.c \
+	tests/unit/routing/random_topic.h \
+	tests/unit/routing/test_topic_filter.c
 tests_unit_routing_test_topic_filter_LDADD = $(TEST_LIBS)
-tests_unit_routing_test_topic_index_SOURCES = tests/unit/routing/test_topic_index.c
+tests_unit_routing_test_topic_index_SOURCES = \
+	tests/unit/routing/random_topic.c \
+	tests/unit/routing/random_topic.h \
+	tests/unit/routing/test_topic_index.c
 tests_unit_routing_test_topic_index_LDADD = $(TEST_LIBS)
 tests_unit_routing_test_transform_SOURCES = tests/unit/routing/test_transform.c
 tests_unit_routing_test_transform_LDADD = $(TEST_LIBS)

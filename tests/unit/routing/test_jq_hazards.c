@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "routing/jq_program.h"
 #include "tests/unit/tap.h"
 
 static const char *const captures[] = {"line", "cell"};
@@ -152,10 +153,71 @@ static void test_home_is_not_read(void)
 	free(before);
 }
 
+/* The first output as JSON text, or "error". The scan is left out. */
+static void run_unscanned(const char *program, char *out, size_t size)
+{
+	jq_state *jq;
+	struct jq_complaint complaint;
+	if (jq_program_compile(program, NULL, 0, &jq, &complaint) != 0) {
+		snprintf(out, size, "%s", complaint.text);
+		return;
+	}
+	jq_start(jq, jv_parse("{\"a\":1}"), 0);
+	jv first = jq_next(jq);
+	if (jv_is_valid(first)) {
+		jv text = jv_dump_string(first, 0);
+		snprintf(out, size, "%s", jv_string_value(text));
+		jv_free(text);
+	} else {
+		snprintf(out, size, "%s", jv_invalid_has_msg(jv_copy(first)) ? "error" : "nothing");
+		jv_free(first);
+	}
+	CU_ASSERT_FALSE(jq_halted(jq));
+	jq_teardown(&jq);
+}
+
+/* Should the scan ever miss one, the program still gets nothing. */
+static void test_second_lock(void)
+{
+	static const struct {
+		const char *program, *expected;
+	} rows[] = {
+		{"env", "{}"},
+		{"env.HOME", "null"},
+		{"$ENV", "{}"},
+		{"$ENV.PATH", "null"},
+		{"{$ENV}", "{\"ENV\":{}}"},
+		{"input", "error"},
+		{"inputs", "nothing"},
+		{"_input", "error"},
+		{"debug", "{\"a\":1}"},
+		{"stderr", "{\"a\":1}"},
+		{"input_filename", "null"},
+		{"input_line_number", "0"},
+		{"halt", "error"},
+		{"halt_error", "error"},
+		{"halt_error(1)", "error"},
+		{"\"a\" | modulemeta", "error"},
+		{"get_search_list", "[]"},
+		{"get_prog_origin", "null"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char got[500];
+		run_unscanned(rows[i].program, got, sizeof got);
+		CU_ASSERT_STRING_EQUAL(got, rows[i].expected);
+		if (strcmp(got, rows[i].expected) != 0)
+			printf("# %s: %s\n", rows[i].program, got);
+	}
+	char got[500];
+	run_unscanned("import \"a\" as a; .", got, sizeof got);
+	CU_ASSERT_PTR_NOT_NULL(strstr(got, "syntax error"));
+}
+
 static const struct tap_test tests[] = {
 	{"what has side effects or shows secrets is refused", test_refused},
 	{"what looks like it is accepted", test_accepted},
 	{"~/.jq is not read", test_home_is_not_read},
+	{"a second lock behind the first", test_second_lock},
 	{NULL, NULL},
 };
 

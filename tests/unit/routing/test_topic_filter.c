@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/routing/random_topic.h"
 #include "tests/unit/tap.h"
 
 static void test_matches(void)
@@ -191,16 +192,18 @@ static void test_share_prefix_is_not_compared(void)
 	CU_ASSERT_STRING_EQUAL(topic_filter_without_share("a/$share/g/b"), "a/$share/g/b");
 }
 
+#define MAX_NAMES 100
+
 static void join(struct slice name, void *arg)
 {
-	char *out = arg;
-	strncat(out, (const char *)name.data, name.len);
-	strcat(out, ",");
+	char *names = arg;
+	size_t len = strlen(names);
+	snprintf(names + len, MAX_NAMES - len, "%.*s,", (int)name.len, (const char *)name.data);
 }
 
 static void test_captures(void)
 {
-	char names[100] = "";
+	char names[MAX_NAMES] = "";
 	topic_filter_captures("$share/g/{line}/x/{cell_2}/#", join, names);
 	CU_ASSERT_STRING_EQUAL(names, "line,cell_2,");
 	names[0] = '\0';
@@ -247,36 +250,15 @@ static void test_covers(void)
 	}
 }
 
-static unsigned long random_state = 42;
-
-static unsigned random_below(unsigned n)
-{
-	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(random_state >> 33) % n;
-}
-
-static void random_text(char *out, const char *const *levels, unsigned n_levels)
-{
-	unsigned n = 1 + random_below(4);
-	out[0] = '\0';
-	for (unsigned i = 0; i < n; i++) {
-		const char *level = levels[random_below(n_levels)];
-		strcat(strcat(out, i ? "/" : ""), level);
-		if (*level == '#')
-			return;
-	}
-}
-
 /* Whatever a covered filter matches, the covering one matches. */
 static void test_covers_means_matches(void)
 {
-	static const char *const in_filter[] = {"a", "b", "+", "#", "", "$s"}, *const in_topic[] = {"a", "b", "", "$s"};
 	unsigned seen = 0;
 	for (unsigned i = 0; i < 200000; i++) {
-		char outer[40], inner[40], topic[40];
-		random_text(outer, in_filter, 6);
-		random_text(inner, in_filter, 6);
-		random_text(topic, in_topic, 4);
+		char outer[RANDOM_TOPIC_BYTES], inner[RANDOM_TOPIC_BYTES], topic[RANDOM_TOPIC_BYTES];
+		random_filter(outer);
+		random_filter(inner);
+		random_topic(topic);
 		if (!topic_filter_covers(outer, inner) || !topic_filter_matches(inner, slice_str(topic)))
 			continue;
 		seen++;

@@ -8,33 +8,11 @@
 #include <stdlib.h>
 
 #include "routing/topic_filter.h"
+#include "tests/unit/routing/random_topic.h"
 #include "tests/unit/tap.h"
 
 #define N_FILTERS 300
-#define MAX_TEXT  64
-
-static uint64_t random_state = 7;
-
-static unsigned random_below(unsigned n)
-{
-	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(random_state >> 33) % n;
-}
-
-static void random_text(char *out, const char *const *levels, unsigned n_levels)
-{
-	unsigned n = 1 + random_below(5);
-	out[0] = '\0';
-	for (unsigned i = 0; i < n; i++) {
-		const char *level = levels[random_below(n_levels)];
-		strcat(strcat(out, i ? "/" : ""), level);
-		if (*level == '#')
-			return;
-	}
-}
-
-static const char *const in_filter[] = {"a", "b", "c", "+", "+", "#", "", "$s", "ab"};
-static const char *const in_topic[] = {"a", "b", "c", "", "$s", "ab", "d"};
+#define MAX_TEXT  RANDOM_TOPIC_BYTES
 
 static struct topic_index *index_of(char filters[][MAX_TEXT], unsigned n)
 {
@@ -76,16 +54,16 @@ static void test_equals_the_definition(void)
 	size_t matches = 0;
 	for (unsigned round = 0; round < 30; round++) {
 		for (unsigned i = 0; i < N_FILTERS; i++)
-			random_text(filters[i], in_filter, 9);
+			random_filter(filters[i]);
 		struct topic_index *index = index_of(filters, N_FILTERS);
 		for (unsigned i = 0; i < 1000; i++) {
 			char text[MAX_TEXT];
-			random_text(text, in_topic, 7);
+			random_topic(text);
 			size_t n = topic_index_match(index, slice_str(text), &found);
 			matches += n;
 			if (!same_as_plain(found, n, filters, text))
 				CU_FAIL("the index and the definition differ");
-			random_text(text, in_filter, 9);
+			random_filter(text);
 			n = topic_index_covering(index, text, &found);
 			if (!same_as_covers(found, n, filters, text))
 				CU_FAIL("the index and topic_filter_covers differ");

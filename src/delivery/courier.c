@@ -124,14 +124,22 @@ static bool has_room(const struct courier *courier, size_t messages, size_t byte
 	return outbox->max_bytes == 0 || box.waiting_bytes + bytes <= outbox->max_bytes;
 }
 
-/* The news for others, when nothing is half done: they may call back into the courier. */
+/* By a job: whoever hears it offers at once, and may be the very link that is telling us an outcome just now. */
+static void on_room_job(void *arg)
+{
+	struct courier *courier = arg;
+	if (!courier->was_full || !has_room(courier, courier->wanted_messages, courier->wanted_bytes))
+		return;
+	courier->was_full = false;
+	if (courier->options.on_room)
+		courier->options.on_room(courier->options.ctx);
+}
+
+/* The news for others, when nothing is half done. */
 static void tell(struct courier *courier)
 {
-	if (courier->was_full && has_room(courier, courier->wanted_messages, courier->wanted_bytes)) {
-		courier->was_full = false;
-		if (courier->options.on_room)
-			courier->options.on_room(courier->options.ctx);
-	}
+	if (courier->was_full && has_room(courier, courier->wanted_messages, courier->wanted_bytes))
+		loop_post(courier->options.loop, &courier->room_job);
 	if (courier->on_idle && courier->in_flight + courier->n_replies + courier->letters_underway == 0) {
 		void (*on_idle)(void *ctx) = courier->on_idle;
 		courier->on_idle = NULL;
@@ -179,6 +187,7 @@ static void init(struct courier *courier, const struct courier_options *options)
 	backoff_init(&courier->backoff, options->outbox->backoff_min_ms, options->outbox->backoff_max_ms,
 		courier->hash_seed);
 	loop_job_init(&courier->go_on, on_go_on, courier);
+	loop_job_init(&courier->room_job, on_room_job, courier);
 }
 
 struct courier *courier_new(const struct courier_options *options)
@@ -203,6 +212,7 @@ void courier_free(struct courier *courier)
 		return;
 	drop_log_flush(courier, UINT64_MAX);
 	loop_cancel(courier->options.loop, &courier->go_on);
+	loop_cancel(courier->options.loop, &courier->room_job);
 	if (courier->timer)
 		loop_timer_free(courier->timer);
 	if (courier->reader)
@@ -224,6 +234,7 @@ void courier_durable(struct courier *courier, uint64_t lsn)
 	courier_enter(courier);
 	if (lsn > courier->durable)
 		courier->durable = lsn;
+	packet_id_durable(courier);
 	courier_leave(courier);
 }
 

@@ -27,10 +27,12 @@ struct courier_options {
 	const struct outbox_config *outbox; /* borrowed */
 	const struct connector *connector; /* send, send_end, stage_durable, pipelined_order */
 	struct link *link;
-	/* The outbox had been full (courier_has_room was false) and has room again. */
+	/* The outbox had been full (courier_has_room was false) and has room for what was asked then. By a job of
+	 * the loop, never from inside a call. */
 	void (*on_room)(void *ctx);
 	/* A delivery gave a reply: append it together with the JOURNAL_FINISHED change given. NULL: replies
-	 * are dropped and counted. 0 or a negative errno: then the courier tries again later. */
+	 * are dropped and counted. 0 or a negative errno: then the courier keeps the reply and tries to append
+	 * it again later; the message is not sent again for that. May call courier_appended. */
 	int (*on_reply)(void *ctx, const struct message_view *reply, const struct journal_change *finished);
 	void *ctx;
 };
@@ -49,14 +51,17 @@ void courier_durable(struct courier *courier, uint64_t lsn);
  * on_room. */
 bool courier_has_room(struct courier *courier, size_t messages, size_t bytes);
 
-/* From the link, see struct link_host_ops. */
+/* From the link, see struct link_host_ops. link_up with a cursor: what it covers is done; a cursor ahead of the
+ * journal (a restored copy of the data folder) is logged, and nothing is sent. An outcome or stage of what is not in
+ * flight is logged and ignored. */
 void courier_link_up(struct courier *courier, const struct sink_traits *traits);
 void courier_link_down(struct courier *courier, const char *reason);
 void courier_window(struct courier *courier, uint32_t max_in_flight);
 void courier_outcome(struct courier *courier, uint64_t seq, const struct outcome *outcome);
 void courier_stage(struct courier *courier, uint64_t seq, uint8_t stage);
 
-/* Sends nothing new; what is in flight ends. on_idle once nothing is in flight (possibly from inside). */
+/* Sends nothing new; what is in flight ends. on_idle, once, when nothing is in flight and no dead letter or reply
+ * is on its way to the journal (possibly from inside this or any other call; it must not free the courier). */
 void courier_drain(struct courier *courier, void (*on_idle)(void *ctx), void *ctx);
 
 struct courier_stats {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the parts of the courier share; private to src/delivery.
- *     courier.c   its life, the link's news, the order of work        outbox.c   what is held, read-back from
- * the journal dispatch.c  what goes out next                                  outcome.c  what came back:
- * done, retry, replies letters.c   dead letters        stages.c  stages        expiry.c  what is too old
+ * What the parts of the courier share; private to src/delivery:
+ *   - courier.c: its life, what the link and the journal tell it, the order of work
+ *   - outbox.c: what is held, and reading back from the journal
+ *   - dispatch.c: what goes out next
+ *   - outcome.c: what came back: done, retry, replies
+ *   - letters.c: dead letters; stages.c: stages; expiry.c: what is too old; packet_id.c: a rule of QoS 2
  *
  * No recursion: every way into the courier is bracketed by courier_enter and courier_leave. The outermost
  * leave does the work that has become possible; inner ones (a sink that answers from inside send) only note
@@ -66,6 +68,7 @@ struct courier {
 	uint64_t read_seq; /* where the reader goes on */
 	uint64_t read_durable; /* `durable` at the last request */
 	bool reading, read_at_end, in_read;
+	size_t read_needs; /* bytes: so large is what did not fit when it was read */
 
 	/* dispatch.c: seqs below sift_next were looked at for what is never sent, those below send_next for
 	 * sending. */
@@ -91,6 +94,10 @@ struct courier {
 	uint64_t sweep_due_ms; /* UINT64_MAX = no sweep */
 	struct drop_log expired_log, dead_log;
 
+	/* packet_id.c: seqs below done_floor have a durable DONE; below flushed_floor once flush_lsn is durable. */
+	uint64_t done_floor, flushed_floor, flush_lsn; /* flush_lsn 0: none under way */
+
+	struct loop_job room_job;
 	bool was_full;
 	size_t wanted_messages, wanted_bytes; /* the largest that found no room */
 	void (*on_idle)(void *ctx);
@@ -140,6 +147,11 @@ void letters_orphan(struct courier *courier); /* the courier ends before they do
 int stages_recover(struct courier *courier); /* 0 or -ENOMEM */
 uint8_t stages_known(const struct courier *courier, uint64_t seq);
 void stages_work(struct courier *courier); /* tells the sink what is durable, appends what could not be */
+
+/* packet_id.c */
+/* May this one be sent, as far as the packet identifiers of QoS 2 go? If not, courier_durable brings it on. */
+bool packet_id_is_free(struct courier *courier, uint64_t seq, const struct held *held);
+void packet_id_durable(struct courier *courier);
 
 /* expiry.c */
 bool expiry_applies(const struct courier *courier, const struct message_view *view);

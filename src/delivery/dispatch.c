@@ -122,17 +122,20 @@ static void own_key(struct key *key, uint64_t seq, struct held *held)
 	held->owns_key = true;
 }
 
-static void send_listed(struct courier *courier, struct key *key)
+static bool send_listed(struct courier *courier, struct key *key)
 {
 	uint64_t seq = key->head;
 	struct held *held = window_slot(&courier->window, seq);
 	if (drop_expired(courier, seq, held))
-		return;
+		return true;
+	if (!packet_id_is_free(courier, seq, held))
+		return false;
 	key_list_remove(key, &courier->window, seq);
 	if (goes_alone(courier, held))
 		own_key(key, seq, held);
 	key_table_update(&courier->keys, key, &courier->window);
 	send(courier, seq, held);
+	return true;
 }
 
 /* Does something of the same key have to go first (or this one wait for its back-off)? Then lists it. */
@@ -160,9 +163,13 @@ static bool send_fresh(struct courier *courier, uint64_t end)
 	if (courier->send_next < window->first)
 		courier->send_next = window->first;
 	while (courier->send_next < end) {
-		uint64_t seq = courier->send_next++;
+		uint64_t seq = courier->send_next;
 		struct held *held = window_slot(window, seq);
-		if ((held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT) || held->listed)
+		bool waits = (held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT) && !held->listed;
+		if (waits && !packet_id_is_free(courier, seq, held))
+			return false;
+		courier->send_next++;
+		if (!waits)
 			continue;
 		if (held->state == HELD_WAITING && drop_expired(courier, seq, held))
 			return true;
@@ -186,8 +193,7 @@ static bool send_oldest(struct courier *courier)
 	struct key *key = key_table_find(&courier->keys, held->key_hash);
 	if (!key || key->head != seq || key->busy)
 		return false;
-	send_listed(courier, key);
-	return true;
+	return send_listed(courier, key);
 }
 
 static bool send_next(struct courier *courier)
@@ -195,10 +201,7 @@ static bool send_next(struct courier *courier)
 	if (!have_range(courier))
 		return send_oldest(courier);
 	struct key *key = key_table_first_ready(&courier->keys);
-	if (!key)
-		return send_fresh(courier, courier->sift_next);
-	send_listed(courier, key);
-	return true;
+	return key ? send_listed(courier, key) : send_fresh(courier, courier->sift_next);
 }
 
 static bool window_is_open(const struct courier *courier)

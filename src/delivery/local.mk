@@ -12,6 +12,7 @@ liblinkspan_a_SOURCES += \
 	src/delivery/letters.c \
 	src/delivery/outbox.c \
 	src/delivery/outcome.c \
+	src/delivery/packet_id.c \
 	src/delivery/retry_heap.c \
 	src/delivery/retry_heap.h \
 	src/delivery/stages.c \

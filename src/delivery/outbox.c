@@ -40,6 +40,7 @@ int outbox_start(struct courier *courier)
 	courier->appended_end = box.next_seq;
 	courier->durable = journal_durable_lsn(courier->options.journal);
 	courier->read_seq = courier->sift_next = courier->send_next = box.oldest_undone;
+	courier->done_floor = box.oldest_undone;
 	/* The earlier process may have looked further ahead than this one does. */
 	uint64_t span = courier->lookahead > COURIER_DEFAULT_LOOKAHEAD ? courier->lookahead : COURIER_DEFAULT_LOOKAHEAD;
 	courier->maybe_sent_end = box.next_seq - box.oldest_undone < span ? box.next_seq : box.oldest_undone + span;
@@ -104,6 +105,15 @@ void courier_appended(struct courier *courier, const struct journal_entry *entry
 		seq);
 }
 
+/* What is read always fits when nothing of the head is held, whatever its size. */
+static bool read_fits(struct courier *courier, const struct message *msg)
+{
+	const struct window *window = &courier->window;
+	bool fits = window->first == window->end || window->held_bytes + message_memory(msg) <= COURIER_HELD_BYTES;
+	courier->read_needs = fits ? 0 : message_memory(msg);
+	return fits;
+}
+
 /* Holds what was read. False: there is no place for it, it will be read again. */
 static bool hold(struct courier *courier, const struct journal_read *item)
 {
@@ -114,7 +124,7 @@ static bool hold(struct courier *courier, const struct journal_read *item)
 		return false;
 	if (window->first == window->end && item->seq > window->end)
 		window_skip(window, item->seq);
-	if (!reserve(courier, item->seq))
+	if (!read_fits(courier, item->msg) || !reserve(courier, item->seq))
 		return false;
 	complete(courier, window_add(window, item->seq, item->lsn, item->bytes, item->msg), item->seq);
 	return true;
@@ -160,8 +170,8 @@ static void on_read(const struct journal_read_result *result, void *arg)
 	if (fits)
 		skip_to(courier, result->next_seq);
 	window_join(&courier->window);
-	courier->read_at_end = fits && result->at_end;
-	if (courier->window.end == before && !courier->read_at_end) {
+	courier->read_at_end = fits && result->at_end && courier->window.end >= result->next_seq;
+	if (courier->window.end == before && !courier->read_at_end && courier->read_needs == 0) {
 		/* Out of memory, or a reader that gets nowhere: not at once again. */
 		courier->read_at_end = true;
 		courier_poke_in(courier, COURIER_REPEAT_MS);
@@ -170,8 +180,15 @@ static void on_read(const struct journal_read_result *result, void *arg)
 	courier->in_read = false;
 }
 
-/* How much to ask for; false when it is not worth while yet. */
-static bool room_to_read(const struct courier *courier, size_t *ret_messages, size_t *ret_bytes)
+/* Messages that bytes of memory may take, going by those that are held. */
+static uint64_t messages_in(const struct window *window, uint64_t bytes)
+{
+	return window->n_held ? 1 + bytes / (1 + window->held_bytes / window->n_held) : READ_MESSAGES;
+}
+
+/* How many messages to ask for; 0 when it is not worth while yet. As long as something is in flight it is worth
+ * while to wait for room: reading little by little is dear. */
+static size_t room_to_read(const struct courier *courier)
 {
 	const struct window *window = &courier->window;
 	uint64_t used = window->end - window->first;
@@ -179,12 +196,26 @@ static bool room_to_read(const struct courier *courier, size_t *ret_messages, si
 	uint64_t messages = courier->lookahead > used ? courier->lookahead - used : 0;
 	uint64_t bytes = window->held_bytes < COURIER_HELD_BYTES ? COURIER_HELD_BYTES - window->held_bytes : 0;
 	uint64_t enough = courier->lookahead / 4 < READ_MESSAGES ? courier->lookahead / 4 : READ_MESSAGES;
-	if (used != 0 && (messages == 0 || (messages < enough && messages < gap) || bytes < READ_BYTES))
-		return false;
+	if (used != 0 && (messages == 0 || bytes == 0 || bytes < courier->read_needs))
+		return 0;
+	if (used != 0 && courier->in_flight > 0 && ((messages < enough && messages < gap) || bytes < READ_BYTES))
+		return 0;
 	if (messages > gap)
 		messages = gap;
-	*ret_messages = messages < READ_MESSAGES ? (size_t)messages : READ_MESSAGES;
-	*ret_bytes = READ_BYTES;
+	if (messages > messages_in(window, bytes))
+		messages = messages_in(window, bytes);
+	return messages < READ_MESSAGES ? (size_t)messages : READ_MESSAGES;
+}
+
+/* All that is left of the head is stuck and the tail takes the memory in which others could pass by: better to
+ * read the tail again later. */
+static bool gave_up_tail(struct courier *courier)
+{
+	const struct window *window = &courier->window;
+	if (!window_has_tail(window) || courier->in_flight > 0 || !courier->up ||
+		window->end - window->first >= courier->lookahead)
+		return false;
+	window_drop_tail(&courier->window);
 	return true;
 }
 
@@ -210,13 +241,16 @@ static bool have_reader(struct courier *courier)
 
 void outbox_read_back(struct courier *courier)
 {
-	size_t messages, bytes;
 	if (is_live(courier)) {
 		end_reading(courier);
 		return;
 	}
-	if (courier->reading || (courier->read_at_end && courier->read_durable == courier->durable) ||
-		!room_to_read(courier, &messages, &bytes) || !have_reader(courier))
+	if (courier->reading || (courier->read_at_end && courier->read_durable == courier->durable))
+		return;
+	size_t messages = room_to_read(courier);
+	if (messages == 0 && gave_up_tail(courier))
+		messages = room_to_read(courier);
+	if (messages == 0 || !have_reader(courier))
 		return;
 	if (courier->read_seq != courier->window.end)
 		journal_reader_seek(courier->reader, courier->window.end);
@@ -224,5 +258,5 @@ void outbox_read_back(struct courier *courier)
 	courier->read_durable = courier->durable;
 	courier->reading = true;
 	courier->read_at_end = false;
-	journal_reader_request(courier->reader, messages, bytes);
+	journal_reader_request(courier->reader, messages, READ_BYTES);
 }

@@ -115,14 +115,26 @@ void window_join(struct window *window)
 	window->tail_bytes = 0;
 }
 
-void window_release(struct window *window, uint64_t seq)
+static void let_go(struct window *window, struct held *held)
 {
-	struct held *held = window_slot(window, seq);
 	window->n_held--;
 	window->held_bytes -= message_memory(held->msg);
 	window->n_expiring -= held->expires;
 	message_unref(held->msg);
 	held->msg = NULL;
 	held->state = HELD_GONE;
+}
+
+void window_drop_tail(struct window *window)
+{
+	for (uint64_t seq = window->tail_begin; seq < window->tail_end; seq++)
+		let_go(window, window_slot(window, seq));
+	window->tail_begin = window->tail_end = 0;
+	window->tail_bytes = 0;
+}
+
+void window_release(struct window *window, uint64_t seq)
+{
+	let_go(window, window_slot(window, seq));
 	pass_gone(window);
 }

@@ -94,6 +94,9 @@ void window_skip(struct window *window, uint64_t seq);
 /* If the head has reached the tail they become one. */
 void window_join(struct window *window);
 
+/* Forgets the tail. */
+void window_drop_tail(struct window *window);
+
 /* The message is no longer held; `first` moves on over what is gone. */
 void window_release(struct window *window, uint64_t seq);
 

@@ -111,6 +111,15 @@ uint64_t fake_journal_append(struct journal *j, struct journal_entry *entry)
 	return record->lsn;
 }
 
+void fake_journal_commit(struct journal *j, uint64_t lsn)
+{
+	j->durable = lsn;
+	if (j->flush_lsn && j->flush_lsn <= lsn) {
+		j->done_durable = j->flush_oldest;
+		j->flush_lsn = 0;
+	}
+}
+
 static bool ended(const struct journal *j, uint64_t seq)
 {
 	return seq >= 1 && seq <= j->n_records && j->records[seq - 1].end != FAKE_UNDONE;
@@ -184,6 +193,16 @@ void journal_done(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes
 	if (seq >= 1 && seq <= j->n_records && bytes != fake_record(j, seq)->bytes)
 		fault(j, "done with other bytes", seq);
 	fake_journal_finish(j, seq, FAKE_DONE);
+}
+
+int journal_flush_done(struct journal *j, uint64_t *ret_lsn)
+{
+	if (j->append_error)
+		return j->append_error;
+	j->flushes++;
+	j->flush_oldest = j->oldest;
+	*ret_lsn = j->flush_lsn = ++j->appended;
+	return 0;
 }
 
 void journal_stages(

@@ -34,6 +34,7 @@ struct journal {
 	uint64_t waiting, waiting_bytes;
 	size_t done_ranges, most_done_ranges;
 	uint64_t newest_ms;
+	uint64_t flush_lsn, flush_oldest, done_durable; /* DONEs below done_durable are durable */
 	struct fake_letter *letters;
 	char last_reason[512];
 
@@ -45,7 +46,7 @@ struct journal {
 	/* Found by it. */
 	uint64_t faults; /* broken rules, each printed */
 	uint64_t reads, read_messages, readers;
-	uint64_t stages_appended;
+	uint64_t stages_appended, flushes;
 };
 
 struct journal *fake_journal_new(struct loop *loop);
@@ -53,6 +54,8 @@ void fake_journal_free(struct journal *j);
 /* Appends; the entry is filled in as by journal_append. Returns the lsn. */
 uint64_t fake_journal_append(struct journal *j, struct journal_entry *entry);
 struct fake_record *fake_record(struct journal *j, uint64_t seq);
+/* Up to that lsn, as the commit thread would. */
+void fake_journal_commit(struct journal *j, uint64_t lsn);
 /* As the JOURNAL_FINISHED change of a reply would. */
 void fake_journal_finish(struct journal *j, uint64_t seq, enum fake_end end);
 /* The process ends and another one begins: what is not durable is gone, nothing is under way. */

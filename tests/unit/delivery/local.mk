@@ -21,3 +21,15 @@ tests_unit_delivery_test_courier_order_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/delivery/test_courier_backlog
 tests_unit_delivery_test_courier_backlog_SOURCES = tests/unit/delivery/test_courier_backlog.c $(courier_rig_sources)
 tests_unit_delivery_test_courier_backlog_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/delivery/test_window
+tests_unit_delivery_test_window_SOURCES = tests/unit/delivery/test_window.c
+tests_unit_delivery_test_window_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/delivery/test_key_table
+tests_unit_delivery_test_key_table_SOURCES = tests/unit/delivery/test_key_table.c
+tests_unit_delivery_test_key_table_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/delivery/test_retry_heap
+tests_unit_delivery_test_retry_heap_SOURCES = tests/unit/delivery/test_retry_heap.c
+tests_unit_delivery_test_retry_heap_LDADD = $(TEST_LIBS)

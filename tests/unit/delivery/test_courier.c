@@ -345,6 +345,28 @@ static void test_expiry_in_a_key_list(void)
 	finish(rig);
 }
 
+/* More of them than the courier can have waiting at a time. */
+static void test_expiry_during_back_off(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.outbox.lookahead = 64;
+	rig_start(&rig);
+	rig_up(&rig);
+	struct outcome outcome = {.kind = OUTCOME_RETRY, .reason = "later", .retry_after_ms = 3600000};
+	for (uint64_t seq = 1; seq <= 1000; seq++) {
+		struct message_view view = rig_view(&rig, "a");
+		view.expires_ms = view.origin_ms + 1000;
+		rig_append_view(&rig, &view);
+		rig_durable(&rig);
+		CU_ASSERT_FATAL(rig_in_flight(&rig, seq));
+		rig_outcome_full(&rig, seq, &outcome);
+		loop_sim_advance(rig.loop, 3000);
+	}
+	CU_ASSERT_EQUAL(rig_stats(&rig).expired, 1000);
+	finish(&rig);
+}
+
 static void test_nothing_expires_on_a_clock_that_stands_back(void)
 {
 	struct rig rig;
@@ -504,6 +526,7 @@ static void test_cursor(void)
 	rig_up(&rig);
 	CU_ASSERT_EQUAL(rig.link.sent[2].seq, 6);
 	rig_deliver_all(&rig);
+	CU_ASSERT_EQUAL(rig_stats(&rig).delivered, 6);
 	finish(&rig);
 }
 
@@ -689,8 +712,11 @@ static void test_room_by_messages(void)
 	rig_publish(&rig, 4, "a");
 	CU_ASSERT_FALSE(courier_has_room(rig.courier, 2, 200));
 	rig_outcome(&rig, 1, OUTCOME_DELIVERED);
+	loop_sim_advance(rig.loop, 0);
 	CU_ASSERT_EQUAL(rig.rooms, 0); /* two were asked for */
 	rig_outcome(&rig, 2, OUTCOME_DELIVERED);
+	CU_ASSERT_EQUAL(rig.rooms, 0); /* never from inside a call */
+	loop_sim_advance(rig.loop, 0);
 	CU_ASSERT_EQUAL(rig.rooms, 1);
 	rig_deliver_all(&rig);
 	CU_ASSERT_EQUAL(rig.rooms, 1);
@@ -709,6 +735,7 @@ static void test_room_by_bytes(void)
 	CU_ASSERT_FALSE(courier_has_room(rig.courier, 1, 1));
 	CU_ASSERT_FALSE(courier_has_room(rig.courier, 1, 5000));
 	rig_outcome(&rig, 1, OUTCOME_DELIVERED);
+	loop_sim_advance(rig.loop, 0);
 	CU_ASSERT_EQUAL(rig.rooms, 0);
 	rig_deliver_all(&rig);
 	CU_ASSERT_EQUAL(rig.rooms, 1);
@@ -781,6 +808,7 @@ static const struct tap_test tests[] = {
 	{"ttl while waiting", test_ttl_while_waiting},
 	{"a message's own expiry before sending", test_own_expiry_before_sending},
 	{"expiry in the list of a key", test_expiry_in_a_key_list},
+	{"expiry during back-off", test_expiry_during_back_off},
 	{"nothing expires on a clock that stands back", test_nothing_expires_on_a_clock_that_stands_back},
 	{"QoS 2 that may have been sent never expires", test_qos2_that_may_have_been_sent_never_expires},
 	{"link down does not count", test_link_down_does_not_count},

@@ -101,9 +101,20 @@ static void test_catching_up_ends(void)
 				rig_outcome(&rig, rig.journal->oldest, OUTCOME_DELIVERED);
 		rig_durable(&rig);
 		loop_sim_advance(rig.loop, 0);
-		live = rig.journal->readers == 0;
+		live = rig_stats(&rig).held == rig.journal->waiting;
 	}
 	CU_ASSERT(live);
+	uint64_t reads = rig.journal->reads;
+	CU_ASSERT(reads > 10);
+	for (unsigned i = 0; i < 8; i++)
+		rig_outcome(&rig, rig.journal->oldest, OUTCOME_DELIVERED); /* away from the edge */
+	for (unsigned i = 0; i < 100; i++) {
+		rig_publish(&rig, 1, "a");
+		rig_outcome(&rig, rig.journal->oldest, OUTCOME_DELIVERED);
+		loop_sim_advance(rig.loop, 0);
+	}
+	CU_ASSERT_EQUAL(rig.journal->reads, reads); /* and stays so */
+	CU_ASSERT_EQUAL(rig.journal->readers, 0);
 	CU_ASSERT(sent_in_order(&rig));
 	rig_deliver_all(&rig);
 	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
@@ -176,6 +187,156 @@ static void test_holes_wider_than_the_lookahead(void)
 	rig_deliver_all(&rig);
 	CU_ASSERT_EQUAL(rig.link.n_sent, 10);
 	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	uint64_t reads = rig.journal->reads;
+	rig_publish(&rig, 5, "a");
+	CU_ASSERT_EQUAL(rig.link.n_in_flight, 5); /* live: the holes at the end are behind us */
+	CU_ASSERT_EQUAL(rig.journal->reads, reads);
+	rig_deliver_all(&rig);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* A key that does not move, with large messages, before a gap: what comes after must pass by all the same. */
+static void test_stuck_messages_and_a_tail(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.link.light = true;
+	rig.traits.max_in_flight = 1000;
+	rig.on_send = NULL;
+	static uint8_t payload[100000];
+	rig_start(&rig);
+	struct message_view view = rig_view(&rig, "stuck");
+	view.payload = slice_of(payload, sizeof payload);
+	for (int i = 0; i < 19; i++)
+		rig_append_view(&rig, &view);
+	rig_durable(&rig);
+	rig_up(&rig);
+	struct outcome later = {.kind = OUTCOME_RETRY, .reason = "later", .retry_after_ms = 3600000};
+	for (uint64_t seq = 1; seq <= 19; seq++)
+		rig_outcome_full(&rig, seq, &later);
+	view.order_key = slice_str("moves");
+	for (int i = 0; i < 100; i++)
+		rig_append_view(&rig, &view); /* 10 MB: most of it on disk only */
+	rig.on_send = rig_deliver_at_once;
+	rig_durable(&rig);
+	for (int i = 0; i < 100; i++) {
+		rig_append_view(&rig, &view);
+		loop_sim_advance(rig.loop, 0);
+		rig_durable(&rig);
+	}
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).delivered, 200);
+	CU_ASSERT(rig_stats(&rig).held_bytes <= HELD_CAP);
+	loop_sim_advance(rig.loop, 3600000);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* What is stuck and the tail leave no room for a large message between them: the tail must go. */
+static void test_the_tail_gives_way(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.link.light = true;
+	rig.traits.max_in_flight = 1000;
+	static uint8_t payload[500000];
+	rig_start(&rig);
+	rig_up(&rig);
+	struct message_view view = rig_view(&rig, "stuck");
+	view.payload = slice_of(payload, 100000);
+	for (int i = 0; i < 19; i++)
+		rig_append_view(&rig, &view);
+	rig_durable(&rig);
+	struct outcome later = {.kind = OUTCOME_RETRY, .reason = "later", .retry_after_ms = 3600000};
+	for (uint64_t seq = 1; seq <= 19; seq++)
+		rig_outcome_full(&rig, seq, &later);
+	view.order_key = slice_str("moves");
+	for (int i = 0; i < 22; i++)
+		rig_append_view(&rig, &view);
+	view.payload = slice_of(payload, sizeof payload);
+	uint64_t large = rig_append_view(&rig, &view); /* finds no room */
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 41);
+	rig.on_send = rig_deliver_at_once;
+	rig_durable(&rig);
+	view.payload = slice_of(payload, 100000);
+	for (int i = 0; i < 20; i++)
+		rig_append_view(&rig, &view); /* the tail */
+	CU_ASSERT(rig_stats(&rig).held > 19);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_EQUAL(fake_record(rig.journal, large)->end, FAKE_DONE);
+	rig_durable(&rig);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).delivered, 43);
+	loop_sim_advance(rig.loop, 3600000);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* Small messages take more memory than bytes on disk: what is asked for must go by memory. */
+static void test_little_is_read_twice(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.link.light = true;
+	rig.outbox.lookahead = 100000;
+	rig_publish(&rig, 100000, "a");
+	rig_start(&rig);
+	CU_ASSERT(rig_stats(&rig).held_bytes <= HELD_CAP);
+	CU_ASSERT(rig_stats(&rig).held_bytes > HELD_CAP * 9 / 10);
+	rig.on_send = rig_deliver_at_once;
+	rig_up(&rig);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT(rig.journal->read_messages < 105000);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* --- packet identifiers of QoS 2 ---------------------------------------------------------------------------------------- */
+
+static void deliver_and_check_id(struct rig *rig, const struct delivery *delivery)
+{
+	/* The fake forgets nothing that was done when it was opened: done_durable starts at 0. */
+	if (delivery->seq > 61440 && delivery->seq - 61440 >= rig->journal->done_durable)
+		rig->faults++;
+	struct outcome outcome = {.kind = OUTCOME_DELIVERED};
+	rig->link.n_in_flight--;
+	if (delivery->seq != 40000 || rig->counter)
+		courier_outcome(rig->courier, delivery->seq, &outcome);
+}
+
+static void test_packet_identifiers(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.link.light = true;
+	rig.outbox.lookahead = 200000;
+	rig.traits.max_in_flight = 10;
+	rig.on_send = deliver_and_check_id;
+	rig_start(&rig);
+	rig_up(&rig);
+	struct message_view view = rig_view(&rig, "a");
+	view.qos = 2;
+	for (int i = 0; i < 2500; i++) {
+		for (int k = 0; k < 100; k++)
+			rig_append_view(&rig, &view);
+		rig_durable(&rig);
+		loop_sim_advance(rig.loop, 0);
+	}
+	CU_ASSERT_EQUAL(rig.journal->oldest, 40000); /* in flight: its identifier is taken */
+	CU_ASSERT_EQUAL(rig.link.sends, 40000 + 61439);
+	rig.counter = 1;
+	struct outcome outcome = {.kind = OUTCOME_DELIVERED};
+	courier_outcome(rig.courier, 40000, &outcome);
+	for (int i = 0; i < 10 && rig.journal->waiting; i++) {
+		rig_durable(&rig);
+		loop_sim_advance(rig.loop, 0);
+	}
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT(rig.journal->flushes < 20);
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
@@ -268,6 +429,22 @@ static void test_a_million_outcomes_inside_send(void)
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
+static void test_a_burst_goes_on(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.on_send = rig_deliver_at_once;
+	rig_start(&rig);
+	rig_up(&rig);
+	rig_publish(&rig, 9000, "a");
+	CU_ASSERT_EQUAL(rig.link.n_sent, 4096);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_EQUAL(rig.link.n_sent, 9000);
+	CU_ASSERT_EQUAL(rig.journal->reads, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
 static uint64_t now_us(void)
 {
 	struct timespec time;
@@ -325,6 +502,11 @@ static const struct tap_test tests[] = {
 	{"the memory cap", test_memory_cap},
 	{"messages larger than the cap", test_messages_larger_than_the_cap},
 	{"holes wider than the lookahead", test_holes_wider_than_the_lookahead},
+	{"stuck messages and a tail", test_stuck_messages_and_a_tail},
+	{"the tail gives way", test_the_tail_gives_way},
+	{"a burst goes on", test_a_burst_goes_on},
+	{"little is read twice", test_little_is_read_twice},
+	{"packet identifiers of QoS 2", test_packet_identifiers},
 	{"stopped while reading", test_stopped_while_reading},
 	{"done ranges stay bounded", test_done_ranges_stay_bounded},
 	{"a million outcomes inside send", test_a_million_outcomes_inside_send},

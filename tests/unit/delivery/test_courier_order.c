@@ -93,6 +93,9 @@ static void append_some(struct chaos *chaos)
 		struct message_view view = rig_view(&chaos->rig, key_names[dice(chaos, chaos->n_keys)]);
 		if (dice(chaos, 30) == 0)
 			view.reject_reason = slice_str("by the router");
+		if (dice(chaos, 10) == 0)
+			view.expires_ms = view.origin_ms + dice(chaos, 2000);
+		view.qos = (uint8_t)dice(chaos, 3);
 		rig_append_view(&chaos->rig, &view);
 	}
 }
@@ -100,20 +103,34 @@ static void append_some(struct chaos *chaos)
 static void make_durable(struct chaos *chaos)
 {
 	struct journal *j = chaos->rig.journal;
-	j->durable += dice(chaos, (unsigned)(j->appended - j->durable) + 1);
+	fake_journal_commit(j, j->durable + dice(chaos, (unsigned)(j->appended - j->durable) + 1));
 	courier_durable(chaos->rig.courier, j->durable);
+}
+
+/* Sometimes the destination knows more than we do: what was in flight first has arrived. */
+static void set_cursor(struct chaos *chaos)
+{
+	struct rig *rig = &chaos->rig;
+	uint64_t seq = rig->journal->oldest;
+	rig->traits.cursor_valid = dice(chaos, 4) == 0;
+	while (rig_in_flight(rig, seq) && dice(chaos, 4))
+		seq++;
+	rig->traits.done_through = seq - 1;
 }
 
 static void flap(struct chaos *chaos)
 {
-	if (chaos->rig.link.up)
+	if (chaos->rig.link.up) {
+		set_cursor(chaos);
 		rig_down(&chaos->rig);
-	else
+	} else {
 		rig_up(&chaos->rig);
+	}
 }
 
 static void restart(struct chaos *chaos)
 {
+	chaos->rig.traits.cursor_valid = false;
 	rig_stop(&chaos->rig);
 	fake_journal_restart(chaos->rig.journal);
 	/* What was delivered and done without being durable would be sent again; the fake makes DONE durable at once. */

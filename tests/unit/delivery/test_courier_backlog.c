@@ -121,6 +121,34 @@ static void test_catching_up_ends(void)
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
+static void test_a_read_that_reaches_into_the_tail(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.outbox.lookahead = 100;
+	rig.traits.max_in_flight = 1000;
+	rig_publish(&rig, 120, "a");
+	for (uint64_t seq = 105; seq < 115; seq++)
+		fake_journal_finish(rig.journal, seq, FAKE_DONE);
+	rig_start(&rig);
+	rig_up(&rig);
+	for (uint64_t seq = 1; seq <= 90; seq++)
+		rig_outcome(&rig, seq, OUTCOME_DELIVERED); /* 20 are asked for now: the gap, as it is */
+	for (int i = 0; i < 30; i++)
+		rig_append(&rig, "a"); /* the tail */
+	rig_durable(&rig);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 40);
+	loop_sim_advance(rig.loop, 0); /* 10 of the gap are left, so 10 of the tail come again */
+	CU_ASSERT_EQUAL(rig.journal->read_messages, 120);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 50);
+	CU_ASSERT_EQUAL(rig.link.n_in_flight, 50);
+	rig_deliver_all(&rig);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held_bytes, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
 static void test_memory_cap(void)
 {
 	struct rig rig;
@@ -499,6 +527,7 @@ static const struct tap_test tests[] = {
 	{"a backlog larger than the lookahead", test_backlog_larger_than_lookahead},
 	{"only the first window may have been sent", test_only_the_first_window_may_have_been_sent},
 	{"catching up ends", test_catching_up_ends},
+	{"a read that reaches into the tail", test_a_read_that_reaches_into_the_tail},
 	{"the memory cap", test_memory_cap},
 	{"messages larger than the cap", test_messages_larger_than_the_cap},
 	{"holes wider than the lookahead", test_holes_wider_than_the_lookahead},

@@ -10,8 +10,9 @@
 
 #include "delivery/courier_impl.h"
 
-#define READ_MESSAGES 1024u /* of one request */
-#define READ_BYTES    (512u * 1024)
+#define READ_MESSAGES    1024u /* of one request */
+#define MESSAGE_OVERHEAD 512u /* more than a message takes in memory beyond its bytes on disk, mostly */
+#define READ_BYTES       (512u * 1024)
 
 /* Makes the slot of seq usable. Grows the window, the heap and the table together, so that none of them can
  * be out of memory later. */
@@ -180,15 +181,10 @@ static void on_read(const struct journal_read_result *result, void *arg)
 	courier->in_read = false;
 }
 
-/* Messages that bytes of memory may take, going by those that are held. */
-static uint64_t messages_in(const struct window *window, uint64_t bytes)
-{
-	return window->n_held ? 1 + bytes / (1 + window->held_bytes / window->n_held) : READ_MESSAGES;
-}
-
 /* How many messages to ask for; 0 when it is not worth while yet. As long as something is in flight it is worth
- * while to wait for room: reading little by little is dear. */
-static size_t room_to_read(const struct courier *courier)
+ * while to wait for room: reading little by little is dear. Half of the room is for what a message takes beyond its
+ * bytes on disk: what finds no room must be read again. */
+static size_t room_to_read(const struct courier *courier, size_t *ret_bytes)
 {
 	const struct window *window = &courier->window;
 	uint64_t used = window->end - window->first;
@@ -202,8 +198,9 @@ static size_t room_to_read(const struct courier *courier)
 		return 0;
 	if (messages > gap)
 		messages = gap;
-	if (messages > messages_in(window, bytes))
-		messages = messages_in(window, bytes);
+	if (used != 0 && messages > bytes / (2 * MESSAGE_OVERHEAD))
+		messages = bytes / (2 * MESSAGE_OVERHEAD);
+	*ret_bytes = used != 0 && bytes / 2 < READ_BYTES ? (size_t)(bytes / 2) : READ_BYTES;
 	return messages < READ_MESSAGES ? (size_t)messages : READ_MESSAGES;
 }
 
@@ -247,9 +244,9 @@ void outbox_read_back(struct courier *courier)
 	}
 	if (courier->reading || (courier->read_at_end && courier->read_durable == courier->durable))
 		return;
-	size_t messages = room_to_read(courier);
+	size_t bytes, messages = room_to_read(courier, &bytes);
 	if (messages == 0 && gave_up_tail(courier))
-		messages = room_to_read(courier);
+		messages = room_to_read(courier, &bytes);
 	if (messages == 0 || !have_reader(courier))
 		return;
 	if (courier->read_seq != courier->window.end)
@@ -258,5 +255,5 @@ void outbox_read_back(struct courier *courier)
 	courier->read_durable = courier->durable;
 	courier->reading = true;
 	courier->read_at_end = false;
-	journal_reader_request(courier->reader, messages, READ_BYTES);
+	journal_reader_request(courier->reader, messages, bytes);
 }

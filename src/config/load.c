@@ -153,16 +153,16 @@ static void check_whole(struct loader *loader, const struct node *root)
 	const struct config *config = &loader->own->config;
 	if (loader->unread)
 		return;
-	if (config->n_connections == 0)
-		table_mistake(loader->report, root, 0, "there are no connections; a bridge has at least one");
-	if (config->n_mappings == 0)
-		table_mistake(loader->report, root, 0,
+	const struct node *connections = node_get(root, "connections"), *mappings = node_get(root, "mappings");
+	if (config->n_connections == 0 && (!connections || connections->kind == NODE_MAP))
+		table_mistake(loader->report, connections ? connections : root, 0,
+			"there are no connections; a bridge has at least one");
+	if (config->n_mappings == 0 && (!mappings || mappings->kind == NODE_LIST))
+		table_mistake(loader->report, mappings ? mappings : root, 0,
 			"there are no mappings, so nothing would be bridged; write at least one");
 	bool *used = memory_zero(config->n_connections + 1);
-	bool all_known = true;
 	for (size_t i = 0; i < config->n_mappings; i++) {
 		const struct mapping_config *map = &config->mappings[i];
-		all_known &= loader->mappings.items[i].sound;
 		if (!loader->mappings.items[i].sound)
 			continue;
 		used[map->from_connection] = true;
@@ -171,7 +171,7 @@ static void check_whole(struct loader *loader, const struct node *root)
 		if (legs_sound(loader, map))
 			loader_check_guarantees(loader, map, loader->mappings.items[i].value);
 	}
-	for (size_t i = 0; i < config->n_connections && all_known && config->n_mappings; i++)
+	for (size_t i = 0; i < config->n_connections && report_mistakes(loader->report) == 0; i++)
 		if (!used[i])
 			report_warning(loader->report, loader->connections.items[i].name->source,
 				config->connections[i].line, config->connections[i].column,

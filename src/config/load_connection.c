@@ -67,7 +67,7 @@ static void check_outbox(struct config_scope *scope, const struct outbox_config 
 	if (outbox->backoff_min_ms > outbox->backoff_max_ms)
 		config_complain(scope, "outbox",
 			node_get(node_get(scope->node, "outbox"), "backoff_min") ? "backoff_min" : "backoff_max",
-			"backoff_min is longer than backoff_max; the pauses grow from the first to the second");
+			"the pauses grow from backoff_min to backoff_max; make the first the shorter one");
 }
 
 void loader_read_connection(struct loader *loader, size_t index)
@@ -135,7 +135,7 @@ long loader_find_connection(struct loader *loader, const struct node *section, c
 		table_mistake(loader->report, node, 0, "%s: no connection is called '%s'; did you mean '%s'?", title,
 			node->text, near.best);
 	else
-		table_mistake(loader->report, node, 0, "%s: no connection is called '%s'; there %s %s", title,
-			node->text, len ? "are" : "is", len ? list : "none");
+		table_mistake(loader->report, node, 0, "%s: no connection is called '%s'; known: %s", title, node->text,
+			len ? list : "none");
 	return -1;
 }

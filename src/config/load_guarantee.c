@@ -44,10 +44,15 @@ static char *advice(
 	return memory_format("declare %s, or change that leg", guarantee_name(mapping_guarantee(config, map, target)));
 }
 
-static char *describe_leg(
-	const struct config *config, size_t connection, const char *verb, int qos, enum guarantee keeps)
+static char *describe_leg(const struct config *config, size_t connection, bool source, int qos, enum guarantee keeps)
 {
 	const struct connection_config *conn = &config->connections[connection];
+	const char *verb = source ? "reading from" : "writing to";
+	enum guarantee (*leg)(const void *, uint8_t) =
+		source ? conn->connector->source_guarantee : conn->connector->sink_guarantee;
+	if (leg(conn->settings, 0) == keeps && leg(conn->settings, 2) == keeps) /* qos means nothing to it */
+		return memory_format(
+			"%s '%s' (%s) keeps %s", verb, conn->name, conn->connector->name, guarantee_name(keeps));
 	return memory_format("%s '%s' (%s) with qos %d keeps %s", verb, conn->name, conn->connector->name, qos,
 		guarantee_name(keeps));
 }
@@ -59,8 +64,8 @@ static void refuse(struct loader *loader, const struct mapping_config *map, cons
 	enum guarantee source = mapping_source_guarantee(config, map),
 		       sink = mapping_sink_guarantee(config, map, target);
 	int to_qos = target->qos >= 0 ? target->qos : map->from_qos;
-	char *in = describe_leg(config, map->from_connection, "reading from", map->from_qos, source);
-	char *out = describe_leg(config, target->connection, "writing to", to_qos, sink);
+	char *in = describe_leg(config, map->from_connection, true, map->from_qos, source);
+	char *out = describe_leg(config, target->connection, false, to_qos, sink);
 	bool both = (int)source < wish->guarantee && (int)sink < wish->guarantee;
 	char *why = both ? memory_format("%s and %s", in, out) : memory_text((int)source < wish->guarantee ? in : out);
 	char *what = advice(config, map, target, wish->guarantee);

@@ -96,9 +96,10 @@ static void complain_no_ready_made(struct loader *loader, const struct node *nod
 			node->text, near.best);
 	else
 		table_mistake(loader->report, node, 0,
-			"include: no ready-made file is called '%s'; there %s %s, and a path of your own has a slash "
-			"or ends in .yaml",
-			node->text, n ? "are" : "is", n ? list : "none");
+			"include: no ready-made file is called '%s' (known: %s); a path of your own has a slash or "
+			"ends "
+			"in .yaml",
+			node->text, n ? list : "none");
 }
 
 static void complain_unreadable(struct loader *loader, const struct node *node, int r)

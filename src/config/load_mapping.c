@@ -19,8 +19,9 @@ struct reading {
 	const struct node *node;
 	const char *title;
 	struct table_captures captures;
-	char **names; /* of the captures, owned */
-	size_t n_names;
+	char **names, **partial; /* of the captures, owned */
+	size_t n_names, n_partial;
+	bool qos_refused; /* of the source: do not say the same of a target that takes it over */
 };
 
 /* --- captures: what every filter of the mapping binds --- */
@@ -38,7 +39,7 @@ static void on_capture_search(struct slice name, void *arg)
 
 static bool bound_by_all(const struct mapping_config *map, struct slice name)
 {
-	for (size_t i = 1; i < map->filters.n; i++) {
+	for (size_t i = 0; i < map->filters.n; i++) {
 		struct capture_search search = {.wanted = name};
 		topic_filter_captures(map->filters.items[i].value, on_capture_search, &search);
 		if (!search.found)
@@ -50,18 +51,31 @@ static bool bound_by_all(const struct mapping_config *map, struct slice name)
 static void on_capture(struct slice name, void *arg)
 {
 	struct reading *reading = arg;
-	if (!bound_by_all(reading->map, name))
-		return;
-	reading->names = memory_grow(reading->names, reading->n_names, sizeof(char *));
-	reading->names[reading->n_names++] = memory_bytes((const char *)name.data, name.len);
+	bool all = bound_by_all(reading->map, name);
+	char ***names = all ? &reading->names : &reading->partial;
+	size_t *n = all ? &reading->n_names : &reading->n_partial;
+	for (size_t i = 0; i < *n; i++) /* each filter of the mapping comes here */
+		if (slice_equal(slice_str((*names)[i]), name))
+			return;
+	*names = memory_grow(*names, *n, sizeof(char *));
+	(*names)[(*n)++] = memory_bytes((const char *)name.data, name.len);
+}
+
+static void free_names(char **names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
 }
 
 static void find_captures(struct reading *reading)
 {
-	if (!reading->captures.unknown && reading->map->filters.n)
-		topic_filter_captures(reading->map->filters.items[0].value, on_capture, reading);
+	for (size_t i = 0; i < reading->map->filters.n && !reading->captures.unknown; i++)
+		topic_filter_captures(reading->map->filters.items[i].value, on_capture, reading);
 	reading->captures.names = (const char *const *)reading->names;
 	reading->captures.n = reading->n_names;
+	reading->captures.partial = (const char *const *)reading->partial;
+	reading->captures.n_partial = reading->n_partial;
 }
 
 /* --- from --- */
@@ -86,8 +100,9 @@ static void check_qos(struct reading *reading, size_t connection, const struct n
 	if (!conn->connector->check_qos || !reading->loader->connections.items[connection].sound)
 		return;
 	const char *wrong = conn->connector->check_qos(conn->settings, (uint8_t)qos);
-	if (wrong)
+	if (wrong && (node || !reading->qos_refused))
 		table_mistake(reading->loader->report, node ? node : section, 0, "qos: %s", wrong);
+	reading->qos_refused |= wrong != NULL;
 }
 
 /* The connector of a connection, NULL when it is not known or cannot do what is asked of it (reported). */
@@ -283,9 +298,8 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		if (map->name)
 			loader_check_name(loader, name, "mapping");
 		read_to(&reading);
-		for (size_t i = 0; i < reading.n_names; i++)
-			free(reading.names[i]);
-		free(reading.names);
+		free_names(reading.names, reading.n_names);
+		free_names(reading.partial, reading.n_partial);
 	}
 	free(title);
 }

@@ -220,8 +220,9 @@ static void report_print_entry(const struct report *report, const struct entry *
 		fputs("warning: ", out);
 	print_text(text, out);
 	free(text);
+	struct source_secrets secrets = {report->secrets, report->n_secrets};
 	if (entry->source)
-		source_show(entry->source, entry->line, entry->column, out);
+		source_show(entry->source, entry->line, entry->column, &secrets, out);
 }
 
 /* Two readers of one node may find the same mistake: it is one. */

@@ -52,10 +52,15 @@ const char *source_line(const struct source *source, int line, size_t *ret_len);
 /* Never show these bytes. */
 void source_hide(struct source *source, size_t begin, size_t end);
 
-/* Two lines: `   12 | text` and a caret below the column. Nothing when the file has no such line. */
-void source_show(const struct source *source, int line, int column, FILE *out);
+struct source_secrets { /* texts that are hidden wherever they stand */
+	char *const *texts;
+	size_t n;
+};
 
-/* Does a key of this name sound as if its value were a secret (password, token …)? */
+/* Two lines: `   12 | text` and a caret below the column. Nothing when the file has no such line. */
+void source_show(const struct source *source, int line, int column, const struct source_secrets *secrets, FILE *out);
+
+/* Does a key of this name sound as if its value were a secret (password, token …), perhaps with a slip? */
 bool source_sounds_secret(const char *name, size_t len);
 
 /* Reads a whole regular file of at most `limit` bytes, NUL-terminated; the caller frees. Errors like source_open. */

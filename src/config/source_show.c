@@ -4,14 +4,18 @@
  * that the reader has marked; passwords inside URLs; and, in a file that is no valid YAML and so was never understood,
  * everything behind a key that sounds secret and every line that is indented below such a key.
  */
+#define _GNU_SOURCE
 #include "config/source.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "config/memory.h"
+#include "config/suggest.h"
+#include "routing/utf8.h"
 
 #define SHOWN_BYTES 110 /* of a long line, around the caret */
 
@@ -24,7 +28,13 @@ bool source_sounds_secret(const char *name, size_t len)
 			if (strncasecmp(name + at, words[i], n) == 0)
 				return true;
 	}
-	return false;
+	char copy[32];
+	if (len >= sizeof copy)
+		return false;
+	memcpy(copy, name, len);
+	copy[len] = '\0';
+	return suggest_distance(copy, "password") <= 2 || suggest_distance(copy, "passphrase") <= 2 ||
+	       suggest_distance(copy, "secret") <= 2 || suggest_distance(copy, "token") <= 1;
 }
 
 /* A copy of one line in the making. `hidden[i]` says that byte i must not be shown. */
@@ -51,6 +61,19 @@ static void hide_marked(const struct source *source, size_t line_begin, struct s
 	}
 }
 
+/* What was inserted or is a secret elsewhere. Very short ones would hide half of the line. */
+static void hide_known(const struct source_secrets *secrets, struct shown *shown)
+{
+	for (size_t i = 0; i < secrets->n; i++) {
+		size_t len = strlen(secrets->texts[i]);
+		const char *end = shown->text + shown->len, *at = shown->text;
+		while (len > 2 && (at = memmem(at, (size_t)(end - at), secrets->texts[i], len))) {
+			hide(shown, (size_t)(at - shown->text), (size_t)(at - shown->text) + len);
+			at += len;
+		}
+	}
+}
+
 /* scheme://user:password@host: everything between the slashes and the last @ before the next slash or blank. */
 static void hide_url_user(struct shown *shown)
 {
@@ -66,7 +89,7 @@ static void hide_url_user(struct shown *shown)
 	}
 }
 
-/* Where the value behind the first key that sounds secret begins; len if there is none. */
+/* Where the value behind the first key that sounds secret begins; SIZE_MAX if there is none. */
 static size_t secret_value(const char *text, size_t len)
 {
 	for (size_t colon = 0; colon < len; colon++) {
@@ -78,7 +101,7 @@ static size_t secret_value(const char *text, size_t len)
 		if (source_sounds_secret(text + begin, colon - begin))
 			return colon + 1;
 	}
-	return len;
+	return SIZE_MAX;
 }
 
 static size_t indent_of(const char *text, size_t len)
@@ -103,18 +126,30 @@ static void hide_guessed(const struct source *source, int line, struct shown *sh
 		size_t other = indent_of(text, len);
 		if (other == len || other >= indent)
 			continue;
-		if (secret_value(text, len) < len)
+		if (secret_value(text, len) != SIZE_MAX)
 			hide(shown, indent, shown->len);
 		return;
 	}
 }
 
+/* Bytes of the character at p: 0 for what is no UTF-8, or is a control character that a terminal might obey. */
+static size_t shown_character(const char *p, size_t left)
+{
+	unsigned char first = (unsigned char)*p;
+	size_t len = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	bool control = (first < ' ' && first != '\t') || first == 0x7f;
+	bool control_c1 = first == 0xc2 && left > 1 && (unsigned char)p[1] < 0xa0;
+	return control || control_c1 || len > left || !utf8_valid(slice_of(p, len)) ? 0 : len;
+}
+
 static void put(const struct shown *shown, size_t from, size_t to, FILE *out)
 {
-	for (size_t i = from; i < to; i++) {
-		unsigned char c = (unsigned char)shown->text[i];
-		if (!shown->hidden[i])
-			fputc((c < ' ' && c != '\t') || c == 0x7f ? '?' : c, out);
+	for (size_t i = from, len; i < to; i += len ? len : 1) {
+		len = shown->hidden[i] ? 0 : shown_character(shown->text + i, to - i);
+		if (len)
+			fwrite(shown->text + i, 1, len, out);
+		else if (!shown->hidden[i])
+			fputc('?', out);
 		else if (i == from || !shown->hidden[i - 1])
 			fputs("***", out);
 	}
@@ -148,7 +183,7 @@ static size_t character_start(const struct shown *shown, size_t at)
 	return at;
 }
 
-void source_show(const struct source *source, int line, int column, FILE *out)
+void source_show(const struct source *source, int line, int column, const struct source_secrets *secrets, FILE *out)
 {
 	struct shown shown = {0};
 	shown.text = source_line(source, line, &shown.len);
@@ -158,6 +193,7 @@ void source_show(const struct source *source, int line, int column, FILE *out)
 	shown.caret = source_offset(source, line, column) - begin;
 	shown.hidden = memory_zero(shown.len + 1);
 	hide_marked(source, begin, &shown);
+	hide_known(secrets, &shown);
 	hide_url_user(&shown);
 	if (source->guess_secrets)
 		hide_guessed(source, line, &shown);

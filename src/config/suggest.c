@@ -46,7 +46,8 @@ unsigned suggest_distance(const char *a, const char *b)
 void suggest_offer(struct suggestion *suggestion, const char *candidate)
 {
 	unsigned slips = suggest_distance(suggestion->word, candidate);
-	unsigned allowed = strlen(suggestion->word) <= 3 ? 1 : SUGGEST_MAX_SLIPS;
+	size_t len = strlen(suggestion->word);
+	unsigned allowed = len <= 1 ? 0 : len <= 3 ? 1 : SUGGEST_MAX_SLIPS;
 	if (slips > allowed || (suggestion->best && slips >= suggestion->distance))
 		return;
 	suggestion->best = candidate;

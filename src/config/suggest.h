@@ -15,7 +15,7 @@
 unsigned suggest_distance(const char *a, const char *b);
 
 /* Start with {.word = …}, offer candidates, read `best` (NULL: nothing is near). The first of equally near ones wins.
- * A word of three letters or fewer takes one slip only, else everything would be near. Borrows both. */
+ * A word of two or three letters takes one slip only, one of a single letter none, else everything would be near. Borrows both. */
 struct suggestion {
 	const char *word;
 	const char *best;

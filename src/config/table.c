@@ -85,10 +85,9 @@ static void complain_unknown(const struct config_scope *scope, const struct node
 
 static void find_unknown(const struct config_scope *scope)
 {
-	if (scope->keys_unknown || !scope->node)
-		return;
-	for (size_t i = 0; i < scope->node->n; i++)
-		if (!known(scope, scope->node->keys[i]->text))
+	for (size_t i = 0; scope->node && i < scope->node->n; i++)
+		if (!known(scope, scope->node->keys[i]->text) &&
+			(!scope->keys_unknown || strcmp(scope->node->keys[i]->text, "<<") == 0))
 			complain_unknown(scope, scope->node->keys[i]);
 }
 
@@ -116,8 +115,11 @@ static void read_section(struct config_scope *scope, const struct config_key *ke
 static void complain_missing(struct config_scope *scope, const struct config_key *key)
 {
 	scope->unsound = true;
-	table_mistake(scope->report, scope->anchor, 0, "%s has no '%s': %s", scope->title, key->name,
-		key->help ? key->help : "it must be given");
+	const char *end = strstr(key->help, ". "); /* the first sentence will do */
+	size_t len = end ? (size_t)(end - key->help) : strlen(key->help);
+	len -= len > 0 && key->help[len - 1] == '.';
+	table_mistake(
+		scope->report, scope->anchor, 0, "%s has no '%s': %.*s", scope->title, key->name, (int)len, key->help);
 }
 
 static void read_key(struct config_scope *scope, const struct config_key *key, void *base)

@@ -23,6 +23,8 @@ struct table_part {
 struct table_captures {
 	const char *const *names;
 	size_t n;
+	const char *const *partial; /* names that only some of the mapping's topic filters bind */
+	size_t n_partial;
 	bool unknown; /* because of a mistake elsewhere: check no template and no program */
 };
 

@@ -5,6 +5,7 @@
 #include "config/table_value.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,27 @@ static bool may_quote(const struct node *node)
 	return !node->secret && !node->interpolated;
 }
 
+/* A capture that some of the mapping's filters bind and others do not: what happens then is better said than left to
+ * "unknown". form: "{%s}" or "$%s". */
+static bool complain_partial(struct report *report, const struct table_captures *captures, const struct node *node,
+	const char *name, const char *form)
+{
+	bool found = false;
+	for (size_t i = 0; captures && i < captures->n_partial && !found; i++) {
+		bool braces = *form == '{';
+		char *used = memory_format("%s%s%s", braces ? "{" : "$", captures->partial[i], braces ? "}" : "");
+		const char *at = strstr(node->text, used);
+		found = at && (braces || (!isalnum((unsigned char)at[strlen(used)]) && at[strlen(used)] != '_'));
+		if (found)
+			table_mistake(report, node, (size_t)(at - node->text),
+				"%s: %s is not in every topic filter of this mapping; bind it in each of them, or make "
+				"two mappings",
+				name, used);
+		free(used);
+	}
+	return found;
+}
+
 void table_check_template(
 	struct report *report, const struct table_captures *captures, const struct node *node, const char *name)
 {
@@ -126,6 +148,8 @@ void table_check_template(
 	const char *wrong =
 		template_check(node->text, captures ? captures->names : NULL, captures ? captures->n : 0, &offset);
 	if (!wrong)
+		return;
+	if (complain_partial(report, captures, node, name, "{%s}"))
 		return;
 	if (may_quote(node))
 		table_mistake(report, node, offset, "%s: %s", name, wrong);
@@ -142,7 +166,7 @@ void table_check_jq(
 		return;
 	const char *wrong =
 		transform_check(node->text, captures ? captures->names : NULL, captures ? captures->n : 0, &line);
-	if (!wrong)
+	if (!wrong || complain_partial(report, captures, node, name, "$%s"))
 		return;
 	size_t offset = 0; /* of that line of the program, behind its indentation */
 	for (; line > 1 && node->text[offset]; offset++)

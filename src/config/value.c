@@ -77,8 +77,10 @@ static const char *quoted(const struct value_text *in)
 
 static const char *say_bounds(const struct value_text *in, const char *min, const char *max, bool below)
 {
-	if (strcmp(max, "") == 0)
+	if (!*max && below)
 		return say(in, "%s is too small; the least is %s", quoted(in), min);
+	if (!*max)
+		return say(in, "%s is too large; write a smaller one", quoted(in));
 	return say(in, "%s is too %s; it lies between %s and %s", quoted(in), below ? "small" : "large", min, max);
 }
 
@@ -206,7 +208,7 @@ static const char *value_with_unit(
 			kind->write((uint64_t)max, high, sizeof high);
 		if (!min && !max)
 			return say(in, "%s is too large; write a smaller one", quoted(in));
-		return say_bounds(in, low, max == INT64_MAX && !overflow ? "" : high, below);
+		return say_bounds(in, low, max == INT64_MAX ? "" : high, below);
 	}
 	*ret_value = sum;
 	return NULL;

@@ -65,8 +65,8 @@ static const char *syntax_hint(const struct source *source, int *line, int *colu
 		return "write 'key: value', with a space behind the colon";
 	if (strstr(problem, "expected key") || strstr(problem, "'-' indicator") || strstr(problem, "document start"))
 		return "look at the indentation: keys of one section start in the same column";
-	if (strstr(problem, "undefined alias") || strstr(problem, "unknown escape"))
-		return "put quotes around a value that begins with * or &; in double quotes write \\\\ for a backslash";
+	if (strstr(problem, "unknown escape"))
+		return "in double quotes write \\\\ for a backslash, or use single quotes";
 	return "look at quotes, brackets and indentation before this place";
 }
 
@@ -88,8 +88,13 @@ static void complain_syntax(struct composer *composer)
 		source_line(composer->source, line, &len);
 		source_position(composer->source, composer->source->lines[line - 1] + len, &line, &column);
 	}
+	bool at_context = strstr(problem, "unexpected end of stream") && parser->context;
+	if (at_context) { /* the quote that opens is more telling */
+		line = (int)parser->context_mark.line + 1;
+		column = (int)parser->context_mark.column + 1;
+	}
 	const char *hint = syntax_hint(composer->source, &line, &column, problem);
-	if (parser->context && parser->context_mark.line != parser->problem_mark.line)
+	if (parser->context && parser->context_mark.line != parser->problem_mark.line && !at_context)
 		report_mistake(composer->report, composer->source, line, column,
 			"not valid YAML: %s %s that starts in line %zu; %s", problem, parser->context,
 			parser->context_mark.line + 1, hint);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += tests/unit/config/good tests/unit/config/mappings
+EXTRA_DIST += tests/unit/config/broken tests/unit/config/good tests/unit/config/mappings
 
 noinst_LIBRARIES += libconfigtesting.a
 libconfigtesting_a_SOURCES = \
@@ -7,6 +7,10 @@ libconfigtesting_a_SOURCES = \
 	tests/unit/config/connectors.h \
 	tests/unit/config/files.c \
 	tests/unit/config/files.h
+
+check_PROGRAMS += tests/unit/config/test_broken
+tests_unit_config_test_broken_SOURCES = tests/unit/config/test_broken.c
+tests_unit_config_test_broken_LDADD = libconfigtesting.a $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/config/test_good
 tests_unit_config_test_good_SOURCES = tests/unit/config/test_good.c

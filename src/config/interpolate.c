@@ -16,14 +16,20 @@ struct insertion {
 	struct report *report;
 	const char *text; /* as written */
 	char *out;
-	size_t len;
+	size_t len, room; /* out is followed by zeros */
 };
 
 static void append(struct insertion *in, const char *text, size_t len)
 {
-	char *longer = memory_format("%.*s%.*s", (int)in->len, in->out ? in->out : "", (int)len, text);
-	free(in->out);
-	in->out = longer;
+	if (in->len + len >= in->room) {
+		in->room = (in->len + len + 1) * 2;
+		char *larger = memory_zero(in->room);
+		if (in->out)
+			memcpy(larger, in->out, in->len);
+		free(in->out);
+		in->out = larger;
+	}
+	memcpy(in->out + in->len, text, len);
 	in->len += len;
 }
 

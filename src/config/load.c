@@ -96,14 +96,14 @@ void loader_read_test(struct loader *loader, const struct node *node)
 		(void)table_expect_map(loader->report, given, "given");
 	if (expect && expect->kind != NODE_LIST)
 		table_mistake(loader->report, expect, 0, "expect is no list; write a list of messages, [] for none");
+	const struct config *config = &loader->own->config;
 	bool found = !test.mapping || loader->unread;
+	for (size_t i = 0; i < config->n_mappings && !found; i++)
+		found = config->mappings[i].name && strcmp(config->mappings[i].name, test.mapping) == 0;
 	struct suggestion near = {.word = test.mapping ? test.mapping : ""};
-	for (size_t i = 0; i < loader->own->config.n_mappings && !found; i++) {
-		const char *name = loader->own->config.mappings[i].name;
-		found = name && strcmp(name, test.mapping) == 0;
-		if (name)
-			suggest_offer(&near, name);
-	}
+	for (size_t i = 0; i < config->n_mappings && !found && !report_full(loader->report); i++)
+		if (config->mappings[i].name)
+			suggest_offer(&near, config->mappings[i].name);
 	if (!found && near.best)
 		table_mistake(loader->report, node_get(node, "mapping"), 0,
 			"no mapping is called '%s'; did you mean '%s'?", test.mapping, near.best);
@@ -130,11 +130,8 @@ static void read_mappings(struct loader *loader)
 	struct config *config = &loader->own->config;
 	config->n_mappings = loader->mappings.n;
 	config->mappings = memory_zero(config->n_mappings * sizeof *config->mappings);
-	for (size_t i = 0; i < config->n_mappings; i++) {
-		size_t before = report_mistakes(loader->report);
+	for (size_t i = 0; i < config->n_mappings; i++)
 		loader_read_mapping(loader, i);
-		loader->mappings.items[i].sound = report_mistakes(loader->report) == before;
-	}
 	check_mapping_names(loader);
 	for (size_t i = 0; i < loader->tests.n; i++)
 		loader_read_test(loader, loader->tests.items[i].value);

@@ -99,9 +99,10 @@ void loader_read_connection(struct loader *loader, size_t index)
 		check_outbox(&scope, &conn->outbox);
 		if (conn->connector && conn->connector->check && !scope.unsound)
 			conn->connector->check(conn->settings, &scope);
+		entry->sound = conn->connector && !scope.unsound;
 	}
 	free(title);
-	entry->sound = report_mistakes(loader->report) == before;
+	entry->sound &= report_mistakes(loader->report) == before;
 }
 
 void loader_free_connection(struct connection_config *conn)
@@ -118,13 +119,14 @@ long loader_find_connection(struct loader *loader, const struct node *section, c
 	const struct node *node = node_get(section, "connection");
 	if (!node || node->kind != NODE_SCALAR || node->failed || node_is_null(node))
 		return -1; /* reported by the table */
+	for (size_t i = 0; i < loader->connections.n; i++)
+		if (strcmp(loader->connections.items[i].name->text, node->text) == 0)
+			return (long)i;
 	struct suggestion near = {.word = node->text};
 	char list[256] = "";
 	size_t len = 0;
 	for (size_t i = 0; i < loader->connections.n; i++) {
 		const char *name = loader->connections.items[i].name->text;
-		if (strcmp(name, node->text) == 0)
-			return (long)i;
 		suggest_offer(&near, name);
 		if (len < sizeof list)
 			len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len ? ", " : "", name);

@@ -21,6 +21,7 @@ struct reading {
 	struct table_captures captures;
 	char **names, **partial; /* of the captures, owned */
 	size_t n_names, n_partial;
+	bool unsound; /* a value that must be there is not, which may have been reported elsewhere */
 	bool qos_refused; /* of the source: do not say the same of a target that takes it over */
 };
 
@@ -149,6 +150,7 @@ static void read_from(struct reading *reading)
 		.parts = {{section_from_keys, &from}, {connector ? connector->from_keys : NULL, map->from_settings}},
 	};
 	table_read(&scope);
+	reading->unsound |= !connector || scope.unsound;
 	map->filters = from.topic;
 	map->from_qos = (int)from.qos;
 	check_filters(reading, node_get(node, "topic"));
@@ -244,6 +246,7 @@ static void read_target(struct reading *reading, const struct node *node)
 	};
 	table_read(&scope);
 	check_headers(reading, node_get(node, "headers"));
+	reading->unsound |= !connector || scope.unsound;
 	take_common(target, &to);
 	if (connector) {
 		take_params(target, keys, values, n);
@@ -276,6 +279,7 @@ void loader_read_mapping(struct loader *loader, size_t index)
 {
 	const struct node *node = loader->mappings.items[index].value;
 	struct mapping_config *map = &loader->own->config.mappings[index];
+	size_t before = report_mistakes(loader->report);
 	map->delivery = -1;
 	LOADER_PLACE(map, node);
 	const struct node *name = node_get(node, "name");
@@ -298,6 +302,8 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		if (map->name)
 			loader_check_name(loader, name, "mapping");
 		read_to(&reading);
+		loader->mappings.items[index].sound =
+			!reading.unsound && !scope.unsound && report_mistakes(loader->report) == before;
 		free_names(reading.names, reading.n_names);
 		free_names(reading.partial, reading.n_partial);
 	}

@@ -38,7 +38,7 @@ struct config_own {
 struct loader_entry {
 	const struct node *name;
 	struct node *value;
-	bool sound; /* connections: no mistake in it, so that its settings may be asked */
+	bool sound; /* no mistake in it, so that its connector may be asked what it keeps */
 };
 struct loader_entries {
 	struct loader_entry *items;

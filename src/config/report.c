@@ -79,9 +79,12 @@ void report_add_secret(struct report *report, const char *text)
 	report->secrets[report->n_secrets++] = memory_text(text);
 }
 
+/* NULL when enough has been kept. */
 __attribute__((format(printf, 2, 0))) static struct entry *report_append(
 	struct report *report, const char *format, va_list args)
 {
+	if (report_full(report))
+		return NULL;
 	report->entries = memory_grow(report->entries, report->n_entries, sizeof *report->entries);
 	struct entry *entry = &report->entries[report->n_entries];
 	*entry = (struct entry){.number = report->n_entries};
@@ -95,9 +98,11 @@ void report_mistake_args(
 	struct report *report, const struct source *source, int line, int column, const char *format, va_list args)
 {
 	struct entry *entry = report_append(report, format, args);
-	entry->source = source;
-	entry->line = line;
-	entry->column = column;
+	if (entry) {
+		entry->source = source;
+		entry->line = line;
+		entry->column = column;
+	}
 	report->n_mistakes++;
 }
 
@@ -115,6 +120,8 @@ void report_warning(struct report *report, const struct source *source, int line
 	va_start(args, format);
 	struct entry *entry = report_append(report, format, args);
 	va_end(args);
+	if (!entry)
+		return;
 	entry->source = source;
 	entry->line = line;
 	entry->column = column;
@@ -127,7 +134,8 @@ void report_failure(struct report *report, const char *path, const char *format,
 	va_start(args, format);
 	struct entry *entry = report_append(report, format, args);
 	va_end(args);
-	entry->path = memory_text(path);
+	if (entry)
+		entry->path = memory_text(path);
 	report->n_mistakes++;
 }
 
@@ -135,6 +143,11 @@ void report_forget_texts(struct report *report)
 {
 	for (size_t i = 0; i < report->n_sources; i++)
 		source_forget(report->sources[i]);
+}
+
+bool report_full(const struct report *report)
+{
+	return report->n_entries >= REPORT_MAX_KEPT;
 }
 
 size_t report_mistakes(const struct report *report)
@@ -253,6 +266,6 @@ void report_print(struct report *report, FILE *out)
 		if (entry->warning || shown++ < REPORT_MAX_SHOWN)
 			report_print_entry(report, entry, out);
 	}
-	if (shown > REPORT_MAX_SHOWN)
-		fprintf(out, "… and %zu more mistakes\n", shown - REPORT_MAX_SHOWN);
+	if (report->n_mistakes > REPORT_MAX_SHOWN)
+		fprintf(out, "… and %zu more mistakes\n", report->n_mistakes - REPORT_MAX_SHOWN);
 }

@@ -16,6 +16,7 @@
 #include "config/source.h"
 
 #define REPORT_MAX_SHOWN 100 /* mistakes printed; the rest is counted */
+#define REPORT_MAX_KEPT  200 /* with their text */
 
 struct report;
 
@@ -41,6 +42,8 @@ void report_failure(struct report *report, const char *path, const char *format,
 	__attribute__((format(printf, 3, 4)));
 
 size_t report_mistakes(const struct report *report);
+/* No text is kept any more: do not work on one. */
+bool report_full(const struct report *report);
 /* Frees what was read but keeps the paths and the secrets: nothing can be shown any more. */
 void report_forget_texts(struct report *report);
 /* Everything, sorted. */

@@ -70,6 +70,10 @@ static void complain_unknown(const struct config_scope *scope, const struct node
 {
 	struct suggestion near = {.word = name->text};
 	struct names names = {.text = ""};
+	if (report_full(scope->report)) {
+		table_mistake(scope->report, name, 0, "unknown key");
+		return;
+	}
 	offer_names(scope, offer_suggestion, &near);
 	offer_names(scope, offer_to_list, &names);
 	if (strcmp(name->text, "<<") == 0)
@@ -168,13 +172,10 @@ void config_complain(struct config_scope *scope, const char *key, const char *it
 
 void table_mistake(struct report *report, const struct node *node, size_t offset, const char *format, ...)
 {
-	int line = node->line, column = node->column;
-	if (node->kind == NODE_SCALAR && !node->interpolated && offset <= strlen(node->text))
+	int line = node->line, column = node->column; /* of the quote, not of what it encloses */
+	bool inside = node->kind == NODE_SCALAR && (offset > 0 || node->style == STYLE_LITERAL);
+	if (inside && !node->interpolated && !report_full(report) && offset <= strlen(node->text))
 		node_place(node, node->text, offset, &line, &column);
-	if (offset == 0 && node->style != STYLE_LITERAL) { /* the quote, not what it encloses */
-		line = node->line;
-		column = node->column;
-	}
 	va_list args;
 	va_start(args, format);
 	report_mistake_args(report, node->source, line, column, format, args);

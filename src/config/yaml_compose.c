@@ -217,8 +217,8 @@ static struct node *compose_scalar(struct composer *composer, const yaml_event_t
 	if (memchr(text, '\0', len))
 		complain_at(composer, &event->start_mark, "a NUL character in a text; leave it out");
 	node->style = style_of(event->data.scalar.style);
-	node->begin = source_offset(composer->source, node->line, node->column);
-	node->end = source_offset(composer->source, (int)event->end_mark.line + 1, (int)event->end_mark.column + 1);
+	node->end_line = (int)event->end_mark.line + 1;
+	node->end_column = (int)event->end_mark.column + 1;
 	node->text = memory_bytes(text, len);
 	if (!is_key)
 		interpolate(node, composer->report);

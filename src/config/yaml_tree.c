@@ -112,9 +112,11 @@ void node_hide(struct node *node, struct report *report)
 	node->secret = true;
 	for (size_t i = 0; i < node->n; i++)
 		node_hide(node->items[i], report);
-	if (node->kind != NODE_SCALAR || node->end <= node->begin)
+	if (node->kind != NODE_SCALAR)
 		return;
+	size_t begin = source_offset(node->source, node->line, node->column);
+	size_t end = source_offset(node->source, node->end_line, node->end_column);
 	report_add_secret(report, node->text);
-	if (!is_one_reference(node->source->text + node->begin, node->end - node->begin))
-		source_hide(node->source, node->begin, node->end);
+	if (end > begin && !is_one_reference(node->source->text + begin, end - begin))
+		source_hide(node->source, begin, end);
 }

@@ -35,7 +35,7 @@ struct node {
 	bool open; /* not read to its end yet */
 	struct source *source;
 	int line, column; /* from 1 */
-	size_t begin, end; /* scalars: bytes of the file, quotes included */
+	int end_line, end_column; /* scalars: behind the last character, quotes included */
 	char *text; /* scalars, after interpolation; no NUL inside */
 	struct node **keys; /* maps */
 	struct node **items; /* lists, and the values of maps */

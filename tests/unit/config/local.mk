@@ -19,3 +19,7 @@ tests_unit_config_test_good_LDADD = libconfigtesting.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/config/test_schema
 tests_unit_config_test_schema_SOURCES = tests/unit/config/test_schema.c
 tests_unit_config_test_schema_LDADD = libconfigtesting.a $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/config/test_mutations
+tests_unit_config_test_mutations_SOURCES = tests/unit/config/test_mutations.c
+tests_unit_config_test_mutations_LDADD = libconfigtesting.a $(TEST_LIBS)

@@ -150,7 +150,7 @@ static bool decode_tlv(struct frame *frame, uint8_t tag, struct slice value)
 
 int frame_decode(const uint8_t *bytes, size_t len, struct frame *ret_frame)
 {
-	if (frame_peek_length(bytes, len) != len)
+	if (len == 0 || frame_peek_length(bytes, len) != len)
 		return -EBADMSG;
 	struct frame frame = {
 		.lsn = get_u64(bytes + 8), .type = bytes[16], .flags = bytes[17], .length = (uint32_t)len};

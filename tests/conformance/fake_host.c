@@ -200,6 +200,7 @@ static enum offer_result on_offer(struct link_host *host, const struct offer *of
 		fake->offers = must(realloc(fake->offers, (fake->n_offers + 1) * sizeof *fake->offers));
 		fake->offers[fake->n_offers++] = must(message_new(offer->view));
 	}
+	fake->n_changes += offer->view == NULL;
 	if (offer->no_receipt)
 		return OFFER_TAKEN;
 	fake->cookies = must(realloc(fake->cookies, (fake->n_cookies + 1) * sizeof *fake->cookies));
@@ -257,12 +258,14 @@ struct fake_host *fake_host_new(const struct connector *connector, const void *s
 	struct fake_host *fake = must(calloc(1, sizeof *fake));
 	fake->base.ops = &fake_ops;
 	fake->connector = connector;
+	static unsigned number; /* the log leaves out a line that it has just written */
+	snprintf(fake->name, sizeof fake->name, "conformance-%u", ++number);
 	fake->loop = must(loop_new());
 	fake->retry_timer = must(loop_timer_new(fake->loop, on_retry_timer, fake));
 	loop_job_init(&fake->pump_job, on_pump, fake);
 	loop_job_init(&fake->receipt_job, on_receipts, fake);
 	struct link_spec spec = {
-		.name = "conformance",
+		.name = fake->name,
 		.settings = settings,
 		.loop = fake->loop,
 		.subscriptions = subscriptions,

@@ -26,6 +26,7 @@ struct fake_host {
 	struct link_host base; /* first */
 	const struct connector *connector;
 	struct loop *loop;
+	char name[32]; /* of the connection, each time another */
 	struct link *link; /* NULL after fake_host_destroy_link */
 
 	/* What the test sets, before start. */
@@ -42,7 +43,7 @@ struct fake_host {
 	size_t n_deliveries, n_in_flight, n_ended;
 	size_t next; /* no delivery before this one is FAKE_WAITING */
 	struct message **offers; /* those that came with a message */
-	size_t n_offers, n_receipts, n_busy;
+	size_t n_offers, n_receipts, n_busy, n_changes; /* changes: offers without a message */
 	unsigned breaches;
 	char first_breach[256];
 

@@ -1,8 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-# The connector conformance suite, and the fake host that unit tests of connectors use too.
+# The connector conformance suite, one program per kind of peer; and the fake host, which unit tests of connectors use too.
 noinst_LIBRARIES += libconformance.a
 libconformance_a_SOURCES = \
 	tests/conformance/fake_host.c \
 	tests/conformance/fake_host.h \
 	tests/conformance/kafka_tools.c \
-	tests/conformance/kafka_tools.h
+	tests/conformance/kafka_tools.h \
+	tests/conformance/peer.h \
+	tests/conformance/proxy.c \
+	tests/conformance/proxy.h \
+	tests/conformance/suite.c \
+	tests/conformance/suite.h \
+	tests/conformance/suite_life.c \
+	tests/conformance/suite_sink.c \
+	tests/conformance/suite_source.c
+EXTRA_DIST += tests/conformance/README.md
+
+CONFORMANCE_LIBS = libconformance.a $(TEST_LIBS)
+check_PROGRAMS += tests/conformance/test_kafka tests/conformance/test_kafka_mock tests/conformance/test_mqtt
+tests_conformance_test_kafka_SOURCES = tests/conformance/test_kafka.c
+tests_conformance_test_kafka_LDADD = $(CONFORMANCE_LIBS)
+tests_conformance_test_kafka_mock_SOURCES = tests/conformance/test_kafka_mock.c
+tests_conformance_test_kafka_mock_LDADD = $(CONFORMANCE_LIBS)
+tests_conformance_test_mqtt_SOURCES = tests/conformance/test_mqtt.c
+tests_conformance_test_mqtt_LDADD = $(CONFORMANCE_LIBS)

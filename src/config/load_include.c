@@ -4,6 +4,7 @@
  * anything else is a path that starts at the folder of the file that names it. A file that includes itself, directly or
  * through others, is a mistake; one that is reached twice on different ways is read once.
  */
+#define _GNU_SOURCE
 #include "config/load_include.h"
 
 #include <dirent.h>
@@ -73,24 +74,26 @@ static char *include_path(const struct loader *loader, const struct node *node)
 	return memory_format("%.*s/%s", (int)(slash - node->source->path), node->source->path, node->text);
 }
 
+static int is_yaml_file(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+	return len > strlen(".yaml") && strcmp(entry->d_name + len - strlen(".yaml"), ".yaml") == 0;
+}
+
 static void complain_no_ready_made(struct loader *loader, const struct node *node)
 {
 	struct suggestion near = {.word = node->text};
-	char names[64][64], list[400] = "";
-	size_t n = 0, len = 0;
-	DIR *dir = opendir(mappings_dir(loader));
-	for (struct dirent *entry; dir && n < 64 && (entry = readdir(dir));) {
-		size_t name_len = strlen(entry->d_name);
-		if (name_len <= 5 || name_len > 64 || strcmp(entry->d_name + name_len - 5, ".yaml") != 0)
-			continue;
-		snprintf(names[n], sizeof names[n], "%.*s", (int)(name_len - 5), entry->d_name);
-		suggest_offer(&near, names[n++]);
+	char list[400] = "";
+	size_t len = 0;
+	struct dirent **entries = NULL;
+	int n = scandir(mappings_dir(loader), &entries, is_yaml_file, alphasort);
+	for (int i = 0; i < n; i++) {
+		char *name = entries[i]->d_name;
+		name[strlen(name) - strlen(".yaml")] = '\0';
+		suggest_offer(&near, name);
+		if (len < sizeof list)
+			len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "", name);
 	}
-	if (dir)
-		closedir(dir);
-	qsort(names, n, sizeof names[0], (int (*)(const void *, const void *))strcmp);
-	for (size_t i = 0; i < n && len < sizeof list; i++)
-		len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "", names[i]);
 	if (near.best)
 		table_mistake(loader->report, node, 0, "include: no ready-made file is called '%s'; did you mean '%s'?",
 			node->text, near.best);
@@ -99,7 +102,10 @@ static void complain_no_ready_made(struct loader *loader, const struct node *nod
 			"include: no ready-made file is called '%s' (known: %s); a path of your own has a slash or "
 			"ends "
 			"in .yaml",
-			node->text, n ? list : "none");
+			node->text, n > 0 ? list : "none");
+	for (int i = 0; i < n; i++)
+		free(entries[i]);
+	free(entries);
 }
 
 static void complain_unreadable(struct loader *loader, const struct node *node, int r)

@@ -23,3 +23,7 @@ tests_unit_config_test_schema_LDADD = libconfigtesting.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/config/test_mutations
 tests_unit_config_test_mutations_SOURCES = tests/unit/config/test_mutations.c
 tests_unit_config_test_mutations_LDADD = libconfigtesting.a $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/config/test_value
+tests_unit_config_test_value_SOURCES = tests/unit/config/test_value.c
+tests_unit_config_test_value_LDADD = $(TEST_LIBS)

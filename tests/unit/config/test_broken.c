@@ -29,7 +29,8 @@ static void test_file(void)
 	CU_ASSERT_PTR_NULL(strstr(loaded.errors, "hunter2"));
 	if (wanted && strcmp(loaded.errors, wanted) != 0) {
 		CU_FAIL("the messages differ");
-		for (char *line = strtok(loaded.errors, "\n"); line; line = strtok(NULL, "\n"))
+		char *rest = NULL;
+		for (char *line = strtok_r(loaded.errors, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
 			printf("# %s\n", line);
 	}
 	free(wanted);

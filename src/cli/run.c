@@ -228,6 +228,9 @@ int cli_run(int argc, char **argv)
 	int status = parse_options(argc, argv, &options);
 	if (status >= 0)
 		return status;
+	/* Until the loop listens to them. */
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	failpoint_init();
 	struct config *config;
 	if (config_load(options.config_path, stderr, &config, NULL) < 0)

@@ -480,24 +480,28 @@ void bridge_stop(struct bridge *bridge)
 	bridge_check_drained(bridge);
 }
 
-void bridge_log_status(const struct bridge *bridge)
+void bridge_log_status(struct bridge *bridge)
 {
+	/* The number tells answers apart, and keeps equal ones from being taken for repeats. */
+	unsigned long request = ++bridge->status_requests;
 	for (size_t i = 0; i < bridge->n_endpoints; i++) {
 		const struct endpoint *end = &bridge->endpoints[i];
 		if (end->is_source)
 			log_info("status",
 				"source=%s taken=%llu unmatched=%llu refused=%llu paused=%s unacknowledged=%zu",
-				end->config->name, (unsigned long long)end->taken, (unsigned long long)end->unmatched,
-				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count);
+				request, end->config->name, (unsigned long long)end->taken,
+				(unsigned long long)end->unmatched, (unsigned long long)end->refused,
+				end->paused ? "yes" : "no", end->receipts.count);
 		if (!end->courier)
 			continue;
 		struct courier_stats stats = courier_stats(end->courier);
 		struct journal_outbox box = journal_outbox(bridge->journal, end->dest);
 		log_info("status",
-			"destination=%s link=%s waiting=%llu waiting_bytes=%llu in_flight=%llu journalled=%llu "
+			"request=%lu destination=%s link=%s waiting=%llu waiting_bytes=%llu in_flight=%llu "
+			"journalled=%llu "
 			"delivered=%llu "
 			"retried=%llu dead=%llu expired=%llu",
-			end->config->name, stats.link_is_up ? "up" : "down", (unsigned long long)box.waiting,
+			request, end->config->name, stats.link_is_up ? "up" : "down", (unsigned long long)box.waiting,
 			(unsigned long long)box.waiting_bytes, (unsigned long long)stats.in_flight,
 			(unsigned long long)box.next_seq - 1, (unsigned long long)stats.delivered,
 			(unsigned long long)stats.retried, (unsigned long long)stats.dead,

@@ -39,7 +39,7 @@ void bridge_start(struct bridge *bridge);
 void bridge_stop(struct bridge *bridge);
 
 /* Logs event=status per destination: waiting, in flight, delivered, state of the link. */
-void bridge_log_status(const struct bridge *bridge);
+void bridge_log_status(struct bridge *bridge);
 
 /* After on_stopped (or without bridge_start): makes the journal durable and frees everything. 0, or the negative errno for
  * which the journal failed: the process must then exit non-zero. */

@@ -49,6 +49,7 @@ struct bridge {
 	struct loop_timer *retry_timer; /* sources that paused for want of memory try again */
 	enum bridge_state state;
 	int failure; /* negative errno of the journal */
+	unsigned long status_requests;
 	void (*on_stopped)(void *ctx);
 	void *stopped_ctx;
 };

@@ -6,6 +6,7 @@
  *                            4 KiB in a zero-filled file; medians, taken in turns
  *   bytes_written_per_message  100 B messages, ten a second (of simulated time), each delivered at once
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,14 @@ struct bench {
 	uint64_t lone_lsn;
 	uint64_t *lsns; /* of the outstanding ones */
 };
+
+static void must(int r, const char *what)
+{
+	if (r >= 0)
+		return;
+	fprintf(stderr, "%s: %s\n", what, strerror(-r));
+	exit(1);
+}
 
 static double now_s(void)
 {
@@ -157,7 +166,7 @@ static double bare_fdatasync(int fd, unsigned i)
 	memset(block, (int)i + 1, sizeof block);
 	double began = now_s();
 	if (pwrite(fd, block, sizeof block, (off_t)i * 4096) != 4096 || fdatasync(fd) < 0)
-		exit(1);
+		must(-errno, "bare write");
 	return now_s() - began;
 }
 
@@ -165,8 +174,7 @@ static double lone_once(struct bench *b)
 {
 	struct journal_entry entry = {.dest = 0, .view = &b->view};
 	double began = now_s();
-	if (journal_append(b->j, &entry, 1, NULL, 0, &b->lone_lsn) < 0)
-		exit(1);
+	must(journal_append(b->j, &entry, 1, NULL, 0, &b->lone_lsn), "append");
 	loop_run(b->loop);
 	double took = now_s() - began;
 	journal_done(b->j, 0, entry.seq, entry.bytes);
@@ -181,7 +189,7 @@ static int zeroed_file(const char *dir)
 	static const uint8_t zeros[4096];
 	for (unsigned i = 0; i < LONE_ROUNDS; i++)
 		if (fd < 0 || pwrite(fd, zeros, sizeof zeros, (off_t)i * 4096) != 4096)
-			exit(1);
+			must(-errno, "bare file");
 	fsync(fd);
 	return fd;
 }
@@ -190,8 +198,8 @@ static double lone_append(const char *dir, const uint8_t *payload)
 {
 	static double bare[LONE_ROUNDS], lone[LONE_ROUNDS];
 	struct bench b = {.view = view_of(payload, 256), .lone = true};
-	int fd = zeroed_file(dir);
 	open_journal(&b, dir, false);
+	int fd = zeroed_file(dir);
 	for (unsigned i = 0; i < LONE_ROUNDS; i++) {
 		bare[i] = bare_fdatasync(fd, i);
 		lone[i] = lone_once(&b);
@@ -210,8 +218,7 @@ static double bytes_per_message(const char *dir, const uint8_t *payload)
 	uint64_t before = journal_stats(b.j).bytes_written;
 	for (unsigned i = 0; i < 600; i++) {
 		struct journal_entry entry = {.dest = 0, .view = &b.view};
-		if (journal_append(b.j, &entry, 1, NULL, 0, &b.lone_lsn) < 0)
-			exit(1);
+		must(journal_append(b.j, &entry, 1, NULL, 0, &b.lone_lsn), "append");
 		while (journal_step(b.j))
 			loop_sim_advance(b.loop, 0);
 		journal_done(b.j, 0, entry.seq, entry.bytes);
@@ -240,7 +247,9 @@ int main(int argc, char **argv)
 	double rates[3];
 	for (int i = 0; i < 3; i++)
 		rates[i] = per_second(dir[0], payload);
+	double lone = lone_append(dir[1], payload);
+	double bytes = bytes_per_message(dir[2], payload);
 	printf("bench journal per_second=%.0f lone_append=%.2f bytes_written_per_message=%.0f\n", median(rates, 3),
-		lone_append(dir[1], payload), bytes_per_message(dir[2], payload));
+		lone, bytes);
 	return 0;
 }

@@ -102,6 +102,7 @@ def measure(name, sink_of, who, whose, field):
         bridge.stop()
         load("publish", broker.port, "bench/#", MESSAGES, SIZE)
         bridge.start(wait_up=False)
+        bridge.wait_event("started")
         rate, cpu_us = drain_by_linkspan(bridge, who, whose, field)
         bridge.kill()
         print(f"# linkspan {rate:.0f}/s, discarding subscriber {discarding:.0f}/s, {cpu_us:.2f} us CPU a message")

@@ -42,10 +42,7 @@ static uint8_t *put_frame(struct journal *j, struct frame *frame)
 
 static void wake_commit(struct journal *j)
 {
-	const struct batch *batch = j->head;
-	bool lingers =
-		j->options.linger_ms && !batch->closed && batch->n_frames > 1 && batch->bytes.len < BATCH_BYTES / 16;
-	if (j->commit_waits && !lingers)
+	if (j->commit_waits || (j->commit_lingers && (j->head->closed || j->head->bytes.len >= LINGER_BYTES)))
 		pthread_cond_signal(&j->commit_wake);
 }
 

@@ -19,8 +19,7 @@
 #include "runtime/failpoint.h"
 #include "runtime/log.h"
 
-#define LINGER_BYTES (256u * 1024) /* a batch of this size does not wait for more */
-#define CRC_MARK     (UINT64_C(1) << 32) /* makes the commit frame's length independent of the checksum */
+#define CRC_MARK (UINT64_C(1) << 32) /* makes the commit frame's length independent of the checksum */
 
 static uint64_t now_ns(void)
 {
@@ -328,11 +327,13 @@ static void deadline_in(struct timespec *ret_at, uint64_t ns)
 	ret_at->tv_nsec = (long)(ns % 1000000000u);
 }
 
-static void wait_until(struct journal *j, const struct timespec *at)
+static void wait_for(struct journal *j, bool *waits, uint64_t ns)
 {
-	j->commit_waits = true;
-	pthread_cond_timedwait(&j->commit_wake, &j->mutex, at);
-	j->commit_waits = false;
+	struct timespec at;
+	deadline_in(&at, ns);
+	*waits = true;
+	pthread_cond_timedwait(&j->commit_wake, &j->mutex, &at);
+	*waits = false;
 }
 
 /* Lock held. Returns when there is something to write; false: the end. */
@@ -348,9 +349,7 @@ static bool wait_for_work(struct journal *j)
 		uint64_t waited_ns = now_ns() - j->head->opened_ns;
 		if (waited_ns >= linger_ns)
 			break;
-		struct timespec at;
-		deadline_in(&at, linger_ns - waited_ns);
-		wait_until(j, &at);
+		wait_for(j, &j->commit_lingers, linger_ns - waited_ns);
 	}
 	return j->head != NULL;
 }
@@ -365,11 +364,8 @@ void *commit_main(void *journal)
 		journal_lock(j);
 		if (!wrote && (j->failed || j->closing))
 			break;
-		if (!wrote) {
-			struct timespec at;
-			deadline_in(&at, RETRY_MS * 1000000ull);
-			wait_until(j, &at);
-		}
+		if (!wrote)
+			wait_for(j, &j->commit_waits, RETRY_MS * 1000000ull);
 	}
 	journal_unlock(j);
 	return NULL;

@@ -69,7 +69,9 @@ int identity_read(struct disk *disk, struct identity *ret_id)
 
 static int write_text(struct disk *disk, const char *text, size_t len)
 {
+	FAILPOINT("journal.before_id_unlink");
 	disk->ops->unlink(disk, ID_TEMPORARY); /* of an earlier try */
+	FAILPOINT("journal.after_id_unlink");
 	int handle = disk->ops->open(disk, ID_TEMPORARY, DISK_WRITE | DISK_CREATE);
 	if (handle < 0)
 		return handle;

@@ -62,23 +62,24 @@ bool job_remove(struct job_list *list, struct reader_job *job)
 /* --- news from the threads
  * -------------------------------------------------------------------------------------------- */
 
-static void promote_snapshot(struct journal *j)
+static bool promote_snapshot(struct journal *j)
 {
 	if (!j->snapshot.lsn || j->snapshot.lsn > j->reported_lsn)
-		return;
+		return false;
 	uint64_t *unused = j->durable_undone.oldest;
 	j->durable_undone = j->snapshot;
 	j->snapshot = (struct undone_snapshot){.oldest = unused};
 	append_snapshot(j);
+	return true;
 }
 
-static void take_durable(struct journal *j, uint64_t durable)
+static void take_durable(struct journal *j, uint64_t durable, uint64_t newest)
 {
 	if (durable <= j->reported_lsn)
 		return;
 	j->reported_lsn = durable;
-	promote_snapshot(j);
-	prepare_recycle(j);
+	if (promote_snapshot(j) || newest != j->recycled_at)
+		prepare_recycle(j);
 	dead_letter_durable(j);
 	if (j->options.on_durable)
 		j->options.on_durable(j->options.ctx, durable);
@@ -86,12 +87,8 @@ static void take_durable(struct journal *j, uint64_t durable)
 
 static void deliver_finished(struct journal *j)
 {
-	for (;;) {
-		journal_lock(j);
-		struct reader_job *job = job_pop(&j->finished);
-		journal_unlock(j);
-		if (!job)
-			return;
+	struct reader_job *job;
+	while ((job = job_pop(&j->delivering))) {
 		if (job->type == JOB_READ)
 			reader_deliver(j, job);
 		else
@@ -119,15 +116,21 @@ static void on_wake(void *arg)
 {
 	struct journal *j = arg;
 	journal_lock(j);
-	uint64_t durable = j->durable_lsn;
+	uint64_t durable = j->durable_lsn, newest = j->newest->number;
 	int failed = j->failed;
+	/* Together with durable_lsn: nobody is handed a message before its lsn has been reported. */
+	struct reader_job *job;
+	while ((job = job_pop(&j->finished)))
+		job_push(&j->delivering, job);
 	j->want_checkpoint |= j->fresh_without_checkpoint;
 	j->fresh_without_checkpoint = false;
 	journal_unlock(j);
-	take_durable(j, durable);
+	take_durable(j, durable, newest);
 	if (j->want_checkpoint && !failed)
 		j->want_checkpoint = append_rotate(j, false) < 0;
 	deliver_finished(j);
+	if (j->recycle_again)
+		prepare_recycle(j);
 	tell_room(j);
 	if (failed && !j->told_failed) {
 		j->told_failed = true;
@@ -240,6 +243,7 @@ static void free_journal(struct journal *j)
 	loop_timer_free(j->done_timer);
 	free_jobs(&j->jobs);
 	free_jobs(&j->finished);
+	free_jobs(&j->delivering);
 	free_jobs(&j->dead_waiting);
 	commit_free(j);
 	prepare_free(j);

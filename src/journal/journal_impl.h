@@ -23,6 +23,7 @@
 /* A batch is closed at this size; more than MAX_QUEUED waiting to be written and messages are refused for a
  * while. */
 #define BATCH_BYTES   (4u * 1024 * 1024)
+#define LINGER_BYTES  (256u * 1024)
 #define MAX_QUEUED    (32u * 1024 * 1024)
 #define COMMIT_ROOM   (128u + SEGMENT_BLOCK) /* behind the frames of a batch: the commit frame and the padding */
 #define DONE_DELAY_MS 1000u
@@ -108,9 +109,12 @@ struct journal {
 	struct undone_snapshot durable_undone;
 	bool want_room; /* an append was refused */
 	bool refused_for_ranges; /* because a destination has too many done ranges */
+	bool recycle_again; /* a segment could have gone, but for a reader in it */
+	uint64_t recycled_at; /* number of the newest segment when that was last tried */
 	bool want_checkpoint; /* after a failed write: start a proper segment soon */
 	bool told_failed;
 	int64_t growth_left; /* what tables may grow before a CHECKPOINT's size is looked at again */
+	struct job_list delivering; /* finished jobs whose turn it is */
 	struct job_list dead_waiting; /* for their DEAD frames to be durable */
 	uint64_t damaged_messages;
 	struct loop_job wake_job;
@@ -124,7 +128,8 @@ struct journal {
 
 	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t commit_wake, prepare_wake, reader_wake;
-	bool commit_waits;
+	bool commit_waits; /* for anything to write */
+	bool commit_lingers; /* for more to write, until the batch is closed or has LINGER_BYTES */
 	bool closing; /* commit: write what is queued and end; the others: end */
 	struct batch *head, *tail; /* queue */
 	struct batch *free_batches;

@@ -110,20 +110,17 @@ static int make_file(struct journal *j, const char *temporary, const char *path)
 	return r;
 }
 
-/* Lock held. */
-static void note_full(struct journal *j, int r)
+static void log_full(struct journal *j, int r)
 {
-	bool full = r == -ENOSPC || r == -EDQUOT;
-	if (r < 0 && !j->disk_full)
+	if (r == 0)
+		log_info("journal_spare", "what=\"there is room for new segments again\"");
+	else
 		log_warn("journal_no_spare",
-			"error=\"%s\" free=%lld bytes=%llu what=\"no new segment can be made; messages are "
-			"refused when the "
+			"error=\"%s\" free=%lld bytes=%llu what=\"no new segment can be made; messages are refused "
+			"when the "
 			"last one is full, until there is room\"",
 			strerror(-r), (long long)j->disk->ops->free_bytes(j->disk),
 			(unsigned long long)j->segment_bytes);
-	if (r == 0 && j->disk_full)
-		log_info("journal_spare", "what=\"there is room for new segments again\"");
-	j->disk_full = full || r < 0;
 }
 
 int prepare_spare(struct journal *j)
@@ -136,11 +133,14 @@ int prepare_spare(struct journal *j)
 	snprintf(temporary, sizeof temporary, "journal/%020" PRIu64 ".tmp", file);
 	int r = make_file(j, temporary, path);
 	journal_lock(j);
-	note_full(j, r);
+	bool changed = j->disk_full != (r < 0);
+	j->disk_full = r < 0;
 	if (r == 0)
 		prepare_add_spare(j, file);
 	bool tell = r == 0 && j->spares_wanted;
 	journal_unlock(j);
+	if (changed)
+		log_full(j, r);
 	if (tell)
 		loop_post(j->loop, &j->wake_job);
 	return r;
@@ -218,11 +218,15 @@ void prepare_recycle(struct journal *j)
 	for (const struct segment *seg = j->segments; seg; seg = seg->next)
 		if (seg->checkpointed)
 			checkpointed = seg->number;
+	j->recycle_again = false;
+	j->recycled_at = j->newest->number;
 	struct segment **link = &j->segments;
 	while (*link && (*link)->number < checkpointed) {
 		struct segment *seg = *link;
 		const struct segment *later = next_known(seg);
-		if (!later || seg->pins || is_needed(j, seg, later)) {
+		bool needed = !later || is_needed(j, seg, later);
+		j->recycle_again |= !needed && seg->pins;
+		if (needed || seg->pins) {
 			link = &seg->next;
 			continue;
 		}
@@ -241,9 +245,7 @@ static void remove_file(struct journal *j, struct spare *spare)
 	char path[SEGMENT_PATH_LEN];
 	segment_path(path, spare->file);
 	free(spare);
-	FAILPOINT("journal.before_segment_unlink");
 	int r = j->disk->ops->unlink(j->disk, path);
-	FAILPOINT("journal.after_segment_unlink");
 	if (r < 0)
 		log_warn("journal_unlink", "file=%s error=\"%s\"", path, strerror(-r));
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "journal/journal_impl.h"
-#include "runtime/failpoint.h"
 #include "runtime/log.h"
 
 #define COPY_BYTES (128u * 1024)
@@ -50,12 +49,10 @@ static int copy_file(struct disk *disk, const char *source, const char *target)
 	if (to >= 0)
 		disk->ops->close(disk, to);
 	disk->ops->close(disk, from);
-	FAILPOINT("journal.before_quarantine_rename");
 	if (r == 0)
 		r = disk->ops->rename(disk, TEMPORARY, target);
 	else
 		disk->ops->unlink(disk, TEMPORARY);
-	FAILPOINT("journal.after_quarantine_rename");
 	return r < 0 ? r : disk->ops->sync_dir(disk, "quarantine");
 }
 

@@ -417,6 +417,7 @@ void journal_reader_free(struct journal_reader *reader)
 		bool removed = job_remove(&reader->j->jobs, &job->base) || job_remove(&reader->j->finished, &job->base);
 		job->reader = NULL;
 		journal_unlock(reader->j);
+		removed = removed || job_remove(&reader->j->delivering, &job->base);
 		if (removed)
 			reader_discard(&job->base);
 	}

@@ -187,6 +187,63 @@ static void test_disk_full(void)
 	rig_fini(&rig);
 }
 
+/* A file system that copies on write can be full even for blocks that it has: nothing is acknowledged, nothing fails. */
+static const struct disk_ops *whole_ops;
+static bool no_blocks;
+
+static int pwrite_when_room(struct disk *disk, int handle, const void *buf, size_t len, uint64_t offset)
+{
+	return no_blocks ? -ENOSPC : whole_ops->pwrite(disk, handle, buf, len, offset);
+}
+
+static void test_stalled_group(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	struct disk *disk = sim_disk_ops(rig.sim);
+	whole_ops = disk->ops;
+	struct disk_ops ops = *whole_ops;
+	ops.pwrite = pwrite_when_room;
+	disk->ops = &ops;
+	rig_open(&rig);
+	CU_ASSERT_EQUAL(rig_append(&rig, "one", NULL), 0);
+	uint64_t durable = rig.durable;
+	no_blocks = true;
+	CU_ASSERT_FALSE(journal_step(rig.j));
+	CU_ASSERT_FALSE(journal_step(rig.j));
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(rig.durable, durable);
+	CU_ASSERT_EQUAL(rig.failed, 0);
+	CU_ASSERT_EQUAL(rig_append(&rig, "two", NULL), -ENOSPC);
+	CU_ASSERT_EQUAL(
+		rig_change(&rig, (struct journal_change){JOURNAL_REL, .source = (uint32_t)rig.source, .id = 1}), 0);
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(rig.rooms, 0);
+	no_blocks = false;
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(rig.durable, journal_appended_lsn(rig.j));
+	CU_ASSERT_EQUAL(rig.rooms, 1);
+	CU_ASSERT_EQUAL(rig_append(&rig, "two", NULL), 0);
+	rig_run(&rig);
+	struct rig_read *read = rig_read_all(&rig, rig.dest, 1);
+	CU_ASSERT_EQUAL(read->n, 2);
+	rig_read_free(read);
+	/* The same at the first group of a segment, and then the end while it is full. */
+	while (rig_append_bytes(&rig, block, sizeof block, NULL) == 0 && journal_stats(rig.j).segments == 1)
+		rig_run(&rig);
+	no_blocks = true;
+	CU_ASSERT_EQUAL(
+		rig_change(&rig, (struct journal_change){JOURNAL_REL, .source = (uint32_t)rig.source, .id = 1}), 0);
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(journal_close(rig.j), -ENOSPC);
+	rig.j = NULL;
+	no_blocks = false;
+	rig_open(&rig);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	disk->ops = whole_ops;
+	rig_fini(&rig);
+}
+
 static void test_room_by_disk(void)
 {
 	struct rig rig;
@@ -432,6 +489,7 @@ static const struct tap_test tests[] = {
 	{"one error at every place", test_one_error},
 	{"a disk that fails for good", test_failed_for_good},
 	{"a full disk", test_disk_full},
+	{"a group that finds no room", test_stalled_group},
 	{"room by more disk", test_room_by_disk},
 	{"opening on a full disk", test_open_on_full_disk},
 	{"sizes", test_sizes},

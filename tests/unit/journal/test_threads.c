@@ -213,10 +213,54 @@ static void test_cancelled_reads(void)
 	close_scene(&scene);
 }
 
+/* With linger a group waits for more, and still gets written when nothing more comes. */
+static void append_lingering(struct scene *scene)
+{
+	struct message_view view = {.topic = slice_str("t"), .order_key = slice_str("t"), .payload = slice_str("x")};
+	struct journal_entry entry = {.dest = scene->dest, .view = &view};
+	uint64_t lsn;
+	scene->wrong |= journal_append(scene->j, &entry, 1, NULL, 0, &lsn) < 0;
+	scene->bytes = entry.bytes;
+	scene->appended++;
+}
+
+static void on_durable_lingering(void *ctx, uint64_t lsn)
+{
+	struct scene *scene = ctx;
+	if (lsn < journal_appended_lsn(scene->j))
+		return;
+	if (scene->appended)
+		journal_done(scene->j, scene->dest, scene->appended, scene->bytes);
+	if (scene->appended == 5)
+		loop_stop(scene->loop);
+	else
+		append_lingering(scene);
+}
+
+static void test_linger(void)
+{
+	struct scene scene = {.disk = disk_posix_new(tap_tempdir()), .loop = loop_new()};
+	struct journal_options options = {.disk = scene.disk,
+		.loop = scene.loop,
+		.segment_bytes = SEGMENT,
+		.linger_ms = 5,
+		.on_durable = on_durable_lingering,
+		.on_failed = on_failed,
+		.ctx = &scene};
+	CU_ASSERT_EQUAL_FATAL(journal_open(&options, &scene.j), 0);
+	scene.dest = (uint32_t)journal_destination(scene.j, "lake");
+	loop_run(scene.loop);
+	CU_ASSERT_FALSE(scene.wrong);
+	CU_ASSERT_EQUAL(scene.appended, 5);
+	CU_ASSERT_EQUAL(journal_stats(scene.j).groups, 2 + 1 + 5);
+	close_scene(&scene);
+}
+
 static const struct tap_test tests[] = {
 	{"append, read back, finish, recycle", test_flow},
 	{"a second process is refused", test_two_opens},
 	{"cancelled reads", test_cancelled_reads},
+	{"linger", test_linger},
 	{NULL, NULL},
 };
 

@@ -35,18 +35,21 @@ static void input_disconnected(struct mqtt_session *s, uint8_t code, const struc
 	session_end(s, advice ? MQTT_AGAIN_SLOWLY : MQTT_AGAIN_BACKOFF, -1, reason);
 }
 
-/* Counts what the broker may not send more of than we have announced, [MQTT-3.3.4-9]; in 3.1.1 its identifiers end. */
+/* More than Receive Maximum is against [MQTT-3.3.4-9], but mosquitto 2.0.11 does it when it resumes a session whose
+ * in-flight messages were chosen by its own limit. Leaving would meet the same again on every connection, and what is
+ * held is bounded anyway; so only more than there are packet identifiers ends the connection. */
 static bool input_count(struct mqtt_session *s, uint8_t qos)
 {
-	uint32_t most = s->version == MQTT_5_0 ? (uint32_t)s->settings->receive_maximum : UINT16_MAX;
 	s->progress = true;
 	if (qos == 0)
 		return true;
-	if (s->unacked >= most) {
-		input_protocol_error(s, MQTT_RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged messages than allowed");
+	if (s->unacked == UINT16_MAX) {
+		input_protocol_error(s, MQTT_RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged messages than identifiers");
 		return false;
 	}
 	s->unacked++;
+	if (s->version == MQTT_5_0 && s->unacked == (uint32_t)s->settings->receive_maximum + 1)
+		log_debug("mqtt_receive_maximum_exceeded", "connection=%s", s->options.name);
 	return true;
 }
 

@@ -10,6 +10,23 @@
 
 #define QUERY_TIMEOUT_MS 30000
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN 1
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN 1
+#endif
+
+const char *kafka_tools_unavailable(void)
+{
+#ifdef UNDER_TSAN
+	return "ThreadSanitizer crashes in the threads of librdkafka";
+#else
+	return NULL;
+#endif
+}
+
 static void bail(const char *what, const char *why)
 {
 	printf("Bail out! %s: %s\n", what, why);
@@ -175,7 +192,7 @@ void kafka_reader_free(struct kafka_reader *reader)
 	free(reader);
 }
 
-void kafka_topic_new(const char *brokers, const char *topic, int n_partitions)
+void kafka_topic_new(const char *brokers, const char *topic, int n_partitions, const char *name, const char *value)
 {
 	char errstr[256];
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -185,6 +202,8 @@ void kafka_topic_new(const char *brokers, const char *topic, int n_partitions)
 	rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, n_partitions, 1, errstr, sizeof errstr);
 	if (!wanted)
 		bail(topic, errstr);
+	if (name)
+		rd_kafka_NewTopic_set_config(wanted, name, value);
 	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
 	rd_kafka_AdminOptions_set_operation_timeout(options, QUERY_TIMEOUT_MS, errstr, sizeof errstr);
 	rd_kafka_CreateTopics(rk, &wanted, 1, options, queue);

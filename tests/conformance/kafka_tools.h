@@ -15,6 +15,10 @@
 
 #define KAFKA_PRODUCE_KEY 0 /* ApiKey of ProduceRequest, for rd_kafka_mock_push_request_errors */
 
+/* NULL: librdkafka can be used in this build; else why not. ThreadSanitizer does not follow thrd_create, by which the
+ * library starts its threads, and crashes in them. */
+const char *kafka_tools_unavailable(void);
+
 struct kafka_mock {
 	rd_kafka_t *rk;
 	rd_kafka_mock_cluster_t *cluster;
@@ -42,7 +46,7 @@ struct kafka_reader *kafka_reader_new_at_end(const char *brokers, const char *to
 void kafka_reader_poll(struct kafka_reader *reader); /* collects what has come; does not wait */
 void kafka_reader_free(struct kafka_reader *reader);
 
-/* Makes a topic on a real cluster and waits until it is there. */
-void kafka_topic_new(const char *brokers, const char *topic, int n_partitions);
+/* Makes a topic on a real cluster, with one property of its own unless name is NULL, and waits until it is there. */
+void kafka_topic_new(const char *brokers, const char *topic, int n_partitions, const char *name, const char *value);
 
 #endif

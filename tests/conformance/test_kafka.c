@@ -28,7 +28,7 @@ static char *text(const char *literal)
 
 static const char *kafka_unavailable(void)
 {
-	return getenv("LINKSPAN_TEST_KAFKA") ? NULL : "LINKSPAN_TEST_KAFKA is not set";
+	return getenv("LINKSPAN_TEST_KAFKA") ? kafka_tools_unavailable() : "LINKSPAN_TEST_KAFKA is not set";
 }
 
 static void kafka_begin(void)
@@ -36,7 +36,7 @@ static void kafka_begin(void)
 	static unsigned number;
 	broker.value = getenv("LINKSPAN_TEST_KAFKA");
 	snprintf(topic, sizeof topic, "conformance-%ld-%u", (long)getpid(), ++number);
-	kafka_topic_new(broker.value, topic, 1);
+	kafka_topic_new(broker.value, topic, 1, NULL, NULL);
 	reader = kafka_reader_new(broker.value, topic, 1);
 	settings = (struct kafka_settings){
 		.brokers = {&broker, 1},

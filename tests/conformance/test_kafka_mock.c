@@ -89,6 +89,7 @@ int main(void)
 	static const struct peer peer = {
 		.name = "conformance kafka mock",
 		.connector = &kafka_connector,
+		.unavailable = kafka_tools_unavailable,
 		.begin = mock_begin,
 		.end = mock_end,
 		.settings = mock_settings,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "connectors/kafka/settings.h"
+#include "tests/conformance/kafka_tools.h"
 #include "tests/unit/kafka/complaints.h"
 #include "tests/unit/tap.h"
 
@@ -220,5 +221,9 @@ int main(void)
 		{"legal topics", test_target},
 		{NULL, NULL},
 	};
+	if (kafka_tools_unavailable()) {
+		printf("1..0 # SKIP %s\n", kafka_tools_unavailable());
+		return 0;
+	}
 	return tap_main("kafka settings", tests);
 }

@@ -21,7 +21,7 @@ struct uv_based_loop {
 	uv_prepare_t before_poll;
 	uv_check_t after_poll;
 	struct loop_job stop_job;
-	uint64_t turn_began_ms;
+	uint64_t turn_began_ms; /* 0: before the first poll */
 	uint64_t wall_offset_ms; /* wall clock minus CLOCK_BOOTTIME, at the start */
 };
 
@@ -218,7 +218,7 @@ static void on_before_poll(uv_prepare_t *prepare)
 {
 	struct uv_based_loop *self = prepare->data;
 	uint64_t now_ms = monotonic_ms();
-	if (now_ms > self->turn_began_ms + SLOW_TURN_MS) {
+	if (self->turn_began_ms && now_ms > self->turn_began_ms + SLOW_TURN_MS) {
 		self->base.slow_turns++;
 		log_warn("slow_turn", "ms=%llu", (unsigned long long)(now_ms - self->turn_began_ms));
 	}

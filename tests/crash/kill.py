@@ -23,9 +23,9 @@ def configuration(mqtt_port, brokers):
     """Small segments, so that they fill, are recycled and are checkpointed many times."""
     return yaml.configuration(
         [yaml.mqtt("plant", mqtt_port), yaml.kafka("lake", brokers)],
-        [yaml.mapping("all", {"connection": "plant", "topic": "in/{key}", "qos": 1},
-                      {"connection": "lake", "topic": "kill", "key": "{key}"},
-                      {"connection": "plant", "topic": "out/{key}"})],
+        [yaml.mapping("all", {"connection": "plant", "topic": "in/{k}", "qos": 1},
+                      {"connection": "lake", "topic": "kill", "key": "{k}"},
+                      {"connection": "plant", "topic": "out/{k}"})],
         journal={"segment_size": "1MiB"}, shutdown_timeout="5s")
 
 
@@ -53,7 +53,7 @@ class Witness:
             for payload in arrivals[self._positions.get(end, 0):]:
                 key, seq = check.parse(payload)
                 if seq > last.get(key, 0) + 1:
-                    self.faults.append(f"{end}: {key} went from {last.get(key, 0)} to {seq} after {after}")
+                    self.faults.append(f"{end}: {k} went from {last.get(key, 0)} to {seq} after {after}")
                 last[key] = max(seq, last.get(key, 0))
             self._positions[end] = len(arrivals)
 

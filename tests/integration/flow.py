@@ -25,7 +25,7 @@ def _to_kafka(name, version=5, **to):
     kafka.create_topic(name)
     bridge = Linkspan(yaml.configuration(
         [yaml.mqtt("plant", shared_mosquitto().port, version, client_id=f"linkspan-{name}"),
-         yaml.kafka("lake", kafka.brokers)],
+         yaml.kafka("lake", kafka.brokers, properties={"message.max.bytes": 4 << 20})],
         [yaml.mapping("all", {"connection": "plant", "topic": name + "/{line}/{cell}/#", "qos": 1},
                       {"connection": "lake", "topic": name, **to})]))
     return bridge, kafka.reader(name)
@@ -78,8 +78,8 @@ def order_per_key():
     with Linkspan(yaml.configuration(
             [yaml.mqtt("plant", shared_mosquitto().port, client_id="linkspan-ordered"),
              yaml.kafka("lake", kafka.brokers)],
-            [yaml.mapping("all", {"connection": "plant", "topic": "ordered/{key}", "qos": 1},
-                          {"connection": "lake", "topic": "ordered", "key": "{key}"})])) as bridge, \
+            [yaml.mapping("all", {"connection": "plant", "topic": "ordered/{k}", "qos": 1},
+                          {"connection": "lake", "topic": "ordered", "key": "{k}"})])) as bridge, \
             kafka.reader("ordered") as reader, Feed(shared_mosquitto().port, "ordered", keys=8, rate=4000) as feed:
         reader.wait_count(4000)
         sent = feed.stop()
@@ -224,8 +224,8 @@ def large_batch():
     with Linkspan(yaml.configuration(
             [yaml.mqtt("near", near.port, client_id="linkspan-batches"),
              yaml.kafka("lake", kafka.brokers, properties={"linger.ms": 100})],
-            [yaml.mapping("all", {"connection": "near", "topic": "batches/{key}", "qos": 1},
-                          {"connection": "lake", "topic": "batches", "key": "{key}"})])) as bridge, \
+            [yaml.mapping("all", {"connection": "near", "topic": "batches/{k}", "qos": 1},
+                          {"connection": "lake", "topic": "batches", "key": "{k}"})])) as bridge, \
             kafka.reader("batches") as reader:
         flood(near.port, "batches/x", 1, 200, 1000)
         reader.wait_for(check.complete({"flood": 200}), "all numbers")

@@ -23,8 +23,8 @@ def _lake_bridge(name, **options):
     bridge = Linkspan(yaml.configuration(
         [yaml.mqtt("plant", shared_mosquitto().port, client_id=f"linkspan-{name}"),
          yaml.kafka("lake", kafka.brokers_via)],
-        [yaml.mapping("all", {"connection": "plant", "topic": name + "/{key}", "qos": 1},
-                      {"connection": "lake", "topic": name, "key": "{key}"})],
+        [yaml.mapping("all", {"connection": "plant", "topic": name + "/{k}", "qos": 1},
+                      {"connection": "lake", "topic": name, "key": "{k}"})],
         **options.pop("settings", {})), **options)
     return bridge, kafka, proxy
 

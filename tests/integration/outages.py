@@ -26,8 +26,8 @@ def _bridge(name, mqtt_port, brokers, version=5, **mqtt_keys):
     return Linkspan(yaml.configuration(
         [yaml.mqtt("plant", mqtt_port, version, client_id=f"linkspan-{name}", **mqtt_keys),
          yaml.kafka("lake", brokers)],
-        [yaml.mapping("all", {"connection": "plant", "topic": name + "/{key}", "qos": 1},
-                      {"connection": "lake", "topic": name, "key": "{key}"})]))
+        [yaml.mapping("all", {"connection": "plant", "topic": name + "/{k}", "qos": 1},
+                      {"connection": "lake", "topic": name, "key": "{k}"})]))
 
 
 def _all_there(reader, sent, where="Kafka"):
@@ -158,8 +158,8 @@ def far_mqtt():
     with own_mosquitto() as far, Proxy(far.port) as to_far, Linkspan(yaml.configuration(
             [yaml.mqtt("near", near.port, client_id="linkspan-far-mqtt"),
              yaml.mqtt("far", to_far.port, keep_alive="2s")],
-            [yaml.mapping("all", {"connection": "near", "topic": "far-mqtt/{key}", "qos": 1},
-                          {"connection": "far", "topic": "copy/{key}"})])) as bridge, \
+            [yaml.mapping("all", {"connection": "near", "topic": "far-mqtt/{k}", "qos": 1},
+                          {"connection": "far", "topic": "copy/{k}"})])) as bridge, \
             Subscriber(far.port, "copy/#") as got, Feed(near.port, "far-mqtt", rate=1000) as feed:
         got.wait_count(200)
         to_far.cut()

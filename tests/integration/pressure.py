@@ -29,8 +29,8 @@ def _one_connection(version):
     with own_mosquitto() as broker, Proxy(broker.port) as link, Linkspan(yaml.configuration(
             [yaml.mqtt("plant", link.port, version, keep_alive="2s",
                        outbox={"max_messages": 50})],
-            [yaml.mapping("all", {"connection": "plant", "topic": "in/{key}", "qos": 1},
-                          {"connection": "plant", "topic": "out/{key}"})])) as bridge, \
+            [yaml.mapping("all", {"connection": "plant", "topic": "in/{k}", "qos": 1},
+                          {"connection": "plant", "topic": "out/{k}"})])) as bridge, \
             Subscriber(broker.port, "out/#") as got:
         link.delay_s = 0.005
         flood(broker.port, "in/" + name, 1, 5000)
@@ -65,8 +65,8 @@ def _full_outbox(far_goes, far_returns):
     with own_mosquitto() as near, own_mosquitto() as far, Proxy(far.port) as to_far, Linkspan(yaml.configuration(
             [yaml.mqtt("near", near.port, keep_alive="1s"),
              yaml.mqtt("far", to_far.port, keep_alive="1s", outbox={"max_messages": 200})],
-            [yaml.mapping("all", {"connection": "near", "topic": "in/{key}", "qos": 1},
-                          {"connection": "far", "topic": "out/{key}"})])) as bridge, \
+            [yaml.mapping("all", {"connection": "near", "topic": "in/{k}", "qos": 1},
+                          {"connection": "far", "topic": "out/{k}"})])) as bridge, \
             Subscriber(far.port, "out/#") as got:
         far_goes(far, to_far)
         flood(near.port, "in/x", 1, 3000)
@@ -183,8 +183,8 @@ def disk_full_drain():
     try:
         with own_mosquitto() as broker, Linkspan(yaml.configuration(
                 [yaml.mqtt("plant", broker.port), yaml.kafka("lake", kafka.brokers_via)],
-                [yaml.mapping("all", {"connection": "plant", "topic": "disk-drain/{key}", "qos": 1},
-                              {"connection": "lake", "topic": "disk-drain", "key": "{key}"})],
+                [yaml.mapping("all", {"connection": "plant", "topic": "disk-drain/{k}", "qos": 1},
+                              {"connection": "lake", "topic": "disk-drain", "key": "{k}"})],
                 journal={"segment_size": "2MiB"}), data_dir=os.path.join(disk, "data"), wait_up=False) as bridge, \
                 kafka.reader("disk-drain") as reader, Feed(broker.port, "disk-drain", rate=2000, size=2000) as feed:
             bridge.wait_event("source_paused", connection="plant")

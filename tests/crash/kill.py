@@ -25,7 +25,10 @@ def configuration(mqtt_port, brokers):
         [yaml.mqtt("plant", mqtt_port), yaml.kafka("lake", brokers)],
         [yaml.mapping("all", {"connection": "plant", "topic": "in/{k}", "qos": 1},
                       {"connection": "lake", "topic": "kill", "key": "{k}"},
-                      {"connection": "plant", "topic": "out/{k}"})],
+                      {"connection": "plant", "topic": "out/{k}"}),
+         # What no rule can handle becomes a dead letter, which has steps of its own.
+         yaml.mapping("poison", {"connection": "plant", "topic": "poison/#", "qos": 1},
+                      {"connection": "lake", "topic": "kill"}, payload=".number")],
         journal={"segment_size": "1MiB"}, shutdown_timeout="5s")
 
 
@@ -115,7 +118,8 @@ def campaign(mode, n, seed):
         bridge = Linkspan(configuration(broker.port, kafka.brokers), start=False)
         # linkspan first: only from then on there is a session for which mosquitto keeps messages.
         with bridge.start(), kafka.reader("kill") as reader, Subscriber(broker.port, "out/#") as subscriber, \
-                Feed(broker.port, "in", rate=1000, arrived=lambda: len(reader.records)) as feed:
+                Feed(broker.port, "poison", "poisoner", keys=1, rate=20), \
+                Feed(broker.port, "in", rate=1000, size=1000, arrived=lambda: len(reader.records)) as feed:
             witness = Witness(reader, subscriber)
             reader.wait_count(1)
             bridge.kill()

@@ -98,7 +98,7 @@ static void print_fields(const struct frame *frame)
 	print_number(outbox ? "waiting" : "attempts", frame->count);
 	print_number("bytes", frame->bytes);
 	print_number("time_ms", frame->time_ms);
-	print_text("name", frame->name);
+	print_text(frame->type == FRAME_DEAD ? "reason" : "name", frame->name);
 	if (frame->uuid.data)
 		printf(" uuid=");
 	for (size_t i = 0; i < frame->uuid.len; i++)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 check_PROGRAMS += \
 	tests/unit/journal/test_disk_posix \
+	tests/unit/journal/test_dump \
 	tests/unit/journal/test_failures \
 	tests/unit/journal/test_formats \
 	tests/unit/journal/test_journal \
@@ -9,6 +10,8 @@ check_PROGRAMS += \
 journal_rig = tests/unit/journal/rig.c tests/unit/journal/rig.h tests/crash/sim_disk.c tests/crash/sim_disk.h
 tests_unit_journal_test_disk_posix_SOURCES = tests/unit/journal/test_disk_posix.c
 tests_unit_journal_test_disk_posix_LDADD = $(TEST_LIBS)
+tests_unit_journal_test_dump_SOURCES = tests/unit/journal/test_dump.c src/cli/journal_dump.c
+tests_unit_journal_test_dump_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_failures_SOURCES = tests/unit/journal/test_failures.c $(journal_rig)
 tests_unit_journal_test_failures_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_formats_SOURCES = tests/unit/journal/test_formats.c tests/crash/sim_disk.c tests/crash/sim_disk.h

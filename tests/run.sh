@@ -188,6 +188,15 @@ run_crash() { # NAME ARGUMENT...
     say "$name: $line ($(took "$at"))"
 }
 
+run_simulated() { # PROGRAM ARGUMENT...: of tests/crash
+    name=$1
+    shift
+    at=$(date +%s)
+    timeout 900 "$work/gcc/tests/crash/$name" "$@" >"$work/$name.tap" 2>&1
+    tap_results crash "$work/$name.tap" $?
+    say "$name: $(grep -E '^(not )?ok' "$work/$name.tap" | head -n 1) ($(took "$at"))"
+}
+
 run_lint() {
     at=$(date +%s)
     "$root/tests/lint.sh" >"$work/lint.log" 2>&1
@@ -229,6 +238,9 @@ elif build gcc gcc ${strict:+--enable-werror}; then
     if has_part crash; then
         run_crash crash-random 20
         run_crash crash-failpoints 1 failpoints
+        make -C "$work/gcc" tests/crash/powerloss tests/crash/damage >>"$work/gcc.log" 2>&1
+        run_simulated powerloss 20000
+        run_simulated damage 61
     fi
 fi
 if has_part asan && [ -x "$work/src/configure" ] && build clang-asan clang --enable-werror --enable-asan; then

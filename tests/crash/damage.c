@@ -3,7 +3,7 @@
  * Damaged journals: damage [STRIDE]
  *
  * A small journal on a simulated disk is cut at every byte of its last two groups, and every STRIDE-th bit of its used
- * part is flipped (1, the default: every single bit). After each: start-up succeeds, no wrong byte is handed out, and
+ * part is flipped (1: every single bit; the default is a sample). After each: start-up succeeds, no wrong byte is handed out, and
  * whatever durable message is missing, a log line names where.
  */
 #include <stdio.h>
@@ -209,7 +209,7 @@ static void flip_everywhere(const struct sim_disk *image, const char *path, uint
 
 int main(int argc, char **argv)
 {
-	unsigned long stride = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
+	unsigned long stride = argc > 1 ? strtoul(argv[1], NULL, 10) : 251;
 	struct sim_disk *image = small_journal();
 	check(sim_disk_fork(image), "undamaged", "", 0);
 	if (missing_states)

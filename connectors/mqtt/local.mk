@@ -37,3 +37,4 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/tls.h \
 	connectors/mqtt/transport.c \
 	connectors/mqtt/transport.h
+EXTRA_DIST += connectors/mqtt/README.md

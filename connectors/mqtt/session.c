@@ -383,7 +383,7 @@ static void session_connect(struct mqtt_session *s)
 		.host = s->url.host,
 		.port = s->url.port,
 		.tls = s->url.tls ? &tls : NULL,
-		.output_limit = SESSION_MAX_PACKET + 2 * SESSION_LONG_QUEUE,
+		.output_limit = SESSION_OUTPUT_LIMIT,
 		.events = &session_transport_events,
 		.ctx = s,
 	};

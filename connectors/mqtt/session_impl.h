@@ -15,8 +15,8 @@
 /* Packet identifiers of our own. */
 #define SESSION_BIRTH_ID     (MQTT_SESSION_LAST_ID + 1)
 #define SESSION_SUBSCRIBE_ID (MQTT_SESSION_LAST_ID + 2) /* the first of what remains */
-/* Bytes beyond which the write queue is long: the caller is told when it is short again. */
-#define SESSION_LONG_QUEUE (256u * 1024)
+/* What may gather between two writes: the largest packet, and acknowledgements beside it. */
+#define SESSION_OUTPUT_LIMIT (SESSION_MAX_PACKET + 1024u * 1024)
 
 enum session_state {
 	SESSION_IDLE, /* not started, or stopped */

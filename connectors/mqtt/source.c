@@ -98,6 +98,14 @@ static void source_settle(struct mqtt_source *source, uint32_t number, uint8_t r
 	source_ack_due(source);
 }
 
+static void source_reconnect_if_drained(struct mqtt_source *source)
+{
+	if (source->forgetting && !source->paused && !source->intake_stopped && !source->held_head &&
+		source->owed_head == source->owed_end)
+		mqtt_session_reconnect(source->options.session, MQTT_AGAIN_SOON,
+			"there is room again: fetch what was left at the broker");
+}
+
 /* Everything from here on stays at the broker until the next connection. */
 static void source_forget_rest(struct mqtt_source *source, const char *why)
 {
@@ -106,14 +114,7 @@ static void source_forget_rest(struct mqtt_source *source, const char *why)
 			"connection=%s reason=%s what=\"messages stay at the broker until there is room\"",
 			source->options.name, why);
 	source->forgetting = true;
-}
-
-static void source_reconnect_if_drained(struct mqtt_source *source)
-{
-	if (source->forgetting && !source->paused && !source->intake_stopped && !source->held_head &&
-		source->owed_head == source->owed_end)
-		mqtt_session_reconnect(source->options.session, MQTT_AGAIN_SOON,
-			"there is room again: fetch what was left at the broker");
+	source_reconnect_if_drained(source);
 }
 
 /* --- offers --------------------------------------------------------------------------------------------------------------- */

@@ -344,7 +344,10 @@ static void transport_compact(struct transport *t)
 int transport_expect(struct transport *t, size_t bytes)
 {
 	transport_compact(t);
-	return bytes <= t->input.len ? 0 : buffer_reserve(&t->input, bytes - t->input.len) < 0 ? -ENOMEM : 0;
+	if (bytes <= t->input.len)
+		return 0;
+	/* With the room that the last read asks for: a large buffer is not to be moved for a few bytes. */
+	return buffer_reserve(&t->input, bytes - t->input.len + READ_ROOM) < 0 ? -ENOMEM : 0;
 }
 
 /* Room behind what the owner has not consumed yet. */
@@ -676,7 +679,7 @@ int transport_open(
 	if (!t)
 		return -ENOMEM;
 	t->loop = options->loop;
-	strcpy(t->host, options->host);
+	memcpy(t->host, options->host, strlen(options->host) + 1);
 	t->port = options->port;
 	t->events = options->events;
 	t->ctx = options->ctx;

@@ -264,7 +264,7 @@ def rude_peers():
                  yaml.mapping("bad", {"connection": "near", "topic": "rude/bad", "qos": 1},
                               {"connection": "rude", "topic": "x"})]), wait_up=False) as bridge, \
                 Subscriber(near.port, "rude/out") as got, Publisher(near.port) as out:
-            bridge.wait_event("link_up", connection="near")
+            bridge.wait_ready("near")
             rude.serve_one()
             rude.serve_one()  # it tries again
             out.publish("rude/in", b"1")

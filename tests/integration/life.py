@@ -61,7 +61,7 @@ def stop_while_away():
     bridge, kafka, proxy = _lake_bridge("stop-away", wait_up=False, settings={"shutdown_timeout": "2s"})
     proxy.down()
     with bridge:
-        bridge.wait_event("link_up", connection="plant")
+        bridge.wait_ready("plant")
         flood(shared_mosquitto().port, "stop-away/x", 1, 1000)
         bridge.wait_waiting("lake", 1000)
         assert bridge.stop(timeout=30) == 0
@@ -104,7 +104,7 @@ def reboot():
         for _ in range(5):
             if not bridge.running():
                 bridge.start(wait_up=False)
-            bridge.wait_event("link_up", connection="plant")
+            bridge.wait_ready("plant")
             flood(shared_mosquitto().port, "reboot/x", total + 1, 1000)
             total += 1000
             bridge.wait_waiting("lake", total)
@@ -126,7 +126,7 @@ def kill_while_away():
         for _ in range(5):
             if not bridge.running():
                 bridge.start(wait_up=False)
-            bridge.wait_event("link_up", connection="plant")
+            bridge.wait_ready("plant")
             flood(shared_mosquitto().port, "kill-away/x", total + 1, 1000)
             total += 1000
             bridge.wait_waiting("lake", total - 500)
@@ -155,7 +155,7 @@ def leftover():
     bridge, kafka, proxy = _lake_bridge("leftover", wait_up=False)
     proxy.down()
     with bridge:
-        bridge.wait_event("link_up", connection="plant")
+        bridge.wait_ready("plant")
         flood(shared_mosquitto().port, "leftover/x", 1, 100)
         bridge.wait_waiting("lake", 100)
         assert bridge.stop() == 0

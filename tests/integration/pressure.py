@@ -109,7 +109,7 @@ def dead_destination():
         with Linkspan(yaml.configuration(connections, [
                 yaml.mapping("all", {"connection": "plant", "topic": name + "/#", "qos": 1}, *targets)]),
                 wait_up=False) as bridge, kafka.reader(name) as reader:
-            bridge.wait_event("link_up", connection="plant")
+            bridge.wait_ready("plant")
             bridge.wait_event("link_up", connection="lake")
             began = time.monotonic()
             flood(broker.port, name + "/x", 1, count)
@@ -157,7 +157,7 @@ def disk_full():
                               {"connection": "lake", "topic": "disk-full", "key": "flood"})],
                 journal={"segment_size": "2MiB"}), data_dir=os.path.join(disk, "data"), wait_up=False) as bridge, \
                 kafka.reader("disk-full") as reader:
-            bridge.wait_event("link_up", connection="plant")
+            bridge.wait_ready("plant")
             flood(broker.port, "disk-full/x", 1, total, 1000)  # 40 MB into 24 MiB
             bridge.wait_event("source_paused", connection="plant")
             held = bridge.wait_status(lambda s: s["paused"] == "yes", "the source to pause", source="plant")

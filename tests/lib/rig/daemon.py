@@ -47,9 +47,21 @@ class Linkspan:
         self._env = env or {}
         self._run_begins = 0  # offset in the log
         self.configure(configuration)
-        tap.on_failure(lambda: [f"{self._log}:", *self.log_lines()[-40:]])
+        tap.on_failure(self._last_words)
         if start:
             self.start(wait_up=wait_up)
+
+    def _last_words(self):
+        """For a failure: where everything stands, and the end of the log."""
+        if self.running():
+            self._process.signal(signal.SIGCONT)
+            before = self.mark("status")
+            self.status()
+            try:
+                until(lambda: self.mark("status") > before or not self.running(), "a status", timeout=2)
+            except AssertionError:
+                return ["it does not answer SIGUSR1", *self.log_lines()[-40:]]
+        return [f"{self._log}:", *self.log_lines()[-40:]]
 
     @classmethod
     def from_file(cls, text, env):
@@ -64,6 +76,7 @@ class Linkspan:
         with open(self.path, "w", encoding="utf-8") as out:
             out.write(text)
         self._connections = re.findall(r"^  (\w[\w-]*):\s*$", text.split("\nmappings:")[0], re.M)
+        self._sources = set(re.findall(r'from: \{connection: "?([\w-]+)', text))
 
     def start(self, env=None, wait_up=True):
         """wait_up: until it has started and, as far as their peers are there, all connections are up."""
@@ -73,8 +86,16 @@ class Linkspan:
         if wait_up is True:
             self.wait_event("started")
             for name in self._connections:
-                self.wait_event("link_up", connection=name)
+                self.wait_ready(name)
         return self
+
+    def wait_ready(self, name):
+        """Until a connection is up and, if linkspan reads from it, the broker has its subscriptions: what is published
+        to a new session before that belongs to nobody."""
+        self.wait_event("link_up", connection=name)
+        connected = self.events("mqtt_connected", connection=name)
+        if name in self._sources and connected and connected[-1]["session_present"] == "0":
+            self.wait_event("mqtt_subscribed", connection=name)
 
     @property
     def pid(self):
@@ -160,6 +181,10 @@ class Linkspan:
         return self
 
     def __exit__(self, kind, *_):
-        if self.running():
-            self._process.signal(signal.SIGCONT)
-            self.stop() if kind is None else self.kill()
+        if not self.running():
+            return
+        if kind is None:
+            self.stop()
+        else:
+            self._last_words()  # into the log, for the diagnostics
+            self.kill()

@@ -147,7 +147,8 @@ struct link_subscription {
 struct link_recovery {
 	const uint8_t *destination_uuid; /* NULL when no mapping writes to this link */
 	struct slice subscriptions; /* last CHANGE_SUBSCRIPTIONS; absent if none */
-	void (*open_ids)(const struct link_recovery *recovery, void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg);
+	void (*open_ids)(
+		const struct link_recovery *recovery, void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg);
 	bool (*position)(const struct link_recovery *recovery, struct slice partition, uint64_t *ret_position);
 };
 

@@ -1,3 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += examples/quickstart.sh examples/scada-to-kafka/README.md examples/scada-to-kafka/linkspan.yaml \
-	examples/scada-to-kafka/plant.py examples/scada-to-kafka/show.py
+nobase_dist_doc_DATA += examples/scada-to-kafka/README.md examples/scada-to-kafka/linkspan.yaml \
+	examples/scada-to-kafka/plant.py
+EXTRA_DIST += examples/quickstart.sh examples/scada-to-kafka/show.py examples/systemd/linkspan.service.in
+
+# The unit finds linkspan where it is installed. Elsewhere than in /usr and /usr/local say --with-systemdsystemunitdir.
+if HAVE_UNIT_FOLDER
+systemdsystemunitdir = $(SYSTEMD_UNIT_FOLDER)
+nodist_systemdsystemunit_DATA = examples/systemd/linkspan.service
+endif
+CLEANFILES += examples/systemd/linkspan.service
+examples/systemd/linkspan.service: examples/systemd/linkspan.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) examples/systemd && \
+		sed 's|@bindir[@]|$(bindir)|g' $(srcdir)/examples/systemd/linkspan.service.in >$@.new && mv $@.new $@

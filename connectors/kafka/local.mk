@@ -17,4 +17,4 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/verdict.h \
 	connectors/kafka/wake.c \
 	connectors/kafka/wake.h
-EXTRA_DIST += connectors/kafka/README.md
+nobase_dist_doc_DATA += connectors/kafka/README.md

@@ -37,4 +37,4 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/tls.h \
 	connectors/mqtt/transport.c \
 	connectors/mqtt/transport.h
-EXTRA_DIST += connectors/mqtt/README.md
+nobase_dist_doc_DATA += connectors/mqtt/README.md

@@ -27,4 +27,3 @@ liblinkspan_a_SOURCES += \
 	src/journal/segment.h \
 	src/journal/state.c \
 	src/journal/state.h
-EXTRA_DIST += doc/journal-format.md

@@ -114,7 +114,8 @@ static double time_open(const char *dir)
 		double began = now_s();
 		struct journal *j = open_journal(&f, disk_posix_new(dir));
 		double took = now_s() - began;
-		_exit(!j || write(pipe_fds[1], &took, sizeof took) != sizeof took);
+		bool told = j && write(pipe_fds[1], &took, sizeof took) == sizeof took;
+		_exit(told ? 0 : 1);
 	}
 	double took = -1;
 	close(pipe_fds[1]);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Built by tests/bench/run.sh only.
+EXTRA_DIST += tests/bench/run.sh tests/bench/end_to_end.py
 EXTRA_PROGRAMS += tests/bench/bench_journal tests/bench/bench_recovery tests/bench/bench_routing tests/bench/mqtt_load
 tests_bench_bench_journal_SOURCES = tests/bench/bench_journal.c
 tests_bench_bench_journal_LDADD = $(LINKSPAN_LIBS)

@@ -76,6 +76,9 @@ static const char *hang_up_hint(rd_kafka_resp_err_t err, const char *text)
 		return ": the broker hangs up during the TLS handshake; is that its TLS listener?";
 	if (strstr(text, "in state AUTH_"))
 		return ": the broker hangs up during authentication; is that its SASL listener?";
+	/* A TLS alert of the broker that speaks of certificates: in TLS 1.3 it comes after the handshake. */
+	if (strstr(text, "SSL alert number") && (strstr(text, "certificate") || strstr(text, "unknown ca")))
+		return ": the broker does not accept our certificate, or wants one; see tls.cert and tls.key";
 	if (strstr(text, "security.protocol"))
 		return ""; /* says it itself */
 	return NULL;

@@ -22,9 +22,9 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=DIRECT://127.0.0.1:{direct},VIA://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=DIRECT://127.0.0.1:{direct},VIA://127.0.0.1:{via}
-listener.security.protocol.map=DIRECT:PLAINTEXT,VIA:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=DIRECT://127.0.0.1:{direct},VIA://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}{more_listeners}
+advertised.listeners=DIRECT://127.0.0.1:{direct},VIA://127.0.0.1:{via}{more_listeners}
+listener.security.protocol.map=DIRECT:PLAINTEXT,VIA:PLAINTEXT,CONTROLLER:PLAINTEXT{more_protocols}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=DIRECT
 log.dirs={folder}/data
@@ -62,9 +62,9 @@ def jars():
 
 
 class Kafka:
-    """Stopping keeps the data: start() again is a restart."""
+    """Stopping keeps the data: start() again is a restart. listeners: (name, protocol, port) of further ones."""
 
-    def __init__(self, via=None, properties=()):
+    def __init__(self, via=None, properties=(), listeners=()):
         self.folder = temp_folder("kafka")
         self._direct, self.port_behind, controller = free_port(), free_port(), free_port()
         self.brokers = f"127.0.0.1:{self._direct}"
@@ -72,7 +72,9 @@ class Kafka:
         self._properties = os.path.join(self.folder, "server.properties")
         with open(self._properties, "w", encoding="ascii") as out:
             out.write(PROPERTIES.format(controller=controller, direct=self._direct, behind=self.port_behind,
-                                        via=via or self.port_behind, folder=self.folder))
+                                        via=via or self.port_behind, folder=self.folder,
+                                        more_listeners="".join(f",{n}://127.0.0.1:{port}" for n, _, port in listeners),
+                                        more_protocols="".join(f",{n}:{protocol}" for n, protocol, _ in listeners)))
             out.writelines(f"{line}\n" for line in properties)
         self._process = None
         self._java = ["java", *JVM, "-cp", os.path.join(jars(), "*")]

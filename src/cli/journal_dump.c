@@ -326,10 +326,23 @@ static int dump_folder(struct disk *disk)
 	return r < 0 || dump.damaged;
 }
 
+static void usage(FILE *out)
+{
+	fputs("usage: linkspan journal dump DATA_DIR\n\n"
+	      "Explains what lies in the journal and among the dead letters of a data folder, without changing it.\n"
+	      "Exit status 1 when something is damaged or cannot be read.\n",
+		out);
+}
+
 int cli_journal(int argc, char **argv)
 {
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			usage(stdout);
+			return 0;
+		}
 	if (argc != 3 || strcmp(argv[1], "dump") != 0) {
-		fprintf(stderr, "usage: linkspan journal dump DATA_DIR\n");
+		usage(stderr);
 		return 2;
 	}
 	/* disk_posix_new would make a folder that is not there. */

@@ -148,7 +148,7 @@ static enum offer_result take(struct endpoint *end, const struct offer *offer, c
 		r = append(end, offer, routed, &lsn);
 	if (r < 0)
 		return append_failed(end, offer, r);
-	end->taken++;
+	end->taken += offer->view != NULL; /* a state change alone is no message */
 	if (!offer->no_receipt) {
 		receipts_push(&end->receipts, lsn, offer->cookie);
 		/* What became nothing has no group that would call for it. */

@@ -4,6 +4,7 @@
  * still undone; when it cannot be stored it is tried again with back-off, for ever: nothing that was taken in
  * is forgotten.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,9 +51,11 @@ static void on_stored(int error, void *arg)
 		free(letter);
 		return;
 	}
-	courier_enter(courier);
 	letter->underway = false;
 	courier->letters_underway--;
+	if (error == -ECANCELED)
+		return; /* the journal is being closed: nothing can be done with it any more */
+	courier_enter(courier);
 	if (error == 0) {
 		stored(courier, letter);
 	} else {
@@ -69,8 +72,16 @@ static void submit(struct courier *courier, struct letter *letter)
 	const struct held *held = window_slot(&courier->window, letter->seq);
 	letter->underway = true;
 	courier->letters_underway++;
-	journal_dead_letter(courier->options.journal, courier->options.dest, letter->seq, held->bytes, held->msg,
-		letter->reason, held->attempts, on_stored, letter);
+	struct journal_letter dead = {
+		.dest = courier->options.dest,
+		.seq = letter->seq,
+		.bytes = held->bytes,
+		.msg = held->msg,
+		.reason = letter->reason,
+		.attempts = held->attempts,
+		.max_bytes = courier->options.outbox->dead_max_bytes,
+	};
+	journal_dead_letter(courier->options.journal, &dead, on_stored, letter);
 }
 
 bool letters_send(struct courier *courier, uint64_t seq, struct slice reason)

@@ -182,8 +182,10 @@ static int make_room(struct journal *j, size_t bytes, bool messages)
 	if (!batch)
 		return -ENOMEM;
 	int r = pages_reserve(&batch->bytes, bytes + COMMIT_ROOM);
-	if (r < 0 && batch->n_frames == 0)
-		j->failed = r; /* an empty batch must not stay in the queue */
+	if (r < 0 && batch->n_frames == 0) { /* an empty batch must not stay in the queue */
+		j->failed = r;
+		loop_post(j->loop, &j->wake_job);
+	}
 	return r;
 }
 
@@ -493,6 +495,10 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 		/* DONEs ride along with the first set of a group. */
 		size_t riding = j->any_pending && !open_batch(j) ? pending_size(j) : 0;
 		r = make_room(j, size + riding, n_entries > 0);
+		if (r == -EMSGSIZE && riding) { /* too large only with them */
+			riding = 0;
+			r = make_room(j, size, n_entries > 0);
+		}
 		if (r == 0 && riding && j->any_pending)
 			put_pending(j);
 	}

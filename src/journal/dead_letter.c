@@ -18,7 +18,6 @@
 #include "runtime/failpoint.h"
 #include "runtime/log.h"
 
-#define DEAD_MAX_BYTES  (256u * 1024 * 1024) /* per destination */
 #define DEAD_FILE_BYTES (8u * 1024 * 1024)
 #define DEAD_PATH_LEN   900u /* a name may need three bytes for one */
 #define DEAD_HEADER_LEN 16u
@@ -38,7 +37,7 @@ struct dead_job {
 	struct reader_job base;
 	char *name;
 	uint32_t dest, bytes, attempts;
-	uint64_t seq, time_ms;
+	uint64_t seq, time_ms, max_bytes;
 	struct message *msg; /* the thread only reads it */
 	char *reason;
 	int error;
@@ -93,6 +92,12 @@ static int survey_file(const char *name, void *arg)
 	return 0;
 }
 
+static int survey_folder(struct survey *survey)
+{
+	survey->last = survey->bytes = 0;
+	return survey->j->disk->ops->list(survey->j->disk, survey->folder, survey_file, survey);
+}
+
 static int open_folder(struct journal *j, const char *name, struct dead_folder **ret_folder)
 {
 	for (struct dead_folder *folder = j->dead_folders; folder; folder = folder->next) {
@@ -108,7 +113,7 @@ static int open_folder(struct journal *j, const char *name, struct dead_folder *
 	if (r == 0)
 		r = j->disk->ops->sync_dir(j->disk, "dead");
 	if (r == 0)
-		r = j->disk->ops->list(j->disk, path, survey_file, &survey);
+		r = survey_folder(&survey);
 	struct dead_folder *folder = r < 0 ? NULL : calloc(1, sizeof *folder);
 	char *copy = folder ? strdup(name) : NULL;
 	if (!copy) {
@@ -195,6 +200,21 @@ static int encode_letter(const struct dead_job *job, struct pages *bytes)
 	return 0;
 }
 
+/* Somebody may have removed letters since they were counted: looks again before it says no. */
+static int check_limit(struct journal *j, const struct dead_job *job, struct dead_folder *folder, uint64_t more)
+{
+	if (job->max_bytes == 0 || folder->total_bytes + more <= job->max_bytes)
+		return 0;
+	char path[DEAD_PATH_LEN];
+	folder_path(folder->name, path, sizeof path);
+	struct survey survey = {.j = j, .folder = path};
+	int r = survey_folder(&survey);
+	if (r < 0)
+		return r;
+	folder->total_bytes = survey.bytes;
+	return survey.bytes + more <= job->max_bytes ? 0 : -ENOSPC;
+}
+
 void dead_letter_work(struct journal *j, struct reader_job *base)
 {
 	struct dead_job *job = (struct dead_job *)base;
@@ -203,8 +223,8 @@ void dead_letter_work(struct journal *j, struct reader_job *base)
 	int r = open_folder(j, job->name, &folder);
 	if (r == 0)
 		r = encode_letter(job, &bytes);
-	if (r == 0 && folder->total_bytes + bytes.len > DEAD_MAX_BYTES)
-		r = -ENOSPC;
+	if (r == 0)
+		r = check_limit(j, job, folder, bytes.len);
 	if (r == 0)
 		r = write_letter(j, folder, &bytes);
 	pages_free(&bytes);
@@ -214,31 +234,40 @@ void dead_letter_work(struct journal *j, struct reader_job *base)
 /* --- the loop's half
  * ----------------------------------------------------------------------------------------------------- */
 
-void dead_letter_discard(struct reader_job *base)
+static void finish(struct dead_job *job, int error)
 {
-	struct dead_job *job = (struct dead_job *)base;
+	void (*fn)(int, void *) = job->fn;
+	void *arg = job->arg;
 	message_unref(job->msg);
 	free(job->name);
 	free(job->reason);
 	free(job);
+	if (fn)
+		fn(error, arg);
 }
 
-void journal_dead_letter(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes, struct message *msg,
-	const char *reason, uint32_t attempts, void (*fn)(int error, void *arg), void *arg)
+void dead_letter_discard(struct reader_job *base)
 {
-	const struct state_dest *box = state_dest(&j->state, dest);
+	finish((struct dead_job *)base, -ECANCELED);
+}
+
+void journal_dead_letter(
+	struct journal *j, const struct journal_letter *letter, void (*fn)(int error, void *arg), void *arg)
+{
+	const struct state_dest *box = state_dest(&j->state, letter->dest);
 	struct dead_job *job = calloc(1, sizeof *job);
 	if (!job)
 		abort(); /* a few hundred bytes */
 	*job = (struct dead_job){.base.type = JOB_DEAD_LETTER,
-		.dest = dest,
-		.seq = seq,
-		.bytes = bytes,
-		.attempts = attempts,
+		.dest = letter->dest,
+		.seq = letter->seq,
+		.bytes = letter->bytes,
+		.attempts = letter->attempts,
+		.max_bytes = letter->max_bytes,
 		.time_ms = loop_wall_ms(j->loop),
-		.msg = message_ref(msg),
+		.msg = message_ref(letter->msg),
 		.name = strdup(box ? box->name : "?"),
-		.reason = strdup(reason),
+		.reason = strdup(letter->reason),
 		.fn = fn,
 		.arg = arg};
 	if (!job->name || !job->reason)
@@ -247,15 +276,6 @@ void journal_dead_letter(struct journal *j, uint32_t dest, uint64_t seq, uint32_
 	job_push(&j->jobs, &job->base);
 	pthread_cond_signal(&j->reader_wake);
 	journal_unlock(j);
-}
-
-static void finish(struct dead_job *job, int error)
-{
-	void (*fn)(int, void *) = job->fn;
-	void *arg = job->arg;
-	dead_letter_discard(&job->base);
-	if (fn)
-		fn(error, arg);
 }
 
 void dead_letter_deliver(struct journal *j, struct reader_job *base)

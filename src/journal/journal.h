@@ -6,7 +6,8 @@
  * that write and read. It never looks into a message and never decides on delivery.
  *
  * Threads: every function is called on the loop thread unless it says otherwise, and none of them blocks on
- * the disk except journal_open and journal_close. Callbacks run on the loop thread, never from inside a call.
+ * the disk except journal_open and journal_close. Callbacks run on the loop thread, never from inside a call
+ * (but journal_close, see journal_dead_letter).
  *
  * lsn: log sequence number, one per frame, from 1, increasing; given at append, stable over restarts.
  * seq: per destination, from 1, without gaps, given at append and never given again.
@@ -188,12 +189,21 @@ void journal_reader_free(struct journal_reader *reader);
 /* --- dead letters
  * --------------------------------------------------------------------------------------------- */
 
+struct journal_letter {
+	uint32_t dest;
+	uint32_t bytes; /* as journal_append gave it or the reader gave it */
+	uint64_t seq;
+	struct message *msg; /* borrowed; the journal takes a reference while it needs it */
+	const char *reason; /* borrowed */
+	uint32_t attempts;
+	uint64_t max_bytes; /* of all files in dead/<destination>/; 0: no limit */
+};
 /* Copies a message with its reason to dead/<destination>/, durable, on the reader thread; then appends the
  * DEAD change and calls fn(0) when that is durable too; fn(negative errno) when it could not be stored: the
- * message is then still undone. At most dead_max_bytes per destination (default 256 MiB); -ENOSPC beyond.
- * Takes a reference to msg while it needs it. */
-void journal_dead_letter(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes, struct message *msg,
-	const char *reason, uint32_t attempts, void (*fn)(int error, void *arg), void *arg);
+ * message is then still undone. -ENOSPC: max_bytes would be passed. fn is called exactly once, at the latest
+ * from inside journal_close (-ECANCELED); it must not call the journal then. fn may be NULL. */
+void journal_dead_letter(struct journal *j, const struct journal_letter *letter, void (*fn)(int error, void *arg),
+	void *arg);
 
 /* --- figures, tests
  * -------------------------------------------------------------------------------------------- */

@@ -43,22 +43,22 @@ struct segment *prepare_find_segment(const struct journal *j, uint64_t number)
 	return seg;
 }
 
-static void add_file(struct spare **list, uint64_t file)
+static bool add_file(struct spare **list, uint64_t file)
 {
 	struct spare *spare = calloc(1, sizeof *spare);
 	if (!spare)
-		return; /* the file is found again at the next start */
+		return false; /* the file is found again at the next start */
 	spare->file = file;
 	/* To the end: files take turns, as a flash's wear levelling likes it. */
 	while (*list)
 		list = &(*list)->next;
 	*list = spare;
+	return true;
 }
 
 void prepare_add_spare(struct journal *j, uint64_t file)
 {
-	add_file(&j->spares, file);
-	j->n_spares++;
+	j->n_spares += add_file(&j->spares, file);
 }
 
 void prepare_add_trash(struct journal *j, uint64_t file)
@@ -157,6 +157,10 @@ int prepare_take(struct journal *j, uint64_t *ret_file)
 		journal_lock(j);
 	}
 	struct spare *spare = j->spares;
+	if (!spare) {
+		journal_unlock(j);
+		return -ENOMEM;
+	}
 	j->spares = spare->next;
 	j->n_spares--;
 	if (j->promised)

@@ -186,6 +186,20 @@ static int next_segment(struct read_job *job)
 	return r < 0 ? r : 1;
 }
 
+/* After a restart the end of a segment is known only from the base of the next one. Where segments between the two were
+ * given back, the end comes earlier: nothing that looks like the expected frame is no damage there. */
+static bool is_early_end(struct read_job *job)
+{
+	uint64_t lsn = 0;
+	uint32_t length;
+	journal_lock(job->j);
+	const struct segment *next = job->seg->next;
+	bool hole = next && next->number != job->seg->number + 1;
+	journal_unlock(job->j);
+	return hole && (scan_peek(&job->j->reader_scan, job->cursor.offset, &lsn, &length) != 0 ||
+			       lsn != job->cursor.lsn);
+}
+
 /* Behind a frame that is not whole: the next frame, if the length leads to it, else the next group. */
 static int skip_damage(struct read_job *job)
 {
@@ -203,6 +217,7 @@ static int skip_damage(struct read_job *job)
 		at->lsn++;
 		return 0;
 	}
+	bool early_end = job->handle >= 0 && is_early_end(job);
 	int r = job->handle < 0 ? -ENOENT : scan_resync(scan, at->offset + 1, at->lsn, job->end_lsn, &next);
 	if (r == 0)
 		r = scan_frame(scan, next, &frame);
@@ -212,7 +227,7 @@ static int skip_damage(struct read_job *job)
 		*at = (struct cursor){at->segment, next, frame.lsn};
 	else
 		at->offset = job->limit;
-	if (!job->seg->quarantined && job->handle >= 0 && job->next_seq < job->target_seq) {
+	if (!job->seg->quarantined && job->handle >= 0 && job->next_seq < job->target_seq && !(early_end && r < 0)) {
 		job->seg->quarantined = true; /* this thread's, once the journal is open */
 		quarantine_segment(job->j, job->seg->file, job->seg->number);
 	}

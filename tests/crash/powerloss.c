@@ -275,7 +275,13 @@ static void do_finish(struct run *run, bool dead)
 	struct message_view view = {
 		.topic = slice_str("t"), .order_key = slice_str("k"), .payload = slice_of(payload, rec->len)};
 	struct message *msg = message_new(&view);
-	journal_dead_letter(run->j, (uint32_t)run->dest[d], seq, rec->bytes, msg, "refused", 1, on_dead, rec);
+	struct journal_letter letter = {.dest = (uint32_t)run->dest[d],
+		.seq = seq,
+		.bytes = rec->bytes,
+		.msg = msg,
+		.reason = "refused",
+		.attempts = 1};
+	journal_dead_letter(run->j, &letter, on_dead, rec);
 	message_unref(msg);
 }
 

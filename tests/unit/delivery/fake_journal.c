@@ -315,23 +315,23 @@ static void answer_letter(void *arg)
 	fn(error, fn_arg);
 }
 
-void journal_dead_letter(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes, struct message *msg,
-	const char *reason, uint32_t attempts, void (*fn)(int error, void *arg), void *arg)
+void journal_dead_letter(
+	struct journal *j, const struct journal_letter *dead, void (*fn)(int error, void *arg), void *arg)
 {
-	(void)dest;
+	uint64_t seq = dead->seq;
 	struct fake_letter *letter = calloc(1, sizeof *letter);
-	if (bytes != fake_record(j, seq)->bytes)
+	if (dead->bytes != fake_record(j, seq)->bytes)
 		fault(j, "dead with other bytes", seq);
 	fake_record(j, seq)->dying = fake_record(j, seq)->left_order = true;
 	letter->journal = j;
 	letter->seq = seq;
-	letter->attempts = attempts;
-	letter->msg = message_ref(msg);
+	letter->attempts = dead->attempts;
+	letter->msg = message_ref(dead->msg);
 	letter->fn = fn;
 	letter->arg = arg;
 	letter->next = j->letters;
 	j->letters = letter;
-	snprintf(letter->reason, sizeof letter->reason, "%s", reason);
+	snprintf(letter->reason, sizeof letter->reason, "%s", dead->reason);
 	loop_job_init(&letter->job, answer_letter, letter);
 	if (!j->hold_letters)
 		loop_post(j->loop, &letter->job);

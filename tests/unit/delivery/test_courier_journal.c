@@ -247,6 +247,36 @@ static void test_dead_letter(void)
 	rig_fini(&rig);
 }
 
+/* outbox.dead_max_bytes counts; a letter that is under way when everything ends is neither lost nor leaked. */
+static void test_dead_letter_limit_and_end(void)
+{
+	static struct link link;
+	struct rig rig;
+	memset(&link, 0, sizeof link);
+	rig_init(&rig);
+	rig_open(&rig);
+	start(&link, &rig, "lake");
+	link.outbox.dead_max_bytes = 10;
+	up(&link);
+	append(&link);
+	link.hold = true;
+	turn(&link);
+	struct outcome rejected = {.kind = OUTCOME_REJECTED, .reason = "too large for the topic"};
+	courier_outcome(link.courier, 1, &rejected);
+	turn(&link);
+	turn(&link);
+	CU_ASSERT(courier_stats(link.courier).dead == 0 && waiting(&link) == 1);
+	link.outbox.dead_max_bytes = 1u << 20;
+	loop_sim_advance(rig.loop, 200);
+	stop(&link);
+	rig_close(&rig);
+	rig_open(&rig);
+	start(&link, &rig, "lake");
+	CU_ASSERT_EQUAL(waiting(&link), 1);
+	stop(&link);
+	rig_fini(&rig);
+}
+
 static void test_stage_over_a_crash(void)
 {
 	static struct link link;
@@ -312,6 +342,7 @@ static const struct tap_test tests[] = {
 	{"a backlog over a restart", test_backlog_over_a_restart},
 	{"crashes", test_crashes},
 	{"a dead letter", test_dead_letter},
+	{"dead_max_bytes, and a letter under way at the end", test_dead_letter_limit_and_end},
 	{"a stage over a crash", test_stage_over_a_crash},
 	{"one dead destination slows no other", test_one_dead_destination_slows_no_other},
 	{NULL, NULL},

@@ -47,7 +47,13 @@ static void make_journal(const char *folder)
 	uint64_t lsn;
 	CU_ASSERT_EQUAL(journal_append(j, &entry, 1, &open, 1, &lsn), 0);
 	struct message *msg = message_new(&view);
-	journal_dead_letter(j, entry.dest, entry.seq, entry.bytes, msg, "refused by \"them\"", 3, NULL, NULL);
+	struct journal_letter letter = {.dest = entry.dest,
+		.seq = entry.seq,
+		.bytes = entry.bytes,
+		.msg = msg,
+		.reason = "refused by \"them\"",
+		.attempts = 3};
+	journal_dead_letter(j, &letter, NULL, NULL);
 	message_unref(msg);
 	while (journal_step(j))
 		loop_sim_advance(loop, 0);

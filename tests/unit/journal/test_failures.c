@@ -80,12 +80,20 @@ static void test_recycling(void)
 	struct rig_read *read = rig_read_all(&rig, slow, 1);
 	CU_ASSERT_EQUAL(read->n, 1);
 	rig_read_free(read);
+	rig.dest = slow;
+	CU_ASSERT_EQUAL(rig_append(&rig, "slow again", NULL), 0);
+	rig_run(&rig);
 	rig_crash(&rig);
 	rig_open(&rig);
 	read = rig_read_all(&rig, slow, 1);
-	CU_ASSERT_EQUAL(read->n, 1);
+	CU_ASSERT_EQUAL(read->n, 2);
 	rig_read_free(read);
 	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	/* The segments that are not there any more are no damage. */
+	CU_ASSERT_EQUAL(rig_logged("event=journal_quarantine"), 0);
+	names = sim_disk_names(rig.sim, "quarantine");
+	CU_ASSERT_PTR_NULL(names[0]);
+	sim_disk_free_names(names);
 	rig_fini(&rig);
 }
 
@@ -285,6 +293,14 @@ static void test_sizes(void)
 	struct rig_read *read = rig_read_all(&rig, rig.dest, 1);
 	CU_ASSERT_EQUAL(read->n, 2);
 	rig_read_free(read);
+	/* The DONEs that could ride along do not make a message too large. */
+	struct journal_entry entry;
+	for (unsigned i = 0; i < 2000; i++)
+		CU_ASSERT_EQUAL(rig_append(&rig, "small", &entry), 0);
+	rig_run(&rig);
+	for (uint64_t seq = entry.seq; seq > entry.seq - 2000; seq -= 2)
+		journal_done(rig.j, entry.dest, seq, entry.bytes);
+	CU_ASSERT_EQUAL(rig_append_bytes(&rig, big, RIG_SEGMENT - 50000, NULL), 0);
 	/* A table that would make the CHECKPOINT too large. */
 	CU_ASSERT_EQUAL(rig_change(&rig, (struct journal_change){JOURNAL_SUBSCRIPTIONS, .source = (uint32_t)rig.source,
 						 .blob = slice_of(big, RIG_SEGMENT / 2)}),
@@ -422,14 +438,20 @@ static void test_dead_letter(void)
 	struct message_view view = {
 		.topic = slice_str("t"), .order_key = slice_str("t"), .payload = slice_str("never wanted")};
 	struct message *msg = message_new(&view);
+	struct journal_letter letter = {.dest = (uint32_t)rig.dest,
+		.seq = 1,
+		.bytes = entry.bytes,
+		.msg = msg,
+		.reason = "refused",
+		.attempts = 3};
 	dead_calls = 0;
 	/* It cannot be stored: then it is still undone. */
 	sim_disk_fail(rig.sim, 1, 1);
-	journal_dead_letter(rig.j, (uint32_t)rig.dest, 1, entry.bytes, msg, "refused", 3, on_dead, NULL);
+	journal_dead_letter(rig.j, &letter, on_dead, NULL);
 	rig_run(&rig);
 	CU_ASSERT(dead_calls == 1 && dead_error < 0);
 	CU_ASSERT_FALSE(journal_is_done(rig.j, (uint32_t)rig.dest, 1));
-	journal_dead_letter(rig.j, (uint32_t)rig.dest, 1, entry.bytes, msg, "refused", 3, on_dead, NULL);
+	journal_dead_letter(rig.j, &letter, on_dead, NULL);
 	message_unref(msg);
 	CU_ASSERT_EQUAL(dead_calls, 1);
 	rig_run(&rig);
@@ -441,6 +463,57 @@ static void test_dead_letter(void)
 	rig_open(&rig);
 	CU_ASSERT(journal_is_done(rig.j, (uint32_t)rig.dest, 1));
 	CU_ASSERT_EQUAL(journal_outbox(rig.j, (uint32_t)rig.dest).waiting, 1);
+	rig_fini(&rig);
+}
+
+/* max_bytes counts what is on the disk; who removes letters makes room without a restart. What has not ended when the
+ * journal is closed is told so. */
+static void test_dead_letter_bounds(void)
+{
+	struct rig rig;
+	static uint8_t payload[4000];
+	struct message_view view = {
+		.topic = slice_str("t"), .order_key = slice_str("t"), .payload = slice_of(payload, sizeof payload)};
+	struct message *msg = message_new(&view);
+	struct journal_letter letter = {.msg = msg, .reason = "refused", .attempts = 1, .max_bytes = 10000};
+	rig_init(&rig);
+	rig_open(&rig);
+	letter.dest = (uint32_t)rig.dest;
+	dead_calls = 0;
+	for (uint64_t seq = 1; seq <= 4; seq++) {
+		struct journal_entry entry;
+		CU_ASSERT_EQUAL(rig_append_bytes(&rig, payload, sizeof payload, &entry), 0);
+		letter.bytes = entry.bytes;
+	}
+	rig_run(&rig);
+	for (letter.seq = 1; letter.seq <= 3; letter.seq++) {
+		journal_dead_letter(rig.j, &letter, on_dead, NULL);
+		rig_run(&rig);
+		CU_ASSERT_EQUAL(dead_error, letter.seq < 3 ? 0 : -ENOSPC);
+	}
+	CU_ASSERT_EQUAL(dead_calls, 3);
+	CU_ASSERT_FALSE(journal_is_done(rig.j, letter.dest, 3));
+	struct disk *disk = sim_disk_ops(rig.sim);
+	char **names = sim_disk_names(rig.sim, "dead/lake");
+	for (size_t i = 0; names[i]; i++) {
+		char path[300];
+		snprintf(path, sizeof path, "dead/lake/%s", names[i]);
+		CU_ASSERT_EQUAL(disk->ops->unlink(disk, path), 0);
+	}
+	sim_disk_free_names(names);
+	letter.seq = 3;
+	do { /* the file that was being written is gone, too: at most one fails for that */
+		journal_dead_letter(rig.j, &letter, on_dead, NULL);
+		rig_run(&rig);
+	} while (dead_error != 0 && dead_calls < 6);
+	CU_ASSERT_EQUAL(dead_error, 0);
+	CU_ASSERT(journal_is_done(rig.j, letter.dest, 3));
+	letter.seq = 4;
+	unsigned before = dead_calls;
+	journal_dead_letter(rig.j, &letter, on_dead, NULL);
+	rig_close(&rig);
+	CU_ASSERT(dead_calls == before + 1 && dead_error == -ECANCELED);
+	message_unref(msg);
 	rig_fini(&rig);
 }
 
@@ -498,6 +571,7 @@ static const struct tap_test tests[] = {
 	{"damage in the backlog", test_old_damage},
 	{"a lost file", test_lost_file},
 	{"dead letters", test_dead_letter},
+	{"dead letters have a limit and an end", test_dead_letter_bounds},
 	{"bounds of a read, seek, cancel", test_reader_bounds},
 	{NULL, NULL},
 };

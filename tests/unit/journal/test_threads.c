@@ -59,8 +59,13 @@ static void on_read(const struct journal_read_result *result, void *arg)
 		scene->wrong |=
 			item->seq != ++scene->read || number != item->seq || item->lsn > journal_durable_lsn(scene->j);
 		if (item->seq % DEAD_EVERY == 0) {
-			journal_dead_letter(
-				scene->j, scene->dest, item->seq, item->bytes, item->msg, "refused", 3, on_dead, scene);
+			struct journal_letter letter = {.dest = scene->dest,
+				.seq = item->seq,
+				.bytes = item->bytes,
+				.msg = item->msg,
+				.reason = "refused",
+				.attempts = 3};
+			journal_dead_letter(scene->j, &letter, on_dead, scene);
 		} else {
 			journal_done(scene->j, scene->dest, item->seq, item->bytes);
 			scene->done++;

@@ -467,6 +467,10 @@ void bridge_stop(struct bridge *bridge)
 	if (!was_running || bridge->failure < 0) {
 		for (size_t i = 0; !was_running && i < bridge->n_endpoints; i++)
 			bridge->endpoints[i].stopped = true;
+		/* Nothing is waited for, but nothing may be sent either while the links close. */
+		for (size_t i = 0; i < bridge->n_endpoints; i++)
+			if (bridge->endpoints[i].courier)
+				courier_drain(bridge->endpoints[i].courier, NULL, NULL);
 		stop_links(bridge);
 		return;
 	}

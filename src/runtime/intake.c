@@ -123,13 +123,14 @@ static int append(struct endpoint *end, const struct offer *offer, const struct 
 	return 0;
 }
 
-static enum offer_result append_failed(struct endpoint *end, const struct offer *offer, int error)
+static enum offer_result append_failed(struct endpoint *end, const struct offer *offer, bool messages, int error)
 {
 	switch (error) {
 	case -EMSGSIZE:
 		return refuse(end, offer->view, "larger than the journal takes");
 	case -ENOSPC:
-		return hold(end, "disk_full", NULL);
+		/* The end of it is told only to who asked for room for messages. */
+		return messages ? hold(end, "disk_full", NULL) : hold_a_while(end, "disk_full");
 	case -ENOMEM:
 		return hold_a_while(end, "out_of_memory");
 	case -EOVERFLOW:
@@ -147,7 +148,7 @@ static enum offer_result take(struct endpoint *end, const struct offer *offer, c
 	if (r == 0)
 		r = append(end, offer, routed, &lsn);
 	if (r < 0)
-		return append_failed(end, offer, r);
+		return append_failed(end, offer, routed->n_outputs > 0, r);
 	end->taken += offer->view != NULL; /* a state change alone is no message */
 	if (!offer->no_receipt) {
 		receipts_push(&end->receipts, lsn, offer->cookie);

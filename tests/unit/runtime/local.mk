@@ -9,3 +9,6 @@ tests_unit_runtime_test_log_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_bridge
 tests_unit_runtime_test_bridge_SOURCES = tests/unit/runtime/test_bridge.c
 tests_unit_runtime_test_bridge_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_bridge_faults
+tests_unit_runtime_test_bridge_faults_SOURCES = tests/unit/runtime/test_bridge_faults.c
+tests_unit_runtime_test_bridge_faults_LDADD = $(TEST_LIBS)

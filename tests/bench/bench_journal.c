@@ -5,6 +5,7 @@
  *   lone_append              latency of an append with nothing else under way, as a multiple of a bare pwrite+fdatasync of
  *                            4 KiB in a zero-filled file; medians, taken in turns
  *   bytes_written_per_message  100 B messages, ten a second (of simulated time), each delivered at once
+ *   bytes_with_linger          the same at a thousand a second with journal.linger 100 ms
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +33,7 @@ struct bench {
 	bool lone;
 	uint64_t lone_lsn;
 	uint64_t *lsns; /* of the outstanding ones */
+	struct loop_timer *pace; /* append_paced only */
 };
 
 static void must(int r, const char *what)
@@ -92,7 +94,7 @@ static void on_durable(void *ctx, uint64_t lsn)
 		journal_done(b->j, 0, ++b->finished, b->bytes);
 	if (b->finished == b->wanted)
 		loop_stop(b->loop);
-	else
+	else if (!b->pace)
 		loop_post(b->loop, &b->job);
 }
 
@@ -109,7 +111,7 @@ static void on_failed(void *ctx, int error)
 	exit(1);
 }
 
-static void open_journal(struct bench *b, const char *dir, bool simulated)
+static void open_journal(struct bench *b, const char *dir, bool simulated, uint32_t linger_ms)
 {
 	b->loop = simulated ? loop_new_simulated(1700000000000) : loop_new();
 	b->disk = disk_posix_new(dir);
@@ -117,6 +119,7 @@ static void open_journal(struct bench *b, const char *dir, bool simulated)
 		.disk = b->disk,
 		.loop = b->loop,
 		.manual = simulated,
+		.linger_ms = linger_ms,
 		.on_durable = on_durable,
 		.on_room = on_room,
 		.on_failed = on_failed,
@@ -151,7 +154,7 @@ static double per_second(const char *dir, const uint8_t *payload)
 {
 	static uint64_t lsns[OUTSTANDING];
 	struct bench b = {.wanted = TOTAL, .view = view_of(payload, 256), .lsns = lsns};
-	open_journal(&b, dir, false);
+	open_journal(&b, dir, false, 0);
 	double began = now_s();
 	loop_post(b.loop, &b.job);
 	loop_run(b.loop);
@@ -198,7 +201,7 @@ static double lone_append(const char *dir, const uint8_t *payload)
 {
 	static double bare[LONE_ROUNDS], lone[LONE_ROUNDS];
 	struct bench b = {.view = view_of(payload, 256), .lone = true};
-	open_journal(&b, dir, false);
+	open_journal(&b, dir, false, 0);
 	int fd = zeroed_file(dir);
 	for (unsigned i = 0; i < LONE_ROUNDS; i++) {
 		bare[i] = bare_fdatasync(fd, i);
@@ -212,7 +215,7 @@ static double lone_append(const char *dir, const uint8_t *payload)
 static double bytes_per_message(const char *dir, const uint8_t *payload)
 {
 	struct bench b = {.view = view_of(payload, 100), .lone = true};
-	open_journal(&b, dir, true);
+	open_journal(&b, dir, true, 0);
 	while (journal_step(b.j))
 		loop_sim_advance(b.loop, 0);
 	uint64_t before = journal_stats(b.j).bytes_written;
@@ -231,10 +234,41 @@ static double bytes_per_message(const char *dir, const uint8_t *payload)
 	return bytes;
 }
 
+#define PACED_TOTAL 3000u
+
+/* Ten messages every ten milliseconds, each done once it is durable. */
+static void append_paced(void *arg)
+{
+	struct bench *b = arg;
+	for (unsigned i = 0; i < 10 && b->appended < b->wanted; i++) {
+		struct journal_entry entry = {.dest = 0, .view = &b->view};
+		must(journal_append(b->j, &entry, 1, NULL, 0, &b->lone_lsn), "append");
+		b->bytes = entry.bytes;
+		b->lsns[b->appended++ % OUTSTANDING] = b->lone_lsn;
+	}
+	if (b->appended < b->wanted)
+		loop_timer_start(b->pace, 10);
+}
+
+static double bytes_with_linger(const char *dir, const uint8_t *payload)
+{
+	static uint64_t lsns[OUTSTANDING];
+	struct bench b = {.wanted = PACED_TOTAL, .view = view_of(payload, 100), .lsns = lsns};
+	open_journal(&b, dir, false, 100);
+	b.pace = loop_timer_new(b.loop, append_paced, &b);
+	uint64_t before = journal_stats(b.j).bytes_written;
+	loop_timer_start(b.pace, 0);
+	loop_run(b.loop);
+	double bytes = (double)(journal_stats(b.j).bytes_written - before) / PACED_TOTAL;
+	loop_timer_free(b.pace);
+	close_journal(&b);
+	return bytes;
+}
+
 int main(int argc, char **argv)
 {
 	static uint8_t payload[256];
-	char dir[3][4096];
+	char dir[4][4096];
 	if (argc != 2) {
 		fprintf(stderr, "usage: bench_journal DIR\n");
 		return 2;
@@ -242,14 +276,15 @@ int main(int argc, char **argv)
 	log_set_level(LOG_LEVEL_ERROR);
 	for (size_t i = 0; i < sizeof payload; i++)
 		payload[i] = (uint8_t)(i * 7);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		snprintf(dir[i], sizeof dir[i], "%s/%d", argv[1], i);
 	double rates[3];
 	for (int i = 0; i < 3; i++)
 		rates[i] = per_second(dir[0], payload);
 	double lone = lone_append(dir[1], payload);
 	double bytes = bytes_per_message(dir[2], payload);
-	printf("bench journal per_second=%.0f lone_append=%.2f bytes_written_per_message=%.0f\n", median(rates, 3),
-		lone, bytes);
+	double lingering = bytes_with_linger(dir[3], payload);
+	printf("bench journal per_second=%.0f lone_append=%.2f bytes_written_per_message=%.0f bytes_with_linger=%.0f\n",
+		median(rates, 3), lone, bytes, lingering);
 	return 0;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Measures one thing: tests/bench/run.sh NAME. The last line is `bench NAME key=value …`.
-#   journal        per_second, lone_append (times a bare fdatasync), bytes_written_per_message
+#   journal        per_second, lone_append (times a bare fdatasync), bytes_written_per_message, bytes_with_linger
 #   routing        us_10 us_1000 us_10000: microseconds a message with that many mappings
 #   mqtt-qos1      per_second, ratio (to a subscriber that acknowledges at once and discards, same broker), cpu_us
 #   mqtt-to-kafka  the same, as far as a real Kafka

@@ -262,9 +262,8 @@ def rude_peers():
                 [yaml.mapping("good", {"connection": "near", "topic": "rude/in", "qos": 1},
                               {"connection": "near", "topic": "rude/out"}),
                  yaml.mapping("bad", {"connection": "near", "topic": "rude/bad", "qos": 1},
-                              {"connection": "rude", "topic": "x"})]), wait_up=False) as bridge, \
+                              {"connection": "rude", "topic": "x"})]), wait_up=["near"]) as bridge, \
                 Subscriber(near.port, "rude/out") as got, Publisher(near.port) as out:
-            bridge.wait_ready("near")
             rude.serve_one()
             rude.serve_one()  # it tries again
             out.publish("rude/in", b"1")

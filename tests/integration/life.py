@@ -58,10 +58,9 @@ def clean_stop():
 
 @tap.case("SIGTERM with Kafka away ends within shutdown_timeout, exit 0, and the queue outlives it")
 def stop_while_away():
-    bridge, kafka, proxy = _lake_bridge("stop-away", wait_up=False, settings={"shutdown_timeout": "2s"})
+    bridge, kafka, proxy = _lake_bridge("stop-away", wait_up=["plant"], settings={"shutdown_timeout": "2s"})
     proxy.down()
     with bridge:
-        bridge.wait_ready("plant")
         flood(shared_mosquitto().port, "stop-away/x", 1, 1000)
         bridge.wait_waiting("lake", 1000)
         assert bridge.stop(timeout=30) == 0
@@ -97,14 +96,13 @@ def impatient():
 
 @tap.case("a clean reboot keeps the queue")
 def reboot():
-    bridge, kafka, proxy = _lake_bridge("reboot", wait_up=False)
+    bridge, kafka, proxy = _lake_bridge("reboot", wait_up=["plant"])
     proxy.down()
     with bridge:
         total = 0
         for _ in range(5):
             if not bridge.running():
-                bridge.start(wait_up=False)
-            bridge.wait_ready("plant")
+                bridge.start(wait_up=["plant"])
             flood(shared_mosquitto().port, "reboot/x", total + 1, 1000)
             total += 1000
             bridge.wait_waiting("lake", total)
@@ -119,14 +117,13 @@ def reboot():
 
 @tap.case("kill -9 with Kafka away: all that mosquitto saw acknowledged arrives")
 def kill_while_away():
-    bridge, kafka, proxy = _lake_bridge("kill-away", wait_up=False)
+    bridge, kafka, proxy = _lake_bridge("kill-away", wait_up=["plant"])
     proxy.down()
     with bridge:
         total = 0
         for _ in range(5):
             if not bridge.running():
-                bridge.start(wait_up=False)
-            bridge.wait_ready("plant")
+                bridge.start(wait_up=["plant"])
             flood(shared_mosquitto().port, "kill-away/x", total + 1, 1000)
             total += 1000
             bridge.wait_waiting("lake", total - 500)
@@ -152,10 +149,9 @@ def one_owner():
 
 @tap.case("waiting messages of a destination that is no longer named stop the start until told what to do")
 def leftover():
-    bridge, kafka, proxy = _lake_bridge("leftover", wait_up=False)
+    bridge, kafka, proxy = _lake_bridge("leftover", wait_up=["plant"])
     proxy.down()
     with bridge:
-        bridge.wait_ready("plant")
         flood(shared_mosquitto().port, "leftover/x", 1, 100)
         bridge.wait_waiting("lake", 100)
         assert bridge.stop() == 0

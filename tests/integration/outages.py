@@ -189,8 +189,7 @@ def memory():
     with Linkspan(yaml.configuration(
             [yaml.mqtt("plant", broker.port, client_id="linkspan-memory"), yaml.kafka("lake", kafka.brokers_via)],
             [yaml.mapping("all", {"connection": "plant", "topic": "memory/#", "qos": 1},
-                          {"connection": "lake", "topic": "memory", "key": "flood"})]), wait_up=False) as bridge:
-        bridge.wait_ready("plant")
+                          {"connection": "lake", "topic": "memory", "key": "flood"})]), wait_up=["plant"]) as bridge:
         flood(broker.port, "memory/x", 1, first, size)
         bridge.wait_waiting("lake", first)
         before = bridge.anonymous_kib()

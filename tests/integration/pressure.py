@@ -108,8 +108,7 @@ def dead_destination():
             targets.append({"connection": "dead", "topic": name, "key": "flood"})
         with Linkspan(yaml.configuration(connections, [
                 yaml.mapping("all", {"connection": "plant", "topic": name + "/#", "qos": 1}, *targets)]),
-                wait_up=False) as bridge, kafka.reader(name) as reader:
-            bridge.wait_ready("plant")
+                wait_up=["plant"]) as bridge, kafka.reader(name) as reader:
             bridge.wait_event("link_up", connection="lake")
             began = time.monotonic()
             flood(broker.port, name + "/x", 1, count)
@@ -155,9 +154,8 @@ def disk_full():
                 [yaml.mqtt("plant", broker.port, client_id="linkspan-disk-full"), yaml.kafka("lake", kafka.brokers_via)],
                 [yaml.mapping("all", {"connection": "plant", "topic": "disk-full/#", "qos": 1},
                               {"connection": "lake", "topic": "disk-full", "key": "flood"})],
-                journal={"segment_size": "2MiB"}), data_dir=os.path.join(disk, "data"), wait_up=False) as bridge, \
+                journal={"segment_size": "2MiB"}), data_dir=os.path.join(disk, "data"), wait_up=["plant"]) as bridge, \
                 kafka.reader("disk-full") as reader:
-            bridge.wait_ready("plant")
             flood(broker.port, "disk-full/x", 1, total, 1000)  # 40 MB into 24 MiB
             bridge.wait_event("source_paused", connection="plant")
             held = bridge.wait_status(lambda s: s["paused"] == "yes", "the source to pause", source="plant")
@@ -185,7 +183,7 @@ def disk_full_drain():
                 [yaml.mqtt("plant", broker.port), yaml.kafka("lake", kafka.brokers_via)],
                 [yaml.mapping("all", {"connection": "plant", "topic": "disk-drain/{k}", "qos": 1},
                               {"connection": "lake", "topic": "disk-drain", "key": "{k}"})],
-                journal={"segment_size": "2MiB"}), data_dir=os.path.join(disk, "data"), wait_up=False) as bridge, \
+                journal={"segment_size": "2MiB"}), data_dir=os.path.join(disk, "data"), wait_up=["plant"]) as bridge, \
                 kafka.reader("disk-drain") as reader, Feed(broker.port, "disk-drain", rate=2000, size=2000) as feed:
             bridge.wait_event("source_paused", connection="plant")
             proxy.forward()

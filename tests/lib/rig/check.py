@@ -51,16 +51,23 @@ def demand(verdict, where, repeats=True):
         assert not verdict.repeated, f"{where}: {verdict.repeated} repeated"
 
 
-def complete(sent):
-    """A condition for Reader.wait_for and Subscriber.wait_for: every number is there. Reads each arrival once."""
-    wanted, seen, position = sum(sent.values()), set(), 0
+class complete:  # pylint: disable=invalid-name
+    """A condition for Reader.wait_for and Subscriber.wait_for: every number is there. Reads each arrival once; as text
+    it says what is missing."""
 
-    def condition(arrivals):
-        nonlocal position
-        while position < len(arrivals):
-            arrival = arrivals[position]
-            position += 1
+    def __init__(self, sent):
+        self._sent, self._wanted = sent, sum(sent.values())
+        self._seen, self._position = set(), 0
+
+    def __call__(self, arrivals):
+        while self._position < len(arrivals):
+            arrival = arrivals[self._position]
+            self._position += 1
             payload = arrival.value if hasattr(arrival, "value") else arrival.payload
-            seen.add(bytes(payload).split(b".", 1)[0])
-        return len(seen) >= wanted
-    return condition
+            self._seen.add(bytes(payload).split(b".", 1)[0])
+        return len(self._seen) >= self._wanted
+
+    def __str__(self):
+        missing = [(key, seq) for key, n in self._sent.items() for seq in range(1, n + 1)
+                   if numbered(key, seq) not in self._seen]
+        return f"{len(missing)} of {self._wanted} are missing: {missing[:4]} … {missing[-4:]}"

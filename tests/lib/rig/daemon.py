@@ -79,13 +79,13 @@ class Linkspan:
         self._sources = set(re.findall(r'from: \{connection: "?([\w-]+)', text))
 
     def start(self, env=None, wait_up=True):
-        """wait_up: until it has started and, as far as their peers are there, all connections are up."""
+        """wait_up: True, until it has started and all connections are ready; False; or a list of those to wait for."""
         os.makedirs(os.path.dirname(self.data_dir), exist_ok=True)
         self._run_begins = os.path.getsize(self._log) if os.path.exists(self._log) else 0
         self._process = Process("linkspan", [program(), "run", self.path], self._log, {**self._env, **(env or {})})
-        if wait_up is True:
+        if wait_up:
             self.wait_event("started")
-            for name in self._connections:
+            for name in self._connections if wait_up is True else wait_up:
                 self.wait_ready(name)
         return self
 

@@ -176,7 +176,7 @@ class Reader:
         deadline = time.monotonic() + (timeout or DEADLINE_S)
         while not condition(self.records):
             if time.monotonic() > deadline:
-                raise TimedOut(f"timed out waiting for {what}: {len(self.records)} records in {self.topic}")
+                raise TimedOut(f"timed out waiting for {what}: {len(self.records)} records in {self.topic}; {condition}")
             self.poll()
         return self.records
 

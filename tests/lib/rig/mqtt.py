@@ -114,7 +114,7 @@ class Subscriber:
         self.messages.append(Message(got.topic, got.payload, got.qos, got.retain, getattr(got, "properties", None)))
 
     def wait_for(self, condition, what, timeout=None):
-        until(lambda: condition(self.messages), lambda: f"{what}: {len(self.messages)} came", timeout)
+        until(lambda: condition(self.messages), lambda: f"{what}: {len(self.messages)} came; {condition}", timeout)
         return self.messages
 
     def wait_count(self, n, timeout=None):

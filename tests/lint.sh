@@ -54,7 +54,7 @@ for path in sys.argv[1:]:
 lint_cppcheck() {
     files '*.c' | xargs cppcheck --quiet --error-exitcode=1 -j "$jobs" --std=c11 --language=c --inline-suppr \
         --enable=warning,performance,portability --library=posix --suppress=missingInclude --suppress=autoVariables --suppress=readdirCalled \
-        --suppress=memleak --suppress=legacyUninitvar --suppress=invalidFunctionArg \
+        --suppress=memleak --suppress=legacyUninitvar --suppress=invalidFunctionArg --suppress=invalidFunctionArgBool \
         --suppress=normalCheckLevelMaxBranches --suppress=unmatchedSuppression \
         --template='{file}:{line}: {severity}: {message} [{id}]' -Isrc -I. -D_GNU_SOURCE \
         -DLINKSPAN_VERSION='"lint"' -DLINKSPAN_DATADIR='"/lint"' -D__linux__ -D__x86_64__

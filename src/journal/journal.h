@@ -70,7 +70,7 @@ const uint8_t *journal_uuid(const struct journal *j); /* of the instance */
 /* Calls fn for every destination known on disk, so that the caller finds those with waiting messages that the
  * configuration no longer names. */
 struct journal_outbox {
-	const char *name;
+	const char *name; /* until the destination is dropped */
 	uint32_t dest;
 	uint64_t next_seq; /* the seq that the next message will get */
 	uint64_t oldest_undone; /* == next_seq when nothing waits */
@@ -202,8 +202,8 @@ struct journal_letter {
  * DEAD change and calls fn(0) when that is durable too; fn(negative errno) when it could not be stored: the
  * message is then still undone. -ENOSPC: max_bytes would be passed. fn is called exactly once, at the latest
  * from inside journal_close (-ECANCELED); it must not call the journal then. fn may be NULL. */
-void journal_dead_letter(struct journal *j, const struct journal_letter *letter, void (*fn)(int error, void *arg),
-	void *arg);
+void journal_dead_letter(
+	struct journal *j, const struct journal_letter *letter, void (*fn)(int error, void *arg), void *arg);
 
 /* --- figures, tests
  * -------------------------------------------------------------------------------------------- */

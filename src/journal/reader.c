@@ -196,8 +196,8 @@ static bool is_early_end(struct read_job *job)
 	const struct segment *next = job->seg->next;
 	bool hole = next && next->number != job->seg->number + 1;
 	journal_unlock(job->j);
-	return hole && (scan_peek(&job->j->reader_scan, job->cursor.offset, &lsn, &length) != 0 ||
-			       lsn != job->cursor.lsn);
+	return hole &&
+	       (scan_peek(&job->j->reader_scan, job->cursor.offset, &lsn, &length) != 0 || lsn != job->cursor.lsn);
 }
 
 /* Behind a frame that is not whole: the next frame, if the length leads to it, else the next group. */
@@ -221,7 +221,7 @@ static int skip_damage(struct read_job *job)
 	int r = job->handle < 0 ? -ENOENT : scan_resync(scan, at->offset + 1, at->lsn, job->end_lsn, &next);
 	if (r == 0)
 		r = scan_frame(scan, next, &frame);
-	if (r == -ENOMEM)
+	if (r < 0 && r != -ENOENT && r != -EBADMSG)
 		return r;
 	if (r == 0)
 		*at = (struct cursor){at->segment, next, frame.lsn};
@@ -243,7 +243,7 @@ static int read_frame(struct read_job *job)
 		return next_segment(job);
 	int r = job->handle < 0 ? -EBADMSG : scan_frame(&job->j->reader_scan, at->offset, &frame);
 	bool commit = r == 0 && frame.type == FRAME_COMMIT;
-	if (r == -ENOMEM)
+	if (r < 0 && r != -EBADMSG)
 		return r;
 	if (r < 0 || frame.lsn != at->lsn - commit) {
 		r = skip_damage(job);

@@ -126,8 +126,10 @@ static int fetch(struct scan *scan, uint64_t offset, size_t len, const uint8_t *
 		if (r < 0)
 			return r;
 		ssize_t n = scan->disk->ops->pread(scan->disk, scan->handle, window->data, wanted, offset);
+		if (n == -EIO && wanted > len) /* a bad sector ahead is not to hide what is before it */
+			n = scan->disk->ops->pread(scan->disk, scan->handle, window->data, len, offset);
 		if (n < 0)
-			return (int)n;
+			return n == -EIO ? -EBADMSG : (int)n;
 		scan->window_at = offset;
 		window->len = (size_t)n;
 		if ((size_t)n < len)

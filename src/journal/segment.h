@@ -61,7 +61,7 @@ void scan_begin(struct scan *scan, struct disk *disk, int handle, uint64_t salt,
 void scan_end(struct scan *scan); /* frees */
 
 /* The frame at offset, its checksum verified. Slices are good until the next call. -EBADMSG: no whole frame
- * there. */
+ * there, or a sector of it cannot be read (-EIO); what else pread says as it is. */
 int scan_frame(struct scan *scan, uint64_t offset, struct frame *ret_frame) __attribute__((warn_unused_result));
 /* The lsn field and length of what may be a frame, nothing verified. -EBADMSG when the limit is too near. */
 int scan_peek(struct scan *scan, uint64_t offset, uint64_t *ret_lsn, uint32_t *ret_length)

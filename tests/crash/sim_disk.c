@@ -56,6 +56,8 @@ struct sim_disk {
 	struct inode *handles[MAX_HANDLES];
 	uint64_t space;
 	unsigned fail_at, fail_count;
+	const struct inode *bad_inode; /* its sector at bad_offset cannot be read; NULL: none */
+	uint64_t bad_offset;
 	bool ignore_sync;
 };
 
@@ -312,7 +314,11 @@ static int sim_close(struct disk *disk, int handle)
 
 static ssize_t sim_pread(struct disk *disk, int handle, void *buf, size_t len, uint64_t offset)
 {
-	return (ssize_t)image_read(&sim_of(disk)->handles[handle]->cache, buf, len, offset);
+	const struct sim_disk *sim = sim_of(disk);
+	if (sim->handles[handle] == sim->bad_inode && offset < sim->bad_offset + SIM_SECTOR &&
+		offset + len > sim->bad_offset)
+		return -EIO;
+	return (ssize_t)image_read(&sim->handles[handle]->cache, buf, len, offset);
 }
 
 static int sim_grow(struct sim_disk *sim, struct inode *inode, uint64_t size)
@@ -651,6 +657,12 @@ static struct inode *file_named(const struct sim_disk *sim, const char *path)
 {
 	struct name *name = names_find(&sim->cache, path);
 	return name ? name->inode : NULL;
+}
+
+void sim_disk_bad_sector(struct sim_disk *sim, const char *path, uint64_t offset)
+{
+	sim->bad_inode = file_named(sim, path);
+	sim->bad_offset = offset / SIM_SECTOR * SIM_SECTOR;
 }
 
 int64_t sim_disk_size(const struct sim_disk *sim, const char *path)

@@ -36,6 +36,9 @@ void sim_disk_ignore_sync(struct sim_disk *sim, bool ignore);
 /* The n-th operation from now that writes or syncs (1 = the next) fails with -EIO, and the `count - 1` after it. */
 void sim_disk_fail(struct sim_disk *sim, unsigned n, unsigned count);
 
+/* The sector at offset of that file cannot be read from now on (-EIO). One per disk; a fork or clone has none. */
+void sim_disk_bad_sector(struct sim_disk *sim, const char *path, uint64_t offset);
+
 /* Direct access for damage: size of a file (-1: no such name), and one byte of it, on the medium and in the cache. */
 int64_t sim_disk_size(const struct sim_disk *sim, const char *path);
 void sim_disk_flip(struct sim_disk *sim, const char *path, uint64_t offset, uint8_t mask);

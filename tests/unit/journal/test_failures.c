@@ -393,6 +393,41 @@ static void test_old_damage(void)
 	rig_fini(&rig);
 }
 
+/* A sector that cannot be read takes with it what stands in it, and nothing else: neither what the same read would have
+ * brought, nor the rest of the segment, nor the seqs. */
+static void test_bad_sector(void)
+{
+	for (int replayed = 0; replayed < 2; replayed++) {
+		struct rig rig;
+		static const char *const texts[] = {"one", "the needle", "three", "four"};
+		rig_init(&rig);
+		rig_open(&rig);
+		for (size_t i = 0; i < 4; i++) {
+			CU_ASSERT_EQUAL(rig_append(&rig, texts[i], NULL), 0);
+			rig_run(&rig);
+		}
+		if (replayed) {
+			rig_crash(&rig);
+		} else {
+			rig_close(&rig);
+			rig_open(&rig); /* behind a newer CHECKPOINT */
+			rig_close(&rig);
+		}
+		char path[300];
+		uint64_t offset;
+		CU_ASSERT_FATAL(rig_find(&rig, "the needle", path, &offset));
+		sim_disk_bad_sector(rig.sim, path, offset);
+		rig_open(&rig);
+		struct rig_read *read = rig_read_all(&rig, rig.dest, 1);
+		CU_ASSERT_EQUAL(read->n, 3);
+		CU_ASSERT(read->seqs[0] == 1 && read->seqs[1] == 3 && read->seqs[2] == 4);
+		CU_ASSERT_EQUAL(rig_logged("first_seq=2 last_seq=2"), 1);
+		CU_ASSERT_EQUAL(journal_outbox(rig.j, (uint32_t)rig.dest).next_seq, 5);
+		rig_read_free(read);
+		rig_fini(&rig);
+	}
+}
+
 /* A whole segment of the backlog is gone. */
 static void test_lost_file(void)
 {
@@ -569,6 +604,7 @@ static const struct tap_test tests[] = {
 	{"the queue has an end", test_queue_bound},
 	{"DONE rides along", test_done_rides_along},
 	{"damage in the backlog", test_old_damage},
+	{"a bad sector", test_bad_sector},
 	{"a lost file", test_lost_file},
 	{"dead letters", test_dead_letter},
 	{"dead letters have a limit and an end", test_dead_letter_bounds},

@@ -184,9 +184,10 @@ static bool named_in(const char *const *names, const char *name)
 
 static void drop_leftover(struct leftover_check *check, const struct journal_outbox *box)
 {
-	int r = journal_drop_destination(check->bridge->journal, box->dest);
+	/* Said before it is done: the name goes with the destination. */
 	log_warn("destination_dropped", "destination=%s messages=%llu bytes=%llu", box->name,
 		(unsigned long long)box->waiting, (unsigned long long)box->waiting_bytes);
+	int r = journal_drop_destination(check->bridge->journal, box->dest);
 	if (r < 0)
 		check->result = r;
 }

@@ -384,6 +384,12 @@ static void test_restart_and_leftovers(void)
 	scene_end(&sc);
 }
 
+static void note_drop(enum log_level level, const char *line, void *arg)
+{
+	(void)level;
+	*(unsigned *)arg += strstr(line, "event=destination_dropped destination=out messages=50") != NULL;
+}
+
 static void test_leftovers_dropped(void)
 {
 	struct scene sc;
@@ -394,13 +400,18 @@ static void test_leftovers_dropped(void)
 	sc.to_offer = sc.wanted_receipts = 50;
 	scene_run(&sc);
 	scene_end(&sc);
+	unsigned told = 0;
+	log_set_sink(note_drop, &told);
 	for (int i = 0; i < 2; i++) {
 		scene_begin(&sc, dir);
+		log_set_level(LOG_LEVEL_WARN);
 		sc.config.n_mappings = 0;
 		CU_ASSERT_EQUAL(scene_open(&sc, i == 0 ? drop : NULL, false), 0);
 		CU_ASSERT_EQUAL(bridge_close(sc.bridge), 0);
 		scene_end(&sc);
 	}
+	log_set_sink(NULL, NULL);
+	CU_ASSERT_EQUAL(told, 1);
 }
 
 int main(void)

@@ -612,8 +612,10 @@ static void test_state_changes_that_find_no_room(void)
 	sources[0].changes_to_offer = 1000;
 	sources[0].to_offer = 10;
 	scene_open();
+	pthread_mutex_lock(&faulty.gate); /* no group ends and no segment gets ready meanwhile */
 	bridge_start(scene.bridge);
 	CU_ASSERT(sources[0].paused);
+	pthread_mutex_unlock(&faulty.gate);
 	run_until(all_changes_taken);
 	CU_ASSERT_EQUAL(scene_end(), 0);
 }

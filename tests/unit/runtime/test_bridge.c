@@ -11,6 +11,7 @@
 
 #include "connectors/connector.h"
 #include "journal/journal.h"
+#include "runtime/endpoint.h"
 #include "runtime/log.h"
 #include "tests/unit/tap.h"
 
@@ -106,10 +107,18 @@ static void fake_resume(struct link *link)
 	offer_all(NULL);
 }
 
+/* The n-th message that matched is at least the n-th frame: nobody may hear of it before that is durable. */
+static void check_durable(uint64_t n)
+{
+	bool matched = strcmp(scene->topic, "a/b") == 0;
+	scene->early += matched && journal_durable_lsn(scene->bridge->journal) < n;
+}
+
 static void fake_receipt(struct link *link, uint64_t cookie, enum receipt receipt)
 {
 	(void)link;
 	scene->wrong_order += cookie != scene->receipts || receipt != RECEIPT_DURABLE;
+	check_durable(cookie + 1);
 	scene->receipts++;
 }
 
@@ -123,6 +132,7 @@ static void fake_receipts_end(struct link *link)
 static void deliver(struct link *link, uint64_t seq)
 {
 	scene->deliveries++;
+	check_durable(seq);
 	link->host->ops->outcome(link->host, seq, &(struct outcome){.kind = OUTCOME_DELIVERED});
 }
 
@@ -263,6 +273,7 @@ static void scene_run(struct scene *sc)
 	loop_run(sc->loop);
 	CU_ASSERT(!sc->timed_out);
 	CU_ASSERT(sc->stopped);
+	CU_ASSERT_EQUAL(sc->early, 0);
 	CU_ASSERT_EQUAL(bridge_close(sc->bridge), 0);
 }
 

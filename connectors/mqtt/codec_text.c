@@ -7,34 +7,11 @@
 
 #include <errno.h>
 
+#include "message/utf8.h"
+
 #define TEXT_MAX  65535u
 #define EACH_BYTE 0x0101010101010101u
 #define EACH_TOP  0x8080808080808080u
-
-static bool is_tail(uint8_t byte)
-{
-	return (byte & 0xc0) == 0x80;
-}
-
-/* The length of the well-formed character at `at` (Unicode table 3-7), 0 if it is none or U+0000. */
-static size_t character_len(const uint8_t *at, size_t left)
-{
-	uint8_t lead = at[0];
-	if (lead < 0x80)
-		return lead != 0;
-	if (lead < 0xc2 || lead > 0xf4) /* a stray tail, an overlong pair, beyond U+10FFFF */
-		return 0;
-	size_t len = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-	if (left < len || !is_tail(at[1]))
-		return 0;
-	if ((lead == 0xe0 && at[1] < 0xa0) || (lead == 0xed && at[1] > 0x9f) || /* overlong; surrogate */
-		(lead == 0xf0 && at[1] < 0x90) || (lead == 0xf4 && at[1] > 0x8f)) /* overlong; beyond */
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if (!is_tail(at[i]))
-			return 0;
-	return len;
-}
 
 /* How many of the next bytes, in steps of eight, are ASCII without NUL. */
 static size_t ascii_run(const uint8_t *at, size_t left)
@@ -57,7 +34,7 @@ bool mqtt_text_valid(struct slice text)
 	for (size_t i = 0; i < text.len;) {
 		size_t run = ascii_run(text.data + i, text.len - i);
 		if (run == 0)
-			run = character_len(text.data + i, text.len - i);
+			run = text.data[i] ? utf8_char_len(slice_of(text.data + i, text.len - i)) : 0;
 		if (run == 0)
 			return false;
 		i += run;

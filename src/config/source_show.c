@@ -15,7 +15,7 @@
 
 #include "config/memory.h"
 #include "config/suggest.h"
-#include "routing/utf8.h"
+#include "message/utf8.h"
 
 #define SHOWN_BYTES 110 /* of a long line, around the caret */
 

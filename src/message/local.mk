@@ -5,4 +5,6 @@ liblinkspan_a_SOURCES += \
 	src/message/endian.h \
 	src/message/message.c \
 	src/message/message.h \
-	src/message/slice.h
+	src/message/slice.h \
+	src/message/utf8.c \
+	src/message/utf8.h

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "routing/utf8.h"
+#include "message/utf8.h"
 
 #define FIRST_BYTES  4096u
 #define MAX_SENTENCE 500u

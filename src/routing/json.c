@@ -5,7 +5,7 @@
  */
 #include "routing/json.h"
 
-#include "routing/utf8.h"
+#include "message/utf8.h"
 
 struct reader {
 	const uint8_t *at, *end;

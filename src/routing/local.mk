@@ -21,6 +21,4 @@ liblinkspan_a_SOURCES += \
 	src/routing/topic_index.c \
 	src/routing/topic_index.h \
 	src/routing/transform.c \
-	src/routing/transform.h \
-	src/routing/utf8.c \
-	src/routing/utf8.h
+	src/routing/transform.h

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "routing/utf8.h"
+#include "message/utf8.h"
 
 #define SHARE     "$share/"
 #define SHARE_LEN (sizeof SHARE - 1)

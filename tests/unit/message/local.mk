@@ -6,3 +6,7 @@ tests_unit_message_test_buffer_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/message/test_message
 tests_unit_message_test_message_SOURCES = tests/unit/message/test_message.c
 tests_unit_message_test_message_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/message/test_utf8
+tests_unit_message_test_utf8_SOURCES = tests/unit/message/test_utf8.c
+tests_unit_message_test_utf8_LDADD = $(TEST_LIBS)

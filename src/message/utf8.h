@@ -3,8 +3,8 @@
  * Well-formed UTF-8 as MQTT 5 §1.5.4 and RFC 3629 ask for it: no surrogates, no overlong forms, nothing past
  * U+10FFFF. Pure functions, any thread.
  */
-#ifndef LINKSPAN_ROUTING_UTF8_H
-#define LINKSPAN_ROUTING_UTF8_H
+#ifndef LINKSPAN_MESSAGE_UTF8_H
+#define LINKSPAN_MESSAGE_UTF8_H
 
 #include "message/slice.h"
 

@@ -143,6 +143,33 @@ unsigned suite_number(struct slice payload)
 	return number;
 }
 
+struct numbers_wanted {
+	bool *seen;
+	size_t n, distinct, looked_at;
+};
+
+static bool have_arrived(void *arg)
+{
+	struct numbers_wanted *wanted = arg;
+	const struct arrivals *arrivals = suite_peer->arrived();
+	for (; wanted->looked_at < arrivals->n; wanted->looked_at++) {
+		unsigned number = suite_number(message_view(arrivals->items[wanted->looked_at])->payload);
+		if (number >= wanted->n || wanted->seen[number])
+			continue;
+		wanted->seen[number] = true;
+		wanted->distinct++;
+	}
+	return wanted->distinct == wanted->n;
+}
+
+bool suite_run_until_numbers(struct fake_host *fake, unsigned n)
+{
+	struct numbers_wanted wanted = {.seen = calloc(n, sizeof(bool)), .n = n};
+	bool all = fake_host_run_until(fake, have_arrived, &wanted);
+	free(wanted.seen);
+	return all;
+}
+
 void suite_check_numbers(struct message *const *items, size_t n_items, unsigned n, bool repeats_allowed)
 {
 	size_t *last = calloc(n, sizeof *last);

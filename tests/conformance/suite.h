@@ -43,6 +43,8 @@ struct message_view suite_message(struct slice payload);
 /* Delivers messages whose payloads are the numbers first … first + n - 1. */
 void suite_deliver_numbers(struct fake_host *fake, unsigned first, unsigned n);
 bool suite_run_until_arrived(struct fake_host *fake, size_t n);
+/* Until each of the numbers 0 to n-1 has arrived, however often. */
+bool suite_run_until_numbers(struct fake_host *fake, unsigned n);
 /* A payload's number; a failure of the test if it is none. */
 unsigned suite_number(struct slice payload);
 /* Every number below n has arrived; once unless repeats_allowed; and what counts, the last of each, in order. */

@@ -284,6 +284,9 @@ static void session_publish_birth(struct mqtt_session *s)
 	}
 	packet.publish.dup = packet.publish.qos > 0 && s->birth_unacked && s->terms.session_present;
 	s->birth_unacked = packet.publish.qos > 0;
+	/* It counts too [MQTT-3.3.4-7]. A maximum of 1, which would leave nothing, is passed until its PUBACK. */
+	if (s->birth_unacked && s->terms.receive_maximum > 1)
+		s->terms.receive_maximum--;
 	int r = session_send(s, &packet);
 	(void)r; /* the connection ends then */
 }

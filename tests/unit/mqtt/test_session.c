@@ -71,6 +71,11 @@ static void test_birth(void)
 	fake_broker_drop(&rig.broker);
 	UNTIL(&rig, fake_broker_count(&rig.broker, MQTT_PUBLISH) == 4);
 	CU_ASSERT(!fake_broker_packet(&rig.broker, MQTT_PUBLISH, 3)->dup);
+	/* It counts for Receive Maximum. */
+	mqtt_set_number(&rig.broker.connack_props, MQTT_RECEIVE_MAXIMUM, 7);
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, fake_broker_count(&rig.broker, MQTT_PUBLISH) == 5);
+	CU_ASSERT_EQUAL(rig.window, 6);
 	rig_close(&rig);
 }
 

@@ -230,11 +230,7 @@ static bool is_broker(const char *text)
 static bool check_brokers(const struct kafka_settings *settings, struct config_scope *scope)
 {
 	bool good = true;
-	if (settings->brokers.n == 0) {
-		config_complain(scope, "brokers", NULL, "the list is empty. Name at least one broker as host:port.");
-		good = false;
-	}
-	for (size_t i = 0; i < settings->brokers.n; i++) {
+	for (size_t i = 0; i < settings->brokers.n; i++) { /* that there is one, the table has seen to */
 		if (is_broker(settings->brokers.items[i].value))
 			continue;
 		char index[24];

@@ -87,7 +87,8 @@ def impatient():
             bridge.wait_event("stopping")
             assert bridge.running(), "it did not wait for what is in flight"
             bridge.signal(second)
-            bridge.wait(timeout=20)
+            status = bridge.wait(timeout=20)
+            assert status == 128 + second, f"it ended with {status}"
             proxy.forward()
             bridge.start()
             _all_there(kafka, name, {"flood": 400})

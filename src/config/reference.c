@@ -40,7 +40,7 @@ static const char introduction[] =
 	"\n"
 	"Inside any value, `${env:NAME}` stands for an environment variable and `${file:PATH}` for what a file holds, "
 	"without\n"
-	"the newline at its end. `$${` is a literal `${`. What was inserted is never printed.\n";
+	"the newline at its end. `$${` is a literal `${`. Messages about the file never show what was inserted.\n";
 
 static const char *type_name(const struct config_key *key)
 {

@@ -198,7 +198,8 @@ struct connector {
 	/* Begins to connect and, as a source, to read; connects again by itself for ever, with back-off. */
 	void (*start)(struct link *link, const struct link_recovery *recovery);
 
-	/* Source: offers get OFFER_BUSY until resume(). Acknowledgements and keep-alive go on; deliveries as a sink too. */
+	/* Source: offers get OFFER_BUSY until resume(), but for a CHANGE_RELEASE_ID alone, which is always taken as long as
+	 * the journal goes on. Acknowledgements and keep-alive go on; deliveries as a sink too. */
 	void (*pause)(struct link *link);
 	void (*resume)(struct link *link); /* may offer from inside */
 	/* Source: the receipt of an offer, in order. Not called for offers made before the last link_down. */

@@ -325,6 +325,14 @@ static void release_when_paused(void *arg)
 	struct scene *sc = arg;
 	static struct loop_job again;
 	if (sc->source->paused) {
+		/* Nothing else is taken now, but a packet identifier is released. */
+		struct link_host *host = sc->source->host;
+		struct message_view view = {.topic = slice_str(sc->topic), .payload = slice_str("late"), .qos = 1};
+		struct offer late = {.view = &view, .subscription = -1};
+		struct offer release = {
+			.change = {.type = CHANGE_RELEASE_ID, .id = 7}, .subscription = -1, .no_receipt = true};
+		CU_ASSERT_EQUAL(host->ops->offer(host, &late), OFFER_BUSY);
+		CU_ASSERT_EQUAL(host->ops->offer(host, &release), OFFER_TAKEN);
 		release_held(sc);
 		return;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The delivery guarantee that the two legs of a mapping give together (DESIGN §6): the weaker of the two.
+ * The delivery guarantee that the two legs of a mapping give together (ARCHITECTURE.md, Delivery): the weaker of the two.
  */
 #ifndef LINKSPAN_CONFIG_GUARANTEE_H
 #define LINKSPAN_CONFIG_GUARANTEE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Holds what mappings and connections declare against what their legs can keep (DESIGN §6).
+ * Holds what mappings and connections declare against what their legs can keep (ARCHITECTURE.md, Delivery).
  */
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  * The courier of one destination: takes messages from its outbox (the journal's memory of what was just
  * appended, or the journal's files when it lags), hands them to a sink within a window and in order per key,
- * hears one outcome for each and alone decides on retry, back-off, expiry and dead letters (DESIGN §4, §6).
+ * hears one outcome for each and alone decides on retry, back-off, expiry and dead letters (ARCHITECTURE.md, Delivery).
  *
  * States of one message: WAITING → IN_FLIGHT → DONE | DEAD; IN_FLIGHT → RETRY_WAIT → IN_FLIGHT; IN_FLIGHT →
  * WAITING when the link goes down; WAITING → DEAD (expired, rejected by the router, attempts used up). Memory

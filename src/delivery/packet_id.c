@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * QoS 2 outwards: MQTT sends seq with the packet identifier 1 + (seq mod 61440) (DESIGN §6), so that a resend
+ * QoS 2 outwards: MQTT sends seq with the packet identifier 1 + (seq mod 61440) (ARCHITECTURE.md, Delivery), so that a resend
  * after a restart has the same one. That holds only while at most one undone seq can have an identifier, after a
  * restart too: seq + 61440 is not sent before the DONE of seq is durable. DONEs are written within a second by
  * themselves, which is too late for a fast link: they are asked for when half of the identifiers have been used.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The journal: everything that linkspan has promised, in one fdatasync stream (DESIGN §5,
+ * The journal: everything that linkspan has promised, in one fdatasync stream (ARCHITECTURE.md,
  * doc/journal-format.md). It owns the segments, the state that outlives the process (per destination: next
  * seq, done ranges, stages; per source: open packet identifiers, subscriptions, positions) and the threads
  * that write and read. It never looks into a message and never decides on delivery.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The bridge: wires one configuration together. It owns the journal, the router, and per connection an endpoint (link,
- * courier, receipts), and moves each message along its life (ARCHITECTURE.md): offer → route → append → durable → receipt and courier.
- * It decides on back-pressure (which source pauses) and on the order of a clean stop; nothing else.
+ * courier, receipts), and moves each message along its life (ARCHITECTURE.md): offer → route → append → durable →
+ * receipt and courier. It decides on back-pressure (which source pauses) and on the order of a clean stop; nothing else.
  *
  * Threads: the loop only. bridge_open and bridge_close block on the disk and run before and after the loop.
  */

@@ -83,7 +83,7 @@ trs_results() { # part folder
         sed -n "s|^:test-result: *||p" "$trs" | while read -r word rest; do
             case $word in
             PASS | XFAIL) result PASS "$1: $program: $rest" ;;
-            SKIP) result SKIP "$1: $program: $rest" ;;
+            SKIP) result SKIP "$1: $program: ${rest:-$(sed -n 's/^1\.\.0 # SKIP //p' "${trs%.trs}.log")}" ;;
             *) result FAIL "$1: $program: $word $rest" ;;
             esac
         done

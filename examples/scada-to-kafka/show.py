@@ -94,9 +94,6 @@ class Show:
                 say(f"  key {record.key.decode():9} {value}")
                 say(f"                {paint('2', headers)}")
 
-    def waiting(self):
-        return int(self.bridge.status(destination="lake").get("waiting", 0))
-
     def bar(self, waiting, most, what):
         filled = round(50 * waiting / max(most, 1))
         say(f"{what:8} {waiting:6} waiting  {paint('33', '█' * filled)}{'·' * (50 - filled)}")
@@ -107,10 +104,11 @@ class Show:
         began, part = time.monotonic(), self.options.count // 8
         for step in range(1, 5):
             self.publish(part)
-            self.bridge.wait_waiting("lake", step * part)
-            self.bar(self.waiting(), 4 * part, f"{time.monotonic() - began:5.1f} s")
-        until(lambda: time.monotonic() - began >= self.options.outage, "the outage's end", self.options.outage + 60)
-        most = self.waiting()
+            waiting = self.bridge.wait_waiting("lake", step * part)["waiting"]
+            self.bar(waiting, 4 * part, f"{time.monotonic() - began:5.1f} s")
+            until(lambda step=step: time.monotonic() - began >= step * self.options.outage / 4, "the next reading",
+                  self.options.outage + 60)
+        most = waiting
         say(f"Every one of these {most} is on disk, and was acknowledged to mosquitto only then.")
         headline("Kafka is back")
         self.kafka.start()

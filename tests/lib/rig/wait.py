@@ -25,17 +25,35 @@ def until(condition, what, timeout=None, poll_s=0.02):
         time.sleep(poll_s)
 
 
+_claims = []  # sockets, open for the life of this process
+
+
+def _claim(port):
+    """Other test programs run beside this one, and a broker or proxy that is down does not hold its port: so a name in
+    the abstract namespace does, until this process ends."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0linkspan-test-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
+
+
 def free_port():
-    """A port nobody listens on, below the range of outgoing connections: a client that tries again and again to reach
-    a stopped broker could otherwise be given the broker's own port and connect to itself."""
+    """A port that nobody listens on and no other test will use, below the range of outgoing connections: a client that
+    tries again and again to reach a stopped broker could otherwise be given the broker's own port and connect to
+    itself."""
     for _ in range(1000):
         port = random.randint(12000, 31999)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
-                return port
             except OSError:
                 continue
+        if _claim(port):
+            return port
     raise RuntimeError("no free port")
 
 

@@ -83,7 +83,13 @@ trs_results() { # part folder
         sed -n "s|^:test-result: *||p" "$trs" | while read -r word rest; do
             case $word in
             PASS | XFAIL) result PASS "$1: $program: $rest" ;;
-            SKIP) result SKIP "$1: $program: ${rest:-$(sed -n 's/^1\.\.0 # SKIP //p' "${trs%.trs}.log")}" ;;
+            SKIP)
+                reason=${rest:-$(sed -n 's/^1\.\.0 # SKIP //p' "${trs%.trs}.log")}
+                case $strict$reason in
+                yes*"not installed"* | yes*"LINKSPAN_TEST_KAFKA is not set"*) result FAIL "$1: $program: must not be skipped: $reason" ;;
+                *) result SKIP "$1: $program: $reason" ;;
+                esac
+                ;;
             *) result FAIL "$1: $program: $word $rest" ;;
             esac
         done

@@ -105,11 +105,11 @@ class Linkspan:
         return self._process is not None and self._process.running()
 
     def log_lines(self, whole=False):
-        """Of this run, or of all runs."""
+        """Of this run, or of all runs; without a line that is still being written."""
         try:
             with open(self._log, "rb") as log:
                 log.seek(0 if whole else self._run_begins)
-                return log.read().decode(errors="replace").splitlines()
+                return log.read().decode(errors="replace").rpartition("\n")[0].splitlines()
         except OSError:
             return []
 

@@ -116,6 +116,9 @@ static struct kafka_reader *reader_new(const char *brokers, const char *topic, i
 	set(conf, "auto.offset.reset", "earliest");
 	set(conf, "fetch.wait.max.ms", "20");
 	set(conf, "reconnect.backoff.max.ms", "100");
+	/* A topic that was made a moment ago may be unknown to the broker that is asked first; without this the next look
+	 * comes five minutes later. */
+	set(conf, "topic.metadata.refresh.interval.ms", "500");
 	reader->rk = make(RD_KAFKA_CONSUMER, conf);
 	rd_kafka_poll_set_consumer(reader->rk);
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n_partitions);

@@ -41,6 +41,3 @@ check_PROGRAMS += tests/unit/mqtt/test_reconnect
 tests_unit_mqtt_test_reconnect_SOURCES = tests/unit/mqtt/test_reconnect.c
 tests_unit_mqtt_test_reconnect_LDADD = $(TEST_LIBS)
 
-check_PROGRAMS += tests/unit/mqtt/test_mosquitto
-tests_unit_mqtt_test_mosquitto_SOURCES = tests/unit/mqtt/test_mosquitto.c $(mqtt_rig)
-tests_unit_mqtt_test_mosquitto_LDADD = $(TEST_LIBS)

@@ -15,16 +15,16 @@ liblinkspan_a_SOURCES += \
 liblinkspan_a_SOURCES += \
 	connectors/mqtt/convert.c \
 	connectors/mqtt/convert.h \
+	connectors/mqtt/engine.c \
+	connectors/mqtt/engine.h \
+	connectors/mqtt/engine_alive.c \
+	connectors/mqtt/engine_input.c \
+	connectors/mqtt/engine_subscribe.c \
 	connectors/mqtt/mqtt.c \
 	connectors/mqtt/mqtt.h \
 	connectors/mqtt/reconnect.c \
 	connectors/mqtt/reconnect.h \
-	connectors/mqtt/session.c \
 	connectors/mqtt/session.h \
-	connectors/mqtt/session_alive.c \
-	connectors/mqtt/session_impl.h \
-	connectors/mqtt/session_input.c \
-	connectors/mqtt/session_subscribe.c \
 	connectors/mqtt/settings.c \
 	connectors/mqtt/settings.h \
 	connectors/mqtt/sink.c \

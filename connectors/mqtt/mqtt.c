@@ -155,7 +155,7 @@ static int mqtt_make_halves(struct mqtt_link *link)
 		.events = &session_events,
 		.ctx = link,
 	};
-	int r = mqtt_session_new(&session, &link->session);
+	int r = engine_new(&session, &link->session);
 	if (r < 0)
 		return r;
 	struct mqtt_source_options source = {

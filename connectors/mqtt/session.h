@@ -4,7 +4,7 @@
  * acknowledge later. It owns the connection, the keep-alive, the back-off and the subscriptions; it acknowledges
  * nothing by itself but what belongs to the protocol alone. It knows nothing of journals, mappings or couriers.
  *
- * Our own engine stands behind it (session*.c). Packet identifiers of what it sends are the caller's, up to
+ * Our own engine (engine*.c) stands behind it. Packet identifiers of what it sends are the caller's, up to
  * MQTT_SESSION_LAST_ID; those above are the session's own, for SUBSCRIBE, UNSUBSCRIBE and the birth message.
  *
  * Life: new → start → (up → … → down)* → stop → stopped → free; free without start is legal. Loop thread only, nothing
@@ -65,33 +65,89 @@ struct mqtt_session_options {
 	void *ctx;
 };
 
-/* 0, -EINVAL (the url), -ENOMEM. */
-int mqtt_session_new(const struct mqtt_session_options *options, struct mqtt_session **ret_session)
+/* Ends the connection and connects again: after the usual wait (slow: the long one), or, when it is no failure, at
+ * once. */
+enum mqtt_session_again { MQTT_AGAIN_SOON, MQTT_AGAIN_BACKOFF, MQTT_AGAIN_SLOWLY };
+
+/* What an implementation does; the contract of each stands at the function of that name below. */
+struct mqtt_session_ops {
+	int (*start)(struct mqtt_session *session, const struct filter_set *known);
+	int (*publish)(
+		struct mqtt_session *session, const struct mqtt_publish *publish, const struct mqtt_properties *props);
+	void (*ack)(struct mqtt_session *session, enum mqtt_type type, uint16_t packet_id, uint8_t reason);
+	void (*flush)(struct mqtt_session *session);
+	uint64_t (*appended)(const struct mqtt_session *session);
+	uint64_t (*written)(const struct mqtt_session *session);
+	void (*reconnect)(struct mqtt_session *session, enum mqtt_session_again again, const char *reason);
+	void (*stop)(struct mqtt_session *session);
+	void (*free)(struct mqtt_session *session);
+};
+
+struct mqtt_session { /* the first member of an implementation's own */
+	const struct mqtt_session_ops *ops;
+};
+
+/* Our own engine. 0, -EINVAL (the url), -ENOMEM. */
+int engine_new(const struct mqtt_session_options *options, struct mqtt_session **ret_session)
 	__attribute__((warn_unused_result));
-/* known: what an earlier process was subscribed to in this session; copied. NULL: unknown. */
-int mqtt_session_start(struct mqtt_session *session, const struct filter_set *known)
-	__attribute__((warn_unused_result));
+
+/* known: what an earlier process was subscribed to in this session; copied. NULL: unknown. -ENOMEM. */
+__attribute__((warn_unused_result)) static inline int mqtt_session_start(
+	struct mqtt_session *session, const struct filter_set *known)
+{
+	return session->ops->start(session, known);
+}
 
 /* These four only while up, and seen by the network with the next flush. */
 
 /* 0 or an error of mqtt_encode: nothing is sent then. */
-int mqtt_session_publish(struct mqtt_session *session, const struct mqtt_publish *publish,
-	const struct mqtt_properties *props) __attribute__((warn_unused_result));
-/* PUBACK, PUBREC, PUBREL or PUBCOMP. If it cannot be sent, the connection ends. */
-void mqtt_session_ack(struct mqtt_session *session, enum mqtt_type type, uint16_t packet_id, uint8_t reason);
-void mqtt_session_flush(struct mqtt_session *session);
-/* Bytes published so far on this connection, and how many of them the kernel has. */
-uint64_t mqtt_session_appended(const struct mqtt_session *session);
-uint64_t mqtt_session_written(const struct mqtt_session *session);
+__attribute__((warn_unused_result)) static inline int mqtt_session_publish(
+	struct mqtt_session *session, const struct mqtt_publish *publish, const struct mqtt_properties *props)
+{
+	return session->ops->publish(session, publish, props);
+}
 
-/* Ends the connection and connects again: after the usual wait (slow: the long one), or, when it is no failure, at
- * once. The session at the broker is kept. The `down` event follows from the loop, not from inside. */
-enum mqtt_session_again { MQTT_AGAIN_SOON, MQTT_AGAIN_BACKOFF, MQTT_AGAIN_SLOWLY };
-void mqtt_session_reconnect(struct mqtt_session *session, enum mqtt_session_again again, const char *reason);
+/* PUBACK, PUBREC, PUBREL or PUBCOMP. If it cannot be sent, the connection ends. */
+static inline void mqtt_session_ack(
+	struct mqtt_session *session, enum mqtt_type type, uint16_t packet_id, uint8_t reason)
+{
+	session->ops->ack(session, type, packet_id, reason);
+}
+
+static inline void mqtt_session_flush(struct mqtt_session *session)
+{
+	session->ops->flush(session);
+}
+
+/* Bytes published so far on this connection, and how many of them the kernel has. */
+static inline uint64_t mqtt_session_appended(const struct mqtt_session *session)
+{
+	return session->ops->appended(session);
+}
+
+static inline uint64_t mqtt_session_written(const struct mqtt_session *session)
+{
+	return session->ops->written(session);
+}
+
+/* The session at the broker is kept. The `down` event follows from the loop, not from inside. */
+static inline void mqtt_session_reconnect(
+	struct mqtt_session *session, enum mqtt_session_again again, const char *reason)
+{
+	session->ops->reconnect(session, again, reason);
+}
 
 /* DISCONNECT, and close. With a will the broker is asked to publish it (version 5), or it is published (3.1.1). No
  * event follows but `stopped`. */
-void mqtt_session_stop(struct mqtt_session *session);
-void mqtt_session_free(struct mqtt_session *session);
+static inline void mqtt_session_stop(struct mqtt_session *session)
+{
+	session->ops->stop(session);
+}
+
+static inline void mqtt_session_free(struct mqtt_session *session) /* NULL is allowed */
+{
+	if (session)
+		session->ops->free(session);
+}
 
 #endif

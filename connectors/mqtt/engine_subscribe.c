@@ -10,33 +10,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "connectors/mqtt/session_impl.h"
+#include "connectors/mqtt/engine.h"
 #include "runtime/log.h"
 
 #define FILTERS_PER_PACKET 8 /* AWS IoT takes no more */
 #define RETRY_MIN_MS       1000
 #define RETRY_MAX_MS       60000
 
-static void subscriber_next(struct mqtt_session *s);
+static void subscriber_next(struct mqtt_engine *s);
 
-static bool subscriber_is_wanted(const struct mqtt_session *s, const struct filter_entry *known)
+static bool subscriber_is_wanted(const struct mqtt_engine *s, const struct filter_entry *known)
 {
 	return filter_set_find(s->options.wanted, known->filter) != NULL;
 }
 
-static bool subscriber_is_missing(const struct mqtt_session *s, const struct filter_entry *wanted)
+static bool subscriber_is_missing(const struct mqtt_engine *s, const struct filter_entry *wanted)
 {
 	const struct filter_entry *known = filter_set_find(&s->subscriber.known, wanted->filter);
 	return !known || !known->confirmed || known->qos != wanted->qos;
 }
 
-static void subscriber_report(struct mqtt_session *s)
+static void subscriber_report(struct mqtt_engine *s)
 {
 	s->options.events->subscribed(s->options.ctx, &s->subscriber.known);
 }
 
 /* Marks everything that is missing as possibly there. Returns whether there is anything to do. */
-static int subscriber_prepare(struct mqtt_session *s, bool *ret_work)
+static int subscriber_prepare(struct mqtt_engine *s, bool *ret_work)
 {
 	const struct filter_set *wanted = s->options.wanted;
 	struct filter_set *known = &s->subscriber.known;
@@ -57,7 +57,7 @@ static int subscriber_prepare(struct mqtt_session *s, bool *ret_work)
 	return 0;
 }
 
-static void subscriber_forget_packet(struct session_subscriber *sub)
+static void subscriber_forget_packet(struct engine_subscriber *sub)
 {
 	for (size_t i = 0; i < sub->n_filters; i++)
 		free(sub->filters[i]);
@@ -65,11 +65,11 @@ static void subscriber_forget_packet(struct session_subscriber *sub)
 	sub->packet_id = 0;
 }
 
-static void subscriber_begin(struct mqtt_session *s)
+static void subscriber_begin(struct mqtt_engine *s)
 {
 	bool work;
 	if (subscriber_prepare(s, &work) < 0) {
-		mqtt_session_reconnect(s, MQTT_AGAIN_BACKOFF, "out of memory");
+		engine_reconnect(s, MQTT_AGAIN_BACKOFF, "out of memory");
 		return;
 	}
 	if (!work)
@@ -81,25 +81,25 @@ static void subscriber_begin(struct mqtt_session *s)
 
 static void subscriber_on_timer(void *arg)
 {
-	struct mqtt_session *s = arg;
+	struct mqtt_engine *s = arg;
 	if (s->subscriber.packet_id == 0) {
 		subscriber_begin(s);
-		mqtt_session_flush(s);
+		engine_flush(s);
 	} else {
-		session_end(s, MQTT_AGAIN_BACKOFF, MQTT_UNSPECIFIED_ERROR,
+		engine_end(s, MQTT_AGAIN_BACKOFF, MQTT_UNSPECIFIED_ERROR,
 			"the broker did not answer a SUBSCRIBE or UNSUBSCRIBE within ack_timeout");
 	}
 }
 
-int subscriber_init(struct mqtt_session *s)
+int subscriber_init(struct mqtt_engine *s)
 {
-	struct session_subscriber *sub = &s->subscriber;
+	struct engine_subscriber *sub = &s->subscriber;
 	sub->timer = loop_timer_new(s->options.loop, subscriber_on_timer, s);
 	sub->filters = calloc(FILTERS_PER_PACKET, sizeof *sub->filters);
 	return sub->timer && sub->filters ? 0 : -ENOMEM;
 }
 
-void subscriber_free(struct mqtt_session *s)
+void subscriber_free(struct mqtt_engine *s)
 {
 	subscriber_forget_packet(&s->subscriber);
 	free(s->subscriber.filters);
@@ -107,14 +107,14 @@ void subscriber_free(struct mqtt_session *s)
 	filter_set_free(&s->subscriber.known);
 }
 
-void subscriber_up(struct mqtt_session *s)
+void subscriber_up(struct mqtt_engine *s)
 {
 	if (!s->terms.session_present)
 		filter_set_free(&s->subscriber.known);
 	subscriber_begin(s);
 }
 
-void subscriber_down(struct mqtt_session *s)
+void subscriber_down(struct mqtt_engine *s)
 {
 	loop_timer_stop(s->subscriber.timer);
 	subscriber_forget_packet(&s->subscriber);
@@ -123,9 +123,9 @@ void subscriber_down(struct mqtt_session *s)
 /* --- one packet ------------------------------------------------------------------------------------------------------ */
 
 /* Picks the next filters of this round, of the set that it walks. */
-static int subscriber_pick(struct mqtt_session *s)
+static int subscriber_pick(struct mqtt_engine *s)
 {
-	struct session_subscriber *sub = &s->subscriber;
+	struct engine_subscriber *sub = &s->subscriber;
 	const struct filter_set *set = sub->unsubscribing ? &sub->known : s->options.wanted;
 	for (; sub->next < set->n && sub->n_filters < FILTERS_PER_PACKET; sub->next++) {
 		const struct filter_entry *item = &set->items[sub->next];
@@ -139,9 +139,9 @@ static int subscriber_pick(struct mqtt_session *s)
 	return 0;
 }
 
-static int subscriber_send(struct mqtt_session *s)
+static int subscriber_send(struct mqtt_engine *s)
 {
-	struct session_subscriber *sub = &s->subscriber;
+	struct engine_subscriber *sub = &s->subscriber;
 	struct mqtt_subscription entries[FILTERS_PER_PACKET] = {0};
 	bool five = s->version == MQTT_5_0;
 	for (size_t i = 0; i < sub->n_filters; i++) {
@@ -153,17 +153,17 @@ static int subscriber_send(struct mqtt_session *s)
 		entries[i].retain_as_published = five; /* a mirror keeps the flag */
 		entries[i].retain_handling = five; /* 1: only if the subscription is new */
 	}
-	sub->packet_id = (uint16_t)(SESSION_SUBSCRIBE_ID + sub->packets++ % (65536 - SESSION_SUBSCRIBE_ID));
+	sub->packet_id = (uint16_t)(ENGINE_SUBSCRIBE_ID + sub->packets++ % (65536 - ENGINE_SUBSCRIBE_ID));
 	struct mqtt_packet packet = {
 		.type = sub->unsubscribing ? MQTT_UNSUBSCRIBE : MQTT_SUBSCRIBE,
 		.subscribe = {.packet_id = sub->packet_id, .entries = entries, .n_entries = sub->n_filters},
 	};
-	return session_send(s, &packet);
+	return engine_send(s, &packet);
 }
 
-static void subscriber_end_round(struct mqtt_session *s)
+static void subscriber_end_round(struct mqtt_engine *s)
 {
-	struct session_subscriber *sub = &s->subscriber;
+	struct engine_subscriber *sub = &s->subscriber;
 	subscriber_report(s);
 	if (!sub->round_failed) {
 		sub->failed_rounds = 0;
@@ -175,9 +175,9 @@ static void subscriber_end_round(struct mqtt_session *s)
 	loop_timer_start(sub->timer, delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS);
 }
 
-static void subscriber_next(struct mqtt_session *s)
+static void subscriber_next(struct mqtt_engine *s)
 {
-	struct session_subscriber *sub = &s->subscriber;
+	struct engine_subscriber *sub = &s->subscriber;
 	int r = subscriber_pick(s);
 	/* What is gone may be covered by what is new: it is kept until that is there. */
 	if (r == 0 && sub->n_filters == 0 && !sub->unsubscribing && !sub->round_failed) {
@@ -186,7 +186,7 @@ static void subscriber_next(struct mqtt_session *s)
 		r = subscriber_pick(s);
 	}
 	if (r < 0) {
-		mqtt_session_reconnect(s, MQTT_AGAIN_BACKOFF, "out of memory");
+		engine_reconnect(s, MQTT_AGAIN_BACKOFF, "out of memory");
 	} else if (sub->n_filters == 0) {
 		subscriber_end_round(s);
 	} else if (subscriber_send(s) == 0) {
@@ -196,18 +196,18 @@ static void subscriber_next(struct mqtt_session *s)
 
 /* --- its answer ------------------------------------------------------------------------------------------------------- */
 
-static void subscriber_refused(struct mqtt_session *s, const char *filter, uint8_t reason, struct slice text)
+static void subscriber_refused(struct mqtt_engine *s, const char *filter, uint8_t reason, struct slice text)
 {
 	s->subscriber.round_failed = true;
 	const char *name = s->version == MQTT_5_0 ? mqtt_reason_name(reason) : "failure";
 	log_error("mqtt_subscribe_refused", "connection=%s filter=\"%s\" reason=\"%s\" text=\"%.*s\"", s->options.name,
 		filter, name, (int)(text.len < 200 ? text.len : 200), text.len ? (const char *)text.data : "");
-	session_alarm(s,
+	engine_alarm(s,
 		"the broker refuses the subscription to \"%s\": %s; nothing comes for it until the broker allows it",
 		filter, name);
 }
 
-static int subscriber_granted(struct mqtt_session *s, const char *filter, uint8_t granted)
+static int subscriber_granted(struct mqtt_engine *s, const char *filter, uint8_t granted)
 {
 	const struct filter_entry *wanted = filter_set_find(s->options.wanted, filter);
 	if (!wanted)
@@ -221,9 +221,9 @@ static int subscriber_granted(struct mqtt_session *s, const char *filter, uint8_
 	return filter_set_put(&s->subscriber.known, filter, wanted->qos, true);
 }
 
-static int subscriber_take_answer(struct mqtt_session *s, const struct mqtt_suback *suback, struct slice text)
+static int subscriber_take_answer(struct mqtt_engine *s, const struct mqtt_suback *suback, struct slice text)
 {
-	struct session_subscriber *sub = &s->subscriber;
+	struct engine_subscriber *sub = &s->subscriber;
 	for (size_t i = 0; i < sub->n_filters; i++) {
 		uint8_t reason = i < suback->reasons.len ? suback->reasons.data[i] : MQTT_SUCCESS;
 		const char *filter = sub->filters[i];
@@ -242,13 +242,13 @@ static int subscriber_take_answer(struct mqtt_session *s, const struct mqtt_suba
 	return 0;
 }
 
-void subscriber_acked(struct mqtt_session *s, bool unsuback, const struct mqtt_suback *suback, struct slice text)
+void subscriber_acked(struct mqtt_engine *s, bool unsuback, const struct mqtt_suback *suback, struct slice text)
 {
-	struct session_subscriber *sub = &s->subscriber;
+	struct engine_subscriber *sub = &s->subscriber;
 	bool counts = !(unsuback && s->version == MQTT_3_1_1);
 	if (sub->packet_id == 0 || suback->packet_id != sub->packet_id || unsuback != sub->unsubscribing ||
 		(counts && suback->reasons.len != sub->n_filters)) {
-		session_end(s, MQTT_AGAIN_BACKOFF, MQTT_PROTOCOL_ERROR,
+		engine_end(s, MQTT_AGAIN_BACKOFF, MQTT_PROTOCOL_ERROR,
 			"the broker broke the protocol: a SUBACK or UNSUBACK that was not asked for");
 		return;
 	}
@@ -259,7 +259,7 @@ void subscriber_acked(struct mqtt_session *s, bool unsuback, const struct mqtt_s
 		sub->next = sub->round_failed ? sub->known.n : 0;
 	subscriber_forget_packet(sub);
 	if (r < 0) {
-		mqtt_session_reconnect(s, MQTT_AGAIN_BACKOFF, "out of memory");
+		engine_reconnect(s, MQTT_AGAIN_BACKOFF, "out of memory");
 		return;
 	}
 	subscriber_next(s);

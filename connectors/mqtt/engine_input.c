@@ -7,17 +7,17 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "connectors/mqtt/session_impl.h"
+#include "connectors/mqtt/engine.h"
 #include "runtime/log.h"
 
-static void input_protocol_error(struct mqtt_session *s, uint8_t reason, const char *text)
+static void input_protocol_error(struct mqtt_engine *s, uint8_t reason, const char *text)
 {
 	char full[320];
 	snprintf(full, sizeof full, "the broker broke the protocol: %s", text);
-	session_end(s, MQTT_AGAIN_BACKOFF, reason, full);
+	engine_end(s, MQTT_AGAIN_BACKOFF, reason, full);
 }
 
-static void input_disconnected(struct mqtt_session *s, uint8_t code, const struct mqtt_properties *props)
+static void input_disconnected(struct mqtt_engine *s, uint8_t code, const struct mqtt_properties *props)
 {
 	char reason[384];
 	int text_len = props->reason_string.len < 200 ? (int)props->reason_string.len : 200;
@@ -31,14 +31,14 @@ static void input_disconnected(struct mqtt_session *s, uint8_t code, const struc
 	else if (code == MQTT_USE_ANOTHER_SERVER || code == MQTT_SERVER_MOVED)
 		advice = "correct the url";
 	if (advice)
-		session_alarm(s, "%s; %s", reason, advice);
-	session_end(s, advice ? MQTT_AGAIN_SLOWLY : MQTT_AGAIN_BACKOFF, -1, reason);
+		engine_alarm(s, "%s; %s", reason, advice);
+	engine_end(s, advice ? MQTT_AGAIN_SLOWLY : MQTT_AGAIN_BACKOFF, -1, reason);
 }
 
 /* More than Receive Maximum is against [MQTT-3.3.4-9], but mosquitto 2.0.11 does it when it resumes a session whose
  * in-flight messages were chosen by its own limit. Leaving would meet the same again on every connection, and what is
  * held is bounded anyway; so only more than there are packet identifiers ends the connection. */
-static bool input_count(struct mqtt_session *s, uint8_t qos)
+static bool input_count(struct mqtt_engine *s, uint8_t qos)
 {
 	s->progress = true;
 	if (qos == 0)
@@ -53,7 +53,7 @@ static bool input_count(struct mqtt_session *s, uint8_t qos)
 	return true;
 }
 
-static void input_unusable(struct mqtt_session *s, uint8_t qos, uint16_t packet_id, uint8_t reason, const char *text)
+static void input_unusable(struct mqtt_engine *s, uint8_t qos, uint16_t packet_id, uint8_t reason, const char *text)
 {
 	if (!input_count(s, qos))
 		return;
@@ -61,13 +61,13 @@ static void input_unusable(struct mqtt_session *s, uint8_t qos, uint16_t packet_
 	s->options.events->unusable(s->options.ctx, qos, packet_id, reason);
 }
 
-static void input_acked(struct mqtt_session *s, const struct mqtt_packet *packet)
+static void input_acked(struct mqtt_engine *s, const struct mqtt_packet *packet)
 {
 	s->progress = true;
-	if (packet->ack.packet_id == SESSION_BIRTH_ID) {
+	if (packet->ack.packet_id == ENGINE_BIRTH_ID) {
 		s->birth_unacked = false;
 		if (packet->ack.reason >= MQTT_UNSPECIFIED_ERROR)
-			session_alarm(
+			engine_alarm(
 				s, "the broker refuses the birth message: %s", mqtt_reason_name(packet->ack.reason));
 		return;
 	}
@@ -75,7 +75,7 @@ static void input_acked(struct mqtt_session *s, const struct mqtt_packet *packet
 		s->options.ctx, packet->type, packet->ack.packet_id, packet->ack.reason, packet->props.reason_string);
 }
 
-static void input_up(struct mqtt_session *s, const struct mqtt_packet *packet)
+static void input_up(struct mqtt_engine *s, const struct mqtt_packet *packet)
 {
 	switch (packet->type) {
 	case MQTT_PUBLISH:
@@ -104,33 +104,33 @@ static void input_up(struct mqtt_session *s, const struct mqtt_packet *packet)
 	}
 }
 
-static void input_packet(struct mqtt_session *s, struct slice bytes)
+static void input_packet(struct mqtt_engine *s, struct slice bytes)
 {
 	struct mqtt_packet packet;
 	struct mqtt_error error;
 	if (mqtt_decode(s->decoder, bytes, &packet, &error) < 0) {
-		if (error.refusal && s->state == SESSION_UP)
+		if (error.refusal && s->state == ENGINE_UP)
 			input_unusable(s, error.qos, error.packet_id, error.refusal, error.text);
 		else
 			input_protocol_error(s, error.reason, error.text);
-	} else if (s->state == SESSION_UP) {
+	} else if (s->state == ENGINE_UP) {
 		input_up(s, &packet);
 	} else if (packet.type == MQTT_CONNACK) {
-		session_accepted(s, &packet.connack, &packet.props);
+		engine_accepted(s, &packet.connack, &packet.props);
 	} else {
 		input_protocol_error(s, MQTT_PROTOCOL_ERROR, "the first packet is no CONNACK");
 	}
 }
 
-/* A packet above SESSION_MAX_PACKET. A PUBLISH is refused by its identifier, and its bytes are let pass. Returns false
+/* A packet above ENGINE_MAX_PACKET. A PUBLISH is refused by its identifier, and its bytes are let pass. Returns false
  * when more has to come first. */
-static bool input_oversized(struct mqtt_session *s, struct slice bytes, size_t len)
+static bool input_oversized(struct mqtt_engine *s, struct slice bytes, size_t len)
 {
 	uint8_t qos = bytes.data[0] >> 1 & 3;
 	size_t at = 1; /* behind the remaining length */
 	while (bytes.data[at++] & 0x80)
 		;
-	if (bytes.data[0] >> 4 != MQTT_PUBLISH || s->state != SESSION_UP) {
+	if (bytes.data[0] >> 4 != MQTT_PUBLISH || s->state != ENGINE_UP) {
 		input_protocol_error(s, MQTT_PACKET_TOO_LARGE, "a packet is too large");
 		return true;
 	}
@@ -150,7 +150,7 @@ static bool input_oversized(struct mqtt_session *s, struct slice bytes, size_t l
 	return true;
 }
 
-static void input_skip(struct mqtt_session *s)
+static void input_skip(struct mqtt_engine *s)
 {
 	struct slice bytes = transport_input(s->transport);
 	size_t n = bytes.len < s->skip_bytes ? bytes.len : (size_t)s->skip_bytes;
@@ -159,7 +159,7 @@ static void input_skip(struct mqtt_session *s)
 }
 
 /* Deals with the next packet. Returns whether there may be another one. */
-static bool input_next(struct mqtt_session *s)
+static bool input_next(struct mqtt_engine *s)
 {
 	struct transport *transport = s->transport;
 	struct slice bytes = transport_input(transport);
@@ -170,11 +170,11 @@ static bool input_next(struct mqtt_session *s)
 		input_protocol_error(s, error.reason, error.text);
 		return false;
 	}
-	if (state != MQTT_FRAME_BAD && len > SESSION_MAX_PACKET)
+	if (state != MQTT_FRAME_BAD && len > ENGINE_MAX_PACKET)
 		return input_oversized(s, bytes, len) && s->transport == transport;
 	if (state == MQTT_FRAME_MORE) {
 		if (len > 0 && transport_expect(transport, len) < 0)
-			session_end(s, MQTT_AGAIN_BACKOFF, MQTT_QUOTA_EXCEEDED, "out of memory for a large message");
+			engine_end(s, MQTT_AGAIN_BACKOFF, MQTT_QUOTA_EXCEEDED, "out of memory for a large message");
 		return false;
 	}
 	input_packet(s, slice_of(bytes.data, len));
@@ -184,7 +184,7 @@ static bool input_next(struct mqtt_session *s)
 	return true;
 }
 
-void session_readable(struct mqtt_session *s)
+void engine_readable(struct mqtt_engine *s)
 {
 	alive_received(s);
 	while (s->transport && transport_input(s->transport).len > 0) {
@@ -193,5 +193,5 @@ void session_readable(struct mqtt_session *s)
 		else if (!input_next(s))
 			break;
 	}
-	mqtt_session_flush(s);
+	engine_flush(s);
 }

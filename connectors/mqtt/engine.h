@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of the session engine share: session.c (life and connection), session_input.c (packets that come),
- * session_subscribe.c (subscriptions) and session_alive.c (keep-alive). Private to them.
+ * What the files of the session engine share: engine.c (life and connection), engine_input.c (packets that come),
+ * engine_subscribe.c (subscriptions) and engine_alive.c (keep-alive). Private to them.
  */
-#ifndef LINKSPAN_CONNECTORS_MQTT_SESSION_IMPL_H
-#define LINKSPAN_CONNECTORS_MQTT_SESSION_IMPL_H
+#ifndef LINKSPAN_CONNECTORS_MQTT_ENGINE_H
+#define LINKSPAN_CONNECTORS_MQTT_ENGINE_H
 
 #include "connectors/mqtt/reconnect.h"
 #include "connectors/mqtt/session.h"
 #include "connectors/mqtt/transport.h"
 
 /* The largest packet that is taken in whole; a larger PUBLISH is skipped without being held in memory. */
-#define SESSION_MAX_PACKET MESSAGE_MAX_ENCODED
+#define ENGINE_MAX_PACKET MESSAGE_MAX_ENCODED
 /* Packet identifiers of our own. */
-#define SESSION_BIRTH_ID     (MQTT_SESSION_LAST_ID + 1)
-#define SESSION_SUBSCRIBE_ID (MQTT_SESSION_LAST_ID + 2) /* the first of what remains */
+#define ENGINE_BIRTH_ID     (MQTT_SESSION_LAST_ID + 1)
+#define ENGINE_SUBSCRIBE_ID (MQTT_SESSION_LAST_ID + 2) /* the first of what remains */
 /* What may gather between two writes: the largest packet, and acknowledgements beside it. */
-#define SESSION_OUTPUT_LIMIT (SESSION_MAX_PACKET + 1024u * 1024)
+#define ENGINE_OUTPUT_LIMIT (ENGINE_MAX_PACKET + 1024u * 1024)
 
-enum session_state {
-	SESSION_IDLE, /* not started, or stopped */
-	SESSION_WAITING, /* for the next attempt */
-	SESSION_CONNECTING, /* until the CONNACK */
-	SESSION_UP,
+enum engine_state {
+	ENGINE_IDLE, /* not started, or stopped */
+	ENGINE_WAITING, /* for the next attempt */
+	ENGINE_CONNECTING, /* until the CONNACK */
+	ENGINE_UP,
 };
 
 /* SUBSCRIBE or UNSUBSCRIBE: one packet at a time is under way. */
-struct session_subscriber {
+struct engine_subscriber {
 	struct filter_set known; /* at the broker, as far as we know */
 	struct loop_timer *timer; /* the acknowledgement's time-out, or the next try of what was refused */
 	size_t next; /* index into wanted (subscribing) or known (unsubscribing) */
@@ -39,12 +39,13 @@ struct session_subscriber {
 	size_t n_filters;
 };
 
-struct mqtt_session {
+struct mqtt_engine {
+	struct mqtt_session base; /* first */
 	struct mqtt_session_options options;
 	const struct mqtt_settings *settings;
 	enum mqtt_version version;
 	struct mqtt_url url;
-	enum session_state state;
+	enum engine_state state;
 	bool started, stopping;
 
 	struct transport *transport; /* NULL but while CONNECTING and UP */
@@ -72,32 +73,34 @@ struct mqtt_session {
 	bool ping_expired; /* its time was over a turn ago */
 	uint64_t sent_mark; /* transport_appended at the last flush */
 
-	struct session_subscriber subscriber;
+	struct engine_subscriber subscriber;
 };
 
-/* session.c. disconnect: the reason of the DISCONNECT to send first (5 only, MQTT_SUCCESS: both), or -1 for none. */
-void session_end(struct mqtt_session *session, enum mqtt_session_again again, int disconnect, const char *reason);
-void session_alarm(struct mqtt_session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* engine.c. disconnect: the reason of the DISCONNECT to send first (5 only, MQTT_SUCCESS: both), or -1 for none. */
+void engine_end(struct mqtt_engine *engine, enum mqtt_session_again again, int disconnect, const char *reason);
+void engine_alarm(struct mqtt_engine *engine, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Encodes; -errno after the connection has been asked to end. */
-int session_send(struct mqtt_session *session, const struct mqtt_packet *packet) __attribute__((warn_unused_result));
-void session_accepted(
-	struct mqtt_session *session, const struct mqtt_connack *connack, const struct mqtt_properties *props);
+int engine_send(struct mqtt_engine *engine, const struct mqtt_packet *packet) __attribute__((warn_unused_result));
+void engine_flush(struct mqtt_engine *engine);
+void engine_reconnect(struct mqtt_engine *engine, enum mqtt_session_again again, const char *reason);
+void engine_accepted(
+	struct mqtt_engine *engine, const struct mqtt_connack *connack, const struct mqtt_properties *props);
 
-/* session_input.c */
-void session_readable(struct mqtt_session *session);
+/* engine_input.c */
+void engine_readable(struct mqtt_engine *engine);
 
-/* session_subscribe.c */
-int subscriber_init(struct mqtt_session *session) __attribute__((warn_unused_result));
-void subscriber_free(struct mqtt_session *session);
-void subscriber_up(struct mqtt_session *session);
-void subscriber_down(struct mqtt_session *session);
-void subscriber_acked(struct mqtt_session *session, bool unsuback, const struct mqtt_suback *suback, struct slice text);
+/* engine_subscribe.c */
+int subscriber_init(struct mqtt_engine *engine) __attribute__((warn_unused_result));
+void subscriber_free(struct mqtt_engine *engine);
+void subscriber_up(struct mqtt_engine *engine);
+void subscriber_down(struct mqtt_engine *engine);
+void subscriber_acked(struct mqtt_engine *engine, bool unsuback, const struct mqtt_suback *suback, struct slice text);
 
-/* session_alive.c */
-void alive_begin(struct mqtt_session *session);
-void alive_end(struct mqtt_session *session);
+/* engine_alive.c */
+void alive_begin(struct mqtt_engine *engine);
+void alive_end(struct mqtt_engine *engine);
 void alive_on_timer(void *arg);
-void alive_received(struct mqtt_session *session);
-void alive_written(struct mqtt_session *session);
+void alive_received(struct mqtt_engine *engine);
+void alive_written(struct mqtt_engine *engine);
 
 #endif

@@ -83,6 +83,7 @@ struct delivery {
 	uint32_t attempt; /* 1 for the first; LINK_DOWN does not count */
 	uint8_t stage; /* 0, or what the sink has reported before and is durable */
 	bool maybe_sent; /* an earlier connection or process may have sent it: repeat it as a repetition (DUP) */
+	bool session_lost; /* what may have been sent, was so in a session that is lost since (sink_traits) */
 	struct message *msg; /* borrowed until the outcome; message_ref to keep it longer */
 };
 
@@ -103,6 +104,8 @@ struct outcome {
 struct sink_traits {
 	uint32_t max_in_flight; /* deliveries without outcome that this link can hold now; the courier's window is the
 	                           smaller of this and the configured one */
+	bool session_lost; /* the peer knows nothing of earlier connections: all stages are void, and journalled so before
+	                      any new one */
 	bool cursor_valid; /* the destination keeps a cursor: everything up to done_through is delivered */
 	uint64_t done_through;
 };
@@ -127,7 +130,7 @@ struct link_host_ops {
 	/* Sink. Ends a delivery: exactly once for each send, also from inside send(). May call send() from inside. */
 	void (*outcome)(struct link_host *host, uint64_t seq, const struct outcome *outcome);
 	/* Sink. Asks to journal that the delivery has reached `stage` (0 is the first, and may be gone back to);
-	 * stage_durable() follows, in the order of asking. */
+	 * stage_durable() follows, in the order of asking, if the connection lasts as long. */
 	void (*stage)(struct link_host *host, uint64_t seq, uint8_t stage);
 
 	/* Answer to stop(). */

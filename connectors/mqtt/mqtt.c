@@ -31,7 +31,7 @@ struct mqtt_link {
 static void mqtt_on_up(void *ctx, const struct mqtt_session_terms *terms)
 {
 	struct mqtt_link *link = ctx;
-	struct sink_traits traits = {0};
+	struct sink_traits traits = {.session_lost = !terms->session_present};
 	if (mqtt_sink_up(link->sink, terms, &traits.max_in_flight) < 0) {
 		mqtt_session_reconnect(link->session, MQTT_AGAIN_BACKOFF, "out of memory");
 		return;

@@ -78,6 +78,7 @@ static void host_link_up(struct link_host *host, const struct sink_traits *trait
 	struct rig *rig = rig_of(host);
 	rig->ups++;
 	rig->window = traits->max_in_flight;
+	rig->session_lost = traits->session_lost;
 }
 
 static void host_link_down(struct link_host *host, const char *reason)
@@ -181,21 +182,26 @@ void rig_resume(struct rig *rig)
 	mqtt_connector.resume(rig->link);
 }
 
-void rig_send_again(struct rig *rig, uint64_t seq, const struct message_view *view, bool maybe_sent, uint8_t stage)
+static void rig_deliver(struct rig *rig, struct delivery *delivery, const struct message_view *view)
 {
 	rig->messages = realloc(rig->messages, (rig->n_messages + 1) * sizeof *rig->messages);
 	struct message *msg = message_new(view);
 	assert(rig->messages && msg);
 	rig->messages[rig->n_messages++] = msg;
-	struct delivery delivery = {
-		.destination_uuid = (const uint8_t *)"0123456789abcdef",
-		.seq = seq,
-		.attempt = 1,
-		.stage = stage,
-		.maybe_sent = maybe_sent,
-		.msg = msg,
-	};
-	mqtt_connector.send(rig->link, &delivery);
+	delivery->destination_uuid = (const uint8_t *)"0123456789abcdef";
+	delivery->attempt = 1;
+	delivery->msg = msg;
+	mqtt_connector.send(rig->link, delivery);
+}
+
+void rig_send_again(struct rig *rig, uint64_t seq, const struct message_view *view, bool maybe_sent, uint8_t stage)
+{
+	rig_deliver(rig, &(struct delivery){.seq = seq, .stage = stage, .maybe_sent = maybe_sent}, view);
+}
+
+void rig_send_lost(struct rig *rig, uint64_t seq, const struct message_view *view)
+{
+	rig_deliver(rig, &(struct delivery){.seq = seq, .maybe_sent = true, .session_lost = true}, view);
 }
 
 uint64_t rig_send_view(struct rig *rig, const struct message_view *view, bool maybe_sent)

@@ -56,7 +56,7 @@ struct rig {
 	bool keep_sending; /* sends the next seq from inside outcome() until seq reaches send_until */
 	uint64_t send_until;
 	unsigned ups, downs, alarms, pauses;
-	bool stopped;
+	bool stopped, session_lost;
 	uint32_t window;
 	char down_reason[256], alarm[512];
 	struct rig_offer *offers;
@@ -90,6 +90,7 @@ uint64_t rig_send(struct rig *rig, const char *topic, const char *payload, uint8
 uint64_t rig_send_view(struct rig *rig, const struct message_view *view, bool maybe_sent);
 /* A delivery as the courier repeats it. */
 void rig_send_again(struct rig *rig, uint64_t seq, const struct message_view *view, bool maybe_sent, uint8_t stage);
+void rig_send_lost(struct rig *rig, uint64_t seq, const struct message_view *view); /* of a session that is lost */
 void rig_send_end(struct rig *rig);
 /* The n-th stage that was asked for is durable, and the turn ends. */
 void rig_stage_durable(struct rig *rig, size_t n);

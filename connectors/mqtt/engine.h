@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of the session engine share: engine.c (life and connection), engine_input.c (packets that come),
+ * What the files of the session engine share: engine.c (life and connection), engine_connect.c (CONNECT
+ * and CONNACK), engine_input.c (packets that come),
  * engine_subscribe.c (subscriptions) and engine_alive.c (keep-alive). Private to them.
  */
 #ifndef LINKSPAN_CONNECTORS_MQTT_ENGINE_H
@@ -83,6 +84,10 @@ void engine_alarm(struct mqtt_engine *engine, const char *format, ...) __attribu
 int engine_send(struct mqtt_engine *engine, const struct mqtt_packet *packet) __attribute__((warn_unused_result));
 void engine_flush(struct mqtt_engine *engine);
 void engine_reconnect(struct mqtt_engine *engine, enum mqtt_session_again again, const char *reason);
+
+/* engine_connect.c. begin: the network stands, so say CONNECT. */
+void engine_begin(struct mqtt_engine *engine);
+struct mqtt_publish engine_own_publish(const struct mqtt_own_message *own, uint16_t packet_id);
 void engine_accepted(
 	struct mqtt_engine *engine, const struct mqtt_connack *connack, const struct mqtt_properties *props);
 

@@ -24,9 +24,11 @@ static void input_disconnected(struct mqtt_engine *s, uint8_t code, const struct
 	snprintf(reason, sizeof reason, "the broker ended the connection: %s%s%.*s", mqtt_reason_name(code),
 		text_len ? ": " : "", text_len, text_len ? (const char *)props->reason_string.data : "");
 	const char *advice = NULL;
+	/* A token that has run out: the file may hold the next one already. If not, the refusal raises the alarm. */
+	bool renews = s->settings->username_file || s->settings->password_file;
 	if (code == MQTT_SESSION_TAKEN_OVER)
 		advice = "another client uses the same client_id; give each its own";
-	else if (code == MQTT_NOT_AUTHORIZED || code == MQTT_ADMINISTRATIVE_ACTION || code == MQTT_BANNED)
+	else if ((code == MQTT_NOT_AUTHORIZED && !renews) || code == MQTT_ADMINISTRATIVE_ACTION || code == MQTT_BANNED)
 		advice = "ask who runs the broker";
 	else if (code == MQTT_USE_ANOTHER_SERVER || code == MQTT_SERVER_MOVED)
 		advice = "correct the url";

@@ -15,9 +15,12 @@ liblinkspan_a_SOURCES += \
 liblinkspan_a_SOURCES += \
 	connectors/mqtt/convert.c \
 	connectors/mqtt/convert.h \
+	connectors/mqtt/credentials.c \
+	connectors/mqtt/credentials.h \
 	connectors/mqtt/engine.c \
 	connectors/mqtt/engine.h \
 	connectors/mqtt/engine_alive.c \
+	connectors/mqtt/engine_connect.c \
 	connectors/mqtt/engine_input.c \
 	connectors/mqtt/engine_subscribe.c \
 	connectors/mqtt/mqtt.c \

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "connectors/mqtt/credentials.h"
 #include "connectors/mqtt/tls.h"
 
 #define KEY(member) offsetof(struct mqtt_settings, member)
@@ -96,6 +97,16 @@ const struct config_key mqtt_connection_keys[] = {
 			"clean_start is true."},
 	{.name = "username", .type = CONFIG_STRING, .offset = KEY(username), .help = "User name for the broker."},
 	{.name = "password", .type = CONFIG_SECRET, .offset = KEY(password), .help = "Password for the broker."},
+	{.name = "username_file",
+		.type = CONFIG_PATH,
+		.offset = KEY(username_file),
+		.help = "File with the user name, instead of username; read again at each connect. One new line at "
+			"its end is not part of it."},
+	{.name = "password_file",
+		.type = CONFIG_PATH,
+		.offset = KEY(password_file),
+		.help = "File with the password, instead of password; read again at each connect, so that a token "
+			"(JWT, SAS) can be renewed while linkspan runs. One new line at its end is not part of it."},
 	{.name = "clean_start",
 		.type = CONFIG_BOOL,
 		.offset = KEY(clean_start),
@@ -278,6 +289,25 @@ static void check_own_message(const struct mqtt_own_message *own, const char *ke
 		config_complain(scope, key, "qos", "this version of linkspan publishes with QoS 0 and 1; use 1");
 }
 
+static void check_credential_files(const struct mqtt_settings *settings, struct config_scope *scope)
+{
+	if (settings->username && settings->username_file)
+		config_complain(scope, "username_file", NULL, "username is there too; leave one of them out");
+	if (settings->password && settings->password_file)
+		config_complain(scope, "password_file", NULL, "password is there too; leave one of them out");
+	for (int i = 0; i < 2; i++) { /* one at a time, so that both are named */
+		struct mqtt_settings one = {0};
+		struct credentials credentials;
+		char error[512];
+		one.username_file = i == 0 ? settings->username_file : NULL;
+		one.password_file = i == 1 ? settings->password_file : NULL;
+		if (credentials_read(&one, &credentials, error, sizeof error) < 0)
+			config_complain(scope, i == 0 ? "username_file" : "password_file", NULL, "%s", error);
+		else
+			credentials_wipe(&credentials);
+	}
+}
+
 static void check_identity(const struct mqtt_settings *settings, struct config_scope *scope)
 {
 	if (!settings->client_id && !settings->clean_start)
@@ -293,9 +323,11 @@ static void check_identity(const struct mqtt_settings *settings, struct config_s
 		config_complain(scope, "username", NULL, "must be UTF-8 of at most 65535 bytes");
 	if (settings->password && strlen(settings->password) > 65535)
 		config_complain(scope, "password", NULL, "longer than the 65535 bytes that MQTT allows");
-	if (settings->password && !settings->username && mqtt_settings_version(settings) == MQTT_3_1_1)
-		config_complain(
-			scope, "password", NULL, "MQTT 3.1.1 allows no password without a user name; add username");
+	bool named = settings->username || settings->username_file;
+	if ((settings->password || settings->password_file) && !named && mqtt_settings_version(settings) == MQTT_3_1_1)
+		config_complain(scope, settings->password ? "password" : "password_file", NULL,
+			"MQTT 3.1.1 allows no password without a user name; add username");
+	check_credential_files(settings, scope);
 }
 
 static void check_tls(const struct mqtt_settings *settings, const struct mqtt_url *url, struct config_scope *scope)

@@ -20,6 +20,7 @@ struct mqtt_own_message {
 
 struct mqtt_settings {
 	char *url, *client_id, *username, *password;
+	char *username_file, *password_file; /* read at each connect; see credentials.h */
 	int version; /* index into the choices of the key; see mqtt_settings_version */
 	bool clean_start;
 	uint64_t session_expiry_ms, keep_alive_ms, connect_timeout_ms, ack_timeout_ms;

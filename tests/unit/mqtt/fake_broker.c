@@ -137,6 +137,7 @@ static void record_connect(struct broker_packet *rec, const struct mqtt_packet *
 	rec->keep_alive = connect->keep_alive;
 	rec->has_will = connect->will.topic.data != NULL;
 	copy_text(rec->topic, sizeof rec->topic, connect->client_id);
+	rec->payload_len = connect->user_name.len + 1 + connect->password.len;
 	snprintf(rec->payload, sizeof rec->payload, "%.*s:%.*s", (int)connect->user_name.len,
 		connect->user_name.len ? (const char *)connect->user_name.data : "", (int)connect->password.len,
 		connect->password.len ? (const char *)connect->password.data : "");

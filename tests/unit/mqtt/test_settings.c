@@ -12,6 +12,8 @@
 #include "connectors/mqtt/mqtt.h"
 #include "tests/unit/tap.h"
 
+static const char *folder;
+
 static void good_url(const char *text, bool tls, const char *host, uint16_t port)
 {
 	struct mqtt_url url;
@@ -55,7 +57,7 @@ static char *load(const char *lines, struct config **ret_config)
 {
 	char path[300], *errors = NULL;
 	size_t size;
-	snprintf(path, sizeof path, "%s/linkspan.yaml", tap_tempdir());
+	snprintf(path, sizeof path, "%s/linkspan.yaml", folder);
 	FILE *file = fopen(path, "w");
 	fprintf(file, "data_dir: /tmp\nconnections:\n  plant:\n    type: mqtt\n%s", lines);
 	fprintf(file, "mappings:\n  - name: m\n    from: {connection: plant, topic: a}\n"
@@ -69,6 +71,16 @@ static char *load(const char *lines, struct config **ret_config)
 	return errors;
 }
 
+static void put_file(const char *name, const char *text)
+{
+	char path[300];
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	FILE *file = fopen(path, "w");
+	CU_ASSERT_FATAL(file != NULL);
+	fputs(text, file);
+	fclose(file);
+}
+
 static void complains(const char *lines, const char *complaint)
 {
 	struct config *config;
@@ -76,6 +88,17 @@ static void complains(const char *lines, const char *complaint)
 	if (config || !strstr(errors, complaint))
 		printf("# wanted \"%s\", got: %s\n", complaint, errors);
 	CU_ASSERT(config == NULL && strstr(errors, complaint) != NULL);
+	config_free(config);
+	free(errors);
+}
+
+static void accepts(const char *lines)
+{
+	struct config *config;
+	char *errors = load(lines, &config);
+	if (!config)
+		printf("# %s\n", errors);
+	CU_ASSERT(config != NULL);
 	config_free(config);
 	free(errors);
 }
@@ -126,6 +149,21 @@ static void test_complaints(void)
 		"not be above");
 }
 
+static void test_credential_complaints(void)
+{
+	put_file("empty", "\n");
+	put_file("good", "secret\n");
+#define HEAD "    url: mqtt://broker\n    client_id: e\n"
+	complains(HEAD "    username: u\n    username_file: /dev/null\n", "username is there too");
+	complains(HEAD "    password: p\n    password_file: /dev/null\n", "password is there too");
+	complains(HEAD "    password_file: /dev/null\n", "not a regular file");
+	complains(HEAD "    password_file: none\n", "cannot be read");
+	complains(HEAD "    username_file: empty\n", "is empty");
+	complains(HEAD "    version: 3.1.1\n    password_file: good\n", "add username");
+	accepts(HEAD "    version: 3.1.1\n    username: u\n    password_file: good\n");
+	accepts(HEAD "    version: 3.1.1\n    username_file: good\n    password_file: good\n");
+}
+
 static void test_qos_and_guarantees(void)
 {
 	struct mqtt_settings settings = {.session_expiry_ms = 1000};
@@ -146,11 +184,13 @@ static const struct tap_test tests[] = {
 	{"urls", test_urls},
 	{"fallbacks", test_fallbacks},
 	{"complaints", test_complaints},
+	{"credentials from files", test_credential_complaints},
 	{"qos, guarantees, targets", test_qos_and_guarantees},
 	{NULL, NULL},
 };
 
 int main(void)
 {
+	folder = tap_tempdir();
 	return tap_main("mqtt settings", tests);
 }

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the session says when it connects, and to whom: credentials from files.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/log.h"
+#include "tests/unit/mqtt/rig.h"
+
+static const struct broker_packet *connected(const struct rig *rig, size_t n)
+{
+	const struct broker_packet *packet = fake_broker_packet(&rig->broker, MQTT_CONNECT, n);
+	CU_ASSERT_FATAL(packet != NULL);
+	return packet;
+}
+
+/* --- credentials from files ------------------------------------------------------------------------------------------- */
+
+static char *path_of(const char *name)
+{
+	static char paths[4][300];
+	static unsigned next;
+	char *path = paths[next++ % 4];
+	snprintf(path, sizeof paths[0], "%s/%s", tap_tempdir(), name);
+	return path;
+}
+
+static void put_file(const char *path, const char *text, size_t len)
+{
+	FILE *file = fopen(path, "w");
+	CU_ASSERT_FATAL(file != NULL);
+	CU_ASSERT(fwrite(text, 1, len, file) == len);
+	fclose(file);
+}
+
+static void put_text(const char *path, const char *text)
+{
+	put_file(path, text, strlen(text));
+}
+
+static bool told;
+
+static void on_line(enum log_level level, const char *line, void *arg)
+{
+	(void)level, (void)arg;
+	told = told || strstr(line, "token-");
+}
+
+static void test_credential_files(void)
+{
+	struct rig rig;
+	char *user = path_of("user"), *password = path_of("password");
+	rig_open(&rig);
+	log_set_sink(on_line, NULL);
+	log_set_level(LOG_LEVEL_DEBUG);
+	told = false;
+	put_text(user, "edge\r\n");
+	put_text(password, "token-1\n");
+	rig.settings.username_file = user;
+	rig.settings.password_file = password;
+	rig_connect(&rig);
+	CU_ASSERT_STRING_EQUAL(connected(&rig, 0)->payload, "edge:token-1");
+	/* A renewed token is what the next connection says; only one new line is none of it. */
+	put_text(password, "token-2 \n\n");
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 2);
+	CU_ASSERT_STRING_EQUAL(connected(&rig, 1)->payload, "edge:token-2 \n");
+	/* So does one that has run out, without a word to anybody. */
+	struct mqtt_packet expired = {.type = MQTT_DISCONNECT, .reason = MQTT_NOT_AUTHORIZED};
+	fake_broker_send(&rig.broker, &expired);
+	UNTIL(&rig, rig.ups == 3);
+	CU_ASSERT(rig.alarms == 0);
+	/* One that the broker refuses, too. */
+	rig.broker.connack_reason = MQTT_NOT_AUTHORIZED;
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.alarms == 1);
+	put_text(password, "token-3");
+	rig.broker.connack_reason = 0;
+	UNTIL(&rig, rig.ups == 4);
+	const struct broker_packet *last = connected(&rig, fake_broker_count(&rig.broker, MQTT_CONNECT) - 1);
+	CU_ASSERT_STRING_EQUAL(last->payload, "edge:token-3");
+	log_set_level(LOG_LEVEL_INFO);
+	log_set_sink(NULL, NULL);
+	CU_ASSERT(!told);
+	rig_close(&rig);
+}
+
+/* With this in the file there is an alarm and no CONNECT; once it is mended the link comes up. */
+static void unusable(struct rig *rig, char **key, char *path, const char *what)
+{
+	unsigned ups = rig->ups, alarms = rig->alarms;
+	size_t connects = fake_broker_count(&rig->broker, MQTT_CONNECT);
+	*key = path;
+	rig_start(rig);
+	UNTIL(rig, rig->alarms >= alarms + 2); /* it goes on trying */
+	if (!strstr(rig->alarm, what) || !strstr(rig->alarm, path))
+		printf("# wanted \"%s\" and %s, got: %s\n", what, path, rig->alarm);
+	CU_ASSERT(strstr(rig->alarm, what) != NULL && strstr(rig->alarm, path) != NULL);
+	CU_ASSERT(rig->ups == ups && fake_broker_count(&rig->broker, MQTT_CONNECT) == connects);
+	rmdir(path);
+	put_text(path, "sound");
+	UNTIL(rig, rig->ups == ups + 1);
+	CU_ASSERT(strstr(connected(rig, fake_broker_count(&rig->broker, MQTT_CONNECT) - 1)->payload, "sound") != NULL);
+	rig_stop_link(rig);
+	*key = NULL;
+}
+
+static void test_credential_files_unusable(void)
+{
+	struct rig rig;
+	char *path = path_of("bad");
+	rig_open(&rig);
+	unusable(&rig, &rig.settings.password_file, path, "No such file");
+	put_text(path, "\n");
+	unusable(&rig, &rig.settings.password_file, path, "is empty");
+	CU_ASSERT(unlink(path) == 0 && mkdir(path, 0700) == 0);
+	unusable(&rig, &rig.settings.password_file, path, "not a regular file");
+	CU_ASSERT(unlink(path) == 0 && mkfifo(path, 0600) == 0); /* would block */
+	rig.settings.username_file = path;
+	rig_start(&rig);
+	UNTIL(&rig, strstr(rig.alarm, "username_file") != NULL);
+	CU_ASSERT(strstr(rig.alarm, "not a regular file") != NULL);
+	rig_stop_link(&rig);
+	CU_ASSERT(unlink(path) == 0);
+	put_text(path, "\xff");
+	unusable(&rig, &rig.settings.username_file, path, "not UTF-8");
+	rig_close(&rig);
+}
+
+/* 65535 bytes is what fits. */
+static void test_credential_files_large(void)
+{
+	static char large[65537];
+	struct rig rig;
+	char *path = path_of("large");
+	rig_open(&rig);
+	memset(large, 'x', sizeof large);
+	put_file(path, large, 65536);
+	unusable(&rig, &rig.settings.password_file, path, "65535");
+	large[65535] = '\n';
+	put_file(path, large, 65536);
+	rig.settings.password_file = path;
+	rig_connect(&rig);
+	CU_ASSERT(connected(&rig, fake_broker_count(&rig.broker, MQTT_CONNECT) - 1)->payload_len == 65536);
+	rig_close(&rig);
+}
+
+static const struct tap_test tests[] = {
+	{"credentials from files, read at each connect", test_credential_files},
+	{"files of credentials that cannot be used", test_credential_files_unusable},
+	{"files of credentials that are as large as can be", test_credential_files_large},
+	{NULL, NULL},
+};
+
+int main(void)
+{
+	return tap_main("mqtt connect", tests);
+}

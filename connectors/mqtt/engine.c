@@ -130,22 +130,32 @@ static bool engine_drop_transport(struct mqtt_engine *s, int disconnect)
 	return was_up;
 }
 
+/* Chooses the address of the next attempt, and the wait before it. Between two addresses of one round it is short, and
+ * yet not the same for a thousand gateways. */
+static uint64_t engine_next_delay_ms(struct mqtt_engine *s, uint64_t up_ms, bool slow)
+{
+	if (!addresses_failed(&s->addresses, up_ms >= RECONNECT_SOUND_MS, slow, &slow))
+		return s->reconnect.random((uint32_t)s->reconnect.min_ms + 1);
+	reconnect_ended(&s->reconnect, up_ms, s->progress);
+	return reconnect_delay_ms(&s->reconnect, slow);
+}
+
 void engine_end(struct mqtt_engine *s, enum mqtt_session_again again, int disconnect, const char *reason)
 {
 	if (!s->transport)
 		return;
+	struct mqtt_url url = *addresses_current(&s->addresses);
 	bool was_up = engine_drop_transport(s, disconnect);
 	uint64_t delay_ms = 0;
 	if (again != MQTT_AGAIN_SOON) {
 		uint64_t up_ms = was_up ? loop_now_ms(s->options.loop) - s->up_since_ms : 0;
-		reconnect_ended(&s->reconnect, up_ms, s->progress);
-		delay_ms = reconnect_delay_ms(&s->reconnect, again == MQTT_AGAIN_SLOWLY);
+		delay_ms = engine_next_delay_ms(s, up_ms, again == MQTT_AGAIN_SLOWLY);
 	}
 	s->state = ENGINE_WAITING;
 	loop_timer_start(s->timer, delay_ms);
 	/* The reason first: the same line again is counted, not repeated. */
-	log_warn(was_up ? "mqtt_disconnected" : "mqtt_connect_failed", "connection=%s reason=\"%s\"", s->options.name,
-		reason);
+	log_warn(was_up ? "mqtt_disconnected" : "mqtt_connect_failed", "connection=%s reason=\"%s\" host=%s port=%u",
+		s->options.name, reason, url.host, url.port);
 	log_debug("mqtt_wait", "connection=%s ms=%llu", s->options.name, (unsigned long long)delay_ms);
 	if (was_up)
 		s->options.events->down(s->options.ctx, reason);
@@ -222,6 +232,7 @@ static const struct transport_events engine_transport_events = {
 static void engine_connect(struct mqtt_engine *s)
 {
 	const struct mqtt_settings *settings = s->settings;
+	const struct mqtt_url *url = addresses_current(&s->addresses);
 	struct tls_options tls = {
 		.ca = settings->tls.ca,
 		.cert = settings->tls.cert,
@@ -230,9 +241,9 @@ static void engine_connect(struct mqtt_engine *s)
 	};
 	struct transport_options options = {
 		.loop = s->options.loop,
-		.host = s->url.host,
-		.port = s->url.port,
-		.tls = s->url.tls ? &tls : NULL,
+		.host = url->host,
+		.port = url->port,
+		.tls = url->tls ? &tls : NULL,
 		.output_limit = ENGINE_OUTPUT_LIMIT,
 		.events = &engine_transport_events,
 		.ctx = s,
@@ -247,12 +258,13 @@ static void engine_connect(struct mqtt_engine *s)
 		loop_timer_start(s->timer, settings->connect_timeout_ms);
 		return;
 	}
-	log_warn("mqtt_connect_failed", "connection=%s reason=\"%s\"", s->options.name, error);
+	log_warn("mqtt_connect_failed", "connection=%s reason=\"%s\" host=%s port=%u", s->options.name, error,
+		url->host, url->port);
 	if (r == -EINVAL)
 		engine_alarm(s, "%s", error);
 	s->state = ENGINE_WAITING;
-	reconnect_ended(&s->reconnect, 0, false);
-	loop_timer_start(s->timer, reconnect_delay_ms(&s->reconnect, r == -EINVAL));
+	s->progress = false;
+	loop_timer_start(s->timer, engine_next_delay_ms(s, 0, r == -EINVAL));
 }
 
 static void engine_on_timer(void *arg)
@@ -315,6 +327,7 @@ static void engine_free(struct mqtt_session *session)
 	loop_timer_free(s->timer);
 	loop_timer_free(s->alive_timer);
 	subscriber_free(s);
+	addresses_free(&s->addresses);
 	free(s->decoder);
 	free(s);
 }
@@ -355,11 +368,11 @@ int engine_new(const struct mqtt_session_options *options, struct mqtt_session *
 	s->timer = loop_timer_new(options->loop, engine_on_timer, s);
 	s->alive_timer = loop_timer_new(options->loop, alive_on_timer, s);
 	int r = s->decoder && s->timer && s->alive_timer ? subscriber_init(s) : -ENOMEM;
-	const char *wrong = mqtt_url_parse(s->settings->url, &s->url);
-	if (r == 0 && wrong) {
+	const char *wrong = NULL;
+	if (r == 0)
+		r = addresses_init(&s->addresses, s->settings, &wrong);
+	if (wrong)
 		log_error("mqtt_url", "connection=%s what=\"%s\"", options->name, wrong);
-		r = -EINVAL;
-	}
 	if (r < 0)
 		engine_free(&s->base);
 	else

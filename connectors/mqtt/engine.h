@@ -7,6 +7,7 @@
 #ifndef LINKSPAN_CONNECTORS_MQTT_ENGINE_H
 #define LINKSPAN_CONNECTORS_MQTT_ENGINE_H
 
+#include "connectors/mqtt/addresses.h"
 #include "connectors/mqtt/reconnect.h"
 #include "connectors/mqtt/session.h"
 #include "connectors/mqtt/transport.h"
@@ -45,7 +46,7 @@ struct mqtt_engine {
 	struct mqtt_session_options options;
 	const struct mqtt_settings *settings;
 	enum mqtt_version version;
-	struct mqtt_url url;
+	struct addresses addresses;
 	enum engine_state state;
 	bool started, stopping;
 

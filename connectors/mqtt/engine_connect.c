@@ -175,13 +175,14 @@ void engine_accepted(struct mqtt_engine *s, const struct mqtt_connack *connack, 
 		engine_end(s, MQTT_AGAIN_BACKOFF, -1, "the broker kept a session that was to be forgotten");
 		return;
 	}
+	const struct mqtt_url *url = addresses_current(&s->addresses);
 	engine_take_terms(s, connack->session_present, props);
 	s->state = ENGINE_UP;
 	s->up_since_ms = loop_now_ms(s->options.loop);
 	s->progress = false;
 	loop_timer_stop(s->timer);
 	log_info("mqtt_connected", "connection=%s host=%s port=%u version=%s client_id=\"%s\" session_present=%d",
-		s->options.name, s->url.host, s->url.port, s->version == MQTT_5_0 ? "5" : "3.1.1", s->options.client_id,
+		s->options.name, url->host, url->port, s->version == MQTT_5_0 ? "5" : "3.1.1", s->options.client_id,
 		s->terms.session_present);
 	alive_begin(s);
 	engine_publish_birth(s);

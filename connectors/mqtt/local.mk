@@ -13,6 +13,8 @@ liblinkspan_a_SOURCES += \
 
 # The connector.
 liblinkspan_a_SOURCES += \
+	connectors/mqtt/addresses.c \
+	connectors/mqtt/addresses.h \
 	connectors/mqtt/convert.c \
 	connectors/mqtt/convert.h \
 	connectors/mqtt/credentials.c \

@@ -76,12 +76,12 @@ static const struct config_key birth_keys[] = {OWN_KEYS, {0}};
 
 const struct config_key mqtt_connection_keys[] = {
 	{.name = "url",
-		.type = CONFIG_STRING,
-		.offset = KEY(url),
+		.type = CONFIG_LIST,
+		.offset = KEY(urls),
 		.required = true,
-		.help = "mqtt://host[:port] or mqtts://host[:port] for TLS; ports 1883 and 8883 unless "
-			"given. IPv6 addresses "
-			"stand in brackets."},
+		.help = "mqtt://host[:port] or mqtts://host[:port] for TLS; ports 1883 and 8883 unless given. IPv6 "
+			"addresses stand in brackets. A list names several addresses of one broker, or of a cluster "
+			"that shares its sessions, in the order in which they are tried."},
 	{.name = "version",
 		.type = CONFIG_ENUM,
 		.offset = KEY(version),
@@ -267,6 +267,31 @@ const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url)
 	return wrong;
 }
 
+static int compare_urls(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char *mqtt_settings_broker(const struct mqtt_settings *settings)
+{
+	const struct config_list *urls = &settings->urls;
+	size_t size = 1;
+	const char **sorted = calloc(urls->n + 1, sizeof *sorted);
+	for (size_t i = 0; sorted && i < urls->n; i++) {
+		sorted[i] = urls->items[i].value;
+		size += strlen(sorted[i]) + 1;
+	}
+	char *text = sorted ? calloc(size, 1) : NULL;
+	if (text) {
+		qsort(sorted, urls->n, sizeof *sorted, compare_urls);
+		char *end = text;
+		for (size_t i = 0; i < urls->n; i++)
+			end = stpcpy(stpcpy(end, i > 0 ? " " : ""), sorted[i]);
+	}
+	free(sorted);
+	return text;
+}
+
 /* --- checks
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -330,10 +355,11 @@ static void check_identity(const struct mqtt_settings *settings, struct config_s
 	check_credential_files(settings, scope);
 }
 
+/* url: one with TLS, or NULL if there is none. */
 static void check_tls(const struct mqtt_settings *settings, const struct mqtt_url *url, struct config_scope *scope)
 {
 	bool given = settings->tls.ca || settings->tls.cert || settings->tls.key;
-	if (given && !url->tls) {
+	if (given && !url) {
 		config_complain(scope, "tls", NULL, "the url says mqtt://, which has no TLS; use mqtts://");
 		return;
 	}
@@ -342,7 +368,7 @@ static void check_tls(const struct mqtt_settings *settings, const struct mqtt_ur
 		config_complain(scope, "tls", there, "needs tls.%s beside it", settings->tls.cert ? "key" : "cert");
 		return;
 	}
-	if (!url->tls)
+	if (!url)
 		return;
 	char error[512];
 	struct tls *tls;
@@ -354,15 +380,34 @@ static void check_tls(const struct mqtt_settings *settings, const struct mqtt_ur
 		tls_free(tls);
 }
 
+static void check_urls(const struct mqtt_settings *settings, struct config_scope *scope)
+{
+	const struct config_list *urls = &settings->urls;
+	struct mqtt_url url, with_tls;
+	bool sound = true, any_tls = false;
+	for (size_t i = 0; i < urls->n; i++) {
+		char index[24];
+		snprintf(index, sizeof index, "%zu", i);
+		const char *wrong = mqtt_url_parse(urls->items[i].value, &url);
+		for (size_t j = 0; j < i && !wrong; j++)
+			if (strcmp(urls->items[i].value, urls->items[j].value) == 0)
+				wrong = "the same url stands in the list twice; leave one of them out";
+		if (wrong)
+			config_complain(scope, "url", urls->n > 1 ? index : NULL, "%s", wrong);
+		sound = sound && !wrong;
+		if (!wrong && url.tls && !any_tls) {
+			with_tls = url;
+			any_tls = true;
+		}
+	}
+	if (sound && urls->n > 0)
+		check_tls(settings, any_tls ? &with_tls : NULL, scope);
+}
+
 void mqtt_settings_check(const void *arg, struct config_scope *scope)
 {
 	const struct mqtt_settings *settings = arg;
-	struct mqtt_url url;
-	const char *wrong = settings->url ? mqtt_url_parse(settings->url, &url) : NULL;
-	if (wrong)
-		config_complain(scope, "url", NULL, "%s", wrong);
-	else if (settings->url)
-		check_tls(settings, &url, scope);
+	check_urls(settings, scope);
 	check_identity(settings, scope);
 	check_own_message(&settings->will, "will", scope);
 	check_own_message(&settings->birth, "birth", scope);

@@ -19,7 +19,8 @@ struct mqtt_own_message {
 };
 
 struct mqtt_settings {
-	char *url, *client_id, *username, *password;
+	struct config_list urls; /* in the order of preference */
+	char *client_id, *username, *password;
 	char *username_file, *password_file; /* read at each connect; see credentials.h */
 	int version; /* index into the choices of the key; see mqtt_settings_version */
 	bool clean_start;
@@ -44,6 +45,10 @@ struct mqtt_url {
 	char host[256]; /* without brackets */
 	uint16_t port;
 };
+
+/* What names the broker: the url, or of a list all of them in a canonical order, a blank between two. To be freed; NULL:
+ * no memory. */
+char *mqtt_settings_broker(const struct mqtt_settings *settings);
 
 /* NULL, or what is wrong and what would be right, one static sentence. */
 const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url);

@@ -49,3 +49,6 @@ check_PROGRAMS += tests/unit/mqtt/test_reconnect
 tests_unit_mqtt_test_reconnect_SOURCES = tests/unit/mqtt/test_reconnect.c
 tests_unit_mqtt_test_reconnect_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mqtt/test_addresses
+tests_unit_mqtt_test_addresses_SOURCES = tests/unit/mqtt/test_addresses.c
+tests_unit_mqtt_test_addresses_LDADD = $(TEST_LIBS)

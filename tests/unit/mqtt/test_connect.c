@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the session says when it connects, and to whom: credentials from files.
+ * What the session says when it connects, and to whom: credentials from files, several addresses.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,10 +148,120 @@ static void test_credential_files_large(void)
 	rig_close(&rig);
 }
 
+/* --- several addresses ------------------------------------------------------------------------------------------------- */
+
+static void add_url(struct rig *rig, char *url)
+{
+	rig->urls[rig->settings.urls.n++].value = url;
+}
+
+/* The url of a port where nobody listens. */
+static void dead_url(struct rig *rig, char *url, size_t size)
+{
+	struct fake_broker gone;
+	fake_broker_open(&gone, rig->loop, NULL, NULL, NULL);
+	snprintf(url, size, "mqtt://127.0.0.1:%u", gone.port);
+	fake_broker_close(&gone);
+}
+
+static void open_second(struct rig *rig, struct fake_broker *second, char *url, size_t size)
+{
+	fake_broker_open(second, rig->loop, NULL, NULL, NULL);
+	second->version = MQTT_5_0;
+	snprintf(url, size, "mqtt://127.0.0.1:%u", second->port);
+}
+
+static void test_next_address(void)
+{
+	char dead[64], other[64];
+	struct rig rig;
+	struct fake_broker second;
+	rig_open(&rig);
+	open_second(&rig, &second, other, sizeof other);
+	dead_url(&rig, dead, sizeof dead);
+	rig.urls[0].value = dead;
+	add_url(&rig, other);
+	add_url(&rig, rig.url);
+	/* One that refuses is no better than one that is not there. */
+	second.connack_reason = MQTT_SERVER_UNAVAILABLE;
+	rig_connect(&rig);
+	CU_ASSERT(second.connections == 1 && rig.broker.connections == 1);
+	/* Nor is one that ends the connection at once; the round begins anew behind the last address. */
+	second.connack_reason = 0;
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 2);
+	CU_ASSERT(second.connections == 2 && rig.broker.connections == 1);
+	fake_broker_drop(&second);
+	UNTIL(&rig, rig.ups == 3);
+	CU_ASSERT(second.connections == 2 && rig.broker.connections == 2);
+	rig_stop_link(&rig);
+	fake_broker_close(&second);
+	rig_close(&rig);
+}
+
+/* The wait grows with the rounds: were it to grow with the addresses, the sixth would come after hours. */
+static void test_backoff_by_round(void)
+{
+	char dead[3][64];
+	struct rig rig;
+	rig_open(&rig);
+	for (int i = 0; i < 3; i++)
+		dead_url(&rig, dead[i], sizeof dead[i]);
+	rig.urls[0].value = dead[0];
+	add_url(&rig, dead[1]);
+	add_url(&rig, dead[2]);
+	rig.urls[3].value = rig.url;
+	rig.settings.urls.n = 4;
+	rig.settings.reconnect_min_ms = 1;
+	rig.settings.reconnect_max_ms = 3600 * 1000;
+	rig.broker.closes_at_once = true;
+	rig_start(&rig);
+	UNTIL(&rig, rig.broker.connections == 6); /* six waits of at most 1, 2, 4, 8, 16, 32 ms */
+	rig.broker.closes_at_once = false;
+	UNTIL(&rig, rig.ups == 1);
+	rig_close(&rig);
+}
+
+/* A renewed connection is no failure: it goes to the same address. */
+static void test_renewed_connection(void)
+{
+	char other[64];
+	struct rig rig;
+	struct fake_broker second;
+	rig_open(&rig);
+	open_second(&rig, &second, other, sizeof other);
+	rig.urls[0].value = other;
+	add_url(&rig, rig.url);
+	second.connack_reason = MQTT_SERVER_BUSY;
+	rig.settings.hold_bytes = 1000;
+	rig_subscribe(&rig, "in/#", 1);
+	rig_connect(&rig);
+	second.connack_reason = 0;
+	UNTIL(&rig, rig_changes(&rig, CHANGE_SUBSCRIPTIONS) == 2);
+	rig.n_receipts = rig.n_offers;
+	rig.busy = true;
+	/* More than may be held, so that the link fetches the rest by a new connection. */
+	for (uint16_t id = 1; id <= 100; id++)
+		fake_broker_publish(&rig.broker, "in/a", "a message of more than ten bytes", 1, id);
+	rig_send(&rig, "out", "marker", 1);
+	rig_send_end(&rig);
+	UNTIL(&rig, rig.n_outcomes == 1);
+	rig_resume(&rig);
+	rig_receipts(&rig, rig_messages(&rig));
+	UNTIL(&rig, rig.ups == 2);
+	CU_ASSERT(rig.broker.connections == 2 && second.connections == 1);
+	rig_stop_link(&rig);
+	fake_broker_close(&second);
+	rig_close(&rig);
+}
+
 static const struct tap_test tests[] = {
 	{"credentials from files, read at each connect", test_credential_files},
 	{"files of credentials that cannot be used", test_credential_files_unusable},
 	{"files of credentials that are as large as can be", test_credential_files_large},
+	{"the next address after a failure", test_next_address},
+	{"the back-off grows once per round", test_backoff_by_round},
+	{"a renewed connection keeps its address", test_renewed_connection},
 	{NULL, NULL},
 };
 

@@ -133,6 +133,12 @@ static void test_complaints(void)
 {
 	complains("    url: http://broker\n    client_id: edge\n", ":5:");
 	complains("    url: http://broker\n    client_id: edge\n", "must begin with mqtt://");
+	complains("    url: [mqtt://broker, http://b]\n    client_id: e\n", ":5:26: url.1: the url must begin");
+	complains("    url: [mqtt://a, mqtt://b, mqtt://a]\n    client_id: e\n", "twice");
+	complains("    url: [mqtt://a, mqtt://b]\n    client_id: e\n    tls: {ca: /dev/null}\n", "use mqtts://");
+	complains("    url: [mqtt://a, mqtts://b]\n    client_id: e\n    tls: {ca: /dev/null}\n", "holds no");
+	complains("    url: []\n    client_id: e\n", "empty list");
+	accepts("    url: [mqtt://a, 'mqtts://b:1']\n    client_id: e\n");
 	complains("    url: mqtt://broker\n", "client_id is missing");
 	complains("    url: mqtt://broker\n    client_id: ''\n", "1 to 65535");
 	complains("    url: mqtt://broker\n    client_id: e\n    version: 3.1.1\n    password: x\n", "add username");

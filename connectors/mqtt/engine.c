@@ -233,12 +233,7 @@ static void engine_connect(struct mqtt_engine *s)
 {
 	const struct mqtt_settings *settings = s->settings;
 	const struct mqtt_url *url = addresses_current(&s->addresses);
-	struct tls_options tls = {
-		.ca = settings->tls.ca,
-		.cert = settings->tls.cert,
-		.key = settings->tls.key,
-		.insecure = !settings->tls.verify,
-	};
+	struct tls_options tls = mqtt_settings_tls(settings, url->host);
 	struct transport_options options = {
 		.loop = s->options.loop,
 		.host = url->host,

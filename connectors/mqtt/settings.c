@@ -16,6 +16,8 @@
 
 static const char *const version_choices[] = {"5", "3.1.1", NULL};
 
+static const char *const tls_version_choices[] = {"1.2", "1.3", NULL};
+
 static const struct config_key tls_keys[] = {
 	{.name = "ca",
 		.type = CONFIG_PATH,
@@ -30,6 +32,22 @@ static const struct config_key tls_keys[] = {
 		.type = CONFIG_PATH,
 		.offset = KEY(tls.key) - KEY(tls),
 		.help = "PEM file of the client certificate's key, unencrypted."},
+	{.name = "server_name",
+		.type = CONFIG_STRING,
+		.offset = KEY(tls.server_name) - KEY(tls),
+		.help = "Name that the broker's certificate must be for, also sent as SNI. Left out: the host of the "
+			"url."},
+	{.name = "alpn",
+		.type = CONFIG_LIST,
+		.offset = KEY(tls.alpn) - KEY(tls),
+		.help = "Protocol names to offer (ALPN), in the order of preference; brokers on port 443 demand one, "
+			"such as mqtt."},
+	{.name = "min_version",
+		.type = CONFIG_ENUM,
+		.offset = KEY(tls.min_version) - KEY(tls),
+		.fallback = "1.2",
+		.choices = tls_version_choices,
+		.help = "Lowest TLS version to accept."},
 	{.name = "verify",
 		.type = CONFIG_BOOL,
 		.offset = KEY(tls.verify) - KEY(tls),
@@ -203,6 +221,19 @@ enum mqtt_version mqtt_settings_version(const struct mqtt_settings *settings)
 	return settings->version == 0 ? MQTT_5_0 : MQTT_3_1_1;
 }
 
+struct tls_options mqtt_settings_tls(const struct mqtt_settings *settings, const char *host)
+{
+	return (struct tls_options){
+		.ca = settings->tls.ca,
+		.cert = settings->tls.cert,
+		.key = settings->tls.key,
+		.host = settings->tls.server_name ? settings->tls.server_name : host,
+		.alpn = &settings->tls.alpn,
+		.only_1_3 = settings->tls.min_version > 0,
+		.insecure = !settings->tls.verify,
+	};
+}
+
 /* --- the url
  * --------------------------------------------------------------------------------------------------- */
 
@@ -358,7 +389,8 @@ static void check_identity(const struct mqtt_settings *settings, struct config_s
 /* url: one with TLS, or NULL if there is none. */
 static void check_tls(const struct mqtt_settings *settings, const struct mqtt_url *url, struct config_scope *scope)
 {
-	bool given = settings->tls.ca || settings->tls.cert || settings->tls.key;
+	bool given = settings->tls.ca || settings->tls.cert || settings->tls.key || settings->tls.server_name ||
+		     settings->tls.alpn.n > 0 || settings->tls.min_version > 0;
 	if (given && !url) {
 		config_complain(scope, "tls", NULL, "the url says mqtt://, which has no TLS; use mqtts://");
 		return;
@@ -372,8 +404,7 @@ static void check_tls(const struct mqtt_settings *settings, const struct mqtt_ur
 		return;
 	char error[512];
 	struct tls *tls;
-	struct tls_options options = {
-		.ca = settings->tls.ca, .cert = settings->tls.cert, .key = settings->tls.key, .host = url->host};
+	struct tls_options options = mqtt_settings_tls(settings, url->host);
 	if (tls_new(&options, &tls, error, sizeof error) < 0)
 		config_complain(scope, "tls", NULL, "%s", error);
 	else

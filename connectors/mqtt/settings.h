@@ -30,13 +30,20 @@ struct mqtt_settings {
 	int64_t max_in_flight; /* 0: what the broker allows */
 	uint64_t hold_bytes;
 	struct {
-		char *ca, *cert, *key;
+		char *ca, *cert, *key, *server_name;
+		struct config_list alpn;
+		int min_version; /* index into the choices: 0 is 1.2, 1 is 1.3 */
 		bool verify;
 	} tls;
 	struct mqtt_own_message will, birth;
 };
 
 extern const struct config_key mqtt_connection_keys[];
+
+struct tls_options;
+
+/* For a connection to that host; borrows from both. */
+struct tls_options mqtt_settings_tls(const struct mqtt_settings *settings, const char *host);
 
 enum mqtt_version mqtt_settings_version(const struct mqtt_settings *settings);
 

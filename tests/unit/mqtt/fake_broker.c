@@ -313,13 +313,57 @@ static void broker_take(struct broker_connection *conn, const void *data, size_t
 	assert(r == 0);
 }
 
+static void broker_handshake(struct broker_connection *conn)
+{
+	struct fake_broker *broker = conn->broker;
+	if (SSL_do_handshake(conn->ssl) != 1)
+		return;
+	const unsigned char *name;
+	unsigned len;
+	SSL_get0_alpn_selected(conn->ssl, &name, &len);
+	snprintf(broker->tls_alpn, sizeof broker->tls_alpn, "%.*s", (int)len, len ? (const char *)name : "");
+	broker->tls_version = SSL_version(conn->ssl);
+}
+
+static int broker_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *offered,
+	unsigned len, void *arg)
+{
+	struct fake_broker *broker = arg;
+	size_t at = 0;
+	int answer = broker->alpn ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
+	(void)ssl;
+	for (unsigned i = 0; i < len; i += 1u + offered[i]) {
+		const char *name = (const char *)offered + i + 1;
+		at += (size_t)snprintf(
+			broker->tls_offered + at, sizeof broker->tls_offered - at, "%.*s,", offered[i], name);
+		assert(at < sizeof broker->tls_offered);
+		if (!broker->alpn || strlen(broker->alpn) != offered[i] || memcmp(name, broker->alpn, offered[i]) != 0)
+			continue;
+		*out = offered + i + 1;
+		*out_len = offered[i];
+		answer = SSL_TLSEXT_ERR_OK;
+	}
+	return answer;
+}
+
+static int broker_on_name(SSL *ssl, int *alert, void *arg)
+{
+	struct fake_broker *broker = arg;
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	snprintf(broker->tls_name, sizeof broker->tls_name, "%s", name ? name : "");
+	if (!broker->only_name || strcmp(broker->tls_name, broker->only_name) == 0)
+		return SSL_TLSEXT_ERR_OK;
+	*alert = SSL_AD_UNRECOGNIZED_NAME;
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 static void broker_take_tls(struct broker_connection *conn, size_t len)
 {
 	uint8_t plain[16384];
 	int n;
 	BIO_write(conn->in, conn->raw, (int)len);
 	if (!SSL_is_init_finished(conn->ssl))
-		SSL_do_handshake(conn->ssl);
+		broker_handshake(conn);
 	while (SSL_is_init_finished(conn->ssl) && (n = SSL_read(conn->ssl, plain, sizeof plain)) > 0)
 		broker_take(conn, plain, (size_t)n);
 	broker_flush_tls(conn);
@@ -356,6 +400,9 @@ static void broker_begin_tls(struct broker_connection *conn)
 	BIO_set_mem_eof_return(conn->in, -1);
 	SSL_set_bio(conn->ssl, conn->in, conn->out);
 	SSL_set_accept_state(conn->ssl);
+	SSL_set_max_proto_version(conn->ssl, conn->broker->tls_max);
+	conn->broker->tls_name[0] = conn->broker->tls_offered[0] = conn->broker->tls_alpn[0] = '\0';
+	conn->broker->tls_version = 0;
 }
 
 static void broker_on_connection(uv_stream_t *listener, int status)
@@ -399,6 +446,9 @@ static void broker_load_tls(struct fake_broker *broker, const char *cert, const 
 	broker->tls = calloc(1, sizeof *broker->tls);
 	assert(broker->tls);
 	SSL_CTX *ctx = broker->tls->ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX_set_alpn_select_cb(ctx, broker_on_alpn, broker);
+	SSL_CTX_set_tlsext_servername_callback(ctx, broker_on_name);
+	SSL_CTX_set_tlsext_servername_arg(ctx, broker);
 	int r = SSL_CTX_use_certificate_chain_file(ctx, cert);
 	assert(r == 1);
 	r = SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM);

@@ -43,8 +43,13 @@ struct fake_broker {
 	bool session_present;
 	uint8_t connack_reason, puback_reason, suback_reason;
 	struct mqtt_properties connack_props;
+	const char *alpn; /* the protocol that it speaks, and no other; NULL: it does not care */
+	const char *only_name; /* SNI: another one, or none, is refused; NULL: it does not care */
+	int tls_max; /* highest version, such as TLS1_2_VERSION; 0: all */
 
 	/* What happened. */
+	char tls_name[256], tls_offered[256], tls_alpn[64]; /* of the last handshake: SNI, offered and chosen ALPN */
+	int tls_version; /* of the last that succeeded */
 	unsigned connections, reads;
 	struct broker_packet *packets;
 	size_t n_packets;

@@ -146,6 +146,13 @@ static void test_complaints(void)
 	complains(
 		"    url: mqtts://broker\n    client_id: e\n    tls: {ca: /dev/null}\n", "tls.ca: /dev/null holds no");
 	complains("    url: mqtts://broker\n    client_id: e\n    tls: {cert: /dev/null}\n", "needs tls.key");
+	complains("    url: mqtt://broker\n    client_id: e\n    tls: {alpn: mqtt}\n", "use mqtts://");
+	complains("    url: mqtt://broker\n    client_id: e\n    tls: {server_name: x}\n", "use mqtts://");
+	complains("    url: mqtt://broker\n    client_id: e\n    tls: {min_version: 1.3}\n", "use mqtts://");
+	complains("    url: mqtts://broker\n    client_id: e\n    tls: {alpn: [mqtt, '']}\n", "1 to 255");
+	complains("    url: mqtts://broker\n    client_id: e\n    tls: {server_name: ''}\n", "tls.server_name");
+	complains("    url: mqtts://broker\n    client_id: e\n    tls: {min_version: 1.1}\n", "min_version");
+	accepts("    url: mqtts://b\n    client_id: e\n    tls: {alpn: mqtt, server_name: x.y, min_version: 1.3}\n");
 	complains("    url: mqtt://broker\n    client_id: e\n    will: {payload: x}\n", "no topic");
 	complains("    url: mqtt://broker\n    client_id: e\n    will: {topic: a/+}\n", "not a topic name");
 	complains("    url: mqtt://broker\n    client_id: e\n    birth: {topic: a, qos: 2}\n", "QoS 0 and 1");

@@ -35,6 +35,30 @@ int engine_send(struct mqtt_engine *s, const struct mqtt_packet *packet)
 	return r;
 }
 
+/* With a topic alias instead of the topic, or beside it to set the alias. */
+static int engine_publish_aliased(struct mqtt_engine *s, struct mqtt_packet *packet)
+{
+	struct buffer *out = transport_output(s->transport);
+	uint32_t most = s->terms.maximum_packet_size;
+	struct slice topic = packet->publish.topic;
+	bool known = false;
+	uint16_t alias = alias_choose(&s->aliases_out, topic, &known);
+	if (alias == 0)
+		return mqtt_encode(out, s->version, most, packet);
+	mqtt_set_number(&packet->props, MQTT_TOPIC_ALIAS, alias);
+	if (known)
+		packet->publish.topic = slice_str("");
+	int r = mqtt_encode(out, s->version, most, packet);
+	if (known)
+		return r;
+	if (r == 0 && alias_set(&s->aliases_out, alias, topic, false) < 0)
+		log_debug("mqtt_alias_forgotten", "connection=%s reason=\"out of memory\"", s->options.name);
+	if (r != -EMSGSIZE)
+		return r;
+	packet->props.present &= ~(1ull << MQTT_TOPIC_ALIAS); /* three bytes may be what is too much */
+	return mqtt_encode(out, s->version, most, packet);
+}
+
 static int engine_publish(
 	struct mqtt_session *session, const struct mqtt_publish *publish, const struct mqtt_properties *props)
 {
@@ -42,6 +66,8 @@ static int engine_publish(
 	if (s->state != ENGINE_UP)
 		return -ENOTCONN;
 	struct mqtt_packet packet = {.type = MQTT_PUBLISH, .publish = *publish, .props = *props};
+	if (s->aliases_out.max > 0)
+		return engine_publish_aliased(s, &packet);
 	return mqtt_encode(transport_output(s->transport), s->version, s->terms.maximum_packet_size, &packet);
 }
 
@@ -125,6 +151,8 @@ static bool engine_drop_transport(struct mqtt_engine *s, int disconnect)
 	s->end_due = false;
 	loop_cancel(s->options.loop, &s->end_job);
 	loop_timer_stop(s->timer);
+	alias_reset(&s->aliases_in, 0);
+	alias_reset(&s->aliases_out, 0);
 	alive_end(s);
 	subscriber_down(s);
 	return was_up;
@@ -322,6 +350,8 @@ static void engine_free(struct mqtt_session *session)
 	loop_timer_free(s->timer);
 	loop_timer_free(s->alive_timer);
 	subscriber_free(s);
+	alias_reset(&s->aliases_in, 0);
+	alias_reset(&s->aliases_out, 0);
 	addresses_free(&s->addresses);
 	free(s->decoder);
 	free(s);

@@ -10,10 +10,13 @@
 #include "connectors/mqtt/addresses.h"
 #include "connectors/mqtt/reconnect.h"
 #include "connectors/mqtt/session.h"
+#include "connectors/mqtt/topic_alias.h"
 #include "connectors/mqtt/transport.h"
 
 /* The largest packet that is taken in whole; a larger PUBLISH is skipped without being held in memory. */
 #define ENGINE_MAX_PACKET MESSAGE_MAX_ENCODED
+/* Of such a PUBLISH, what stands before its payload may be as long; it is looked at for a topic alias. */
+#define ENGINE_MAX_HEAD (1024u * 1024)
 /* Packet identifiers of our own. */
 #define ENGINE_BIRTH_ID     (MQTT_SESSION_LAST_ID + 1)
 #define ENGINE_SUBSCRIBE_ID (MQTT_SESSION_LAST_ID + 2) /* the first of what remains */
@@ -65,6 +68,7 @@ struct mqtt_engine {
 	struct mqtt_session_terms terms;
 	struct mqtt_decoder *decoder;
 	uint32_t unacked; /* PUBLISHes of QoS 1 and 2 that came and are not finished */
+	struct alias_table aliases_in, aliases_out; /* of this connection */
 	uint64_t skip_bytes; /* of the input: the rest of a PUBLISH that is too large */
 
 	struct loop_timer *alive_timer;

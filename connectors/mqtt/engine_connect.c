@@ -44,6 +44,8 @@ static struct mqtt_packet engine_connect_packet(const struct mqtt_engine *s, con
 		mqtt_set_number(&packet.props, MQTT_SESSION_EXPIRY_INTERVAL,
 			(uint32_t)((settings->session_expiry_ms + 999) / 1000));
 	mqtt_set_number(&packet.props, MQTT_RECEIVE_MAXIMUM, (uint32_t)settings->receive_maximum);
+	if (s->aliases_in.max > 0)
+		mqtt_set_number(&packet.props, MQTT_TOPIC_ALIAS_MAXIMUM, s->aliases_in.max);
 	if (settings->will.topic && settings->will.delay_ms > 0)
 		mqtt_set_number(&packet.connect.will.props, MQTT_WILL_DELAY_INTERVAL,
 			(uint32_t)((settings->will.delay_ms + 999) / 1000));
@@ -55,6 +57,9 @@ void engine_begin(struct mqtt_engine *s)
 	struct credentials credentials;
 	char error[512];
 	mqtt_decoder_init(s->decoder, s->version, MQTT_SERVER);
+	if (s->version == MQTT_5_0)
+		alias_reset(&s->aliases_in, (uint16_t)s->settings->topic_alias_maximum);
+	s->decoder->topic_alias_maximum = s->aliases_in.max;
 	s->skip_bytes = 0;
 	s->unacked = 0;
 	s->terms.maximum_packet_size = MQTT_MAX_PACKET;
@@ -134,6 +139,10 @@ static void engine_take_terms(struct mqtt_engine *s, bool session_present, const
 		.subscription_identifiers = s->version == MQTT_5_0 && props->subscription_identifiers_available != 0,
 		.maximum_packet_size = props->maximum_packet_size ? props->maximum_packet_size : MQTT_MAX_PACKET,
 	};
+	uint32_t aliases = (uint32_t)s->settings->topic_aliases;
+	if (aliases > props->topic_alias_maximum)
+		aliases = props->topic_alias_maximum;
+	alias_reset(&s->aliases_out, (uint16_t)aliases);
 	s->keep_alive_ms = s->settings->keep_alive_ms;
 	if (mqtt_has(props, MQTT_SERVER_KEEP_ALIVE))
 		s->keep_alive_ms = (uint64_t)props->server_keep_alive * 1000;

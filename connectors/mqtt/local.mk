@@ -40,6 +40,8 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/filter_set.h \
 	connectors/mqtt/tls.c \
 	connectors/mqtt/tls.h \
+	connectors/mqtt/topic_alias.c \
+	connectors/mqtt/topic_alias.h \
 	connectors/mqtt/transport.c \
 	connectors/mqtt/transport.h
 nobase_dist_doc_DATA += connectors/mqtt/README.md

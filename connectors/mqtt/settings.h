@@ -27,6 +27,8 @@ struct mqtt_settings {
 	uint64_t session_expiry_ms, keep_alive_ms, connect_timeout_ms, ack_timeout_ms;
 	uint64_t reconnect_min_ms, reconnect_max_ms;
 	int64_t receive_maximum;
+	int64_t topic_alias_maximum; /* of what comes; announced */
+	int64_t topic_aliases; /* of what goes, if the broker allows as many */
 	int64_t max_in_flight; /* 0: what the broker allows */
 	uint64_t hold_bytes;
 	struct {

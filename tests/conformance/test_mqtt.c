@@ -253,6 +253,8 @@ static void mqtt_begin(void)
 		.reconnect_min_ms = 10,
 		.reconnect_max_ms = 100,
 		.receive_maximum = 256,
+		.topic_alias_maximum = 32,
+		.topic_aliases = 64,
 		.hold_bytes = 4u << 20,
 		.tls = {.verify = true},
 	};

@@ -162,6 +162,9 @@ static void record_props(struct broker_packet *rec, const struct mqtt_properties
 	rec->receive_maximum = props->receive_maximum;
 	rec->message_expiry = props->message_expiry_interval;
 	rec->payload_format = props->payload_format_indicator;
+	rec->topic_alias = props->topic_alias;
+	rec->topic_alias_maximum = props->topic_alias_maximum;
+	rec->maximum_packet_size = props->maximum_packet_size;
 	copy_text(rec->content_type, sizeof rec->content_type, props->content_type);
 	copy_text(rec->response_topic, sizeof rec->response_topic, props->response_topic);
 	copy_text(rec->correlation, sizeof rec->correlation, props->correlation_data);
@@ -420,6 +423,7 @@ static void broker_on_connection(uv_stream_t *listener, int status)
 	broker->all = conn;
 	broker->open++;
 	mqtt_decoder_init(broker->decoder, broker->version, MQTT_CLIENT);
+	broker->decoder->topic_alias_maximum = (uint16_t)broker->connack_props.topic_alias_maximum;
 	uv_accept(listener, (uv_stream_t *)&conn->tcp);
 	uv_tcp_nodelay(&conn->tcp, 1);
 	if (broker->closes_at_once) {

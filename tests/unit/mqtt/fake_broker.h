@@ -28,6 +28,7 @@ struct broker_packet {
 	uint32_t session_expiry, receive_maximum, message_expiry;
 	char content_type[64], response_topic[64], correlation[64], user[256]; /* user: name=value; … */
 	uint32_t payload_format;
+	uint32_t topic_alias, topic_alias_maximum, maximum_packet_size; /* 0: not said */
 	uint8_t entry_qos, entry_retain_handling;
 	bool entry_retain_as_published;
 };

@@ -52,3 +52,7 @@ tests_unit_mqtt_test_reconnect_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/mqtt/test_addresses
 tests_unit_mqtt_test_addresses_SOURCES = tests/unit/mqtt/test_addresses.c
 tests_unit_mqtt_test_addresses_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_topic_alias
+tests_unit_mqtt_test_topic_alias_SOURCES = tests/unit/mqtt/test_topic_alias.c $(mqtt_rig)
+tests_unit_mqtt_test_topic_alias_LDADD = $(TEST_LIBS)

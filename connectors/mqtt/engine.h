@@ -69,6 +69,7 @@ struct mqtt_engine {
 	struct mqtt_decoder *decoder;
 	uint32_t unacked; /* PUBLISHes of QoS 1 and 2 that came and are not finished */
 	struct alias_table aliases_in, aliases_out; /* of this connection */
+	uint32_t max_packet_in; /* that the broker may send */
 	uint64_t skip_bytes; /* of the input: the rest of a PUBLISH that is too large */
 
 	struct loop_timer *alive_timer;

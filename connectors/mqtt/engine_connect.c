@@ -44,6 +44,8 @@ static struct mqtt_packet engine_connect_packet(const struct mqtt_engine *s, con
 		mqtt_set_number(&packet.props, MQTT_SESSION_EXPIRY_INTERVAL,
 			(uint32_t)((settings->session_expiry_ms + 999) / 1000));
 	mqtt_set_number(&packet.props, MQTT_RECEIVE_MAXIMUM, (uint32_t)settings->receive_maximum);
+	if (settings->max_packet_size > 0)
+		mqtt_set_number(&packet.props, MQTT_MAXIMUM_PACKET_SIZE, (uint32_t)settings->max_packet_size);
 	if (s->aliases_in.max > 0)
 		mqtt_set_number(&packet.props, MQTT_TOPIC_ALIAS_MAXIMUM, s->aliases_in.max);
 	if (settings->will.topic && settings->will.delay_ms > 0)
@@ -57,6 +59,9 @@ void engine_begin(struct mqtt_engine *s)
 	struct credentials credentials;
 	char error[512];
 	mqtt_decoder_init(s->decoder, s->version, MQTT_SERVER);
+	s->max_packet_in = MQTT_MAX_PACKET;
+	if (s->version == MQTT_5_0 && s->settings->max_packet_size > 0)
+		s->max_packet_in = (uint32_t)s->settings->max_packet_size;
 	if (s->version == MQTT_5_0)
 		alias_reset(&s->aliases_in, (uint16_t)s->settings->topic_alias_maximum);
 	s->decoder->topic_alias_maximum = s->aliases_in.max;

@@ -275,7 +275,7 @@ static bool input_next(struct mqtt_engine *s)
 	struct slice bytes = transport_input(transport);
 	size_t len;
 	struct mqtt_error error;
-	enum mqtt_frame_state state = mqtt_frame(bytes, MQTT_MAX_PACKET, &len, &error);
+	enum mqtt_frame_state state = mqtt_frame(bytes, s->max_packet_in, &len, &error);
 	if (state == MQTT_FRAME_BAD) {
 		input_protocol_error(s, error.reason, error.text);
 		return false;

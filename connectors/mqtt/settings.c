@@ -14,6 +14,8 @@
 
 #define SECONDS(n) ((int64_t)(n)*1000)
 
+#define SMALLEST_PACKET 256 /* that max_packet_size may ask for */
+
 static const char *const version_choices[] = {"5", "3.1.1", NULL};
 
 static const char *const tls_version_choices[] = {"1.2", "1.3", NULL};
@@ -208,6 +210,14 @@ const struct config_key mqtt_connection_keys[] = {
 		.max = 10000,
 		.help = "Most unacknowledged messages to send. 0: what a version 5 broker allows, at most "
 			"1000; 20 in 3.1.1."},
+	{.name = "max_packet_size",
+		.type = CONFIG_SIZE,
+		.offset = KEY(max_packet_size),
+		.fallback = "0",
+		.min = 0,
+		.max = MQTT_MAX_PACKET,
+		.help = "Largest packet that the broker may send (version 5). 0: no limit. The broker drops larger "
+			"messages and tells nobody, as the specification demands: they are lost."},
 	{.name = "hold_bytes",
 		.type = CONFIG_SIZE,
 		.offset = KEY(hold_bytes),
@@ -460,6 +470,12 @@ void mqtt_settings_check(const void *arg, struct config_scope *scope)
 	if (settings->will.topic && settings->will.delay_ms > 0 && mqtt_settings_version(settings) == MQTT_3_1_1)
 		config_complain(
 			scope, "will", "delay", "MQTT 3.1.1 knows no will delay; use version 5 or leave it out");
+	if (settings->max_packet_size > 0 && mqtt_settings_version(settings) == MQTT_3_1_1)
+		config_complain(scope, "max_packet_size", NULL,
+			"MQTT 3.1.1 knows no maximum packet size; use version 5 or leave it out");
+	if (settings->max_packet_size > 0 && settings->max_packet_size < SMALLEST_PACKET)
+		config_complain(scope, "max_packet_size", NULL,
+			"below 256 bytes not even the broker's answers fit; give it more, or 0 for no limit");
 	if (settings->reconnect_min_ms > settings->reconnect_max_ms)
 		config_complain(scope, "reconnect_min", NULL, "must not be above reconnect_max");
 }

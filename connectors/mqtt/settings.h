@@ -31,6 +31,7 @@ struct mqtt_settings {
 	int64_t topic_aliases; /* of what goes, if the broker allows as many */
 	int64_t max_in_flight; /* 0: what the broker allows */
 	uint64_t hold_bytes;
+	uint64_t max_packet_size; /* of what comes; 0: not announced */
 	struct {
 		char *ca, *cert, *key, *server_name;
 		struct config_list alpn;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the session says when it connects, and to whom: credentials from files, several addresses.
+ * What the session says when it connects, and to whom: credentials from files, several addresses, limits.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,6 +255,41 @@ static void test_renewed_connection(void)
 	rig_close(&rig);
 }
 
+/* --- limits ------------------------------------------------------------------------------------------------------------- */
+
+static void test_max_packet_size(void)
+{
+	char payload[291];
+	memset(payload, 'x', sizeof payload - 1);
+	payload[sizeof payload - 1] = '\0';
+	struct rig rig;
+	rig_open(&rig);
+	rig_subscribe(&rig, "in/#", 1);
+	rig_connect(&rig);
+	CU_ASSERT(connected(&rig, 0)->maximum_packet_size == 0);
+	UNTIL(&rig, rig_changes(&rig, CHANGE_SUBSCRIPTIONS) == 2);
+	fake_broker_publish(&rig.broker, "in/a", payload, 0, 0);
+	UNTIL(&rig, rig_messages(&rig) == 1);
+	rig_stop_link(&rig);
+	rig.settings.max_packet_size = 300; /* 3 fixed header, 6 topic, 1 property length, 290 payload */
+	rig_connect(&rig);
+	CU_ASSERT(connected(&rig, 1)->maximum_packet_size == 300);
+	fake_broker_publish(&rig.broker, "in/a", payload, 0, 0);
+	UNTIL(&rig, rig_messages(&rig) == 2);
+	size_t ends = fake_broker_count(&rig.broker, MQTT_DISCONNECT);
+	fake_broker_publish(&rig.broker, "in/ab", payload, 0, 0);
+	UNTIL(&rig, fake_broker_count(&rig.broker, MQTT_DISCONNECT) == ends + 1);
+	CU_ASSERT(fake_broker_packet(&rig.broker, MQTT_DISCONNECT, ends)->reason == MQTT_PACKET_TOO_LARGE);
+	UNTIL(&rig, rig.ups == 3);
+	CU_ASSERT(rig_messages(&rig) == 2);
+	rig_stop_link(&rig);
+	rig.settings.version = 1;
+	rig_connect(&rig);
+	fake_broker_publish(&rig.broker, "in/ab", payload, 0, 0);
+	UNTIL(&rig, rig_messages(&rig) == 3);
+	rig_close(&rig);
+}
+
 static const struct tap_test tests[] = {
 	{"credentials from files, read at each connect", test_credential_files},
 	{"files of credentials that cannot be used", test_credential_files_unusable},
@@ -262,6 +297,7 @@ static const struct tap_test tests[] = {
 	{"the next address after a failure", test_next_address},
 	{"the back-off grows once per round", test_backoff_by_round},
 	{"a renewed connection keeps its address", test_renewed_connection},
+	{"a maximum packet size", test_max_packet_size},
 	{NULL, NULL},
 };
 

@@ -158,7 +158,7 @@ static void test_complaints(void)
 	complains("    url: mqtt://broker\n    client_id: e\n    birth: {topic: a, qos: 2}\n", "QoS 0 and 1");
 	complains("    url: mqtt://broker\n    client_id: e\n    version: 3.1.1\n    will: {topic: a, delay: 5s}\n",
 		"knows no will delay");
-	complains("    url: mqtt://b\n    client_id: e\n    max_packet_size: 255\n", "256");
+	complains("    url: mqtt://b\n    client_id: e\n    max_packet_size: 255B\n", "256");
 	complains(
 		"    url: mqtt://b\n    client_id: e\n    version: 3.1.1\n    max_packet_size: 1MiB\n", "3.1.1 knows");
 	accepts("    url: mqtt://b\n    client_id: e\n    max_packet_size: 1MiB\n");

@@ -321,6 +321,8 @@ static void engine_say_goodbye(struct mqtt_engine *s)
 	if (s->settings->will.topic && s->version == MQTT_3_1_1) {
 		struct mqtt_packet packet = {.type = MQTT_PUBLISH};
 		packet.publish = engine_own_publish(&s->settings->will, ENGINE_BIRTH_ID);
+		if (packet.publish.qos > 1)
+			packet.publish.qos = 1; /* nobody stays for the second half of QoS 2 */
 		int r = mqtt_encode(transport_output(s->transport), s->version, MQTT_MAX_PACKET, &packet);
 		(void)r; /* leaving anyway */
 	}
@@ -353,6 +355,8 @@ static void engine_free(struct mqtt_session *session)
 	alias_reset(&s->aliases_in, 0);
 	alias_reset(&s->aliases_out, 0);
 	addresses_free(&s->addresses);
+	free(s->connect_user);
+	free(s->will_user);
 	free(s->decoder);
 	free(s);
 }
@@ -394,6 +398,8 @@ int engine_new(const struct mqtt_session_options *options, struct mqtt_session *
 	s->alive_timer = loop_timer_new(options->loop, alive_on_timer, s);
 	int r = s->decoder && s->timer && s->alive_timer ? subscriber_init(s) : -ENOMEM;
 	const char *wrong = NULL;
+	if (r == 0)
+		r = engine_make_user_properties(s);
 	if (r == 0)
 		r = addresses_init(&s->addresses, s->settings, &wrong);
 	if (wrong)

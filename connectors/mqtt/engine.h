@@ -50,6 +50,7 @@ struct mqtt_engine {
 	const struct mqtt_settings *settings;
 	enum mqtt_version version;
 	struct addresses addresses;
+	struct message_field *connect_user, *will_user; /* owned arrays; the texts are the settings' */
 	enum engine_state state;
 	bool started, stopping;
 
@@ -92,6 +93,7 @@ void engine_flush(struct mqtt_engine *engine);
 void engine_reconnect(struct mqtt_engine *engine, enum mqtt_session_again again, const char *reason);
 
 /* engine_connect.c. begin: the network stands, so say CONNECT. */
+int engine_make_user_properties(struct mqtt_engine *engine) __attribute__((warn_unused_result));
 void engine_begin(struct mqtt_engine *engine);
 struct mqtt_publish engine_own_publish(const struct mqtt_own_message *own, uint16_t packet_id);
 void engine_accepted(

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "connectors/mqtt/credentials.h"
 #include "connectors/mqtt/engine.h"
@@ -21,6 +22,70 @@ struct mqtt_publish engine_own_publish(const struct mqtt_own_message *own, uint1
 	};
 }
 
+static int engine_fields_of(const struct config_list *list, struct message_field **ret_fields)
+{
+	struct message_field *fields = calloc(list->n + 1, sizeof *fields);
+	if (!fields)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->n; i++) {
+		fields[i].name = slice_str(list->items[i].name);
+		fields[i].value = slice_str(list->items[i].value);
+	}
+	*ret_fields = fields;
+	return 0;
+}
+
+int engine_make_user_properties(struct mqtt_engine *s)
+{
+	int r = engine_fields_of(&s->settings->connect_headers, &s->connect_user);
+	return r < 0 ? r : engine_fields_of(&s->settings->will.headers, &s->will_user);
+}
+
+static uint32_t engine_seconds(uint64_t ms)
+{
+	return (uint32_t)((ms + 999) / 1000);
+}
+
+static struct mqtt_will engine_will(const struct mqtt_engine *s)
+{
+	const struct mqtt_own_message *own = &s->settings->will;
+	if (!own->topic)
+		return (struct mqtt_will){0};
+	struct mqtt_publish publish = engine_own_publish(own, 1);
+	struct mqtt_will will = {
+		.topic = publish.topic, .payload = publish.payload, .qos = publish.qos, .retain = publish.retain};
+	if (s->version == MQTT_3_1_1)
+		return will;
+	will.props = (struct mqtt_properties){
+		.content_type = slice_str(own->content_type),
+		.response_topic = slice_str(own->response_topic),
+		.correlation_data = slice_str(own->correlation),
+		.user = s->will_user,
+		.n_user = own->headers.n,
+	};
+	if (own->delay_ms > 0)
+		mqtt_set_number(&will.props, MQTT_WILL_DELAY_INTERVAL, engine_seconds(own->delay_ms));
+	if (own->expiry_ms > 0)
+		mqtt_set_number(&will.props, MQTT_MESSAGE_EXPIRY_INTERVAL, engine_seconds(own->expiry_ms));
+	if (own->utf8)
+		mqtt_set_number(&will.props, MQTT_PAYLOAD_FORMAT_INDICATOR, 1);
+	return will;
+}
+
+static struct mqtt_properties engine_connect_properties(const struct mqtt_engine *s)
+{
+	const struct mqtt_settings *settings = s->settings;
+	struct mqtt_properties props = {.user = s->connect_user, .n_user = settings->connect_headers.n};
+	if (!settings->clean_start && settings->session_expiry_ms > 0)
+		mqtt_set_number(&props, MQTT_SESSION_EXPIRY_INTERVAL, engine_seconds(settings->session_expiry_ms));
+	mqtt_set_number(&props, MQTT_RECEIVE_MAXIMUM, (uint32_t)settings->receive_maximum);
+	if (settings->max_packet_size > 0)
+		mqtt_set_number(&props, MQTT_MAXIMUM_PACKET_SIZE, (uint32_t)settings->max_packet_size);
+	if (s->aliases_in.max > 0)
+		mqtt_set_number(&props, MQTT_TOPIC_ALIAS_MAXIMUM, s->aliases_in.max);
+	return props;
+}
+
 static struct mqtt_packet engine_connect_packet(const struct mqtt_engine *s, const struct credentials *credentials)
 {
 	const struct mqtt_settings *settings = s->settings;
@@ -28,29 +93,14 @@ static struct mqtt_packet engine_connect_packet(const struct mqtt_engine *s, con
 	packet.connect = (struct mqtt_connect){
 		.version = s->version,
 		.clean_start = settings->clean_start,
-		.keep_alive = (uint16_t)((settings->keep_alive_ms + 999) / 1000),
+		.keep_alive = (uint16_t)engine_seconds(settings->keep_alive_ms),
 		.client_id = slice_str(s->options.client_id),
 		.user_name = credentials->user_name,
 		.password = credentials->password,
+		.will = engine_will(s),
 	};
-	if (settings->will.topic) {
-		struct mqtt_publish will = engine_own_publish(&settings->will, 1);
-		packet.connect.will = (struct mqtt_will){
-			.topic = will.topic, .payload = will.payload, .qos = will.qos, .retain = will.retain};
-	}
-	if (s->version == MQTT_3_1_1)
-		return packet;
-	if (!settings->clean_start && settings->session_expiry_ms > 0)
-		mqtt_set_number(&packet.props, MQTT_SESSION_EXPIRY_INTERVAL,
-			(uint32_t)((settings->session_expiry_ms + 999) / 1000));
-	mqtt_set_number(&packet.props, MQTT_RECEIVE_MAXIMUM, (uint32_t)settings->receive_maximum);
-	if (settings->max_packet_size > 0)
-		mqtt_set_number(&packet.props, MQTT_MAXIMUM_PACKET_SIZE, (uint32_t)settings->max_packet_size);
-	if (s->aliases_in.max > 0)
-		mqtt_set_number(&packet.props, MQTT_TOPIC_ALIAS_MAXIMUM, s->aliases_in.max);
-	if (settings->will.topic && settings->will.delay_ms > 0)
-		mqtt_set_number(&packet.connect.will.props, MQTT_WILL_DELAY_INTERVAL,
-			(uint32_t)((settings->will.delay_ms + 999) / 1000));
+	if (s->version == MQTT_5_0)
+		packet.props = engine_connect_properties(s);
 	return packet;
 }
 

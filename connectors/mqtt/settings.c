@@ -74,7 +74,7 @@ static const struct config_key tls_keys[] = {
 			.fallback = "1",                                                                               \
 			.min = 0,                                                                                      \
 			.max = 2,                                                                                      \
-			.help = "QoS of the message, 0 or 1."},                                                        \
+			.help = "QoS of the message; a birth message has 0 or 1."},                                    \
 	{                                                                                                              \
 		.name = "retain", .type = CONFIG_BOOL, .offset = OWN(retain), .fallback = "true",                      \
 		.help = "Whether the broker keeps the message for later subscribers."                                  \
@@ -89,6 +89,33 @@ static const struct config_key will_keys[] = {
 		.max = SECONDS(UINT32_MAX),
 		.help = "How long the broker waits for the client to come back before it publishes the will "
 			"(version 5)."},
+	{.name = "expiry",
+		.type = CONFIG_DURATION,
+		.offset = OWN(expiry_ms),
+		.fallback = "0s",
+		.max = SECONDS(UINT32_MAX),
+		.help = "How long the published will is worth delivering (version 5). 0s: for ever."},
+	{.name = "content_type",
+		.type = CONFIG_STRING,
+		.offset = OWN(content_type),
+		.help = "Content type of the will (version 5)."},
+	{.name = "response_topic",
+		.type = CONFIG_STRING,
+		.offset = OWN(response_topic),
+		.help = "Topic for answers to the will (version 5)."},
+	{.name = "correlation",
+		.type = CONFIG_STRING,
+		.offset = OWN(correlation),
+		.help = "Correlation data of the will (version 5)."},
+	{.name = "utf8",
+		.type = CONFIG_BOOL,
+		.offset = OWN(utf8),
+		.fallback = "false",
+		.help = "Say that the will's payload is UTF-8 text (version 5)."},
+	{.name = "headers",
+		.type = CONFIG_MAP,
+		.offset = OWN(headers),
+		.help = "User properties of the will (version 5)."},
 	{0},
 };
 
@@ -227,6 +254,10 @@ const struct config_key mqtt_connection_keys[] = {
 		.help = "Most bytes of received messages to hold in memory while a destination has no room. "
 			"QoS 0 beyond it is "
 			"dropped and counted; QoS 1 stays at the broker."},
+	{.name = "connect_headers",
+		.type = CONFIG_MAP,
+		.offset = KEY(connect_headers),
+		.help = "User properties of the CONNECT, for brokers that want some (version 5)."},
 	{.name = "tls", .type = CONFIG_SECTION, .offset = KEY(tls), .children = tls_keys, .help = "TLS, for mqtts://."},
 	{.name = "will",
 		.type = CONFIG_SECTION,
@@ -366,8 +397,62 @@ static void check_own_message(const struct mqtt_own_message *own, const char *ke
 			own->topic);
 	if (own->payload && strlen(own->payload) > 65535)
 		config_complain(scope, key, "payload", "longer than the 65535 bytes that MQTT allows");
-	if (own->qos > 1)
+	if (own->qos > 1 && strcmp(key, "birth") == 0)
 		config_complain(scope, key, "qos", "this version of linkspan publishes with QoS 0 and 1; use 1");
+}
+
+/* User properties. item: NULL for the key itself, else the child of a section. */
+static void check_headers(
+	const struct config_list *headers, const char *key, const char *child, struct config_scope *scope)
+{
+	if (headers->n > MQTT_MAX_LIST)
+		config_complain(scope, key, child, "more than %d user properties", MQTT_MAX_LIST);
+	for (size_t i = 0; i < headers->n; i++) {
+		const struct config_text *header = &headers->items[i];
+		if (!mqtt_text_valid(slice_str(header->name)) || !mqtt_text_valid(slice_str(header->value)))
+			config_complain(scope, key, child ? child : header->name,
+				"name and value of a user property must be UTF-8 of at most 65535 bytes");
+	}
+}
+
+static void check_will_properties(const struct mqtt_own_message *will, struct config_scope *scope)
+{
+	if (will->content_type && !mqtt_text_valid(slice_str(will->content_type)))
+		config_complain(scope, "will", "content_type", "must be UTF-8 of at most 65535 bytes");
+	if (will->response_topic && !mqtt_topic_name_valid(slice_str(will->response_topic)))
+		config_complain(scope, "will", "response_topic",
+			"\"%s\" is not a topic name; it must be UTF-8 of 1 to 65535 bytes without the wildcards + and "
+			"#",
+			will->response_topic);
+	if (will->correlation && strlen(will->correlation) > 65535)
+		config_complain(scope, "will", "correlation", "longer than the 65535 bytes that MQTT allows");
+	if (will->utf8 && will->payload && !mqtt_text_valid(slice_str(will->payload)))
+		config_complain(scope, "will", "utf8", "the payload is not UTF-8; correct it, or leave utf8 out");
+	check_headers(&will->headers, "will", "headers", scope);
+}
+
+/* What 3.1.1 has no place for. */
+static void check_3_1_1(const struct mqtt_settings *settings, struct config_scope *scope)
+{
+	const struct mqtt_own_message *will = &settings->will;
+	const struct {
+		bool given;
+		const char *key, *child, *what;
+	} uses[] = {
+		{will->delay_ms > 0, "will", "delay", "will delay"},
+		{will->expiry_ms > 0, "will", "expiry", "message expiry"},
+		{will->content_type, "will", "content_type", "content type"},
+		{will->response_topic, "will", "response_topic", "response topic"},
+		{will->correlation, "will", "correlation", "correlation data"},
+		{will->utf8, "will", "utf8", "payload format"},
+		{will->headers.n > 0, "will", "headers", "user properties"},
+		{settings->connect_headers.n > 0, "connect_headers", NULL, "user properties"},
+		{settings->max_packet_size > 0, "max_packet_size", NULL, "maximum packet size"},
+	};
+	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
+		if (uses[i].given)
+			config_complain(scope, uses[i].key, uses[i].child,
+				"MQTT 3.1.1 knows no %s; use version 5 or leave it out", uses[i].what);
 }
 
 static void check_credential_files(const struct mqtt_settings *settings, struct config_scope *scope)
@@ -467,12 +552,10 @@ void mqtt_settings_check(const void *arg, struct config_scope *scope)
 	check_identity(settings, scope);
 	check_own_message(&settings->will, "will", scope);
 	check_own_message(&settings->birth, "birth", scope);
-	if (settings->will.topic && settings->will.delay_ms > 0 && mqtt_settings_version(settings) == MQTT_3_1_1)
-		config_complain(
-			scope, "will", "delay", "MQTT 3.1.1 knows no will delay; use version 5 or leave it out");
-	if (settings->max_packet_size > 0 && mqtt_settings_version(settings) == MQTT_3_1_1)
-		config_complain(scope, "max_packet_size", NULL,
-			"MQTT 3.1.1 knows no maximum packet size; use version 5 or leave it out");
+	check_will_properties(&settings->will, scope);
+	check_headers(&settings->connect_headers, "connect_headers", NULL, scope);
+	if (mqtt_settings_version(settings) == MQTT_3_1_1)
+		check_3_1_1(settings, scope);
 	if (settings->max_packet_size > 0 && settings->max_packet_size < SMALLEST_PACKET)
 		config_complain(scope, "max_packet_size", NULL,
 			"below 256 bytes not even the broker's answers fit; give it more, or 0 for no limit");

@@ -15,7 +15,11 @@ struct mqtt_own_message {
 	char *topic, *payload;
 	int64_t qos;
 	bool retain;
-	uint64_t delay_ms; /* the will's, MQTT 5 §3.1.3.2.2 */
+	/* The will's, MQTT 5 §3.1.3.2. */
+	uint64_t delay_ms, expiry_ms; /* 0: none */
+	char *content_type, *response_topic, *correlation;
+	bool utf8;
+	struct config_list headers;
 };
 
 struct mqtt_settings {
@@ -38,6 +42,7 @@ struct mqtt_settings {
 		int min_version; /* index into the choices: 0 is 1.2, 1 is 1.3 */
 		bool verify;
 	} tls;
+	struct config_list connect_headers;
 	struct mqtt_own_message will, birth;
 };
 

@@ -130,12 +130,37 @@ static void record_publish(struct broker_packet *rec, const struct mqtt_packet *
 	copy_text(rec->payload, sizeof rec->payload, publish->payload);
 }
 
+static void copy_user(char *to, size_t size, const struct mqtt_properties *props)
+{
+	size_t len = 0;
+	for (size_t i = 0; i < props->n_user && len < size; i++)
+		len += (size_t)snprintf(to + len, size - len, "%.*s=%.*s;", (int)props->user[i].name.len,
+			(const char *)props->user[i].name.data, (int)props->user[i].value.len,
+			(const char *)props->user[i].value.data);
+}
+
+static void record_will(struct broker_will *rec, const struct mqtt_will *will)
+{
+	copy_text(rec->topic, sizeof rec->topic, will->topic);
+	copy_text(rec->payload, sizeof rec->payload, will->payload);
+	copy_text(rec->content_type, sizeof rec->content_type, will->props.content_type);
+	copy_text(rec->response_topic, sizeof rec->response_topic, will->props.response_topic);
+	copy_text(rec->correlation, sizeof rec->correlation, will->props.correlation_data);
+	copy_user(rec->user, sizeof rec->user, &will->props);
+	rec->qos = will->qos;
+	rec->retain = will->retain;
+	rec->delay = will->props.will_delay_interval;
+	rec->expiry = will->props.message_expiry_interval;
+	rec->payload_format = will->props.payload_format_indicator;
+}
+
 static void record_connect(struct broker_packet *rec, const struct mqtt_packet *packet)
 {
 	const struct mqtt_connect *connect = &packet->connect;
 	rec->clean_start = connect->clean_start;
 	rec->keep_alive = connect->keep_alive;
 	rec->has_will = connect->will.topic.data != NULL;
+	record_will(&rec->will, &connect->will);
 	copy_text(rec->topic, sizeof rec->topic, connect->client_id);
 	rec->payload_len = connect->user_name.len + 1 + connect->password.len;
 	snprintf(rec->payload, sizeof rec->payload, "%.*s:%.*s", (int)connect->user_name.len,
@@ -168,11 +193,7 @@ static void record_props(struct broker_packet *rec, const struct mqtt_properties
 	copy_text(rec->content_type, sizeof rec->content_type, props->content_type);
 	copy_text(rec->response_topic, sizeof rec->response_topic, props->response_topic);
 	copy_text(rec->correlation, sizeof rec->correlation, props->correlation_data);
-	size_t len = 0;
-	for (size_t i = 0; i < props->n_user && len < sizeof rec->user; i++)
-		len += (size_t)snprintf(rec->user + len, sizeof rec->user - len, "%.*s=%.*s;",
-			(int)props->user[i].name.len, (const char *)props->user[i].name.data,
-			(int)props->user[i].value.len, (const char *)props->user[i].value.data);
+	copy_user(rec->user, sizeof rec->user, props);
 }
 
 static void record(struct broker_connection *conn, const struct mqtt_packet *packet)

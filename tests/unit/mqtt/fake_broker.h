@@ -13,6 +13,13 @@
 
 struct broker_tls;
 
+struct broker_will {
+	char topic[64], payload[64], content_type[64], response_topic[64], correlation[64], user[256];
+	uint8_t qos;
+	bool retain;
+	uint32_t delay, expiry, payload_format; /* 0: not said */
+};
+
 /* A packet that came. The texts are copies. */
 struct broker_packet {
 	unsigned connection; /* 1 for the first */
@@ -31,6 +38,7 @@ struct broker_packet {
 	uint32_t topic_alias, topic_alias_maximum, maximum_packet_size; /* 0: not said */
 	uint8_t entry_qos, entry_retain_handling;
 	bool entry_retain_as_published;
+	struct broker_will will;
 };
 
 struct fake_broker {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the session says when it connects, and to whom: credentials from files, several addresses, limits.
+ * What the session says when it connects, and to whom: credentials from files, several addresses, limits,
+ * the will.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,6 +291,71 @@ static void test_max_packet_size(void)
 	rig_close(&rig);
 }
 
+/* --- the will and user properties ------------------------------------------------------------------------------------- */
+
+static char topic[] = "status", payload[] = "gone", content_type[] = "text/plain", response[] = "status/ask",
+	    correlation[] = "c-1", site[] = "site", north[] = "north", line[] = "line", seven[] = "7";
+static struct config_text headers[] = {{.name = site, .value = north}, {.name = line, .value = seven}};
+
+static void test_will(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig.settings.will = (struct mqtt_own_message){
+		.topic = topic,
+		.payload = payload,
+		.qos = 2,
+		.retain = true,
+		.delay_ms = 1500,
+		.expiry_ms = 60000,
+		.content_type = content_type,
+		.response_topic = response,
+		.correlation = correlation,
+		.utf8 = true,
+		.headers = {headers, 2},
+	};
+	rig.settings.connect_headers = (struct config_list){headers + 1, 1};
+	rig_connect(&rig);
+	const struct broker_will *will = &connected(&rig, 0)->will;
+	CU_ASSERT_STRING_EQUAL(will->topic, "status");
+	CU_ASSERT_STRING_EQUAL(will->payload, "gone");
+	CU_ASSERT_STRING_EQUAL(will->content_type, "text/plain");
+	CU_ASSERT_STRING_EQUAL(will->response_topic, "status/ask");
+	CU_ASSERT_STRING_EQUAL(will->correlation, "c-1");
+	CU_ASSERT_STRING_EQUAL(will->user, "site=north;line=7;");
+	CU_ASSERT(will->qos == 2 && will->retain && will->delay == 2 && will->expiry == 60);
+	CU_ASSERT(will->payload_format == 1);
+	CU_ASSERT_STRING_EQUAL(connected(&rig, 0)->user, "line=7;");
+	rig_close(&rig);
+}
+
+static void test_will_without_properties(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig.settings.will = (struct mqtt_own_message){.topic = topic};
+	rig_connect(&rig);
+	const struct broker_will *will = &connected(&rig, 0)->will;
+	CU_ASSERT(will->qos == 0 && !will->retain && will->delay == 0 && will->expiry == 0);
+	CU_ASSERT(will->payload_format == 0 && !will->user[0] && !will->content_type[0] && !will->payload[0]);
+	CU_ASSERT_STRING_EQUAL(connected(&rig, 0)->user, "");
+	rig_close(&rig);
+}
+
+/* Nobody stays to answer a PUBREC, so the farewell that takes the will's place has QoS 1. */
+static void test_will_3_1_1(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig.settings.version = 1;
+	rig.settings.will = (struct mqtt_own_message){.topic = topic, .payload = payload, .qos = 2};
+	rig_connect(&rig);
+	CU_ASSERT(connected(&rig, 0)->will.qos == 2);
+	rig_stop_link(&rig);
+	CU_ASSERT(fake_broker_packet(&rig.broker, MQTT_PUBLISH, 0)->qos == 1);
+	rig_close(&rig);
+}
+
 static const struct tap_test tests[] = {
 	{"credentials from files, read at each connect", test_credential_files},
 	{"files of credentials that cannot be used", test_credential_files_unusable},
@@ -298,6 +364,9 @@ static const struct tap_test tests[] = {
 	{"the back-off grows once per round", test_backoff_by_round},
 	{"a renewed connection keeps its address", test_renewed_connection},
 	{"a maximum packet size", test_max_packet_size},
+	{"a will with all its properties, and those of the CONNECT", test_will},
+	{"a will with nothing", test_will_without_properties},
+	{"a will of qos 2 in 3.1.1", test_will_3_1_1},
 	{NULL, NULL},
 };
 

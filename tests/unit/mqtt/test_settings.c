@@ -166,11 +166,12 @@ static void test_complaints(void)
 		"not be above");
 }
 
+#define HEAD "    url: mqtt://broker\n    client_id: e\n"
+
 static void test_credential_complaints(void)
 {
 	put_file("empty", "\n");
 	put_file("good", "secret\n");
-#define HEAD "    url: mqtt://broker\n    client_id: e\n"
 	complains(HEAD "    username: u\n    username_file: /dev/null\n", "username is there too");
 	complains(HEAD "    password: p\n    password_file: /dev/null\n", "password is there too");
 	complains(HEAD "    password_file: /dev/null\n", "not a regular file");
@@ -179,6 +180,23 @@ static void test_credential_complaints(void)
 	complains(HEAD "    version: 3.1.1\n    password_file: good\n", "add username");
 	accepts(HEAD "    version: 3.1.1\n    username: u\n    password_file: good\n");
 	accepts(HEAD "    version: 3.1.1\n    username_file: good\n    password_file: good\n");
+}
+
+static void test_will_complaints(void)
+{
+	static const char *const keys[] = {"delay: 5s", "expiry: 5s", "content_type: a", "response_topic: a",
+		"correlation: a", "utf8: true", "headers: {a: b}"};
+	char lines[256];
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		snprintf(lines, sizeof lines, HEAD "    version: 3.1.1\n    will: {topic: a, %s}\n", keys[i]);
+		complains(lines, "MQTT 3.1.1 knows no");
+		snprintf(lines, sizeof lines, HEAD "    will: {topic: a, qos: 2, %s}\n", keys[i]);
+		accepts(lines);
+	}
+	complains(HEAD "    version: 3.1.1\n    connect_headers: {a: b}\n", "knows no user properties");
+	accepts(HEAD "    connect_headers: {a: b}\n");
+	complains(HEAD "    will: {topic: a, response_topic: a/+}\n", "will.response_topic");
+	complains(HEAD "    birth: {topic: a, headers: {a: b}}\n", "headers");
 }
 
 static void test_qos_and_guarantees(void)
@@ -202,6 +220,7 @@ static const struct tap_test tests[] = {
 	{"fallbacks", test_fallbacks},
 	{"complaints", test_complaints},
 	{"credentials from files", test_credential_complaints},
+	{"the will", test_will_complaints},
 	{"qos, guarantees, targets", test_qos_and_guarantees},
 	{NULL, NULL},
 };

@@ -19,6 +19,7 @@ struct mqtt_link {
 	struct link_host *host;
 	const struct mqtt_settings *settings;
 	char client_id[32]; /* made up, when none is given */
+	char *broker; /* mqtt_settings_broker */
 	struct filter_set wanted;
 	struct filter_set_owner owner;
 	struct mqtt_session *session;
@@ -123,6 +124,7 @@ static void mqtt_destroy(struct link *base)
 	mqtt_sink_free(link->sink);
 	mqtt_session_free(link->session);
 	filter_set_free(&link->wanted);
+	free(link->broker);
 	free(link);
 }
 
@@ -187,8 +189,9 @@ static int mqtt_create(const struct link_spec *spec, struct link_host *host, str
 	link->settings = spec->settings;
 	snprintf(link->client_id, sizeof link->client_id, "linkspan-%08x%08x", arc4random(), arc4random());
 	link->owner.client_id = link->settings->client_id ? link->settings->client_id : link->client_id;
-	link->owner.url = link->settings->url;
-	int r = mqtt_collect_wanted(link);
+	link->broker = mqtt_settings_broker(link->settings);
+	link->owner.url = link->broker;
+	int r = link->broker ? mqtt_collect_wanted(link) : -ENOMEM;
 	if (r == 0)
 		r = mqtt_make_halves(link);
 	if (r < 0)

@@ -268,8 +268,9 @@ void rig_open_tls(struct rig *rig, const char *cert, const char *key, const char
 	assert(rig->loop);
 	fake_broker_open(&rig->broker, rig->loop, cert, key, ca);
 	snprintf(rig->url, sizeof rig->url, "%s://127.0.0.1:%u", cert ? "mqtts" : "mqtt", rig->broker.port);
+	rig->urls[0].value = rig->url;
 	rig->settings = (struct mqtt_settings){
-		.url = rig->url,
+		.urls = {rig->urls, 1},
 		.client_id = empty_id,
 		.session_expiry_ms = 3600 * 1000,
 		.keep_alive_ms = 30000,

@@ -40,6 +40,7 @@ struct rig {
 	struct loop *loop;
 	struct fake_broker broker;
 	char url[64];
+	struct config_text urls[4]; /* what settings.urls lists; the first is `url` */
 	struct mqtt_settings settings;
 	struct link_subscription subscriptions[64];
 	size_t n_subscriptions;

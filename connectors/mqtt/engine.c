@@ -271,6 +271,9 @@ static void engine_take_terms(struct mqtt_engine *s, bool session_present, const
 		.receive_maximum = s->version == MQTT_5_0 ? props->receive_maximum : 0,
 		.maximum_qos = (uint8_t)props->maximum_qos,
 		.retain_available = props->retain_available != 0,
+		.wildcard_subscriptions = props->wildcard_subscription_available != 0,
+		.shared_subscriptions = props->shared_subscription_available != 0,
+		.subscription_identifiers = s->version == MQTT_5_0 && props->subscription_identifiers_available != 0,
 		.maximum_packet_size = props->maximum_packet_size ? props->maximum_packet_size : MQTT_MAX_PACKET,
 	};
 	s->keep_alive_ms = s->settings->keep_alive_ms;

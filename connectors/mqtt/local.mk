@@ -20,6 +20,8 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/engine_alive.c \
 	connectors/mqtt/engine_input.c \
 	connectors/mqtt/engine_subscribe.c \
+	connectors/mqtt/from.c \
+	connectors/mqtt/from.h \
 	connectors/mqtt/mqtt.c \
 	connectors/mqtt/mqtt.h \
 	connectors/mqtt/reconnect.c \

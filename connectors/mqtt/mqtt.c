@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "connectors/mqtt/from.h"
 #include "connectors/mqtt/sink.h"
 #include "connectors/mqtt/source.h"
 #include "routing/topic_filter.h"
@@ -300,11 +301,17 @@ const struct connector mqtt_connector = {
 	.help = "An MQTT 3.1.1 or 5 broker, over TCP or TLS, as source and as destination.",
 	.connection_keys = mqtt_connection_keys,
 	.settings_size = sizeof(struct mqtt_settings),
+	.from_keys = mqtt_from_keys,
+	.from_size = sizeof(struct mqtt_from),
 	.target_key = "topic",
 	.can_source = true,
 	.can_sink = true,
 	.pipelined_order = true,
+	.one_per_filter = true,
 	.check = mqtt_settings_check,
+	.check_from = mqtt_from_check,
+	.share_group = mqtt_from_group,
+	.check_overlap = mqtt_from_check_overlap,
 	.check_target = topic_name_check,
 	.check_qos = mqtt_check_qos,
 	.source_guarantee = mqtt_source_guarantee,

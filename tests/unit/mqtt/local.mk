@@ -37,6 +37,10 @@ check_PROGRAMS += tests/unit/mqtt/test_settings
 tests_unit_mqtt_test_settings_SOURCES = tests/unit/mqtt/test_settings.c
 tests_unit_mqtt_test_settings_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mqtt/test_from
+tests_unit_mqtt_test_from_SOURCES = tests/unit/mqtt/test_from.c
+tests_unit_mqtt_test_from_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/mqtt/test_filter_set
 tests_unit_mqtt_test_filter_set_SOURCES = tests/unit/mqtt/test_filter_set.c
 tests_unit_mqtt_test_filter_set_LDADD = $(TEST_LIBS)

@@ -32,6 +32,8 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/sink.c \
 	connectors/mqtt/sink.h \
 	connectors/mqtt/source.c \
+	connectors/mqtt/subscription_map.c \
+	connectors/mqtt/subscription_map.h \
 	connectors/mqtt/source.h \
 	connectors/mqtt/filter_set.c \
 	connectors/mqtt/filter_set.h \

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "connectors/mqtt/convert.h"
+#include "connectors/mqtt/subscription_map.h"
 #include "runtime/log.h"
 
 #define DRAIN_PER_TURN 1024 /* held messages offered in one turn of the loop */
@@ -27,6 +28,7 @@ struct held {
 	struct message *msg; /* NULL: a state change */
 	size_t bytes;
 	uint32_t number; /* of the owed acknowledgement, QoS 1 and 2 */
+	int subscription; /* as in struct offer */
 	enum state_change_type change;
 	struct buffer blob;
 };
@@ -124,11 +126,12 @@ static uint64_t source_cookie(const struct mqtt_source *source, uint32_t number)
 	return (uint64_t)source->epoch << 32 | number;
 }
 
-static enum offer_result source_offer(struct mqtt_source *source, const struct message_view *view, uint32_t number)
+static enum offer_result source_offer(
+	struct mqtt_source *source, const struct message_view *view, int subscription, uint32_t number)
 {
 	struct offer offer = {
 		.view = view,
-		.subscription = -1,
+		.subscription = subscription,
 		.cookie = source_cookie(source, number),
 		.no_receipt = view->qos == 0,
 	};
@@ -211,7 +214,7 @@ static void source_report_dropped(struct mqtt_source *source)
 }
 
 /* 0, -ENOBUFS (no room by hold_bytes), -ENOMEM, -EMSGSIZE (no message at all). */
-static int source_hold(struct mqtt_source *source, const struct message_view *view, uint32_t number)
+static int source_hold(struct mqtt_source *source, const struct message_view *view, int subscription, uint32_t number)
 {
 	size_t encoded = message_encoded_size(view);
 	if (encoded == 0)
@@ -224,14 +227,18 @@ static int source_hold(struct mqtt_source *source, const struct message_view *vi
 		free(held);
 		return -ENOMEM;
 	}
-	*held = (struct held){.msg = msg, .number = number, .bytes = sizeof *held + message_memory(msg)};
+	*held = (struct held){.msg = msg,
+		.number = number,
+		.subscription = subscription,
+		.bytes = sizeof *held + message_memory(msg)};
 	source_push_held(source, held);
 	return 0;
 }
 
-static void source_hold_or_leave(struct mqtt_source *source, const struct message_view *view, uint32_t number)
+static void source_hold_or_leave(
+	struct mqtt_source *source, const struct message_view *view, int subscription, uint32_t number)
 {
-	int r = source_hold(source, view, number);
+	int r = source_hold(source, view, subscription, number);
 	if (r == 0)
 		return;
 	if (view->qos == 0) {
@@ -268,7 +275,7 @@ static void source_change(struct mqtt_source *source, enum state_change_type typ
 static enum offer_result source_offer_held(struct mqtt_source *source, const struct held *held)
 {
 	if (held->msg)
-		return source_offer(source, message_view(held->msg), held->number);
+		return source_offer(source, message_view(held->msg), held->subscription, held->number);
 	return source_offer_change(source, held->change, buffer_slice(&held->blob));
 }
 
@@ -318,8 +325,9 @@ void mqtt_source_publish(
 		return;
 	}
 	struct message_view view = convert_to_view(publish, props, loop_wall_ms(source->options.loop));
-	if (source->paused || source->held_head || source_offer(source, &view, number) == OFFER_BUSY)
-		source_hold_or_leave(source, &view, number);
+	int subscription = subscription_map_find(source->options.map, props);
+	if (source->paused || source->held_head || source_offer(source, &view, subscription, number) == OFFER_BUSY)
+		source_hold_or_leave(source, &view, subscription, number);
 }
 
 void mqtt_source_unusable(struct mqtt_source *source, uint8_t qos, uint16_t packet_id, uint8_t reason)

@@ -29,7 +29,8 @@ struct broker_packet {
 	char content_type[64], response_topic[64], correlation[64], user[256]; /* user: name=value; … */
 	uint32_t payload_format;
 	uint8_t entry_qos, entry_retain_handling;
-	bool entry_retain_as_published;
+	bool entry_retain_as_published, entry_no_local;
+	uint32_t identifier; /* SUBSCRIBE; 0: none */
 };
 
 struct fake_broker {

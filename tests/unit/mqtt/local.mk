@@ -28,6 +28,10 @@ check_PROGRAMS += tests/unit/mqtt/test_terms
 tests_unit_mqtt_test_terms_SOURCES = tests/unit/mqtt/test_terms.c $(mqtt_rig)
 tests_unit_mqtt_test_terms_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mqtt/test_subscriptions
+tests_unit_mqtt_test_subscriptions_SOURCES = tests/unit/mqtt/test_subscriptions.c $(mqtt_rig)
+tests_unit_mqtt_test_subscriptions_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/mqtt/test_tls
 tests_unit_mqtt_test_tls_SOURCES = tests/unit/mqtt/test_tls.c tests/unit/mqtt/certificates.c \
 	tests/unit/mqtt/certificates.h $(mqtt_rig)

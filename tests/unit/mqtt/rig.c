@@ -57,8 +57,10 @@ static enum offer_result host_offer(struct link_host *host, const struct offer *
 	rig->offers = realloc(rig->offers, (rig->n_offers + 1) * sizeof *rig->offers);
 	assert(rig->offers);
 	struct rig_offer *rec = &rig->offers[rig->n_offers++];
-	*rec = (struct rig_offer){
-		.cookie = offer->cookie, .no_receipt = offer->no_receipt, .change = offer->change.type};
+	*rec = (struct rig_offer){.cookie = offer->cookie,
+		.subscription = offer->subscription,
+		.no_receipt = offer->no_receipt,
+		.change = offer->change.type};
 	if (offer->view)
 		record_view(rec, offer->view);
 	rec->blob_len = offer->change.blob.len;
@@ -265,6 +267,7 @@ void rig_start(struct rig *rig)
 		.subscriptions = rig->subscriptions,
 		.n_subscriptions = rig->n_subscriptions,
 		.is_sink = true,
+		.exactly_once = rig->exactly_once,
 	};
 	int r = mqtt_connector.create(&spec, &rig->host, &rig->link);
 	assert(r == 0);

@@ -17,6 +17,7 @@ struct rig_offer {
 	uint8_t qos;
 	bool retain, utf8, no_receipt;
 	uint64_t cookie, origin_ms, expires_ms;
+	int subscription;
 	enum state_change_type change;
 	uint8_t blob[512];
 	size_t blob_len;
@@ -37,6 +38,7 @@ struct rig {
 	struct link_subscription subscriptions[64];
 	size_t n_subscriptions;
 	struct slice recovered;
+	bool exactly_once; /* some mapping declares it */
 	struct link *link;
 
 	/* The host's answers and memory. */

@@ -235,7 +235,7 @@ static void take_common(struct target_config *target, struct section_to *to)
 	target->content_type = to->content_type;
 	target->headers = to->headers;
 	target->qos = (int)to->qos;
-	target->retain = to->retain - 1; /* keep, clear, set: -1, 0, 1 */
+	target->retain = to->retain - 1; /* keep, clear, set, skip: -1, 0, 1, 2 */
 	free(to->connection);
 }
 

@@ -120,6 +120,23 @@ def shared():
                     f"{name} had nothing to do"
 
 
+@tap.case("retain: skip leaves out what comes retained, for that destination alone")
+def retain_skip():
+    with own_mosquitto() as broker, Publisher(broker.port) as out, Subscriber(broker.port, "out/#") as got:
+        out.publish("a/old", b"old", retain=True)
+        out.wait()
+        with Linkspan(yaml.configuration(
+                [yaml.mqtt("near", broker.port)],
+                [yaml.mapping("m", {"connection": "near", "topic": "a/#", "qos": 1},
+                              {"connection": "near", "topic": "out/skip", "retain": "skip"},
+                              {"connection": "near", "topic": "out/clear", "retain": "clear"})])) as bridge:
+            out.publish("a/new", b"new", retain=True)
+            out.publish("a/new", b"last")
+            _expect(got, Counter({("out/skip", b"last"): 1, ("out/clear", b"old"): 1, ("out/clear", b"new"): 1,
+                                  ("out/clear", b"last"): 1}))
+            assert bridge.stop() == 0
+
+
 @tap.case("no_local, retain_handling and retain_as_published do what they say")
 def options():
     with own_mosquitto() as broker, Publisher(broker.port) as out, Subscriber(broker.port, ["s/#", "out/#"]) as got:

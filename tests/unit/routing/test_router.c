@@ -189,6 +189,29 @@ static void test_carried_over(void)
 	end();
 }
 
+static void test_retain_skip(void)
+{
+	begin();
+	struct mapping_config *map = a_mapping(config, "m", "a");
+	map->payload = a_text(".v");
+	a_target(map, 1, "{.t}")->retain = RETAIN_SKIP;
+	a_target(map, 2, "u");
+	struct message_view view = message("a", "{\"v\": 1, \"t\": \"t\"}");
+	route_view(&view, -1);
+	CU_ASSERT_STRING_EQUAL(where(), "1:t 2:u");
+	CU_ASSERT_TRUE(!output(0)->retain);
+	view.retain = true;
+	route_view(&view, -1);
+	CU_ASSERT_STRING_EQUAL(where(), "2:u");
+	CU_ASSERT_TRUE(output(0)->retain && result.matched == 1 && result.dropped == 0);
+	/* What is not forwarded cannot fail either. */
+	view.payload = slice_str("no JSON");
+	route_view(&view, -1);
+	CU_ASSERT_STRING_EQUAL(where(), "2:u");
+	CU_ASSERT_TRUE(is(output(0)->reject_reason, "the payload is not JSON"));
+	end();
+}
+
 static void test_transform(void)
 {
 	begin();
@@ -581,6 +604,7 @@ static void test_wrong_configuration(void)
 static const struct tap_test tests[] = {
 	{"one input to several destinations", test_fan_out},
 	{"what is carried over and what is set", test_carried_over},
+	{"retain: skip", test_retain_skip},
 	{"when and payload", test_transform},
 	{"a filter leaves the bytes alone", test_filter_leaves_bytes},
 	{"on_error: dead_letter", test_dead_letter},

@@ -183,6 +183,8 @@ struct connector {
 	const struct config_key *to_keys;
 
 	bool can_source, can_sink;
+	/* A link that is only written to has a session to keep as well: it may offer state changes, and recovers them. */
+	bool keeps_session;
 	/* In-flight deliveries keep their order on the wire: many may be in flight per key. */
 	bool pipelined_order;
 
@@ -216,8 +218,8 @@ struct connector {
 	/* Begins to connect and, as a source, to read; connects again by itself for ever, with back-off. */
 	void (*start)(struct link *link, const struct link_recovery *recovery);
 
-	/* Source: offers get OFFER_BUSY until resume(), but for a CHANGE_RELEASE_ID or CHANGE_NONE alone, which are always
-	 * taken as long as the journal goes on. Acknowledgements and keep-alive go on; deliveries as a sink too. */
+	/* Source: offers get OFFER_BUSY until resume(), but for what is said of a session alone (any change without a message
+	 * but CHANGE_POSITION), which is always taken as long as the journal goes on. Acknowledgements and keep-alive go on; deliveries as a sink too. */
 	void (*pause)(struct link *link);
 	void (*resume)(struct link *link); /* may offer from inside */
 	/* Source: the receipt of an offer, in order. Not called for offers made before the last link_down. */
@@ -232,7 +234,8 @@ struct connector {
 	void (*send_end)(struct link *link);
 	void (*stage_durable)(struct link *link, uint64_t seq, uint8_t stage);
 
-	/* Stops taking in (no more offers), may still acknowledge and deliver: first half of a clean stop. */
+	/* Stops taking in (no more messages; changes of a session go on), may still acknowledge and deliver: first half of a
+	 * clean stop. */
 	void (*stop_intake)(struct link *link);
 	/* Ends everything: disconnects cleanly. Deliveries without outcome are forgotten. host->stopped() follows. */
 	void (*stop)(struct link *link);

@@ -304,6 +304,7 @@ static int engine_start(struct mqtt_session *session, const struct filter_set *k
 	struct mqtt_engine *s = engine_of(session);
 	if (known && filter_set_copy(known, &s->subscriber.known) < 0)
 		return -ENOMEM;
+	s->subscriber.reported = known != NULL;
 	s->started = true;
 	engine_connect(s);
 	return 0;

@@ -49,6 +49,7 @@ struct engine_subscriber {
 	bool in_round, unsubscribing;
 	bool round_failed; /* something was refused in this round */
 	unsigned failed_rounds;
+	bool reported; /* the caller has heard of `known` in this session */
 	struct engine_subscribe_packet *packets; /* ENGINE_SUBSCRIBE_PACKETS places */
 	size_t under_way;
 	uint16_t sent; /* packets so far, for the next identifier */

@@ -25,6 +25,7 @@ struct mqtt_link {
 	struct filter_set wanted;
 	struct subscription_map map; /* identifiers to subscriptions */
 	struct filter_set_owner owner;
+	bool session_lost; /* the broker has forgotten it, or the file names another one; not told yet */
 	struct mqtt_session *session;
 	struct mqtt_source *source;
 	struct mqtt_sink *sink;
@@ -58,15 +59,17 @@ static void mqtt_alarm_overlaps(struct mqtt_link *link)
 static void mqtt_on_up(void *ctx, const struct mqtt_session_terms *terms)
 {
 	struct mqtt_link *link = ctx;
-	struct sink_traits traits = {.session_lost = !terms->session_present};
+	link->session_lost |= !terms->session_present;
+	struct sink_traits traits = {.session_lost = link->session_lost};
 	if (mqtt_sink_up(link->sink, terms, &traits.max_in_flight) < 0) {
 		mqtt_session_reconnect(link->session, MQTT_AGAIN_BACKOFF, "out of memory");
 		return;
 	}
+	link->session_lost = false;
 	link->host->ops->link_up(link->host, &traits);
 	if (!terms->subscription_identifiers)
 		mqtt_alarm_overlaps(link);
-	mqtt_source_up(link->source, terms);
+	mqtt_source_up(link->source, traits.session_lost);
 }
 
 static void mqtt_on_down(void *ctx, const char *reason)
@@ -254,20 +257,22 @@ static void mqtt_start(struct link *base, const struct link_recovery *recovery)
 	if (recovery->subscriptions.data)
 		mqtt_source_expect_session(link->source);
 	struct open_ids ids = {.source = link->source};
-	if (recovery->open_ids)
+	int r = filter_set_decode(recovery->subscriptions, &link->owner, &known);
+	link->session_lost = r == -ENOENT && recovery->subscriptions.data;
+	if (recovery->open_ids && !link->session_lost)
 		recovery->open_ids(recovery, mqtt_on_open_id, &ids);
 	if (ids.error < 0) {
 		/* To take a repetition for a new message would be worse. */
 		link->host->ops->alarm(
 			link->host, "out of memory for the open packet identifiers; start linkspan again");
+		filter_set_free(&known);
 		return;
 	}
-	int r = filter_set_decode(recovery->subscriptions, &link->owner, &known);
 	if (r == -EBADMSG)
 		log_warn("mqtt_subscriptions_damaged", "connection=%s what=\"subscribing to everything again\"",
 			link->spec.name);
 	subscription_map_fill(&link->map, &known, &link->wanted);
-	if (mqtt_session_start(link->session, &known) < 0)
+	if (mqtt_session_start(link->session, r == 0 ? &known : NULL) < 0)
 		log_warn("mqtt_subscriptions_unknown", "connection=%s what=\"out of memory; subscribing again\"",
 			link->spec.name);
 	filter_set_free(&known);
@@ -358,6 +363,7 @@ const struct connector mqtt_connector = {
 	.target_key = "topic",
 	.can_source = true,
 	.can_sink = true,
+	.keeps_session = true,
 	.pipelined_order = true,
 	.one_per_filter = true,
 	.check = mqtt_settings_check,

@@ -53,7 +53,8 @@ struct mqtt_session_events {
 	void (*released)(void *ctx, uint16_t packet_id);
 	/* mqtt_session_written has advanced, or the write queue has become short again. */
 	void (*written)(void *ctx);
-	/* What the session at the broker is subscribed to has changed; borrowed. To be kept for the next process. */
+	/* What the session at the broker is subscribed to has changed, or the session is a new one; borrowed. To be kept for
+	 * the next process. */
 	void (*subscribed)(void *ctx, const struct filter_set *set);
 	void (*stopped)(void *ctx);
 };

@@ -215,6 +215,11 @@ static bool held_is_any(const struct held *held)
 	return true;
 }
 
+static bool held_is_message(const struct held *held)
+{
+	return held->msg;
+}
+
 static bool held_is_change(const struct held *held)
 {
 	return held->offering.change.type == CHANGE_SESSION_RESET || held->offering.change.type == CHANGE_SUBSCRIPTIONS;
@@ -299,10 +304,8 @@ static void source_promise(struct mqtt_source *source, const struct offering *of
 /* A newer change of the same kind makes the older ones void, so that a flapping link cannot heap them up. */
 static void source_change(struct mqtt_source *source, enum state_change_type type, struct buffer *blob)
 {
-	if (source->intake_stopped)
-		return;
 	struct offering offering = {.change = {.type = type, .blob = buffer_slice(blob)}, .subscription = -1};
-	if (!source->paused && !source->held_head && source_offer(source, NULL, &offering) != OFFER_BUSY)
+	if (source_offer(source, NULL, &offering) != OFFER_BUSY)
 		return;
 	source_remove_held(source, type == CHANGE_SESSION_RESET ? held_is_change : held_is_subscriptions);
 	struct held *held = calloc(1, sizeof *held);
@@ -412,8 +415,6 @@ void mqtt_source_publish(
 
 void mqtt_source_released(struct mqtt_source *source, uint16_t packet_id)
 {
-	if (source->intake_stopped)
-		return; /* the broker repeats it to the next process */
 	if (!source->options.active) {
 		mqtt_session_ack(source->options.session, MQTT_PUBCOMP, packet_id, MQTT_SUCCESS);
 		return;
@@ -448,7 +449,7 @@ void mqtt_source_unusable(struct mqtt_source *source, uint8_t qos, uint16_t pack
 
 void mqtt_source_subscribed(struct mqtt_source *source, const struct filter_set *set)
 {
-	if (!source->options.active || !source->options.owner)
+	if (!source->options.owner)
 		return;
 	struct buffer blob;
 	buffer_init(&blob, BLOB_LIMIT);
@@ -462,14 +463,14 @@ void mqtt_source_subscribed(struct mqtt_source *source, const struct filter_set 
 	buffer_free(&blob);
 }
 
-void mqtt_source_up(struct mqtt_source *source, const struct mqtt_session_terms *terms)
+void mqtt_source_up(struct mqtt_source *source, bool session_lost)
 {
 	source->forgetting = false;
-	if (terms->session_present)
+	if (!session_lost)
 		return;
 	bool expected = source->session_expected || source->ids.n > 0;
 	qos2_in_reset(&source->ids);
-	if (!expected || !source->options.active)
+	if (!expected)
 		return;
 	log_warn("mqtt_session_lost",
 		"connection=%s what=\"the broker has forgotten the session and what it had for it\"",
@@ -536,7 +537,7 @@ void mqtt_source_receipts_end(struct mqtt_source *source)
 void mqtt_source_stop_intake(struct mqtt_source *source)
 {
 	source->intake_stopped = true;
-	source_remove_held(source, held_is_any);
+	source_remove_held(source, held_is_message);
 	source_report_dropped(source);
 }
 

@@ -49,7 +49,8 @@ struct state_change {
 
 struct offer {
 	/* The message, borrowed until offer() returns; NULL when the state change comes alone. qos, retain, origin_ms
-	 * and topic must be set; order_key and params are ignored. */
+	 * and topic must be set; order_key and params are ignored. NULL with CHANGE_NONE: nothing is appended; the receipt
+	 * says that all that was appended before is durable. */
 	const struct message_view *view;
 	struct state_change change;
 	/* Which mappings' filters to match: -1 all of this link, else the index of one subscription (struct
@@ -125,7 +126,8 @@ struct link_host_ops {
 
 	/* Sink. Ends a delivery: exactly once for each send, also from inside send(). May call send() from inside. */
 	void (*outcome)(struct link_host *host, uint64_t seq, const struct outcome *outcome);
-	/* Sink. Asks to journal that the delivery has reached `stage`; stage_durable() follows. */
+	/* Sink. Asks to journal that the delivery has reached `stage` (0 is the first, and may be gone back to);
+	 * stage_durable() follows, in the order of asking. */
 	void (*stage)(struct link_host *host, uint64_t seq, uint8_t stage);
 
 	/* Answer to stop(). */
@@ -198,8 +200,8 @@ struct connector {
 	/* Begins to connect and, as a source, to read; connects again by itself for ever, with back-off. */
 	void (*start)(struct link *link, const struct link_recovery *recovery);
 
-	/* Source: offers get OFFER_BUSY until resume(), but for a CHANGE_RELEASE_ID alone, which is always taken as long as
-	 * the journal goes on. Acknowledgements and keep-alive go on; deliveries as a sink too. */
+	/* Source: offers get OFFER_BUSY until resume(), but for a CHANGE_RELEASE_ID or CHANGE_NONE alone, which are always
+	 * taken as long as the journal goes on. Acknowledgements and keep-alive go on; deliveries as a sink too. */
 	void (*pause)(struct link *link);
 	void (*resume)(struct link *link); /* may offer from inside */
 	/* Source: the receipt of an offer, in order. Not called for offers made before the last link_down. */

@@ -22,6 +22,10 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/engine_subscribe.c \
 	connectors/mqtt/mqtt.c \
 	connectors/mqtt/mqtt.h \
+	connectors/mqtt/qos2_in.c \
+	connectors/mqtt/qos2_in.h \
+	connectors/mqtt/qos2_out.c \
+	connectors/mqtt/qos2_out.h \
 	connectors/mqtt/reconnect.c \
 	connectors/mqtt/reconnect.h \
 	connectors/mqtt/session.h \

@@ -14,6 +14,7 @@
 #define SECONDS(n) ((int64_t)(n)*1000)
 
 static const char *const version_choices[] = {"5", "3.1.1", NULL};
+static const char *const session_loss_choices[] = {"resend", "park", NULL}; /* enum mqtt_session_loss */
 
 static const struct config_key tls_keys[] = {
 	{.name = "ca",
@@ -163,7 +164,16 @@ const struct config_key mqtt_connection_keys[] = {
 		.min = 0,
 		.max = 10000,
 		.help = "Most unacknowledged messages to send. 0: what a version 5 broker allows, at most "
-			"1000; 20 in 3.1.1."},
+			"1000; 20 in 3.1.1, of these 10 of QoS 2, whose brokers cannot say their limit: QoS 2 in 3.1.1 "
+			"is "
+			"exactly-once only with a max_in_flight that the broker is known to allow."},
+	{.name = "on_session_loss",
+		.type = CONFIG_ENUM,
+		.offset = KEY(on_session_loss),
+		.fallback = "resend",
+		.choices = session_loss_choices,
+		.help = "What becomes of QoS 2 messages that may have been delivered in a session that the broker has "
+			"lost. resend: sent again, perhaps a second time. park: to the dead letters."},
 	{.name = "hold_bytes",
 		.type = CONFIG_SIZE,
 		.offset = KEY(hold_bytes),

@@ -18,6 +18,8 @@ struct mqtt_own_message {
 	uint64_t delay_ms; /* the will's, MQTT 5 §3.1.3.2.2 */
 };
 
+enum mqtt_session_loss { MQTT_SESSION_LOSS_RESEND, MQTT_SESSION_LOSS_PARK };
+
 struct mqtt_settings {
 	char *url, *client_id, *username, *password;
 	int version; /* index into the choices of the key; see mqtt_settings_version */
@@ -26,6 +28,7 @@ struct mqtt_settings {
 	uint64_t reconnect_min_ms, reconnect_max_ms;
 	int64_t receive_maximum;
 	int64_t max_in_flight; /* 0: what the broker allows */
+	int on_session_loss; /* enum mqtt_session_loss */
 	uint64_t hold_bytes;
 	struct {
 		char *ca, *cert, *key;

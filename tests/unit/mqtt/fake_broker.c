@@ -105,10 +105,15 @@ void fake_broker_publish(
 	fake_broker_send(broker, &packet);
 }
 
+void fake_broker_answer(struct fake_broker *broker, enum mqtt_type type, uint16_t packet_id, uint8_t reason)
+{
+	struct mqtt_packet packet = {.type = type, .ack = {.packet_id = packet_id, .reason = reason}};
+	fake_broker_send(broker, &packet);
+}
+
 void fake_broker_ack(struct fake_broker *broker, uint16_t packet_id, uint8_t reason)
 {
-	struct mqtt_packet packet = {.type = MQTT_PUBACK, .ack = {.packet_id = packet_id, .reason = reason}};
-	fake_broker_send(broker, &packet);
+	fake_broker_answer(broker, MQTT_PUBACK, packet_id, reason);
 }
 
 /* --- recording ---------------------------------------------------------------------------------------------------------- */

@@ -70,7 +70,9 @@ void fake_broker_send(struct fake_broker *broker, const struct mqtt_packet *pack
 void fake_broker_send_bytes(struct fake_broker *broker, const void *data, size_t len);
 void fake_broker_publish(
 	struct fake_broker *broker, const char *topic, const char *payload, uint8_t qos, uint16_t packet_id);
-void fake_broker_ack(struct fake_broker *broker, uint16_t packet_id, uint8_t reason);
+void fake_broker_ack(struct fake_broker *broker, uint16_t packet_id, uint8_t reason); /* PUBACK */
+/* PUBREC, PUBREL, PUBCOMP */
+void fake_broker_answer(struct fake_broker *broker, enum mqtt_type type, uint16_t packet_id, uint8_t reason);
 /* Ends the newest connection without a word. */
 void fake_broker_drop(struct fake_broker *broker);
 

@@ -20,6 +20,14 @@ check_PROGRAMS += tests/unit/mqtt/test_sink
 tests_unit_mqtt_test_sink_SOURCES = tests/unit/mqtt/test_sink.c $(mqtt_rig)
 tests_unit_mqtt_test_sink_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mqtt/test_qos2_in
+tests_unit_mqtt_test_qos2_in_SOURCES = tests/unit/mqtt/test_qos2_in.c $(mqtt_rig)
+tests_unit_mqtt_test_qos2_in_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_qos2_out
+tests_unit_mqtt_test_qos2_out_SOURCES = tests/unit/mqtt/test_qos2_out.c $(mqtt_rig)
+tests_unit_mqtt_test_qos2_out_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/mqtt/test_session
 tests_unit_mqtt_test_session_SOURCES = tests/unit/mqtt/test_session.c $(mqtt_rig)
 tests_unit_mqtt_test_session_LDADD = $(TEST_LIBS)

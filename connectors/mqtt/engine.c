@@ -168,22 +168,25 @@ static uint64_t engine_next_delay_ms(struct mqtt_engine *s, uint64_t up_ms, bool
 	return reconnect_delay_ms(&s->reconnect, slow);
 }
 
+uint64_t engine_up_ms(const struct mqtt_engine *s)
+{
+	return s->state == ENGINE_UP ? loop_now_ms(s->options.loop) - s->up_since_ms : 0;
+}
+
 void engine_end(struct mqtt_engine *s, enum mqtt_session_again again, int disconnect, const char *reason)
 {
 	if (!s->transport)
 		return;
-	struct mqtt_url url = *addresses_current(&s->addresses);
+	uint64_t up_ms = engine_up_ms(s);
 	bool was_up = engine_drop_transport(s, disconnect);
 	uint64_t delay_ms = 0;
-	if (again != MQTT_AGAIN_SOON) {
-		uint64_t up_ms = was_up ? loop_now_ms(s->options.loop) - s->up_since_ms : 0;
+	if (again != MQTT_AGAIN_SOON)
 		delay_ms = engine_next_delay_ms(s, up_ms, again == MQTT_AGAIN_SLOWLY);
-	}
 	s->state = ENGINE_WAITING;
 	loop_timer_start(s->timer, delay_ms);
 	/* The reason first: the same line again is counted, not repeated. */
 	log_warn(was_up ? "mqtt_disconnected" : "mqtt_connect_failed", "connection=%s reason=\"%s\" host=%s port=%u",
-		s->options.name, reason, url.host, url.port);
+		s->options.name, reason, s->url.host, s->url.port);
 	log_debug("mqtt_wait", "connection=%s ms=%llu", s->options.name, (unsigned long long)delay_ms);
 	if (was_up)
 		s->options.events->down(s->options.ctx, reason);
@@ -260,13 +263,13 @@ static const struct transport_events engine_transport_events = {
 static void engine_connect(struct mqtt_engine *s)
 {
 	const struct mqtt_settings *settings = s->settings;
-	const struct mqtt_url *url = addresses_current(&s->addresses);
-	struct tls_options tls = mqtt_settings_tls(settings, url->host);
+	s->url = *addresses_current(&s->addresses);
+	struct tls_options tls = mqtt_settings_tls(settings, s->url.host);
 	struct transport_options options = {
 		.loop = s->options.loop,
-		.host = url->host,
-		.port = url->port,
-		.tls = url->tls ? &tls : NULL,
+		.host = s->url.host,
+		.port = s->url.port,
+		.tls = s->url.tls ? &tls : NULL,
 		.output_limit = ENGINE_OUTPUT_LIMIT,
 		.events = &engine_transport_events,
 		.ctx = s,
@@ -282,7 +285,7 @@ static void engine_connect(struct mqtt_engine *s)
 		return;
 	}
 	log_warn("mqtt_connect_failed", "connection=%s reason=\"%s\" host=%s port=%u", s->options.name, error,
-		url->host, url->port);
+		s->url.host, s->url.port);
 	if (r == -EINVAL)
 		engine_alarm(s, "%s", error);
 	s->state = ENGINE_WAITING;

@@ -161,12 +161,32 @@ static const char *engine_refusal_advice(enum mqtt_version version, uint8_t reas
 	case MQTT_RETAIN_NOT_SUPPORTED:
 	case MQTT_PAYLOAD_FORMAT_INVALID:
 		return "the broker does not accept the will; change it";
-	case MQTT_USE_ANOTHER_SERVER:
-	case MQTT_SERVER_MOVED:
-		return "correct the url";
 	default:
 		return NULL;
 	}
+}
+
+void engine_refer(struct mqtt_engine *s, uint8_t code, const struct mqtt_properties *props, const char *reason)
+{
+	struct slice server = props->server_reference;
+	const char *advice = "correct the url, or set server_reference: follow";
+	if (s->settings->server_reference == SERVER_REFERENCE_FOLLOW) {
+		bool sound = engine_up_ms(s) >= RECONNECT_SOUND_MS;
+		int r = addresses_follow(&s->addresses, server, code == MQTT_SERVER_MOVED, sound);
+		if (r == 0) {
+			const struct mqtt_url *to = addresses_current(&s->addresses);
+			log_info("mqtt_server_reference", "connection=%s host=%s port=%u moved=%d", s->options.name,
+				to->host, to->port, code == MQTT_SERVER_MOVED);
+			engine_end(s, MQTT_AGAIN_SOON, -1, reason);
+			return;
+		}
+		advice = r == -ELOOP ? "five servers in a row have said so; ask who runs the broker"
+				     : "it names no server that can be understood; correct the url";
+	}
+	int len = server.len < 200 ? (int)server.len : 200;
+	engine_alarm(
+		s, "%s%s%.*s; %s", reason, len ? ", namely " : "", len, len ? (const char *)server.data : "", advice);
+	engine_end(s, MQTT_AGAIN_SLOWLY, -1, reason);
 }
 
 static void engine_refused(struct mqtt_engine *s, uint8_t code, const struct mqtt_properties *props)
@@ -176,6 +196,10 @@ static void engine_refused(struct mqtt_engine *s, uint8_t code, const struct mqt
 	snprintf(reason, sizeof reason, "the broker refused the connection: %s%s%.*s",
 		s->version == MQTT_5_0 ? mqtt_reason_name(code) : mqtt_return_code_name(code), text_len ? ": " : "",
 		text_len, text_len ? (const char *)props->reason_string.data : "");
+	if (s->version == MQTT_5_0 && (code == MQTT_USE_ANOTHER_SERVER || code == MQTT_SERVER_MOVED)) {
+		engine_refer(s, code, props, reason);
+		return;
+	}
 	const char *advice = engine_refusal_advice(s->version, code);
 	if (advice)
 		engine_alarm(s, "%s; %s", reason, advice);
@@ -239,14 +263,13 @@ void engine_accepted(struct mqtt_engine *s, const struct mqtt_connack *connack, 
 		engine_end(s, MQTT_AGAIN_BACKOFF, -1, "the broker kept a session that was to be forgotten");
 		return;
 	}
-	const struct mqtt_url *url = addresses_current(&s->addresses);
 	engine_take_terms(s, connack->session_present, props);
 	s->state = ENGINE_UP;
 	s->up_since_ms = loop_now_ms(s->options.loop);
 	s->progress = false;
 	loop_timer_stop(s->timer);
 	log_info("mqtt_connected", "connection=%s host=%s port=%u version=%s client_id=\"%s\" session_present=%d",
-		s->options.name, url->host, url->port, s->version == MQTT_5_0 ? "5" : "3.1.1", s->options.client_id,
+		s->options.name, s->url.host, s->url.port, s->version == MQTT_5_0 ? "5" : "3.1.1", s->options.client_id,
 		s->terms.session_present);
 	alive_begin(s);
 	engine_publish_birth(s);

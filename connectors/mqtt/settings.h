@@ -22,6 +22,8 @@ struct mqtt_own_message {
 	struct config_list headers;
 };
 
+enum mqtt_server_reference { SERVER_REFERENCE_IGNORE, SERVER_REFERENCE_FOLLOW };
+
 struct mqtt_settings {
 	struct config_list urls; /* in the order of preference */
 	char *client_id, *username, *password;
@@ -43,6 +45,7 @@ struct mqtt_settings {
 		bool verify;
 	} tls;
 	struct config_list connect_headers;
+	int server_reference; /* enum mqtt_server_reference, MQTT 5 §4.11 */
 	struct mqtt_own_message will, birth;
 };
 

@@ -358,6 +358,7 @@ static void engine_free(struct mqtt_session *session)
 	alias_reset(&s->aliases_in, 0);
 	alias_reset(&s->aliases_out, 0);
 	addresses_free(&s->addresses);
+	free(s->assigned_id);
 	free(s->connect_user);
 	free(s->will_user);
 	free(s->decoder);
@@ -390,6 +391,7 @@ int engine_new(const struct mqtt_session_options *options, struct mqtt_session *
 	s->options = *options;
 	s->settings = options->settings;
 	s->version = mqtt_settings_version(options->settings);
+	s->asks_for_id = s->version == MQTT_5_0 && s->settings->clean_start && !s->settings->client_id;
 	s->reconnect = (struct reconnect){
 		.min_ms = s->settings->reconnect_min_ms,
 		.max_ms = s->settings->reconnect_max_ms,

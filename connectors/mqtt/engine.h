@@ -52,6 +52,8 @@ struct mqtt_engine {
 	struct addresses addresses;
 	struct mqtt_url url; /* of this connection */
 	struct message_field *connect_user, *will_user; /* owned arrays; the texts are the settings' */
+	bool asks_for_id; /* for the broker to choose the client identifier */
+	char *assigned_id; /* by the broker, for all that follows; owned */
 	enum engine_state state;
 	bool started, stopping;
 

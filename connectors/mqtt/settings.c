@@ -141,9 +141,8 @@ const struct config_key mqtt_connection_keys[] = {
 	{.name = "client_id",
 		.type = CONFIG_STRING,
 		.offset = KEY(client_id),
-		.help = "Name of the session at the broker, the same for ever and different for every "
-			"client. Needed unless "
-			"clean_start is true."},
+		.help = "Name of the session at the broker, the same for ever and different for every client. Needed "
+			"unless clean_start is true; the broker then gives one, or in 3.1.1 linkspan makes one up."},
 	{.name = "username", .type = CONFIG_STRING, .offset = KEY(username), .help = "User name for the broker."},
 	{.name = "password", .type = CONFIG_SECRET, .offset = KEY(password), .help = "Password for the broker."},
 	{.name = "username_file",

@@ -380,6 +380,82 @@ static void test_reference_loop(void)
 	rig_close(&rig);
 }
 
+/* --- the client identifier ------------------------------------------------------------------------------------------- */
+
+static const char *id_of(const struct rig *rig, size_t n)
+{
+	return connected(rig, n)->topic;
+}
+
+static void test_assigned_client_id(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig.settings.client_id = NULL;
+	rig.settings.clean_start = true;
+	rig.broker.connack_props.assigned_client_identifier = slice_str("auto-17");
+	rig_connect(&rig);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, 0), "");
+	rig.broker.connack_props.assigned_client_identifier = (struct slice){NULL, 0};
+	for (unsigned i = 1; i <= 2; i++) {
+		fake_broker_drop(&rig.broker);
+		UNTIL(&rig, rig.ups == i + 1);
+		CU_ASSERT_STRING_EQUAL(id_of(&rig, i), "auto-17");
+	}
+	rig_stop_link(&rig);
+	rig_connect(&rig); /* another process */
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, 3), "");
+	rig_close(&rig);
+}
+
+/* A broker that does not like the identifier that it gave, and one that gives none. */
+static void test_client_id_refused(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig.settings.client_id = NULL;
+	rig.settings.clean_start = true;
+	rig.broker.connack_props.assigned_client_identifier = slice_str("auto-17");
+	rig_connect(&rig);
+	rig.broker.connack_props.assigned_client_identifier = (struct slice){NULL, 0};
+	rig.broker.connack_reason = MQTT_CLIENT_IDENTIFIER_NOT_VALID;
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.alarms == 1);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, 1), "auto-17");
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, 2), "");
+	CU_ASSERT(strncmp(id_of(&rig, 3), "linkspan-", 9) == 0); /* that one is the alarm's */
+	CU_ASSERT(strstr(rig.alarm, "client_id") != NULL);
+	rig.broker.connack_reason = 0;
+	UNTIL(&rig, rig.ups == 2);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, fake_broker_count(&rig.broker, MQTT_CONNECT) - 1), id_of(&rig, 3));
+	rig_close(&rig);
+}
+
+static void test_made_up_client_id(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig.settings.client_id = NULL;
+	rig.settings.clean_start = true;
+	rig.settings.version = 1;
+	rig_connect(&rig);
+	CU_ASSERT(strncmp(id_of(&rig, 0), "linkspan-", 9) == 0 && connected(&rig, 0)->clean_start);
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 2);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, 1), id_of(&rig, 0));
+	rig_stop_link(&rig);
+	/* One that is given is used, also where the broker would rather assign one. */
+	static char mine[] = "mine";
+	rig.settings.version = 0;
+	rig.settings.client_id = mine;
+	rig.broker.connack_props.assigned_client_identifier = slice_str("auto-17");
+	rig_connect(&rig);
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 4);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, 3), "mine");
+	rig_close(&rig);
+}
+
 /* --- limits ------------------------------------------------------------------------------------------------------------- */
 
 static void test_max_packet_size(void)
@@ -491,6 +567,9 @@ static const struct tap_test tests[] = {
 	{"a server reference is followed once", test_reference_followed_once},
 	{"a server reference is followed for good", test_reference_followed_for_good},
 	{"server references in a loop", test_reference_loop},
+	{"an assigned client identifier", test_assigned_client_id},
+	{"client identifiers that are refused", test_client_id_refused},
+	{"a client identifier that is made up or given", test_made_up_client_id},
 	{"a maximum packet size", test_max_packet_size},
 	{"a will with all its properties, and those of the CONNECT", test_will},
 	{"a will with nothing", test_will_without_properties},

@@ -122,12 +122,34 @@ static uint64_t engine_written(const struct mqtt_session *session)
 
 void engine_alarm(struct mqtt_engine *s, const char *format, ...)
 {
-	char what[640];
+	char what[1024];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(what, sizeof what, format, args);
 	va_end(args);
 	s->options.events->alarm(s->options.ctx, what);
+}
+
+#define EXPLAIN_TEXT 200 /* bytes of the reason string, and of a user property's name or value */
+#define EXPLAIN_USER 8 /* user properties */
+
+void engine_explain(char *text, size_t size, const char *what, const char *name, const struct mqtt_properties *props)
+{
+	int len = snprintf(text, size, "%s: %s", what, name);
+	if (props->reason_string.len > 0 && (size_t)len < size)
+		len += snprintf(text + len, size - (size_t)len, ": %.*s",
+			props->reason_string.len < EXPLAIN_TEXT ? (int)props->reason_string.len : EXPLAIN_TEXT,
+			(const char *)props->reason_string.data);
+	for (size_t i = 0; i < props->n_user && i < EXPLAIN_USER && (size_t)len < size; i++) {
+		const struct message_field *user = &props->user[i];
+		len += snprintf(text + len, size - (size_t)len, "%s%.*s=%.*s", i == 0 ? " (" : ", ",
+			user->name.len < EXPLAIN_TEXT ? (int)user->name.len : EXPLAIN_TEXT,
+			(const char *)user->name.data,
+			user->value.len < EXPLAIN_TEXT ? (int)user->value.len : EXPLAIN_TEXT,
+			(const char *)user->value.data);
+	}
+	if (props->n_user > 0 && (size_t)len < size)
+		snprintf(text + len, size - (size_t)len, "%s)", props->n_user > EXPLAIN_USER ? ", …" : "");
 }
 
 static void engine_disconnect_packet(struct mqtt_engine *s, uint8_t reason)

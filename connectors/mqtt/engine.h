@@ -96,6 +96,9 @@ int engine_send(struct mqtt_engine *engine, const struct mqtt_packet *packet) __
 void engine_flush(struct mqtt_engine *engine);
 void engine_reconnect(struct mqtt_engine *engine, enum mqtt_session_again again, const char *reason);
 
+/* "what: name of the code: reason string (name=value, …)": what a broker says in a CONNACK or DISCONNECT, cut short. */
+void engine_explain(char *text, size_t size, const char *what, const char *name, const struct mqtt_properties *props);
+
 /* engine_connect.c. begin: the network stands, so say CONNECT. */
 int engine_make_user_properties(struct mqtt_engine *engine) __attribute__((warn_unused_result));
 void engine_begin(struct mqtt_engine *engine);

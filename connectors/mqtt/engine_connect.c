@@ -221,11 +221,9 @@ void engine_refer(struct mqtt_engine *s, uint8_t code, const struct mqtt_propert
 
 static void engine_refused(struct mqtt_engine *s, uint8_t code, const struct mqtt_properties *props)
 {
-	char reason[384];
-	int text_len = props->reason_string.len < 200 ? (int)props->reason_string.len : 200;
-	snprintf(reason, sizeof reason, "the broker refused the connection: %s%s%.*s",
-		s->version == MQTT_5_0 ? mqtt_reason_name(code) : mqtt_return_code_name(code), text_len ? ": " : "",
-		text_len, text_len ? (const char *)props->reason_string.data : "");
+	char reason[512];
+	engine_explain(reason, sizeof reason, "the broker refused the connection",
+		s->version == MQTT_5_0 ? mqtt_reason_name(code) : mqtt_return_code_name(code), props);
 	if (s->version == MQTT_5_0 && (code == MQTT_USE_ANOTHER_SERVER || code == MQTT_SERVER_MOVED)) {
 		engine_refer(s, code, props, reason);
 		return;

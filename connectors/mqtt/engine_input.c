@@ -20,10 +20,8 @@ static void input_protocol_error(struct mqtt_engine *s, uint8_t reason, const ch
 
 static void input_disconnected(struct mqtt_engine *s, uint8_t code, const struct mqtt_properties *props)
 {
-	char reason[384];
-	int text_len = props->reason_string.len < 200 ? (int)props->reason_string.len : 200;
-	snprintf(reason, sizeof reason, "the broker ended the connection: %s%s%.*s", mqtt_reason_name(code),
-		text_len ? ": " : "", text_len, text_len ? (const char *)props->reason_string.data : "");
+	char reason[512];
+	engine_explain(reason, sizeof reason, "the broker ended the connection", mqtt_reason_name(code), props);
 	if (code == MQTT_USE_ANOTHER_SERVER || code == MQTT_SERVER_MOVED) {
 		engine_refer(s, code, props, reason);
 		return;

@@ -122,12 +122,34 @@ static uint64_t engine_written(const struct mqtt_session *session)
 
 void engine_alarm(struct mqtt_engine *s, const char *format, ...)
 {
-	char what[640];
+	char what[1024];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(what, sizeof what, format, args);
 	va_end(args);
 	s->options.events->alarm(s->options.ctx, what);
+}
+
+#define EXPLAIN_TEXT 200 /* bytes of the reason string, and of a user property's name or value */
+#define EXPLAIN_USER 8 /* user properties */
+
+void engine_explain(char *text, size_t size, const char *what, const char *name, const struct mqtt_properties *props)
+{
+	int len = snprintf(text, size, "%s: %s", what, name);
+	if (props->reason_string.len > 0 && (size_t)len < size)
+		len += snprintf(text + len, size - (size_t)len, ": %.*s",
+			props->reason_string.len < EXPLAIN_TEXT ? (int)props->reason_string.len : EXPLAIN_TEXT,
+			(const char *)props->reason_string.data);
+	for (size_t i = 0; i < props->n_user && i < EXPLAIN_USER && (size_t)len < size; i++) {
+		const struct message_field *user = &props->user[i];
+		len += snprintf(text + len, size - (size_t)len, "%s%.*s=%.*s", i == 0 ? " (" : ", ",
+			user->name.len < EXPLAIN_TEXT ? (int)user->name.len : EXPLAIN_TEXT,
+			(const char *)user->name.data,
+			user->value.len < EXPLAIN_TEXT ? (int)user->value.len : EXPLAIN_TEXT,
+			(const char *)user->value.data);
+	}
+	if (props->n_user > 0 && (size_t)len < size)
+		snprintf(text + len, size - (size_t)len, "%s)", props->n_user > EXPLAIN_USER ? ", …" : "");
 }
 
 static void engine_disconnect_packet(struct mqtt_engine *s, uint8_t reason)
@@ -168,22 +190,25 @@ static uint64_t engine_next_delay_ms(struct mqtt_engine *s, uint64_t up_ms, bool
 	return reconnect_delay_ms(&s->reconnect, slow);
 }
 
+uint64_t engine_up_ms(const struct mqtt_engine *s)
+{
+	return s->state == ENGINE_UP ? loop_now_ms(s->options.loop) - s->up_since_ms : 0;
+}
+
 void engine_end(struct mqtt_engine *s, enum mqtt_session_again again, int disconnect, const char *reason)
 {
 	if (!s->transport)
 		return;
-	struct mqtt_url url = *addresses_current(&s->addresses);
+	uint64_t up_ms = engine_up_ms(s);
 	bool was_up = engine_drop_transport(s, disconnect);
 	uint64_t delay_ms = 0;
-	if (again != MQTT_AGAIN_SOON) {
-		uint64_t up_ms = was_up ? loop_now_ms(s->options.loop) - s->up_since_ms : 0;
+	if (again != MQTT_AGAIN_SOON)
 		delay_ms = engine_next_delay_ms(s, up_ms, again == MQTT_AGAIN_SLOWLY);
-	}
 	s->state = ENGINE_WAITING;
 	loop_timer_start(s->timer, delay_ms);
 	/* The reason first: the same line again is counted, not repeated. */
 	log_warn(was_up ? "mqtt_disconnected" : "mqtt_connect_failed", "connection=%s reason=\"%s\" host=%s port=%u",
-		s->options.name, reason, url.host, url.port);
+		s->options.name, reason, s->url.host, s->url.port);
 	log_debug("mqtt_wait", "connection=%s ms=%llu", s->options.name, (unsigned long long)delay_ms);
 	if (was_up)
 		s->options.events->down(s->options.ctx, reason);
@@ -260,13 +285,13 @@ static const struct transport_events engine_transport_events = {
 static void engine_connect(struct mqtt_engine *s)
 {
 	const struct mqtt_settings *settings = s->settings;
-	const struct mqtt_url *url = addresses_current(&s->addresses);
-	struct tls_options tls = mqtt_settings_tls(settings, url->host);
+	s->url = *addresses_current(&s->addresses);
+	struct tls_options tls = mqtt_settings_tls(settings, s->url.host);
 	struct transport_options options = {
 		.loop = s->options.loop,
-		.host = url->host,
-		.port = url->port,
-		.tls = url->tls ? &tls : NULL,
+		.host = s->url.host,
+		.port = s->url.port,
+		.tls = s->url.tls ? &tls : NULL,
 		.output_limit = ENGINE_OUTPUT_LIMIT,
 		.events = &engine_transport_events,
 		.ctx = s,
@@ -282,7 +307,7 @@ static void engine_connect(struct mqtt_engine *s)
 		return;
 	}
 	log_warn("mqtt_connect_failed", "connection=%s reason=\"%s\" host=%s port=%u", s->options.name, error,
-		url->host, url->port);
+		s->url.host, s->url.port);
 	if (r == -EINVAL)
 		engine_alarm(s, "%s", error);
 	s->state = ENGINE_WAITING;
@@ -353,6 +378,7 @@ static void engine_free(struct mqtt_session *session)
 	alias_reset(&s->aliases_in, 0);
 	alias_reset(&s->aliases_out, 0);
 	addresses_free(&s->addresses);
+	free(s->assigned_id);
 	free(s->connect_user);
 	free(s->will_user);
 	free(s->decoder);
@@ -385,6 +411,7 @@ int engine_new(const struct mqtt_session_options *options, struct mqtt_session *
 	s->options = *options;
 	s->settings = options->settings;
 	s->version = mqtt_settings_version(options->settings);
+	s->asks_for_id = s->version == MQTT_5_0 && s->settings->clean_start && !s->settings->client_id;
 	s->reconnect = (struct reconnect){
 		.min_ms = s->settings->reconnect_min_ms,
 		.max_ms = s->settings->reconnect_max_ms,

@@ -61,7 +61,10 @@ struct mqtt_engine {
 	const struct mqtt_settings *settings;
 	enum mqtt_version version;
 	struct addresses addresses;
+	struct mqtt_url url; /* of this connection */
 	struct message_field *connect_user, *will_user; /* owned arrays; the texts are the settings' */
+	bool asks_for_id; /* for the broker to choose the client identifier */
+	char *assigned_id; /* by the broker, for all that follows; owned */
 	enum engine_state state;
 	bool started, stopping;
 
@@ -97,16 +100,22 @@ struct mqtt_engine {
 
 /* engine.c. disconnect: the reason of the DISCONNECT to send first (5 only, MQTT_SUCCESS: both), or -1 for none. */
 void engine_end(struct mqtt_engine *engine, enum mqtt_session_again again, int disconnect, const char *reason);
+uint64_t engine_up_ms(const struct mqtt_engine *engine); /* 0: it is not up */
 void engine_alarm(struct mqtt_engine *engine, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Encodes; -errno after the connection has been asked to end. */
 int engine_send(struct mqtt_engine *engine, const struct mqtt_packet *packet) __attribute__((warn_unused_result));
 void engine_flush(struct mqtt_engine *engine);
 void engine_reconnect(struct mqtt_engine *engine, enum mqtt_session_again again, const char *reason);
 
+/* "what: name of the code: reason string (name=value, …)": what a broker says in a CONNACK or DISCONNECT, cut short. */
+void engine_explain(char *text, size_t size, const char *what, const char *name, const struct mqtt_properties *props);
+
 /* engine_connect.c. begin: the network stands, so say CONNECT. */
 int engine_make_user_properties(struct mqtt_engine *engine) __attribute__((warn_unused_result));
 void engine_begin(struct mqtt_engine *engine);
 struct mqtt_publish engine_own_publish(const struct mqtt_own_message *own, uint16_t packet_id);
+/* 0x9C and 0x9D, in a CONNACK or a DISCONNECT: goes where the broker says, or raises an alarm. reason: the whole of it. */
+void engine_refer(struct mqtt_engine *engine, uint8_t code, const struct mqtt_properties *props, const char *reason);
 void engine_accepted(
 	struct mqtt_engine *engine, const struct mqtt_connack *connack, const struct mqtt_properties *props);
 

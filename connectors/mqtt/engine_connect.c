@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "connectors/mqtt/credentials.h"
 #include "connectors/mqtt/engine.h"
@@ -86,6 +87,35 @@ static struct mqtt_properties engine_connect_properties(const struct mqtt_engine
 	return props;
 }
 
+/* Without a session to keep nobody needs to know the name beforehand, so the broker gives one that is free (§3.1.3.1), and
+ * gets it back on each later connection. */
+static const char *engine_client_id(const struct mqtt_engine *s)
+{
+	if (!s->asks_for_id)
+		return s->options.client_id;
+	return s->assigned_id ? s->assigned_id : "";
+}
+
+static void engine_take_client_id(struct mqtt_engine *s, struct slice id)
+{
+	if (!s->asks_for_id || s->assigned_id || !id.data)
+		return;
+	s->assigned_id = strndup((const char *)id.data, id.len); /* without memory it is asked for again */
+	log_info("mqtt_client_id_assigned", "connection=%s client_id=\"%.*s\"", s->options.name, (int)id.len,
+		(const char *)id.data);
+}
+
+/* A broker may demand a name all the same: then the one that was made up. Returns whether there is another to try. */
+static bool engine_next_client_id(struct mqtt_engine *s)
+{
+	if (!s->asks_for_id)
+		return false;
+	s->asks_for_id = s->assigned_id != NULL;
+	free(s->assigned_id);
+	s->assigned_id = NULL;
+	return true;
+}
+
 static struct mqtt_packet engine_connect_packet(const struct mqtt_engine *s, const struct credentials *credentials)
 {
 	const struct mqtt_settings *settings = s->settings;
@@ -94,7 +124,7 @@ static struct mqtt_packet engine_connect_packet(const struct mqtt_engine *s, con
 		.version = s->version,
 		.clean_start = settings->clean_start,
 		.keep_alive = (uint16_t)engine_seconds(settings->keep_alive_ms),
-		.client_id = slice_str(s->options.client_id),
+		.client_id = slice_str(engine_client_id(s)),
 		.user_name = credentials->user_name,
 		.password = credentials->password,
 		.will = engine_will(s),
@@ -161,22 +191,46 @@ static const char *engine_refusal_advice(enum mqtt_version version, uint8_t reas
 	case MQTT_RETAIN_NOT_SUPPORTED:
 	case MQTT_PAYLOAD_FORMAT_INVALID:
 		return "the broker does not accept the will; change it";
-	case MQTT_USE_ANOTHER_SERVER:
-	case MQTT_SERVER_MOVED:
-		return "correct the url";
 	default:
 		return NULL;
 	}
 }
 
+void engine_refer(struct mqtt_engine *s, uint8_t code, const struct mqtt_properties *props, const char *reason)
+{
+	struct slice server = props->server_reference;
+	const char *advice = "correct the url, or set server_reference: follow";
+	if (s->settings->server_reference == SERVER_REFERENCE_FOLLOW) {
+		bool sound = engine_up_ms(s) >= RECONNECT_SOUND_MS;
+		int r = addresses_follow(&s->addresses, server, code == MQTT_SERVER_MOVED, sound);
+		if (r == 0) {
+			const struct mqtt_url *to = addresses_current(&s->addresses);
+			log_info("mqtt_server_reference", "connection=%s host=%s port=%u moved=%d", s->options.name,
+				to->host, to->port, code == MQTT_SERVER_MOVED);
+			engine_end(s, MQTT_AGAIN_SOON, -1, reason);
+			return;
+		}
+		advice = r == -ELOOP ? "five servers in a row have said so; ask who runs the broker"
+				     : "it names no server that can be understood; correct the url";
+	}
+	int len = server.len < 200 ? (int)server.len : 200;
+	engine_alarm(
+		s, "%s%s%.*s; %s", reason, len ? ", namely " : "", len, len ? (const char *)server.data : "", advice);
+	engine_end(s, MQTT_AGAIN_SLOWLY, -1, reason);
+}
+
 static void engine_refused(struct mqtt_engine *s, uint8_t code, const struct mqtt_properties *props)
 {
-	char reason[384];
-	int text_len = props->reason_string.len < 200 ? (int)props->reason_string.len : 200;
-	snprintf(reason, sizeof reason, "the broker refused the connection: %s%s%.*s",
-		s->version == MQTT_5_0 ? mqtt_reason_name(code) : mqtt_return_code_name(code), text_len ? ": " : "",
-		text_len, text_len ? (const char *)props->reason_string.data : "");
+	char reason[512];
+	engine_explain(reason, sizeof reason, "the broker refused the connection",
+		s->version == MQTT_5_0 ? mqtt_reason_name(code) : mqtt_return_code_name(code), props);
+	if (s->version == MQTT_5_0 && (code == MQTT_USE_ANOTHER_SERVER || code == MQTT_SERVER_MOVED)) {
+		engine_refer(s, code, props, reason);
+		return;
+	}
 	const char *advice = engine_refusal_advice(s->version, code);
+	if (code == MQTT_CLIENT_IDENTIFIER_NOT_VALID && engine_next_client_id(s))
+		advice = NULL;
 	if (advice)
 		engine_alarm(s, "%s; %s", reason, advice);
 	engine_end(s, advice ? MQTT_AGAIN_SLOWLY : MQTT_AGAIN_BACKOFF, -1, reason);
@@ -239,14 +293,14 @@ void engine_accepted(struct mqtt_engine *s, const struct mqtt_connack *connack, 
 		engine_end(s, MQTT_AGAIN_BACKOFF, -1, "the broker kept a session that was to be forgotten");
 		return;
 	}
-	const struct mqtt_url *url = addresses_current(&s->addresses);
 	engine_take_terms(s, connack->session_present, props);
+	engine_take_client_id(s, props->assigned_client_identifier);
 	s->state = ENGINE_UP;
 	s->up_since_ms = loop_now_ms(s->options.loop);
 	s->progress = false;
 	loop_timer_stop(s->timer);
 	log_info("mqtt_connected", "connection=%s host=%s port=%u version=%s client_id=\"%s\" session_present=%d",
-		s->options.name, url->host, url->port, s->version == MQTT_5_0 ? "5" : "3.1.1", s->options.client_id,
+		s->options.name, s->url.host, s->url.port, s->version == MQTT_5_0 ? "5" : "3.1.1", engine_client_id(s),
 		s->terms.session_present);
 	alive_begin(s);
 	engine_publish_birth(s);

@@ -20,10 +20,12 @@ static void input_protocol_error(struct mqtt_engine *s, uint8_t reason, const ch
 
 static void input_disconnected(struct mqtt_engine *s, uint8_t code, const struct mqtt_properties *props)
 {
-	char reason[384];
-	int text_len = props->reason_string.len < 200 ? (int)props->reason_string.len : 200;
-	snprintf(reason, sizeof reason, "the broker ended the connection: %s%s%.*s", mqtt_reason_name(code),
-		text_len ? ": " : "", text_len, text_len ? (const char *)props->reason_string.data : "");
+	char reason[512];
+	engine_explain(reason, sizeof reason, "the broker ended the connection", mqtt_reason_name(code), props);
+	if (code == MQTT_USE_ANOTHER_SERVER || code == MQTT_SERVER_MOVED) {
+		engine_refer(s, code, props, reason);
+		return;
+	}
 	const char *advice = NULL;
 	/* A token that has run out: the file may hold the next one already. If not, the refusal raises the alarm. */
 	bool renews = s->settings->username_file || s->settings->password_file;
@@ -31,8 +33,6 @@ static void input_disconnected(struct mqtt_engine *s, uint8_t code, const struct
 		advice = "another client uses the same client_id; give each its own";
 	else if ((code == MQTT_NOT_AUTHORIZED && !renews) || code == MQTT_ADMINISTRATIVE_ACTION || code == MQTT_BANNED)
 		advice = "ask who runs the broker";
-	else if (code == MQTT_USE_ANOTHER_SERVER || code == MQTT_SERVER_MOVED)
-		advice = "correct the url";
 	if (advice)
 		engine_alarm(s, "%s; %s", reason, advice);
 	engine_end(s, advice ? MQTT_AGAIN_SLOWLY : MQTT_AGAIN_BACKOFF, -1, reason);

@@ -63,7 +63,7 @@ struct mqtt_session_options {
 	const char *name; /* of the connection, for the log; borrowed */
 	struct loop *loop; /* a libuv loop; borrowed */
 	const struct mqtt_settings *settings; /* borrowed; checked */
-	const char *client_id; /* borrowed */
+	const char *client_id; /* borrowed; of version 5 without one in the settings only if the broker assigns none */
 	const struct filter_set *wanted; /* borrowed: what to be subscribed to */
 	const struct mqtt_session_events *events; /* borrowed */
 	void *ctx;

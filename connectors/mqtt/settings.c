@@ -19,6 +19,8 @@
 static const char *const version_choices[] = {"5", "3.1.1", NULL};
 static const char *const session_loss_choices[] = {"resend", "park", NULL}; /* enum mqtt_session_loss */
 
+static const char *const reference_choices[] = {
+	[SERVER_REFERENCE_IGNORE] = "ignore", [SERVER_REFERENCE_FOLLOW] = "follow", NULL};
 static const char *const tls_version_choices[] = {"1.2", "1.3", NULL};
 
 static const struct config_key tls_keys[] = {
@@ -140,9 +142,8 @@ const struct config_key mqtt_connection_keys[] = {
 	{.name = "client_id",
 		.type = CONFIG_STRING,
 		.offset = KEY(client_id),
-		.help = "Name of the session at the broker, the same for ever and different for every "
-			"client. Needed unless "
-			"clean_start is true."},
+		.help = "Name of the session at the broker, the same for ever and different for every client. Needed "
+			"unless clean_start is true; the broker then gives one, or in 3.1.1 linkspan makes one up."},
 	{.name = "username", .type = CONFIG_STRING, .offset = KEY(username), .help = "User name for the broker."},
 	{.name = "password", .type = CONFIG_SECRET, .offset = KEY(password), .help = "Password for the broker."},
 	{.name = "username_file",
@@ -264,6 +265,15 @@ const struct config_key mqtt_connection_keys[] = {
 		.help = "Most bytes of received messages to hold in memory while a destination has no room. "
 			"QoS 0 beyond it is "
 			"dropped and counted; QoS 1 stays at the broker."},
+	{.name = "server_reference",
+		.type = CONFIG_ENUM,
+		.offset = KEY(server_reference),
+		.fallback = "ignore",
+		.choices = reference_choices,
+		.help = "What to do when the broker names another server (version 5). follow: connect there, for one "
+			"connection or, if the broker has moved, until linkspan is restarted; with the same "
+			"credentials, "
+			"and with TLS if the url has it. ignore: an alarm names the server."},
 	{.name = "connect_headers",
 		.type = CONFIG_MAP,
 		.offset = KEY(connect_headers),
@@ -457,6 +467,7 @@ static void check_3_1_1(const struct mqtt_settings *settings, struct config_scop
 		{will->utf8, "will", "utf8", "payload format"},
 		{will->headers.n > 0, "will", "headers", "user properties"},
 		{settings->connect_headers.n > 0, "connect_headers", NULL, "user properties"},
+		{settings->server_reference == SERVER_REFERENCE_FOLLOW, "server_reference", NULL, "server reference"},
 		{settings->max_packet_size > 0, "max_packet_size", NULL, "maximum packet size"},
 	};
 	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)

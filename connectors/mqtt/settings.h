@@ -23,6 +23,7 @@ struct mqtt_own_message {
 };
 
 enum mqtt_session_loss { MQTT_SESSION_LOSS_RESEND, MQTT_SESSION_LOSS_PARK };
+enum mqtt_server_reference { SERVER_REFERENCE_IGNORE, SERVER_REFERENCE_FOLLOW };
 
 struct mqtt_settings {
 	struct config_list urls; /* in the order of preference */
@@ -46,6 +47,7 @@ struct mqtt_settings {
 		bool verify;
 	} tls;
 	struct config_list connect_headers;
+	int server_reference; /* enum mqtt_server_reference, MQTT 5 §4.11 */
 	struct mqtt_own_message will, birth;
 };
 

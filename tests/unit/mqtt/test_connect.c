@@ -256,6 +256,206 @@ static void test_renewed_connection(void)
 	rig_close(&rig);
 }
 
+/* --- server references ---------------------------------------------------------------------------------------------- */
+
+static void refer_in_connack(struct fake_broker *broker, uint8_t reason, const char *server)
+{
+	broker->connack_reason = reason;
+	broker->connack_props.server_reference = slice_str(server);
+}
+
+static void refer_in_disconnect(struct fake_broker *broker, uint8_t reason, const char *server)
+{
+	struct mqtt_packet packet = {.type = MQTT_DISCONNECT, .reason = reason};
+	packet.props.server_reference = slice_str(server);
+	fake_broker_send(broker, &packet);
+}
+
+static void open_referring(struct rig *rig, struct fake_broker *second, char *server, size_t size)
+{
+	char url[64];
+	rig_open(rig);
+	open_second(rig, second, url, sizeof url);
+	snprintf(server, size, "127.0.0.1:%u", second->port);
+	rig->settings.server_reference = SERVER_REFERENCE_FOLLOW;
+}
+
+static void test_reference_ignored(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	refer_in_connack(&rig.broker, MQTT_SERVER_MOVED, "new.example:99");
+	rig_start(&rig);
+	UNTIL(&rig, rig.alarms == 2); /* it goes on trying where it is told to */
+	CU_ASSERT(strstr(rig.alarm, "new.example:99") && strstr(rig.alarm, "server_reference: follow"));
+	CU_ASSERT(rig.broker.connections >= 2 && rig.ups == 0);
+	refer_in_connack(&rig.broker, 0, NULL);
+	UNTIL(&rig, rig.ups == 1);
+	rig.alarm[0] = '\0';
+	refer_in_disconnect(&rig.broker, MQTT_USE_ANOTHER_SERVER, "new.example");
+	UNTIL(&rig, rig.ups == 2);
+	CU_ASSERT(strstr(rig.alarm, "new.example") != NULL);
+	rig_close(&rig);
+}
+
+static void test_reference_followed_once(void)
+{
+	char server[64];
+	struct rig rig;
+	struct fake_broker second;
+	open_referring(&rig, &second, server, sizeof server);
+	refer_in_connack(&rig.broker, MQTT_USE_ANOTHER_SERVER, server);
+	rig_connect(&rig);
+	CU_ASSERT(rig.broker.connections == 1 && second.connections == 1 && rig.alarms == 0);
+	CU_ASSERT_STRING_EQUAL(fake_broker_packet(&second, MQTT_CONNECT, 0)->topic, "tester");
+	/* The next connection begins at the url again. */
+	fake_broker_drop(&second);
+	UNTIL(&rig, rig.ups == 2);
+	CU_ASSERT(rig.broker.connections == 2 && second.connections == 2);
+	/* So it does by way of a DISCONNECT. */
+	refer_in_connack(&rig.broker, 0, NULL);
+	fake_broker_drop(&second);
+	UNTIL(&rig, rig.ups == 3);
+	CU_ASSERT(rig.broker.connections == 3 && second.connections == 2);
+	refer_in_disconnect(&rig.broker, MQTT_USE_ANOTHER_SERVER, server);
+	UNTIL(&rig, rig.ups == 4);
+	CU_ASSERT(rig.broker.connections == 3 && second.connections == 3 && rig.alarms == 0);
+	rig_stop_link(&rig);
+	fake_broker_close(&second);
+	rig_close(&rig);
+}
+
+static void test_reference_followed_for_good(void)
+{
+	char server[64];
+	struct rig rig;
+	struct fake_broker second;
+	open_referring(&rig, &second, server, sizeof server);
+	refer_in_connack(&rig.broker, MQTT_SERVER_MOVED, server);
+	rig_connect(&rig);
+	CU_ASSERT(rig.broker.connections == 1 && second.connections == 1 && rig.alarms == 0);
+	/* The url is still there for when the new one fails, */
+	refer_in_connack(&rig.broker, 0, NULL);
+	fake_broker_drop(&second);
+	UNTIL(&rig, rig.ups == 2);
+	CU_ASSERT(rig.broker.connections == 2 && second.connections == 1);
+	/* and each round begins with the new one. */
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 3);
+	CU_ASSERT(rig.broker.connections == 2 && second.connections == 2);
+	rig_stop_link(&rig);
+	/* Another process knows nothing of it. */
+	rig_connect(&rig);
+	CU_ASSERT(rig.broker.connections == 3 && second.connections == 2);
+	refer_in_disconnect(&rig.broker, MQTT_SERVER_MOVED, server);
+	UNTIL(&rig, rig.ups == 5);
+	CU_ASSERT(second.connections == 3);
+	rig_stop_link(&rig);
+	fake_broker_close(&second);
+	rig_close(&rig);
+}
+
+static void test_reference_loop(void)
+{
+	char server[64], back[64];
+	struct rig rig;
+	struct fake_broker second;
+	open_referring(&rig, &second, server, sizeof server);
+	snprintf(back, sizeof back, "127.0.0.1:%u", rig.broker.port);
+	refer_in_connack(&rig.broker, MQTT_USE_ANOTHER_SERVER, server);
+	refer_in_connack(&second, MQTT_USE_ANOTHER_SERVER, back);
+	rig_start(&rig);
+	UNTIL(&rig, rig.alarms == 1);
+	CU_ASSERT(strstr(rig.alarm, "five servers in a row") != NULL);
+	CU_ASSERT(rig.broker.connections == 3 && second.connections == 3);
+	refer_in_connack(&rig.broker, MQTT_USE_ANOTHER_SERVER, "not:understood");
+	UNTIL(&rig, strstr(rig.alarm, "no server that can be understood") != NULL);
+	refer_in_connack(&rig.broker, MQTT_USE_ANOTHER_SERVER, NULL);
+	rig.alarm[0] = '\0';
+	UNTIL(&rig, strstr(rig.alarm, "no server that can be understood") != NULL);
+	rig.broker.connack_reason = 0;
+	UNTIL(&rig, rig.ups == 1);
+	rig_stop_link(&rig);
+	fake_broker_close(&second);
+	rig_close(&rig);
+}
+
+/* --- the client identifier ------------------------------------------------------------------------------------------- */
+
+static const char *id_of(const struct rig *rig, size_t n)
+{
+	return connected(rig, n)->topic;
+}
+
+static void test_assigned_client_id(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig.settings.client_id = NULL;
+	rig.settings.clean_start = true;
+	rig.broker.connack_props.assigned_client_identifier = slice_str("auto-17");
+	rig_connect(&rig);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, 0), "");
+	rig.broker.connack_props.assigned_client_identifier = (struct slice){NULL, 0};
+	for (unsigned i = 1; i <= 2; i++) {
+		fake_broker_drop(&rig.broker);
+		UNTIL(&rig, rig.ups == i + 1);
+		CU_ASSERT_STRING_EQUAL(id_of(&rig, i), "auto-17");
+	}
+	rig_stop_link(&rig);
+	rig_connect(&rig); /* another process */
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, 3), "");
+	rig_close(&rig);
+}
+
+/* A broker that does not like the identifier that it gave, and one that gives none. */
+static void test_client_id_refused(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig.settings.client_id = NULL;
+	rig.settings.clean_start = true;
+	rig.broker.connack_props.assigned_client_identifier = slice_str("auto-17");
+	rig_connect(&rig);
+	rig.broker.connack_props.assigned_client_identifier = (struct slice){NULL, 0};
+	rig.broker.connack_reason = MQTT_CLIENT_IDENTIFIER_NOT_VALID;
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.alarms == 1);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, 1), "auto-17");
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, 2), "");
+	CU_ASSERT(strncmp(id_of(&rig, 3), "linkspan-", 9) == 0); /* that one is the alarm's */
+	CU_ASSERT(strstr(rig.alarm, "client_id") != NULL);
+	rig.broker.connack_reason = 0;
+	UNTIL(&rig, rig.ups == 2);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, fake_broker_count(&rig.broker, MQTT_CONNECT) - 1), id_of(&rig, 3));
+	rig_close(&rig);
+}
+
+static void test_made_up_client_id(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig.settings.client_id = NULL;
+	rig.settings.clean_start = true;
+	rig.settings.version = 1;
+	rig_connect(&rig);
+	CU_ASSERT(strncmp(id_of(&rig, 0), "linkspan-", 9) == 0 && connected(&rig, 0)->clean_start);
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 2);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, 1), id_of(&rig, 0));
+	rig_stop_link(&rig);
+	/* One that is given is used, also where the broker would rather assign one. */
+	static char mine[] = "mine";
+	rig.settings.version = 0;
+	rig.settings.client_id = mine;
+	rig.broker.connack_props.assigned_client_identifier = slice_str("auto-17");
+	rig_connect(&rig);
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 4);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, 3), "mine");
+	rig_close(&rig);
+}
+
 /* --- limits ------------------------------------------------------------------------------------------------------------- */
 
 static void test_max_packet_size(void)
@@ -363,6 +563,13 @@ static const struct tap_test tests[] = {
 	{"the next address after a failure", test_next_address},
 	{"the back-off grows once per round", test_backoff_by_round},
 	{"a renewed connection keeps its address", test_renewed_connection},
+	{"a server reference is ignored", test_reference_ignored},
+	{"a server reference is followed once", test_reference_followed_once},
+	{"a server reference is followed for good", test_reference_followed_for_good},
+	{"server references in a loop", test_reference_loop},
+	{"an assigned client identifier", test_assigned_client_id},
+	{"client identifiers that are refused", test_client_id_refused},
+	{"a client identifier that is made up or given", test_made_up_client_id},
 	{"a maximum packet size", test_max_packet_size},
 	{"a will with all its properties, and those of the CONNECT", test_will},
 	{"a will with nothing", test_will_without_properties},

@@ -194,6 +194,9 @@ static void test_will_complaints(void)
 		accepts(lines);
 	}
 	complains(HEAD "    version: 3.1.1\n    connect_headers: {a: b}\n", "knows no user properties");
+	complains(HEAD "    version: 3.1.1\n    server_reference: follow\n", "knows no server reference");
+	complains(HEAD "    server_reference: obey\n", "server_reference");
+	accepts(HEAD "    server_reference: follow\n");
 	accepts(HEAD "    connect_headers: {a: b}\n");
 	complains(HEAD "    will: {topic: a, response_topic: a/+}\n", "will.response_topic");
 	complains(HEAD "    birth: {topic: a, headers: {a: b}}\n", "headers");

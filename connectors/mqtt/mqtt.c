@@ -314,6 +314,11 @@ static const char *mqtt_check_qos(const void *settings, uint8_t qos)
 	return qos > 1 ? "this version of linkspan carries MQTT with QoS 0 and 1; use qos: 1" : NULL;
 }
 
+static bool mqtt_carries_headers(const void *settings)
+{
+	return mqtt_settings_version(settings) == MQTT_5_0; /* User Properties */
+}
+
 static enum guarantee mqtt_source_guarantee(const void *arg, uint8_t qos)
 {
 	const struct mqtt_settings *settings = arg;
@@ -345,6 +350,8 @@ const struct connector mqtt_connector = {
 	.check_from = mqtt_from_check,
 	.share_group = mqtt_from_group,
 	.check_overlap = mqtt_from_check_overlap,
+	.carries_headers = mqtt_carries_headers,
+	.ignores_own = mqtt_from_ignores_own,
 	.check_target = topic_name_check,
 	.check_qos = mqtt_check_qos,
 	.source_guarantee = mqtt_source_guarantee,

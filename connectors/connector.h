@@ -203,6 +203,10 @@ struct connector {
 	/* Can it be told for which filter a message has come when several overlap, so that it is taken once? NULL: yes; else
 	 * why not and what would be right, one static sentence. A NULL member: yes. */
 	const char *(*check_overlap)(const void *settings);
+	/* Does who reads from the destination get the headers of a message? NULL: no. */
+	bool (*carries_headers)(const void *settings);
+	/* Does a source with these from_settings never receive what its own link has sent? NULL: it may. */
+	bool (*ignores_own)(const void *from_settings);
 	/* Is this target (a rendered topic or path) legal? NULL: yes; else what is wrong. Used at check time for constant
 	 * targets and by the router for rendered ones. */
 	const char *(*check_target)(struct slice target);

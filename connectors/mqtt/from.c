@@ -110,6 +110,11 @@ const char *mqtt_from_group(const void *from_settings)
 	return ((const struct mqtt_from *)from_settings)->group;
 }
 
+bool mqtt_from_ignores_own(const void *from_settings)
+{
+	return ((const struct mqtt_from *)from_settings)->no_local;
+}
+
 /* In version 5 subscription identifiers tell. */
 const char *mqtt_from_check_overlap(const void *settings)
 {

@@ -335,6 +335,11 @@ static bool mqtt_keeps_session(const struct mqtt_settings *settings)
 	       (mqtt_settings_version(settings) == MQTT_3_1_1 || settings->session_expiry_ms > 0);
 }
 
+static bool mqtt_carries_headers(const void *settings)
+{
+	return mqtt_settings_version(settings) == MQTT_5_0; /* User Properties */
+}
+
 static enum guarantee mqtt_source_guarantee(const void *settings, uint8_t qos)
 {
 	if (qos == 0 || !mqtt_keeps_session(settings))
@@ -370,6 +375,8 @@ const struct connector mqtt_connector = {
 	.check_from = mqtt_from_check,
 	.share_group = mqtt_from_group,
 	.check_overlap = mqtt_from_check_overlap,
+	.carries_headers = mqtt_carries_headers,
+	.ignores_own = mqtt_from_ignores_own,
 	.check_target = topic_name_check,
 	.source_guarantee = mqtt_source_guarantee,
 	.sink_guarantee = mqtt_sink_guarantee,

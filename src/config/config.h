@@ -64,6 +64,7 @@ struct mapping_config {
 	char *payload; /* jq, NULL = the bytes unchanged */
 	int on_error; /* enum on_error */
 	int64_t max_outputs;
+	int64_t max_hops; /* 0: neither counted nor heeded */
 	int delivery; /* enum guarantee declared, or -1 */
 	struct target_config *targets;
 	size_t n_targets;

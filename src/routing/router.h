@@ -39,6 +39,7 @@ struct route_result {
 	const struct route_output *outputs; /* borrowed until the next call of router_route or router_free */
 	size_t n_outputs;
 	size_t matched; /* mappings whose filter matched */
+	size_t looped; /* outputs left out because of max_hops; logged by the router */
 	size_t dropped; /* outputs left out because on_error: drop; logged by the router */
 };
 

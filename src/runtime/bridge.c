@@ -495,11 +495,11 @@ void bridge_log_status(struct bridge *bridge)
 		const struct endpoint *end = &bridge->endpoints[i];
 		if (end->is_source)
 			log_info("status",
-				"request=%lu source=%s taken=%llu unmatched=%llu refused=%llu paused=%s "
+				"request=%lu source=%s taken=%llu unmatched=%llu looped=%llu refused=%llu paused=%s "
 				"unacknowledged=%zu",
 				request, end->config->name, (unsigned long long)end->taken,
-				(unsigned long long)end->unmatched, (unsigned long long)end->refused,
-				end->paused ? "yes" : "no", end->receipts.count);
+				(unsigned long long)end->unmatched, (unsigned long long)end->looped,
+				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count);
 		if (!end->courier)
 			continue;
 		struct courier_stats stats = courier_stats(end->courier);

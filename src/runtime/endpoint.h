@@ -31,7 +31,7 @@ struct endpoint {
 	const struct endpoint *waits_for; /* while paused: the destination that is full, NULL = the journal or memory */
 	bool stopped; /* host->stopped() was heard */
 	bool idle; /* the courier has nothing in flight any more (during a stop) */
-	uint64_t taken, unmatched, refused; /* messages offered */
+	uint64_t taken, unmatched, looped, refused; /* messages offered */
 };
 
 enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };

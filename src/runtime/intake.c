@@ -179,6 +179,7 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 		if (r < 0)
 			return hold_a_while(end, "out_of_memory");
 		end->unmatched += routed.matched == 0;
+		end->looped += routed.looped;
 	}
 	for (size_t i = 0; i < routed.n_outputs; i++)
 		if (!destination_has_room(bridge, &routed, i))

@@ -30,8 +30,22 @@ static const struct config_key from_keys[] = {
 	{0},
 };
 
+static bool no_headers;
+
+static bool carries_headers(const void *settings)
+{
+	(void)settings;
+	return !no_headers;
+}
+
 static const struct connector connector = {
-	.name = "test", .check_target = no_spaces, .from_keys = from_keys, .from_size = sizeof(struct from_settings)};
+	.name = "test",
+	.can_source = true,
+	.carries_headers = carries_headers,
+	.check_target = no_spaces,
+	.from_keys = from_keys,
+	.from_size = sizeof(struct from_settings),
+};
 
 static struct config *config;
 static struct router *router;
@@ -535,6 +549,101 @@ static void test_several_filters(void)
 	end();
 }
 
+/* --- loops -------------------------------------------------------------------------------------------- */
+
+static void route_hops(const char *first, const char *second)
+{
+	const struct message_field headers[] = {
+		{slice_str("a"), slice_str("1")},
+		{slice_str("linkspan-hops"), slice_str(first)},
+		{slice_str("linkspan-hops"), slice_str(second)},
+	};
+	struct message_view view = message("a", "x");
+	view.headers = headers;
+	view.n_headers = 3;
+	route_view(&view, -1);
+}
+
+/* The hop count of output i; -1: none. */
+static int hops_of(size_t i)
+{
+	size_t n = 0;
+	int hops = -1;
+	for (size_t k = 0; k < output(i)->n_headers; k++)
+		if (slice_equal(output(i)->headers[k].name, slice_str("linkspan-hops"))) {
+			hops = atoi((const char *)output(i)->headers[k].value.data);
+			n++;
+		}
+	CU_ASSERT(n <= 1);
+	return hops;
+}
+
+static void test_hops(void)
+{
+	struct connector sink = connector;
+	sink.can_source = false;
+	begin();
+	config->connections[2].connector = &sink;
+	struct mapping_config *map = a_mapping(config, "counts", "a");
+	map->max_hops = 3;
+	a_field(&a_target(map, 1, "t")->headers, "b", "2");
+	a_target(map, 2, "sink"); /* nothing comes back from there */
+	map = a_mapping(config, "does not", "a");
+	a_target(map, 1, "u");
+	route("a", "x");
+	CU_ASSERT_STRING_EQUAL(where(), "1:t 2:sink 1:u");
+	CU_ASSERT(hops_of(0) == 1 && hops_of(1) == -1 && hops_of(2) == -1);
+	CU_ASSERT_EQUAL(output(0)->n_headers, 2);
+	route_hops("1", "2");
+	CU_ASSERT_STRING_EQUAL(where(), "1:t 2:sink 1:u");
+	CU_ASSERT_EQUAL(hops_of(0), 3);
+	CU_ASSERT_EQUAL(output(0)->n_headers, 3);
+	CU_ASSERT_EQUAL(output(1)->n_headers, 3); /* as received */
+	CU_ASSERT_EQUAL(result.looped, 0);
+	route_hops("-5", "x");
+	CU_ASSERT_EQUAL(hops_of(0), 1);
+	route_hops("99999999999999999999", "");
+	CU_ASSERT_EQUAL(hops_of(0), 1);
+	log_set_sink(on_log, NULL);
+	n_logs = 0;
+	route_hops("3", "1");
+	CU_ASSERT_STRING_EQUAL(where(), "2:sink 1:u");
+	route_hops("999999999", "1");
+	CU_ASSERT_EQUAL(result.looped, 1);
+	CU_ASSERT(result.matched == 2 && result.dropped == 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(last_log, "event=loop_broken mapping=\"counts\""));
+	CU_ASSERT_EQUAL(n_logs, 1); /* the second one is a repeat */
+	log_set_sink(NULL, NULL);
+	end();
+}
+
+/* What carries no headers cannot count, but it can stop. */
+static void test_hops_not_carried(void)
+{
+	static struct message_field headers[MESSAGE_MAX_FIELDS];
+	no_headers = true;
+	begin();
+	struct mapping_config *map = a_mapping(config, "m", "a");
+	map->max_hops = 3;
+	a_target(map, 1, "t");
+	route("a", "x");
+	CU_ASSERT_EQUAL(hops_of(0), -1);
+	route_hops("3", "");
+	CU_ASSERT(result.n_outputs == 0 && result.looped == 1);
+	router_free(router);
+	router = NULL;
+	/* A message that has as many headers as fit is passed on without the count. */
+	no_headers = false;
+	for (size_t i = 0; i < MESSAGE_MAX_FIELDS; i++)
+		headers[i] = (struct message_field){slice_str("n"), slice_str("v")};
+	struct message_view view = message("a", "1");
+	view.headers = headers;
+	view.n_headers = MESSAGE_MAX_FIELDS;
+	route_view(&view, -1);
+	CU_ASSERT(hops_of(0) == -1 && is(output(0)->reject_reason, NULL));
+	end();
+}
+
 /* --- memory ------------------------------------------------------------------------------------------ */
 
 static size_t heap_in_use(void)
@@ -616,6 +725,8 @@ static const struct tap_test tests[] = {
 	{"a shared subscription matches its topics", test_shared},
 	{"copies by subscription", test_by_subscription},
 	{"several filters of one mapping", test_several_filters},
+	{"hops are counted where a message may come back", test_hops},
+	{"hops where headers do not fit", test_hops_not_carried},
 	{"memory is stable over 100,000 messages", test_memory_is_stable},
 	{"a wrong configuration makes no router", test_wrong_configuration},
 	{NULL, NULL},

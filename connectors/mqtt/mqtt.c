@@ -19,6 +19,7 @@ struct mqtt_link {
 	struct link_host *host;
 	const struct mqtt_settings *settings;
 	char client_id[32]; /* made up, when none is given */
+	char *broker; /* mqtt_settings_broker */
 	struct filter_set wanted;
 	struct filter_set_owner owner;
 	struct mqtt_session *session;
@@ -31,7 +32,7 @@ struct mqtt_link {
 static void mqtt_on_up(void *ctx, const struct mqtt_session_terms *terms)
 {
 	struct mqtt_link *link = ctx;
-	struct sink_traits traits = {0};
+	struct sink_traits traits = {.session_lost = !terms->session_present};
 	if (mqtt_sink_up(link->sink, terms, &traits.max_in_flight) < 0) {
 		mqtt_session_reconnect(link->session, MQTT_AGAIN_BACKOFF, "out of memory");
 		return;
@@ -72,12 +73,10 @@ static void mqtt_on_acked(void *ctx, enum mqtt_type type, uint16_t packet_id, ui
 	mqtt_sink_acked(link->sink, type, packet_id, reason, text);
 }
 
-/* Incoming QoS 2 comes only from subscriptions that an earlier client left in the session. It is taken at least once:
- * PUBREC was sent when the message was durable. */
 static void mqtt_on_released(void *ctx, uint16_t packet_id)
 {
 	struct mqtt_link *link = ctx;
-	mqtt_session_ack(link->session, MQTT_PUBCOMP, packet_id, MQTT_SUCCESS);
+	mqtt_source_released(link->source, packet_id);
 }
 
 static void mqtt_on_written(void *ctx)
@@ -125,6 +124,7 @@ static void mqtt_destroy(struct link *base)
 	mqtt_sink_free(link->sink);
 	mqtt_session_free(link->session);
 	filter_set_free(&link->wanted);
+	free(link->broker);
 	free(link);
 }
 
@@ -133,7 +133,7 @@ static int mqtt_collect_wanted(struct mqtt_link *link)
 	for (size_t i = 0; i < link->spec.n_subscriptions; i++) {
 		const struct link_subscription *sub = &link->spec.subscriptions[i];
 		const struct filter_entry *same = filter_set_find(&link->wanted, sub->filter);
-		uint8_t qos = sub->qos > 1 ? 1 : sub->qos;
+		uint8_t qos = sub->qos;
 		if (same && same->qos > qos)
 			qos = same->qos;
 		if (filter_set_put(&link->wanted, sub->filter, qos, false) < 0)
@@ -189,8 +189,9 @@ static int mqtt_create(const struct link_spec *spec, struct link_host *host, str
 	link->settings = spec->settings;
 	snprintf(link->client_id, sizeof link->client_id, "linkspan-%08x%08x", arc4random(), arc4random());
 	link->owner.client_id = link->settings->client_id ? link->settings->client_id : link->client_id;
-	link->owner.url = link->settings->url;
-	int r = mqtt_collect_wanted(link);
+	link->broker = mqtt_settings_broker(link->settings);
+	link->owner.url = link->broker;
+	int r = link->broker ? mqtt_collect_wanted(link) : -ENOMEM;
 	if (r == 0)
 		r = mqtt_make_halves(link);
 	if (r < 0)
@@ -200,10 +201,17 @@ static int mqtt_create(const struct link_spec *spec, struct link_host *host, str
 	return r;
 }
 
-static void mqtt_note_open_id(uint16_t id, uint64_t hash, void *arg)
+struct open_ids {
+	struct mqtt_source *source;
+	int error;
+};
+
+static void mqtt_on_open_id(uint16_t id, uint64_t hash, void *arg)
 {
-	(void)id, (void)hash;
-	mqtt_source_expect_session(arg);
+	struct open_ids *ids = arg;
+	mqtt_source_expect_session(ids->source);
+	if (ids->error == 0)
+		ids->error = mqtt_source_recover_id(ids->source, id, hash);
 }
 
 static void mqtt_start(struct link *base, const struct link_recovery *recovery)
@@ -212,8 +220,15 @@ static void mqtt_start(struct link *base, const struct link_recovery *recovery)
 	struct filter_set known = {0};
 	if (recovery->subscriptions.data)
 		mqtt_source_expect_session(link->source);
+	struct open_ids ids = {.source = link->source};
 	if (recovery->open_ids)
-		recovery->open_ids(recovery, mqtt_note_open_id, link->source);
+		recovery->open_ids(recovery, mqtt_on_open_id, &ids);
+	if (ids.error < 0) {
+		/* To take a repetition for a new message would be worse. */
+		link->host->ops->alarm(
+			link->host, "out of memory for the open packet identifiers; start linkspan again");
+		return;
+	}
 	int r = filter_set_decode(recovery->subscriptions, &link->owner, &known);
 	if (r == -EBADMSG)
 		log_warn("mqtt_subscriptions_damaged", "connection=%s what=\"subscribing to everything again\"",
@@ -256,7 +271,7 @@ static void mqtt_send_end(struct link *link)
 
 static void mqtt_stage_durable(struct link *link, uint64_t seq, uint8_t stage)
 {
-	(void)link, (void)seq, (void)stage; /* QoS 0 and 1 have no stages */
+	mqtt_sink_stage_durable(mqtt_of(link)->sink, seq, stage);
 }
 
 static void mqtt_stop_intake(struct link *link)
@@ -274,25 +289,29 @@ static void mqtt_stop(struct link *base)
 
 /* --- the table --------------------------------------------------------------------------------------------------------- */
 
-static const char *mqtt_check_qos(const void *settings, uint8_t qos)
+/* A session that ends with the connection loses what comes while it is down, and forgets what was under way. */
+static bool mqtt_keeps_session(const struct mqtt_settings *settings)
 {
-	(void)settings;
-	return qos > 1 ? "this version of linkspan carries MQTT with QoS 0 and 1; use qos: 1" : NULL;
+	return !settings->clean_start &&
+	       (mqtt_settings_version(settings) == MQTT_3_1_1 || settings->session_expiry_ms > 0);
 }
 
-static enum guarantee mqtt_source_guarantee(const void *arg, uint8_t qos)
+static enum guarantee mqtt_source_guarantee(const void *settings, uint8_t qos)
+{
+	if (qos == 0 || !mqtt_keeps_session(settings))
+		return AT_MOST_ONCE;
+	return qos == 2 ? EXACTLY_ONCE : AT_LEAST_ONCE;
+}
+
+/* A 3.1.1 broker has a limit of unreleased messages that it cannot say, and mosquitto throws away what is beyond it and
+ * yet answers PUBREC: only who knows the limit can promise more. */
+static enum guarantee mqtt_sink_guarantee(const void *arg, uint8_t qos)
 {
 	const struct mqtt_settings *settings = arg;
-	/* A session that ends with the connection loses what comes while it is down. */
-	bool kept = !settings->clean_start &&
-		    (mqtt_settings_version(settings) == MQTT_3_1_1 || settings->session_expiry_ms > 0);
-	return qos > 0 && kept ? AT_LEAST_ONCE : AT_MOST_ONCE;
-}
-
-static enum guarantee mqtt_sink_guarantee(const void *settings, uint8_t qos)
-{
-	(void)settings;
-	return qos > 0 ? AT_LEAST_ONCE : AT_MOST_ONCE;
+	if (qos == 0)
+		return AT_MOST_ONCE;
+	bool limit_known = mqtt_settings_version(settings) == MQTT_5_0 || settings->max_in_flight > 0;
+	return qos == 2 && mqtt_keeps_session(settings) && limit_known ? EXACTLY_ONCE : AT_LEAST_ONCE;
 }
 
 const struct connector mqtt_connector = {
@@ -306,7 +325,6 @@ const struct connector mqtt_connector = {
 	.pipelined_order = true,
 	.check = mqtt_settings_check,
 	.check_target = topic_name_check,
-	.check_qos = mqtt_check_qos,
 	.source_guarantee = mqtt_source_guarantee,
 	.sink_guarantee = mqtt_sink_guarantee,
 	.create = mqtt_create,

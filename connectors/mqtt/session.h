@@ -28,6 +28,9 @@ struct mqtt_session_terms {
 	uint32_t receive_maximum; /* 0: not said (3.1.1) */
 	uint8_t maximum_qos;
 	bool retain_available;
+	bool wildcard_subscriptions; /* these three: may be asked for */
+	bool shared_subscriptions; /* true in 3.1.1, where a broker that has none refuses the filter, or takes it literally */
+	bool subscription_identifiers; /* false in 3.1.1 */
 	uint32_t maximum_packet_size; /* bytes; MQTT_MAX_PACKET if not said */
 };
 

@@ -166,9 +166,10 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 	struct route_result routed = {0};
 	if (bridge->state != BRIDGE_RUNNING || bridge->failure < 0)
 		return hold(end, bridge->failure < 0 ? "journal_failed" : "stopping", NULL);
-	/* A release needs no room, and the peer waits for it (PUBCOMP) whatever else is paused. */
-	bool release = !offer->view && offer->change.type == CHANGE_RELEASE_ID;
-	if (end->paused && !release)
+	/* These need no room, and the peer waits for them (PUBREC, PUBCOMP) whatever else is paused. */
+	bool needs_no_room = !offer->view &&
+			     (offer->change.type == CHANGE_RELEASE_ID || offer->change.type == CHANGE_NONE);
+	if (end->paused && !needs_no_room)
 		return OFFER_BUSY;
 	if (offer->view) {
 		if (offer->view->payload.len > bridge->config->max_message_bytes)

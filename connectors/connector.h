@@ -141,7 +141,8 @@ struct link_host {
 	const struct link_host_ops *ops;
 };
 
-/* One topic filter that mappings read from this link: distinct (filter, settings), in the order of the file. */
+/* One topic filter that mappings read from this link: distinct (filter, settings), in the order of the file, without
+ * those that another one of the same qos, share group and settings covers. */
 struct link_subscription {
 	const char *filter; /* MQTT form with + and #, {name} captures already replaced by +; $share prefix kept */
 	uint8_t qos;
@@ -188,6 +189,18 @@ struct connector {
 	/* Further checks of settings that the tables cannot express; complains through config_complain (config/schema.h).
 	 * May read files, must not touch the network. NULL: none. */
 	void (*check)(const void *settings, struct config_scope *scope);
+	/* The same for a mapping's `from`: keys of from_keys, and of the core "topic" (filters; item: its index) and "qos".
+	 * Called when both sections are sound. NULL: none. */
+	void (*check_from)(const void *settings, const void *from_settings, const struct config_list *filters,
+		struct config_scope *scope);
+	/* The group with which these from_settings share their filters, NULL for none: the core then speaks of the filter
+	 * as $share/<group>/<filter> everywhere. A NULL member: never. */
+	const char *(*share_group)(const void *from_settings);
+	/* The peer keeps one subscription per filter: mappings that name the same filter must agree on from_keys. */
+	bool one_per_filter;
+	/* Can it be told for which filter a message has come when several overlap, so that it is taken once? NULL: yes; else
+	 * why not and what would be right, one static sentence. A NULL member: yes. */
+	const char *(*check_overlap)(const void *settings);
 	/* Is this target (a rendered topic or path) legal? NULL: yes; else what is wrong. Used at check time for constant
 	 * targets and by the router for rendered ones. */
 	const char *(*check_target)(struct slice target);

@@ -302,11 +302,8 @@ static void engine_on_timer(void *arg)
 static int engine_start(struct mqtt_session *session, const struct filter_set *known)
 {
 	struct mqtt_engine *s = engine_of(session);
-	for (size_t i = 0; known && i < known->n; i++) {
-		const struct filter_entry *sub = &known->items[i];
-		if (filter_set_put(&s->subscriber.known, sub->filter, sub->qos, sub->confirmed) < 0)
-			return -ENOMEM;
-	}
+	if (known && filter_set_copy(known, &s->subscriber.known) < 0)
+		return -ENOMEM;
 	s->started = true;
 	engine_connect(s);
 	return 0;

@@ -30,18 +30,28 @@ enum engine_state {
 	ENGINE_UP,
 };
 
-/* SUBSCRIBE or UNSUBSCRIBE: one packet at a time is under way. */
+#define ENGINE_SUBSCRIBE_FILTERS 8 /* in one packet: AWS IoT takes no more */
+#define ENGINE_SUBSCRIBE_PACKETS 64 /* under way at once */
+
+/* A SUBSCRIBE or UNSUBSCRIBE under way. */
+struct engine_subscribe_packet {
+	uint16_t packet_id; /* 0: a free place */
+	size_t n_filters;
+	char *filters[ENGINE_SUBSCRIBE_FILTERS]; /* in order; owned */
+};
+
+/* A round subscribes and then unsubscribes. */
 struct engine_subscriber {
 	struct filter_set known; /* at the broker, as far as we know */
-	struct loop_timer *timer; /* the acknowledgement's time-out, or the next try of what was refused */
-	size_t next; /* index into wanted (subscribing) or known (unsubscribing) */
-	uint16_t packet_id; /* of the packet under way; 0: none */
-	uint16_t packets; /* so far, for the next identifier */
-	bool unsubscribing;
+	struct loop_timer *timer; /* the acknowledgements' time-out, or the next try of what was refused */
+	char **filters; /* what this half of the round asks for, in order; owned */
+	size_t n_filters, next;
+	bool in_round, unsubscribing;
 	bool round_failed; /* something was refused in this round */
 	unsigned failed_rounds;
-	char **filters; /* of the packet under way, in order; owned */
-	size_t n_filters;
+	struct engine_subscribe_packet *packets; /* ENGINE_SUBSCRIBE_PACKETS places */
+	size_t under_way;
+	uint16_t sent; /* packets so far, for the next identifier */
 };
 
 struct mqtt_engine {

@@ -25,6 +25,8 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/engine_connect.c \
 	connectors/mqtt/engine_input.c \
 	connectors/mqtt/engine_subscribe.c \
+	connectors/mqtt/from.c \
+	connectors/mqtt/from.h \
 	connectors/mqtt/mqtt.c \
 	connectors/mqtt/mqtt.h \
 	connectors/mqtt/qos2_in.c \
@@ -39,6 +41,8 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/sink.c \
 	connectors/mqtt/sink.h \
 	connectors/mqtt/source.c \
+	connectors/mqtt/subscription_map.c \
+	connectors/mqtt/subscription_map.h \
 	connectors/mqtt/source.h \
 	connectors/mqtt/filter_set.c \
 	connectors/mqtt/filter_set.h \

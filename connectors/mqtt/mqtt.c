@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "connectors/mqtt/from.h"
 #include "connectors/mqtt/sink.h"
 #include "connectors/mqtt/source.h"
+#include "connectors/mqtt/subscription_map.h"
 #include "routing/topic_filter.h"
 #include "runtime/log.h"
 
@@ -21,6 +23,7 @@ struct mqtt_link {
 	char client_id[32]; /* made up, when none is given */
 	char *broker; /* mqtt_settings_broker */
 	struct filter_set wanted;
+	struct subscription_map map; /* identifiers to subscriptions */
 	struct filter_set_owner owner;
 	struct mqtt_session *session;
 	struct mqtt_source *source;
@@ -28,6 +31,29 @@ struct mqtt_link {
 };
 
 /* --- from the session ------------------------------------------------------------------------------------------------ */
+
+/* In 3.1.1 `check` has refused it. */
+static void mqtt_alarm_overlaps(struct mqtt_link *link)
+{
+	const struct link_subscription *subs = link->spec.subscriptions;
+	if (!link->spec.exactly_once || mqtt_settings_version(link->settings) == MQTT_3_1_1)
+		return;
+	for (size_t i = 0; i < link->spec.n_subscriptions; i++)
+		for (size_t k = i + 1; k < link->spec.n_subscriptions; k++) {
+			const char *one = topic_filter_without_share(subs[i].filter);
+			const char *other = topic_filter_without_share(subs[k].filter);
+			if (!topic_filter_overlaps(one, other))
+				continue;
+			char what[512];
+			snprintf(what, sizeof what,
+				"the broker has no subscription identifiers, so a message for \"%.150s\" and "
+				"\"%.150s\" may "
+				"come twice; exactly-once needs filters that do not overlap",
+				one, other);
+			link->host->ops->alarm(link->host, what);
+			return;
+		}
+}
 
 static void mqtt_on_up(void *ctx, const struct mqtt_session_terms *terms)
 {
@@ -38,6 +64,8 @@ static void mqtt_on_up(void *ctx, const struct mqtt_session_terms *terms)
 		return;
 	}
 	link->host->ops->link_up(link->host, &traits);
+	if (!terms->subscription_identifiers)
+		mqtt_alarm_overlaps(link);
 	mqtt_source_up(link->source, terms);
 }
 
@@ -88,6 +116,7 @@ static void mqtt_on_written(void *ctx)
 static void mqtt_on_subscribed(void *ctx, const struct filter_set *set)
 {
 	struct mqtt_link *link = ctx;
+	subscription_map_fill(&link->map, set, &link->wanted);
 	mqtt_source_subscribed(link->source, set);
 }
 
@@ -125,21 +154,24 @@ static void mqtt_destroy(struct link *base)
 	mqtt_session_free(link->session);
 	filter_set_free(&link->wanted);
 	free(link->broker);
+	subscription_map_free(&link->map);
 	free(link);
 }
 
 static int mqtt_collect_wanted(struct mqtt_link *link)
 {
+	enum mqtt_version version = mqtt_settings_version(link->settings);
 	for (size_t i = 0; i < link->spec.n_subscriptions; i++) {
 		const struct link_subscription *sub = &link->spec.subscriptions[i];
-		const struct filter_entry *same = filter_set_find(&link->wanted, sub->filter);
-		uint8_t qos = sub->qos;
-		if (same && same->qos > qos)
-			qos = same->qos;
-		if (filter_set_put(&link->wanted, sub->filter, qos, false) < 0)
+		struct filter_entry entry = {
+			.filter = (char *)(uintptr_t)sub->filter, /* copied */
+			.qos = sub->qos,
+			.options = mqtt_from_options(sub->from_settings, version),
+			.subscription = (int)i,
+		};
+		if (filter_set_put(&link->wanted, &entry) < 0)
 			return -ENOMEM;
 	}
-	filter_set_reduce(&link->wanted);
 	return 0;
 }
 
@@ -163,6 +195,7 @@ static int mqtt_make_halves(struct mqtt_link *link)
 		.loop = link->spec.loop,
 		.host = link->host,
 		.session = link->session,
+		.map = &link->map,
 		.hold_bytes = settings->hold_bytes,
 		.owner = settings->clean_start ? NULL : &link->owner,
 		.active = link->spec.n_subscriptions > 0,
@@ -233,6 +266,7 @@ static void mqtt_start(struct link *base, const struct link_recovery *recovery)
 	if (r == -EBADMSG)
 		log_warn("mqtt_subscriptions_damaged", "connection=%s what=\"subscribing to everything again\"",
 			link->spec.name);
+	subscription_map_fill(&link->map, &known, &link->wanted);
 	if (mqtt_session_start(link->session, &known) < 0)
 		log_warn("mqtt_subscriptions_unknown", "connection=%s what=\"out of memory; subscribing again\"",
 			link->spec.name);
@@ -319,11 +353,17 @@ const struct connector mqtt_connector = {
 	.help = "An MQTT 3.1.1 or 5 broker, over TCP or TLS, as source and as destination.",
 	.connection_keys = mqtt_connection_keys,
 	.settings_size = sizeof(struct mqtt_settings),
+	.from_keys = mqtt_from_keys,
+	.from_size = sizeof(struct mqtt_from),
 	.target_key = "topic",
 	.can_source = true,
 	.can_sink = true,
 	.pipelined_order = true,
+	.one_per_filter = true,
 	.check = mqtt_settings_check,
+	.check_from = mqtt_from_check,
+	.share_group = mqtt_from_group,
+	.check_overlap = mqtt_from_check_overlap,
 	.check_target = topic_name_check,
 	.source_guarantee = mqtt_source_guarantee,
 	.sink_guarantee = mqtt_sink_guarantee,

@@ -385,9 +385,7 @@ static void sink_begin_qos2(struct mqtt_sink *sink, struct flight *flight, const
 	if (delivery->session_lost)
 		sink_count_ambiguous(sink, park ? "parked in the dead letters" : "sent again");
 	sink_step(sink, flight,
-		qos2_out_begin(
-			&flight->out, delivery->stage, delivery->maybe_sent, delivery->session_lost, park),
-		0);
+		qos2_out_begin(&flight->out, delivery->stage, delivery->maybe_sent, delivery->session_lost, park), 0);
 }
 
 void mqtt_sink_send(struct mqtt_sink *sink, const struct delivery *delivery)

@@ -25,6 +25,7 @@ struct mqtt_source_options {
 	struct loop *loop;
 	struct link_host *host;
 	struct mqtt_session *session; /* borrowed */
+	const struct subscription_map *map; /* borrowed */
 	uint64_t hold_bytes;
 	/* The session that the blob of subscriptions is about; borrowed. NULL: not kept over a process. */
 	const struct filter_set_owner *owner;

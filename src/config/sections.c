@@ -30,7 +30,7 @@ static const char *const delivery_choices[] = {
 	"at-most-once", "at-least-once", "exactly-once", NULL}; /* enum guarantee */
 static const char *const when_full_choices[] = {"block", NULL}; /* enum when_full */
 static const char *const on_error_choices[] = {"dead_letter", "drop", "pass", NULL}; /* enum on_error */
-static const char *const retain_choices[] = {"keep", "clear", "set", NULL};
+static const char *const retain_choices[] = {"keep", "clear", "set", "skip", NULL};
 
 static const struct config_key journal_keys[] = {
 	{.name = "segment_size",
@@ -297,7 +297,8 @@ const struct config_key section_to_keys[] = {
 		.offset = TO(retain),
 		.fallback = "keep",
 		.choices = retain_choices,
-		.help = "Retain flag to send with: as received, never, or always."},
+		.help = "Retain flag to send with: as received, never, or always. skip: what is received with the flag "
+			"is not sent to this destination."},
 	{0},
 };
 

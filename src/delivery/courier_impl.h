@@ -87,7 +87,8 @@ struct courier {
 	size_t n_stages, stages_capacity;
 	struct stage_known *known_stages; /* recovered, sorted by seq */
 	size_t n_known_stages;
-	uint64_t session_lost_end; /* what may have been sent below this was so in a lost session, until it is sent again */
+	uint64_t
+		session_lost_end; /* what may have been sent below this was so in a lost session, until it is sent again */
 	bool void_due; /* stages are void, which could not be appended yet: nothing is sent */
 
 	/* expiry.c */

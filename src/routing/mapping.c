@@ -318,6 +318,11 @@ static int drop(struct work *work)
 	return 0;
 }
 
+static bool target_skips(const struct work *work, const struct target *to)
+{
+	return to->retain == RETAIN_SKIP && work->routing->view->retain;
+}
+
 /* A target's template has failed. */
 static int target_failed(struct work *work, const struct target *to)
 {
@@ -339,6 +344,8 @@ static bool fits(const struct message_view *envelope, const struct slice *payloa
 static int route_target(struct work *work, const struct target *to, const struct slice *payloads, size_t n)
 {
 	struct message_view view;
+	if (target_skips(work, to))
+		return 0;
 	int err = render_envelope(work, to, &view);
 	if (!err && !fits(&view, payloads, n))
 		err = fail(work, "the message would pass the limits of 32 MiB of payload or 1 MiB of all else");
@@ -366,7 +373,7 @@ static int transform_failed(struct work *work)
 		work->reason = reason;
 		if (map->on_error == ON_ERROR_PASS)
 			err = route_target(work, to, &work->routing->view->payload, 1);
-		else
+		else if (!target_skips(work, to))
 			err = target_failed(work, to);
 	}
 	return err;

@@ -364,7 +364,8 @@ static void next_packets(struct search *search, const struct in_state *s, const 
 	if (s->to_broker.n && s->to_us.n < MAX_CHANNEL) {
 		t = *s;
 		to_broker(&t);
-		search_emit(search, &t, "the broker takes a %s", s->to_broker.packets[0].type == MQTT_PUBREC ? "PUBREC" : "PUBCOMP");
+		search_emit(search, &t, "the broker takes a %s",
+			s->to_broker.packets[0].type == MQTT_PUBREC ? "PUBREC" : "PUBCOMP");
 	}
 	/* What is held goes first, and holds back what comes behind it. */
 	for (unsigned room = 0; room <= 1; room++) {
@@ -373,8 +374,8 @@ static void next_packets(struct search *search, const struct in_state *s, const 
 			continue;
 		t = *s;
 		from_broker(&t, room, o);
-		search_emit(search, &t, "we take a %s%s", s->to_us.packets[0].type == MQTT_PUBREL ? "PUBREL" : "PUBLISH",
-			room ? "" : ", no room");
+		search_emit(search, &t, "we take a %s%s",
+			s->to_us.packets[0].type == MQTT_PUBREL ? "PUBREL" : "PUBLISH", room ? "" : ", no room");
 	}
 }
 

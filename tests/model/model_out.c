@@ -346,8 +346,10 @@ static void next_packets(struct search *search, const struct out_state *s, const
 	if (s->to_broker.n && s->to_us.n < MAX_CHANNEL) {
 		t = *s;
 		to_broker(&t, false, o);
-		search_emit(search, &t, "the broker takes a %s", s->to_broker.packets[0].type == MQTT_PUBREL ? "PUBREL" : "PUBLISH");
-		if (s->refusals && s->to_broker.packets[0].type == MQTT_PUBLISH && !s->known[s->to_broker.packets[0].id]) {
+		search_emit(search, &t, "the broker takes a %s",
+			s->to_broker.packets[0].type == MQTT_PUBREL ? "PUBREL" : "PUBLISH");
+		if (s->refusals && s->to_broker.packets[0].type == MQTT_PUBLISH &&
+			!s->known[s->to_broker.packets[0].id]) {
 			t = *s;
 			t.refusals--;
 			to_broker(&t, true, o);

@@ -42,8 +42,8 @@ static void search_in(const char *name, struct in_options options)
 
 static void outwards(bool full)
 {
-	static const char *const brokers[] = {"publishes at PUBREL", "publishes at PUBLISH", "publishes at PUBREL, ids by number",
-		"publishes at PUBLISH, ids by number"};
+	static const char *const brokers[] = {"publishes at PUBREL", "publishes at PUBLISH",
+		"publishes at PUBREL, ids by number", "publishes at PUBLISH, ids by number"};
 	char name[128];
 	for (unsigned broker = 0; broker < 4; broker++) {
 		struct out_options o = {.msgs = full ? 3 : 2, .at_publish = broker & 1, .by_number = broker & 2};
@@ -62,9 +62,12 @@ static void outwards(bool full)
 		snprintf(name, sizeof name, "out, %s, sessions lost, park", brokers[broker]);
 		search_out(name, o);
 	}
-	search_out("out, an identifier of which we know nothing",
-		(struct out_options){
-			.msgs = 2, .cuts = 2, .crashes = full ? 2 : 1, .by_number = true, .stale = true, .at_publish = true});
+	search_out("out, an identifier of which we know nothing", (struct out_options){.msgs = 2,
+									  .cuts = 2,
+									  .crashes = full ? 2 : 1,
+									  .by_number = true,
+									  .stale = true,
+									  .at_publish = true});
 }
 
 static void inwards(bool full)
@@ -83,7 +86,8 @@ static void inwards(bool full)
 static void wrong_on_purpose(void)
 {
 	search_out("wrong: PUBREL before its stage is durable",
-		(struct out_options){.msgs = 2, .cuts = 1, .crashes = 1, .at_publish = true, .wrong = OUT_STAGE_NOT_DURABLE});
+		(struct out_options){
+			.msgs = 2, .cuts = 1, .crashes = 1, .at_publish = true, .wrong = OUT_STAGE_NOT_DURABLE});
 	search_out("wrong: the loss of a session is not journalled",
 		(struct out_options){.msgs = 1, .cuts = 1, .crashes = 1, .losses = 1, .wrong = OUT_LOSS_NOT_WRITTEN});
 	search_out("wrong: a lost session is taken for a resumed one",
@@ -108,6 +112,7 @@ int main(int argc, char **argv)
 	outwards(full);
 	inwards(full);
 	wrong_on_purpose();
-	printf("1..%u\n# %llu states, %llu moves\n", n_cases, (unsigned long long)n_states, (unsigned long long)n_moves);
+	printf("1..%u\n# %llu states, %llu moves\n", n_cases, (unsigned long long)n_states,
+		(unsigned long long)n_moves);
 	return n_failed > 0;
 }

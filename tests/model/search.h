@@ -29,7 +29,8 @@ struct model {
 };
 
 /* format: what has happened, for the way that is reported. */
-void search_emit(struct search *search, const void *state, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void search_emit(struct search *search, const void *state, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 struct search_result {
 	uint64_t states, moves, finals;

@@ -180,6 +180,8 @@ static void record_subscribe(struct broker_packet *rec, const struct mqtt_packet
 	rec->entry_qos = subscribe->entries[0].qos;
 	rec->entry_retain_handling = subscribe->entries[0].retain_handling;
 	rec->entry_retain_as_published = subscribe->entries[0].retain_as_published;
+	rec->entry_no_local = subscribe->entries[0].no_local;
+	rec->identifier = packet->props.n_subscription_identifiers ? packet->props.subscription_identifiers[0] : 0;
 	size_t len = 0;
 	for (size_t i = 0; i < subscribe->n_entries && len < sizeof rec->topic; i++)
 		len += (size_t)snprintf(rec->topic + len, sizeof rec->topic - len, "%.*s,",

@@ -37,7 +37,8 @@ struct broker_packet {
 	uint32_t payload_format;
 	uint32_t topic_alias, topic_alias_maximum, maximum_packet_size; /* 0: not said */
 	uint8_t entry_qos, entry_retain_handling;
-	bool entry_retain_as_published;
+	bool entry_retain_as_published, entry_no_local;
+	uint32_t identifier; /* SUBSCRIBE; 0: none */
 	struct broker_will will;
 };
 

@@ -40,6 +40,10 @@ check_PROGRAMS += tests/unit/mqtt/test_connect
 tests_unit_mqtt_test_connect_SOURCES = tests/unit/mqtt/test_connect.c $(mqtt_rig)
 tests_unit_mqtt_test_connect_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mqtt/test_subscriptions
+tests_unit_mqtt_test_subscriptions_SOURCES = tests/unit/mqtt/test_subscriptions.c $(mqtt_rig)
+tests_unit_mqtt_test_subscriptions_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/mqtt/test_tls
 tests_unit_mqtt_test_tls_SOURCES = tests/unit/mqtt/test_tls.c tests/unit/mqtt/certificates.c \
 	tests/unit/mqtt/certificates.h $(mqtt_rig)
@@ -48,6 +52,10 @@ tests_unit_mqtt_test_tls_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/mqtt/test_settings
 tests_unit_mqtt_test_settings_SOURCES = tests/unit/mqtt/test_settings.c
 tests_unit_mqtt_test_settings_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_from
+tests_unit_mqtt_test_from_SOURCES = tests/unit/mqtt/test_from.c
+tests_unit_mqtt_test_from_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/mqtt/test_filter_set
 tests_unit_mqtt_test_filter_set_SOURCES = tests/unit/mqtt/test_filter_set.c

@@ -60,6 +60,7 @@ static enum offer_result host_offer(struct link_host *host, const struct offer *
 	assert(rig->offers);
 	struct rig_offer *rec = &rig->offers[rig->n_offers++];
 	*rec = (struct rig_offer){.cookie = offer->cookie,
+		.subscription = offer->subscription,
 		.no_receipt = offer->no_receipt,
 		.change = offer->change.type,
 		.has_message = offer->view != NULL,
@@ -311,6 +312,7 @@ void rig_start(struct rig *rig)
 		.subscriptions = rig->subscriptions,
 		.n_subscriptions = rig->n_subscriptions,
 		.is_sink = true,
+		.exactly_once = rig->exactly_once,
 	};
 	int r = mqtt_connector.create(&spec, &rig->host, &rig->link);
 	assert(r == 0);

@@ -19,6 +19,7 @@ struct rig_offer {
 	uint16_t id; /* with a change of an identifier */
 	uint64_t hash;
 	uint64_t cookie, origin_ms, expires_ms;
+	int subscription;
 	enum state_change_type change;
 	uint8_t blob[512];
 	size_t blob_len;
@@ -50,6 +51,7 @@ struct rig {
 		uint64_t hash;
 	} open_ids[8]; /* recovered */
 	size_t n_open_ids;
+	bool exactly_once; /* some mapping declares it */
 	struct link *link;
 
 	/* The host's answers and memory. */

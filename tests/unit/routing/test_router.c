@@ -21,11 +21,17 @@ static const char *no_spaces(struct slice target)
 }
 
 struct from_settings {
-	int retained;
+	int64_t retained;
+	char *group;
+};
+static const struct config_key from_keys[] = {
+	{.name = "retained", .type = CONFIG_INT, .offset = offsetof(struct from_settings, retained)},
+	{.name = "group", .type = CONFIG_STRING, .offset = offsetof(struct from_settings, group)},
+	{0},
 };
 
 static const struct connector connector = {
-	.name = "test", .check_target = no_spaces, .from_size = sizeof(struct from_settings)};
+	.name = "test", .check_target = no_spaces, .from_keys = from_keys, .from_size = sizeof(struct from_settings)};
 
 static struct config *config;
 static struct router *router;
@@ -180,6 +186,29 @@ static void test_carried_over(void)
 	CU_ASSERT_EQUAL(out->n_params, 1);
 	CU_ASSERT_TRUE(is(message_param(out, "partition"), "12345678901234567890"));
 	CU_ASSERT_TRUE(output(2)->retain && output(2)->qos == 0);
+	end();
+}
+
+static void test_retain_skip(void)
+{
+	begin();
+	struct mapping_config *map = a_mapping(config, "m", "a");
+	map->payload = a_text(".v");
+	a_target(map, 1, "{.t}")->retain = RETAIN_SKIP;
+	a_target(map, 2, "u");
+	struct message_view view = message("a", "{\"v\": 1, \"t\": \"t\"}");
+	route_view(&view, -1);
+	CU_ASSERT_STRING_EQUAL(where(), "1:t 2:u");
+	CU_ASSERT_TRUE(!output(0)->retain);
+	view.retain = true;
+	route_view(&view, -1);
+	CU_ASSERT_STRING_EQUAL(where(), "2:u");
+	CU_ASSERT_TRUE(output(0)->retain && result.matched == 1 && result.dropped == 0);
+	/* What is not forwarded cannot fail either. */
+	view.payload = slice_str("no JSON");
+	route_view(&view, -1);
+	CU_ASSERT_STRING_EQUAL(where(), "2:u");
+	CU_ASSERT_TRUE(is(output(0)->reject_reason, "the payload is not JSON"));
 	end();
 }
 
@@ -398,7 +427,9 @@ static void test_too_large(void)
 
 static void test_filters(void)
 {
-	static const struct from_settings live = {0}, retained = {1}, also_live = {0};
+	static char group[] = "g", same_group[] = "g";
+	static const struct from_settings live = {.group = group}, retained = {.retained = 1},
+					  also_live = {.group = same_group};
 	const struct router_filter *filters;
 	begin();
 	struct mapping_config *map = a_mapping(config, "0", "a/{x}");
@@ -411,23 +442,32 @@ static void test_filters(void)
 	map->from_qos = 2;
 	map->from_settings = (void *)(uintptr_t)&live;
 	map = a_mapping(config, "4", "b/#");
-	map->from_qos = 1;
+	map->from_qos = 2;
 	map->from_settings = (void *)(uintptr_t)&also_live;
 	map = a_mapping(config, "5", "b/d");
 	map->from_settings = (void *)(uintptr_t)&retained;
 	map = a_mapping(config, "6", "$share/g/+/y");
+	map = a_mapping(config, "8", "b/e"); /* covered, but of another QoS */
+	map->from_settings = (void *)(uintptr_t)&live;
+	map = a_mapping(config, "9", "b/#"); /* the same filter, read in another way */
+	map->from_qos = 2;
+	map->from_settings = (void *)(uintptr_t)&retained;
 	a_mapping(config, "7", "z/#")->from_connection = 1;
 	build();
-	CU_ASSERT_EQUAL_FATAL(router_filters(router, 0, &filters), 5);
+	CU_ASSERT_EQUAL_FATAL(router_filters(router, 0, &filters), 7);
 	CU_ASSERT_STRING_EQUAL(filters[0].filter, "a/+");
 	CU_ASSERT_EQUAL(filters[0].qos, 1);
 	CU_ASSERT_STRING_EQUAL(filters[1].filter, "$share/g/a/+");
 	CU_ASSERT_EQUAL(filters[1].qos, 2);
-	CU_ASSERT_STRING_EQUAL(filters[2].filter, "b/#"); /* covers b/c, takes its QoS */
+	CU_ASSERT_STRING_EQUAL(filters[2].filter, "b/#"); /* covers b/c */
 	CU_ASSERT_EQUAL(filters[2].qos, 2);
 	CU_ASSERT_PTR_EQUAL(filters[2].from_settings, &also_live);
 	CU_ASSERT_STRING_EQUAL(filters[3].filter, "b/d"); /* covered, but read in another way */
 	CU_ASSERT_STRING_EQUAL(filters[4].filter, "$share/g/+/y");
+	CU_ASSERT_STRING_EQUAL(filters[5].filter, "b/e");
+	CU_ASSERT_EQUAL(filters[5].qos, 0);
+	CU_ASSERT_STRING_EQUAL(filters[6].filter, "b/#");
+	CU_ASSERT_PTR_EQUAL(filters[6].from_settings, &retained);
 	CU_ASSERT_EQUAL(router_filters(router, 1, &filters), 1);
 	CU_ASSERT_EQUAL(router_filters(router, 2, &filters), 0);
 	end();
@@ -564,6 +604,7 @@ static void test_wrong_configuration(void)
 static const struct tap_test tests[] = {
 	{"one input to several destinations", test_fan_out},
 	{"what is carried over and what is set", test_carried_over},
+	{"retain: skip", test_retain_skip},
 	{"when and payload", test_transform},
 	{"a filter leaves the bytes alone", test_filter_leaves_bytes},
 	{"on_error: dead_letter", test_dead_letter},

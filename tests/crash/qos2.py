@@ -56,7 +56,7 @@ class Path:
 
     def begin(self):
         self.publisher = Publisher(*self._publish, keys=KEYS, rate=RATE, size=SIZE, window=WINDOW,
-                                   may_go_on=lambda: self.publisher.total - self.tally.arrived < MOST_UNDERWAY)
+                                   may_go_on=lambda total: total - self.tally.arrived < MOST_UNDERWAY)
 
     def damage(self):
         return self.tally.missing() + self.tally.repeated
@@ -96,6 +96,9 @@ class Campaign:
     def _alive(self):
         if self.bridge and not self.bridge.running():
             raise AssertionError(f"linkspan ended by itself with {self.bridge.wait()}")
+        for path in self.paths:
+            if not (path.publisher.running() and path.subscriber.running()):
+                raise AssertionError(f"a client of {path.name} ended: {path.faults()}")
 
     def flow(self, messages=1):
         for path in self.paths:
@@ -152,13 +155,12 @@ class Campaign:
         functions = {name: function for name, _, function in faults}
         for number in range(1, n + 1):
             if number % 3:
-                self.flow()
-            self.moment(0.2)
+                self.flow(50)
+            self.moment(0.3)
             self._alive()
             name = self.dice.choices(names, weights)[0]
             functions[name]()
             self.done[name] = self.done.get(name, 0) + 1
-            print(f"{time.time():.3f} {number} {name}", flush=True)
             self.look(f"fault {number}, {name}")
             if number % 50 == 0:
                 print(f"# {number} faults, {sum(p.tally.arrived for p in self.paths)} messages", flush=True)

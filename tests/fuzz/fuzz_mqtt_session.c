@@ -287,13 +287,17 @@ static void (*const steps[])(void) = {step_open, step_connack, step_publish, ste
 
 /* --- settings ------------------------------------------------------------------------------------------------------- */
 
-static char url[] = "mqtt://127.0.0.1:1883", client_id[] = "fuzz", will_topic[] = "state", online[] = "online";
+static char address[] = "mqtt://127.0.0.1:1883", client_id[] = "fuzz", will_topic[] = "state", online[] = "online";
+
+static struct config_text url = {.value = address};
 
 static struct mqtt_settings take_settings(void)
 {
 	uint8_t flags = take();
 	struct mqtt_settings settings = {
-		.url = url,
+		.urls = {&url, 1},
+		.topic_alias_maximum = flags & 64 ? 4 : 0,
+		.topic_aliases = flags & 128 ? 4 : 0,
 		.client_id = client_id,
 		.version = flags & 1,
 		.clean_start = (flags & 6) == 6, /* rarely: little happens then */

@@ -428,6 +428,15 @@ static void test_client_id_refused(void)
 	rig.broker.connack_reason = 0;
 	UNTIL(&rig, rig.ups == 2);
 	CU_ASSERT_STRING_EQUAL(id_of(&rig, fake_broker_count(&rig.broker, MQTT_CONNECT) - 1), id_of(&rig, 3));
+	rig_stop_link(&rig);
+	/* A broker that only says that something is wrong. */
+	size_t first = fake_broker_count(&rig.broker, MQTT_CONNECT);
+	rig.broker.connack_reason = MQTT_UNSPECIFIED_ERROR;
+	rig_start(&rig);
+	UNTIL(&rig, fake_broker_count(&rig.broker, MQTT_CONNECT) >= first + 3);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, first), "");
+	CU_ASSERT(strncmp(id_of(&rig, first + 1), "linkspan-", 9) == 0);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, first + 2), id_of(&rig, first + 1));
 	rig_close(&rig);
 }
 

@@ -49,7 +49,8 @@ struct state_change {
 
 struct offer {
 	/* The message, borrowed until offer() returns; NULL when the state change comes alone. qos, retain, origin_ms
-	 * and topic must be set; order_key and params are ignored. */
+	 * and topic must be set; order_key and params are ignored. NULL with CHANGE_NONE: nothing is appended; the receipt
+	 * says that all that was appended before is durable. */
 	const struct message_view *view;
 	struct state_change change;
 	/* Which mappings' filters to match: -1 all of this link, else the index of one subscription (struct
@@ -82,6 +83,7 @@ struct delivery {
 	uint32_t attempt; /* 1 for the first; LINK_DOWN does not count */
 	uint8_t stage; /* 0, or what the sink has reported before and is durable */
 	bool maybe_sent; /* an earlier connection or process may have sent it: repeat it as a repetition (DUP) */
+	bool session_lost; /* what may have been sent, was so in a session that is lost since (sink_traits) */
 	struct message *msg; /* borrowed until the outcome; message_ref to keep it longer */
 };
 
@@ -102,6 +104,8 @@ struct outcome {
 struct sink_traits {
 	uint32_t max_in_flight; /* deliveries without outcome that this link can hold now; the courier's window is the
 	                           smaller of this and the configured one */
+	bool session_lost; /* the peer knows nothing of earlier connections: all stages are void, and journalled so before
+	                      any new one */
 	bool cursor_valid; /* the destination keeps a cursor: everything up to done_through is delivered */
 	uint64_t done_through;
 };
@@ -125,7 +129,8 @@ struct link_host_ops {
 
 	/* Sink. Ends a delivery: exactly once for each send, also from inside send(). May call send() from inside. */
 	void (*outcome)(struct link_host *host, uint64_t seq, const struct outcome *outcome);
-	/* Sink. Asks to journal that the delivery has reached `stage`; stage_durable() follows. */
+	/* Sink. Asks to journal that the delivery has reached `stage` (0 is the first, and may be gone back to);
+	 * stage_durable() follows, in the order of asking, if the connection lasts as long. */
 	void (*stage)(struct link_host *host, uint64_t seq, uint8_t stage);
 
 	/* Answer to stop(). */
@@ -178,6 +183,8 @@ struct connector {
 	const struct config_key *to_keys;
 
 	bool can_source, can_sink;
+	/* A link that is only written to has a session to keep as well: it may offer state changes, and recovers them. */
+	bool keeps_session;
 	/* In-flight deliveries keep their order on the wire: many may be in flight per key. */
 	bool pipelined_order;
 
@@ -215,8 +222,8 @@ struct connector {
 	/* Begins to connect and, as a source, to read; connects again by itself for ever, with back-off. */
 	void (*start)(struct link *link, const struct link_recovery *recovery);
 
-	/* Source: offers get OFFER_BUSY until resume(), but for a CHANGE_RELEASE_ID alone, which is always taken as long as
-	 * the journal goes on. Acknowledgements and keep-alive go on; deliveries as a sink too. */
+	/* Source: offers get OFFER_BUSY until resume(), but for what is said of a session alone (any change without a message
+	 * but CHANGE_POSITION), which is always taken as long as the journal goes on. Acknowledgements and keep-alive go on; deliveries as a sink too. */
 	void (*pause)(struct link *link);
 	void (*resume)(struct link *link); /* may offer from inside */
 	/* Source: the receipt of an offer, in order. Not called for offers made before the last link_down. */
@@ -231,7 +238,8 @@ struct connector {
 	void (*send_end)(struct link *link);
 	void (*stage_durable)(struct link *link, uint64_t seq, uint8_t stage);
 
-	/* Stops taking in (no more offers), may still acknowledge and deliver: first half of a clean stop. */
+	/* Stops taking in (no more messages; changes of a session go on), may still acknowledge and deliver: first half of a
+	 * clean stop. */
 	void (*stop_intake)(struct link *link);
 	/* Ends everything: disconnects cleanly. Deliveries without outcome are forgotten. host->stopped() follows. */
 	void (*stop)(struct link *link);

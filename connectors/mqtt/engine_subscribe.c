@@ -27,6 +27,7 @@ static void subscriber_next(struct mqtt_engine *s);
 
 static void subscriber_report(struct mqtt_engine *s)
 {
+	s->subscriber.reported = true;
 	s->options.events->subscribed(s->options.ctx, &s->subscriber.known);
 }
 
@@ -201,6 +202,8 @@ static void subscriber_begin(struct mqtt_engine *s)
 	} else if (sub->n_filters > 0) {
 		sub->in_round = true;
 		subscriber_next(s);
+	} else if (!sub->reported) {
+		subscriber_report(s);
 	}
 }
 
@@ -250,8 +253,10 @@ void subscriber_free(struct mqtt_engine *s)
 
 void subscriber_up(struct mqtt_engine *s)
 {
-	if (!s->terms.session_present)
+	if (!s->terms.session_present) {
 		filter_set_free(&s->subscriber.known);
+		s->subscriber.reported = false;
+	}
 	subscriber_begin(s);
 }
 

@@ -21,9 +21,11 @@ struct mqtt_link {
 	struct link_host *host;
 	const struct mqtt_settings *settings;
 	char client_id[32]; /* made up, when none is given */
+	char *broker; /* mqtt_settings_broker */
 	struct filter_set wanted;
 	struct subscription_map map; /* identifiers to subscriptions */
 	struct filter_set_owner owner;
+	bool session_lost; /* the broker has forgotten it, or the file names another one; not told yet */
 	struct mqtt_session *session;
 	struct mqtt_source *source;
 	struct mqtt_sink *sink;
@@ -57,15 +59,17 @@ static void mqtt_alarm_overlaps(struct mqtt_link *link)
 static void mqtt_on_up(void *ctx, const struct mqtt_session_terms *terms)
 {
 	struct mqtt_link *link = ctx;
-	struct sink_traits traits = {0};
+	link->session_lost |= !terms->session_present;
+	struct sink_traits traits = {.session_lost = link->session_lost};
 	if (mqtt_sink_up(link->sink, terms, &traits.max_in_flight) < 0) {
 		mqtt_session_reconnect(link->session, MQTT_AGAIN_BACKOFF, "out of memory");
 		return;
 	}
+	link->session_lost = false;
 	link->host->ops->link_up(link->host, &traits);
 	if (!terms->subscription_identifiers)
 		mqtt_alarm_overlaps(link);
-	mqtt_source_up(link->source, terms);
+	mqtt_source_up(link->source, traits.session_lost);
 }
 
 static void mqtt_on_down(void *ctx, const char *reason)
@@ -100,12 +104,10 @@ static void mqtt_on_acked(void *ctx, enum mqtt_type type, uint16_t packet_id, ui
 	mqtt_sink_acked(link->sink, type, packet_id, reason, text);
 }
 
-/* Incoming QoS 2 comes only from subscriptions that an earlier client left in the session. It is taken at least once:
- * PUBREC was sent when the message was durable. */
 static void mqtt_on_released(void *ctx, uint16_t packet_id)
 {
 	struct mqtt_link *link = ctx;
-	mqtt_session_ack(link->session, MQTT_PUBCOMP, packet_id, MQTT_SUCCESS);
+	mqtt_source_released(link->source, packet_id);
 }
 
 static void mqtt_on_written(void *ctx)
@@ -154,6 +156,7 @@ static void mqtt_destroy(struct link *base)
 	mqtt_sink_free(link->sink);
 	mqtt_session_free(link->session);
 	filter_set_free(&link->wanted);
+	free(link->broker);
 	subscription_map_free(&link->map);
 	free(link);
 }
@@ -165,7 +168,7 @@ static int mqtt_collect_wanted(struct mqtt_link *link)
 		const struct link_subscription *sub = &link->spec.subscriptions[i];
 		struct filter_entry entry = {
 			.filter = (char *)(uintptr_t)sub->filter, /* copied */
-			.qos = sub->qos > 1 ? 1 : sub->qos,
+			.qos = sub->qos,
 			.options = mqtt_from_options(sub->from_settings, version),
 			.subscription = (int)i,
 		};
@@ -222,8 +225,9 @@ static int mqtt_create(const struct link_spec *spec, struct link_host *host, str
 	link->settings = spec->settings;
 	snprintf(link->client_id, sizeof link->client_id, "linkspan-%08x%08x", arc4random(), arc4random());
 	link->owner.client_id = link->settings->client_id ? link->settings->client_id : link->client_id;
-	link->owner.url = link->settings->url;
-	int r = mqtt_collect_wanted(link);
+	link->broker = mqtt_settings_broker(link->settings);
+	link->owner.url = link->broker;
+	int r = link->broker ? mqtt_collect_wanted(link) : -ENOMEM;
 	if (r == 0)
 		r = mqtt_make_halves(link);
 	if (r < 0)
@@ -233,10 +237,17 @@ static int mqtt_create(const struct link_spec *spec, struct link_host *host, str
 	return r;
 }
 
-static void mqtt_note_open_id(uint16_t id, uint64_t hash, void *arg)
+struct open_ids {
+	struct mqtt_source *source;
+	int error;
+};
+
+static void mqtt_on_open_id(uint16_t id, uint64_t hash, void *arg)
 {
-	(void)id, (void)hash;
-	mqtt_source_expect_session(arg);
+	struct open_ids *ids = arg;
+	mqtt_source_expect_session(ids->source);
+	if (ids->error == 0)
+		ids->error = mqtt_source_recover_id(ids->source, id, hash);
 }
 
 static void mqtt_start(struct link *base, const struct link_recovery *recovery)
@@ -245,14 +256,23 @@ static void mqtt_start(struct link *base, const struct link_recovery *recovery)
 	struct filter_set known = {0};
 	if (recovery->subscriptions.data)
 		mqtt_source_expect_session(link->source);
-	if (recovery->open_ids)
-		recovery->open_ids(recovery, mqtt_note_open_id, link->source);
+	struct open_ids ids = {.source = link->source};
 	int r = filter_set_decode(recovery->subscriptions, &link->owner, &known);
+	link->session_lost = r == -ENOENT && recovery->subscriptions.data;
+	if (recovery->open_ids && !link->session_lost)
+		recovery->open_ids(recovery, mqtt_on_open_id, &ids);
+	if (ids.error < 0) {
+		/* To take a repetition for a new message would be worse. */
+		link->host->ops->alarm(
+			link->host, "out of memory for the open packet identifiers; start linkspan again");
+		filter_set_free(&known);
+		return;
+	}
 	if (r == -EBADMSG)
 		log_warn("mqtt_subscriptions_damaged", "connection=%s what=\"subscribing to everything again\"",
 			link->spec.name);
 	subscription_map_fill(&link->map, &known, &link->wanted);
-	if (mqtt_session_start(link->session, &known) < 0)
+	if (mqtt_session_start(link->session, r == 0 ? &known : NULL) < 0)
 		log_warn("mqtt_subscriptions_unknown", "connection=%s what=\"out of memory; subscribing again\"",
 			link->spec.name);
 	filter_set_free(&known);
@@ -290,7 +310,7 @@ static void mqtt_send_end(struct link *link)
 
 static void mqtt_stage_durable(struct link *link, uint64_t seq, uint8_t stage)
 {
-	(void)link, (void)seq, (void)stage; /* QoS 0 and 1 have no stages */
+	mqtt_sink_stage_durable(mqtt_of(link)->sink, seq, stage);
 }
 
 static void mqtt_stop_intake(struct link *link)
@@ -308,10 +328,11 @@ static void mqtt_stop(struct link *base)
 
 /* --- the table --------------------------------------------------------------------------------------------------------- */
 
-static const char *mqtt_check_qos(const void *settings, uint8_t qos)
+/* A session that ends with the connection loses what comes while it is down, and forgets what was under way. */
+static bool mqtt_keeps_session(const struct mqtt_settings *settings)
 {
-	(void)settings;
-	return qos > 1 ? "this version of linkspan carries MQTT with QoS 0 and 1; use qos: 1" : NULL;
+	return !settings->clean_start &&
+	       (mqtt_settings_version(settings) == MQTT_3_1_1 || settings->session_expiry_ms > 0);
 }
 
 static bool mqtt_carries_headers(const void *settings)
@@ -319,19 +340,22 @@ static bool mqtt_carries_headers(const void *settings)
 	return mqtt_settings_version(settings) == MQTT_5_0; /* User Properties */
 }
 
-static enum guarantee mqtt_source_guarantee(const void *arg, uint8_t qos)
+static enum guarantee mqtt_source_guarantee(const void *settings, uint8_t qos)
 {
-	const struct mqtt_settings *settings = arg;
-	/* A session that ends with the connection loses what comes while it is down. */
-	bool kept = !settings->clean_start &&
-		    (mqtt_settings_version(settings) == MQTT_3_1_1 || settings->session_expiry_ms > 0);
-	return qos > 0 && kept ? AT_LEAST_ONCE : AT_MOST_ONCE;
+	if (qos == 0 || !mqtt_keeps_session(settings))
+		return AT_MOST_ONCE;
+	return qos == 2 ? EXACTLY_ONCE : AT_LEAST_ONCE;
 }
 
-static enum guarantee mqtt_sink_guarantee(const void *settings, uint8_t qos)
+/* A 3.1.1 broker has a limit of unreleased messages that it cannot say, and mosquitto throws away what is beyond it and
+ * yet answers PUBREC: only who knows the limit can promise more. */
+static enum guarantee mqtt_sink_guarantee(const void *arg, uint8_t qos)
 {
-	(void)settings;
-	return qos > 0 ? AT_LEAST_ONCE : AT_MOST_ONCE;
+	const struct mqtt_settings *settings = arg;
+	if (qos == 0)
+		return AT_MOST_ONCE;
+	bool limit_known = mqtt_settings_version(settings) == MQTT_5_0 || settings->max_in_flight > 0;
+	return qos == 2 && mqtt_keeps_session(settings) && limit_known ? EXACTLY_ONCE : AT_LEAST_ONCE;
 }
 
 const struct connector mqtt_connector = {
@@ -344,6 +368,7 @@ const struct connector mqtt_connector = {
 	.target_key = "topic",
 	.can_source = true,
 	.can_sink = true,
+	.keeps_session = true,
 	.pipelined_order = true,
 	.one_per_filter = true,
 	.check = mqtt_settings_check,
@@ -353,7 +378,6 @@ const struct connector mqtt_connector = {
 	.carries_headers = mqtt_carries_headers,
 	.ignores_own = mqtt_from_ignores_own,
 	.check_target = topic_name_check,
-	.check_qos = mqtt_check_qos,
 	.source_guarantee = mqtt_source_guarantee,
 	.sink_guarantee = mqtt_sink_guarantee,
 	.create = mqtt_create,

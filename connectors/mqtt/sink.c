@@ -9,22 +9,27 @@
 #include <stdlib.h>
 
 #include "connectors/mqtt/convert.h"
+#include "connectors/mqtt/qos2_out.h"
 #include "runtime/log.h"
 
 #define WINDOW_5     1000 /* unless the broker or the user allows less */
 #define WINDOW_3_1_1 20 /* a broker has a limit and cannot say so; this is mosquitto's */
+#define WINDOW_QOS2  10 /* of these, QoS 2 in 3.1.1: past its limit mosquitto loses messages and yet answers PUBREC */
 #define LONG_QUEUE   (256u * 1024) /* bytes to be written beyond which deliveries wait un-encoded */
+#define BAR_FIRST_MS 1000 /* the first wait after "not authorized"; it doubles up to reconnect_max */
 
 struct flight {
 	struct flight *prev, *next; /* in a list */
 	struct flight *hash_next;
 	uint64_t seq;
-	struct message *msg; /* borrowed, used while PENDING */
+	struct message *msg; /* borrowed */
 	uint64_t end; /* of its bytes in the session's stream */
 	uint64_t written_ms;
 	uint16_t packet_id;
 	uint8_t qos;
+	struct qos2_out out; /* QoS 2 */
 	bool maybe_sent;
+	bool sent; /* the PUBLISH of this connection is encoded */
 	bool hashed;
 	enum outcome_kind kind; /* in the list `ended` */
 	const char *reason; /* static */
@@ -42,12 +47,19 @@ struct mqtt_sink {
 	struct flight *flights;
 	uint32_t window, allocated;
 	struct flight *free;
-	struct flight_list pending, writing, awaiting, ended;
+	struct flight_list pending, writing, awaiting, journal, ended;
+	uint32_t n_flights, n_qos2; /* QoS 2: those whose PUBLISH this session has or may have */
 	struct flight **by_id; /* buckets, n_buckets a power of two */
 	uint32_t n_buckets;
 	struct message_field scratch[MESSAGE_MAX_FIELDS];
 	struct loop_job job;
 	struct loop_timer *timer;
+	uint64_t ambiguous; /* repeated or parked because the session was lost */
+
+	/* Barred: the broker has said that we are not authorized. Nothing is sent until bar_timer. */
+	bool barred;
+	uint64_t bar_ms;
+	struct loop_timer *bar_timer;
 };
 
 /* --- lists ----------------------------------------------------------------------------------------------------------------- */
@@ -83,6 +95,12 @@ static void list_move(struct flight_list *list, struct flight *flight)
 
 /* --- flights ------------------------------------------------------------------------------------------------------------------ */
 
+/* The same for a seq in every process, so that a repetition can be known as one. */
+static uint16_t mqtt_packet_id(uint64_t seq)
+{
+	return (uint16_t)(1 + seq % MQTT_SESSION_LAST_ID);
+}
+
 static struct flight **sink_bucket(struct mqtt_sink *sink, uint16_t packet_id)
 {
 	return &sink->by_id[packet_id & (sink->n_buckets - 1)];
@@ -104,9 +122,17 @@ static void sink_hash(struct mqtt_sink *sink, struct flight *flight)
 	*bucket = flight;
 }
 
+static struct flight *sink_find_seq(struct mqtt_sink *sink, uint64_t seq)
+{
+	struct flight *flight = sink_find(sink, mqtt_packet_id(seq));
+	return flight && flight->seq == seq ? flight : NULL;
+}
+
 static void sink_release(struct mqtt_sink *sink, struct flight *flight)
 {
 	list_remove(flight);
+	sink->n_flights--;
+	sink->n_qos2 -= flight->qos == 2 && flight->sent;
 	if (flight->hashed) {
 		struct flight **link = sink_bucket(sink, flight->packet_id);
 		while (*link != flight)
@@ -122,7 +148,9 @@ static void sink_reset(struct mqtt_sink *sink)
 	list_init(&sink->pending);
 	list_init(&sink->writing);
 	list_init(&sink->awaiting);
+	list_init(&sink->journal);
 	list_init(&sink->ended);
+	sink->n_flights = sink->n_qos2 = 0;
 	sink->free = NULL;
 	for (uint32_t i = sink->window; i-- > 0;) {
 		sink->flights[i].next = sink->free;
@@ -132,6 +160,18 @@ static void sink_reset(struct mqtt_sink *sink)
 		sink->by_id[i] = NULL;
 }
 
+/* Once nothing is under way any more the wait begins; until then what is may still end well. */
+static void sink_arm_bar(struct mqtt_sink *sink)
+{
+	if (!sink->barred || sink->n_flights > 0 || loop_timer_running(sink->bar_timer))
+		return;
+	uint64_t max_ms = sink->options.settings->reconnect_max_ms;
+	sink->bar_ms = sink->bar_ms ? sink->bar_ms * 2 : BAR_FIRST_MS;
+	if (sink->bar_ms > max_ms)
+		sink->bar_ms = max_ms;
+	loop_timer_start(sink->bar_timer, sink->bar_ms);
+}
+
 /* Ends a delivery. The host may send the next one from inside. */
 static void sink_outcome(struct mqtt_sink *sink, struct flight *flight, enum outcome_kind kind, const char *reason)
 {
@@ -139,6 +179,7 @@ static void sink_outcome(struct mqtt_sink *sink, struct flight *flight, enum out
 	sink_release(sink, flight);
 	struct outcome outcome = {.kind = kind, .reason = reason};
 	sink->options.host->ops->outcome(sink->options.host, seq, &outcome);
+	sink_arm_bar(sink);
 }
 
 /* The same, from the loop. */
@@ -148,6 +189,40 @@ static void sink_end_later(struct mqtt_sink *sink, struct flight *flight, enum o
 	flight->reason = reason;
 	list_move(&sink->ended, flight);
 	loop_post(sink->options.loop, &sink->job);
+}
+
+static enum outcome_kind sink_outcome_of(uint8_t reason)
+{
+	switch (reason) {
+	case MQTT_SUCCESS:
+	case MQTT_NO_MATCHING_SUBSCRIBERS:
+		return OUTCOME_DELIVERED;
+	case MQTT_TOPIC_NAME_INVALID:
+	case MQTT_PACKET_TOO_LARGE:
+	case MQTT_PAYLOAD_FORMAT_INVALID:
+		return OUTCOME_REJECTED;
+	default:
+		return reason < MQTT_UNSPECIFIED_ERROR ? OUTCOME_DELIVERED : OUTCOME_RETRY;
+	}
+}
+
+/* Not about this message alone: whoever may not publish it may as little publish the next one. The courier pauses; what
+ * is in flight ends as it may, and after a while it is tried again. */
+static void sink_bar(struct mqtt_sink *sink, struct flight *flight, const char *why)
+{
+	if (!sink->barred)
+		sink->options.host->ops->alarm(sink->options.host,
+			"the broker does not let linkspan publish to a topic; grant it, the messages wait");
+	sink->barred = true;
+	sink_outcome(sink, flight, OUTCOME_LINK_DOWN, why);
+}
+
+static void sink_on_bar_timer(void *arg)
+{
+	struct mqtt_sink *sink = arg;
+	struct sink_traits traits = {.max_in_flight = sink->window};
+	sink->barred = false;
+	sink->options.host->ops->link_up(sink->options.host, &traits);
 }
 
 /* --- sending ------------------------------------------------------------------------------------------------------------------- */
@@ -168,7 +243,10 @@ static const char *sink_encode_problem(int error)
 static bool sink_refuses_terms(struct mqtt_sink *sink, struct flight *flight, const struct message_view *view)
 {
 	if (flight->qos > sink->terms.maximum_qos) {
-		const char *what = "the broker takes only QoS 0; give `to` qos: 0 or use another broker";
+		const char *what =
+			sink->terms.maximum_qos == 0
+				? "the broker takes only QoS 0; give `to` qos: 0 or use another broker"
+				: "the broker takes only QoS 0 and 1; give `to` qos: 1 or use another broker";
 		sink->options.host->ops->alarm(sink->options.host, what);
 		mqtt_session_reconnect(sink->options.session, MQTT_AGAIN_SLOWLY, what);
 		return true; /* it ends with the connection */
@@ -180,18 +258,33 @@ static bool sink_refuses_terms(struct mqtt_sink *sink, struct flight *flight, co
 	return false;
 }
 
-/* Encodes a delivery that is PENDING. False when there is no room for it yet. */
+/* In 3.1.1 the broker's limit of QoS 2 messages is not known, and to pass it loses them. */
+static bool sink_qos2_is_full(const struct mqtt_sink *sink)
+{
+	uint32_t limit = sink->options.settings->max_in_flight > 0 ? sink->window : WINDOW_QOS2;
+	return sink->terms.receive_maximum == 0 && sink->n_qos2 >= limit;
+}
+
+static bool sink_is_repetition(const struct mqtt_sink *sink, const struct flight *flight)
+{
+	if (flight->qos == 2)
+		return flight->out.repeated;
+	return flight->qos > 0 && flight->maybe_sent && sink->terms.session_present;
+}
+
+/* Encodes a delivery that is PENDING. False when it has to wait, and what follows with it. */
 static bool sink_encode(struct mqtt_sink *sink, struct flight *flight)
 {
 	const struct message_view *view = message_view(flight->msg);
-	if (sink_refuses_terms(sink, flight, view)) {
+	if (flight->qos == 2 && (flight->out.state != QOS2_OUT_PUBLISHED || sink_qos2_is_full(sink)))
+		return false;
+	if (sink_refuses_terms(sink, flight, view))
 		return true;
-	}
 	struct mqtt_publish publish;
 	struct mqtt_properties props;
 	convert_to_publish(view, loop_wall_ms(sink->options.loop), flight->qos, sink->scratch, &publish, &props);
 	publish.packet_id = flight->packet_id;
-	publish.dup = flight->qos > 0 && flight->maybe_sent && sink->terms.session_present;
+	publish.dup = sink_is_repetition(sink, flight);
 	int r = mqtt_session_publish(sink->options.session, &publish, &props);
 	if (r == -ENOBUFS || r == -ENOTCONN)
 		return false;
@@ -200,7 +293,8 @@ static bool sink_encode(struct mqtt_sink *sink, struct flight *flight)
 	} else if (r < 0) {
 		sink_end_later(sink, flight, OUTCOME_REJECTED, sink_encode_problem(r));
 	} else {
-		flight->msg = NULL;
+		flight->sent = true;
+		sink->n_qos2 += flight->qos == 2;
 		flight->end = mqtt_session_appended(sink->options.session);
 		list_move(&sink->writing, flight);
 	}
@@ -222,10 +316,82 @@ static void sink_encode_pending(struct mqtt_sink *sink)
 	}
 }
 
+/* Waits for the broker's next word. */
+static void sink_await(struct mqtt_sink *sink, struct flight *flight)
+{
+	flight->written_ms = loop_now_ms(sink->options.loop);
+	list_move(&sink->awaiting, flight);
+	loop_post(sink->options.loop, &sink->job); /* what was appended goes out, and the timer is armed */
+}
+
+static void sink_count_ambiguous(struct mqtt_sink *sink, const char *what)
+{
+	sink->ambiguous++;
+	log_warn("mqtt_delivery_ambiguous",
+		"connection=%s what=\"the broker has lost the session; what may have been delivered in it is %s\"",
+		sink->options.name, what);
+}
+
+static void sink_ask_stage(struct mqtt_sink *sink, struct flight *flight, uint8_t stage)
+{
+	if (flight->out.state == QOS2_OUT_CLEARING)
+		log_warn("mqtt_identifier_in_use",
+			"connection=%s id=%u what=\"the broker has it from another message, which is released first\"",
+			sink->options.name, flight->packet_id);
+	if (flight->out.state == QOS2_OUT_REOPENING) {
+		/* To be published once more; its place in the order is behind what was sent meanwhile. */
+		flight->sent = false;
+		sink->n_qos2--;
+		list_move(&sink->pending, flight);
+	} else {
+		list_move(&sink->journal, flight);
+	}
+	sink->options.host->ops->stage(sink->options.host, flight->seq, stage);
+}
+
+static void sink_step(struct mqtt_sink *sink, struct flight *flight, enum qos2_out_step step, uint8_t stage)
+{
+	switch (step) {
+	case QOS2_OUT_WAIT:
+	case QOS2_OUT_PUBLISH: /* it is pending */
+		break;
+	case QOS2_OUT_PUBREL:
+		if (!flight->sent)
+			sink->n_qos2++;
+		flight->sent = true;
+		mqtt_session_ack(sink->options.session, MQTT_PUBREL, flight->packet_id, MQTT_SUCCESS);
+		sink_await(sink, flight);
+		break;
+	case QOS2_OUT_STAGE:
+		sink_ask_stage(sink, flight, stage);
+		break;
+	case QOS2_OUT_DELIVERED:
+		sink->bar_ms = 0;
+		sink_outcome(sink, flight, OUTCOME_DELIVERED, NULL);
+		break;
+	case QOS2_OUT_REFUSED: /* sink_answered */
+		break;
+	case QOS2_OUT_PARK:
+		sink_end_later(sink, flight, OUTCOME_REJECTED,
+			"the broker lost the session; the message may have been delivered in it (on_session_loss: "
+			"park)");
+		break;
+	}
+}
+
+static void sink_begin_qos2(struct mqtt_sink *sink, struct flight *flight, const struct delivery *delivery)
+{
+	bool park = sink->options.settings->on_session_loss == MQTT_SESSION_LOSS_PARK;
+	if (delivery->session_lost)
+		sink_count_ambiguous(sink, park ? "parked in the dead letters" : "sent again");
+	sink_step(sink, flight,
+		qos2_out_begin(&flight->out, delivery->stage, delivery->maybe_sent, delivery->session_lost, park), 0);
+}
+
 void mqtt_sink_send(struct mqtt_sink *sink, const struct delivery *delivery)
 {
 	struct flight *flight = sink->free;
-	uint16_t packet_id = (uint16_t)(1 + delivery->seq % MQTT_SESSION_LAST_ID);
+	uint16_t packet_id = mqtt_packet_id(delivery->seq);
 	uint8_t qos = message_view(delivery->msg)->qos;
 	if (!flight) {
 		/* Past the window: nothing that a sound host does. */
@@ -234,11 +400,12 @@ void mqtt_sink_send(struct mqtt_sink *sink, const struct delivery *delivery)
 		return;
 	}
 	sink->free = flight->next;
+	sink->n_flights++;
 	*flight = (struct flight){
 		.seq = delivery->seq,
 		.msg = delivery->msg,
 		.packet_id = packet_id,
-		.qos = qos > 1 ? 1 : qos,
+		.qos = qos,
 		.maybe_sent = delivery->maybe_sent,
 	};
 	list_append(&sink->pending, flight);
@@ -250,6 +417,8 @@ void mqtt_sink_send(struct mqtt_sink *sink, const struct delivery *delivery)
 	} else {
 		sink_hash(sink, flight);
 	}
+	if (flight->qos == 2)
+		sink_begin_qos2(sink, flight, delivery);
 	sink_encode_pending(sink);
 }
 
@@ -277,7 +446,7 @@ static void sink_on_timer(void *arg)
 		sink_arm(sink);
 }
 
-/* QoS 1 that is written waits for its PUBACK; QoS 0 has ended. */
+/* What is written waits for its PUBACK or PUBREC; QoS 0 has ended. */
 static void sink_settle_written(struct mqtt_sink *sink)
 {
 	struct flight *flight;
@@ -333,25 +502,23 @@ void mqtt_sink_send_end(struct mqtt_sink *sink)
 
 /* --- acknowledgements ------------------------------------------------------------------------------------------------------------------ */
 
-static enum outcome_kind sink_outcome_of(uint8_t reason)
+/* Reason `reason` ends the delivery, or says that the broker has it. */
+static void sink_answered(struct mqtt_sink *sink, struct flight *flight, uint8_t reason, const char *why)
 {
-	switch (reason) {
-	case MQTT_SUCCESS:
-	case MQTT_NO_MATCHING_SUBSCRIBERS:
-		return OUTCOME_DELIVERED;
-	case MQTT_TOPIC_NAME_INVALID:
-	case MQTT_PACKET_TOO_LARGE:
-	case MQTT_PAYLOAD_FORMAT_INVALID:
-		return OUTCOME_REJECTED;
-	default:
-		return reason < MQTT_UNSPECIFIED_ERROR ? OUTCOME_DELIVERED : OUTCOME_RETRY;
+	if (reason == MQTT_NOT_AUTHORIZED) {
+		sink_bar(sink, flight, why);
+		return;
 	}
+	enum outcome_kind kind = sink_outcome_of(reason);
+	if (kind == OUTCOME_DELIVERED)
+		sink->bar_ms = 0;
+	sink_outcome(sink, flight, kind, kind == OUTCOME_DELIVERED ? NULL : why);
 }
 
 void mqtt_sink_acked(struct mqtt_sink *sink, enum mqtt_type type, uint16_t packet_id, uint8_t reason, struct slice text)
 {
 	struct flight *flight = sink_find(sink, packet_id);
-	if (!sink->up || type != MQTT_PUBACK || !flight || flight->msg) {
+	if (!sink->up || !flight || !flight->sent || (type == MQTT_PUBACK) != (flight->qos == 1)) {
 		log_debug("mqtt_unexpected_ack", "connection=%s type=%s id=%u", sink->options.name,
 			mqtt_type_name(type), packet_id);
 		return;
@@ -359,11 +526,26 @@ void mqtt_sink_acked(struct mqtt_sink *sink, enum mqtt_type type, uint16_t packe
 	char why[320];
 	snprintf(why, sizeof why, "the broker answered: %s%s%.*s", mqtt_reason_name(reason), text.len ? ": " : "",
 		(int)(text.len < 200 ? text.len : 200), text.len ? (const char *)text.data : "");
-	if (reason == MQTT_NOT_AUTHORIZED)
-		sink->options.host->ops->alarm(sink->options.host,
-			"the broker does not let linkspan publish to a topic; grant it, the messages wait");
-	enum outcome_kind kind = sink_outcome_of(reason);
-	sink_outcome(sink, flight, kind, kind == OUTCOME_DELIVERED ? NULL : why);
+	uint8_t stage = 0;
+	if (type == MQTT_PUBACK) {
+		sink_answered(sink, flight, reason, why);
+	} else {
+		enum qos2_out_step step = type == MQTT_PUBREC ? qos2_out_pubrec(&flight->out, reason, &stage)
+							      : qos2_out_pubcomp(&flight->out, &stage);
+		if (step == QOS2_OUT_REFUSED)
+			sink_answered(sink, flight, reason, why);
+		else
+			sink_step(sink, flight, step, stage);
+	}
+}
+
+void mqtt_sink_stage_durable(struct mqtt_sink *sink, uint64_t seq, uint8_t stage)
+{
+	struct flight *flight = sink->up ? sink_find_seq(sink, seq) : NULL;
+	if (!flight || flight->qos != 2)
+		return;
+	sink_step(sink, flight, qos2_out_stage_durable(&flight->out, stage), 0);
+	loop_post(sink->options.loop, &sink->job); /* it may be publishable now */
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------------------------------- */
@@ -418,7 +600,9 @@ int mqtt_sink_up(struct mqtt_sink *sink, const struct mqtt_session_terms *terms,
 void mqtt_sink_down(struct mqtt_sink *sink)
 {
 	sink->up = false;
+	sink->barred = false;
 	loop_timer_stop(sink->timer);
+	loop_timer_stop(sink->bar_timer);
 	loop_cancel(sink->options.loop, &sink->job);
 	sink_reset(sink);
 }
@@ -432,9 +616,10 @@ struct mqtt_sink *mqtt_sink_new(const struct mqtt_sink_options *options)
 	loop_job_init(&sink->job, sink_on_job, sink);
 	sink_reset(sink);
 	sink->timer = loop_timer_new(options->loop, sink_on_timer, sink);
-	if (sink->timer)
+	sink->bar_timer = loop_timer_new(options->loop, sink_on_bar_timer, sink);
+	if (sink->timer && sink->bar_timer)
 		return sink;
-	free(sink);
+	mqtt_sink_free(sink);
 	return NULL;
 }
 
@@ -444,6 +629,7 @@ void mqtt_sink_free(struct mqtt_sink *sink)
 		return;
 	loop_cancel(sink->options.loop, &sink->job);
 	loop_timer_free(sink->timer);
+	loop_timer_free(sink->bar_timer);
 	free(sink->flights);
 	free(sink->by_id);
 	free(sink);

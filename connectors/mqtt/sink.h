@@ -2,11 +2,12 @@
  *
  * The sink half of an MQTT link: deliveries become PUBLISHes, acknowledgements become outcomes.
  *
- * Legal moves of a delivery: PENDING (the write queue is long) → WRITING (in the transport's hands) → AWAITING (QoS 1:
- * the PUBACK) → outcome. PUBACK may come while WRITING; QoS 0 has its outcome when the kernel has it. The packet
- * identifier is 1 + (seq mod 61440), so that a repetition after a restart has the same one. No outcome is given from
- * inside send or send_end, so that a long outbox does not become a deep stack. The end of a connection ends all
- * deliveries without an outcome, as connector.h says. Loop thread only.
+ * Legal moves of a delivery: PENDING (to be published, in the order of seqs; the write queue is long, or QoS 2 has to
+ * wait) → WRITING (in the transport's hands) → AWAITING (an acknowledgement) → outcome; QoS 2 from WRITING or AWAITING →
+ * JOURNAL (its stage is to become durable) → AWAITING, as qos2_out.h says. Acknowledgements may come while WRITING; QoS 0
+ * has its outcome when the kernel has it. The packet identifier is 1 + (seq mod 61440), so that a repetition after a restart
+ * has the same one. No outcome is given from inside send or send_end, so that a long outbox does not become a deep stack.
+ * The end of a connection ends all deliveries without an outcome, as connector.h says. Loop thread only.
  */
 #ifndef LINKSPAN_CONNECTORS_MQTT_SINK_H
 #define LINKSPAN_CONNECTORS_MQTT_SINK_H
@@ -38,5 +39,6 @@ void mqtt_sink_written(struct mqtt_sink *sink);
 /* From the host, see connector.h. */
 void mqtt_sink_send(struct mqtt_sink *sink, const struct delivery *delivery);
 void mqtt_sink_send_end(struct mqtt_sink *sink);
+void mqtt_sink_stage_durable(struct mqtt_sink *sink, uint64_t seq, uint8_t stage);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "connectors/mqtt/convert.h"
+#include "connectors/mqtt/qos2_in.h"
 #include "connectors/mqtt/subscription_map.h"
 #include "runtime/log.h"
 
@@ -22,14 +23,28 @@ struct owed {
 	bool due; /* nothing but the order stands in its way */
 };
 
-/* Held until the host has room: a message or a state change. */
+/* What a receipt is for; in its cookie, behind the epoch. */
+enum promise {
+	PROMISE_NONE, /* QoS 0, and changes that nobody waits for */
+	PROMISE_OWED, /* the owed acknowledgement of that number */
+	PROMISE_PUBCOMP, /* of that packet identifier */
+	PROMISE_PUBCOMP_UNKNOWN, /* the same, for an identifier that was not open */
+};
+
+/* What is offered with a message, or alone. */
+struct offering {
+	struct state_change change;
+	enum promise promise;
+	uint32_t number; /* of the owed acknowledgement, or the packet identifier of the PUBCOMP */
+	int subscription; /* as in struct offer */
+};
+
+/* Held until the host has room. */
 struct held {
 	struct held *next;
-	struct message *msg; /* NULL: a state change */
+	struct message *msg; /* NULL: a state change alone */
 	size_t bytes;
-	uint32_t number; /* of the owed acknowledgement, QoS 1 and 2 */
-	int subscription; /* as in struct offer */
-	enum state_change_type change;
+	struct offering offering; /* its blob: below */
 	struct buffer blob;
 };
 
@@ -43,6 +58,7 @@ struct mqtt_source {
 	uint32_t owed_head, owed_end; /* numbers; the slot is number % capacity */
 	uint32_t owed_capacity; /* zero or a power of two */
 	bool forgetting; /* from here on nothing above QoS 0 is taken on this connection */
+	struct qos2_in ids; /* open QoS 2 identifiers */
 
 	struct held *held_head, **held_tail;
 	uint64_t held_bytes;
@@ -87,6 +103,8 @@ static void source_ack_due(struct mqtt_source *source)
 {
 	while (source->owed_head != source->owed_end && source_owed(source, source->owed_head)->due) {
 		const struct owed *owed = source_owed(source, source->owed_head++);
+		if (owed->qos == 2)
+			qos2_in_answered(&source->ids, owed->packet_id);
 		mqtt_session_ack(source->options.session, owed->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, owed->packet_id,
 			owed->reason);
 	}
@@ -121,34 +139,41 @@ static void source_forget_rest(struct mqtt_source *source, const char *why)
 
 /* --- offers --------------------------------------------------------------------------------------------------------------- */
 
-static uint64_t source_cookie(const struct mqtt_source *source, uint32_t number)
+#define COOKIE_EPOCH_SHIFT   40
+#define COOKIE_PROMISE_SHIFT 32
+
+static uint64_t source_cookie(const struct mqtt_source *source, enum promise promise, uint32_t number)
 {
-	return (uint64_t)source->epoch << 32 | number;
+	return (uint64_t)source->epoch << COOKIE_EPOCH_SHIFT | (uint64_t)promise << COOKIE_PROMISE_SHIFT | number;
 }
 
 static enum offer_result source_offer(
-	struct mqtt_source *source, const struct message_view *view, int subscription, uint32_t number)
+	struct mqtt_source *source, const struct message_view *view, const struct offering *offering)
 {
 	struct offer offer = {
 		.view = view,
-		.subscription = subscription,
-		.cookie = source_cookie(source, number),
-		.no_receipt = view->qos == 0,
-	};
-	enum offer_result result = source->options.host->ops->offer(source->options.host, &offer);
-	if (result == OFFER_REFUSED && view->qos > 0)
-		source_settle(source, number, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
-	return result;
-}
-
-static enum offer_result source_offer_change(struct mqtt_source *source, enum state_change_type type, struct slice blob)
-{
-	struct offer offer = {
-		.change = {.type = type, .blob = blob},
-		.subscription = -1,
-		.no_receipt = true,
+		.change = offering->change,
+		.subscription = offering->subscription,
+		.cookie = source_cookie(source, offering->promise, offering->number),
+		.no_receipt = offering->promise == PROMISE_NONE,
 	};
 	return source->options.host->ops->offer(source->options.host, &offer);
+}
+
+/* What follows from the host's answer to a message or a release. */
+static void source_offered(struct mqtt_source *source, const struct offering *offering, enum offer_result result)
+{
+	const struct state_change *change = &offering->change;
+	if (result == OFFER_BUSY)
+		return;
+	if (change->type == CHANGE_OPEN_ID && result == OFFER_TAKEN)
+		qos2_in_taken(&source->ids, change->id);
+	else if (change->type == CHANGE_OPEN_ID)
+		qos2_in_refused(&source->ids, change->id);
+	else if (change->type == CHANGE_RELEASE_ID)
+		qos2_in_released(&source->ids, change->id);
+	if (result == OFFER_REFUSED && offering->promise == PROMISE_OWED)
+		source_settle(source, offering->number, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
 }
 
 /* --- holding ---------------------------------------------------------------------------------------------------------------- */
@@ -190,19 +215,24 @@ static bool held_is_any(const struct held *held)
 	return true;
 }
 
+static bool held_is_message(const struct held *held)
+{
+	return held->msg;
+}
+
 static bool held_is_change(const struct held *held)
 {
-	return !held->msg;
+	return held->offering.change.type == CHANGE_SESSION_RESET || held->offering.change.type == CHANGE_SUBSCRIPTIONS;
 }
 
 static bool held_is_subscriptions(const struct held *held)
 {
-	return held->change == CHANGE_SUBSCRIPTIONS;
+	return held->offering.change.type == CHANGE_SUBSCRIPTIONS;
 }
 
 static bool held_dies_with_connection(const struct held *held)
 {
-	return held->msg && message_view(held->msg)->qos > 0;
+	return held->offering.promise != PROMISE_NONE;
 }
 
 static void source_report_dropped(struct mqtt_source *source)
@@ -214,7 +244,7 @@ static void source_report_dropped(struct mqtt_source *source)
 }
 
 /* 0, -ENOBUFS (no room by hold_bytes), -ENOMEM, -EMSGSIZE (no message at all). */
-static int source_hold(struct mqtt_source *source, const struct message_view *view, int subscription, uint32_t number)
+static int source_hold(struct mqtt_source *source, const struct message_view *view, const struct offering *offering)
 {
 	size_t encoded = message_encoded_size(view);
 	if (encoded == 0)
@@ -227,56 +257,73 @@ static int source_hold(struct mqtt_source *source, const struct message_view *vi
 		free(held);
 		return -ENOMEM;
 	}
-	*held = (struct held){.msg = msg,
-		.number = number,
-		.subscription = subscription,
-		.bytes = sizeof *held + message_memory(msg)};
+	*held = (struct held){.msg = msg, .offering = *offering};
+	held->bytes = sizeof *held + message_memory(msg);
 	source_push_held(source, held);
 	return 0;
 }
 
 static void source_hold_or_leave(
-	struct mqtt_source *source, const struct message_view *view, int subscription, uint32_t number)
+	struct mqtt_source *source, const struct message_view *view, const struct offering *offering)
 {
-	int r = source_hold(source, view, subscription, number);
+	int r = source_hold(source, view, offering);
 	if (r == 0)
 		return;
+	if (offering->change.type == CHANGE_OPEN_ID)
+		qos2_in_refused(&source->ids, offering->change.id);
 	if (view->qos == 0) {
 		source->dropped++;
 	} else if (r == -EMSGSIZE) {
 		log_error("mqtt_message_unusable", "connection=%s qos=%u what=\"larger than linkspan takes\"",
 			source->options.name, view->qos);
-		source_settle(source, number, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
+		source_settle(source, offering->number, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
 	} else {
 		source->owed_end--; /* it was the last one: it is as if it had not come */
 		source_forget_rest(source, r == -ENOMEM ? "out_of_memory" : "hold_bytes");
 	}
 }
 
+/* A change alone that somebody waits for: a release, or (CHANGE_NONE) that all that was appended so far is durable. The
+ * host takes it also while the source is paused, so that exchanges that have begun can end; what it does not take now
+ * waits in its turn. */
+static void source_promise(struct mqtt_source *source, const struct offering *offering, bool in_turn)
+{
+	enum offer_result result = in_turn ? OFFER_BUSY : source_offer(source, NULL, offering);
+	source_offered(source, offering, result);
+	if (result != OFFER_BUSY)
+		return;
+	struct held *held = calloc(1, sizeof *held);
+	if (!held) {
+		mqtt_session_reconnect(source->options.session, MQTT_AGAIN_BACKOFF, "out of memory");
+		return;
+	}
+	*held = (struct held){.offering = *offering};
+	source_push_held(source, held);
+}
+
 /* A newer change of the same kind makes the older ones void, so that a flapping link cannot heap them up. */
 static void source_change(struct mqtt_source *source, enum state_change_type type, struct buffer *blob)
 {
-	if (source->intake_stopped)
+	struct offering offering = {.change = {.type = type, .blob = buffer_slice(blob)}, .subscription = -1};
+	if (source_offer(source, NULL, &offering) != OFFER_BUSY)
 		return;
-	if (!source->paused && !source->held_head) {
-		enum offer_result result = source_offer_change(source, type, buffer_slice(blob));
-		if (result != OFFER_BUSY)
-			return;
-	}
 	source_remove_held(source, type == CHANGE_SESSION_RESET ? held_is_change : held_is_subscriptions);
 	struct held *held = calloc(1, sizeof *held);
 	if (!held)
 		return; /* the next start subscribes again what it does not know of */
-	*held = (struct held){.change = type, .blob = *blob};
+	*held = (struct held){.offering = {.change = {.type = type}, .subscription = -1}, .blob = *blob};
 	*blob = (struct buffer){0};
 	source_push_held(source, held);
 }
 
 static enum offer_result source_offer_held(struct mqtt_source *source, const struct held *held)
 {
-	if (held->msg)
-		return source_offer(source, message_view(held->msg), held->subscription, held->number);
-	return source_offer_change(source, held->change, buffer_slice(&held->blob));
+	struct offering offering = held->offering;
+	if (offering.change.type == CHANGE_SUBSCRIPTIONS)
+		offering.change.blob = buffer_slice(&held->blob);
+	enum offer_result result = source_offer(source, held->msg ? message_view(held->msg) : NULL, &offering);
+	source_offered(source, &offering, result);
+	return result;
 }
 
 /* A part per turn: a full hold is more than a turn should take. */
@@ -305,29 +352,88 @@ static void source_drain(void *arg)
 
 /* --- from the session --------------------------------------------------------------------------------------------------------- */
 
+/* True when the identifier says that no message is to be offered; what is owed then is under way. */
+static bool source_is_repetition(struct mqtt_source *source, const struct offering *offering)
+{
+	switch (qos2_in_publish(&source->ids, offering->change.id, offering->change.hash)) {
+	case QOS2_IN_NEW:
+		return false;
+	case QOS2_IN_AGAIN:
+		source_promise(source, &(struct offering){.promise = PROMISE_OWED, .number = offering->number}, false);
+		return true;
+	case QOS2_IN_PENDING:
+		source->owed_end--; /* the first one's PUBREC answers it, too */
+		return true;
+	case QOS2_IN_NO_MEMORY:
+		break;
+	}
+	source->owed_end--;
+	source_forget_rest(source, "out_of_memory");
+	return true;
+}
+
+/* No mapping reads from this link, but the session at the broker has subscriptions. */
+static void source_throw_away(struct mqtt_source *source, uint8_t qos, uint32_t number)
+{
+	log_warn("mqtt_unexpected_message",
+		"connection=%s what=\"the session at the broker has subscriptions that no mapping asks for; their "
+		"messages are thrown away\"",
+		source->options.name);
+	if (qos > 0)
+		source_settle(source, number, MQTT_SUCCESS);
+}
+
 void mqtt_source_publish(
 	struct mqtt_source *source, const struct mqtt_publish *publish, const struct mqtt_properties *props)
 {
-	uint32_t number = 0;
+	struct offering offering = {.promise = publish->qos > 0 ? PROMISE_OWED : PROMISE_NONE};
 	if (source->intake_stopped || (publish->qos > 0 && source->forgetting))
 		return;
-	if (publish->qos > 0 && source_owe(source, publish->qos, publish->packet_id, &number) < 0) {
+	if (publish->qos > 0 && source_owe(source, publish->qos, publish->packet_id, &offering.number) < 0) {
 		source_forget_rest(source, "out_of_memory");
 		return;
 	}
 	if (!source->options.active) {
-		log_warn("mqtt_unexpected_message",
-			"connection=%s what=\"the session at the broker has subscriptions that no "
-			"mapping asks for; their messages are thrown away\"",
-			source->options.name);
-		if (publish->qos > 0)
-			source_settle(source, number, MQTT_SUCCESS);
+		source_throw_away(source, publish->qos, offering.number);
 		return;
 	}
+	if (publish->qos == 2) {
+		offering.change = (struct state_change){
+			.type = CHANGE_OPEN_ID, .id = publish->packet_id, .hash = qos2_in_hash(publish, props)};
+		if (source_is_repetition(source, &offering))
+			return;
+	}
 	struct message_view view = convert_to_view(publish, props, loop_wall_ms(source->options.loop));
-	int subscription = subscription_map_find(source->options.map, props);
-	if (source->paused || source->held_head || source_offer(source, &view, subscription, number) == OFFER_BUSY)
-		source_hold_or_leave(source, &view, subscription, number);
+	offering.subscription = subscription_map_find(source->options.map, props);
+	enum offer_result result = OFFER_BUSY;
+	if (!source->paused && !source->held_head)
+		result = source_offer(source, &view, &offering);
+	source_offered(source, &offering, result);
+	if (result == OFFER_BUSY)
+		source_hold_or_leave(source, &view, &offering);
+}
+
+void mqtt_source_released(struct mqtt_source *source, uint16_t packet_id)
+{
+	if (!source->options.active) {
+		mqtt_session_ack(source->options.session, MQTT_PUBCOMP, packet_id, MQTT_SUCCESS);
+		return;
+	}
+	struct offering release = {.change = {.type = CHANGE_RELEASE_ID, .id = packet_id},
+		.promise = PROMISE_PUBCOMP,
+		.number = packet_id};
+	struct offering barrier = {.promise = PROMISE_PUBCOMP_UNKNOWN, .number = packet_id};
+	switch (qos2_in_pubrel(&source->ids, packet_id)) {
+	case QOS2_IN_UNKNOWN:
+		source_promise(source, &barrier, false);
+		break;
+	case QOS2_IN_RELEASE:
+		source_promise(source, &release, false);
+		break;
+	case QOS2_IN_WAITS:
+		source_promise(source, &release, true);
+		break;
+	}
 }
 
 void mqtt_source_unusable(struct mqtt_source *source, uint8_t qos, uint16_t packet_id, uint8_t reason)
@@ -343,7 +449,7 @@ void mqtt_source_unusable(struct mqtt_source *source, uint8_t qos, uint16_t pack
 
 void mqtt_source_subscribed(struct mqtt_source *source, const struct filter_set *set)
 {
-	if (!source->options.active || !source->options.owner)
+	if (!source->options.owner)
 		return;
 	struct buffer blob;
 	buffer_init(&blob, BLOB_LIMIT);
@@ -357,10 +463,14 @@ void mqtt_source_subscribed(struct mqtt_source *source, const struct filter_set 
 	buffer_free(&blob);
 }
 
-void mqtt_source_up(struct mqtt_source *source, const struct mqtt_session_terms *terms)
+void mqtt_source_up(struct mqtt_source *source, bool session_lost)
 {
 	source->forgetting = false;
-	if (terms->session_present || !source->session_expected || !source->options.active)
+	if (!session_lost)
+		return;
+	bool expected = source->session_expected || source->ids.n > 0;
+	qos2_in_reset(&source->ids);
+	if (!expected)
 		return;
 	log_warn("mqtt_session_lost",
 		"connection=%s what=\"the broker has forgotten the session and what it had for it\"",
@@ -376,11 +486,17 @@ void mqtt_source_down(struct mqtt_source *source)
 	source->owed_head = source->owed_end = 0;
 	source->forgetting = false;
 	source_remove_held(source, held_dies_with_connection);
+	qos2_in_cut(&source->ids);
 }
 
 void mqtt_source_expect_session(struct mqtt_source *source)
 {
 	source->session_expected = true;
+}
+
+int mqtt_source_recover_id(struct mqtt_source *source, uint16_t packet_id, uint64_t hash)
+{
+	return qos2_in_recover(&source->ids, packet_id, hash);
 }
 
 /* --- from the host -------------------------------------------------------------------------------------------------------------- */
@@ -399,9 +515,16 @@ void mqtt_source_resume(struct mqtt_source *source)
 void mqtt_source_receipt(struct mqtt_source *source, uint64_t cookie, enum receipt receipt)
 {
 	uint32_t number = (uint32_t)cookie;
-	if (cookie >> 32 != source->epoch || number - source->owed_head >= source->owed_end - source->owed_head)
-		return; /* of a connection that is gone */
-	if (receipt == RECEIPT_DURABLE)
+	enum promise promise = (enum promise)(cookie >> COOKIE_PROMISE_SHIFT & 0xff);
+	/* What is of a connection that is gone is answered on the next one, when the broker asks again. */
+	if (receipt != RECEIPT_DURABLE || source_cookie(source, promise, number) != cookie)
+		return;
+	if (promise == PROMISE_PUBCOMP)
+		mqtt_session_ack(source->options.session, MQTT_PUBCOMP, (uint16_t)number, MQTT_SUCCESS);
+	else if (promise == PROMISE_PUBCOMP_UNKNOWN)
+		mqtt_session_ack(
+			source->options.session, MQTT_PUBCOMP, (uint16_t)number, MQTT_PACKET_IDENTIFIER_NOT_FOUND);
+	else if (number - source->owed_head < source->owed_end - source->owed_head)
 		source_settle(source, number, MQTT_SUCCESS);
 }
 
@@ -414,7 +537,7 @@ void mqtt_source_receipts_end(struct mqtt_source *source)
 void mqtt_source_stop_intake(struct mqtt_source *source)
 {
 	source->intake_stopped = true;
-	source_remove_held(source, held_is_any);
+	source_remove_held(source, held_is_message);
 	source_report_dropped(source);
 }
 
@@ -437,6 +560,7 @@ void mqtt_source_free(struct mqtt_source *source)
 		return;
 	loop_cancel(source->options.loop, &source->drain_job);
 	source_remove_held(source, held_is_any);
+	qos2_in_free(&source->ids);
 	free(source->owed);
 	free(source);
 }

@@ -2,10 +2,11 @@
  *
  * The source half of an MQTT link: PUBLISHes become offers, receipts become acknowledgements.
  *
- * Owed acknowledgements stand in one queue in the order in which their PUBLISHes came, and leave it from its head only
- * [MQTT-4.6.0-2]; those of one turn go out in one write. While the host is busy, messages are held in memory, up to
- * hold_bytes, and offered first after resume. Beyond that QoS 0 is dropped and counted, and QoS 1 is forgotten with all
- * that follows it: never acknowledged, so that the broker has it still. Once what was held has its receipts, the
+ * Owed acknowledgements (PUBACK, PUBREC) stand in one queue in the order in which their PUBLISHes came, and leave it from
+ * its head only [MQTT-4.6.0-2] [MQTT-4.6.0-3]; those of one turn go out in one write. A PUBCOMP follows when its release is
+ * durable. What a QoS 2 identifier means is qos2_in.h's to say. While the host is busy, messages are held in memory, up to
+ * hold_bytes, and offered first after resume. Beyond that QoS 0 is dropped and counted, and what is above is forgotten with
+ * all that follows it: never acknowledged, so that the broker has it still. Once what was held has its receipts, the
  * connection is made anew and the broker sends the forgotten again. The connection itself stays meanwhile: the other
  * half of the link may need it, to make the very room that this half waits for.
  *
@@ -36,13 +37,17 @@ void mqtt_source_free(struct mqtt_source *source); /* NULL is allowed */
 
 /* Something of an earlier session may be in the journal: its loss at the broker is to be told. */
 void mqtt_source_expect_session(struct mqtt_source *source);
+/* A QoS 2 identifier that an earlier process left open. -ENOMEM. */
+int mqtt_source_recover_id(struct mqtt_source *source, uint16_t packet_id, uint64_t hash)
+	__attribute__((warn_unused_result));
 
 /* From the session. */
-void mqtt_source_up(struct mqtt_source *source, const struct mqtt_session_terms *terms);
+void mqtt_source_up(struct mqtt_source *source, bool session_lost);
 void mqtt_source_down(struct mqtt_source *source);
 void mqtt_source_publish(
 	struct mqtt_source *source, const struct mqtt_publish *publish, const struct mqtt_properties *props);
 void mqtt_source_unusable(struct mqtt_source *source, uint8_t qos, uint16_t packet_id, uint8_t reason);
+void mqtt_source_released(struct mqtt_source *source, uint16_t packet_id);
 void mqtt_source_subscribed(struct mqtt_source *source, const struct filter_set *set);
 
 /* From the host, see connector.h. */

@@ -23,7 +23,8 @@ struct endpoint {
 	struct link_subscription *subscriptions;
 	size_t n_subscriptions;
 	bool is_source, is_sink;
-	uint32_t source, dest; /* journal numbers, valid by the flags above */
+	bool has_state; /* is_source, or the connector keeps a session */
+	uint32_t source, dest; /* journal numbers, valid with has_state and is_sink */
 	struct courier *courier; /* NULL unless is_sink */
 	struct receipts receipts;
 	bool paused;

@@ -13,6 +13,7 @@ EXTRA_DIST += tests/lib/rig/feed.py tests/lib/rig/mock_kafka.py tests/lib/rig/ya
 	tests/integration/_path.py tests/integration/flow.py tests/integration/life.py \
 	tests/integration/lake_login.py tests/integration/loops.py tests/integration/outages.py tests/integration/pressure.py \
 	tests/integration/rules.py tests/integration/subscriptions.py
+	tests/integration/connect.py tests/integration/rules.py
 
 # Not built by `make`: only the quick start needs it, and only without an Apache Kafka.
 EXTRA_PROGRAMS += tests/lib/mock_kafka

@@ -20,6 +20,14 @@ check_PROGRAMS += tests/unit/mqtt/test_sink
 tests_unit_mqtt_test_sink_SOURCES = tests/unit/mqtt/test_sink.c $(mqtt_rig)
 tests_unit_mqtt_test_sink_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mqtt/test_qos2_in
+tests_unit_mqtt_test_qos2_in_SOURCES = tests/unit/mqtt/test_qos2_in.c $(mqtt_rig)
+tests_unit_mqtt_test_qos2_in_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_qos2_out
+tests_unit_mqtt_test_qos2_out_SOURCES = tests/unit/mqtt/test_qos2_out.c $(mqtt_rig)
+tests_unit_mqtt_test_qos2_out_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/mqtt/test_session
 tests_unit_mqtt_test_session_SOURCES = tests/unit/mqtt/test_session.c $(mqtt_rig)
 tests_unit_mqtt_test_session_LDADD = $(TEST_LIBS)
@@ -27,6 +35,10 @@ tests_unit_mqtt_test_session_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/mqtt/test_terms
 tests_unit_mqtt_test_terms_SOURCES = tests/unit/mqtt/test_terms.c $(mqtt_rig)
 tests_unit_mqtt_test_terms_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_connect
+tests_unit_mqtt_test_connect_SOURCES = tests/unit/mqtt/test_connect.c $(mqtt_rig)
+tests_unit_mqtt_test_connect_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/mqtt/test_subscriptions
 tests_unit_mqtt_test_subscriptions_SOURCES = tests/unit/mqtt/test_subscriptions.c $(mqtt_rig)
@@ -53,3 +65,10 @@ check_PROGRAMS += tests/unit/mqtt/test_reconnect
 tests_unit_mqtt_test_reconnect_SOURCES = tests/unit/mqtt/test_reconnect.c
 tests_unit_mqtt_test_reconnect_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mqtt/test_addresses
+tests_unit_mqtt_test_addresses_SOURCES = tests/unit/mqtt/test_addresses.c
+tests_unit_mqtt_test_addresses_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_topic_alias
+tests_unit_mqtt_test_topic_alias_SOURCES = tests/unit/mqtt/test_topic_alias.c $(mqtt_rig)
+tests_unit_mqtt_test_topic_alias_LDADD = $(TEST_LIBS)

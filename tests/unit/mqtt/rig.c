@@ -47,7 +47,7 @@ static void record_view(struct rig_offer *rec, const struct message_view *view)
 static enum offer_result host_offer(struct link_host *host, const struct offer *offer)
 {
 	struct rig *rig = rig_of(host);
-	if (rig->busy) {
+	if (rig->busy && offer->view) {
 		rig->pauses++;
 		mqtt_connector.pause(rig->link);
 		return OFFER_BUSY;
@@ -60,7 +60,10 @@ static enum offer_result host_offer(struct link_host *host, const struct offer *
 	*rec = (struct rig_offer){.cookie = offer->cookie,
 		.subscription = offer->subscription,
 		.no_receipt = offer->no_receipt,
-		.change = offer->change.type};
+		.change = offer->change.type,
+		.has_message = offer->view != NULL,
+		.id = offer->change.id,
+		.hash = offer->change.hash};
 	if (offer->view)
 		record_view(rec, offer->view);
 	rec->blob_len = offer->change.blob.len;
@@ -74,6 +77,7 @@ static void host_link_up(struct link_host *host, const struct sink_traits *trait
 	struct rig *rig = rig_of(host);
 	rig->ups++;
 	rig->window = traits->max_in_flight;
+	rig->session_lost = traits->session_lost;
 }
 
 static void host_link_down(struct link_host *host, const char *reason)
@@ -110,6 +114,14 @@ static void host_outcome(struct link_host *host, uint64_t seq, const struct outc
 	}
 }
 
+static void host_stage(struct link_host *host, uint64_t seq, uint8_t stage)
+{
+	struct rig *rig = rig_of(host);
+	rig->stages = realloc(rig->stages, (rig->n_stages + 1) * sizeof *rig->stages);
+	assert(rig->stages);
+	rig->stages[rig->n_stages++] = (struct rig_stage){seq, stage};
+}
+
 static void host_stopped(struct link_host *host)
 {
 	rig_of(host)->stopped = true;
@@ -122,6 +134,7 @@ static const struct link_host_ops host_ops = {
 	.window = host_window,
 	.alarm = host_alarm,
 	.outcome = host_outcome,
+	.stage = host_stage,
 	.stopped = host_stopped,
 };
 
@@ -135,7 +148,10 @@ size_t rig_changes(const struct rig *rig, enum state_change_type type)
 
 size_t rig_messages(const struct rig *rig)
 {
-	return rig_changes(rig, CHANGE_NONE);
+	size_t count = 0;
+	for (size_t i = 0; i < rig->n_offers; i++)
+		count += rig->offers[i].has_message;
+	return count;
 }
 
 const struct rig_offer *rig_offer(const struct rig *rig, enum state_change_type type, size_t n)
@@ -165,21 +181,33 @@ void rig_resume(struct rig *rig)
 	mqtt_connector.resume(rig->link);
 }
 
+static void rig_deliver(struct rig *rig, struct delivery *delivery, const struct message_view *view)
+{
+	rig->messages = realloc(rig->messages, (rig->n_messages + 1) * sizeof *rig->messages);
+	struct message *msg = message_new(view);
+	assert(rig->messages && msg);
+	rig->messages[rig->n_messages++] = msg;
+	delivery->destination_uuid = (const uint8_t *)"0123456789abcdef";
+	delivery->attempt = 1;
+	delivery->msg = msg;
+	mqtt_connector.send(rig->link, delivery);
+}
+
+void rig_send_again(struct rig *rig, uint64_t seq, const struct message_view *view, bool maybe_sent, uint8_t stage)
+{
+	rig_deliver(rig, &(struct delivery){.seq = seq, .stage = stage, .maybe_sent = maybe_sent}, view);
+}
+
+void rig_send_lost(struct rig *rig, uint64_t seq, const struct message_view *view)
+{
+	rig_deliver(rig, &(struct delivery){.seq = seq, .maybe_sent = true, .session_lost = true}, view);
+}
+
 uint64_t rig_send_view(struct rig *rig, const struct message_view *view, bool maybe_sent)
 {
-	struct message *msg = message_new(view);
-	assert(msg);
-	struct delivery delivery = {
-		.destination_uuid = (const uint8_t *)"0123456789abcdef",
-		.seq = rig->next_seq++,
-		.attempt = 1,
-		.maybe_sent = maybe_sent,
-		.msg = msg,
-	};
-	mqtt_connector.send(rig->link, &delivery);
-	/* Borrowed until the outcome; these messages are short, so that none of them waits un-encoded. */
-	message_unref(msg);
-	return delivery.seq;
+	uint64_t seq = rig->next_seq++;
+	rig_send_again(rig, seq, view, maybe_sent, 0);
+	return seq;
 }
 
 uint64_t rig_send(struct rig *rig, const char *topic, const char *payload, uint8_t qos)
@@ -190,6 +218,13 @@ uint64_t rig_send(struct rig *rig, const char *topic, const char *payload, uint8
 
 void rig_send_end(struct rig *rig)
 {
+	mqtt_connector.send_end(rig->link);
+}
+
+void rig_stage_durable(struct rig *rig, size_t n)
+{
+	CU_ASSERT_FATAL(n < rig->n_stages);
+	mqtt_connector.stage_durable(rig->link, rig->stages[n].seq, rig->stages[n].stage);
 	mqtt_connector.send_end(rig->link);
 }
 
@@ -232,8 +267,9 @@ void rig_open_tls(struct rig *rig, const char *cert, const char *key, const char
 	assert(rig->loop);
 	fake_broker_open(&rig->broker, rig->loop, cert, key, ca);
 	snprintf(rig->url, sizeof rig->url, "%s://127.0.0.1:%u", cert ? "mqtts" : "mqtt", rig->broker.port);
+	rig->urls[0].value = rig->url;
 	rig->settings = (struct mqtt_settings){
-		.url = rig->url,
+		.urls = {rig->urls, 1},
 		.client_id = empty_id,
 		.session_expiry_ms = 3600 * 1000,
 		.keep_alive_ms = 30000,
@@ -252,9 +288,16 @@ void rig_open(struct rig *rig)
 	rig_open_tls(rig, NULL, NULL, NULL);
 }
 
+struct rig_recovery {
+	struct link_recovery base; /* first */
+	const struct rig *rig;
+};
+
 static void rig_open_ids(const struct link_recovery *recovery, void (*fn)(uint16_t, uint64_t, void *), void *arg)
 {
-	(void)recovery, (void)fn, (void)arg;
+	const struct rig *rig = ((const struct rig_recovery *)recovery)->rig;
+	for (size_t i = 0; i < rig->n_open_ids; i++)
+		fn(rig->open_ids[i].id, rig->open_ids[i].hash, arg);
 }
 
 void rig_start(struct rig *rig)
@@ -271,9 +314,10 @@ void rig_start(struct rig *rig)
 	};
 	int r = mqtt_connector.create(&spec, &rig->host, &rig->link);
 	assert(r == 0);
-	struct link_recovery recovery = {.subscriptions = rig->recovered, .open_ids = rig_open_ids};
+	struct rig_recovery recovery = {
+		.base = {.subscriptions = rig->recovered, .open_ids = rig_open_ids}, .rig = rig};
 	rig->stopped = false;
-	mqtt_connector.start(rig->link, &recovery);
+	mqtt_connector.start(rig->link, &recovery.base);
 }
 
 void rig_connect(struct rig *rig)
@@ -298,6 +342,10 @@ void rig_close(struct rig *rig)
 		rig_stop_link(rig);
 	fake_broker_close(&rig->broker);
 	loop_free(rig->loop);
+	for (size_t i = 0; i < rig->n_messages; i++)
+		message_unref(rig->messages[i]);
+	free(rig->messages);
 	free(rig->offers);
 	free(rig->outcomes);
+	free(rig->stages);
 }

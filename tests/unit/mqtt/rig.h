@@ -15,7 +15,9 @@ struct rig_offer {
 	char topic[128], payload[128], content_type[64], response_topic[64], correlation[64], user[256];
 	size_t payload_len;
 	uint8_t qos;
-	bool retain, utf8, no_receipt;
+	bool retain, utf8, no_receipt, has_message;
+	uint16_t id; /* with a change of an identifier */
+	uint64_t hash;
 	uint64_t cookie, origin_ms, expires_ms;
 	int subscription;
 	enum state_change_type change;
@@ -29,15 +31,26 @@ struct rig_outcome {
 	char reason[256];
 };
 
+struct rig_stage {
+	uint64_t seq;
+	uint8_t stage;
+};
+
 struct rig {
 	struct link_host host; /* first */
 	struct loop *loop;
 	struct fake_broker broker;
 	char url[64];
+	struct config_text urls[4]; /* what settings.urls lists; the first is `url` */
 	struct mqtt_settings settings;
 	struct link_subscription subscriptions[64];
 	size_t n_subscriptions;
 	struct slice recovered;
+	struct {
+		uint16_t id;
+		uint64_t hash;
+	} open_ids[8]; /* recovered */
+	size_t n_open_ids;
 	bool exactly_once; /* some mapping declares it */
 	struct link *link;
 
@@ -46,7 +59,7 @@ struct rig {
 	bool keep_sending; /* sends the next seq from inside outcome() until seq reaches send_until */
 	uint64_t send_until;
 	unsigned ups, downs, alarms, pauses;
-	bool stopped;
+	bool stopped, session_lost;
 	uint32_t window;
 	char down_reason[256], alarm[512];
 	struct rig_offer *offers;
@@ -54,6 +67,10 @@ struct rig {
 	size_t n_receipts; /* given, so far */
 	struct rig_outcome *outcomes;
 	size_t n_outcomes;
+	struct rig_stage *stages; /* asked for */
+	size_t n_stages;
+	struct message **messages; /* deliveries borrow them */
+	size_t n_messages;
 	uint64_t next_seq;
 };
 
@@ -74,8 +91,13 @@ void rig_resume(struct rig *rig);
 /* Sends a delivery with the next seq, without ending the turn; its seq. */
 uint64_t rig_send(struct rig *rig, const char *topic, const char *payload, uint8_t qos);
 uint64_t rig_send_view(struct rig *rig, const struct message_view *view, bool maybe_sent);
+/* A delivery as the courier repeats it. */
+void rig_send_again(struct rig *rig, uint64_t seq, const struct message_view *view, bool maybe_sent, uint8_t stage);
+void rig_send_lost(struct rig *rig, uint64_t seq, const struct message_view *view); /* of a session that is lost */
 void rig_send_end(struct rig *rig);
-/* Offers of that kind, and the n-th of them. */
+/* The n-th stage that was asked for is durable, and the turn ends. */
+void rig_stage_durable(struct rig *rig, size_t n);
+/* Offers with a message; offers of that kind, and the n-th of them. */
 size_t rig_messages(const struct rig *rig);
 size_t rig_changes(const struct rig *rig, enum state_change_type type);
 const struct rig_offer *rig_offer(const struct rig *rig, enum state_change_type type, size_t n);

@@ -70,7 +70,7 @@ static void test_properties(void)
 		.correlation = slice_str("c2"),
 		.headers = headers,
 		.n_headers = 3,
-		.qos = 2, /* as received: the sink sends it with 1 */
+		.qos = 1,
 		.retain = true,
 		.utf8_payload = true,
 		.expires_ms = loop_wall_ms(rig.loop) + 90500,
@@ -173,7 +173,7 @@ static void test_reason_codes(void)
 		{MQTT_UNSPECIFIED_ERROR, OUTCOME_RETRY, 0},
 		{MQTT_IMPLEMENTATION_SPECIFIC_ERROR, OUTCOME_RETRY, 0},
 		{MQTT_PACKET_IDENTIFIER_IN_USE, OUTCOME_RETRY, 0},
-		{MQTT_NOT_AUTHORIZED, OUTCOME_RETRY, 1},
+		{MQTT_NOT_AUTHORIZED, OUTCOME_LINK_DOWN, 1},
 		{MQTT_PAYLOAD_FORMAT_INVALID, OUTCOME_REJECTED, 0},
 		{MQTT_TOPIC_NAME_INVALID, OUTCOME_REJECTED, 0},
 	};

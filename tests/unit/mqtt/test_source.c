@@ -378,21 +378,6 @@ static void test_more_than_identifiers(void)
 	rig_close(&rig);
 }
 
-static void test_qos2_of_an_old_subscription(void)
-{
-	struct rig rig;
-	begin(&rig);
-	fake_broker_publish(&rig.broker, "in/a", "two", 2, 7);
-	UNTIL(&rig, rig_messages(&rig) == 1);
-	rig_receipts(&rig, 1);
-	UNTIL(&rig, fake_broker_count(&rig.broker, MQTT_PUBREC) == 1);
-	struct mqtt_packet pubrel = {.type = MQTT_PUBREL, .ack = {.packet_id = 7}};
-	fake_broker_send(&rig.broker, &pubrel);
-	UNTIL(&rig, fake_broker_count(&rig.broker, MQTT_PUBCOMP) == 1);
-	CU_ASSERT(fake_broker_packet(&rig.broker, MQTT_PUBCOMP, 0)->packet_id == 7);
-	rig_close(&rig);
-}
-
 static void test_stop_intake_still_acknowledges(void)
 {
 	struct rig rig;
@@ -430,7 +415,6 @@ static const struct tap_test tests[] = {
 	{"beyond hold_bytes messages stay at the broker, version 3.1.1", test_overflow_3_1_1},
 	{"a broker that passes Receive Maximum is borne", test_receive_maximum_exceeded},
 	{"more unacknowledged messages than identifiers", test_more_than_identifiers},
-	{"qos 2 left by an earlier client is taken", test_qos2_of_an_old_subscription},
 	{"stop_intake offers no more and still acknowledges", test_stop_intake_still_acknowledges},
 	{NULL, NULL},
 };

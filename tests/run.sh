@@ -8,6 +8,7 @@
 #   crash        20 SIGKILLs, and each fail point once                          (tests/crash/kill.sh)
 #                50 faults between two brokers, QoS 2                           (tests/crash/qos2.sh)
 #   asan         the unit tests again, built by clang with ASan and UBSan
+#   fuzz         each fuzz target for ten seconds, MQTT's codec and session machine for a minute
 #   lint         format, rules of the house, cppcheck, clang-tidy               (make lint)
 #
 #   tests/run.sh [--strict] [--no-install] [--keep] [PART]...      default: check integration crash
@@ -29,8 +30,8 @@ for argument in "$@"; do
     --strict) strict=yes ;;
     --no-install) install= ;;
     --keep) keep=yes ;;
-    check | integration | crash | asan | lint) parts="$parts $argument" ;;
-    *) sed -n '3,19s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    check | integration | crash | asan | fuzz | lint) parts="$parts $argument" ;;
+    *) sed -n '3,20s/^# \{0,1\}//p' "$0" && exit 2 ;;
     esac
 done
 [ -n "$parts" ] || parts="check integration crash"
@@ -203,6 +204,44 @@ run_simulated() { # PROGRAM ARGUMENT...: of tests
     say "$name: $(grep -E '^(not )?ok' "$work/$name.tap" | tail -n 1) ($(took "$at"))"
 }
 
+# Two side by side: each takes one core.
+run_fuzz() {
+    running=
+    mkdir "$work/fuzz"
+    for target in "$work"/src/tests/fuzz/fuzz_*.c; do
+        target=$(basename "$target" .c)
+        target=${target#fuzz_}
+        case $target in
+        mqtt_codec | mqtt_session) echo "$target 60" ;;
+        *) echo "$target 10" ;;
+        esac
+    done >"$work/fuzz/targets"
+    # One build, before they share it.
+    at=$(date +%s)
+    FUZZ_BUILD=$work/fuzz/build
+    export FUZZ_BUILD
+    first=$(sed -n '1s/ .*//p' "$work/fuzz/targets")
+    "$work/src/tests/fuzz/run.sh" "$first" 1 >"$work/fuzz/build.log" 2>&1
+    # shellcheck disable=SC2046
+    make -C "$FUZZ_BUILD" -j"$(nproc)" FUZZ_LDFLAGS="-fsanitize=fuzzer,address,undefined" \
+        $(sed 's|^\([^ ]*\) .*|tests/fuzz/fuzz_\1|' "$work/fuzz/targets") >>"$work/fuzz/build.log" 2>&1
+    sort -k 2 -n -r "$work/fuzz/targets" | xargs -P 2 -L 1 sh -c '
+        timeout -k 5 $(($3 + 60)) "$1/tests/fuzz/run.sh" "$2" "$3" >"$0/$2.log" 2>&1
+        echo $? >"$0/$2.status"' "$work/fuzz" "$work/src"
+    while read -r target seconds; do
+        line=$(tail -n 1 "$work/fuzz/$target.log")
+        if [ "$(cat "$work/fuzz/$target.status")" = 0 ]; then
+            result PASS "fuzz: $line"
+            say "$line"
+        else
+            result FAIL "fuzz: $target"
+            echo "--- fuzz $target: $seconds s"
+            tail -n 60 "$work/fuzz/$target.log"
+        fi
+    done <"$work/fuzz/targets"
+    say "fuzz done ($(took "$at"))"
+}
+
 run_lint() {
     at=$(date +%s)
     "$root/tests/lint.sh" >"$work/lint.log" 2>&1
@@ -254,6 +293,7 @@ fi
 if has_part asan && [ -x "$work/src/configure" ] && build clang-asan clang --enable-werror --enable-asan; then
     make_check asan clang-asan
 fi
+! has_part fuzz || run_fuzz
 ! has_part lint || run_lint
 
 # --- the sum ----------------------------------------------------------------------------------------------------------

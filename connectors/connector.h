@@ -83,6 +83,7 @@ struct delivery {
 	uint32_t attempt; /* 1 for the first; LINK_DOWN does not count */
 	uint8_t stage; /* 0, or what the sink has reported before and is durable */
 	bool maybe_sent; /* an earlier connection or process may have sent it: repeat it as a repetition (DUP) */
+	bool session_lost; /* what may have been sent, was so in a session that is lost since (sink_traits) */
 	struct message *msg; /* borrowed until the outcome; message_ref to keep it longer */
 };
 
@@ -103,6 +104,8 @@ struct outcome {
 struct sink_traits {
 	uint32_t max_in_flight; /* deliveries without outcome that this link can hold now; the courier's window is the
 	                           smaller of this and the configured one */
+	bool session_lost; /* the peer knows nothing of earlier connections: all stages are void, and journalled so before
+	                      any new one */
 	bool cursor_valid; /* the destination keeps a cursor: everything up to done_through is delivered */
 	uint64_t done_through;
 };
@@ -127,7 +130,7 @@ struct link_host_ops {
 	/* Sink. Ends a delivery: exactly once for each send, also from inside send(). May call send() from inside. */
 	void (*outcome)(struct link_host *host, uint64_t seq, const struct outcome *outcome);
 	/* Sink. Asks to journal that the delivery has reached `stage` (0 is the first, and may be gone back to);
-	 * stage_durable() follows, in the order of asking. */
+	 * stage_durable() follows, in the order of asking, if the connection lasts as long. */
 	void (*stage)(struct link_host *host, uint64_t seq, uint8_t stage);
 
 	/* Answer to stop(). */
@@ -138,7 +141,8 @@ struct link_host {
 	const struct link_host_ops *ops;
 };
 
-/* One topic filter that mappings read from this link: distinct (filter, settings), in the order of the file. */
+/* One topic filter that mappings read from this link: distinct (filter, settings), in the order of the file, without
+ * those that another one of the same qos, share group and settings covers. */
 struct link_subscription {
 	const char *filter; /* MQTT form with + and #, {name} captures already replaced by +; $share prefix kept */
 	uint8_t qos;
@@ -179,12 +183,30 @@ struct connector {
 	const struct config_key *to_keys;
 
 	bool can_source, can_sink;
+	/* A link that is only written to has a session to keep as well: it may offer state changes, and recovers them. */
+	bool keeps_session;
 	/* In-flight deliveries keep their order on the wire: many may be in flight per key. */
 	bool pipelined_order;
 
 	/* Further checks of settings that the tables cannot express; complains through config_complain (config/schema.h).
 	 * May read files, must not touch the network. NULL: none. */
 	void (*check)(const void *settings, struct config_scope *scope);
+	/* The same for a mapping's `from`: keys of from_keys, and of the core "topic" (filters; item: its index) and "qos".
+	 * Called when both sections are sound. NULL: none. */
+	void (*check_from)(const void *settings, const void *from_settings, const struct config_list *filters,
+		struct config_scope *scope);
+	/* The group with which these from_settings share their filters, NULL for none: the core then speaks of the filter
+	 * as $share/<group>/<filter> everywhere. A NULL member: never. */
+	const char *(*share_group)(const void *from_settings);
+	/* The peer keeps one subscription per filter: mappings that name the same filter must agree on from_keys. */
+	bool one_per_filter;
+	/* Can it be told for which filter a message has come when several overlap, so that it is taken once? NULL: yes; else
+	 * why not and what would be right, one static sentence. A NULL member: yes. */
+	const char *(*check_overlap)(const void *settings);
+	/* Does who reads from the destination get the headers of a message? NULL: no. */
+	bool (*carries_headers)(const void *settings);
+	/* Does a source with these from_settings never receive what its own link has sent? NULL: it may. */
+	bool (*ignores_own)(const void *from_settings);
 	/* Is this target (a rendered topic or path) legal? NULL: yes; else what is wrong. Used at check time for constant
 	 * targets and by the router for rendered ones. */
 	const char *(*check_target)(struct slice target);
@@ -200,8 +222,8 @@ struct connector {
 	/* Begins to connect and, as a source, to read; connects again by itself for ever, with back-off. */
 	void (*start)(struct link *link, const struct link_recovery *recovery);
 
-	/* Source: offers get OFFER_BUSY until resume(), but for a CHANGE_RELEASE_ID or CHANGE_NONE alone, which are always
-	 * taken as long as the journal goes on. Acknowledgements and keep-alive go on; deliveries as a sink too. */
+	/* Source: offers get OFFER_BUSY until resume(), but for what is said of a session alone (any change without a message
+	 * but CHANGE_POSITION), which is always taken as long as the journal goes on. Acknowledgements and keep-alive go on; deliveries as a sink too. */
 	void (*pause)(struct link *link);
 	void (*resume)(struct link *link); /* may offer from inside */
 	/* Source: the receipt of an offer, in order. Not called for offers made before the last link_down. */
@@ -216,7 +238,8 @@ struct connector {
 	void (*send_end)(struct link *link);
 	void (*stage_durable)(struct link *link, uint64_t seq, uint8_t stage);
 
-	/* Stops taking in (no more offers), may still acknowledge and deliver: first half of a clean stop. */
+	/* Stops taking in (no more messages; changes of a session go on), may still acknowledge and deliver: first half of a
+	 * clean stop. */
 	void (*stop_intake)(struct link *link);
 	/* Ends everything: disconnects cleanly. Deliveries without outcome are forgotten. host->stopped() follows. */
 	void (*stop)(struct link *link);

@@ -194,13 +194,12 @@ run_crash() { # NAME ARGUMENT...
     say "$name: $line ($(took "$at"))"
 }
 
-run_simulated() { # PROGRAM ARGUMENT...: of tests/crash
-    name=$1
-    shift
+run_simulated() { # PROGRAM ARGUMENT...: of tests
+    name=$(basename "$1")
     at=$(date +%s)
-    timeout 900 "$work/gcc/tests/crash/$name" "$@" >"$work/$name.tap" 2>&1
+    timeout 900 "$work/gcc/tests/$@" >"$work/$name.tap" 2>&1
     tap_results crash "$work/$name.tap" $?
-    say "$name: $(grep -E '^(not )?ok' "$work/$name.tap" | head -n 1) ($(took "$at"))"
+    say "$name: $(grep -E '^(not )?ok' "$work/$name.tap" | tail -n 1) ($(took "$at"))"
 }
 
 run_lint() {
@@ -245,9 +244,10 @@ elif build gcc gcc ${strict:+--enable-werror}; then
     if has_part crash; then
         run_crash crash-random 20
         run_crash crash-failpoints 1 failpoints
-        make -C "$work/gcc" tests/crash/powerloss tests/crash/damage >>"$work/gcc.log" 2>&1
-        run_simulated powerloss 20000
-        run_simulated damage 61
+        make -C "$work/gcc" tests/crash/powerloss tests/crash/damage tests/model/qos2 >>"$work/gcc.log" 2>&1
+        run_simulated crash/powerloss 20000
+        run_simulated crash/damage 61
+        run_simulated model/qos2 full
     fi
 fi
 if has_part asan && [ -x "$work/src/configure" ] && build clang-asan clang --enable-werror --enable-asan; then

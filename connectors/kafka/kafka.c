@@ -24,6 +24,12 @@ static void kafka_stop_intake(struct link *link)
 	(void)link; /* takes nothing in */
 }
 
+static bool kafka_carries_headers(const void *settings)
+{
+	(void)settings;
+	return true;
+}
+
 const struct connector kafka_connector = {
 	.name = "kafka",
 	.help = "Writes messages to the topics of a Kafka cluster.",
@@ -34,6 +40,7 @@ const struct connector kafka_connector = {
 	.can_sink = true,
 	.pipelined_order = true,
 	.check = kafka_settings_check,
+	.carries_headers = kafka_carries_headers,
 	.check_target = kafka_check_target,
 	.sink_guarantee = kafka_sink_guarantee,
 	.create = kafka_link_create,

@@ -260,7 +260,8 @@ struct mqtt_error {
 	/* Not 0: a PUBLISH that is whole, but its content is not legal: text that is no UTF-8, wildcards in a
 	 * name, more properties than a decoder holds. The specification wants the connection closed; a broker
 	 * that let the message in would then send it again at every reconnect, for ever. So the session may
-	 * instead count it, drop it and acknowledge packet_id with this reason (0x83, 0x90 or 0x97). */
+	 * instead count it, drop it and acknowledge packet_id with this reason (0x83, 0x90 or 0x97). Of the packet
+	 * that was decoded its topic, unchecked, and its numbers then hold, since it may have set a topic alias. */
 	uint8_t refusal;
 	uint8_t qos; /* with refusal: of the PUBLISH, as the next */
 	uint16_t packet_id;
@@ -298,7 +299,7 @@ struct mqtt_decoder {
 void mqtt_decoder_init(struct mqtt_decoder *decoder, enum mqtt_version version, enum mqtt_role sender);
 
 /* Decodes exactly one whole packet, as mqtt_frame measured it. 0, or -EBADMSG with *ret_error; *ret_packet
- * then holds nothing of use. Slices in the packet live as long as the bytes; lists until the next call with
+ * then holds nothing of use, but for a refusal's topic. Slices in the packet live as long as the bytes; lists until the next call with
  * this decoder. Packets that this sender may not send are refused (0x82). */
 int mqtt_decode(struct mqtt_decoder *decoder, struct slice bytes, struct mqtt_packet *ret_packet,
 	struct mqtt_error *ret_error) __attribute__((warn_unused_result));

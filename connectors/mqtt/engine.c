@@ -35,6 +35,30 @@ int engine_send(struct mqtt_engine *s, const struct mqtt_packet *packet)
 	return r;
 }
 
+/* With a topic alias instead of the topic, or beside it to set the alias. */
+static int engine_publish_aliased(struct mqtt_engine *s, struct mqtt_packet *packet)
+{
+	struct buffer *out = transport_output(s->transport);
+	uint32_t most = s->terms.maximum_packet_size;
+	struct slice topic = packet->publish.topic;
+	bool known = false;
+	uint16_t alias = alias_choose(&s->aliases_out, topic, &known);
+	if (alias == 0)
+		return mqtt_encode(out, s->version, most, packet);
+	mqtt_set_number(&packet->props, MQTT_TOPIC_ALIAS, alias);
+	if (known)
+		packet->publish.topic = slice_str("");
+	int r = mqtt_encode(out, s->version, most, packet);
+	if (known)
+		return r;
+	if (r == 0 && alias_set(&s->aliases_out, alias, topic, false) < 0)
+		log_debug("mqtt_alias_forgotten", "connection=%s reason=\"out of memory\"", s->options.name);
+	if (r != -EMSGSIZE)
+		return r;
+	packet->props.present &= ~(1ull << MQTT_TOPIC_ALIAS); /* three bytes may be what is too much */
+	return mqtt_encode(out, s->version, most, packet);
+}
+
 static int engine_publish(
 	struct mqtt_session *session, const struct mqtt_publish *publish, const struct mqtt_properties *props)
 {
@@ -42,6 +66,8 @@ static int engine_publish(
 	if (s->state != ENGINE_UP)
 		return -ENOTCONN;
 	struct mqtt_packet packet = {.type = MQTT_PUBLISH, .publish = *publish, .props = *props};
+	if (s->aliases_out.max > 0)
+		return engine_publish_aliased(s, &packet);
 	return mqtt_encode(transport_output(s->transport), s->version, s->terms.maximum_packet_size, &packet);
 }
 
@@ -92,56 +118,38 @@ static uint64_t engine_written(const struct mqtt_session *session)
 	return s->transport ? transport_written(s->transport) : 0;
 }
 
-static struct mqtt_publish engine_own_publish(const struct mqtt_own_message *own, uint16_t packet_id)
-{
-	return (struct mqtt_publish){
-		.qos = (uint8_t)own->qos,
-		.retain = own->retain,
-		.packet_id = own->qos > 0 ? packet_id : 0,
-		.topic = slice_str(own->topic),
-		.payload = slice_str(own->payload ? own->payload : ""),
-	};
-}
-
-static struct mqtt_packet engine_connect_packet(const struct mqtt_engine *s)
-{
-	const struct mqtt_settings *settings = s->settings;
-	struct mqtt_packet packet = {.type = MQTT_CONNECT};
-	packet.connect = (struct mqtt_connect){
-		.version = s->version,
-		.clean_start = settings->clean_start,
-		.keep_alive = (uint16_t)((settings->keep_alive_ms + 999) / 1000),
-		.client_id = slice_str(s->options.client_id),
-		.user_name = slice_str(settings->username),
-		.password = slice_str(settings->password),
-	};
-	if (settings->will.topic) {
-		struct mqtt_publish will = engine_own_publish(&settings->will, 1);
-		packet.connect.will = (struct mqtt_will){
-			.topic = will.topic, .payload = will.payload, .qos = will.qos, .retain = will.retain};
-	}
-	if (s->version == MQTT_3_1_1)
-		return packet;
-	if (!settings->clean_start && settings->session_expiry_ms > 0)
-		mqtt_set_number(&packet.props, MQTT_SESSION_EXPIRY_INTERVAL,
-			(uint32_t)((settings->session_expiry_ms + 999) / 1000));
-	mqtt_set_number(&packet.props, MQTT_RECEIVE_MAXIMUM, (uint32_t)settings->receive_maximum);
-	if (settings->will.topic && settings->will.delay_ms > 0)
-		mqtt_set_number(&packet.connect.will.props, MQTT_WILL_DELAY_INTERVAL,
-			(uint32_t)((settings->will.delay_ms + 999) / 1000));
-	return packet;
-}
-
 /* --- ending ---------------------------------------------------------------------------------------------------------- */
 
 void engine_alarm(struct mqtt_engine *s, const char *format, ...)
 {
-	char what[640];
+	char what[1024];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(what, sizeof what, format, args);
 	va_end(args);
 	s->options.events->alarm(s->options.ctx, what);
+}
+
+#define EXPLAIN_TEXT 200 /* bytes of the reason string, and of a user property's name or value */
+#define EXPLAIN_USER 8 /* user properties */
+
+void engine_explain(char *text, size_t size, const char *what, const char *name, const struct mqtt_properties *props)
+{
+	int len = snprintf(text, size, "%s: %s", what, name);
+	if (props->reason_string.len > 0 && (size_t)len < size)
+		len += snprintf(text + len, size - (size_t)len, ": %.*s",
+			props->reason_string.len < EXPLAIN_TEXT ? (int)props->reason_string.len : EXPLAIN_TEXT,
+			(const char *)props->reason_string.data);
+	for (size_t i = 0; i < props->n_user && i < EXPLAIN_USER && (size_t)len < size; i++) {
+		const struct message_field *user = &props->user[i];
+		len += snprintf(text + len, size - (size_t)len, "%s%.*s=%.*s", i == 0 ? " (" : ", ",
+			user->name.len < EXPLAIN_TEXT ? (int)user->name.len : EXPLAIN_TEXT,
+			(const char *)user->name.data,
+			user->value.len < EXPLAIN_TEXT ? (int)user->value.len : EXPLAIN_TEXT,
+			(const char *)user->value.data);
+	}
+	if (props->n_user > 0 && (size_t)len < size)
+		snprintf(text + len, size - (size_t)len, "%s)", props->n_user > EXPLAIN_USER ? ", …" : "");
 }
 
 static void engine_disconnect_packet(struct mqtt_engine *s, uint8_t reason)
@@ -165,27 +173,42 @@ static bool engine_drop_transport(struct mqtt_engine *s, int disconnect)
 	s->end_due = false;
 	loop_cancel(s->options.loop, &s->end_job);
 	loop_timer_stop(s->timer);
+	alias_reset(&s->aliases_in, 0);
+	alias_reset(&s->aliases_out, 0);
 	alive_end(s);
 	subscriber_down(s);
 	return was_up;
+}
+
+/* Chooses the address of the next attempt, and the wait before it. Between two addresses of one round it is short, and
+ * yet not the same for a thousand gateways. */
+static uint64_t engine_next_delay_ms(struct mqtt_engine *s, uint64_t up_ms, bool slow)
+{
+	if (!addresses_failed(&s->addresses, up_ms >= RECONNECT_SOUND_MS, slow, &slow))
+		return s->reconnect.random((uint32_t)s->reconnect.min_ms + 1);
+	reconnect_ended(&s->reconnect, up_ms, s->progress);
+	return reconnect_delay_ms(&s->reconnect, slow);
+}
+
+uint64_t engine_up_ms(const struct mqtt_engine *s)
+{
+	return s->state == ENGINE_UP ? loop_now_ms(s->options.loop) - s->up_since_ms : 0;
 }
 
 void engine_end(struct mqtt_engine *s, enum mqtt_session_again again, int disconnect, const char *reason)
 {
 	if (!s->transport)
 		return;
+	uint64_t up_ms = engine_up_ms(s);
 	bool was_up = engine_drop_transport(s, disconnect);
 	uint64_t delay_ms = 0;
-	if (again != MQTT_AGAIN_SOON) {
-		uint64_t up_ms = was_up ? loop_now_ms(s->options.loop) - s->up_since_ms : 0;
-		reconnect_ended(&s->reconnect, up_ms, s->progress);
-		delay_ms = reconnect_delay_ms(&s->reconnect, again == MQTT_AGAIN_SLOWLY);
-	}
+	if (again != MQTT_AGAIN_SOON)
+		delay_ms = engine_next_delay_ms(s, up_ms, again == MQTT_AGAIN_SLOWLY);
 	s->state = ENGINE_WAITING;
 	loop_timer_start(s->timer, delay_ms);
 	/* The reason first: the same line again is counted, not repeated. */
-	log_warn(was_up ? "mqtt_disconnected" : "mqtt_connect_failed", "connection=%s reason=\"%s\"", s->options.name,
-		reason);
+	log_warn(was_up ? "mqtt_disconnected" : "mqtt_connect_failed", "connection=%s reason=\"%s\" host=%s port=%u",
+		s->options.name, reason, s->url.host, s->url.port);
 	log_debug("mqtt_wait", "connection=%s ms=%llu", s->options.name, (unsigned long long)delay_ms);
 	if (was_up)
 		s->options.events->down(s->options.ctx, reason);
@@ -212,137 +235,11 @@ void engine_reconnect(struct mqtt_engine *s, enum mqtt_session_again again, cons
 	loop_post(s->options.loop, &s->end_job);
 }
 
-/* --- the broker's answer ------------------------------------------------------------------------------------------------ */
-
-/* NULL: waiting mends it. */
-static const char *engine_refusal_advice(enum mqtt_version version, uint8_t reason)
-{
-	if (version == MQTT_3_1_1) {
-		static const char *const advice[] = {
-			[1] = "set version: 5, or use another broker",
-			[2] = "choose another client_id",
-			[4] = "correct username and password",
-			[5] = "let the broker accept this client, or correct username and password",
-		};
-		return reason < sizeof advice / sizeof advice[0] ? advice[reason] : NULL;
-	}
-	switch (reason) {
-	case MQTT_UNSUPPORTED_PROTOCOL_VERSION:
-		return "set version: 3.1.1";
-	case MQTT_CLIENT_IDENTIFIER_NOT_VALID:
-		return "choose another client_id";
-	case MQTT_BAD_USER_NAME_OR_PASSWORD:
-		return "correct username and password";
-	case MQTT_NOT_AUTHORIZED:
-	case MQTT_BANNED:
-		return "let the broker accept this client, or correct username and password";
-	case MQTT_BAD_AUTHENTICATION_METHOD:
-		return "the broker demands an authentication that linkspan does not have";
-	case MQTT_TOPIC_NAME_INVALID:
-	case MQTT_QOS_NOT_SUPPORTED:
-	case MQTT_RETAIN_NOT_SUPPORTED:
-	case MQTT_PAYLOAD_FORMAT_INVALID:
-		return "the broker does not accept the will; change it";
-	case MQTT_USE_ANOTHER_SERVER:
-	case MQTT_SERVER_MOVED:
-		return "correct the url";
-	default:
-		return NULL;
-	}
-}
-
-static void engine_refused(struct mqtt_engine *s, uint8_t code, const struct mqtt_properties *props)
-{
-	char reason[384];
-	int text_len = props->reason_string.len < 200 ? (int)props->reason_string.len : 200;
-	snprintf(reason, sizeof reason, "the broker refused the connection: %s%s%.*s",
-		s->version == MQTT_5_0 ? mqtt_reason_name(code) : mqtt_return_code_name(code), text_len ? ": " : "",
-		text_len, text_len ? (const char *)props->reason_string.data : "");
-	const char *advice = engine_refusal_advice(s->version, code);
-	if (advice)
-		engine_alarm(s, "%s; %s", reason, advice);
-	engine_end(s, advice ? MQTT_AGAIN_SLOWLY : MQTT_AGAIN_BACKOFF, -1, reason);
-}
-
-static void engine_take_terms(struct mqtt_engine *s, bool session_present, const struct mqtt_properties *props)
-{
-	s->terms = (struct mqtt_session_terms){
-		.session_present = session_present,
-		.receive_maximum = s->version == MQTT_5_0 ? props->receive_maximum : 0,
-		.maximum_qos = (uint8_t)props->maximum_qos,
-		.retain_available = props->retain_available != 0,
-		.maximum_packet_size = props->maximum_packet_size ? props->maximum_packet_size : MQTT_MAX_PACKET,
-	};
-	s->keep_alive_ms = s->settings->keep_alive_ms;
-	if (mqtt_has(props, MQTT_SERVER_KEEP_ALIVE))
-		s->keep_alive_ms = (uint64_t)props->server_keep_alive * 1000;
-	uint64_t asked_ms = s->settings->clean_start ? 0 : s->settings->session_expiry_ms;
-	if (mqtt_has(props, MQTT_SESSION_EXPIRY_INTERVAL) && (uint64_t)props->session_expiry_interval * 1000 < asked_ms)
-		log_warn("mqtt_session_shortened",
-			"connection=%s seconds=%u what=\"the broker keeps the session for less than session_expiry\"",
-			s->options.name, props->session_expiry_interval);
-}
-
-/* Always under the same identifier: if it was not acknowledged before, this one is its repetition. */
-static void engine_publish_birth(struct mqtt_engine *s)
-{
-	const struct mqtt_own_message *birth = &s->settings->birth;
-	if (!birth->topic)
-		return;
-	struct mqtt_packet packet = {.type = MQTT_PUBLISH, .publish = engine_own_publish(birth, ENGINE_BIRTH_ID)};
-	if (packet.publish.qos > s->terms.maximum_qos || (packet.publish.retain && !s->terms.retain_available)) {
-		engine_alarm(
-			s, "the broker does not support the qos or the retain flag of the birth message; change it");
-		return;
-	}
-	packet.publish.dup = packet.publish.qos > 0 && s->birth_unacked && s->terms.session_present;
-	s->birth_unacked = packet.publish.qos > 0;
-	/* It counts too [MQTT-3.3.4-7]. A maximum of 1, which would leave nothing, is passed until its PUBACK. */
-	if (s->birth_unacked && s->terms.receive_maximum > 1)
-		s->terms.receive_maximum--;
-	int r = engine_send(s, &packet);
-	(void)r; /* the connection ends then */
-}
-
-void engine_accepted(struct mqtt_engine *s, const struct mqtt_connack *connack, const struct mqtt_properties *props)
-{
-	if (connack->reason != MQTT_SUCCESS) {
-		engine_refused(s, connack->reason, props);
-		return;
-	}
-	if (connack->session_present && s->settings->clean_start) { /* [MQTT-3.2.2-4] */
-		engine_end(s, MQTT_AGAIN_BACKOFF, -1, "the broker kept a session that was to be forgotten");
-		return;
-	}
-	engine_take_terms(s, connack->session_present, props);
-	s->state = ENGINE_UP;
-	s->up_since_ms = loop_now_ms(s->options.loop);
-	s->progress = false;
-	loop_timer_stop(s->timer);
-	log_info("mqtt_connected", "connection=%s host=%s port=%u version=%s client_id=\"%s\" session_present=%d",
-		s->options.name, s->url.host, s->url.port, s->version == MQTT_5_0 ? "5" : "3.1.1", s->options.client_id,
-		s->terms.session_present);
-	alive_begin(s);
-	engine_publish_birth(s);
-	s->options.events->up(s->options.ctx, &s->terms);
-	if (!s->transport)
-		return; /* stopped from inside */
-	subscriber_up(s);
-	engine_flush(s);
-}
-
 /* --- the transport's events ------------------------------------------------------------------------------------------------ */
 
 static void engine_on_connected(void *ctx)
 {
-	struct mqtt_engine *s = ctx;
-	struct mqtt_packet packet = engine_connect_packet(s);
-	mqtt_decoder_init(s->decoder, s->version, MQTT_SERVER);
-	s->skip_bytes = 0;
-	s->unacked = 0;
-	s->terms.maximum_packet_size = MQTT_MAX_PACKET;
-	if (engine_send(s, &packet) == 0)
-		engine_flush(s);
+	engine_begin(ctx);
 }
 
 static void engine_on_readable(void *ctx)
@@ -388,12 +285,8 @@ static const struct transport_events engine_transport_events = {
 static void engine_connect(struct mqtt_engine *s)
 {
 	const struct mqtt_settings *settings = s->settings;
-	struct tls_options tls = {
-		.ca = settings->tls.ca,
-		.cert = settings->tls.cert,
-		.key = settings->tls.key,
-		.insecure = !settings->tls.verify,
-	};
+	s->url = *addresses_current(&s->addresses);
+	struct tls_options tls = mqtt_settings_tls(settings, s->url.host);
 	struct transport_options options = {
 		.loop = s->options.loop,
 		.host = s->url.host,
@@ -413,12 +306,13 @@ static void engine_connect(struct mqtt_engine *s)
 		loop_timer_start(s->timer, settings->connect_timeout_ms);
 		return;
 	}
-	log_warn("mqtt_connect_failed", "connection=%s reason=\"%s\"", s->options.name, error);
+	log_warn("mqtt_connect_failed", "connection=%s reason=\"%s\" host=%s port=%u", s->options.name, error,
+		s->url.host, s->url.port);
 	if (r == -EINVAL)
 		engine_alarm(s, "%s", error);
 	s->state = ENGINE_WAITING;
-	reconnect_ended(&s->reconnect, 0, false);
-	loop_timer_start(s->timer, reconnect_delay_ms(&s->reconnect, r == -EINVAL));
+	s->progress = false;
+	loop_timer_start(s->timer, engine_next_delay_ms(s, 0, r == -EINVAL));
 }
 
 static void engine_on_timer(void *arg)
@@ -433,11 +327,9 @@ static void engine_on_timer(void *arg)
 static int engine_start(struct mqtt_session *session, const struct filter_set *known)
 {
 	struct mqtt_engine *s = engine_of(session);
-	for (size_t i = 0; known && i < known->n; i++) {
-		const struct filter_entry *sub = &known->items[i];
-		if (filter_set_put(&s->subscriber.known, sub->filter, sub->qos, sub->confirmed) < 0)
-			return -ENOMEM;
-	}
+	if (known && filter_set_copy(known, &s->subscriber.known) < 0)
+		return -ENOMEM;
+	s->subscriber.reported = known != NULL;
 	s->started = true;
 	engine_connect(s);
 	return 0;
@@ -452,6 +344,8 @@ static void engine_say_goodbye(struct mqtt_engine *s)
 	if (s->settings->will.topic && s->version == MQTT_3_1_1) {
 		struct mqtt_packet packet = {.type = MQTT_PUBLISH};
 		packet.publish = engine_own_publish(&s->settings->will, ENGINE_BIRTH_ID);
+		if (packet.publish.qos > 1)
+			packet.publish.qos = 1; /* nobody stays for the second half of QoS 2 */
 		int r = mqtt_encode(transport_output(s->transport), s->version, MQTT_MAX_PACKET, &packet);
 		(void)r; /* leaving anyway */
 	}
@@ -481,6 +375,12 @@ static void engine_free(struct mqtt_session *session)
 	loop_timer_free(s->timer);
 	loop_timer_free(s->alive_timer);
 	subscriber_free(s);
+	alias_reset(&s->aliases_in, 0);
+	alias_reset(&s->aliases_out, 0);
+	addresses_free(&s->addresses);
+	free(s->assigned_id);
+	free(s->connect_user);
+	free(s->will_user);
 	free(s->decoder);
 	free(s);
 }
@@ -511,6 +411,7 @@ int engine_new(const struct mqtt_session_options *options, struct mqtt_session *
 	s->options = *options;
 	s->settings = options->settings;
 	s->version = mqtt_settings_version(options->settings);
+	s->asks_for_id = s->version == MQTT_5_0 && s->settings->clean_start && !s->settings->client_id;
 	s->reconnect = (struct reconnect){
 		.min_ms = s->settings->reconnect_min_ms,
 		.max_ms = s->settings->reconnect_max_ms,
@@ -521,11 +422,13 @@ int engine_new(const struct mqtt_session_options *options, struct mqtt_session *
 	s->timer = loop_timer_new(options->loop, engine_on_timer, s);
 	s->alive_timer = loop_timer_new(options->loop, alive_on_timer, s);
 	int r = s->decoder && s->timer && s->alive_timer ? subscriber_init(s) : -ENOMEM;
-	const char *wrong = mqtt_url_parse(s->settings->url, &s->url);
-	if (r == 0 && wrong) {
+	const char *wrong = NULL;
+	if (r == 0)
+		r = engine_make_user_properties(s);
+	if (r == 0)
+		r = addresses_init(&s->addresses, s->settings, &wrong);
+	if (wrong)
 		log_error("mqtt_url", "connection=%s what=\"%s\"", options->name, wrong);
-		r = -EINVAL;
-	}
 	if (r < 0)
 		engine_free(&s->base);
 	else

@@ -7,9 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "routing/topic_filter.h"
-
-#define BLOB_VERSION   1
+#define BLOB_VERSION   2
 #define QOS_MASK       3
 #define FLAG_CONFIRMED 4
 
@@ -54,24 +52,42 @@ static int filter_set_grow(struct filter_set *set)
 	return 0;
 }
 
-int filter_set_put(struct filter_set *set, const char *filter, uint8_t qos, bool confirmed)
+int filter_set_put(struct filter_set *set, const struct filter_entry *entry)
 {
-	struct filter_entry *sub = filter_set_find(set, filter);
+	struct filter_entry *sub = filter_set_find(set, entry->filter);
 	if (sub) {
-		sub->qos = qos;
-		sub->confirmed = confirmed;
+		char *filter = sub->filter;
+		*sub = *entry;
+		sub->filter = filter;
 		return 0;
 	}
-	char *copy = strdup(filter);
+	char *copy = strdup(entry->filter);
 	if (!copy || filter_set_grow(set) < 0) {
 		free(copy);
 		return -ENOMEM;
 	}
-	size_t at = filter_set_place(set, filter);
+	size_t at = filter_set_place(set, copy);
 	memmove(&set->items[at + 1], &set->items[at], (set->n - at) * sizeof set->items[0]);
-	set->items[at] = (struct filter_entry){.filter = copy, .qos = qos, .confirmed = confirmed};
+	set->items[at] = *entry;
+	set->items[at].filter = copy;
 	set->n++;
 	return 0;
+}
+
+int filter_set_copy(const struct filter_set *from, struct filter_set *to)
+{
+	for (size_t i = 0; i < from->n; i++)
+		if (filter_set_put(to, &from->items[i]) < 0) {
+			filter_set_free(to);
+			return -ENOMEM;
+		}
+	to->last_identifier = from->last_identifier;
+	return 0;
+}
+
+uint32_t filter_set_next_identifier(struct filter_set *set)
+{
+	return set->last_identifier < FILTER_SET_MAX_IDENTIFIER ? ++set->last_identifier : 0;
 }
 
 static void filter_set_remove_at(struct filter_set *set, size_t at)
@@ -88,50 +104,6 @@ void filter_set_remove(struct filter_set *set, const char *filter)
 		filter_set_remove_at(set, (size_t)(sub - set->items));
 }
 
-static bool is_shared(const char *filter)
-{
-	return strncmp(filter, "$share/", 7) == 0;
-}
-
-static bool is_wild(const char *filter)
-{
-	return strpbrk(filter, "+#") != NULL;
-}
-
-static bool filter_set_has_cover(const struct filter_set *set, const size_t *wild, size_t n_wild, size_t i)
-{
-	const struct filter_entry *inner = &set->items[i];
-	for (size_t k = 0; k < n_wild; k++) {
-		const struct filter_entry *outer = &set->items[wild[k]];
-		if (wild[k] == i || outer->qos != inner->qos || !topic_filter_covers(outer->filter, inner->filter))
-			continue;
-		/* Two spellings of the same, such as # and +/#: the first one stays. */
-		if (wild[k] < i || !topic_filter_covers(inner->filter, outer->filter))
-			return true;
-	}
-	return false;
-}
-
-void filter_set_reduce(struct filter_set *set)
-{
-	/* Only a filter with a wildcard covers another one: usually few. */
-	size_t *wild = calloc(set->n ? set->n : 1, sizeof *wild);
-	size_t n_wild = 0;
-	bool *covered = calloc(set->n ? set->n : 1, sizeof *covered);
-	for (size_t i = 0; wild && covered && i < set->n; i++)
-		if (!is_shared(set->items[i].filter) && is_wild(set->items[i].filter))
-			wild[n_wild++] = i;
-	for (size_t i = 0; wild && covered && i < set->n; i++)
-		covered[i] = !is_shared(set->items[i].filter) && filter_set_has_cover(set, wild, n_wild, i);
-	/* A filter that covers a removed one may itself be removed: then a third one covers both. Without memory nothing is
-	 * removed, which is only wasteful. */
-	for (size_t i = set->n; covered && i-- > 0;)
-		if (covered[i])
-			filter_set_remove_at(set, i);
-	free(wild);
-	free(covered);
-}
-
 /* --- the blob ------------------------------------------------------------------------------------------------------ */
 
 static int put_string(struct buffer *out, const char *text)
@@ -144,6 +116,21 @@ static int put_string(struct buffer *out, const char *text)
 	return r < 0 ? r : buffer_append(out, slice_of(text, len));
 }
 
+static int put_number(struct buffer *out, uint32_t number)
+{
+	uint8_t bytes[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number};
+	return buffer_append(out, slice_of(bytes, sizeof bytes));
+}
+
+static int put_entry(struct buffer *out, const struct filter_entry *entry)
+{
+	uint8_t head[2] = {(uint8_t)(entry->qos | (entry->confirmed ? FLAG_CONFIRMED : 0)), entry->options};
+	int r = buffer_append(out, slice_of(head, sizeof head));
+	if (r == 0)
+		r = put_number(out, entry->identifier);
+	return r == 0 ? put_string(out, entry->filter) : r;
+}
+
 int filter_set_encode(const struct filter_set *set, const struct filter_set_owner *owner, struct buffer *out)
 {
 	uint8_t byte = BLOB_VERSION;
@@ -152,12 +139,10 @@ int filter_set_encode(const struct filter_set *set, const struct filter_set_owne
 		r = put_string(out, owner->client_id);
 	if (r == 0)
 		r = put_string(out, owner->url);
-	for (size_t i = 0; r == 0 && i < set->n; i++) {
-		byte = (uint8_t)(set->items[i].qos | (set->items[i].confirmed ? FLAG_CONFIRMED : 0));
-		r = buffer_append(out, slice_of(&byte, 1));
-		if (r == 0)
-			r = put_string(out, set->items[i].filter);
-	}
+	if (r == 0)
+		r = put_number(out, set->last_identifier);
+	for (size_t i = 0; r == 0 && i < set->n; i++)
+		r = put_entry(out, &set->items[i]);
 	return r;
 }
 
@@ -173,33 +158,52 @@ static bool take_string(struct slice *in, struct slice *ret_text)
 	return true;
 }
 
-static int take_entry(struct slice *in, struct filter_set *set)
+static bool take_number(struct slice *in, uint32_t *ret_number)
 {
-	uint8_t flags = in->data[0];
+	if (in->len < 4)
+		return false;
+	const uint8_t *p = in->data;
+	*ret_number = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+	*in = slice_of(in->data + 4, in->len - 4);
+	return true;
+}
+
+static int take_entry(struct slice *in, uint8_t version, struct filter_set *set)
+{
+	struct filter_entry entry = {0};
 	struct slice text;
-	*in = slice_of(in->data + 1, in->len - 1);
-	if (!take_string(in, &text) || text.len == 0 || memchr(text.data, '\0', text.len) ||
-		flags > (FLAG_CONFIRMED | QOS_MASK))
+	size_t head = version == 1 ? 1 : 2;
+	if (in->len < head || in->data[0] > (FLAG_CONFIRMED | QOS_MASK))
 		return -EBADMSG;
-	char *filter = strndup((const char *)text.data, text.len);
-	int r = filter ? filter_set_put(set, filter, flags & QOS_MASK, flags & FLAG_CONFIRMED) : -ENOMEM;
-	free(filter);
+	entry.qos = in->data[0] & QOS_MASK;
+	entry.confirmed = in->data[0] & FLAG_CONFIRMED;
+	entry.options = version == 1 ? 0 : in->data[1];
+	*in = slice_of(in->data + head, in->len - head);
+	if ((version > 1 && !take_number(in, &entry.identifier)) || entry.identifier > set->last_identifier ||
+		!take_string(in, &text) || text.len == 0 || memchr(text.data, '\0', text.len))
+		return -EBADMSG;
+	entry.filter = strndup((const char *)text.data, text.len);
+	int r = entry.filter ? filter_set_put(set, &entry) : -ENOMEM;
+	free(entry.filter);
 	return r;
 }
 
 int filter_set_decode(struct slice blob, const struct filter_set_owner *owner, struct filter_set *set)
 {
 	struct slice client_id, url;
-	if (!blob.data || blob.len == 0 || blob.data[0] != BLOB_VERSION)
+	if (!blob.data || blob.len == 0 || blob.data[0] == 0 || blob.data[0] > BLOB_VERSION)
 		return -ENOENT;
+	uint8_t version = blob.data[0];
 	blob = slice_of(blob.data + 1, blob.len - 1);
 	if (!take_string(&blob, &client_id) || !take_string(&blob, &url))
 		return -EBADMSG;
 	if (!slice_equal(client_id, slice_str(owner->client_id)) || !slice_equal(url, slice_str(owner->url)))
 		return -ENOENT;
+	if (version > 1 && !take_number(&blob, &set->last_identifier))
+		return -EBADMSG;
 	int r = 0;
 	while (r == 0 && blob.len > 0)
-		r = take_entry(&blob, set);
+		r = take_entry(&blob, version, set);
 	if (r < 0)
 		filter_set_free(set);
 	return r;

@@ -13,13 +13,20 @@ liblinkspan_a_SOURCES += \
 
 # The connector.
 liblinkspan_a_SOURCES += \
+	connectors/mqtt/addresses.c \
+	connectors/mqtt/addresses.h \
 	connectors/mqtt/convert.c \
 	connectors/mqtt/convert.h \
+	connectors/mqtt/credentials.c \
+	connectors/mqtt/credentials.h \
 	connectors/mqtt/engine.c \
 	connectors/mqtt/engine.h \
 	connectors/mqtt/engine_alive.c \
+	connectors/mqtt/engine_connect.c \
 	connectors/mqtt/engine_input.c \
 	connectors/mqtt/engine_subscribe.c \
+	connectors/mqtt/from.c \
+	connectors/mqtt/from.h \
 	connectors/mqtt/mqtt.c \
 	connectors/mqtt/mqtt.h \
 	connectors/mqtt/qos2_in.c \
@@ -34,11 +41,15 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/sink.c \
 	connectors/mqtt/sink.h \
 	connectors/mqtt/source.c \
+	connectors/mqtt/subscription_map.c \
+	connectors/mqtt/subscription_map.h \
 	connectors/mqtt/source.h \
 	connectors/mqtt/filter_set.c \
 	connectors/mqtt/filter_set.h \
 	connectors/mqtt/tls.c \
 	connectors/mqtt/tls.h \
+	connectors/mqtt/topic_alias.c \
+	connectors/mqtt/topic_alias.h \
 	connectors/mqtt/transport.c \
 	connectors/mqtt/transport.h
 nobase_dist_doc_DATA += connectors/mqtt/README.md

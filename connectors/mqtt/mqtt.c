@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "connectors/mqtt/from.h"
 #include "connectors/mqtt/sink.h"
 #include "connectors/mqtt/source.h"
+#include "connectors/mqtt/subscription_map.h"
 #include "routing/topic_filter.h"
 #include "runtime/log.h"
 
@@ -19,8 +21,11 @@ struct mqtt_link {
 	struct link_host *host;
 	const struct mqtt_settings *settings;
 	char client_id[32]; /* made up, when none is given */
+	char *broker; /* mqtt_settings_broker */
 	struct filter_set wanted;
+	struct subscription_map map; /* identifiers to subscriptions */
 	struct filter_set_owner owner;
+	bool session_lost; /* the broker has forgotten it, or the file names another one; not told yet */
 	struct mqtt_session *session;
 	struct mqtt_source *source;
 	struct mqtt_sink *sink;
@@ -28,16 +33,43 @@ struct mqtt_link {
 
 /* --- from the session ------------------------------------------------------------------------------------------------ */
 
+/* In 3.1.1 `check` has refused it. */
+static void mqtt_alarm_overlaps(struct mqtt_link *link)
+{
+	const struct link_subscription *subs = link->spec.subscriptions;
+	if (!link->spec.exactly_once || mqtt_settings_version(link->settings) == MQTT_3_1_1)
+		return;
+	for (size_t i = 0; i < link->spec.n_subscriptions; i++)
+		for (size_t k = i + 1; k < link->spec.n_subscriptions; k++) {
+			const char *one = topic_filter_without_share(subs[i].filter);
+			const char *other = topic_filter_without_share(subs[k].filter);
+			if (!topic_filter_overlaps(one, other))
+				continue;
+			char what[512];
+			snprintf(what, sizeof what,
+				"the broker has no subscription identifiers, so a message for \"%.150s\" and "
+				"\"%.150s\" may "
+				"come twice; exactly-once needs filters that do not overlap",
+				one, other);
+			link->host->ops->alarm(link->host, what);
+			return;
+		}
+}
+
 static void mqtt_on_up(void *ctx, const struct mqtt_session_terms *terms)
 {
 	struct mqtt_link *link = ctx;
-	struct sink_traits traits = {0};
+	link->session_lost |= !terms->session_present;
+	struct sink_traits traits = {.session_lost = link->session_lost};
 	if (mqtt_sink_up(link->sink, terms, &traits.max_in_flight) < 0) {
 		mqtt_session_reconnect(link->session, MQTT_AGAIN_BACKOFF, "out of memory");
 		return;
 	}
+	link->session_lost = false;
 	link->host->ops->link_up(link->host, &traits);
-	mqtt_source_up(link->source, terms);
+	if (!terms->subscription_identifiers)
+		mqtt_alarm_overlaps(link);
+	mqtt_source_up(link->source, traits.session_lost);
 }
 
 static void mqtt_on_down(void *ctx, const char *reason)
@@ -87,6 +119,7 @@ static void mqtt_on_written(void *ctx)
 static void mqtt_on_subscribed(void *ctx, const struct filter_set *set)
 {
 	struct mqtt_link *link = ctx;
+	subscription_map_fill(&link->map, set, &link->wanted);
 	mqtt_source_subscribed(link->source, set);
 }
 
@@ -123,21 +156,25 @@ static void mqtt_destroy(struct link *base)
 	mqtt_sink_free(link->sink);
 	mqtt_session_free(link->session);
 	filter_set_free(&link->wanted);
+	free(link->broker);
+	subscription_map_free(&link->map);
 	free(link);
 }
 
 static int mqtt_collect_wanted(struct mqtt_link *link)
 {
+	enum mqtt_version version = mqtt_settings_version(link->settings);
 	for (size_t i = 0; i < link->spec.n_subscriptions; i++) {
 		const struct link_subscription *sub = &link->spec.subscriptions[i];
-		const struct filter_entry *same = filter_set_find(&link->wanted, sub->filter);
-		uint8_t qos = sub->qos;
-		if (same && same->qos > qos)
-			qos = same->qos;
-		if (filter_set_put(&link->wanted, sub->filter, qos, false) < 0)
+		struct filter_entry entry = {
+			.filter = (char *)(uintptr_t)sub->filter, /* copied */
+			.qos = sub->qos,
+			.options = mqtt_from_options(sub->from_settings, version),
+			.subscription = (int)i,
+		};
+		if (filter_set_put(&link->wanted, &entry) < 0)
 			return -ENOMEM;
 	}
-	filter_set_reduce(&link->wanted);
 	return 0;
 }
 
@@ -161,6 +198,7 @@ static int mqtt_make_halves(struct mqtt_link *link)
 		.loop = link->spec.loop,
 		.host = link->host,
 		.session = link->session,
+		.map = &link->map,
 		.hold_bytes = settings->hold_bytes,
 		.owner = settings->clean_start ? NULL : &link->owner,
 		.active = link->spec.n_subscriptions > 0,
@@ -187,8 +225,9 @@ static int mqtt_create(const struct link_spec *spec, struct link_host *host, str
 	link->settings = spec->settings;
 	snprintf(link->client_id, sizeof link->client_id, "linkspan-%08x%08x", arc4random(), arc4random());
 	link->owner.client_id = link->settings->client_id ? link->settings->client_id : link->client_id;
-	link->owner.url = link->settings->url;
-	int r = mqtt_collect_wanted(link);
+	link->broker = mqtt_settings_broker(link->settings);
+	link->owner.url = link->broker;
+	int r = link->broker ? mqtt_collect_wanted(link) : -ENOMEM;
 	if (r == 0)
 		r = mqtt_make_halves(link);
 	if (r < 0)
@@ -218,19 +257,22 @@ static void mqtt_start(struct link *base, const struct link_recovery *recovery)
 	if (recovery->subscriptions.data)
 		mqtt_source_expect_session(link->source);
 	struct open_ids ids = {.source = link->source};
-	if (recovery->open_ids)
+	int r = filter_set_decode(recovery->subscriptions, &link->owner, &known);
+	link->session_lost = r == -ENOENT && recovery->subscriptions.data;
+	if (recovery->open_ids && !link->session_lost)
 		recovery->open_ids(recovery, mqtt_on_open_id, &ids);
 	if (ids.error < 0) {
 		/* To take a repetition for a new message would be worse. */
 		link->host->ops->alarm(
 			link->host, "out of memory for the open packet identifiers; start linkspan again");
+		filter_set_free(&known);
 		return;
 	}
-	int r = filter_set_decode(recovery->subscriptions, &link->owner, &known);
 	if (r == -EBADMSG)
 		log_warn("mqtt_subscriptions_damaged", "connection=%s what=\"subscribing to everything again\"",
 			link->spec.name);
-	if (mqtt_session_start(link->session, &known) < 0)
+	subscription_map_fill(&link->map, &known, &link->wanted);
+	if (mqtt_session_start(link->session, r == 0 ? &known : NULL) < 0)
 		log_warn("mqtt_subscriptions_unknown", "connection=%s what=\"out of memory; subscribing again\"",
 			link->spec.name);
 	filter_set_free(&known);
@@ -293,6 +335,11 @@ static bool mqtt_keeps_session(const struct mqtt_settings *settings)
 	       (mqtt_settings_version(settings) == MQTT_3_1_1 || settings->session_expiry_ms > 0);
 }
 
+static bool mqtt_carries_headers(const void *settings)
+{
+	return mqtt_settings_version(settings) == MQTT_5_0; /* User Properties */
+}
+
 static enum guarantee mqtt_source_guarantee(const void *settings, uint8_t qos)
 {
 	if (qos == 0 || !mqtt_keeps_session(settings))
@@ -316,11 +363,20 @@ const struct connector mqtt_connector = {
 	.help = "An MQTT 3.1.1 or 5 broker, over TCP or TLS, as source and as destination.",
 	.connection_keys = mqtt_connection_keys,
 	.settings_size = sizeof(struct mqtt_settings),
+	.from_keys = mqtt_from_keys,
+	.from_size = sizeof(struct mqtt_from),
 	.target_key = "topic",
 	.can_source = true,
 	.can_sink = true,
+	.keeps_session = true,
 	.pipelined_order = true,
+	.one_per_filter = true,
 	.check = mqtt_settings_check,
+	.check_from = mqtt_from_check,
+	.share_group = mqtt_from_group,
+	.check_overlap = mqtt_from_check_overlap,
+	.carries_headers = mqtt_carries_headers,
+	.ignores_own = mqtt_from_ignores_own,
 	.check_target = topic_name_check,
 	.source_guarantee = mqtt_source_guarantee,
 	.sink_guarantee = mqtt_sink_guarantee,

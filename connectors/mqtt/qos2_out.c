@@ -19,21 +19,16 @@ static enum qos2_out_step qos2_out_ask(
 	return qos2_out_to(out, state, QOS2_OUT_STAGE);
 }
 
-enum qos2_out_step qos2_out_begin(
-	struct qos2_out *out, uint8_t stage, bool maybe_sent, bool session_present, bool park, uint8_t *ret_stage)
+enum qos2_out_step qos2_out_begin(struct qos2_out *out, uint8_t stage, bool maybe_sent, bool session_lost, bool park)
 {
 	*out = (struct qos2_out){0};
-	if (!session_present && (maybe_sent || stage != QOS2_STAGE_PUBLISH)) {
-		if (park)
-			return QOS2_OUT_PARK;
-		/* Also without a stage: one may be on its way to the disk, asked for by an earlier connection. */
-		return qos2_out_ask(out, QOS2_OUT_FORGETTING, QOS2_STAGE_PUBLISH, ret_stage);
-	}
+	if (session_lost && park)
+		return QOS2_OUT_PARK;
 	if (stage == QOS2_STAGE_RECEIVED)
 		return qos2_out_to(out, QOS2_OUT_RELEASED, QOS2_OUT_PUBREL);
 	if (stage == QOS2_STAGE_CLEARING)
 		return qos2_out_to(out, QOS2_OUT_CLEARED, QOS2_OUT_PUBREL);
-	out->repeated = maybe_sent;
+	out->repeated = maybe_sent && !session_lost;
 	return qos2_out_to(out, QOS2_OUT_PUBLISHED, QOS2_OUT_PUBLISH);
 }
 
@@ -43,7 +38,7 @@ enum qos2_out_step qos2_out_stage_durable(struct qos2_out *out, uint8_t stage)
 		return qos2_out_to(out, QOS2_OUT_RELEASED, QOS2_OUT_PUBREL);
 	if (out->state == QOS2_OUT_CLEARING && stage == QOS2_STAGE_CLEARING)
 		return qos2_out_to(out, QOS2_OUT_CLEARED, QOS2_OUT_PUBREL);
-	if (out->state == QOS2_OUT_FORGETTING && stage == QOS2_STAGE_PUBLISH) {
+	if (out->state == QOS2_OUT_REOPENING && stage == QOS2_STAGE_PUBLISH) {
 		out->repeated = false;
 		return qos2_out_to(out, QOS2_OUT_PUBLISHED, QOS2_OUT_PUBLISH);
 	}
@@ -70,6 +65,6 @@ enum qos2_out_step qos2_out_pubcomp(struct qos2_out *out, uint8_t *ret_stage)
 	if (out->state == QOS2_OUT_RELEASED)
 		return QOS2_OUT_DELIVERED; /* whatever its reason: 0x92 says that it was released before */
 	if (out->state == QOS2_OUT_CLEARED)
-		return qos2_out_ask(out, QOS2_OUT_FORGETTING, QOS2_STAGE_PUBLISH, ret_stage);
+		return qos2_out_ask(out, QOS2_OUT_REOPENING, QOS2_STAGE_PUBLISH, ret_stage);
 	return QOS2_OUT_WAIT;
 }

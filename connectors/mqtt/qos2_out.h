@@ -5,12 +5,13 @@
  * every order of events.
  *
  *  begin ─▶ PUBLISHED ─PUBREC─▶ RECEIVED ─stage durable─▶ RELEASED ─PUBCOMP─▶ delivered
- *    ├─ session lost ─▶ FORGETTING ─stage durable─▶ PUBLISHED
- *    └─ stage RECEIVED ─▶ RELEASED
- *  PUBLISHED ─PUBREC 0x91─▶ CLEARING ─stage durable─▶ CLEARED ─PUBCOMP─▶ FORGETTING
+ *    ├─ stage RECEIVED ─▶ RELEASED
+ *    └─ stage CLEARING ─▶ CLEARED
+ *  PUBLISHED ─PUBREC 0x91─▶ CLEARING ─stage durable─▶ CLEARED ─PUBCOMP─▶ REOPENING ─stage durable─▶ PUBLISHED
  *
  * A stage is durable before the step that it allows, so that after a crash a PUBLISH is repeated only while the broker
- * knows its identifier and a PUBREL only when it has said so. Loop thread only.
+ * may know its identifier as ours, and never after it has said that it has the message. When the broker has lost the
+ * session, the courier makes all stages void, in the journal before any new one. Loop thread only.
  */
 #ifndef LINKSPAN_CONNECTORS_MQTT_QOS2_OUT_H
 #define LINKSPAN_CONNECTORS_MQTT_QOS2_OUT_H
@@ -31,7 +32,7 @@ enum qos2_out_state {
 	QOS2_OUT_RELEASED,
 	QOS2_OUT_CLEARING,
 	QOS2_OUT_CLEARED,
-	QOS2_OUT_FORGETTING,
+	QOS2_OUT_REOPENING,
 };
 
 struct qos2_out {
@@ -49,11 +50,10 @@ enum qos2_out_step {
 	QOS2_OUT_PARK, /* to the dead letters: it may have been delivered before the session was lost */
 };
 
-/* A connection begins. stage, maybe_sent: struct delivery. park: on_session_loss. A delivery of a lost session may have
- * been published there, or not: both halves of the truth are gone with the session (DESIGN of QoS 2 brokers: some publish
- * at PUBLISH, some at PUBREL). */
-enum qos2_out_step qos2_out_begin(struct qos2_out *out, uint8_t stage, bool maybe_sent, bool session_present, bool park,
-	uint8_t *ret_stage) __attribute__((warn_unused_result));
+/* A connection begins. stage, maybe_sent, session_lost: struct delivery. park: on_session_loss. A delivery of a lost
+ * session may have been published there, or not: some brokers publish at PUBLISH, some at PUBREL. */
+enum qos2_out_step qos2_out_begin(struct qos2_out *out, uint8_t stage, bool maybe_sent, bool session_lost, bool park)
+	__attribute__((warn_unused_result));
 enum qos2_out_step qos2_out_stage_durable(struct qos2_out *out, uint8_t stage) __attribute__((warn_unused_result));
 enum qos2_out_step qos2_out_pubrec(struct qos2_out *out, uint8_t reason, uint8_t *ret_stage)
 	__attribute__((warn_unused_result));

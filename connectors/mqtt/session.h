@@ -28,6 +28,9 @@ struct mqtt_session_terms {
 	uint32_t receive_maximum; /* 0: not said (3.1.1) */
 	uint8_t maximum_qos;
 	bool retain_available;
+	bool wildcard_subscriptions; /* these three: may be asked for */
+	bool shared_subscriptions; /* true in 3.1.1, where a broker that has none refuses the filter, or takes it literally */
+	bool subscription_identifiers; /* false in 3.1.1 */
 	uint32_t maximum_packet_size; /* bytes; MQTT_MAX_PACKET if not said */
 };
 
@@ -50,7 +53,8 @@ struct mqtt_session_events {
 	void (*released)(void *ctx, uint16_t packet_id);
 	/* mqtt_session_written has advanced, or the write queue has become short again. */
 	void (*written)(void *ctx);
-	/* What the session at the broker is subscribed to has changed; borrowed. To be kept for the next process. */
+	/* What the session at the broker is subscribed to has changed, or the session is a new one; borrowed. To be kept for
+	 * the next process. */
 	void (*subscribed)(void *ctx, const struct filter_set *set);
 	void (*stopped)(void *ctx);
 };
@@ -59,7 +63,7 @@ struct mqtt_session_options {
 	const char *name; /* of the connection, for the log; borrowed */
 	struct loop *loop; /* a libuv loop; borrowed */
 	const struct mqtt_settings *settings; /* borrowed; checked */
-	const char *client_id; /* borrowed */
+	const char *client_id; /* borrowed; of version 5 without one in the settings only if the broker assigns none */
 	const struct filter_set *wanted; /* borrowed: what to be subscribed to */
 	const struct mqtt_session_events *events; /* borrowed */
 	void *ctx;

@@ -7,14 +7,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "connectors/mqtt/credentials.h"
 #include "connectors/mqtt/tls.h"
 
 #define KEY(member) offsetof(struct mqtt_settings, member)
 
 #define SECONDS(n) ((int64_t)(n)*1000)
 
+#define SMALLEST_PACKET 256 /* that max_packet_size may ask for */
+
 static const char *const version_choices[] = {"5", "3.1.1", NULL};
 static const char *const session_loss_choices[] = {"resend", "park", NULL}; /* enum mqtt_session_loss */
+
+static const char *const reference_choices[] = {
+	[SERVER_REFERENCE_IGNORE] = "ignore", [SERVER_REFERENCE_FOLLOW] = "follow", NULL};
+static const char *const tls_version_choices[] = {"1.2", "1.3", NULL};
 
 static const struct config_key tls_keys[] = {
 	{.name = "ca",
@@ -30,6 +37,22 @@ static const struct config_key tls_keys[] = {
 		.type = CONFIG_PATH,
 		.offset = KEY(tls.key) - KEY(tls),
 		.help = "PEM file of the client certificate's key, unencrypted."},
+	{.name = "server_name",
+		.type = CONFIG_STRING,
+		.offset = KEY(tls.server_name) - KEY(tls),
+		.help = "Name that the broker's certificate must be for, also sent as SNI. Left out: the host of the "
+			"url."},
+	{.name = "alpn",
+		.type = CONFIG_LIST,
+		.offset = KEY(tls.alpn) - KEY(tls),
+		.help = "Protocol names to offer (ALPN), in the order of preference; brokers on port 443 demand one, "
+			"such as mqtt."},
+	{.name = "min_version",
+		.type = CONFIG_ENUM,
+		.offset = KEY(tls.min_version) - KEY(tls),
+		.fallback = "1.2",
+		.choices = tls_version_choices,
+		.help = "Lowest TLS version to accept."},
 	{.name = "verify",
 		.type = CONFIG_BOOL,
 		.offset = KEY(tls.verify) - KEY(tls),
@@ -54,7 +77,7 @@ static const struct config_key tls_keys[] = {
 			.fallback = "1",                                                                               \
 			.min = 0,                                                                                      \
 			.max = 2,                                                                                      \
-			.help = "QoS of the message, 0 or 1."},                                                        \
+			.help = "QoS of the message; a birth message has 0 or 1."},                                    \
 	{                                                                                                              \
 		.name = "retain", .type = CONFIG_BOOL, .offset = OWN(retain), .fallback = "true",                      \
 		.help = "Whether the broker keeps the message for later subscribers."                                  \
@@ -69,6 +92,33 @@ static const struct config_key will_keys[] = {
 		.max = SECONDS(UINT32_MAX),
 		.help = "How long the broker waits for the client to come back before it publishes the will "
 			"(version 5)."},
+	{.name = "expiry",
+		.type = CONFIG_DURATION,
+		.offset = OWN(expiry_ms),
+		.fallback = "0s",
+		.max = SECONDS(UINT32_MAX),
+		.help = "How long the published will is worth delivering (version 5). 0s: for ever."},
+	{.name = "content_type",
+		.type = CONFIG_STRING,
+		.offset = OWN(content_type),
+		.help = "Content type of the will (version 5)."},
+	{.name = "response_topic",
+		.type = CONFIG_STRING,
+		.offset = OWN(response_topic),
+		.help = "Topic for answers to the will (version 5)."},
+	{.name = "correlation",
+		.type = CONFIG_STRING,
+		.offset = OWN(correlation),
+		.help = "Correlation data of the will (version 5)."},
+	{.name = "utf8",
+		.type = CONFIG_BOOL,
+		.offset = OWN(utf8),
+		.fallback = "false",
+		.help = "Say that the will's payload is UTF-8 text (version 5)."},
+	{.name = "headers",
+		.type = CONFIG_MAP,
+		.offset = OWN(headers),
+		.help = "User properties of the will (version 5)."},
 	{0},
 };
 
@@ -76,12 +126,12 @@ static const struct config_key birth_keys[] = {OWN_KEYS, {0}};
 
 const struct config_key mqtt_connection_keys[] = {
 	{.name = "url",
-		.type = CONFIG_STRING,
-		.offset = KEY(url),
+		.type = CONFIG_LIST,
+		.offset = KEY(urls),
 		.required = true,
-		.help = "mqtt://host[:port] or mqtts://host[:port] for TLS; ports 1883 and 8883 unless "
-			"given. IPv6 addresses "
-			"stand in brackets."},
+		.help = "mqtt://host[:port] or mqtts://host[:port] for TLS; ports 1883 and 8883 unless given. IPv6 "
+			"addresses stand in brackets. A list names several addresses of one broker, or of a cluster "
+			"that shares its sessions, in the order in which they are tried."},
 	{.name = "version",
 		.type = CONFIG_ENUM,
 		.offset = KEY(version),
@@ -92,11 +142,20 @@ const struct config_key mqtt_connection_keys[] = {
 	{.name = "client_id",
 		.type = CONFIG_STRING,
 		.offset = KEY(client_id),
-		.help = "Name of the session at the broker, the same for ever and different for every "
-			"client. Needed unless "
-			"clean_start is true."},
+		.help = "Name of the session at the broker, the same for ever and different for every client. Needed "
+			"unless clean_start is true; the broker then gives one, or in 3.1.1 linkspan makes one up."},
 	{.name = "username", .type = CONFIG_STRING, .offset = KEY(username), .help = "User name for the broker."},
 	{.name = "password", .type = CONFIG_SECRET, .offset = KEY(password), .help = "Password for the broker."},
+	{.name = "username_file",
+		.type = CONFIG_PATH,
+		.offset = KEY(username_file),
+		.help = "File with the user name, instead of username; read again at each connect. One new line at "
+			"its end is not part of it."},
+	{.name = "password_file",
+		.type = CONFIG_PATH,
+		.offset = KEY(password_file),
+		.help = "File with the password, instead of password; read again at each connect, so that a token "
+			"(JWT, SAS) can be renewed while linkspan runs. One new line at its end is not part of it."},
 	{.name = "clean_start",
 		.type = CONFIG_BOOL,
 		.offset = KEY(clean_start),
@@ -157,6 +216,21 @@ const struct config_key mqtt_connection_keys[] = {
 		.min = 1,
 		.max = 65535,
 		.help = "Most unacknowledged messages that the broker may send (version 5)."},
+	{.name = "topic_alias_maximum",
+		.type = CONFIG_INT,
+		.offset = KEY(topic_alias_maximum),
+		.fallback = "32",
+		.min = 0,
+		.max = 65535,
+		.help = "Most topics for which the broker may send a number instead (version 5). 0: none."},
+	{.name = "topic_aliases",
+		.type = CONFIG_INT,
+		.offset = KEY(topic_aliases),
+		.fallback = "64",
+		.min = 0,
+		.max = 65535,
+		.help = "Most topics for which a number is sent instead, if the broker allows as many (version 5). "
+			"0: none."},
 	{.name = "max_in_flight",
 		.type = CONFIG_INT,
 		.offset = KEY(max_in_flight),
@@ -174,6 +248,14 @@ const struct config_key mqtt_connection_keys[] = {
 		.choices = session_loss_choices,
 		.help = "What becomes of QoS 2 messages that may have been delivered in a session that the broker has "
 			"lost. resend: sent again, perhaps a second time. park: to the dead letters."},
+	{.name = "max_packet_size",
+		.type = CONFIG_SIZE,
+		.offset = KEY(max_packet_size),
+		.fallback = "0",
+		.min = 0,
+		.max = MQTT_MAX_PACKET,
+		.help = "Largest packet that the broker may send (version 5). 0: no limit. The broker drops larger "
+			"messages and tells nobody, as the specification demands: they are lost."},
 	{.name = "hold_bytes",
 		.type = CONFIG_SIZE,
 		.offset = KEY(hold_bytes),
@@ -183,6 +265,19 @@ const struct config_key mqtt_connection_keys[] = {
 		.help = "Most bytes of received messages to hold in memory while a destination has no room. "
 			"QoS 0 beyond it is "
 			"dropped and counted; QoS 1 stays at the broker."},
+	{.name = "server_reference",
+		.type = CONFIG_ENUM,
+		.offset = KEY(server_reference),
+		.fallback = "ignore",
+		.choices = reference_choices,
+		.help = "What to do when the broker names another server (version 5). follow: connect there, for one "
+			"connection or, if the broker has moved, until linkspan is restarted; with the same "
+			"credentials, "
+			"and with TLS if the url has it. ignore: an alarm names the server."},
+	{.name = "connect_headers",
+		.type = CONFIG_MAP,
+		.offset = KEY(connect_headers),
+		.help = "User properties of the CONNECT, for brokers that want some (version 5)."},
 	{.name = "tls", .type = CONFIG_SECTION, .offset = KEY(tls), .children = tls_keys, .help = "TLS, for mqtts://."},
 	{.name = "will",
 		.type = CONFIG_SECTION,
@@ -200,6 +295,19 @@ const struct config_key mqtt_connection_keys[] = {
 enum mqtt_version mqtt_settings_version(const struct mqtt_settings *settings)
 {
 	return settings->version == 0 ? MQTT_5_0 : MQTT_3_1_1;
+}
+
+struct tls_options mqtt_settings_tls(const struct mqtt_settings *settings, const char *host)
+{
+	return (struct tls_options){
+		.ca = settings->tls.ca,
+		.cert = settings->tls.cert,
+		.key = settings->tls.key,
+		.host = settings->tls.server_name ? settings->tls.server_name : host,
+		.alpn = &settings->tls.alpn,
+		.only_1_3 = settings->tls.min_version > 0,
+		.insecure = !settings->tls.verify,
+	};
 }
 
 /* --- the url
@@ -266,6 +374,31 @@ const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url)
 	return wrong;
 }
 
+static int compare_urls(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char *mqtt_settings_broker(const struct mqtt_settings *settings)
+{
+	const struct config_list *urls = &settings->urls;
+	size_t size = 1;
+	const char **sorted = calloc(urls->n + 1, sizeof *sorted);
+	for (size_t i = 0; sorted && i < urls->n; i++) {
+		sorted[i] = urls->items[i].value;
+		size += strlen(sorted[i]) + 1;
+	}
+	char *text = sorted ? calloc(size, 1) : NULL;
+	if (text) {
+		qsort(sorted, urls->n, sizeof *sorted, compare_urls);
+		char *end = text;
+		for (size_t i = 0; i < urls->n; i++)
+			end = stpcpy(stpcpy(end, i > 0 ? " " : ""), sorted[i]);
+	}
+	free(sorted);
+	return text;
+}
+
 /* --- checks
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -284,8 +417,82 @@ static void check_own_message(const struct mqtt_own_message *own, const char *ke
 			own->topic);
 	if (own->payload && strlen(own->payload) > 65535)
 		config_complain(scope, key, "payload", "longer than the 65535 bytes that MQTT allows");
-	if (own->qos > 1)
+	if (own->qos > 1 && strcmp(key, "birth") == 0)
 		config_complain(scope, key, "qos", "this version of linkspan publishes with QoS 0 and 1; use 1");
+}
+
+/* User properties. item: NULL for the key itself, else the child of a section. */
+static void check_headers(
+	const struct config_list *headers, const char *key, const char *child, struct config_scope *scope)
+{
+	if (headers->n > MQTT_MAX_LIST)
+		config_complain(scope, key, child, "more than %d user properties", MQTT_MAX_LIST);
+	for (size_t i = 0; i < headers->n; i++) {
+		const struct config_text *header = &headers->items[i];
+		if (!mqtt_text_valid(slice_str(header->name)) || !mqtt_text_valid(slice_str(header->value)))
+			config_complain(scope, key, child ? child : header->name,
+				"name and value of a user property must be UTF-8 of at most 65535 bytes");
+	}
+}
+
+static void check_will_properties(const struct mqtt_own_message *will, struct config_scope *scope)
+{
+	if (will->content_type && !mqtt_text_valid(slice_str(will->content_type)))
+		config_complain(scope, "will", "content_type", "must be UTF-8 of at most 65535 bytes");
+	if (will->response_topic && !mqtt_topic_name_valid(slice_str(will->response_topic)))
+		config_complain(scope, "will", "response_topic",
+			"\"%s\" is not a topic name; it must be UTF-8 of 1 to 65535 bytes without the wildcards + and "
+			"#",
+			will->response_topic);
+	if (will->correlation && strlen(will->correlation) > 65535)
+		config_complain(scope, "will", "correlation", "longer than the 65535 bytes that MQTT allows");
+	if (will->utf8 && will->payload && !mqtt_text_valid(slice_str(will->payload)))
+		config_complain(scope, "will", "utf8", "the payload is not UTF-8; correct it, or leave utf8 out");
+	check_headers(&will->headers, "will", "headers", scope);
+}
+
+/* What 3.1.1 has no place for. */
+static void check_3_1_1(const struct mqtt_settings *settings, struct config_scope *scope)
+{
+	const struct mqtt_own_message *will = &settings->will;
+	const struct {
+		bool given;
+		const char *key, *child, *what;
+	} uses[] = {
+		{will->delay_ms > 0, "will", "delay", "will delay"},
+		{will->expiry_ms > 0, "will", "expiry", "message expiry"},
+		{will->content_type, "will", "content_type", "content type"},
+		{will->response_topic, "will", "response_topic", "response topic"},
+		{will->correlation, "will", "correlation", "correlation data"},
+		{will->utf8, "will", "utf8", "payload format"},
+		{will->headers.n > 0, "will", "headers", "user properties"},
+		{settings->connect_headers.n > 0, "connect_headers", NULL, "user properties"},
+		{settings->server_reference == SERVER_REFERENCE_FOLLOW, "server_reference", NULL, "server reference"},
+		{settings->max_packet_size > 0, "max_packet_size", NULL, "maximum packet size"},
+	};
+	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
+		if (uses[i].given)
+			config_complain(scope, uses[i].key, uses[i].child,
+				"MQTT 3.1.1 knows no %s; use version 5 or leave it out", uses[i].what);
+}
+
+static void check_credential_files(const struct mqtt_settings *settings, struct config_scope *scope)
+{
+	if (settings->username && settings->username_file)
+		config_complain(scope, "username_file", NULL, "username is there too; leave one of them out");
+	if (settings->password && settings->password_file)
+		config_complain(scope, "password_file", NULL, "password is there too; leave one of them out");
+	for (int i = 0; i < 2; i++) { /* one at a time, so that both are named */
+		struct mqtt_settings one = {0};
+		struct credentials credentials;
+		char error[512];
+		one.username_file = i == 0 ? settings->username_file : NULL;
+		one.password_file = i == 1 ? settings->password_file : NULL;
+		if (credentials_read(&one, &credentials, error, sizeof error) < 0)
+			config_complain(scope, i == 0 ? "username_file" : "password_file", NULL, "%s", error);
+		else
+			credentials_wipe(&credentials);
+	}
 }
 
 static void check_identity(const struct mqtt_settings *settings, struct config_scope *scope)
@@ -303,15 +510,19 @@ static void check_identity(const struct mqtt_settings *settings, struct config_s
 		config_complain(scope, "username", NULL, "must be UTF-8 of at most 65535 bytes");
 	if (settings->password && strlen(settings->password) > 65535)
 		config_complain(scope, "password", NULL, "longer than the 65535 bytes that MQTT allows");
-	if (settings->password && !settings->username && mqtt_settings_version(settings) == MQTT_3_1_1)
-		config_complain(
-			scope, "password", NULL, "MQTT 3.1.1 allows no password without a user name; add username");
+	bool named = settings->username || settings->username_file;
+	if ((settings->password || settings->password_file) && !named && mqtt_settings_version(settings) == MQTT_3_1_1)
+		config_complain(scope, settings->password ? "password" : "password_file", NULL,
+			"MQTT 3.1.1 allows no password without a user name; add username");
+	check_credential_files(settings, scope);
 }
 
+/* url: one with TLS, or NULL if there is none. */
 static void check_tls(const struct mqtt_settings *settings, const struct mqtt_url *url, struct config_scope *scope)
 {
-	bool given = settings->tls.ca || settings->tls.cert || settings->tls.key;
-	if (given && !url->tls) {
+	bool given = settings->tls.ca || settings->tls.cert || settings->tls.key || settings->tls.server_name ||
+		     settings->tls.alpn.n > 0 || settings->tls.min_version > 0;
+	if (given && !url) {
 		config_complain(scope, "tls", NULL, "the url says mqtt://, which has no TLS; use mqtts://");
 		return;
 	}
@@ -320,33 +531,55 @@ static void check_tls(const struct mqtt_settings *settings, const struct mqtt_ur
 		config_complain(scope, "tls", there, "needs tls.%s beside it", settings->tls.cert ? "key" : "cert");
 		return;
 	}
-	if (!url->tls)
+	if (!url)
 		return;
 	char error[512];
 	struct tls *tls;
-	struct tls_options options = {
-		.ca = settings->tls.ca, .cert = settings->tls.cert, .key = settings->tls.key, .host = url->host};
+	struct tls_options options = mqtt_settings_tls(settings, url->host);
 	if (tls_new(&options, &tls, error, sizeof error) < 0)
 		config_complain(scope, "tls", NULL, "%s", error);
 	else
 		tls_free(tls);
 }
 
+static void check_urls(const struct mqtt_settings *settings, struct config_scope *scope)
+{
+	const struct config_list *urls = &settings->urls;
+	struct mqtt_url url, with_tls;
+	bool sound = true, any_tls = false;
+	for (size_t i = 0; i < urls->n; i++) {
+		char index[24];
+		snprintf(index, sizeof index, "%zu", i);
+		const char *wrong = mqtt_url_parse(urls->items[i].value, &url);
+		for (size_t j = 0; j < i && !wrong; j++)
+			if (strcmp(urls->items[i].value, urls->items[j].value) == 0)
+				wrong = "the same url stands in the list twice; leave one of them out";
+		if (wrong)
+			config_complain(scope, "url", urls->n > 1 ? index : NULL, "%s", wrong);
+		sound = sound && !wrong;
+		if (!wrong && url.tls && !any_tls) {
+			with_tls = url;
+			any_tls = true;
+		}
+	}
+	if (sound && urls->n > 0)
+		check_tls(settings, any_tls ? &with_tls : NULL, scope);
+}
+
 void mqtt_settings_check(const void *arg, struct config_scope *scope)
 {
 	const struct mqtt_settings *settings = arg;
-	struct mqtt_url url;
-	const char *wrong = settings->url ? mqtt_url_parse(settings->url, &url) : NULL;
-	if (wrong)
-		config_complain(scope, "url", NULL, "%s", wrong);
-	else if (settings->url)
-		check_tls(settings, &url, scope);
+	check_urls(settings, scope);
 	check_identity(settings, scope);
 	check_own_message(&settings->will, "will", scope);
 	check_own_message(&settings->birth, "birth", scope);
-	if (settings->will.topic && settings->will.delay_ms > 0 && mqtt_settings_version(settings) == MQTT_3_1_1)
-		config_complain(
-			scope, "will", "delay", "MQTT 3.1.1 knows no will delay; use version 5 or leave it out");
+	check_will_properties(&settings->will, scope);
+	check_headers(&settings->connect_headers, "connect_headers", NULL, scope);
+	if (mqtt_settings_version(settings) == MQTT_3_1_1)
+		check_3_1_1(settings, scope);
+	if (settings->max_packet_size > 0 && settings->max_packet_size < SMALLEST_PACKET)
+		config_complain(scope, "max_packet_size", NULL,
+			"below 256 bytes not even the broker's answers fit; give it more, or 0 for no limit");
 	if (settings->reconnect_min_ms > settings->reconnect_max_ms)
 		config_complain(scope, "reconnect_min", NULL, "must not be above reconnect_max");
 }

@@ -15,29 +15,48 @@ struct mqtt_own_message {
 	char *topic, *payload;
 	int64_t qos;
 	bool retain;
-	uint64_t delay_ms; /* the will's, MQTT 5 §3.1.3.2.2 */
+	/* The will's, MQTT 5 §3.1.3.2. */
+	uint64_t delay_ms, expiry_ms; /* 0: none */
+	char *content_type, *response_topic, *correlation;
+	bool utf8;
+	struct config_list headers;
 };
 
 enum mqtt_session_loss { MQTT_SESSION_LOSS_RESEND, MQTT_SESSION_LOSS_PARK };
+enum mqtt_server_reference { SERVER_REFERENCE_IGNORE, SERVER_REFERENCE_FOLLOW };
 
 struct mqtt_settings {
-	char *url, *client_id, *username, *password;
+	struct config_list urls; /* in the order of preference */
+	char *client_id, *username, *password;
+	char *username_file, *password_file; /* read at each connect; see credentials.h */
 	int version; /* index into the choices of the key; see mqtt_settings_version */
 	bool clean_start;
 	uint64_t session_expiry_ms, keep_alive_ms, connect_timeout_ms, ack_timeout_ms;
 	uint64_t reconnect_min_ms, reconnect_max_ms;
 	int64_t receive_maximum;
+	int64_t topic_alias_maximum; /* of what comes; announced */
+	int64_t topic_aliases; /* of what goes, if the broker allows as many */
 	int64_t max_in_flight; /* 0: what the broker allows */
 	int on_session_loss; /* enum mqtt_session_loss */
 	uint64_t hold_bytes;
+	uint64_t max_packet_size; /* of what comes; 0: not announced */
 	struct {
-		char *ca, *cert, *key;
+		char *ca, *cert, *key, *server_name;
+		struct config_list alpn;
+		int min_version; /* index into the choices: 0 is 1.2, 1 is 1.3 */
 		bool verify;
 	} tls;
+	struct config_list connect_headers;
+	int server_reference; /* enum mqtt_server_reference, MQTT 5 §4.11 */
 	struct mqtt_own_message will, birth;
 };
 
 extern const struct config_key mqtt_connection_keys[];
+
+struct tls_options;
+
+/* For a connection to that host; borrows from both. */
+struct tls_options mqtt_settings_tls(const struct mqtt_settings *settings, const char *host);
 
 enum mqtt_version mqtt_settings_version(const struct mqtt_settings *settings);
 
@@ -46,6 +65,10 @@ struct mqtt_url {
 	char host[256]; /* without brackets */
 	uint16_t port;
 };
+
+/* What names the broker: the url, or of a list all of them in a canonical order, a blank between two. To be freed; NULL:
+ * no memory. */
+char *mqtt_settings_broker(const struct mqtt_settings *settings);
 
 /* NULL, or what is wrong and what would be right, one static sentence. */
 const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url);

@@ -338,12 +338,12 @@ static void sink_ask_stage(struct mqtt_sink *sink, struct flight *flight, uint8_
 		log_warn("mqtt_identifier_in_use",
 			"connection=%s id=%u what=\"the broker has it from another message, which is released first\"",
 			sink->options.name, flight->packet_id);
-	if (flight->out.state == QOS2_OUT_FORGETTING && flight->sent) {
-		/* Its place in the order is behind what was sent meanwhile. */
+	if (flight->out.state == QOS2_OUT_REOPENING) {
+		/* To be published once more; its place in the order is behind what was sent meanwhile. */
 		flight->sent = false;
 		sink->n_qos2--;
 		list_move(&sink->pending, flight);
-	} else if (flight->out.state != QOS2_OUT_FORGETTING) {
+	} else {
 		list_move(&sink->journal, flight);
 	}
 	sink->options.host->ops->stage(sink->options.host, flight->seq, stage);
@@ -372,7 +372,6 @@ static void sink_step(struct mqtt_sink *sink, struct flight *flight, enum qos2_o
 	case QOS2_OUT_REFUSED: /* sink_answered */
 		break;
 	case QOS2_OUT_PARK:
-		sink_count_ambiguous(sink, "parked in the dead letters");
 		sink_end_later(sink, flight, OUTCOME_REJECTED,
 			"the broker lost the session; the message may have been delivered in it (on_session_loss: "
 			"park)");
@@ -380,15 +379,13 @@ static void sink_step(struct mqtt_sink *sink, struct flight *flight, enum qos2_o
 	}
 }
 
-static void sink_begin_qos2(struct mqtt_sink *sink, struct flight *flight, uint8_t stage)
+static void sink_begin_qos2(struct mqtt_sink *sink, struct flight *flight, const struct delivery *delivery)
 {
-	uint8_t asked = 0;
 	bool park = sink->options.settings->on_session_loss == MQTT_SESSION_LOSS_PARK;
-	enum qos2_out_step step =
-		qos2_out_begin(&flight->out, stage, flight->maybe_sent, sink->terms.session_present, park, &asked);
-	if (step == QOS2_OUT_STAGE)
-		sink_count_ambiguous(sink, "sent again");
-	sink_step(sink, flight, step, asked);
+	if (delivery->session_lost)
+		sink_count_ambiguous(sink, park ? "parked in the dead letters" : "sent again");
+	sink_step(sink, flight,
+		qos2_out_begin(&flight->out, delivery->stage, delivery->maybe_sent, delivery->session_lost, park), 0);
 }
 
 void mqtt_sink_send(struct mqtt_sink *sink, const struct delivery *delivery)
@@ -421,7 +418,7 @@ void mqtt_sink_send(struct mqtt_sink *sink, const struct delivery *delivery)
 		sink_hash(sink, flight);
 	}
 	if (flight->qos == 2)
-		sink_begin_qos2(sink, flight, delivery->stage);
+		sink_begin_qos2(sink, flight, delivery);
 	sink_encode_pending(sink);
 }
 

@@ -9,6 +9,7 @@
 
 #include "connectors/mqtt/convert.h"
 #include "connectors/mqtt/qos2_in.h"
+#include "connectors/mqtt/subscription_map.h"
 #include "runtime/log.h"
 
 #define DRAIN_PER_TURN 1024 /* held messages offered in one turn of the loop */
@@ -30,15 +31,21 @@ enum promise {
 	PROMISE_PUBCOMP_UNKNOWN, /* the same, for an identifier that was not open */
 };
 
+/* What is offered with a message, or alone. */
+struct offering {
+	struct state_change change;
+	enum promise promise;
+	uint32_t number; /* of the owed acknowledgement, or the packet identifier of the PUBCOMP */
+	int subscription; /* as in struct offer */
+};
+
 /* Held until the host has room. */
 struct held {
 	struct held *next;
 	struct message *msg; /* NULL: a state change alone */
 	size_t bytes;
-	struct state_change change; /* its blob: below */
+	struct offering offering; /* its blob: below */
 	struct buffer blob;
-	enum promise promise;
-	uint32_t number;
 };
 
 struct mqtt_source {
@@ -140,23 +147,23 @@ static uint64_t source_cookie(const struct mqtt_source *source, enum promise pro
 	return (uint64_t)source->epoch << COOKIE_EPOCH_SHIFT | (uint64_t)promise << COOKIE_PROMISE_SHIFT | number;
 }
 
-static enum offer_result source_offer(struct mqtt_source *source, const struct message_view *view,
-	const struct state_change *change, enum promise promise, uint32_t number)
+static enum offer_result source_offer(
+	struct mqtt_source *source, const struct message_view *view, const struct offering *offering)
 {
 	struct offer offer = {
 		.view = view,
-		.change = *change,
-		.subscription = -1,
-		.cookie = source_cookie(source, promise, number),
-		.no_receipt = promise == PROMISE_NONE,
+		.change = offering->change,
+		.subscription = offering->subscription,
+		.cookie = source_cookie(source, offering->promise, offering->number),
+		.no_receipt = offering->promise == PROMISE_NONE,
 	};
 	return source->options.host->ops->offer(source->options.host, &offer);
 }
 
 /* What follows from the host's answer to a message or a release. */
-static void source_offered(struct mqtt_source *source, const struct state_change *change, enum promise promise,
-	uint32_t number, enum offer_result result)
+static void source_offered(struct mqtt_source *source, const struct offering *offering, enum offer_result result)
 {
+	const struct state_change *change = &offering->change;
 	if (result == OFFER_BUSY)
 		return;
 	if (change->type == CHANGE_OPEN_ID && result == OFFER_TAKEN)
@@ -165,8 +172,8 @@ static void source_offered(struct mqtt_source *source, const struct state_change
 		qos2_in_refused(&source->ids, change->id);
 	else if (change->type == CHANGE_RELEASE_ID)
 		qos2_in_released(&source->ids, change->id);
-	if (result == OFFER_REFUSED && promise == PROMISE_OWED)
-		source_settle(source, number, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
+	if (result == OFFER_REFUSED && offering->promise == PROMISE_OWED)
+		source_settle(source, offering->number, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
 }
 
 /* --- holding ---------------------------------------------------------------------------------------------------------------- */
@@ -208,19 +215,24 @@ static bool held_is_any(const struct held *held)
 	return true;
 }
 
+static bool held_is_message(const struct held *held)
+{
+	return held->msg;
+}
+
 static bool held_is_change(const struct held *held)
 {
-	return held->change.type == CHANGE_SESSION_RESET || held->change.type == CHANGE_SUBSCRIPTIONS;
+	return held->offering.change.type == CHANGE_SESSION_RESET || held->offering.change.type == CHANGE_SUBSCRIPTIONS;
 }
 
 static bool held_is_subscriptions(const struct held *held)
 {
-	return held->change.type == CHANGE_SUBSCRIPTIONS;
+	return held->offering.change.type == CHANGE_SUBSCRIPTIONS;
 }
 
 static bool held_dies_with_connection(const struct held *held)
 {
-	return held->promise != PROMISE_NONE;
+	return held->offering.promise != PROMISE_NONE;
 }
 
 static void source_report_dropped(struct mqtt_source *source)
@@ -232,8 +244,7 @@ static void source_report_dropped(struct mqtt_source *source)
 }
 
 /* 0, -ENOBUFS (no room by hold_bytes), -ENOMEM, -EMSGSIZE (no message at all). */
-static int source_hold(struct mqtt_source *source, const struct message_view *view, const struct state_change *change,
-	enum promise promise, uint32_t number)
+static int source_hold(struct mqtt_source *source, const struct message_view *view, const struct offering *offering)
 {
 	size_t encoded = message_encoded_size(view);
 	if (encoded == 0)
@@ -246,26 +257,26 @@ static int source_hold(struct mqtt_source *source, const struct message_view *vi
 		free(held);
 		return -ENOMEM;
 	}
-	*held = (struct held){.msg = msg, .change = *change, .promise = promise, .number = number};
+	*held = (struct held){.msg = msg, .offering = *offering};
 	held->bytes = sizeof *held + message_memory(msg);
 	source_push_held(source, held);
 	return 0;
 }
 
-static void source_hold_or_leave(struct mqtt_source *source, const struct message_view *view,
-	const struct state_change *change, enum promise promise, uint32_t number)
+static void source_hold_or_leave(
+	struct mqtt_source *source, const struct message_view *view, const struct offering *offering)
 {
-	int r = source_hold(source, view, change, promise, number);
+	int r = source_hold(source, view, offering);
 	if (r == 0)
 		return;
-	if (change->type == CHANGE_OPEN_ID)
-		qos2_in_refused(&source->ids, change->id);
+	if (offering->change.type == CHANGE_OPEN_ID)
+		qos2_in_refused(&source->ids, offering->change.id);
 	if (view->qos == 0) {
 		source->dropped++;
 	} else if (r == -EMSGSIZE) {
 		log_error("mqtt_message_unusable", "connection=%s qos=%u what=\"larger than linkspan takes\"",
 			source->options.name, view->qos);
-		source_settle(source, number, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
+		source_settle(source, offering->number, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
 	} else {
 		source->owed_end--; /* it was the last one: it is as if it had not come */
 		source_forget_rest(source, r == -ENOMEM ? "out_of_memory" : "hold_bytes");
@@ -275,13 +286,10 @@ static void source_hold_or_leave(struct mqtt_source *source, const struct messag
 /* A change alone that somebody waits for: a release, or (CHANGE_NONE) that all that was appended so far is durable. The
  * host takes it also while the source is paused, so that exchanges that have begun can end; what it does not take now
  * waits in its turn. */
-static void source_promise(struct mqtt_source *source, const struct state_change *change, enum promise promise,
-	uint32_t number, bool in_turn)
+static void source_promise(struct mqtt_source *source, const struct offering *offering, bool in_turn)
 {
-	enum offer_result result = OFFER_BUSY;
-	if (!in_turn)
-		result = source_offer(source, NULL, change, promise, number);
-	source_offered(source, change, promise, number, result);
+	enum offer_result result = in_turn ? OFFER_BUSY : source_offer(source, NULL, offering);
+	source_offered(source, offering, result);
 	if (result != OFFER_BUSY)
 		return;
 	struct held *held = calloc(1, sizeof *held);
@@ -289,35 +297,32 @@ static void source_promise(struct mqtt_source *source, const struct state_change
 		mqtt_session_reconnect(source->options.session, MQTT_AGAIN_BACKOFF, "out of memory");
 		return;
 	}
-	*held = (struct held){.change = *change, .promise = promise, .number = number};
+	*held = (struct held){.offering = *offering};
 	source_push_held(source, held);
 }
 
 /* A newer change of the same kind makes the older ones void, so that a flapping link cannot heap them up. */
 static void source_change(struct mqtt_source *source, enum state_change_type type, struct buffer *blob)
 {
-	if (source->intake_stopped)
-		return;
-	struct state_change change = {.type = type, .blob = buffer_slice(blob)};
-	if (!source->paused && !source->held_head && source_offer(source, NULL, &change, PROMISE_NONE, 0) != OFFER_BUSY)
+	struct offering offering = {.change = {.type = type, .blob = buffer_slice(blob)}, .subscription = -1};
+	if (source_offer(source, NULL, &offering) != OFFER_BUSY)
 		return;
 	source_remove_held(source, type == CHANGE_SESSION_RESET ? held_is_change : held_is_subscriptions);
 	struct held *held = calloc(1, sizeof *held);
 	if (!held)
 		return; /* the next start subscribes again what it does not know of */
-	*held = (struct held){.change = {.type = type}, .blob = *blob};
+	*held = (struct held){.offering = {.change = {.type = type}, .subscription = -1}, .blob = *blob};
 	*blob = (struct buffer){0};
 	source_push_held(source, held);
 }
 
 static enum offer_result source_offer_held(struct mqtt_source *source, const struct held *held)
 {
-	struct state_change change = held->change;
-	if (change.type == CHANGE_SUBSCRIPTIONS)
-		change.blob = buffer_slice(&held->blob);
-	const struct message_view *view = held->msg ? message_view(held->msg) : NULL;
-	enum offer_result result = source_offer(source, view, &change, held->promise, held->number);
-	source_offered(source, &change, held->promise, held->number, result);
+	struct offering offering = held->offering;
+	if (offering.change.type == CHANGE_SUBSCRIPTIONS)
+		offering.change.blob = buffer_slice(&held->blob);
+	enum offer_result result = source_offer(source, held->msg ? message_view(held->msg) : NULL, &offering);
+	source_offered(source, &offering, result);
 	return result;
 }
 
@@ -348,13 +353,13 @@ static void source_drain(void *arg)
 /* --- from the session --------------------------------------------------------------------------------------------------------- */
 
 /* True when the identifier says that no message is to be offered; what is owed then is under way. */
-static bool source_is_repetition(struct mqtt_source *source, uint32_t number, struct state_change *change)
+static bool source_is_repetition(struct mqtt_source *source, const struct offering *offering)
 {
-	switch (qos2_in_publish(&source->ids, change->id, change->hash)) {
+	switch (qos2_in_publish(&source->ids, offering->change.id, offering->change.hash)) {
 	case QOS2_IN_NEW:
 		return false;
 	case QOS2_IN_AGAIN:
-		source_promise(source, &(struct state_change){0}, PROMISE_OWED, number, false);
+		source_promise(source, &(struct offering){.promise = PROMISE_OWED, .number = offering->number}, false);
 		return true;
 	case QOS2_IN_PENDING:
 		source->owed_end--; /* the first one's PUBREC answers it, too */
@@ -381,52 +386,52 @@ static void source_throw_away(struct mqtt_source *source, uint8_t qos, uint32_t 
 void mqtt_source_publish(
 	struct mqtt_source *source, const struct mqtt_publish *publish, const struct mqtt_properties *props)
 {
-	uint32_t number = 0;
+	struct offering offering = {.promise = publish->qos > 0 ? PROMISE_OWED : PROMISE_NONE};
 	if (source->intake_stopped || (publish->qos > 0 && source->forgetting))
 		return;
-	if (publish->qos > 0 && source_owe(source, publish->qos, publish->packet_id, &number) < 0) {
+	if (publish->qos > 0 && source_owe(source, publish->qos, publish->packet_id, &offering.number) < 0) {
 		source_forget_rest(source, "out_of_memory");
 		return;
 	}
 	if (!source->options.active) {
-		source_throw_away(source, publish->qos, number);
+		source_throw_away(source, publish->qos, offering.number);
 		return;
 	}
-	struct state_change change = {.type = CHANGE_NONE};
-	enum promise promise = publish->qos > 0 ? PROMISE_OWED : PROMISE_NONE;
 	if (publish->qos == 2) {
-		change = (struct state_change){
+		offering.change = (struct state_change){
 			.type = CHANGE_OPEN_ID, .id = publish->packet_id, .hash = qos2_in_hash(publish, props)};
-		if (source_is_repetition(source, number, &change))
+		if (source_is_repetition(source, &offering))
 			return;
 	}
 	struct message_view view = convert_to_view(publish, props, loop_wall_ms(source->options.loop));
+	offering.subscription = subscription_map_find(source->options.map, props);
 	enum offer_result result = OFFER_BUSY;
 	if (!source->paused && !source->held_head)
-		result = source_offer(source, &view, &change, promise, number);
-	source_offered(source, &change, promise, number, result);
+		result = source_offer(source, &view, &offering);
+	source_offered(source, &offering, result);
 	if (result == OFFER_BUSY)
-		source_hold_or_leave(source, &view, &change, promise, number);
+		source_hold_or_leave(source, &view, &offering);
 }
 
 void mqtt_source_released(struct mqtt_source *source, uint16_t packet_id)
 {
-	if (source->intake_stopped)
-		return; /* the broker repeats it to the next process */
 	if (!source->options.active) {
 		mqtt_session_ack(source->options.session, MQTT_PUBCOMP, packet_id, MQTT_SUCCESS);
 		return;
 	}
-	struct state_change release = {.type = CHANGE_RELEASE_ID, .id = packet_id};
+	struct offering release = {.change = {.type = CHANGE_RELEASE_ID, .id = packet_id},
+		.promise = PROMISE_PUBCOMP,
+		.number = packet_id};
+	struct offering barrier = {.promise = PROMISE_PUBCOMP_UNKNOWN, .number = packet_id};
 	switch (qos2_in_pubrel(&source->ids, packet_id)) {
 	case QOS2_IN_UNKNOWN:
-		source_promise(source, &(struct state_change){0}, PROMISE_PUBCOMP_UNKNOWN, packet_id, false);
+		source_promise(source, &barrier, false);
 		break;
 	case QOS2_IN_RELEASE:
-		source_promise(source, &release, PROMISE_PUBCOMP, packet_id, false);
+		source_promise(source, &release, false);
 		break;
 	case QOS2_IN_WAITS:
-		source_promise(source, &release, PROMISE_PUBCOMP, packet_id, true);
+		source_promise(source, &release, true);
 		break;
 	}
 }
@@ -444,7 +449,7 @@ void mqtt_source_unusable(struct mqtt_source *source, uint8_t qos, uint16_t pack
 
 void mqtt_source_subscribed(struct mqtt_source *source, const struct filter_set *set)
 {
-	if (!source->options.active || !source->options.owner)
+	if (!source->options.owner)
 		return;
 	struct buffer blob;
 	buffer_init(&blob, BLOB_LIMIT);
@@ -458,14 +463,14 @@ void mqtt_source_subscribed(struct mqtt_source *source, const struct filter_set 
 	buffer_free(&blob);
 }
 
-void mqtt_source_up(struct mqtt_source *source, const struct mqtt_session_terms *terms)
+void mqtt_source_up(struct mqtt_source *source, bool session_lost)
 {
 	source->forgetting = false;
-	if (terms->session_present)
+	if (!session_lost)
 		return;
 	bool expected = source->session_expected || source->ids.n > 0;
 	qos2_in_reset(&source->ids);
-	if (!expected || !source->options.active)
+	if (!expected)
 		return;
 	log_warn("mqtt_session_lost",
 		"connection=%s what=\"the broker has forgotten the session and what it had for it\"",
@@ -532,7 +537,7 @@ void mqtt_source_receipts_end(struct mqtt_source *source)
 void mqtt_source_stop_intake(struct mqtt_source *source)
 {
 	source->intake_stopped = true;
-	source_remove_held(source, held_is_any);
+	source_remove_held(source, held_is_message);
 	source_report_dropped(source);
 }
 

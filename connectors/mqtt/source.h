@@ -25,6 +25,7 @@ struct mqtt_source_options {
 	struct loop *loop;
 	struct link_host *host;
 	struct mqtt_session *session; /* borrowed */
+	const struct subscription_map *map; /* borrowed */
 	uint64_t hold_bytes;
 	/* The session that the blob of subscriptions is about; borrowed. NULL: not kept over a process. */
 	const struct filter_set_owner *owner;
@@ -41,7 +42,7 @@ int mqtt_source_recover_id(struct mqtt_source *source, uint16_t packet_id, uint6
 	__attribute__((warn_unused_result));
 
 /* From the session. */
-void mqtt_source_up(struct mqtt_source *source, const struct mqtt_session_terms *terms);
+void mqtt_source_up(struct mqtt_source *source, bool session_lost);
 void mqtt_source_down(struct mqtt_source *source);
 void mqtt_source_publish(
 	struct mqtt_source *source, const struct mqtt_publish *publish, const struct mqtt_properties *props);

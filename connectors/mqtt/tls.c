@@ -90,6 +90,49 @@ static int tls_set_peer(struct tls *tls, const struct tls_options *options)
 	return ok == 1 ? 0 : -EINVAL;
 }
 
+/* --- ALPN ------------------------------------------------------------------------------------------------------------ */
+
+#define MOST_ALPN_BYTES 65535u /* of the list on the wire */
+
+static bool tls_has_alpn(const struct config_list *alpn)
+{
+	return alpn && alpn->n > 0;
+}
+
+const char *tls_alpn_check(const struct config_list *alpn)
+{
+	size_t sum = 0;
+	for (size_t i = 0; alpn && i < alpn->n; i++) {
+		size_t len = strlen(alpn->items[i].value);
+		if (len == 0 || len > 255)
+			return "the name of a protocol has 1 to 255 bytes";
+		sum += 1 + len;
+	}
+	return sum > MOST_ALPN_BYTES ? "the names have more than 65535 bytes together" : NULL;
+}
+
+/* Each name with its length before it. */
+static int tls_set_alpn(struct tls *tls, const struct config_list *alpn)
+{
+	if (!tls_has_alpn(alpn) || tls_alpn_check(alpn))
+		return tls_has_alpn(alpn) ? -EINVAL : 0;
+	size_t len = 0;
+	for (size_t i = 0; i < alpn->n; i++)
+		len += 1 + strlen(alpn->items[i].value);
+	uint8_t *wire = malloc(len + 1), *at = wire; /* stpcpy ends with a zero */
+	if (!wire)
+		return -ENOMEM;
+	for (size_t i = 0; i < alpn->n; i++) {
+		*at++ = (uint8_t)strlen(alpn->items[i].value);
+		at = (uint8_t *)stpcpy((char *)at, alpn->items[i].value);
+	}
+	int r = SSL_set_alpn_protos(tls->ssl, wire, (unsigned)len) == 0 ? 0 : -ENOMEM;
+	free(wire);
+	return r;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------ */
+
 static int tls_make_ssl(struct tls *tls)
 {
 	tls->ssl = SSL_new(tls->ctx);
@@ -117,7 +160,7 @@ int tls_new(const struct tls_options *options, struct tls **ret_tls, char *error
 	tls->ctx = SSL_CTX_new(TLS_client_method());
 	if (!tls->ctx)
 		goto fail;
-	SSL_CTX_set_min_proto_version(tls->ctx, TLS1_2_VERSION);
+	SSL_CTX_set_min_proto_version(tls->ctx, options->only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
 	SSL_CTX_set_mode(tls->ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_default_passwd_cb(tls->ctx, tls_no_passphrase);
 	r = tls_load_files(tls->ctx, options, error, error_size);
@@ -128,8 +171,15 @@ int tls_new(const struct tls_options *options, struct tls **ret_tls, char *error
 		goto fail;
 	r = tls_set_peer(tls, options);
 	if (r < 0) {
-		snprintf(error, error_size, "\"%s\" is no host name that a certificate could be for; correct the url",
+		snprintf(error, error_size,
+			"\"%s\" is no host name that a certificate could be for; correct the url, or tls.server_name",
 			options->host);
+		goto fail;
+	}
+	r = tls_set_alpn(tls, options->alpn);
+	if (r < 0) {
+		snprintf(error, error_size, "tls.alpn: %s",
+			r == -EINVAL ? tls_alpn_check(options->alpn) : "out of memory");
 		goto fail;
 	}
 	*ret_tls = tls;
@@ -163,9 +213,24 @@ static void tls_describe_verify(struct tls *tls, long verify)
 	if (verify == X509_V_ERR_CERT_HAS_EXPIRED || verify == X509_V_ERR_CERT_NOT_YET_VALID)
 		advice = "renew it, or correct this machine's clock";
 	else if (verify == X509_V_ERR_HOSTNAME_MISMATCH || verify == X509_V_ERR_IP_ADDRESS_MISMATCH)
-		advice = "use the name that the certificate is for in the url";
+		advice = "use the name that the certificate is for in the url, or set tls.server_name to it";
 	snprintf(tls->error, sizeof tls->error, "the broker's certificate does not verify: %s; %s", what, advice);
 	tls->lasts = true;
+}
+
+/* What to do about a fatal alert. */
+static const char *tls_alert_advice(int alert)
+{
+	switch (alert) {
+	case SSL_AD_NO_APPLICATION_PROTOCOL:
+		return "correct tls.alpn";
+	case SSL_AD_PROTOCOL_VERSION:
+		return "it has none of the versions from tls.min_version on";
+	case SSL_AD_UNRECOGNIZED_NAME:
+		return "it does not serve this name; correct the url, or tls.server_name";
+	default:
+		return "check tls.cert and tls.key, and what the broker demands";
+	}
 }
 
 static void tls_describe(struct tls *tls)
@@ -176,10 +241,8 @@ static void tls_describe(struct tls *tls)
 	if (verify != X509_V_OK && reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
 		tls_describe_verify(tls, verify);
 	} else if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
-		snprintf(tls->error, sizeof tls->error,
-			"the broker refused the TLS connection: %s; check tls.cert and tls.key, and what the "
-			"broker demands",
-			tls_reason());
+		snprintf(tls->error, sizeof tls->error, "the broker refused the TLS connection: %s; %s", tls_reason(),
+			tls_alert_advice(reason - SSL_AD_REASON_OFFSET));
 		tls->lasts = true;
 	} else if (reason == SSL_R_WRONG_VERSION_NUMBER) {
 		snprintf(tls->error, sizeof tls->error,

@@ -9,6 +9,7 @@
 #ifndef LINKSPAN_CONNECTORS_MQTT_TLS_H
 #define LINKSPAN_CONNECTORS_MQTT_TLS_H
 
+#include "config/schema.h"
 #include "message/buffer.h"
 
 struct tls;
@@ -17,8 +18,14 @@ struct tls_options {
 	const char *ca; /* PEM file of the authorities to trust; NULL: the system's */
 	const char *cert, *key; /* PEM files of the client; both or neither */
 	const char *host; /* name or address that the certificate must be for; also sent as SNI if it is a name */
+	const struct config_list
+		*alpn; /* names of protocols to offer, in the order of preference; NULL or empty: none */
+	bool only_1_3; /* nothing below TLS 1.3; else nothing below 1.2 */
 	bool insecure; /* verify nothing */
 };
+
+/* What is wrong with the names for ALPN (RFC 7301 §3.1), or NULL. */
+const char *tls_alpn_check(const struct config_list *alpn);
 
 /* 0 and a client's half of a connection, or -EINVAL (a file cannot be used) or -ENOMEM. `error` then says
  * what is wrong and what to do about it. */

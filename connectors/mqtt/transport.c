@@ -663,7 +663,8 @@ static int transport_open_tls(struct transport *t, const struct tls_options *opt
 	if (!options)
 		return 0;
 	struct tls_options mine = *options;
-	mine.host = t->host;
+	if (!mine.host)
+		mine.host = t->host;
 	return tls_new(&mine, &t->tls, error, error_size);
 }
 

@@ -37,7 +37,7 @@ struct transport_options {
 	struct loop *loop;
 	const char *host; /* name, IPv4 or IPv6 address without brackets; copied */
 	uint16_t port;
-	const struct tls_options *tls; /* borrowed during transport_open; its host is ignored; NULL: no TLS */
+	const struct tls_options *tls; /* borrowed during transport_open; its host NULL: that of above; NULL: no TLS */
 	size_t output_limit; /* most bytes that may gather between two writes */
 	const struct transport_events *events; /* borrowed for the life of the transport */
 	void *ctx;

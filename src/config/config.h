@@ -14,6 +14,7 @@
 struct connector;
 
 enum when_full { WHEN_FULL_BLOCK };
+enum { RETAIN_SKIP = 2 }; /* what comes retained is not forwarded */
 enum on_error { ON_ERROR_DEAD_LETTER, ON_ERROR_DROP, ON_ERROR_PASS };
 
 /* connections.<name>.outbox */
@@ -48,7 +49,7 @@ struct target_config {
 	struct config_list headers; /* name → template */
 	struct config_list params; /* the connector's to_keys, name → template */
 	int qos; /* -1 = as received */
-	int retain; /* -1 = keep, 0 = clear, 1 = set */
+	int retain; /* -1 = keep, 0 = clear, 1 = set, RETAIN_SKIP */
 	const char *file;
 	int line, column;
 };
@@ -63,6 +64,7 @@ struct mapping_config {
 	char *payload; /* jq, NULL = the bytes unchanged */
 	int on_error; /* enum on_error */
 	int64_t max_outputs;
+	int64_t max_hops; /* 0: neither counted nor heeded */
 	int delivery; /* enum guarantee declared, or -1 */
 	struct target_config *targets;
 	size_t n_targets;

@@ -27,6 +27,12 @@ static struct wish wish_of(
 	return (struct wish){stronger->delivery, stronger};
 }
 
+int loader_declared_guarantee(
+	const struct config *config, const struct mapping_config *map, const struct target_config *target)
+{
+	return wish_of(config, map, target).guarantee;
+}
+
 /* "read with qos: 2 …" when a higher QoS on the reading leg would do. */
 static char *advice(
 	const struct config *config, const struct mapping_config *map, const struct target_config *target, int wished)

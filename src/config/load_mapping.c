@@ -125,6 +125,30 @@ static const struct connector *connector_for(
 	return connector;
 }
 
+/* Shared subscriptions have one form in the core, however they are written. */
+static void apply_group(struct config_list *filters, const char *group)
+{
+	for (size_t i = 0; i < filters->n; i++) {
+		char *shared = memory_format("$share/%s/%s", group, filters->items[i].value);
+		free(filters->items[i].value);
+		filters->items[i].value = shared;
+	}
+}
+
+static void check_from(struct reading *reading, const struct connector *connector, struct config_scope *scope)
+{
+	struct mapping_config *map = reading->map;
+	const struct connection_config *conn = &reading->loader->own->config.connections[map->from_connection];
+	size_t before = report_mistakes(reading->loader->report);
+	if (scope->unsound || !reading->loader->connections.items[map->from_connection].sound)
+		return;
+	if (connector->check_from)
+		connector->check_from(conn->settings, map->from_settings, &map->filters, scope);
+	const char *group = connector->share_group ? connector->share_group(map->from_settings) : NULL;
+	if (group && report_mistakes(reading->loader->report) == before)
+		apply_group(&map->filters, group);
+}
+
 static void read_from(struct reading *reading)
 {
 	struct report *report = reading->loader->report;
@@ -154,8 +178,10 @@ static void read_from(struct reading *reading)
 	map->filters = from.topic;
 	map->from_qos = (int)from.qos;
 	check_filters(reading, node_get(node, "topic"));
-	if (connector)
+	if (connector) {
 		check_qos(reading, map->from_connection, node, map->from_qos);
+		check_from(reading, connector, &scope);
+	}
 	free(from.connection);
 	free(title);
 }
@@ -209,7 +235,7 @@ static void take_common(struct target_config *target, struct section_to *to)
 	target->content_type = to->content_type;
 	target->headers = to->headers;
 	target->qos = (int)to->qos;
-	target->retain = to->retain - 1; /* keep, clear, set: -1, 0, 1 */
+	target->retain = to->retain - 1; /* keep, clear, set, skip: -1, 0, 1, 2 */
 	free(to->connection);
 }
 

@@ -64,6 +64,13 @@ void loader_read_test(struct loader *loader, const struct node *node);
  * have been read without mistakes. */
 void loader_check_guarantees(struct loader *loader, const struct mapping_config *map, const struct node *node);
 
+/* Refuses mappings that name the same filter with other settings where the peer keeps one subscription per filter, and
+ * mappings that are declared exactly-once where overlapping filters bring messages twice. The same time. */
+void loader_check_subscriptions(struct loader *loader);
+/* The guarantee that a mapping or its connections declare for this destination; -1: none. */
+int loader_declared_guarantee(
+	const struct config *config, const struct mapping_config *map, const struct target_config *target);
+
 /* Frees what a connection (mapping) holds. */
 void loader_free_connection(struct connection_config *conn);
 void loader_free_mapping(const struct config *config, struct mapping_config *map);

@@ -57,6 +57,8 @@ struct config_key {
  * printed as `file:line:column: …` with the line and a caret, together with all others. One sentence of what is
  * wrong, one of what would be right. */
 struct config_scope;
+/* Does the section name this key, be it with the value that it has anyway? */
+bool config_given(const struct config_scope *scope, const char *key);
 void config_complain(struct config_scope *scope, const char *key, const char *item, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 

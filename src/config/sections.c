@@ -30,7 +30,7 @@ static const char *const delivery_choices[] = {
 	"at-most-once", "at-least-once", "exactly-once", NULL}; /* enum guarantee */
 static const char *const when_full_choices[] = {"block", NULL}; /* enum when_full */
 static const char *const on_error_choices[] = {"dead_letter", "drop", "pass", NULL}; /* enum on_error */
-static const char *const retain_choices[] = {"keep", "clear", "set", NULL};
+static const char *const retain_choices[] = {"keep", "clear", "set", "skip", NULL};
 
 static const struct config_key journal_keys[] = {
 	{.name = "segment_size",
@@ -237,6 +237,14 @@ const struct config_key section_mapping_keys[] = {
 		.min = 1,
 		.max = 65535,
 		.help = "Most messages that one message may become."},
+	{.name = "max_hops",
+		.type = CONFIG_INT,
+		.offset = MAPPING(max_hops),
+		.fallback = "16",
+		.min = 0,
+		.max = 1000,
+		.help = "How often linkspans may pass a message on, counted in its header linkspan-hops where it could "
+			"come back: a loop ends there. 0 neither counts nor heeds it."},
 	{.name = "delivery",
 		.type = CONFIG_ENUM,
 		.offset = MAPPING(delivery),
@@ -297,7 +305,8 @@ const struct config_key section_to_keys[] = {
 		.offset = TO(retain),
 		.fallback = "keep",
 		.choices = retain_choices,
-		.help = "Retain flag to send with: as received, never, or always."},
+		.help = "Retain flag to send with: as received, never, or always. skip: what is received with the flag "
+			"is not sent to this destination."},
 	{0},
 };
 

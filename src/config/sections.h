@@ -32,7 +32,7 @@ struct section_to {
 	char *content_type;
 	struct config_list headers;
 	int64_t qos; /* -1: not given */
-	int retain; /* index of keep, clear, set */
+	int retain; /* index of keep, clear, set, skip */
 };
 extern const struct config_key section_to_keys[];
 

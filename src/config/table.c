@@ -148,7 +148,57 @@ void table_read(struct config_scope *scope)
 			read_key(scope, key, scope->parts[i].base);
 }
 
+/* --- comparing --- */
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_list(const struct config_list *a, const struct config_list *b)
+{
+	bool same = a->n == b->n;
+	for (size_t i = 0; same && i < a->n; i++)
+		same = same_text(a->items[i].name, b->items[i].name) && same_text(a->items[i].value, b->items[i].value);
+	return same;
+}
+
+static bool same_value(const struct config_key *key, const void *a, const void *b)
+{
+	switch (key->type) {
+	case CONFIG_BOOL:
+		return *(const bool *)a == *(const bool *)b;
+	case CONFIG_INT:
+		return *(const int64_t *)a == *(const int64_t *)b;
+	case CONFIG_DURATION:
+	case CONFIG_SIZE:
+		return *(const uint64_t *)a == *(const uint64_t *)b;
+	case CONFIG_ENUM:
+		return *(const int *)a == *(const int *)b;
+	case CONFIG_LIST:
+	case CONFIG_MAP:
+		return same_list(a, b);
+	case CONFIG_SECTION:
+		return !table_difference(key->children, a, b);
+	default: /* texts */
+		return same_text(*(char *const *)a, *(char *const *)b);
+	}
+}
+
+const char *table_difference(const struct config_key *keys, const void *a, const void *b)
+{
+	for (; keys && keys->name && a != b; keys++)
+		if (!a || !b || !same_value(keys, (const char *)a + keys->offset, (const char *)b + keys->offset))
+			return keys->name;
+	return NULL;
+}
+
 /* --- mistakes that connectors find --- */
+
+bool config_given(const struct config_scope *scope, const char *key)
+{
+	return node_get(scope->node, key) != NULL;
+}
 
 void config_complain(struct config_scope *scope, const char *key, const char *item, const char *format, ...)
 {

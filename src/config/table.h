@@ -45,6 +45,9 @@ void table_read(struct config_scope *scope);
 /* Frees what the keys hold in `base`, not base itself; base NULL is allowed. */
 void table_free(const struct config_key *keys, void *base);
 
+/* Name of the first key whose values differ in two structs of that table; NULL: they are equal. Both NULL: equal. */
+const char *table_difference(const struct config_key *keys, const void *a, const void *b);
+
 /* Checks that a node is a map (list) and reports if it is not. title: "connection 'lake'". */
 bool table_expect_map(struct report *report, const struct node *node, const char *title);
 

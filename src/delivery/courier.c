@@ -282,6 +282,8 @@ void courier_link_up(struct courier *courier, const struct sink_traits *traits)
 	dispatch_restart(courier);
 	courier->link_window = traits->max_in_flight;
 	courier->up = true;
+	if (traits->session_lost)
+		stages_void(courier);
 	if (traits->cursor_valid) {
 		courier->up = cursor_is_sane(courier, traits->done_through);
 		courier->cursor_through = courier->up ? traits->done_through : 0;

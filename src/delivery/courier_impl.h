@@ -87,6 +87,9 @@ struct courier {
 	size_t n_stages, stages_capacity;
 	struct stage_known *known_stages; /* recovered, sorted by seq */
 	size_t n_known_stages;
+	uint64_t
+		session_lost_end; /* what may have been sent below this was so in a lost session, until it is sent again */
+	bool void_due; /* stages are void, which could not be appended yet: nothing is sent */
 
 	/* expiry.c */
 	uint64_t newest_ms; /* in the journal at the start: nothing expires before the wall clock has passed
@@ -147,6 +150,8 @@ void letters_orphan(struct courier *courier); /* the courier ends before they do
 int stages_recover(struct courier *courier); /* 0 or -ENOMEM */
 uint8_t stages_known(const struct courier *courier, uint64_t seq);
 void stages_work(struct courier *courier); /* tells the sink what is durable, appends what could not be */
+/* The session that they were reached in is lost: they are void. */
+void stages_void(struct courier *courier);
 
 /* packet_id.c */
 /* May this one be sent, as far as the packet identifiers of QoS 2 go? If not, courier_durable brings it on. */

@@ -91,9 +91,11 @@ static void send(struct courier *courier, uint64_t seq, struct held *held)
 		.attempt = held->attempts + 1,
 		.stage = held->stage,
 		.maybe_sent = held->maybe_sent,
+		.session_lost = held->session_lost,
 		.msg = held->msg,
 	};
 	held->state = HELD_IN_FLIGHT;
+	held->session_lost = false; /* from now on it may be known in the new one */
 	courier->in_flight++;
 	courier->unflushed = true;
 	if (courier->range_budget)
@@ -210,7 +212,8 @@ static bool window_is_open(const struct courier *courier)
 	int64_t configured = courier->options.outbox->window;
 	if (configured > 0 && (uint64_t)configured < limit)
 		limit = (uint64_t)configured;
-	return courier->up && !courier->draining && courier->in_flight + courier->n_replies < limit;
+	return courier->up && !courier->draining && !courier->void_due &&
+	       courier->in_flight + courier->n_replies < limit;
 }
 
 void dispatch_send(struct courier *courier, size_t *burst)

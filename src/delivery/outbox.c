@@ -58,6 +58,7 @@ static void complete(struct courier *courier, struct held *held, uint64_t seq)
 	const struct message_view *view = message_view(held->msg);
 	held->key_hash = key_hash(view->order_key, courier->hash_seed);
 	held->maybe_sent = seq < courier->maybe_sent_end;
+	held->session_lost = seq < courier->session_lost_end;
 	held->stage = held->stage_asked = stages_known(courier, seq);
 	held->expires = expiry_applies(courier, view);
 	courier->window.n_expiring += held->expires;

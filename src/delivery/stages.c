@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Stages of deliveries (PUBREC seen): appended to the journal, and reported to the sink once they are
- * durable. A report belongs to one epoch of the link; after that the stage is only noted, and given with the
+ * durable. With the session at the peer all of them become void. A report belongs to one epoch of the link; after that the stage is only noted, and given with the
  * next delivery.
  */
 #include <errno.h>
@@ -67,7 +67,7 @@ uint8_t stages_known(const struct courier *courier, uint64_t seq)
  * -----------------------------------------------------------------------------------------------------------
  */
 
-static int append(struct courier *courier, struct stage_asked *asked)
+static int append(struct courier *courier, const struct stage_asked *asked, uint64_t *ret_lsn)
 {
 	struct journal_change change = {
 		.type = JOURNAL_STAGE,
@@ -75,7 +75,7 @@ static int append(struct courier *courier, struct stage_asked *asked)
 		.seq = asked->seq,
 		.stage = asked->stage,
 	};
-	return journal_append(courier->options.journal, NULL, 0, &change, 1, &asked->lsn);
+	return journal_append(courier->options.journal, NULL, 0, &change, 1, ret_lsn);
 }
 
 static struct stage_asked *add(struct courier *courier)
@@ -96,7 +96,7 @@ static bool append_waiting(struct courier *courier)
 {
 	for (size_t i = 0; i < courier->n_stages; i++) {
 		struct stage_asked *asked = &courier->stages[i];
-		int error = asked->lsn ? 0 : append(courier, asked);
+		int error = asked->lsn ? 0 : append(courier, asked, &asked->lsn);
 		if (error) {
 			log_error(
 				"stage_failed", "destination=%s error=\"%s\"", courier->options.name, strerror(-error));
@@ -141,8 +141,48 @@ static void tell(struct courier *courier, const struct stage_asked *asked)
 	courier->options.connector->stage_durable(courier->options.link, asked->seq, asked->stage);
 }
 
+/* Seq 0: all of the destination. */
+static void append_void(struct courier *courier)
+{
+	uint64_t lsn;
+	int error = append(courier, &(struct stage_asked){0}, &lsn);
+	courier->void_due = error != 0;
+	if (error == 0)
+		return;
+	log_error("stage_failed", "destination=%s error=\"%s\"", courier->options.name, strerror(-error));
+	courier_poke_in(courier, COURIER_REPEAT_MS);
+}
+
+static void note_stage(uint64_t seq, uint8_t stage, void *arg)
+{
+	(void)seq, (void)stage;
+	*(bool *)arg = true;
+}
+
+void stages_void(struct courier *courier)
+{
+	struct window *window = &courier->window;
+	bool any = courier->n_stages > 0;
+	journal_stages(courier->options.journal, courier->options.dest, note_stage, &any);
+	for (uint64_t seq = window->first; seq < window->end; seq++) {
+		struct held *held = window_slot(window, seq);
+		if (held->state == HELD_GONE)
+			continue;
+		held->stage = held->stage_asked = 0;
+		held->session_lost |= held->maybe_sent;
+	}
+	/* What is not held was not sent by this process. */
+	courier->session_lost_end = courier->maybe_sent_end;
+	courier->n_known_stages = 0;
+	courier->n_stages = 0; /* what was appended of them comes before the void */
+	if (any)
+		append_void(courier);
+}
+
 void stages_work(struct courier *courier)
 {
+	if (courier->void_due)
+		append_void(courier);
 	if (courier->n_stages == 0)
 		return;
 	if (!append_waiting(courier))

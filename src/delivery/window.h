@@ -47,6 +47,7 @@ struct held {
 	uint8_t stage; /* durable */
 	uint8_t stage_asked; /* on its way to the disk, or durable */
 	bool maybe_sent : 1;
+	bool session_lost : 1; /* maybe sent, in a session that is lost; not sent since */
 	bool expires : 1; /* by its own wish or by the outbox's ttl */
 	bool listed : 1; /* in the list of its key: waits for its turn */
 	bool owns_key : 1; /* in flight alone: its key's list waits for its outcome */

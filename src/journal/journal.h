@@ -102,7 +102,7 @@ enum journal_change_type {
 	JOURNAL_SUBSCRIPTIONS, /* source, blob: replaces what is kept for the session, opaque to the journal
 				*/
 	JOURNAL_POSITION, /* source, blob = partition name, position: e.g. a Kafka offset */
-	JOURNAL_STAGE, /* dest, seq, stage: the sink has moved a delivery on (PUBREC seen) */
+	JOURNAL_STAGE, /* dest, seq, stage: the sink has moved a delivery on (PUBREC seen); seq 0: all stages are void */
 	JOURNAL_BATCH, /* dest, seq = first, last: bounds of a batch, never changed */
 	JOURNAL_DEAD, /* dest, seq, bytes, blob = reason: its copy is durable in dead/; final like DONE */
 	JOURNAL_FINISHED, /* dest, seq, bytes: DONE in this very group, e.g. with the reply it caused */

@@ -441,8 +441,13 @@ static int apply_position(struct state *state, const struct frame *frame)
 	return 0;
 }
 
+/* Seq 0: the peer has lost its session, all stages are void. */
 static int put_stage(struct state_dest *dest, uint64_t seq, uint8_t stage)
 {
+	if (seq == 0) {
+		dest->stages.n = 0;
+		return 0;
+	}
 	if (state_is_done(dest, seq))
 		return 0;
 	size_t i = stages_find(&dest->stages, seq);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "config/table.h"
 #include "connectors/connector.h"
 #include "routing/topic_filter.h"
 #include "routing/topic_index.h"
@@ -25,7 +26,7 @@ struct filter_list {
 	size_t n_wanted, wanted_size;
 	struct router_filter *list; /* NULL until finished */
 	size_t n_list;
-	size_t settings_size;
+	const struct config_key *from_keys;
 };
 
 struct filter_list *filter_list_new(const struct connector *connector)
@@ -33,7 +34,7 @@ struct filter_list *filter_list_new(const struct connector *connector)
 	struct filter_list *subs = calloc(1, sizeof *subs);
 	if (!subs)
 		return NULL;
-	subs->settings_size = connector ? connector->from_size : 0;
+	subs->from_keys = connector ? connector->from_keys : NULL;
 	subs->index = topic_index_new();
 	if (subs->index)
 		return subs;
@@ -53,13 +54,21 @@ void filter_list_free(struct filter_list *subs)
 	free(subs);
 }
 
-static struct wanted *find_equal(struct filter_list *subs, const char *wire)
+static bool same_settings(const struct filter_list *subs, const void *a, const void *b)
+{
+	return !table_difference(subs->from_keys, a, b);
+}
+
+static struct wanted *find_equal(struct filter_list *subs, const char *wire, const void *from_settings)
 {
 	const uint32_t *covering;
 	size_t n = topic_index_covering(subs->index, topic_filter_without_share(wire), &covering);
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(subs->wanted[covering[i]].filter.filter, wire) == 0)
-			return &subs->wanted[covering[i]];
+	for (size_t i = 0; i < n; i++) {
+		struct wanted *other = &subs->wanted[covering[i]];
+		if (strcmp(other->filter.filter, wire) == 0 &&
+			same_settings(subs, other->filter.from_settings, from_settings))
+			return other;
+	}
 	return NULL;
 }
 
@@ -79,7 +88,7 @@ static int reserve(struct filter_list *subs)
 int filter_list_add(
 	struct filter_list *subs, const char *wire, uint8_t qos, const void *from_settings, size_t *ret_number)
 {
-	struct wanted *equal = find_equal(subs, wire);
+	struct wanted *equal = find_equal(subs, wire, from_settings);
 	if (equal) {
 		if (equal->filter.qos < qos)
 			equal->filter.qos = qos;
@@ -102,15 +111,11 @@ static bool same_group(const char *a, const char *b)
 	return len == (size_t)(topic_filter_without_share(b) - b) && memcmp(a, b, len) == 0;
 }
 
-/* Byte by byte: settings that point to texts count as different, which only costs a subscription. */
-static bool same_settings(const struct filter_list *subs, const void *a, const void *b)
-{
-	return a == b || (a && b && memcmp(a, b, subs->settings_size) == 0);
-}
-
+/* Of another QoS it would bring the inner one's messages at the wrong one, so both are asked for. */
 static bool may_stand_for(const struct filter_list *subs, const struct wanted *outer, const struct wanted *inner)
 {
-	return outer != inner && same_group(outer->filter.filter, inner->filter.filter) &&
+	return outer != inner && outer->filter.qos == inner->filter.qos &&
+	       same_group(outer->filter.filter, inner->filter.filter) &&
 	       same_settings(subs, outer->filter.from_settings, inner->filter.from_settings);
 }
 
@@ -139,13 +144,10 @@ int filter_list_finish(struct filter_list *subs)
 			subs->wanted[i].position = subs->n_list++;
 	for (size_t i = 0; i < subs->n_wanted; i++) {
 		struct wanted *inner = &subs->wanted[i];
-		struct wanted *outer = inner->covered ? find_cover(subs, inner, true) : inner;
-		struct router_filter *listed = &subs->list[outer->position];
-		inner->position = outer->position;
-		uint8_t qos = listed->qos > inner->filter.qos ? listed->qos : inner->filter.qos;
-		if (inner == outer)
-			*listed = inner->filter;
-		listed->qos = qos;
+		if (inner->covered)
+			inner->position = find_cover(subs, inner, true)->position;
+		else
+			subs->list[inner->position] = inner->filter;
 	}
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a source has to subscribe to: the distinct filters of its mappings without those that another one covers, since a
- * broker would send a copy for each. Filled, finished, then read.
+ * What a source has to subscribe to: the distinct (filter, from_settings) of its mappings without those that another one
+ * of the same QoS covers, since a broker would send a copy for each. Filled, finished, then read.
  *
  * Threads: one at a time while it is filled.
  */
@@ -13,7 +13,7 @@
 struct filter_list;
 struct connector;
 
-/* connector: says how large from_settings are; NULL if there are none. NULL when memory is out. */
+/* connector: knows the table of from_settings; NULL if there are none. NULL when memory is out. */
 struct filter_list *filter_list_new(const struct connector *connector) __attribute__((warn_unused_result));
 void filter_list_free(struct filter_list *subs); /* NULL is allowed */
 

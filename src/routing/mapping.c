@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "connectors/connector.h"
+#include "routing/hops.h"
 #include "routing/template.h"
 #include "runtime/log.h"
 
@@ -22,6 +23,7 @@ struct target {
 	size_t connection;
 	const struct connector *connector;
 	int qos, retain; /* as struct target_config */
+	bool may_return, counts_hops; /* what is sent there may come back, and may say how often it did */
 	struct template *topic, *key, *content_type; /* NULL: not given */
 	struct field *headers, *params;
 	size_t n_headers, n_params;
@@ -62,11 +64,14 @@ static int compile_fields(const struct config_list *list, const struct names *na
 	return err;
 }
 
-static int compile_target(
-	const struct config *config, const struct target_config *from, const struct names *names, struct target *to)
+static int compile_target(const struct config *config, const struct target_config *from, int64_t max_hops,
+	const struct names *names, struct target *to)
 {
 	to->connection = from->connection;
 	to->connector = config->connections[from->connection].connector;
+	to->may_return = max_hops > 0 && to->connector && to->connector->can_source;
+	to->counts_hops = to->may_return && to->connector->carries_headers &&
+			  to->connector->carries_headers(config->connections[from->connection].settings);
 	to->qos = from->qos;
 	to->retain = from->retain;
 	to->n_headers = from->headers.n;
@@ -97,7 +102,7 @@ static int compile_mapping(
 	if (!err && from->payload)
 		err = transform_new(pool, from->payload, names->captures, names->n, &map->payload);
 	for (size_t i = 0; i < from->n_targets && !err; i++)
-		err = compile_target(config, &from->targets[i], names, &map->targets[i]);
+		err = compile_target(config, &from->targets[i], from->max_hops, names, &map->targets[i]);
 	return err;
 }
 
@@ -253,6 +258,15 @@ static struct message_view received(const struct work *work)
 	return view;
 }
 
+/* Read once for all mappings, and only where it matters. */
+static unsigned work_hops(struct work *work)
+{
+	struct routing *routing = work->routing;
+	if (routing->hops < 0)
+		routing->hops = (int)hops_received(routing->view);
+	return (unsigned)routing->hops;
+}
+
 static int render_envelope(struct work *work, const struct target *to, struct message_view *ret_view)
 {
 	struct message_view view = received(work);
@@ -265,6 +279,8 @@ static int render_envelope(struct work *work, const struct target *to, struct me
 		err = render_content_type(work, to, &view);
 	if (!err)
 		err = render_headers(work, to, &view);
+	if (!err && to->counts_hops)
+		err = hops_write(&view, work_hops(work) + 1, work->routing->arena);
 	if (!err)
 		err = render_params(work, to, &view);
 	if (err)
@@ -318,6 +334,24 @@ static int drop(struct work *work)
 	return 0;
 }
 
+static bool breaks_loop(struct work *work, const struct target *to)
+{
+	const struct mapping_config *config = work->map->config;
+	if (!to->may_return || work_hops(work) < (unsigned)config->max_hops)
+		return false;
+	work->routing->looped++;
+	log_warn("loop_broken",
+		"mapping=\"%s\" max_hops=%d what=\"a message has been passed on that often and is dropped: what is "
+		"written there comes back\"",
+		config->name, (int)config->max_hops);
+	return true;
+}
+
+static bool target_skips(const struct work *work, const struct target *to)
+{
+	return to->retain == RETAIN_SKIP && work->routing->view->retain;
+}
+
 /* A target's template has failed. */
 static int target_failed(struct work *work, const struct target *to)
 {
@@ -339,6 +373,8 @@ static bool fits(const struct message_view *envelope, const struct slice *payloa
 static int route_target(struct work *work, const struct target *to, const struct slice *payloads, size_t n)
 {
 	struct message_view view;
+	if (target_skips(work, to) || breaks_loop(work, to))
+		return 0;
 	int err = render_envelope(work, to, &view);
 	if (!err && !fits(&view, payloads, n))
 		err = fail(work, "the message would pass the limits of 32 MiB of payload or 1 MiB of all else");
@@ -366,7 +402,7 @@ static int transform_failed(struct work *work)
 		work->reason = reason;
 		if (map->on_error == ON_ERROR_PASS)
 			err = route_target(work, to, &work->routing->view->payload, 1);
-		else
+		else if (!target_skips(work, to))
 			err = target_failed(work, to);
 	}
 	return err;

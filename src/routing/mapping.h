@@ -37,7 +37,8 @@ struct routing {
 	struct arena *arena;
 	struct route_output *outputs; /* in the arena */
 	size_t n_outputs, outputs_size;
-	size_t dropped;
+	size_t dropped, looped;
+	int hops; /* of the message, -1: not yet read */
 };
 
 /* Appends the outputs. captures: values by the names' index, absent where not bound. 0 or -ENOMEM. */

@@ -305,12 +305,19 @@ int router_route(struct router *router, size_t connection, int subscription, con
 		.json = {.text = view->payload, .limit_bytes = router->config->max_transform_bytes},
 		.input = router->input,
 		.arena = &router->arena,
+		.hops = -1,
 	};
 	transform_input_begin(router->input, view, &routing.json);
 	int err = route_matches(router, &router->sources[connection], subscription, &routing, &matched);
 	transform_input_end(router->input);
 	if (err)
 		return err;
-	*ret_result = (struct route_result){routing.outputs, routing.n_outputs, matched, routing.dropped};
+	*ret_result = (struct route_result){
+		.outputs = routing.outputs,
+		.n_outputs = routing.n_outputs,
+		.matched = matched,
+		.looped = routing.looped,
+		.dropped = routing.dropped,
+	};
 	return 0;
 }

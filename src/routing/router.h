@@ -19,12 +19,12 @@ struct router;
 struct router *router_new(const struct config *config) __attribute__((warn_unused_result));
 void router_free(struct router *router); /* NULL is allowed */
 
-/* What to subscribe to on a connection, in the order of the file: the distinct filters of its mappings, without those
- * that another one covers (of the same share group and with equal from_settings). A covered filter's mappings belong to
+/* What to subscribe to on a connection, in the order of the file: the distinct (filter, from_settings) of its
+ * mappings, without those that another one covers (of the same share group and QoS and with equal from_settings). A covered filter's mappings belong to
  * the first filter here that covers it. Borrowed until router_free. */
 struct router_filter {
 	const char *filter; /* {name} replaced by +, $share/<group>/ kept */
-	uint8_t qos; /* the highest that a mapping of it asks for */
+	uint8_t qos; /* the highest that a mapping asks for that names this filter */
 	const void *from_settings; /* of the first mapping that names the filter */
 };
 size_t router_filters(const struct router *router, size_t connection, const struct router_filter **ret_filters);
@@ -39,6 +39,7 @@ struct route_result {
 	const struct route_output *outputs; /* borrowed until the next call of router_route or router_free */
 	size_t n_outputs;
 	size_t matched; /* mappings whose filter matched */
+	size_t looped; /* outputs left out because of max_hops; logged by the router */
 	size_t dropped; /* outputs left out because on_error: drop; logged by the router */
 };
 

@@ -223,3 +223,19 @@ bool topic_filter_covers(const char *outer, const char *inner)
 	}
 	return !inner_rest.data;
 }
+
+bool topic_filter_overlaps(const char *a, const char *b)
+{
+	struct slice a_rest = slice_str(a), b_rest = slice_str(b), a_level, b_level;
+	if ((a[0] == '$' && begins_with_wildcard(b)) || (b[0] == '$' && begins_with_wildcard(a)))
+		return false;
+	for (;;) {
+		bool more_a = topic_next_level(&a_rest, &a_level), more_b = topic_next_level(&b_rest, &b_level);
+		if ((more_a && level_is(a_level, '#')) || (more_b && level_is(b_level, '#')))
+			return true; /* also the parent level itself */
+		if (!more_a || !more_b)
+			return more_a == more_b;
+		if (!level_is(a_level, '+') && !level_is(b_level, '+') && !slice_equal(a_level, b_level))
+			return false;
+	}
+}

@@ -40,6 +40,9 @@ bool topic_filter_matches(const char *filter, struct slice topic);
  * (Not said of `+/#` and `#`, which match the same.) */
 bool topic_filter_covers(const char *outer, const char *inner);
 
+/* Is there a topic that both match? Both in wire form without $share. */
+bool topic_filter_overlaps(const char *a, const char *b);
+
 /* Takes the first level off: *rest becomes what follows its `/`, absent after the last level. An absent *rest
  * has no level: returns false. "a//b" has three levels, "" has one. */
 static inline bool topic_next_level(struct slice *rest, struct slice *ret_level)

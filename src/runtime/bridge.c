@@ -18,7 +18,8 @@ static void host_link_up(struct link_host *host, const struct sink_traits *trait
 {
 	struct endpoint *end = (struct endpoint *)host;
 	log_info("link_up", "connection=%s", end->config->name);
-	if (end->courier && end->bridge->state <= BRIDGE_RUNNING)
+	if (end->courier &&
+		end->bridge->state <= BRIDGE_DRAINING) /* then it sends nothing, but may have lost its session */
 		courier_link_up(end->courier, traits);
 }
 
@@ -230,7 +231,8 @@ static int register_names(struct endpoint *end)
 			return dest;
 		end->dest = (uint32_t)dest;
 	}
-	if (end->is_source) {
+	end->has_state = end->is_source || (end->is_sink && end->connector->keeps_session);
+	if (end->has_state) {
 		int source = journal_source(j, end->config->name);
 		if (source < 0)
 			return source;
@@ -388,14 +390,14 @@ static void recovered_open_ids(
 	const struct link_recovery *recovery, void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg)
 {
 	const struct endpoint *end = ((const struct endpoint_recovery *)recovery)->end;
-	if (end->is_source)
+	if (end->has_state)
 		journal_open_ids(end->bridge->journal, end->source, fn, arg);
 }
 
 static bool recovered_position(const struct link_recovery *recovery, struct slice partition, uint64_t *ret_position)
 {
 	const struct endpoint *end = ((const struct endpoint_recovery *)recovery)->end;
-	return end->is_source && journal_position(end->bridge->journal, end->source, partition, ret_position);
+	return end->has_state && journal_position(end->bridge->journal, end->source, partition, ret_position);
 }
 
 static void start_endpoint(struct endpoint *end)
@@ -405,7 +407,7 @@ static void start_endpoint(struct endpoint *end)
 		.base =
 			{
 				.destination_uuid = end->is_sink ? journal_destination_uuid(j, end->dest) : NULL,
-				.subscriptions = end->is_source ? journal_subscriptions(j, end->source)
+				.subscriptions = end->has_state ? journal_subscriptions(j, end->source)
 								: (struct slice){NULL, 0},
 				.open_ids = recovered_open_ids,
 				.position = recovered_position,
@@ -493,11 +495,11 @@ void bridge_log_status(struct bridge *bridge)
 		const struct endpoint *end = &bridge->endpoints[i];
 		if (end->is_source)
 			log_info("status",
-				"request=%lu source=%s taken=%llu unmatched=%llu refused=%llu paused=%s "
+				"request=%lu source=%s taken=%llu unmatched=%llu looped=%llu refused=%llu paused=%s "
 				"unacknowledged=%zu",
 				request, end->config->name, (unsigned long long)end->taken,
-				(unsigned long long)end->unmatched, (unsigned long long)end->refused,
-				end->paused ? "yes" : "no", end->receipts.count);
+				(unsigned long long)end->unmatched, (unsigned long long)end->looped,
+				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count);
 		if (!end->courier)
 			continue;
 		struct courier_stats stats = courier_stats(end->courier);

@@ -23,14 +23,15 @@ struct endpoint {
 	struct link_subscription *subscriptions;
 	size_t n_subscriptions;
 	bool is_source, is_sink;
-	uint32_t source, dest; /* journal numbers, valid by the flags above */
+	bool has_state; /* is_source, or the connector keeps a session */
+	uint32_t source, dest; /* journal numbers, valid with has_state and is_sink */
 	struct courier *courier; /* NULL unless is_sink */
 	struct receipts receipts;
 	bool paused;
 	const struct endpoint *waits_for; /* while paused: the destination that is full, NULL = the journal or memory */
 	bool stopped; /* host->stopped() was heard */
 	bool idle; /* the courier has nothing in flight any more (during a stop) */
-	uint64_t taken, unmatched, refused; /* messages offered */
+	uint64_t taken, unmatched, looped, refused; /* messages offered */
 };
 
 enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };

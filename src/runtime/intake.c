@@ -164,12 +164,13 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 	struct endpoint *end = (struct endpoint *)host;
 	struct bridge *bridge = end->bridge;
 	struct route_result routed = {0};
-	if (bridge->state != BRIDGE_RUNNING || bridge->failure < 0)
+	/* What is said of a session alone needs no room, and the peer waits for it (PUBREC, PUBCOMP) or the next process needs
+	 * it, whatever else is paused or ending. */
+	bool of_session = !offer->view && offer->change.type != CHANGE_POSITION;
+	bool taking = bridge->state == BRIDGE_RUNNING || (bridge->state == BRIDGE_DRAINING && of_session);
+	if (!taking || bridge->failure < 0)
 		return hold(end, bridge->failure < 0 ? "journal_failed" : "stopping", NULL);
-	/* These need no room, and the peer waits for them (PUBREC, PUBCOMP) whatever else is paused. */
-	bool needs_no_room = !offer->view &&
-			     (offer->change.type == CHANGE_RELEASE_ID || offer->change.type == CHANGE_NONE);
-	if (end->paused && !needs_no_room)
+	if (end->paused && !of_session)
 		return OFFER_BUSY;
 	if (offer->view) {
 		if (offer->view->payload.len > bridge->config->max_message_bytes)
@@ -178,6 +179,7 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 		if (r < 0)
 			return hold_a_while(end, "out_of_memory");
 		end->unmatched += routed.matched == 0;
+		end->looped += routed.looped;
 	}
 	for (size_t i = 0; i < routed.n_outputs; i++)
 		if (!destination_has_room(bridge, &routed, i))

@@ -37,16 +37,22 @@ struct kafka_reader {
 	rd_kafka_t *rk;
 	struct message **records; /* payload, key, headers; origin_ms is the timestamp, topic the partition's number */
 	size_t n_records;
+	char *topic;
+	rd_kafka_resp_err_t last_err; /* the last that was printed */
+	struct reader_log *log; /* private */
 };
 
-/* Reads every partition of the topic from its beginning. */
+/* Reads every partition of the topic, which is there, from its beginning. What goes wrong is printed as TAP comments. */
 struct kafka_reader *kafka_reader_new(const char *brokers, const char *topic, int n_partitions);
 /* Reads a topic that is already there from its present end. */
 struct kafka_reader *kafka_reader_new_at_end(const char *brokers, const char *topic, int n_partitions);
 void kafka_reader_poll(struct kafka_reader *reader); /* collects what has come; does not wait */
+/* Prints what the library did last, for a test that has failed. */
+void kafka_reader_explain(struct kafka_reader *reader);
 void kafka_reader_free(struct kafka_reader *reader);
 
-/* Makes a topic on a real cluster, with one property of its own unless name is NULL, and waits until it is there. */
+/* Makes a topic on a real cluster, with one property of its own unless name is NULL, and waits until each partition
+ * has a leader. */
 void kafka_topic_new(const char *brokers, const char *topic, int n_partitions, const char *name, const char *value);
 
 #endif

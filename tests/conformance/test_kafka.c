@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <CUnit/CUnit.h>
+#include <CUnit/TestRun.h>
+
 #include "connectors/kafka/kafka.h"
 #include "connectors/kafka/settings.h"
 #include "tests/conformance/kafka_tools.h"
@@ -20,6 +23,7 @@ static struct kafka_reader *reader;
 static struct config_text broker;
 static struct kafka_settings settings;
 static struct peer peer;
+static unsigned failures; /* before the current test */
 
 static char *text(const char *literal)
 {
@@ -34,6 +38,7 @@ static const char *kafka_unavailable(void)
 static void kafka_begin(void)
 {
 	static unsigned number;
+	failures = CU_get_number_of_failures();
 	broker.value = getenv("LINKSPAN_TEST_KAFKA");
 	snprintf(topic, sizeof topic, "conformance-%ld-%u", (long)getpid(), ++number);
 	kafka_topic_new(broker.value, topic, 1, NULL, NULL);
@@ -50,6 +55,8 @@ static void kafka_begin(void)
 
 static void kafka_end(void)
 {
+	if (CU_get_number_of_failures() > failures)
+		kafka_reader_explain(reader);
 	kafka_reader_free(reader);
 }
 

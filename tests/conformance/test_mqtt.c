@@ -40,6 +40,7 @@ static struct {
 	struct proxy *proxy;
 } rig;
 
+static struct config_text url = {.value = rig.url};
 static struct mqtt_settings settings;
 
 static void bail(const char *what)
@@ -241,7 +242,7 @@ static void mqtt_begin(void)
 	snprintf(rig.url, sizeof rig.url, "mqtt://127.0.0.1:%d", proxy_port(rig.proxy));
 	start_collector();
 	settings = (struct mqtt_settings){
-		.url = rig.url,
+		.urls = {&url, 1},
 		.client_id = text("conformance"),
 		.username = text(USER),
 		.password = text(PASSWORD),
@@ -252,6 +253,8 @@ static void mqtt_begin(void)
 		.reconnect_min_ms = 10,
 		.reconnect_max_ms = 100,
 		.receive_maximum = 256,
+		.topic_alias_maximum = 32,
+		.topic_aliases = 64,
 		.hold_bytes = 4u << 20,
 		.tls = {.verify = true},
 	};

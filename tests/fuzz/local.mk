@@ -43,3 +43,17 @@ tests_fuzz_fuzz_config_LDADD = $(LINKSPAN_LIBS)
 tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_replay_config_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_config_SOURCES)
 tests_fuzz_replay_config_LDADD = $(LINKSPAN_LIBS)
+
+# The whole MQTT link over a played network: wire.c takes the place of connectors/mqtt/transport.c, and the linker puts
+# the model between the link and its halves.
+SESSION_WRAP = -Wl,--wrap=mqtt_source_publish,--wrap=mqtt_source_unusable,--wrap=mqtt_source_released \
+	-Wl,--wrap=mqtt_sink_up,--wrap=mqtt_sink_acked
+EXTRA_PROGRAMS += tests/fuzz/fuzz_mqtt_session
+check_PROGRAMS += tests/fuzz/replay_mqtt_session
+tests_fuzz_fuzz_mqtt_session_SOURCES = tests/fuzz/fuzz_mqtt_session.c tests/fuzz/fuzz.h tests/fuzz/session/model.c \
+	tests/fuzz/session/model.h tests/fuzz/session/model_broker.c tests/fuzz/session/wire.c tests/fuzz/session/wire.h
+tests_fuzz_fuzz_mqtt_session_LDADD = $(LINKSPAN_LIBS)
+tests_fuzz_fuzz_mqtt_session_LDFLAGS = $(AM_LDFLAGS) $(SESSION_WRAP) $(FUZZ_LDFLAGS)
+tests_fuzz_replay_mqtt_session_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_mqtt_session_SOURCES)
+tests_fuzz_replay_mqtt_session_LDADD = $(LINKSPAN_LIBS)
+tests_fuzz_replay_mqtt_session_LDFLAGS = $(AM_LDFLAGS) $(SESSION_WRAP)

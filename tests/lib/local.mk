@@ -11,8 +11,9 @@ lint:
 	$(srcdir)/tests/lint.sh
 EXTRA_DIST += tests/lib/rig/feed.py tests/lib/rig/mock_kafka.py tests/lib/rig/yaml.py tests/run.sh .ci/run tests/crash/kill.sh tests/crash/kill.py \
 	tests/integration/_path.py tests/integration/flow.py tests/integration/life.py \
-	tests/integration/interop.py tests/integration/lake_login.py tests/integration/outages.py tests/integration/pressure.py \
-	tests/integration/rules.py
+	tests/integration/connect.py tests/integration/interop.py tests/integration/lake_login.py \
+	tests/integration/outages.py tests/integration/pressure.py tests/integration/rules.py \
+	tests/integration/subscriptions.py
 EXTRA_DIST += tests/lib/rig/brokers.py tests/lib/hivemq/pom.xml tests/lib/hivemq/OpenHiveMQ.java tests/lib/artemis/pom.xml \
 	tests/lib/aedes/package.json tests/lib/aedes/package-lock.json tests/lib/aedes/broker.js
 

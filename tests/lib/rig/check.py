@@ -51,6 +51,63 @@ def demand(verdict, where, repeats=True):
         assert not verdict.repeated, f"{where}: {verdict.repeated} repeated"
 
 
+class Tally:
+    """The same for any number of messages, one by one as they arrive: what was seen once is not kept. A number that
+    jumps is noted in `gaps` at once (and is out of order if it comes later). size: as it was given to numbered()."""
+
+    def __init__(self, keys, size=0):
+        self.arrived = self.repeated = self.out_of_order = self.strangers = 0
+        self.gaps = []  # (key, first missing, next that came); the caller may empty it
+        self.copies = []  # (key, number) that came again; likewise
+        self._size = size
+        self._last = {key: 0 for key in keys}
+        self._missing = {key: set() for key in keys}
+
+    def take(self, payload):
+        try:
+            key, seq = parse(payload)
+        except ValueError:
+            key, seq = None, 0
+        if key not in self._last or seq < 1 or payload != numbered(key, seq, self._size):
+            self.strangers += 1
+            return
+        last, missing = self._last[key], self._missing[key]
+        if seq > last:
+            self._last[key] = seq
+            if seq > last + 1:
+                self.gaps.append((key, last + 1, seq))
+                missing.update(range(last + 1, seq))
+        elif seq in missing:
+            missing.remove(seq)
+            self.out_of_order += 1
+        else:
+            self.repeated += 1
+            self.copies.append((key, seq))
+            return
+        self.arrived += 1
+
+    def missing(self):
+        """How many of those below the highest numbers are not there."""
+        return sum(map(len, self._missing.values()))
+
+    def lost(self, sent):
+        """(key, number) of what has not arrived of {key: highest seq}."""
+        return [(key, seq) for key, n in sent.items()
+                for seq in sorted(self._missing[key]) + list(range(self._last[key] + 1, n + 1))]
+
+    def complete(self, sent):
+        return all(self._last[key] >= n and not self._missing[key] for key, n in sent.items())
+
+    def reached(self, sent):
+        """The last of each key is there."""
+        return all(self._last[key] >= n for key, n in sent.items())
+
+    def verdict(self, sent):
+        beyond = sum(max(0, last - sent[key]) for key, last in self._last.items())
+        return Verdict(sum(sent.values()), self.arrived, self.lost(sent), self.repeated, self.out_of_order,
+                       self.strangers + beyond)
+
+
 class complete:  # pylint: disable=invalid-name
     """A condition for Reader.wait_for and Subscriber.wait_for: every number is there. Reads each arrival once; as text
     it says what is missing."""

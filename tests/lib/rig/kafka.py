@@ -49,6 +49,8 @@ socket.request.max.bytes=16777216
 auto.create.topics.enable=true
 """
 
+TRY_S = 2  # one of the tries within the deadline: an answer that is lost is asked for again
+
 Record = namedtuple("Record", "partition offset key value headers timestamp_ms")
 
 
@@ -148,23 +150,49 @@ class Reader:
     """Everything in a topic from its beginning, in `records`; goes on by itself when Kafka comes back."""
 
     def __init__(self, brokers, topic):
-        from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+        from confluent_kafka import Consumer, TopicPartition
         self.topic = topic
         self.records = []
+        self._last_error = None
         self._consumer = Consumer({
             "bootstrap.servers": brokers, "group.id": "rig", "enable.auto.commit": False, "log_level": 0,
             "isolation.level": "read_committed", "reconnect.backoff.max.ms": 500, "fetch.wait.max.ms": 50,
-            "fetch.message.max.bytes": 8388608, "error_cb": lambda _: None, "topic.metadata.refresh.interval.ms": 2000})
-        # A topic that was just made takes a moment to have partitions.
-        self._partitions = until(lambda: sorted(
-            self._consumer.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions), f"topic {topic}")
-        self._consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in self._partitions])
+            "fetch.message.max.bytes": 8388608, "error_cb": lambda _: None, "topic.metadata.refresh.interval.ms": 2000,
+            "socket.timeout.ms": 5000})
+        # A topic that was just made takes a moment to have partitions, and these to have leaders.
+        self._partitions = until(self._led_partitions, f"topic {topic} to have leaders")
+        # An assignment to OFFSET_BEGINNING would look for the beginning in the background, and tell nobody why it fails.
+        self._consumer.assign([TopicPartition(topic, p, until(lambda p=p: self._offsets(p), f"the offsets of {topic}")[0])
+                               for p in self._partitions])
+
+    def _led_partitions(self):
+        from confluent_kafka import KafkaException
+        try:
+            found = self._consumer.list_topics(self.topic, timeout=TRY_S).topics[self.topic].partitions
+        except KafkaException as error:
+            return self._note(error.args[0])
+        return sorted(found) if all(p.leader >= 0 for p in found.values()) else None
+
+    def _offsets(self, partition):
+        """The first and the next, or None."""
+        from confluent_kafka import KafkaException, TopicPartition
+        try:
+            return self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=TRY_S)
+        except KafkaException as error:
+            return self._note(error.args[0])
+
+    def _note(self, error):
+        """For who looks at a test that failed: a TAP comment, once while it lasts."""
+        if error.code() != self._last_error:
+            print(f"# reader of {self.topic}: {error}", flush=True)
+        self._last_error = error.code()
 
     def poll(self, timeout_s=0.2):
         """Takes in what has come; how many."""
         n = 0
         for message in self._consumer.consume(num_messages=5000, timeout=timeout_s):
             if message.error():
+                self._note(message.error())
                 continue
             self.records.append(Record(message.partition(), message.offset(), message.key(), message.value(),
                                        message.headers() or [], message.timestamp()[1]))

@@ -17,10 +17,11 @@ def program():
 
 class Mosquitto:
     """Stopping keeps the data: start() again is a restart. `port` is plain, `tls_port` asks for a client certificate
-    when tls="mutual". password: the only user allowed then is `edge` with that password."""
+    when tls="mutual". password: the only user allowed then is `edge` with that password. in_memory: its folder is, so
+    that it can save all it holds at every change."""
 
-    def __init__(self, tls=None, password=None, settings=()):
-        self.folder = temp_folder("mosquitto")
+    def __init__(self, tls=None, password=None, settings=(), in_memory=False):
+        self.folder = temp_folder("mosquitto", in_memory)
         self.port = free_port()
         self.tls_port = free_port() if tls else None
         self.certificates = certificates.make(self.folder) if tls else None

@@ -17,9 +17,11 @@ _keeping = False  # set by keep()
 MAY_KEEP = bool(os.environ.get("LINKSPAN_RIG_MAY_KEEP"))
 
 
-def temp_folder(name):
-    """Removed at exit, unless LINKSPAN_TEST_KEEP is set."""
-    folder = tempfile.mkdtemp(prefix=f"linkspan-{name}-")
+def temp_folder(name, in_memory=False):
+    """Removed at exit, unless LINKSPAN_TEST_KEEP is set. in_memory: where writing costs no disk, if there is such a place;
+    what a killed process has written outlives it there too."""
+    place = "/dev/shm" if in_memory and os.access("/dev/shm", os.W_OK) else None
+    folder = tempfile.mkdtemp(prefix=f"linkspan-{name}-", dir=place)
     _folders.append(folder)
     return folder
 

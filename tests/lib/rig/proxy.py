@@ -8,6 +8,9 @@ refuse    new connections are refused, those that exist go on
 cut()     RST on all connections, now
 flap()    for that long: cut and refused, then forwarded, in turns
 delay_s   each chunk arrives that much later
+
+settle    given: a coroutine function. The target sees no connection end before it has answered on it and settle(target)
+          has returned, whatever happens to the other side.
 """
 import asyncio
 import os
@@ -19,16 +22,19 @@ from .wait import free_port
 
 
 class Proxy:
-    def __init__(self, target=None):
+    def __init__(self, target=None, settle=None):
         self.port = free_port()
         self.target = target  # a port, may be set later
         self.delay_s = 0
         self.connections = 0  # accepted so far
+        self._settle = settle
+        self._parting = set()  # tasks
         self._mode = "forward"
         self._pairs = set()
         self._server = None
         self._flapping = None
         self._gate = None
+        self._never = None  # an event, kept here: a task that waits for one that only it knows is collected as garbage
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -97,6 +103,7 @@ class Proxy:
         if self._gate is None:
             self._gate = asyncio.Event()
             self._gate.set()
+            self._never = asyncio.Event()
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=1 << 18)
 
     @staticmethod
@@ -124,7 +131,26 @@ class Proxy:
 
     async def _reset(self):
         for pair in list(self._pairs):
-            pair.reset()
+            self._part(pair)
+
+    def _part(self, pair):
+        pair.reset(pair.writer)
+        if self._settle and pair.asked and not pair.parting:
+            task = asyncio.ensure_future(self._part_far(pair))
+            self._parting.add(task)
+            task.add_done_callback(self._parting.discard)
+        elif not pair.parting:
+            pair.reset(pair.far_writer)
+        pair.parting = True
+
+    async def _part_far(self, pair):
+        try:
+            await asyncio.wait_for(pair.answered.wait(), 5)
+            await asyncio.wait_for(self._settle(self.target), 5)
+        except (OSError, asyncio.TimeoutError):
+            pass
+        finally:
+            pair.reset(pair.far_writer)
 
     async def _flap(self, period_s):
         while True:
@@ -143,30 +169,39 @@ class Proxy:
             if pair.swallowed:
                 while await reader.read(1 << 16):
                     pass
-                await asyncio.Event().wait()  # its FIN vanished as well
+                await self._never.wait()  # its FIN vanished as well
             pair.far_reader, pair.far_writer = await asyncio.open_connection("127.0.0.1", self.target, limit=1 << 18)
+            if pair.parting:
+                pair.reset(pair.far_writer)
+                return
             await asyncio.gather(self._pump(pair, pair.reader, pair.far_writer),
                                  self._pump(pair, pair.far_reader, pair.writer))
         except (OSError, asyncio.CancelledError):
             pass
         finally:
             self._pairs.discard(pair)
-            pair.reset()
+            self._part(pair)
 
     async def _pump(self, pair, source, sink):
         while True:
             data = await source.read(1 << 16)
+            if source is pair.far_reader:
+                pair.answered.set()
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
             await self._gate.wait()
             if pair.swallowed:
                 if not data:
-                    await asyncio.Event().wait()
+                    await self._never.wait()
                 continue
             if not data:
+                if self._settle:
+                    raise ConnectionResetError("ends in both directions")
                 if sink.can_write_eof():
                     sink.write_eof()
                 return
+            if sink is pair.far_writer:
+                pair.asked = True
             sink.write(data)
             await sink.drain()
 
@@ -178,14 +213,16 @@ class _Pair:
         self.reader, self.writer = reader, writer
         self.far_reader = self.far_writer = None
         self.swallowed = False
+        self.asked = self.parting = False  # something was forwarded to the target; the end has begun
+        self.answered = asyncio.Event()
 
-    def reset(self):
+    @staticmethod
+    def reset(writer):
         """Closing with linger 0 sends RST instead of FIN."""
-        for writer in (self.writer, self.far_writer):
-            if writer is None or writer.transport.is_closing():
-                continue
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()
+        if writer is None or writer.transport.is_closing():
+            return
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
 
 
 if __name__ == "__main__":

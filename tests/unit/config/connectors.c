@@ -62,6 +62,12 @@ static const char *mqtt_check_qos(const void *settings, uint8_t qos)
 	return qos > 1 && mqtt->version != 0 ? "this connection carries qos 0 and 1; use 1" : NULL;
 }
 
+static const char *mqtt_check_overlap(const void *settings)
+{
+	const struct test_mqtt *mqtt = settings;
+	return mqtt->version != 0 ? "each brings a copy; use version 5" : NULL;
+}
+
 static enum guarantee mqtt_guarantee(const void *settings, uint8_t qos)
 {
 	(void)settings;
@@ -130,6 +136,7 @@ static const struct connector mqtt = {
 	.can_source = true,
 	.can_sink = true,
 	.check = mqtt_check,
+	.check_overlap = mqtt_check_overlap,
 	.check_qos = mqtt_check_qos,
 	.source_guarantee = mqtt_guarantee,
 	.sink_guarantee = mqtt_guarantee,

@@ -130,8 +130,10 @@ static void test_more_mappings(void)
 	const struct mapping_config *map = mapping("alarms");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(map);
 	CU_ASSERT(map->from_qos == 1 && map->delivery == AT_MOST_ONCE && map->max_outputs == 100);
+	CU_ASSERT_EQUAL(map->max_hops, 16);
 	CU_ASSERT(!map->when && !map->payload && map->on_error == ON_ERROR_DEAD_LETTER);
 	CU_ASSERT_EQUAL_FATAL(map->n_targets, 2);
+	CU_ASSERT(map->targets[0].retain == RETAIN_SKIP);
 	CU_ASSERT(map->targets[1].qos == 0 && map->targets[1].retain == 0);
 	map = mapping("feed");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(map);

@@ -67,6 +67,7 @@ static void record(struct link *link, const struct delivery *delivery)
 		.attempt = delivery->attempt,
 		.stage = delivery->stage,
 		.maybe_sent = delivery->maybe_sent,
+		.session_lost = delivery->session_lost,
 	};
 }
 

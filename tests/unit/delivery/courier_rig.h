@@ -17,7 +17,7 @@ struct rig_sent {
 	uint64_t at_ms;
 	uint32_t attempt;
 	uint8_t stage;
-	bool maybe_sent;
+	bool maybe_sent, session_lost;
 };
 
 struct link { /* the sink */

@@ -222,7 +222,10 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 		return j->append_error;
 	if (n_entries || n_changes != 1 || changes[0].type != JOURNAL_STAGE)
 		fault(j, "an append that no courier makes", 0);
-	fake_record(j, changes[0].seq)->stage = changes[0].stage;
+	if (changes[0].seq > 0)
+		fake_record(j, changes[0].seq)->stage = changes[0].stage;
+	for (uint64_t seq = 1; changes[0].seq == 0 && seq <= j->n_records; seq++)
+		fake_record(j, seq)->stage = 0;
 	j->stages_appended++;
 	*ret_lsn = ++j->appended;
 	return 0;

@@ -606,6 +606,62 @@ static void test_stage_of_an_old_epoch(void)
 	finish(rig);
 }
 
+/* What was sent before is told so once; the stages are void, also those that are still on their way to the disk. */
+static void test_lost_session(void)
+{
+	struct rig *rig = rig_up_with(false);
+	rig_publish(rig, 1, "a");
+	rig_publish(rig, 1, "b");
+	rig_publish(rig, 1, "c");
+	courier_stage(rig->courier, 1, 1);
+	rig_durable(rig);
+	courier_stage(rig->courier, 2, 1); /* not durable yet */
+	rig_down(rig);
+	rig->traits.session_lost = true;
+	rig->traits.max_in_flight = 1;
+	rig_up(rig);
+	CU_ASSERT_EQUAL(rig->journal->stages_appended, 3);
+	size_t n = rig->link.n_sent - 1;
+	CU_ASSERT(rig->link.sent[n].seq == 1 && rig->link.sent[n].session_lost && rig->link.sent[n].stage == 0);
+	rig_durable(rig);
+	CU_ASSERT_EQUAL(rig->link.stages_durable, 1); /* that of the first connection */
+	rig_down(rig); /* at once: the others have not been sent since */
+	rig->traits.session_lost = false;
+	rig->traits.max_in_flight = 10;
+	rig_up(rig);
+	const struct rig_sent *sent = &rig->link.sent[n + 1];
+	CU_ASSERT(sent[0].seq == 1 && !sent[0].session_lost && sent[0].maybe_sent && sent[0].stage == 0);
+	CU_ASSERT(sent[1].seq == 2 && sent[1].session_lost && sent[1].maybe_sent && sent[1].stage == 0);
+	CU_ASSERT(sent[2].seq == 3 && sent[2].session_lost);
+	rig_publish(rig, 1, "d");
+	CU_ASSERT(rig->link.sent[n + 4].seq == 4 && !rig->link.sent[n + 4].session_lost);
+	/* A new process knows of no stage either. */
+	rig_stop(rig);
+	rig_start(rig);
+	rig_up(rig);
+	CU_ASSERT(rig->link.sent[n + 5].stage == 0 && !rig->link.sent[n + 5].session_lost);
+	rig_deliver_all(rig);
+	finish(rig);
+}
+
+static void test_void_that_cannot_be_appended(void)
+{
+	struct rig *rig = rig_up_with(false);
+	rig_publish(rig, 1, "a");
+	courier_stage(rig->courier, 1, 1);
+	rig_durable(rig);
+	rig_down(rig);
+	rig->journal->append_error = -ENOSPC;
+	rig->traits.session_lost = true;
+	rig_up(rig);
+	CU_ASSERT_EQUAL(rig->link.n_sent, 1); /* a new stage must not come before it */
+	rig->journal->append_error = 0;
+	loop_sim_advance(rig->loop, 1000);
+	CU_ASSERT(rig->link.n_sent == 2 && rig->link.sent[1].session_lost);
+	rig_deliver_all(rig);
+	finish(rig);
+}
+
 static void test_stage_that_cannot_be_appended(void)
 {
 	struct rig *rig = rig_up_with(false);
@@ -821,6 +877,8 @@ static const struct tap_test tests[] = {
 	{"a cursor ahead of the log", test_cursor_ahead_of_the_log},
 	{"stage", test_stage},
 	{"the stage of an old epoch", test_stage_of_an_old_epoch},
+	{"a lost session", test_lost_session},
+	{"a lost session that cannot be journalled yet", test_void_that_cannot_be_appended},
 	{"a stage that cannot be appended", test_stage_that_cannot_be_appended},
 	{"an outcome inside stage_durable", test_outcome_inside_stage_durable},
 	{"reply", test_reply},

@@ -135,13 +135,39 @@ static void record_publish(struct broker_packet *rec, const struct mqtt_packet *
 	copy_text(rec->payload, sizeof rec->payload, publish->payload);
 }
 
+static void copy_user(char *to, size_t size, const struct mqtt_properties *props)
+{
+	size_t len = 0;
+	for (size_t i = 0; i < props->n_user && len < size; i++)
+		len += (size_t)snprintf(to + len, size - len, "%.*s=%.*s;", (int)props->user[i].name.len,
+			(const char *)props->user[i].name.data, (int)props->user[i].value.len,
+			(const char *)props->user[i].value.data);
+}
+
+static void record_will(struct broker_will *rec, const struct mqtt_will *will)
+{
+	copy_text(rec->topic, sizeof rec->topic, will->topic);
+	copy_text(rec->payload, sizeof rec->payload, will->payload);
+	copy_text(rec->content_type, sizeof rec->content_type, will->props.content_type);
+	copy_text(rec->response_topic, sizeof rec->response_topic, will->props.response_topic);
+	copy_text(rec->correlation, sizeof rec->correlation, will->props.correlation_data);
+	copy_user(rec->user, sizeof rec->user, &will->props);
+	rec->qos = will->qos;
+	rec->retain = will->retain;
+	rec->delay = will->props.will_delay_interval;
+	rec->expiry = will->props.message_expiry_interval;
+	rec->payload_format = will->props.payload_format_indicator;
+}
+
 static void record_connect(struct broker_packet *rec, const struct mqtt_packet *packet)
 {
 	const struct mqtt_connect *connect = &packet->connect;
 	rec->clean_start = connect->clean_start;
 	rec->keep_alive = connect->keep_alive;
 	rec->has_will = connect->will.topic.data != NULL;
+	record_will(&rec->will, &connect->will);
 	copy_text(rec->topic, sizeof rec->topic, connect->client_id);
+	rec->payload_len = connect->user_name.len + 1 + connect->password.len;
 	snprintf(rec->payload, sizeof rec->payload, "%.*s:%.*s", (int)connect->user_name.len,
 		connect->user_name.len ? (const char *)connect->user_name.data : "", (int)connect->password.len,
 		connect->password.len ? (const char *)connect->password.data : "");
@@ -154,6 +180,8 @@ static void record_subscribe(struct broker_packet *rec, const struct mqtt_packet
 	rec->entry_qos = subscribe->entries[0].qos;
 	rec->entry_retain_handling = subscribe->entries[0].retain_handling;
 	rec->entry_retain_as_published = subscribe->entries[0].retain_as_published;
+	rec->entry_no_local = subscribe->entries[0].no_local;
+	rec->identifier = packet->props.n_subscription_identifiers ? packet->props.subscription_identifiers[0] : 0;
 	size_t len = 0;
 	for (size_t i = 0; i < subscribe->n_entries && len < sizeof rec->topic; i++)
 		len += (size_t)snprintf(rec->topic + len, sizeof rec->topic - len, "%.*s,",
@@ -166,14 +194,13 @@ static void record_props(struct broker_packet *rec, const struct mqtt_properties
 	rec->receive_maximum = props->receive_maximum;
 	rec->message_expiry = props->message_expiry_interval;
 	rec->payload_format = props->payload_format_indicator;
+	rec->topic_alias = props->topic_alias;
+	rec->topic_alias_maximum = props->topic_alias_maximum;
+	rec->maximum_packet_size = props->maximum_packet_size;
 	copy_text(rec->content_type, sizeof rec->content_type, props->content_type);
 	copy_text(rec->response_topic, sizeof rec->response_topic, props->response_topic);
 	copy_text(rec->correlation, sizeof rec->correlation, props->correlation_data);
-	size_t len = 0;
-	for (size_t i = 0; i < props->n_user && len < sizeof rec->user; i++)
-		len += (size_t)snprintf(rec->user + len, sizeof rec->user - len, "%.*s=%.*s;",
-			(int)props->user[i].name.len, (const char *)props->user[i].name.data,
-			(int)props->user[i].value.len, (const char *)props->user[i].value.data);
+	copy_user(rec->user, sizeof rec->user, props);
 }
 
 static void record(struct broker_connection *conn, const struct mqtt_packet *packet)
@@ -317,13 +344,57 @@ static void broker_take(struct broker_connection *conn, const void *data, size_t
 	assert(r == 0);
 }
 
+static void broker_handshake(struct broker_connection *conn)
+{
+	struct fake_broker *broker = conn->broker;
+	if (SSL_do_handshake(conn->ssl) != 1)
+		return;
+	const unsigned char *name;
+	unsigned len;
+	SSL_get0_alpn_selected(conn->ssl, &name, &len);
+	snprintf(broker->tls_alpn, sizeof broker->tls_alpn, "%.*s", (int)len, len ? (const char *)name : "");
+	broker->tls_version = SSL_version(conn->ssl);
+}
+
+static int broker_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *offered,
+	unsigned len, void *arg)
+{
+	struct fake_broker *broker = arg;
+	size_t at = 0;
+	int answer = broker->alpn ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
+	(void)ssl;
+	for (unsigned i = 0; i < len; i += 1u + offered[i]) {
+		const char *name = (const char *)offered + i + 1;
+		at += (size_t)snprintf(
+			broker->tls_offered + at, sizeof broker->tls_offered - at, "%.*s,", offered[i], name);
+		assert(at < sizeof broker->tls_offered);
+		if (!broker->alpn || strlen(broker->alpn) != offered[i] || memcmp(name, broker->alpn, offered[i]) != 0)
+			continue;
+		*out = offered + i + 1;
+		*out_len = offered[i];
+		answer = SSL_TLSEXT_ERR_OK;
+	}
+	return answer;
+}
+
+static int broker_on_name(SSL *ssl, int *alert, void *arg)
+{
+	struct fake_broker *broker = arg;
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	snprintf(broker->tls_name, sizeof broker->tls_name, "%s", name ? name : "");
+	if (!broker->only_name || strcmp(broker->tls_name, broker->only_name) == 0)
+		return SSL_TLSEXT_ERR_OK;
+	*alert = SSL_AD_UNRECOGNIZED_NAME;
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 static void broker_take_tls(struct broker_connection *conn, size_t len)
 {
 	uint8_t plain[16384];
 	int n;
 	BIO_write(conn->in, conn->raw, (int)len);
 	if (!SSL_is_init_finished(conn->ssl))
-		SSL_do_handshake(conn->ssl);
+		broker_handshake(conn);
 	while (SSL_is_init_finished(conn->ssl) && (n = SSL_read(conn->ssl, plain, sizeof plain)) > 0)
 		broker_take(conn, plain, (size_t)n);
 	broker_flush_tls(conn);
@@ -360,6 +431,9 @@ static void broker_begin_tls(struct broker_connection *conn)
 	BIO_set_mem_eof_return(conn->in, -1);
 	SSL_set_bio(conn->ssl, conn->in, conn->out);
 	SSL_set_accept_state(conn->ssl);
+	SSL_set_max_proto_version(conn->ssl, conn->broker->tls_max);
+	conn->broker->tls_name[0] = conn->broker->tls_offered[0] = conn->broker->tls_alpn[0] = '\0';
+	conn->broker->tls_version = 0;
 }
 
 static void broker_on_connection(uv_stream_t *listener, int status)
@@ -377,6 +451,7 @@ static void broker_on_connection(uv_stream_t *listener, int status)
 	broker->all = conn;
 	broker->open++;
 	mqtt_decoder_init(broker->decoder, broker->version, MQTT_CLIENT);
+	broker->decoder->topic_alias_maximum = (uint16_t)broker->connack_props.topic_alias_maximum;
 	uv_accept(listener, (uv_stream_t *)&conn->tcp);
 	uv_tcp_nodelay(&conn->tcp, 1);
 	if (broker->closes_at_once) {
@@ -403,6 +478,9 @@ static void broker_load_tls(struct fake_broker *broker, const char *cert, const 
 	broker->tls = calloc(1, sizeof *broker->tls);
 	assert(broker->tls);
 	SSL_CTX *ctx = broker->tls->ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX_set_alpn_select_cb(ctx, broker_on_alpn, broker);
+	SSL_CTX_set_tlsext_servername_callback(ctx, broker_on_name);
+	SSL_CTX_set_tlsext_servername_arg(ctx, broker);
 	int r = SSL_CTX_use_certificate_chain_file(ctx, cert);
 	assert(r == 1);
 	r = SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM);

@@ -13,6 +13,13 @@
 
 struct broker_tls;
 
+struct broker_will {
+	char topic[64], payload[64], content_type[64], response_topic[64], correlation[64], user[256];
+	uint8_t qos;
+	bool retain;
+	uint32_t delay, expiry, payload_format; /* 0: not said */
+};
+
 /* A packet that came. The texts are copies. */
 struct broker_packet {
 	unsigned connection; /* 1 for the first */
@@ -28,8 +35,11 @@ struct broker_packet {
 	uint32_t session_expiry, receive_maximum, message_expiry;
 	char content_type[64], response_topic[64], correlation[64], user[256]; /* user: name=value; … */
 	uint32_t payload_format;
+	uint32_t topic_alias, topic_alias_maximum, maximum_packet_size; /* 0: not said */
 	uint8_t entry_qos, entry_retain_handling;
-	bool entry_retain_as_published;
+	bool entry_retain_as_published, entry_no_local;
+	uint32_t identifier; /* SUBSCRIBE; 0: none */
+	struct broker_will will;
 };
 
 struct fake_broker {
@@ -43,8 +53,13 @@ struct fake_broker {
 	bool session_present;
 	uint8_t connack_reason, puback_reason, suback_reason;
 	struct mqtt_properties connack_props;
+	const char *alpn; /* the protocol that it speaks, and no other; NULL: it does not care */
+	const char *only_name; /* SNI: another one, or none, is refused; NULL: it does not care */
+	int tls_max; /* highest version, such as TLS1_2_VERSION; 0: all */
 
 	/* What happened. */
+	char tls_name[256], tls_offered[256], tls_alpn[64]; /* of the last handshake: SNI, offered and chosen ALPN */
+	int tls_version; /* of the last that succeeded */
 	unsigned connections, reads;
 	struct broker_packet *packets;
 	size_t n_packets;

@@ -32,6 +32,18 @@ check_PROGRAMS += tests/unit/mqtt/test_session
 tests_unit_mqtt_test_session_SOURCES = tests/unit/mqtt/test_session.c $(mqtt_rig)
 tests_unit_mqtt_test_session_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mqtt/test_terms
+tests_unit_mqtt_test_terms_SOURCES = tests/unit/mqtt/test_terms.c $(mqtt_rig)
+tests_unit_mqtt_test_terms_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_connect
+tests_unit_mqtt_test_connect_SOURCES = tests/unit/mqtt/test_connect.c $(mqtt_rig)
+tests_unit_mqtt_test_connect_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_subscriptions
+tests_unit_mqtt_test_subscriptions_SOURCES = tests/unit/mqtt/test_subscriptions.c $(mqtt_rig)
+tests_unit_mqtt_test_subscriptions_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/mqtt/test_tls
 tests_unit_mqtt_test_tls_SOURCES = tests/unit/mqtt/test_tls.c tests/unit/mqtt/certificates.c \
 	tests/unit/mqtt/certificates.h $(mqtt_rig)
@@ -41,6 +53,10 @@ check_PROGRAMS += tests/unit/mqtt/test_settings
 tests_unit_mqtt_test_settings_SOURCES = tests/unit/mqtt/test_settings.c
 tests_unit_mqtt_test_settings_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mqtt/test_from
+tests_unit_mqtt_test_from_SOURCES = tests/unit/mqtt/test_from.c
+tests_unit_mqtt_test_from_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/mqtt/test_filter_set
 tests_unit_mqtt_test_filter_set_SOURCES = tests/unit/mqtt/test_filter_set.c
 tests_unit_mqtt_test_filter_set_LDADD = $(TEST_LIBS)
@@ -49,3 +65,10 @@ check_PROGRAMS += tests/unit/mqtt/test_reconnect
 tests_unit_mqtt_test_reconnect_SOURCES = tests/unit/mqtt/test_reconnect.c
 tests_unit_mqtt_test_reconnect_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mqtt/test_addresses
+tests_unit_mqtt_test_addresses_SOURCES = tests/unit/mqtt/test_addresses.c
+tests_unit_mqtt_test_addresses_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_topic_alias
+tests_unit_mqtt_test_topic_alias_SOURCES = tests/unit/mqtt/test_topic_alias.c $(mqtt_rig)
+tests_unit_mqtt_test_topic_alias_LDADD = $(TEST_LIBS)

@@ -47,9 +47,7 @@ static void record_view(struct rig_offer *rec, const struct message_view *view)
 static enum offer_result host_offer(struct link_host *host, const struct offer *offer)
 {
 	struct rig *rig = rig_of(host);
-	bool needs_no_room =
-		!offer->view && (offer->change.type == CHANGE_RELEASE_ID || offer->change.type == CHANGE_NONE);
-	if (rig->busy && !needs_no_room) {
+	if (rig->busy && offer->view) {
 		rig->pauses++;
 		mqtt_connector.pause(rig->link);
 		return OFFER_BUSY;
@@ -60,6 +58,7 @@ static enum offer_result host_offer(struct link_host *host, const struct offer *
 	assert(rig->offers);
 	struct rig_offer *rec = &rig->offers[rig->n_offers++];
 	*rec = (struct rig_offer){.cookie = offer->cookie,
+		.subscription = offer->subscription,
 		.no_receipt = offer->no_receipt,
 		.change = offer->change.type,
 		.has_message = offer->view != NULL,
@@ -78,6 +77,7 @@ static void host_link_up(struct link_host *host, const struct sink_traits *trait
 	struct rig *rig = rig_of(host);
 	rig->ups++;
 	rig->window = traits->max_in_flight;
+	rig->session_lost = traits->session_lost;
 }
 
 static void host_link_down(struct link_host *host, const char *reason)
@@ -181,21 +181,26 @@ void rig_resume(struct rig *rig)
 	mqtt_connector.resume(rig->link);
 }
 
-void rig_send_again(struct rig *rig, uint64_t seq, const struct message_view *view, bool maybe_sent, uint8_t stage)
+static void rig_deliver(struct rig *rig, struct delivery *delivery, const struct message_view *view)
 {
 	rig->messages = realloc(rig->messages, (rig->n_messages + 1) * sizeof *rig->messages);
 	struct message *msg = message_new(view);
 	assert(rig->messages && msg);
 	rig->messages[rig->n_messages++] = msg;
-	struct delivery delivery = {
-		.destination_uuid = (const uint8_t *)"0123456789abcdef",
-		.seq = seq,
-		.attempt = 1,
-		.stage = stage,
-		.maybe_sent = maybe_sent,
-		.msg = msg,
-	};
-	mqtt_connector.send(rig->link, &delivery);
+	delivery->destination_uuid = (const uint8_t *)"0123456789abcdef";
+	delivery->attempt = 1;
+	delivery->msg = msg;
+	mqtt_connector.send(rig->link, delivery);
+}
+
+void rig_send_again(struct rig *rig, uint64_t seq, const struct message_view *view, bool maybe_sent, uint8_t stage)
+{
+	rig_deliver(rig, &(struct delivery){.seq = seq, .stage = stage, .maybe_sent = maybe_sent}, view);
+}
+
+void rig_send_lost(struct rig *rig, uint64_t seq, const struct message_view *view)
+{
+	rig_deliver(rig, &(struct delivery){.seq = seq, .maybe_sent = true, .session_lost = true}, view);
 }
 
 uint64_t rig_send_view(struct rig *rig, const struct message_view *view, bool maybe_sent)
@@ -262,8 +267,9 @@ void rig_open_tls(struct rig *rig, const char *cert, const char *key, const char
 	assert(rig->loop);
 	fake_broker_open(&rig->broker, rig->loop, cert, key, ca);
 	snprintf(rig->url, sizeof rig->url, "%s://127.0.0.1:%u", cert ? "mqtts" : "mqtt", rig->broker.port);
+	rig->urls[0].value = rig->url;
 	rig->settings = (struct mqtt_settings){
-		.url = rig->url,
+		.urls = {rig->urls, 1},
 		.client_id = empty_id,
 		.session_expiry_ms = 3600 * 1000,
 		.keep_alive_ms = 30000,
@@ -304,6 +310,7 @@ void rig_start(struct rig *rig)
 		.subscriptions = rig->subscriptions,
 		.n_subscriptions = rig->n_subscriptions,
 		.is_sink = true,
+		.exactly_once = rig->exactly_once,
 	};
 	int r = mqtt_connector.create(&spec, &rig->host, &rig->link);
 	assert(r == 0);

@@ -19,6 +19,7 @@ struct rig_offer {
 	uint16_t id; /* with a change of an identifier */
 	uint64_t hash;
 	uint64_t cookie, origin_ms, expires_ms;
+	int subscription;
 	enum state_change_type change;
 	uint8_t blob[512];
 	size_t blob_len;
@@ -40,6 +41,7 @@ struct rig {
 	struct loop *loop;
 	struct fake_broker broker;
 	char url[64];
+	struct config_text urls[4]; /* what settings.urls lists; the first is `url` */
 	struct mqtt_settings settings;
 	struct link_subscription subscriptions[64];
 	size_t n_subscriptions;
@@ -49,6 +51,7 @@ struct rig {
 		uint64_t hash;
 	} open_ids[8]; /* recovered */
 	size_t n_open_ids;
+	bool exactly_once; /* some mapping declares it */
 	struct link *link;
 
 	/* The host's answers and memory. */
@@ -56,7 +59,7 @@ struct rig {
 	bool keep_sending; /* sends the next seq from inside outcome() until seq reaches send_until */
 	uint64_t send_until;
 	unsigned ups, downs, alarms, pauses;
-	bool stopped;
+	bool stopped, session_lost;
 	uint32_t window;
 	char down_reason[256], alarm[512];
 	struct rig_offer *offers;
@@ -90,6 +93,7 @@ uint64_t rig_send(struct rig *rig, const char *topic, const char *payload, uint8
 uint64_t rig_send_view(struct rig *rig, const struct message_view *view, bool maybe_sent);
 /* A delivery as the courier repeats it. */
 void rig_send_again(struct rig *rig, uint64_t seq, const struct message_view *view, bool maybe_sent, uint8_t stage);
+void rig_send_lost(struct rig *rig, uint64_t seq, const struct message_view *view); /* of a session that is lost */
 void rig_send_end(struct rig *rig);
 /* The n-th stage that was asked for is durable, and the turn ends. */
 void rig_stage_durable(struct rig *rig, size_t n);

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "connectors/mqtt/filter_set.h"
 #include "connectors/mqtt/qos2_in.h"
 #include "tests/unit/mqtt/rig.h"
 
@@ -230,6 +231,65 @@ static void test_recovered_ids(void)
 	rig_close(&rig);
 }
 
+/* The file names another broker than the one that the journal speaks of; that one may have a session of our name. */
+static void test_ids_of_another_broker(void)
+{
+	struct rig rig;
+	struct buffer blob;
+	struct filter_set set = {0};
+	struct filter_set_owner owner = {.client_id = "tester", .url = "mqtt://elsewhere"};
+	buffer_init(&blob, 4096);
+	CU_ASSERT_FATAL(filter_set_encode(&set, &owner, &blob) == 0);
+	rig_open(&rig);
+	rig_subscribe(&rig, "in/#", 2);
+	rig.broker.session_present = true;
+	rig.recovered = buffer_slice(&blob);
+	rig.open_ids[0].id = 7;
+	rig.open_ids[0].hash = hash_of("in/a", "x", 0, false);
+	rig.n_open_ids = 1;
+	rig_connect(&rig);
+	CU_ASSERT(rig.session_lost); /* for the sink half */
+	UNTIL(&rig, rig_changes(&rig, CHANGE_SUBSCRIPTIONS) == 2);
+	CU_ASSERT(rig_changes(&rig, CHANGE_SESSION_RESET) == 1);
+	fake_broker_publish(&rig.broker, "in/a", "x", 2, 7);
+	UNTIL(&rig, rig_messages(&rig) == 1);
+	/* The same broker at the next connection. */
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 2);
+	CU_ASSERT(!rig.session_lost && rig_changes(&rig, CHANGE_SESSION_RESET) == 1);
+	rig_close(&rig);
+	buffer_free(&blob);
+}
+
+/* A session that is lost while linkspan stops is not to be taken for a kept one by the next process. */
+static void test_session_lost_while_stopping(void)
+{
+	struct rig rig;
+	begin(&rig);
+	mqtt_connector.stop_intake(rig.link);
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 2);
+	UNTIL(&rig, rig_changes(&rig, CHANGE_SESSION_RESET) == 1);
+	fake_broker_publish(&rig.broker, "in/a", "x", 2, 7);
+	drain(&rig);
+	CU_ASSERT(rig_messages(&rig) == 0);
+	rig_close(&rig);
+}
+
+/* A link that only writes tells whose session it has, so that its stages are not taken for those of another one. */
+static void test_a_sink_tells_whose_session_it_has(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig_connect(&rig);
+	UNTIL(&rig, rig_changes(&rig, CHANGE_SUBSCRIPTIONS) == 1);
+	struct filter_set set = {0};
+	struct filter_set_owner owner = {.client_id = "tester", .url = rig.url};
+	const struct rig_offer *offer = rig_offer(&rig, CHANGE_SUBSCRIPTIONS, 0);
+	CU_ASSERT(filter_set_decode(slice_of(offer->blob, offer->blob_len), &owner, &set) == 0 && set.n == 0);
+	rig_close(&rig);
+}
+
 static void test_unknown_release(void)
 {
 	struct rig rig;
@@ -329,6 +389,9 @@ static const struct tap_test tests[] = {
 	{"a repetition is answered and not offered", test_repetition_is_answered_and_not_offered},
 	{"same identifier, other bytes: a new message", test_same_id_other_bytes_is_new},
 	{"identifiers of an earlier process", test_recovered_ids},
+	{"identifiers of another broker", test_ids_of_another_broker},
+	{"a session that is lost while stopping", test_session_lost_while_stopping},
+	{"a sink tells whose session it has", test_a_sink_tells_whose_session_it_has},
 	{"release of an unknown identifier", test_unknown_release},
 	{"a lost session is told before its messages", test_lost_session_is_told_first},
 	{"a held message dies with its connection", test_held_message_dies_with_its_connection},

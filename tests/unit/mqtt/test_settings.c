@@ -12,6 +12,8 @@
 #include "connectors/mqtt/mqtt.h"
 #include "tests/unit/tap.h"
 
+static const char *folder;
+
 static void good_url(const char *text, bool tls, const char *host, uint16_t port)
 {
 	struct mqtt_url url;
@@ -55,7 +57,7 @@ static char *load(const char *lines, struct config **ret_config)
 {
 	char path[300], *errors = NULL;
 	size_t size;
-	snprintf(path, sizeof path, "%s/linkspan.yaml", tap_tempdir());
+	snprintf(path, sizeof path, "%s/linkspan.yaml", folder);
 	FILE *file = fopen(path, "w");
 	fprintf(file, "data_dir: /tmp\nconnections:\n  plant:\n    type: mqtt\n%s", lines);
 	fprintf(file, "mappings:\n  - name: m\n    from: {connection: plant, topic: a}\n"
@@ -69,6 +71,16 @@ static char *load(const char *lines, struct config **ret_config)
 	return errors;
 }
 
+static void put_file(const char *name, const char *text)
+{
+	char path[300];
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	FILE *file = fopen(path, "w");
+	CU_ASSERT_FATAL(file != NULL);
+	fputs(text, file);
+	fclose(file);
+}
+
 static void complains(const char *lines, const char *complaint)
 {
 	struct config *config;
@@ -76,6 +88,17 @@ static void complains(const char *lines, const char *complaint)
 	if (config || !strstr(errors, complaint))
 		printf("# wanted \"%s\", got: %s\n", complaint, errors);
 	CU_ASSERT(config == NULL && strstr(errors, complaint) != NULL);
+	config_free(config);
+	free(errors);
+}
+
+static void accepts(const char *lines)
+{
+	struct config *config;
+	char *errors = load(lines, &config);
+	if (!config)
+		printf("# %s\n", errors);
+	CU_ASSERT(config != NULL);
 	config_free(config);
 	free(errors);
 }
@@ -110,6 +133,12 @@ static void test_complaints(void)
 {
 	complains("    url: http://broker\n    client_id: edge\n", ":5:");
 	complains("    url: http://broker\n    client_id: edge\n", "must begin with mqtt://");
+	complains("    url: [mqtt://broker, http://b]\n    client_id: e\n", ":5:26: url.1: the url must begin");
+	complains("    url: [mqtt://a, mqtt://b, mqtt://a]\n    client_id: e\n", "twice");
+	complains("    url: [mqtt://a, mqtt://b]\n    client_id: e\n    tls: {ca: /dev/null}\n", "use mqtts://");
+	complains("    url: [mqtt://a, mqtts://b]\n    client_id: e\n    tls: {ca: /dev/null}\n", "holds no");
+	complains("    url: []\n    client_id: e\n", "empty list");
+	accepts("    url: [mqtt://a, 'mqtts://b:1']\n    client_id: e\n");
 	complains("    url: mqtt://broker\n", "client_id is missing");
 	complains("    url: mqtt://broker\n    client_id: ''\n", "1 to 65535");
 	complains("    url: mqtt://broker\n    client_id: e\n    version: 3.1.1\n    password: x\n", "add username");
@@ -117,13 +146,60 @@ static void test_complaints(void)
 	complains(
 		"    url: mqtts://broker\n    client_id: e\n    tls: {ca: /dev/null}\n", "tls.ca: /dev/null holds no");
 	complains("    url: mqtts://broker\n    client_id: e\n    tls: {cert: /dev/null}\n", "needs tls.key");
+	complains("    url: mqtt://broker\n    client_id: e\n    tls: {alpn: mqtt}\n", "use mqtts://");
+	complains("    url: mqtt://broker\n    client_id: e\n    tls: {server_name: x}\n", "use mqtts://");
+	complains("    url: mqtt://broker\n    client_id: e\n    tls: {min_version: 1.3}\n", "use mqtts://");
+	complains("    url: mqtts://broker\n    client_id: e\n    tls: {alpn: [mqtt, '']}\n", "1 to 255");
+	complains("    url: mqtts://broker\n    client_id: e\n    tls: {server_name: ''}\n", "tls.server_name");
+	complains("    url: mqtts://broker\n    client_id: e\n    tls: {min_version: 1.1}\n", "min_version");
+	accepts("    url: mqtts://b\n    client_id: e\n    tls: {alpn: mqtt, server_name: x.y, min_version: 1.3}\n");
 	complains("    url: mqtt://broker\n    client_id: e\n    will: {payload: x}\n", "no topic");
 	complains("    url: mqtt://broker\n    client_id: e\n    will: {topic: a/+}\n", "not a topic name");
 	complains("    url: mqtt://broker\n    client_id: e\n    birth: {topic: a, qos: 2}\n", "QoS 0 and 1");
 	complains("    url: mqtt://broker\n    client_id: e\n    version: 3.1.1\n    will: {topic: a, delay: 5s}\n",
 		"knows no will delay");
+	complains("    url: mqtt://b\n    client_id: e\n    max_packet_size: 255B\n", "256");
+	complains(
+		"    url: mqtt://b\n    client_id: e\n    version: 3.1.1\n    max_packet_size: 1MiB\n", "3.1.1 knows");
+	accepts("    url: mqtt://b\n    client_id: e\n    max_packet_size: 1MiB\n");
 	complains("    url: mqtt://broker\n    client_id: e\n    reconnect_min: 2s\n    reconnect_max: 1s\n",
 		"not be above");
+}
+
+#define HEAD "    url: mqtt://broker\n    client_id: e\n"
+
+static void test_credential_complaints(void)
+{
+	put_file("empty", "\n");
+	put_file("good", "secret\n");
+	complains(HEAD "    username: u\n    username_file: /dev/null\n", "username is there too");
+	complains(HEAD "    password: p\n    password_file: /dev/null\n", "password is there too");
+	complains(HEAD "    password_file: /dev/null\n", "not a regular file");
+	complains(HEAD "    password_file: none\n", "cannot be read");
+	complains(HEAD "    username_file: empty\n", "is empty");
+	complains(HEAD "    version: 3.1.1\n    password_file: good\n", "add username");
+	accepts(HEAD "    version: 3.1.1\n    username: u\n    password_file: good\n");
+	accepts(HEAD "    version: 3.1.1\n    username_file: good\n    password_file: good\n");
+}
+
+static void test_will_complaints(void)
+{
+	static const char *const keys[] = {"delay: 5s", "expiry: 5s", "content_type: a", "response_topic: a",
+		"correlation: a", "utf8: true", "headers: {a: b}"};
+	char lines[256];
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		snprintf(lines, sizeof lines, HEAD "    version: 3.1.1\n    will: {topic: a, %s}\n", keys[i]);
+		complains(lines, "MQTT 3.1.1 knows no");
+		snprintf(lines, sizeof lines, HEAD "    will: {topic: a, qos: 2, %s}\n", keys[i]);
+		accepts(lines);
+	}
+	complains(HEAD "    version: 3.1.1\n    connect_headers: {a: b}\n", "knows no user properties");
+	complains(HEAD "    version: 3.1.1\n    server_reference: follow\n", "knows no server reference");
+	complains(HEAD "    server_reference: obey\n", "server_reference");
+	accepts(HEAD "    server_reference: follow\n");
+	accepts(HEAD "    connect_headers: {a: b}\n");
+	complains(HEAD "    will: {topic: a, response_topic: a/+}\n", "will.response_topic");
+	complains(HEAD "    birth: {topic: a, headers: {a: b}}\n", "headers");
 }
 
 static void test_qos_and_guarantees(void)
@@ -153,11 +229,14 @@ static const struct tap_test tests[] = {
 	{"urls", test_urls},
 	{"fallbacks", test_fallbacks},
 	{"complaints", test_complaints},
+	{"credentials from files", test_credential_complaints},
+	{"the will", test_will_complaints},
 	{"qos, guarantees, targets", test_qos_and_guarantees},
 	{NULL, NULL},
 };
 
 int main(void)
 {
+	folder = tap_tempdir();
 	return tap_main("mqtt settings", tests);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <openssl/ssl.h>
+
 #include "connectors/mqtt/tls.h"
 #include "tests/unit/mqtt/certificates.h"
 #include "tests/unit/mqtt/rig.h"
@@ -168,7 +170,110 @@ static void test_bad_files(void)
 	CU_ASSERT(tls_new(&options, &tls, error, sizeof error) < 0 && strncmp(error, "tls.key: ", 9) == 0);
 }
 
+/* A broker that is reached by another name than its certificate's: through a tunnel, or by its address. */
+static void test_server_name(void)
+{
+	static char name[] = "broker.example", wrong[] = "other.example", address[] = "127.0.0.1";
+	struct rig rig;
+	rig_open_tls(&rig, elsewhere.cert, elsewhere.key, NULL);
+	rig.settings.tls.ca = ca.cert;
+	rig.settings.tls.server_name = name;
+	rig_connect(&rig);
+	CU_ASSERT_STRING_EQUAL(rig.broker.tls_name, "broker.example");
+	rig_stop_link(&rig);
+	/* It is what is verified, not the host of the url. */
+	rig.settings.tls.server_name = wrong;
+	rig_start(&rig);
+	UNTIL(&rig, rig.alarms >= 1);
+	CU_ASSERT_STRING_EQUAL(rig.broker.tls_name, "other.example");
+	CU_ASSERT(rig.ups == 1 && strstr(rig.alarm, "tls.server_name") != NULL);
+	rig_stop_link(&rig);
+	rig.broker.only_name = "broker.example";
+	rig_start(&rig);
+	UNTIL(&rig, strstr(rig.alarm, "does not serve this name") != NULL);
+	rig_stop_link(&rig);
+	rig_close(&rig);
+	/* An address is verified and not sent, RFC 6066 §3. */
+	rig_open_tls(&rig, server.cert, server.key, NULL);
+	rig.settings.tls.ca = ca.cert;
+	rig.settings.tls.server_name = address;
+	snprintf(rig.url, sizeof rig.url, "mqtts://localhost:%u", rig.broker.port);
+	rig_connect(&rig);
+	CU_ASSERT_STRING_EQUAL(rig.broker.tls_name, "");
+	rig_stop_link(&rig);
+	rig.settings.tls.server_name = NULL;
+	rig_connect(&rig);
+	CU_ASSERT_STRING_EQUAL(rig.broker.tls_name, "localhost");
+	rig_close(&rig);
+}
+
+static void test_alpn(void)
+{
+	static char mqtt[] = "mqtt", custom[] = "x-amzn-mqtt-ca";
+	struct config_text names[] = {{.value = custom}, {.value = mqtt}};
+	struct rig rig;
+	rig_open_tls(&rig, server.cert, server.key, NULL);
+	rig.settings.tls.ca = ca.cert;
+	rig_connect(&rig);
+	CU_ASSERT_STRING_EQUAL(rig.broker.tls_offered, "");
+	rig_stop_link(&rig);
+	rig.settings.tls.alpn = (struct config_list){names, 2};
+	rig_connect(&rig); /* a broker without ALPN is a broker too */
+	CU_ASSERT_STRING_EQUAL(rig.broker.tls_offered, "x-amzn-mqtt-ca,mqtt,");
+	CU_ASSERT_STRING_EQUAL(rig.broker.tls_alpn, "");
+	rig_stop_link(&rig);
+	rig.broker.alpn = "mqtt";
+	rig_connect(&rig);
+	CU_ASSERT_STRING_EQUAL(rig.broker.tls_alpn, "mqtt");
+	rig_stop_link(&rig);
+	rig.settings.tls.alpn.n = 1;
+	rig_start(&rig);
+	UNTIL(&rig, rig.alarms >= 1);
+	CU_ASSERT_STRING_EQUAL(rig.broker.tls_offered, "x-amzn-mqtt-ca,");
+	CU_ASSERT(rig.ups == 3 && strstr(rig.alarm, "tls.alpn") != NULL);
+	rig_close(&rig);
+}
+
+static void test_min_version(void)
+{
+	struct rig rig;
+	rig_open_tls(&rig, server.cert, server.key, NULL);
+	rig.settings.tls.ca = ca.cert;
+	rig_connect(&rig);
+	CU_ASSERT(rig.broker.tls_version == TLS1_3_VERSION);
+	rig_stop_link(&rig);
+	rig.broker.tls_max = TLS1_2_VERSION;
+	rig_connect(&rig);
+	CU_ASSERT(rig.broker.tls_version == TLS1_2_VERSION);
+	rig_stop_link(&rig);
+	rig.settings.tls.min_version = 1;
+	rig_start(&rig);
+	UNTIL(&rig, rig.alarms >= 1);
+	CU_ASSERT(rig.ups == 2 && strstr(rig.alarm, "tls.min_version") != NULL);
+	rig.broker.tls_max = 0;
+	UNTIL(&rig, rig.ups == 3);
+	CU_ASSERT(rig.broker.tls_version == TLS1_3_VERSION);
+	rig_close(&rig);
+}
+
+/* Below 1.2 nothing is spoken, whatever the broker offers. */
+static void test_old_version(void)
+{
+	struct rig rig;
+	rig_open_tls(&rig, server.cert, server.key, NULL);
+	rig.settings.tls.ca = ca.cert;
+	rig.broker.tls_max = TLS1_1_VERSION;
+	rig_start(&rig);
+	UNTIL(&rig, rig.alarms >= 1);
+	CU_ASSERT(rig.ups == 0 && strstr(rig.alarm, "tls.min_version") != NULL);
+	rig_close(&rig);
+}
+
 static const struct tap_test tests[] = {
+	{"the name of the server", test_server_name},
+	{"ALPN", test_alpn},
+	{"the lowest version", test_min_version},
+	{"a broker with an old version", test_old_version},
 	{"a verified broker, by address and by name", test_verified},
 	{"large messages both ways", test_large_both_ways},
 	{"a broker that is not trusted", test_not_trusted},

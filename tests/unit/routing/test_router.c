@@ -21,11 +21,31 @@ static const char *no_spaces(struct slice target)
 }
 
 struct from_settings {
-	int retained;
+	int64_t retained;
+	char *group;
+};
+static const struct config_key from_keys[] = {
+	{.name = "retained", .type = CONFIG_INT, .offset = offsetof(struct from_settings, retained)},
+	{.name = "group", .type = CONFIG_STRING, .offset = offsetof(struct from_settings, group)},
+	{0},
 };
 
+static bool no_headers;
+
+static bool carries_headers(const void *settings)
+{
+	(void)settings;
+	return !no_headers;
+}
+
 static const struct connector connector = {
-	.name = "test", .check_target = no_spaces, .from_size = sizeof(struct from_settings)};
+	.name = "test",
+	.can_source = true,
+	.carries_headers = carries_headers,
+	.check_target = no_spaces,
+	.from_keys = from_keys,
+	.from_size = sizeof(struct from_settings),
+};
 
 static struct config *config;
 static struct router *router;
@@ -180,6 +200,29 @@ static void test_carried_over(void)
 	CU_ASSERT_EQUAL(out->n_params, 1);
 	CU_ASSERT_TRUE(is(message_param(out, "partition"), "12345678901234567890"));
 	CU_ASSERT_TRUE(output(2)->retain && output(2)->qos == 0);
+	end();
+}
+
+static void test_retain_skip(void)
+{
+	begin();
+	struct mapping_config *map = a_mapping(config, "m", "a");
+	map->payload = a_text(".v");
+	a_target(map, 1, "{.t}")->retain = RETAIN_SKIP;
+	a_target(map, 2, "u");
+	struct message_view view = message("a", "{\"v\": 1, \"t\": \"t\"}");
+	route_view(&view, -1);
+	CU_ASSERT_STRING_EQUAL(where(), "1:t 2:u");
+	CU_ASSERT_TRUE(!output(0)->retain);
+	view.retain = true;
+	route_view(&view, -1);
+	CU_ASSERT_STRING_EQUAL(where(), "2:u");
+	CU_ASSERT_TRUE(output(0)->retain && result.matched == 1 && result.dropped == 0);
+	/* What is not forwarded cannot fail either. */
+	view.payload = slice_str("no JSON");
+	route_view(&view, -1);
+	CU_ASSERT_STRING_EQUAL(where(), "2:u");
+	CU_ASSERT_TRUE(is(output(0)->reject_reason, "the payload is not JSON"));
 	end();
 }
 
@@ -398,7 +441,9 @@ static void test_too_large(void)
 
 static void test_filters(void)
 {
-	static const struct from_settings live = {0}, retained = {1}, also_live = {0};
+	static char group[] = "g", same_group[] = "g";
+	static const struct from_settings live = {.group = group}, retained = {.retained = 1},
+					  also_live = {.group = same_group};
 	const struct router_filter *filters;
 	begin();
 	struct mapping_config *map = a_mapping(config, "0", "a/{x}");
@@ -411,23 +456,32 @@ static void test_filters(void)
 	map->from_qos = 2;
 	map->from_settings = (void *)(uintptr_t)&live;
 	map = a_mapping(config, "4", "b/#");
-	map->from_qos = 1;
+	map->from_qos = 2;
 	map->from_settings = (void *)(uintptr_t)&also_live;
 	map = a_mapping(config, "5", "b/d");
 	map->from_settings = (void *)(uintptr_t)&retained;
 	map = a_mapping(config, "6", "$share/g/+/y");
+	map = a_mapping(config, "8", "b/e"); /* covered, but of another QoS */
+	map->from_settings = (void *)(uintptr_t)&live;
+	map = a_mapping(config, "9", "b/#"); /* the same filter, read in another way */
+	map->from_qos = 2;
+	map->from_settings = (void *)(uintptr_t)&retained;
 	a_mapping(config, "7", "z/#")->from_connection = 1;
 	build();
-	CU_ASSERT_EQUAL_FATAL(router_filters(router, 0, &filters), 5);
+	CU_ASSERT_EQUAL_FATAL(router_filters(router, 0, &filters), 7);
 	CU_ASSERT_STRING_EQUAL(filters[0].filter, "a/+");
 	CU_ASSERT_EQUAL(filters[0].qos, 1);
 	CU_ASSERT_STRING_EQUAL(filters[1].filter, "$share/g/a/+");
 	CU_ASSERT_EQUAL(filters[1].qos, 2);
-	CU_ASSERT_STRING_EQUAL(filters[2].filter, "b/#"); /* covers b/c, takes its QoS */
+	CU_ASSERT_STRING_EQUAL(filters[2].filter, "b/#"); /* covers b/c */
 	CU_ASSERT_EQUAL(filters[2].qos, 2);
 	CU_ASSERT_PTR_EQUAL(filters[2].from_settings, &also_live);
 	CU_ASSERT_STRING_EQUAL(filters[3].filter, "b/d"); /* covered, but read in another way */
 	CU_ASSERT_STRING_EQUAL(filters[4].filter, "$share/g/+/y");
+	CU_ASSERT_STRING_EQUAL(filters[5].filter, "b/e");
+	CU_ASSERT_EQUAL(filters[5].qos, 0);
+	CU_ASSERT_STRING_EQUAL(filters[6].filter, "b/#");
+	CU_ASSERT_PTR_EQUAL(filters[6].from_settings, &retained);
 	CU_ASSERT_EQUAL(router_filters(router, 1, &filters), 1);
 	CU_ASSERT_EQUAL(router_filters(router, 2, &filters), 0);
 	end();
@@ -492,6 +546,101 @@ static void test_several_filters(void)
 	route("z/1/2", "p");
 	CU_ASSERT_STRING_EQUAL(where(), "1:z 2:z/1/2");
 	CU_ASSERT_TRUE(is(output(1)->reject_reason, "the topic filter that matched does not bind the capture"));
+	end();
+}
+
+/* --- loops -------------------------------------------------------------------------------------------- */
+
+static void route_hops(const char *first, const char *second)
+{
+	const struct message_field headers[] = {
+		{slice_str("a"), slice_str("1")},
+		{slice_str("linkspan-hops"), slice_str(first)},
+		{slice_str("linkspan-hops"), slice_str(second)},
+	};
+	struct message_view view = message("a", "x");
+	view.headers = headers;
+	view.n_headers = 3;
+	route_view(&view, -1);
+}
+
+/* The hop count of output i; -1: none. */
+static int hops_of(size_t i)
+{
+	size_t n = 0;
+	int hops = -1;
+	for (size_t k = 0; k < output(i)->n_headers; k++)
+		if (slice_equal(output(i)->headers[k].name, slice_str("linkspan-hops"))) {
+			hops = atoi((const char *)output(i)->headers[k].value.data);
+			n++;
+		}
+	CU_ASSERT(n <= 1);
+	return hops;
+}
+
+static void test_hops(void)
+{
+	struct connector sink = connector;
+	sink.can_source = false;
+	begin();
+	config->connections[2].connector = &sink;
+	struct mapping_config *map = a_mapping(config, "counts", "a");
+	map->max_hops = 3;
+	a_field(&a_target(map, 1, "t")->headers, "b", "2");
+	a_target(map, 2, "sink"); /* nothing comes back from there */
+	map = a_mapping(config, "does not", "a");
+	a_target(map, 1, "u");
+	route("a", "x");
+	CU_ASSERT_STRING_EQUAL(where(), "1:t 2:sink 1:u");
+	CU_ASSERT(hops_of(0) == 1 && hops_of(1) == -1 && hops_of(2) == -1);
+	CU_ASSERT_EQUAL(output(0)->n_headers, 2);
+	route_hops("1", "2");
+	CU_ASSERT_STRING_EQUAL(where(), "1:t 2:sink 1:u");
+	CU_ASSERT_EQUAL(hops_of(0), 3);
+	CU_ASSERT_EQUAL(output(0)->n_headers, 3);
+	CU_ASSERT_EQUAL(output(1)->n_headers, 3); /* as received */
+	CU_ASSERT_EQUAL(result.looped, 0);
+	route_hops("-5", "x");
+	CU_ASSERT_EQUAL(hops_of(0), 1);
+	route_hops("99999999999999999999", "");
+	CU_ASSERT_EQUAL(hops_of(0), 1);
+	log_set_sink(on_log, NULL);
+	n_logs = 0;
+	route_hops("3", "1");
+	CU_ASSERT_STRING_EQUAL(where(), "2:sink 1:u");
+	route_hops("999999999", "1");
+	CU_ASSERT_EQUAL(result.looped, 1);
+	CU_ASSERT(result.matched == 2 && result.dropped == 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(last_log, "event=loop_broken mapping=\"counts\""));
+	CU_ASSERT_EQUAL(n_logs, 1); /* the second one is a repeat */
+	log_set_sink(NULL, NULL);
+	end();
+}
+
+/* What carries no headers cannot count, but it can stop. */
+static void test_hops_not_carried(void)
+{
+	static struct message_field headers[MESSAGE_MAX_FIELDS];
+	no_headers = true;
+	begin();
+	struct mapping_config *map = a_mapping(config, "m", "a");
+	map->max_hops = 3;
+	a_target(map, 1, "t");
+	route("a", "x");
+	CU_ASSERT_EQUAL(hops_of(0), -1);
+	route_hops("3", "");
+	CU_ASSERT(result.n_outputs == 0 && result.looped == 1);
+	router_free(router);
+	router = NULL;
+	/* A message that has as many headers as fit is passed on without the count. */
+	no_headers = false;
+	for (size_t i = 0; i < MESSAGE_MAX_FIELDS; i++)
+		headers[i] = (struct message_field){slice_str("n"), slice_str("v")};
+	struct message_view view = message("a", "1");
+	view.headers = headers;
+	view.n_headers = MESSAGE_MAX_FIELDS;
+	route_view(&view, -1);
+	CU_ASSERT(hops_of(0) == -1 && is(output(0)->reject_reason, NULL));
 	end();
 }
 
@@ -564,6 +713,7 @@ static void test_wrong_configuration(void)
 static const struct tap_test tests[] = {
 	{"one input to several destinations", test_fan_out},
 	{"what is carried over and what is set", test_carried_over},
+	{"retain: skip", test_retain_skip},
 	{"when and payload", test_transform},
 	{"a filter leaves the bytes alone", test_filter_leaves_bytes},
 	{"on_error: dead_letter", test_dead_letter},
@@ -575,6 +725,8 @@ static const struct tap_test tests[] = {
 	{"a shared subscription matches its topics", test_shared},
 	{"copies by subscription", test_by_subscription},
 	{"several filters of one mapping", test_several_filters},
+	{"hops are counted where a message may come back", test_hops},
+	{"hops where headers do not fit", test_hops_not_carried},
 	{"memory is stable over 100,000 messages", test_memory_is_stable},
 	{"a wrong configuration makes no router", test_wrong_configuration},
 	{NULL, NULL},

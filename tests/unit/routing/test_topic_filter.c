@@ -271,6 +271,33 @@ static void test_covers_means_matches(void)
 	CU_ASSERT_TRUE(seen > 1000);
 }
 
+static void overlaps(const char *a, const char *b, bool expected)
+{
+	CU_ASSERT_EQUAL(topic_filter_overlaps(a, b), expected);
+	CU_ASSERT_EQUAL(topic_filter_overlaps(b, a), expected);
+	if (topic_filter_overlaps(a, b) != expected)
+		printf("# %s and %s\n", a, b);
+}
+
+static void test_overlaps(void)
+{
+	overlaps("a", "a", true);
+	overlaps("a", "b", false);
+	overlaps("a/+/c", "a/b/#", true);
+	overlaps("a/+/c", "a/b/+", true);
+	overlaps("a/+", "+/b/c", false);
+	overlaps("a/+/c", "a/b/d", false);
+	overlaps("a/#", "a", true); /* the parent level */
+	overlaps("a/#", "a/b/c/+", true);
+	overlaps("a/b/#", "a/c/#", false);
+	overlaps("+/#", "x", true);
+	overlaps("#", "$SYS/a", false); /* [MQTT-4.7.2-1] */
+	overlaps("+/a", "$SYS/a", false);
+	overlaps("$SYS/#", "$SYS/a", true);
+	overlaps("a/", "a/+", true); /* an empty level is a level */
+	overlaps("a", "a/+", false);
+}
+
 static const struct tap_test tests[] = {
 	{"matches as MQTT 5 §4.7 says", test_matches},
 	{"check finds every malformed filter", test_check},
@@ -281,6 +308,7 @@ static const struct tap_test tests[] = {
 	{"captures in order", test_captures},
 	{"covers", test_covers},
 	{"covers means matches", test_covers_means_matches},
+	{"filters that have a topic in common", test_overlaps},
 	{NULL, NULL},
 };
 

@@ -4,7 +4,7 @@
 # and runs
 #
 #   check        unit tests, conformance suites, simulated power loss            (make check)
-#   integration  linkspan between a real mosquitto and a real Kafka             (tests/integration)
+#   integration  linkspan between a real mosquitto and a real Kafka, and with other MQTT brokers (tests/integration)
 #   crash        20 SIGKILLs, and each fail point once                          (tests/crash/kill.sh)
 #                50 faults between two brokers, QoS 2                           (tests/crash/qos2.sh)
 #   asan         the unit tests again, built by clang with ASan and UBSan
@@ -269,6 +269,7 @@ if [ -n "$install" ]; then
         exit 1
         ;;
     esac
+    if has_part integration && ! "$here/install.sh" brokers && [ -n "$strict" ]; then result FAIL "install: MQTT brokers"; fi
 fi
 [ ! -e "$(kafka_jars)/complete" ] || kafka_there=yes
 

@@ -296,8 +296,6 @@ static struct mqtt_settings take_settings(void)
 	uint8_t flags = take();
 	struct mqtt_settings settings = {
 		.urls = {urls, flags & 2 ? 2 : 1},
-		.topic_alias_maximum = flags & 64 ? 4 : 0,
-		.topic_aliases = flags & 128 ? 4 : 0,
 		.client_id = client_id,
 		.version = flags & 1,
 		.clean_start = (flags & 6) == 6, /* rarely: little happens then */

@@ -214,8 +214,7 @@ void engine_reconnect(struct mqtt_engine *s, enum mqtt_session_again again, cons
 
 /* --- the broker's answer ------------------------------------------------------------------------------------------------ */
 
-/* NULL: waiting mends it. */
-static const char *engine_refusal_advice(enum mqtt_version version, uint8_t reason)
+const char *engine_refusal_advice(enum mqtt_version version, uint8_t reason)
 {
 	if (version == MQTT_3_1_1) {
 		static const char *const advice[] = {

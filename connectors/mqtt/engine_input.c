@@ -17,19 +17,24 @@ static void input_protocol_error(struct mqtt_engine *s, uint8_t reason, const ch
 	engine_end(s, MQTT_AGAIN_BACKOFF, reason, full);
 }
 
+const char *engine_disconnect_advice(uint8_t code)
+{
+	if (code == MQTT_SESSION_TAKEN_OVER)
+		return "another client uses the same client_id; give each its own";
+	if (code == MQTT_NOT_AUTHORIZED || code == MQTT_ADMINISTRATIVE_ACTION || code == MQTT_BANNED)
+		return "ask who runs the broker";
+	if (code == MQTT_USE_ANOTHER_SERVER || code == MQTT_SERVER_MOVED)
+		return "correct the url";
+	return NULL;
+}
+
 static void input_disconnected(struct mqtt_engine *s, uint8_t code, const struct mqtt_properties *props)
 {
 	char reason[384];
 	int text_len = props->reason_string.len < 200 ? (int)props->reason_string.len : 200;
 	snprintf(reason, sizeof reason, "the broker ended the connection: %s%s%.*s", mqtt_reason_name(code),
 		text_len ? ": " : "", text_len, text_len ? (const char *)props->reason_string.data : "");
-	const char *advice = NULL;
-	if (code == MQTT_SESSION_TAKEN_OVER)
-		advice = "another client uses the same client_id; give each its own";
-	else if (code == MQTT_NOT_AUTHORIZED || code == MQTT_ADMINISTRATIVE_ACTION || code == MQTT_BANNED)
-		advice = "ask who runs the broker";
-	else if (code == MQTT_USE_ANOTHER_SERVER || code == MQTT_SERVER_MOVED)
-		advice = "correct the url";
+	const char *advice = engine_disconnect_advice(code);
 	if (advice)
 		engine_alarm(s, "%s; %s", reason, advice);
 	engine_end(s, advice ? MQTT_AGAIN_SLOWLY : MQTT_AGAIN_BACKOFF, -1, reason);

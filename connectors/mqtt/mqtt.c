@@ -155,7 +155,7 @@ static int mqtt_make_halves(struct mqtt_link *link)
 		.events = &session_events,
 		.ctx = link,
 	};
-	int r = engine_new(&session, &link->session);
+	int r = mqtt_session_new(&session, &link->session);
 	if (r < 0)
 		return r;
 	struct mqtt_source_options source = {
@@ -227,11 +227,13 @@ static void mqtt_start(struct link *base, const struct link_recovery *recovery)
 static void mqtt_pause(struct link *link)
 {
 	mqtt_source_pause(mqtt_of(link)->source);
+	mqtt_session_intake(mqtt_of(link)->session, MQTT_INTAKE_PAUSED);
 }
 
 static void mqtt_resume(struct link *link)
 {
-	mqtt_source_resume(mqtt_of(link)->source);
+	mqtt_session_intake(mqtt_of(link)->session, MQTT_INTAKE_ON);
+	mqtt_source_resume(mqtt_of(link)->source); /* which may be paused again from inside */
 }
 
 static void mqtt_receipt(struct link *link, uint64_t cookie, enum receipt receipt)
@@ -259,9 +261,12 @@ static void mqtt_stage_durable(struct link *link, uint64_t seq, uint8_t stage)
 	(void)link, (void)seq, (void)stage; /* QoS 0 and 1 have no stages */
 }
 
-static void mqtt_stop_intake(struct link *link)
+static void mqtt_stop_intake(struct link *base)
 {
-	mqtt_source_stop_intake(mqtt_of(link)->source);
+	struct mqtt_link *link = mqtt_of(base);
+	mqtt_source_stop_intake(link->source);
+	if (link->spec.n_subscriptions > 0)
+		mqtt_session_intake(link->session, MQTT_INTAKE_ENDED);
 }
 
 static void mqtt_stop(struct link *base)
@@ -272,11 +277,24 @@ static void mqtt_stop(struct link *base)
 	mqtt_session_stop(link->session);
 }
 
+static const char *mqtt_check_roles(const void *settings, bool source, bool sink)
+{
+	return source && sink && mqtt_settings_use_paho(settings)
+		       ? "the Paho client, which ws://, wss:// and a proxy need, disconnects while there is no room "
+			 "for what "
+			 "it reads, and so must not be the one that makes room by writing; read through this "
+			 "connection "
+			 "and write through a second one with another client_id"
+		       : NULL;
+}
+
 /* --- the table --------------------------------------------------------------------------------------------------------- */
 
 static const char *mqtt_check_qos(const void *settings, uint8_t qos)
 {
-	(void)settings;
+	if (qos > 1 && mqtt_settings_use_paho(settings))
+		return "the Paho client, which ws://, wss:// and a proxy need, is used with QoS 0 and 1 only; use qos: "
+		       "1";
 	return qos > 1 ? "this version of linkspan carries MQTT with QoS 0 and 1; use qos: 1" : NULL;
 }
 
@@ -297,7 +315,7 @@ static enum guarantee mqtt_sink_guarantee(const void *settings, uint8_t qos)
 
 const struct connector mqtt_connector = {
 	.name = "mqtt",
-	.help = "An MQTT 3.1.1 or 5 broker, over TCP or TLS, as source and as destination.",
+	.help = "An MQTT 3.1.1 or 5 broker, over TCP, TLS or WebSocket, as source and as destination.",
 	.connection_keys = mqtt_connection_keys,
 	.settings_size = sizeof(struct mqtt_settings),
 	.target_key = "topic",
@@ -307,6 +325,7 @@ const struct connector mqtt_connector = {
 	.check = mqtt_settings_check,
 	.check_target = topic_name_check,
 	.check_qos = mqtt_check_qos,
+	.check_roles = mqtt_check_roles,
 	.source_guarantee = mqtt_source_guarantee,
 	.sink_guarantee = mqtt_sink_guarantee,
 	.create = mqtt_create,

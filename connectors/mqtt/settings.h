@@ -18,7 +18,11 @@ struct mqtt_own_message {
 	uint64_t delay_ms; /* the will's, MQTT 5 §3.1.3.2.2 */
 };
 
+enum mqtt_client { MQTT_CLIENT_AUTO, MQTT_CLIENT_LINKSPAN, MQTT_CLIENT_PAHO }; /* the choices of `client` */
+
 struct mqtt_settings {
+	int client; /* enum mqtt_client; see mqtt_settings_use_paho */
+	char *proxy; /* see mqtt_proxy_parse; NULL: none. Never log it. */
 	char *url, *client_id, *username, *password;
 	int version; /* index into the choices of the key; see mqtt_settings_version */
 	bool clean_start;
@@ -38,10 +42,14 @@ extern const struct config_key mqtt_connection_keys[];
 
 enum mqtt_version mqtt_settings_version(const struct mqtt_settings *settings);
 
+/* Paho carries this connection: it is asked for, or the url or the proxy needs it. */
+bool mqtt_settings_use_paho(const struct mqtt_settings *settings);
+
 struct mqtt_url {
-	bool tls;
+	bool tls, websocket;
 	char host[256]; /* without brackets */
 	uint16_t port;
+	char path[256]; /* of the WebSocket, with its query */
 };
 
 /* NULL, or what is wrong and what would be right, one static sentence. */

@@ -93,7 +93,7 @@ static void connection_on_destroyed(void *arg)
 	struct paho_connection *conn = arg;
 	conn->is_destroyed = true;
 	if (conn->relay)
-		relay_close(conn->relay, LINGER_MS);
+		relay_close(conn->relay);
 	connection_free_if_over(conn);
 }
 
@@ -174,7 +174,7 @@ static void connection_on_relay_ended(void *ctx)
 {
 	struct paho_connection *conn = ctx;
 	if (conn != conn->session->conn)
-		relay_close(conn->relay, LINGER_MS);
+		relay_close(conn->relay);
 	else
 		loop_timer_start(conn->timer, LINGER_MS); /* Paho says why */
 }

@@ -6,13 +6,16 @@
 #include "connectors/mqtt/relay.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 #define QUEUE_LIMIT   (256u * 1024) /* bytes towards one side beyond which the other is not read */
 #define READ_BYTES    (64u * 1024)
+#define LINGER_MS     1000 /* for what is to reach the broker yet */
 #define REQUEST_LIMIT 4096u /* of Paho's CONNECT */
 
 static const char relay_answer[] = "HTTP/1.1 200 OK\r\n\r\n";
@@ -88,7 +91,7 @@ static void relay_close_paho(struct relay *relay)
 	relay->accepted = relay->reading = false;
 }
 
-void relay_close(struct relay *relay, uint64_t linger_ms)
+void relay_close(struct relay *relay)
 {
 	if (relay->state == RELAY_CLOSING)
 		return;
@@ -97,14 +100,46 @@ void relay_close(struct relay *relay, uint64_t linger_ms)
 	relay_stop_listening(relay);
 	relay_close_paho(relay);
 	if (relay->transport)
-		transport_close(relay->transport, linger_ms);
+		transport_close(relay->transport, LINGER_MS);
 	relay->transport = NULL;
 	loop_post(relay->options.loop, &relay->job);
 }
 
+static bool relay_queue_is_long(const struct relay *relay)
+{
+	return transport_appended(relay->transport) - transport_written(relay->transport) >= QUEUE_LIMIT;
+}
+
+/* Paho's socket has Nagle's algorithm on: what it writes while a segment is not acknowledged stays in its kernel buffer.
+ * This acknowledges at once; the kernel forgets the wish, so it is made at each read. */
+static void relay_quick_ack(struct relay *relay)
+{
+	uv_os_fd_t fd;
+	int on = 1;
+	if (uv_fileno((uv_handle_t *)&relay->paho, &fd) == 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
+/* What Paho has written so far, such as the acknowledgements of earlier messages. */
+static void relay_drain_paho(struct relay *relay)
+{
+	uv_os_fd_t fd;
+	ssize_t n;
+	if (relay->state != RELAY_OPEN || relay->broken || !relay->accepted ||
+		uv_fileno((uv_handle_t *)&relay->paho, &fd) < 0)
+		return;
+	while (!relay_queue_is_long(relay)) {
+		relay_quick_ack(relay);
+		n = recv(fd, relay->chunk, READ_BYTES, MSG_DONTWAIT);
+		if (n <= 0 || buffer_append(transport_output(relay->transport), slice_of(relay->chunk, (size_t)n)) < 0)
+			break; /* what is lost comes again */
+	}
+}
+
 void relay_cut(struct relay *relay)
 {
-	relay_close(relay, 0);
+	relay_drain_paho(relay);
+	relay_close(relay);
 }
 
 /* --- towards Paho --------------------------------------------------------------------------------------------------- */
@@ -184,11 +219,6 @@ static void relay_on_failed(void *ctx, const char *reason, bool lasts)
 /* --- towards the broker ----------------------------------------------------------------------------------------------- */
 
 static void relay_read(struct relay *relay, bool on);
-
-static bool relay_queue_is_long(const struct relay *relay)
-{
-	return transport_appended(relay->transport) - transport_written(relay->transport) >= QUEUE_LIMIT;
-}
 
 static void relay_to_broker(struct relay *relay, const void *data, size_t len)
 {
@@ -305,6 +335,7 @@ static void relay_on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *bu
 	struct relay *relay = stream->data;
 	if (nread == 0 || relay->state == RELAY_CLOSING)
 		return;
+	relay_quick_ack(relay);
 	if (nread < 0) {
 		relay_paho_ended(relay);
 	} else if (relay->state == RELAY_OPEN) {

@@ -334,6 +334,7 @@ static void mqtt_publish(struct slice payload)
 
 int mqtt_peer_main(const struct mqtt_peer_options *how)
 {
+	bool uses_paho = how->client == MQTT_CLIENT_PAHO || how->websocket;
 	static const struct link_subscription subscription = {.filter = "in/#", .qos = 1};
 	const struct peer peer = {
 		.name = how->name,
@@ -352,6 +353,9 @@ int mqtt_peer_main(const struct mqtt_peer_options *how)
 		.subscription = &subscription,
 		.ready_event = "event=mqtt_subscribed",
 		.publish = mqtt_publish,
+		/* Paho hands over one message at a time, and waits for its acknowledgement. */
+		.open_offers = uses_paho ? 1 : 0,
+		.down_while_paused = uses_paho,
 		.repeats = true,
 	};
 	options = how;

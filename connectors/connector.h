@@ -213,6 +213,9 @@ struct connector {
 	/* May `from` (source) or `to` ask for this qos? NULL: yes; else what is wrong and what would be right, one static
 	 * sentence, reported at the qos key. A NULL member: any qos. */
 	const char *(*check_qos)(const void *settings, uint8_t qos);
+	/* May mappings read from such a connection (source) and write to it (sink)? Answer as above, reported at the
+	 * connection. A NULL member: both. */
+	const char *(*check_roles)(const void *settings, bool source, bool sink);
 	/* What this leg can keep at that QoS. */
 	enum guarantee (*source_guarantee)(const void *settings, uint8_t qos);
 	enum guarantee (*sink_guarantee)(const void *settings, uint8_t qos);

@@ -120,6 +120,10 @@ void engine_refer(struct mqtt_engine *engine, uint8_t code, const struct mqtt_pr
 void engine_accepted(
 	struct mqtt_engine *engine, const struct mqtt_connack *connack, const struct mqtt_properties *props);
 
+/* What a person can do about a CONNACK or a DISCONNECT with that code; NULL: waiting mends it. For every client. */
+const char *engine_refusal_advice(enum mqtt_version version, uint8_t reason);
+const char *engine_disconnect_advice(uint8_t reason);
+
 /* engine_input.c */
 void engine_readable(struct mqtt_engine *engine);
 

@@ -167,7 +167,7 @@ void engine_begin(struct mqtt_engine *s)
 /* --- the broker's answer ------------------------------------------------------------------------------------------------ */
 
 /* NULL: waiting mends it. */
-static const char *engine_refusal_advice(enum mqtt_version version, uint8_t reason)
+const char *engine_refusal_advice(enum mqtt_version version, uint8_t reason)
 {
 	if (version == MQTT_3_1_1) {
 		static const char *const advice[] = {

@@ -27,6 +27,17 @@ static bool input_token_renews(struct mqtt_engine *s)
 	return s->token_retried && !before;
 }
 
+const char *engine_disconnect_advice(uint8_t code)
+{
+	if (code == MQTT_SESSION_TAKEN_OVER)
+		return "another client uses the same client_id; give each its own";
+	if (code == MQTT_NOT_AUTHORIZED || code == MQTT_ADMINISTRATIVE_ACTION || code == MQTT_BANNED)
+		return "ask who runs the broker";
+	if (code == MQTT_USE_ANOTHER_SERVER || code == MQTT_SERVER_MOVED)
+		return "correct the url";
+	return NULL;
+}
+
 static void input_disconnected(struct mqtt_engine *s, uint8_t code, const struct mqtt_properties *props)
 {
 	char reason[512];
@@ -36,11 +47,8 @@ static void input_disconnected(struct mqtt_engine *s, uint8_t code, const struct
 		return;
 	}
 	const char *advice = NULL;
-	if (code == MQTT_SESSION_TAKEN_OVER)
-		advice = "another client uses the same client_id; give each its own";
-	else if ((code == MQTT_NOT_AUTHORIZED && !input_token_renews(s)) || code == MQTT_ADMINISTRATIVE_ACTION ||
-		 code == MQTT_BANNED)
-		advice = "ask who runs the broker";
+	if (code != MQTT_NOT_AUTHORIZED || !input_token_renews(s))
+		advice = engine_disconnect_advice(code);
 	if (advice)
 		engine_alarm(s, "%s; %s", reason, advice);
 	engine_end(s, advice ? MQTT_AGAIN_SLOWLY : MQTT_AGAIN_BACKOFF, -1, reason);

@@ -33,8 +33,11 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/qos2_in.h \
 	connectors/mqtt/qos2_out.c \
 	connectors/mqtt/qos2_out.h \
+	connectors/mqtt/proxy.c \
+	connectors/mqtt/proxy.h \
 	connectors/mqtt/reconnect.c \
 	connectors/mqtt/reconnect.h \
+	connectors/mqtt/session.c \
 	connectors/mqtt/session.h \
 	connectors/mqtt/settings.c \
 	connectors/mqtt/settings.h \
@@ -52,4 +55,22 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/topic_alias.h \
 	connectors/mqtt/transport.c \
 	connectors/mqtt/transport.h
+
+# The second client.
+paho_sources = \
+	connectors/mqtt/paho.c \
+	connectors/mqtt/paho.h \
+	connectors/mqtt/paho_callbacks.c \
+	connectors/mqtt/paho_connection.c \
+	connectors/mqtt/paho_convert.c \
+	connectors/mqtt/paho_convert.h \
+	connectors/mqtt/paho_flow.c \
+	connectors/mqtt/paho_subscribe.c \
+	connectors/mqtt/paho_thread.c \
+	connectors/mqtt/relay.c \
+	connectors/mqtt/relay.h
+if HAVE_PAHO
+liblinkspan_a_SOURCES += $(paho_sources)
+endif
+EXTRA_DIST += $(paho_sources)
 nobase_dist_doc_DATA += connectors/mqtt/README.md

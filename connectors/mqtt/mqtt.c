@@ -190,7 +190,7 @@ static int mqtt_make_halves(struct mqtt_link *link)
 		.events = &session_events,
 		.ctx = link,
 	};
-	int r = engine_new(&session, &link->session);
+	int r = mqtt_session_new(&session, &link->session);
 	if (r < 0)
 		return r;
 	struct mqtt_source_options source = {
@@ -281,11 +281,13 @@ static void mqtt_start(struct link *base, const struct link_recovery *recovery)
 static void mqtt_pause(struct link *link)
 {
 	mqtt_source_pause(mqtt_of(link)->source);
+	mqtt_session_intake(mqtt_of(link)->session, MQTT_INTAKE_PAUSED);
 }
 
 static void mqtt_resume(struct link *link)
 {
-	mqtt_source_resume(mqtt_of(link)->source);
+	mqtt_session_intake(mqtt_of(link)->session, MQTT_INTAKE_ON);
+	mqtt_source_resume(mqtt_of(link)->source); /* which may be paused again from inside */
 }
 
 static void mqtt_receipt(struct link *link, uint64_t cookie, enum receipt receipt)
@@ -313,9 +315,12 @@ static void mqtt_stage_durable(struct link *link, uint64_t seq, uint8_t stage)
 	mqtt_sink_stage_durable(mqtt_of(link)->sink, seq, stage);
 }
 
-static void mqtt_stop_intake(struct link *link)
+static void mqtt_stop_intake(struct link *base)
 {
-	mqtt_source_stop_intake(mqtt_of(link)->source);
+	struct mqtt_link *link = mqtt_of(base);
+	mqtt_source_stop_intake(link->source);
+	if (link->spec.n_subscriptions > 0)
+		mqtt_session_intake(link->session, MQTT_INTAKE_ENDED);
 }
 
 static void mqtt_stop(struct link *base)
@@ -326,6 +331,17 @@ static void mqtt_stop(struct link *base)
 	mqtt_session_stop(link->session);
 }
 
+static const char *mqtt_check_roles(const void *settings, bool source, bool sink)
+{
+	return source && sink && mqtt_settings_use_paho(settings)
+		       ? "the Paho client, which ws://, wss:// and a proxy need, disconnects while there is no room "
+			 "for what "
+			 "it reads, and so must not be the one that makes room by writing; read through this "
+			 "connection "
+			 "and write through a second one with another client_id"
+		       : NULL;
+}
+
 /* --- the table --------------------------------------------------------------------------------------------------------- */
 
 /* A session that ends with the connection loses what comes while it is down, and forgets what was under way. */
@@ -333,6 +349,14 @@ static bool mqtt_keeps_session(const struct mqtt_settings *settings)
 {
 	return !settings->clean_start &&
 	       (mqtt_settings_version(settings) == MQTT_3_1_1 || settings->session_expiry_ms > 0);
+}
+
+static const char *mqtt_check_qos(const void *settings, uint8_t qos)
+{
+	if (qos > 1 && mqtt_settings_use_paho(settings))
+		return "the Paho client, which ws://, wss:// and a proxy need, is used with QoS 0 and 1 only; use qos: "
+		       "1";
+	return NULL;
 }
 
 static bool mqtt_carries_headers(const void *settings)
@@ -360,7 +384,7 @@ static enum guarantee mqtt_sink_guarantee(const void *arg, uint8_t qos)
 
 const struct connector mqtt_connector = {
 	.name = "mqtt",
-	.help = "An MQTT 3.1.1 or 5 broker, over TCP or TLS, as source and as destination.",
+	.help = "An MQTT 3.1.1 or 5 broker, over TCP, TLS or WebSocket, as source and as destination.",
 	.connection_keys = mqtt_connection_keys,
 	.settings_size = sizeof(struct mqtt_settings),
 	.from_keys = mqtt_from_keys,
@@ -378,6 +402,8 @@ const struct connector mqtt_connector = {
 	.carries_headers = mqtt_carries_headers,
 	.ignores_own = mqtt_from_ignores_own,
 	.check_target = topic_name_check,
+	.check_qos = mqtt_check_qos,
+	.check_roles = mqtt_check_roles,
 	.source_guarantee = mqtt_source_guarantee,
 	.sink_guarantee = mqtt_sink_guarantee,
 	.create = mqtt_create,

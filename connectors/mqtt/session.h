@@ -4,7 +4,8 @@
  * acknowledge later. It owns the connection, the keep-alive, the back-off and the subscriptions; it acknowledges
  * nothing by itself but what belongs to the protocol alone. It knows nothing of journals, mappings or couriers.
  *
- * Our own engine (engine*.c) stands behind it. Packet identifiers of what it sends are the caller's, up to
+ * Two implementations stand behind it: our own engine (engine*.c), and Paho MQTT C (paho*.c) for WebSocket, proxies and
+ * whoever asks for it. Packet identifiers of what it sends are the caller's, up to
  * MQTT_SESSION_LAST_ID; those above are the session's own, for SUBSCRIBE, UNSUBSCRIBE and the birth message.
  *
  * Life: new → start → (up → … → down)* → stop → stopped → free; free without start is legal. Loop thread only, nothing
@@ -74,6 +75,9 @@ struct mqtt_session_options {
  * once. */
 enum mqtt_session_again { MQTT_AGAIN_SOON, MQTT_AGAIN_BACKOFF, MQTT_AGAIN_SLOWLY };
 
+/* What is done with what comes. PAUSED: there is no room for it. ENDED: nothing is taken any more, stop follows. */
+enum mqtt_intake { MQTT_INTAKE_ON, MQTT_INTAKE_PAUSED, MQTT_INTAKE_ENDED };
+
 /* What an implementation does; the contract of each stands at the function of that name below. */
 struct mqtt_session_ops {
 	int (*start)(struct mqtt_session *session, const struct filter_set *known);
@@ -83,6 +87,7 @@ struct mqtt_session_ops {
 	void (*flush)(struct mqtt_session *session);
 	uint64_t (*appended)(const struct mqtt_session *session);
 	uint64_t (*written)(const struct mqtt_session *session);
+	void (*intake)(struct mqtt_session *session, enum mqtt_intake intake); /* NULL: it makes no difference */
 	void (*reconnect)(struct mqtt_session *session, enum mqtt_session_again again, const char *reason);
 	void (*stop)(struct mqtt_session *session);
 	void (*free)(struct mqtt_session *session);
@@ -92,8 +97,15 @@ struct mqtt_session { /* the first member of an implementation's own */
 	const struct mqtt_session_ops *ops;
 };
 
+/* The implementation that the settings ask for. 0, -EINVAL (the url), -ENOMEM, -ENOTSUP (built without it). */
+int mqtt_session_new(const struct mqtt_session_options *options, struct mqtt_session **ret_session)
+	__attribute__((warn_unused_result));
 /* Our own engine. 0, -EINVAL (the url), -ENOMEM. */
 int engine_new(const struct mqtt_session_options *options, struct mqtt_session **ret_session)
+	__attribute__((warn_unused_result));
+
+/* Paho. Likewise, and -EAGAIN (no thread). */
+int paho_new(const struct mqtt_session_options *options, struct mqtt_session **ret_session)
 	__attribute__((warn_unused_result));
 
 /* known: what an earlier process was subscribed to in this session; copied. NULL: unknown. -ENOMEM. */
@@ -133,6 +145,14 @@ static inline uint64_t mqtt_session_appended(const struct mqtt_session *session)
 static inline uint64_t mqtt_session_written(const struct mqtt_session *session)
 {
 	return session->ops->written(session);
+}
+
+/* Whether messages are taken. An implementation that cannot leave one unacknowledged while it waits ends the connection
+ * (with a `down` event, from the loop), and connects again when they are taken again. Only for a source. */
+static inline void mqtt_session_intake(struct mqtt_session *session, enum mqtt_intake intake)
+{
+	if (session->ops->intake)
+		session->ops->intake(session, intake);
 }
 
 /* The session at the broker is kept. The `down` event follows from the loop, not from inside. */

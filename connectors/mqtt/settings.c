@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "connectors/mqtt/credentials.h"
+#include "connectors/mqtt/proxy.h"
 #include "connectors/mqtt/tls.h"
 
 #define KEY(member) offsetof(struct mqtt_settings, member)
@@ -22,6 +23,7 @@ static const char *const session_loss_choices[] = {"resend", "park", NULL}; /* e
 static const char *const reference_choices[] = {
 	[SERVER_REFERENCE_IGNORE] = "ignore", [SERVER_REFERENCE_FOLLOW] = "follow", NULL};
 static const char *const tls_version_choices[] = {"1.2", "1.3", NULL};
+static const char *const client_choices[] = {"auto", "linkspan", "paho", NULL}; /* enum mqtt_client */
 
 static const struct config_key tls_keys[] = {
 	{.name = "ca",
@@ -129,9 +131,23 @@ const struct config_key mqtt_connection_keys[] = {
 		.type = CONFIG_LIST,
 		.offset = KEY(urls),
 		.required = true,
-		.help = "mqtt://host[:port] or mqtts://host[:port] for TLS; ports 1883 and 8883 unless given. IPv6 "
+		.help = "mqtt://host[:port] or mqtts://host[:port] for TLS; ports 1883 and 8883 unless given. Over "
+			"WebSocket ws://host[:port][/path] or wss:// for TLS, ports 80 and 443, path /mqtt unless "
+			"given. IPv6 "
 			"addresses stand in brackets. A list names several addresses of one broker, or of a cluster "
 			"that shares its sessions, in the order in which they are tried."},
+	{.name = "client",
+		.type = CONFIG_ENUM,
+		.offset = KEY(client),
+		.fallback = "auto",
+		.choices = client_choices,
+		.help = "Who speaks MQTT: linkspan itself, or the Paho library, which keeps less (see the connector's "
+			"README). auto: Paho for ws://, wss:// and with a proxy, else linkspan."},
+	{.name = "proxy",
+		.type = CONFIG_SECRET,
+		.offset = KEY(proxy),
+		.help = "http://[user:password@]host[:port] of an HTTP proxy to go through by CONNECT; port 8080 "
+			"unless given."},
 	{.name = "version",
 		.type = CONFIG_ENUM,
 		.offset = KEY(version),
@@ -278,7 +294,11 @@ const struct config_key mqtt_connection_keys[] = {
 		.type = CONFIG_MAP,
 		.offset = KEY(connect_headers),
 		.help = "User properties of the CONNECT, for brokers that want some (version 5)."},
-	{.name = "tls", .type = CONFIG_SECTION, .offset = KEY(tls), .children = tls_keys, .help = "TLS, for mqtts://."},
+	{.name = "tls",
+		.type = CONFIG_SECTION,
+		.offset = KEY(tls),
+		.children = tls_keys,
+		.help = "TLS, for mqtts:// and wss://."},
 	{.name = "will",
 		.type = CONFIG_SECTION,
 		.offset = KEY(will),
@@ -310,22 +330,64 @@ struct tls_options mqtt_settings_tls(const struct mqtt_settings *settings, const
 	};
 }
 
+static bool any_websocket(const struct mqtt_settings *settings)
+{
+	struct mqtt_url url = {0};
+	for (size_t i = 0; i < settings->urls.n; i++)
+		if (!mqtt_url_parse(settings->urls.items[i].value, &url) && url.websocket)
+			return true;
+	return false;
+}
+
+bool mqtt_settings_use_paho(const struct mqtt_settings *settings)
+{
+	if (settings->client != MQTT_CLIENT_AUTO)
+		return settings->client == MQTT_CLIENT_PAHO;
+	return settings->proxy || any_websocket(settings);
+}
+
 /* --- the url
  * --------------------------------------------------------------------------------------------------- */
 
-static const char *parse_scheme(const char *url, bool *ret_tls, const char **ret_rest)
+static const struct scheme {
+	const char *prefix;
+	bool tls, websocket;
+	uint16_t port;
+} schemes[] = {
+	{"mqtt://", false, false, 1883},
+	{"mqtts://", true, false, 8883},
+	{"ws://", false, true, 80},
+	{"wss://", true, true, 443},
+};
+
+static const char *parse_scheme(const char *url, struct mqtt_url *parsed, const char **ret_rest)
 {
-	if (strncmp(url, "mqtt://", 7) == 0) {
-		*ret_tls = false;
-		*ret_rest = url + 7;
+	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+		size_t len = strlen(schemes[i].prefix);
+		if (strncmp(url, schemes[i].prefix, len) != 0)
+			continue;
+		parsed->tls = schemes[i].tls;
+		parsed->websocket = schemes[i].websocket;
+		parsed->port = schemes[i].port;
+		*ret_rest = url + len;
 		return NULL;
 	}
-	if (strncmp(url, "mqtts://", 8) == 0) {
-		*ret_tls = true;
-		*ret_rest = url + 8;
-		return NULL;
-	}
-	return "the url must begin with mqtt:// or, for TLS, mqtts://";
+	return "the url must begin with mqtt:// or, for TLS, mqtts:// (over WebSocket: ws:// or wss://)";
+}
+
+/* The path of a WebSocket, which ends what may hold a port. */
+static const char *parse_path(const char *rest, struct mqtt_url *parsed, char *port, size_t port_size)
+{
+	size_t len = parsed->websocket ? strcspn(rest, "/") : strlen(rest);
+	const char *path = rest[len] ? rest + len : "/mqtt";
+	if (len >= port_size)
+		return "the port in the url must be a number from 1 to 65535";
+	memcpy(port, rest, len);
+	port[len] = '\0';
+	if (strlen(path) >= sizeof parsed->path || path[strcspn(path, " \t\r\n#")])
+		return "the path in the url must have at most 255 bytes, without blanks and #";
+	memcpy(parsed->path, path, strlen(path) + 1);
+	return NULL;
 }
 
 static const char *parse_port(const char *text, uint16_t *port)
@@ -346,14 +408,16 @@ const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url)
 {
 	struct mqtt_url parsed;
 	const char *rest;
-	const char *wrong = parse_scheme(url, &parsed.tls, &rest);
+	const char *wrong = parse_scheme(url, &parsed, &rest);
 	if (wrong)
 		return wrong;
-	if (strchr(rest, '@'))
+	if (memchr(rest, '@', strcspn(rest, parsed.websocket ? "/" : "")))
 		return "the url must not hold credentials; use the keys username and password";
 	bool bracket = *rest == '[';
 	const char *colon = strchr(rest, ':');
-	if (!bracket && colon && strchr(colon + 1, ':'))
+	const char *slash = strchr(rest, '/');
+	const char *second = colon ? strchr(colon + 1, ':') : NULL;
+	if (!bracket && second && (!slash || second < slash))
 		return "an IPv6 address in the url must stand in brackets: mqtt://[::1]:1883";
 	const char *host = rest + bracket;
 	size_t len = strcspn(host, bracket ? "]" : ":/?#[] ");
@@ -365,10 +429,11 @@ const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url)
 		return "the host name in the url is longer than 255 bytes";
 	memcpy(parsed.host, host, len);
 	parsed.host[len] = '\0';
-	parsed.port = parsed.tls ? 8883 : 1883;
 	host += len + bracket;
-	if (strcmp(host, "/") != 0)
-		wrong = parse_port(host, &parsed.port);
+	char port[32];
+	wrong = parse_path(host, &parsed, port, sizeof port);
+	if (!wrong && strcmp(port, "/") != 0)
+		wrong = parse_port(port, &parsed.port);
 	if (!wrong)
 		*ret_url = parsed;
 	return wrong;
@@ -523,7 +588,8 @@ static void check_tls(const struct mqtt_settings *settings, const struct mqtt_ur
 	bool given = settings->tls.ca || settings->tls.cert || settings->tls.key || settings->tls.server_name ||
 		     settings->tls.alpn.n > 0 || settings->tls.min_version > 0;
 	if (given && !url) {
-		config_complain(scope, "tls", NULL, "the url says mqtt://, which has no TLS; use mqtts://");
+		config_complain(
+			scope, "tls", NULL, "the url says mqtt:// or ws://, which has no TLS; use mqtts:// or wss://");
 		return;
 	}
 	if (!settings->tls.cert != !settings->tls.key) {
@@ -566,10 +632,56 @@ static void check_urls(const struct mqtt_settings *settings, struct config_scope
 		check_tls(settings, any_tls ? &with_tls : NULL, scope);
 }
 
+/* What Paho 1.3.12 cannot do, or linkspan does not ask of it. */
+static void check_paho_keeps(const struct mqtt_settings *settings, struct config_scope *scope)
+{
+	const struct mqtt_own_message *will = &settings->will;
+	if (will->topic && will->qos > 1)
+		config_complain(scope, "will", "qos", "the Paho client is used with QoS 0 and 1 only; use 1");
+	if (will->content_type || will->response_topic || will->correlation || will->expiry_ms || will->utf8 ||
+		will->headers.n > 0)
+		config_complain(scope, "will", NULL,
+			"the Paho client sends of the will's properties only delay; leave the others out");
+	if (settings->connect_headers.n > 0)
+		config_complain(scope, "connect_headers", NULL, "the Paho client sends none; leave them out");
+	if (settings->max_packet_size > 0)
+		config_complain(scope, "max_packet_size", NULL, "the Paho client does not enforce it; leave it out");
+	if (settings->server_reference == SERVER_REFERENCE_FOLLOW)
+		config_complain(scope, "server_reference", NULL, "the Paho client follows none; say ignore");
+	if (settings->urls.n > 1)
+		config_complain(scope, "url", NULL, "the Paho client takes one url, not a list");
+}
+
+/* What depends on who speaks MQTT. */
+static void check_client(const struct mqtt_settings *settings, struct config_scope *scope)
+{
+	struct mqtt_proxy proxy;
+	const char *wrong = settings->proxy ? mqtt_proxy_parse(settings->proxy, &proxy) : NULL;
+	if (wrong)
+		config_complain(scope, "proxy", NULL, "%s", wrong);
+	if (settings->client == MQTT_CLIENT_LINKSPAN && (any_websocket(settings) || settings->proxy))
+		config_complain(scope, "client", NULL,
+			"linkspan's own client knows no %s; leave client out or say client: paho",
+			settings->proxy ? "proxy" : "WebSocket");
+	if (!mqtt_settings_use_paho(settings))
+		return;
+#ifndef HAVE_PAHO
+	config_complain(scope,
+		settings->client == MQTT_CLIENT_PAHO ? "client"
+		: settings->proxy                    ? "proxy"
+						     : "url",
+		NULL,
+		"this linkspan is built without Paho, which ws://, wss://, a proxy and client: paho need; install "
+		"libpaho-mqtt-dev and build it again, or use mqtt:// or mqtts:// without a proxy");
+#endif
+	check_paho_keeps(settings, scope);
+}
+
 void mqtt_settings_check(const void *arg, struct config_scope *scope)
 {
 	const struct mqtt_settings *settings = arg;
 	check_urls(settings, scope);
+	check_client(settings, scope);
 	check_identity(settings, scope);
 	check_own_message(&settings->will, "will", scope);
 	check_own_message(&settings->birth, "birth", scope);

@@ -25,7 +25,11 @@ struct mqtt_own_message {
 enum mqtt_session_loss { MQTT_SESSION_LOSS_RESEND, MQTT_SESSION_LOSS_PARK };
 enum mqtt_server_reference { SERVER_REFERENCE_IGNORE, SERVER_REFERENCE_FOLLOW };
 
+enum mqtt_client { MQTT_CLIENT_AUTO, MQTT_CLIENT_LINKSPAN, MQTT_CLIENT_PAHO }; /* the choices of `client` */
+
 struct mqtt_settings {
+	int client; /* enum mqtt_client; see mqtt_settings_use_paho */
+	char *proxy; /* see mqtt_proxy_parse; NULL: none. Never log it. */
 	struct config_list urls; /* in the order of preference */
 	char *client_id, *username, *password;
 	char *username_file, *password_file; /* read at each connect; see credentials.h */
@@ -60,10 +64,14 @@ struct tls_options mqtt_settings_tls(const struct mqtt_settings *settings, const
 
 enum mqtt_version mqtt_settings_version(const struct mqtt_settings *settings);
 
+/* Paho carries this connection: it is asked for, or the url or the proxy needs it. */
+bool mqtt_settings_use_paho(const struct mqtt_settings *settings);
+
 struct mqtt_url {
-	bool tls;
+	bool tls, websocket;
 	char host[256]; /* without brackets */
 	uint16_t port;
+	char path[256]; /* of the WebSocket, with its query */
 };
 
 /* What names the broker: the url, or of a list all of them in a canonical order, a blank between two. To be freed; NULL:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The transport over libuv. Legal moves: RESOLVING → CONNECTING → HANDSHAKE (TLS only) → OPEN; any of these →
- * FAILED; any → CLOSING → memory gone. What fails inside a call of the owner is told from a posted job.
+ * The transport over libuv. Legal moves: RESOLVING → CONNECTING → PROXY (only through one) → HANDSHAKE (TLS only)
+ * → OPEN; any of these → FAILED; any → CLOSING → memory gone. What fails inside a call of the owner is told from a posted job.
  */
 #include "connectors/mqtt/transport.h"
 
@@ -22,6 +22,7 @@
 enum transport_state {
 	STATE_RESOLVING,
 	STATE_CONNECTING,
+	STATE_PROXY,
 	STATE_HANDSHAKE,
 	STATE_OPEN,
 	STATE_FAILED,
@@ -58,13 +59,14 @@ struct transport {
 	struct attempt *stream;
 	struct loop_timer *timer; /* head start, then linger */
 
+	struct buffer proxy_request; /* empty: no proxy */
 	struct tls *tls;
 	struct buffer input, output, flight, cipher;
 	size_t consumed; /* of input */
 	size_t turn_bytes;
 	uint64_t handed; /* bytes of the owner that have left `output` */
 	uint64_t written;
-	bool writing, write_broken, reading, shutting, closing_sockets;
+	bool writing, write_broken, reading, held, shutting, closing_sockets;
 	uv_write_t write;
 	uv_shutdown_t shutdown;
 
@@ -113,6 +115,7 @@ static void transport_free(struct transport *t)
 	buffer_free(&t->output);
 	buffer_free(&t->flight);
 	buffer_free(&t->cipher);
+	buffer_free(&t->proxy_request);
 	free(t);
 }
 
@@ -237,7 +240,7 @@ static void transport_on_write(uv_write_t *request, int status)
 		t->events->written(t->ctx);
 		if (t->state == STATE_OPEN)
 			transport_send(t);
-	} else if (t->state == STATE_HANDSHAKE) {
+	} else if (t->state == STATE_HANDSHAKE || t->state == STATE_PROXY) {
 		transport_send(t);
 	} else if (t->state == STATE_CLOSING && !t->closing_sockets) {
 		transport_begin_linger(t);
@@ -248,7 +251,7 @@ static void transport_on_write(uv_write_t *request, int status)
 static int transport_load_flight(struct transport *t)
 {
 	size_t bytes = t->output.len;
-	if (t->tls) {
+	if (t->tls && t->state != STATE_PROXY) {
 		if (bytes > 0 && tls_write(t->tls, t->output.data, bytes) < 0) {
 			transport_fail(t, false, "%s", tls_error(t->tls));
 			return -EPROTO;
@@ -365,7 +368,7 @@ static void transport_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *
 {
 	(void)suggested;
 	struct transport *t = ((struct attempt *)handle->data)->transport;
-	struct buffer *target = t->tls ? &t->cipher : &t->input;
+	struct buffer *target = t->tls && t->state != STATE_PROXY ? &t->cipher : &t->input;
 	if (t->state == STATE_CLOSING)
 		target = &t->cipher;
 	*ret_buf = uv_buf_init(NULL, 0); /* libuv then reports UV_ENOBUFS */
@@ -439,6 +442,33 @@ static void transport_tls_readable(struct transport *t, size_t nread)
 		transport_send(t); /* TLS may have something to say of its own */
 }
 
+/* The way to the broker is there: TLS, or it is open. */
+static void transport_begin(struct transport *t)
+{
+	if (t->tls) {
+		t->state = STATE_HANDSHAKE;
+		transport_tls_connected(t);
+	} else {
+		t->state = STATE_OPEN;
+		t->events->connected(t->ctx);
+	}
+}
+
+static void transport_proxy_readable(struct transport *t)
+{
+	char error[256];
+	bool lasts;
+	int r = mqtt_proxy_answer(transport_input(t), error, sizeof error, &lasts);
+	if (r == -EAGAIN)
+		return;
+	if (r < 0) {
+		transport_fail(t, lasts, "%s", error);
+		return;
+	}
+	transport_consume(t, t->input.len - t->consumed); /* nothing follows before we speak */
+	transport_begin(t);
+}
+
 static void transport_on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
 	(void)buf;
@@ -462,7 +492,10 @@ static void transport_on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t
 	if (t->state == STATE_FAILED)
 		return;
 	t->turn_bytes += (size_t)nread;
-	if (t->tls) {
+	if (t->state == STATE_PROXY) {
+		t->input.len += (size_t)nread;
+		transport_proxy_readable(t);
+	} else if (t->tls) {
 		transport_tls_readable(t, (size_t)nread);
 	} else {
 		t->input.len += (size_t)nread;
@@ -474,10 +507,28 @@ static void transport_on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t
 
 static void transport_read_start(struct transport *t)
 {
+	if (t->held && t->state != STATE_CLOSING)
+		return;
 	int r = uv_read_start((uv_stream_t *)&t->stream->tcp, transport_on_alloc, transport_on_read);
 	t->reading = r == 0;
 	if (r < 0)
 		transport_fail(t, false, "reading from the broker failed: %s", uv_strerror(r));
+}
+
+void transport_hold(struct transport *t, bool hold)
+{
+	if (t->held == hold)
+		return;
+	t->held = hold;
+	if (t->state != STATE_OPEN)
+		return;
+	if (hold) {
+		uv_read_stop((uv_stream_t *)&t->stream->tcp);
+		t->reading = false;
+	} else if (!t->reading && !t->read_due) {
+		t->read_due = true;
+		loop_post(t->loop, &t->job);
+	}
 }
 
 /* --- connecting
@@ -492,13 +543,14 @@ static void transport_win(struct transport *t, struct attempt *winner)
 	transport_read_start(t);
 	if (t->state == STATE_FAILED)
 		return;
-	if (t->tls) {
-		t->state = STATE_HANDSHAKE;
-		transport_tls_connected(t);
-	} else {
-		t->state = STATE_OPEN;
-		t->events->connected(t->ctx);
+	if (t->proxy_request.len == 0) {
+		transport_begin(t);
+		return;
 	}
+	t->state = STATE_PROXY;
+	if (buffer_append(&t->output, buffer_slice(&t->proxy_request)) < 0)
+		transport_fail(t, false, "out of memory");
+	transport_send(t);
 }
 
 static void transport_forget_attempt(struct attempt *attempt)
@@ -658,13 +710,14 @@ static void transport_job(void *arg)
 	}
 }
 
-static int transport_open_tls(struct transport *t, const struct tls_options *options, char *error, size_t error_size)
+static int transport_open_tls(
+	struct transport *t, const struct tls_options *options, const char *host, char *error, size_t error_size)
 {
 	if (!options)
 		return 0;
 	struct tls_options mine = *options;
 	if (!mine.host)
-		mine.host = t->host;
+		mine.host = host;
 	return tls_new(&mine, &t->tls, error, error_size);
 }
 
@@ -672,6 +725,7 @@ int transport_open(
 	const struct transport_options *options, struct transport **ret_transport, char *error, size_t error_size)
 {
 	snprintf(error, error_size, "out of memory");
+	const char *host = options->proxy ? options->proxy->host : options->host;
 	if (strlen(options->host) >= sizeof((struct transport *)0)->host) {
 		snprintf(error, error_size, "the host name is too long");
 		return -EINVAL;
@@ -680,19 +734,22 @@ int transport_open(
 	if (!t)
 		return -ENOMEM;
 	t->loop = options->loop;
-	memcpy(t->host, options->host, strlen(options->host) + 1);
-	t->port = options->port;
+	memcpy(t->host, host, strlen(host) + 1);
+	t->port = options->proxy ? options->proxy->port : options->port;
 	t->events = options->events;
 	t->ctx = options->ctx;
 	buffer_init(&t->input, INPUT_LIMIT);
 	buffer_init(&t->cipher, TRANSPORT_INPUT_BYTES);
 	buffer_init(&t->output, options->output_limit + options->output_limit / 64 + TRANSPORT_INPUT_BYTES);
+	buffer_init(&t->proxy_request, MQTT_PROXY_REQUEST);
 	buffer_init(&t->flight, t->output.limit); /* the two change places; TLS adds its records */
 	loop_job_init(&t->job, transport_job, t);
 	int r = -ENOMEM;
 	t->timer = loop_timer_new(t->loop, transport_on_timer, t);
 	if (t->timer)
-		r = transport_open_tls(t, options->tls, error, error_size);
+		r = transport_open_tls(t, options->tls, options->host, error, error_size);
+	if (r == 0 && options->proxy)
+		r = mqtt_proxy_request(options->proxy, options->host, options->port, &t->proxy_request);
 	if (r < 0) {
 		transport_free(t);
 		return r;

@@ -12,6 +12,7 @@
 #ifndef LINKSPAN_CONNECTORS_MQTT_TRANSPORT_H
 #define LINKSPAN_CONNECTORS_MQTT_TRANSPORT_H
 
+#include "connectors/mqtt/proxy.h"
 #include "connectors/mqtt/tls.h"
 #include "runtime/loop.h"
 
@@ -37,6 +38,7 @@ struct transport_options {
 	struct loop *loop;
 	const char *host; /* name, IPv4 or IPv6 address without brackets; copied */
 	uint16_t port;
+	const struct mqtt_proxy *proxy; /* to go through; borrowed during transport_open; NULL: none */
 	const struct tls_options *tls; /* borrowed during transport_open; its host NULL: that of above; NULL: no TLS */
 	size_t output_limit; /* most bytes that may gather between two writes */
 	const struct transport_events *events; /* borrowed for the life of the transport */
@@ -57,6 +59,10 @@ struct slice transport_input(const struct transport *transport);
 void transport_consume(struct transport *transport, size_t count);
 /* A packet of that many bytes is coming: makes room for it. 0 or -ENOMEM. */
 int transport_expect(struct transport *transport, size_t bytes) __attribute__((warn_unused_result));
+
+/* Reads no more (within what one read brings), so that the peer has to wait; or goes on. For one whose own reader is
+ * slow. */
+void transport_hold(struct transport *transport, bool hold);
 
 /* Where to append what is to be sent, only after `connected`; it goes out with transport_flush and not
  * before. A flush gives the kernel at once what it takes (compare transport_written); the rest follows, then

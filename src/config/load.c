@@ -145,6 +145,28 @@ static bool legs_sound(const struct loader *loader, const struct mapping_config 
 	return sound;
 }
 
+/* Connections that cannot be read from and written to at once. */
+static void check_roles(struct loader *loader, size_t connection)
+{
+	const struct config *config = &loader->own->config;
+	const struct connection_config *conn = &config->connections[connection];
+	if (!loader->connections.items[connection].sound || !conn->connector->check_roles)
+		return;
+	bool source = false, sink = false;
+	for (size_t i = 0; i < config->n_mappings; i++) {
+		const struct mapping_config *map = &config->mappings[i];
+		if (!loader->mappings.items[i].sound)
+			continue;
+		source |= map->from_connection == connection;
+		for (size_t j = 0; j < map->n_targets; j++)
+			sink |= map->targets[j].connection == connection;
+	}
+	const char *wrong = conn->connector->check_roles(conn->settings, source, sink);
+	if (wrong)
+		report_mistake(loader->report, loader->connections.items[connection].name->source, conn->line,
+			conn->column, "connection '%s': %s", conn->name, wrong);
+}
+
 static void check_whole(struct loader *loader, const struct node *root)
 {
 	const struct config *config = &loader->own->config;
@@ -170,6 +192,8 @@ static void check_whole(struct loader *loader, const struct node *root)
 	}
 	loader_check_subscriptions(loader);
 	loader_check_cycles(loader);
+	for (size_t i = 0; i < config->n_connections; i++)
+		check_roles(loader, i);
 	for (size_t i = 0; i < config->n_connections && report_mistakes(loader->report) == 0; i++)
 		if (!used[i])
 			report_warning(loader->report, loader->connections.items[i].name->source,

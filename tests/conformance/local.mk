@@ -6,6 +6,8 @@ libconformance_a_SOURCES = \
 	tests/conformance/fake_host.h \
 	tests/conformance/kafka_tools.c \
 	tests/conformance/kafka_tools.h \
+	tests/conformance/mqtt_peer.c \
+	tests/conformance/mqtt_peer.h \
 	tests/conformance/peer.h \
 	tests/conformance/proxy.c \
 	tests/conformance/proxy.h \
@@ -27,3 +29,10 @@ tests_conformance_test_mqtt_SOURCES = tests/conformance/test_mqtt.c
 tests_conformance_test_mqtt_LDADD = $(CONFORMANCE_LIBS)
 tests_conformance_test_kafka_refusals_SOURCES = tests/conformance/test_kafka_refusals.c
 tests_conformance_test_kafka_refusals_LDADD = $(CONFORMANCE_LIBS)
+if HAVE_PAHO
+check_PROGRAMS += tests/conformance/test_mqtt_paho tests/conformance/test_mqtt_websocket
+tests_conformance_test_mqtt_paho_SOURCES = tests/conformance/test_mqtt_paho.c
+tests_conformance_test_mqtt_paho_LDADD = $(CONFORMANCE_LIBS)
+tests_conformance_test_mqtt_websocket_SOURCES = tests/conformance/test_mqtt_websocket.c
+tests_conformance_test_mqtt_websocket_LDADD = $(CONFORMANCE_LIBS)
+endif

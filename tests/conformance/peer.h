@@ -45,6 +45,8 @@ struct peer {
 	const struct link_subscription *subscription; /* NULL: none */
 	const char *ready_event; /* a word of the log: from then on what is published arrives */
 	void (*publish)(struct slice payload); /* to what `subscription` matches */
+	size_t open_offers; /* most offers without a receipt; 0: more than a test needs */
+	bool down_while_paused; /* the link disconnects when it is paused, and connects again when it is resumed */
 	bool repeats; /* what was not acknowledged comes again */
 };
 

@@ -25,6 +25,7 @@ enum mode { PASS, STALL, CUT, END };
 struct half { /* one direction */
 	int from, to;
 	size_t begin, end;
+	bool ended;
 	char buffer[BUFFER_SIZE];
 };
 
@@ -89,9 +90,10 @@ int free_port(void)
 
 /* --- pairs, on the thread ------------------------------------------------------------------------------------- */
 
+/* In good order when one side has ended so: what it said before still arrives. */
 static void pair_close(struct pair *pair)
 {
-	struct linger reset = {1, 0};
+	struct linger reset = {!pair->halves[0].ended && !pair->halves[1].ended, 0};
 	for (int i = 0; i < 2; i++) {
 		setsockopt(pair->halves[i].from, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 		close(pair->halves[i].from);
@@ -119,6 +121,7 @@ static void pair_open(struct proxy *proxy, int client)
 		pair->halves[i].from = i ? peer : client;
 		pair->halves[i].to = i ? client : peer;
 		pair->halves[i].begin = pair->halves[i].end = 0;
+		pair->halves[i].ended = false;
 	}
 }
 
@@ -128,6 +131,7 @@ static bool half_move(struct half *half)
 	ssize_t n;
 	if (half->begin == half->end) {
 		n = read(half->from, half->buffer, sizeof half->buffer);
+		half->ended = n == 0;
 		if (n == 0 || (n < 0 && errno != EAGAIN))
 			return false;
 		half->begin = 0;

@@ -83,13 +83,19 @@ static void test_stop_while_paused(void)
 	suite_end(fake);
 }
 
+/* How many offers of `n` come while no receipt is given. */
+static size_t open_offers(size_t n)
+{
+	return suite_peer->open_offers && suite_peer->open_offers < n ? suite_peer->open_offers : n;
+}
+
 /* Without a receipt nothing is acknowledged: the next life of the link gets it again. */
 static void test_no_receipt_no_acknowledgement(void)
 {
 	struct fake_host *fake = source_that_is_ready();
 	fake->hold_receipts = true;
 	publish_numbers(0, 10);
-	CU_ASSERT_TRUE(fake_host_run_until_offers(fake, 10));
+	CU_ASSERT_TRUE(fake_host_run_until_offers(fake, open_offers(10)));
 	suite_end(fake);
 	fake = suite_link(true);
 	fake_host_start(fake);
@@ -120,14 +126,15 @@ static void test_lost_with_receipts_open(void)
 {
 	struct fake_host *fake = source_that_is_ready();
 	fake->hold_receipts = true;
+	size_t open = open_offers(10);
 	publish_numbers(0, 10);
-	CU_ASSERT_TRUE(fake_host_run_until_offers(fake, 10));
+	CU_ASSERT_TRUE(fake_host_run_until_offers(fake, open));
 	suite_peer->lose();
 	suite_peer->find();
-	CU_ASSERT_TRUE(fake_host_run_until_offers(fake, 20));
+	CU_ASSERT_TRUE(fake_host_run_until_offers(fake, 2 * open));
 	fake_host_give_receipts(fake);
 	publish_numbers(10, 5);
-	CU_ASSERT_TRUE(fake_host_run_until_offers(fake, 25));
+	CU_ASSERT_TRUE(fake_host_run_until_offers(fake, open + 15));
 	suite_check_numbers(fake->offers, fake->n_offers, 15, true);
 	CU_ASSERT_TRUE(fake->downs >= 1);
 	suite_end(fake);
@@ -142,7 +149,7 @@ static void test_lost_while_paused(void)
 	unsigned ups = fake->ups;
 	suite_peer->lose();
 	suite_peer->find();
-	CU_ASSERT_TRUE(fake_host_run_until_up(fake));
+	CU_ASSERT_TRUE(suite_peer->down_while_paused || fake_host_run_until_up(fake));
 	fake_host_resume(fake, 0);
 	publish_numbers(10, 1);
 	CU_ASSERT_TRUE(fake_host_run_until_offers(fake, 11));

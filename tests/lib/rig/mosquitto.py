@@ -17,13 +17,16 @@ def program():
 
 class Mosquitto:
     """Stopping keeps the data: start() again is a restart. `port` is plain, `tls_port` asks for a client certificate
-    when tls="mutual". password: the only user allowed then is `edge` with that password. in_memory: its folder is, so
-    that it can save all it holds at every change."""
+    when tls="mutual". websocket: `ws_port` speaks WebSocket, and with tls `wss_port` over TLS. password: the only user
+    allowed then is `edge` with that password. in_memory: its folder is, so that it can save all it holds at every
+    change."""
 
-    def __init__(self, tls=None, password=None, settings=(), in_memory=False):
+    def __init__(self, tls=None, password=None, settings=(), websocket=False, in_memory=False):
         self.folder = temp_folder("mosquitto", in_memory)
         self.port = free_port()
         self.tls_port = free_port() if tls else None
+        self.ws_port = free_port() if websocket else None
+        self.wss_port = free_port() if websocket and tls else None
         self.certificates = certificates.make(self.folder) if tls else None
         self._process = None
         self._write_configuration(tls, password, settings)
@@ -51,6 +54,11 @@ class Mosquitto:
                       f"keyfile {cert.server_key}"]
             if tls == "mutual":
                 lines.append("require_certificate true")
+        if self.ws_port:
+            lines += [f"listener {self.ws_port} 127.0.0.1", "protocol websockets"]
+        if self.wss_port:
+            lines += [f"listener {self.wss_port} 127.0.0.1", "protocol websockets", f"certfile {cert.server_cert}",
+                      f"keyfile {cert.server_key}"]
         self._configuration = os.path.join(self.folder, "mosquitto.conf")
         with open(self._configuration, "w", encoding="utf-8") as out:
             out.write("\n".join(lines) + "\n")
@@ -58,7 +66,8 @@ class Mosquitto:
     def start(self):
         self._process = Process("mosquitto", [program(), "-c", self._configuration],
                                 os.path.join(self.folder, "mosquitto.log"))
-        until(lambda: listening(self.port) or self._died(), "mosquitto to listen")
+        ports = [port for port in (self.port, self.tls_port, self.ws_port, self.wss_port) if port]
+        until(lambda: all(map(listening, ports)) or self._died(), "mosquitto to listen")
 
     def _died(self):
         if not self._process.running():

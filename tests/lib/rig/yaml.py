@@ -24,6 +24,11 @@ def mqtt(name, port, version=5, secure=False, **keys):
                               else "3.1.1", "client_id": f"linkspan-{name}", "reconnect_max": "500ms", **keys})
 
 
+def websocket(name, port, secure=False, **keys):
+    keys = {"url": f"{'wss' if secure else 'ws'}://127.0.0.1:{port}/mqtt", **keys}
+    return mqtt(name, port, **keys)
+
+
 def kafka(name, brokers, properties=None, **keys):
     """Gives up waiting for a silent broker sooner than a factory would."""
     quick = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500, "socket.timeout.ms": 3000,

@@ -39,7 +39,7 @@ static void test_urls(void)
 	good_url("mqtts://[::1]", true, "::1", 8883);
 	good_url("mqtt://[fe80::1%eth0]:65535", false, "fe80::1%eth0", 65535);
 	bad_url("broker:1883", "mqtt://");
-	bad_url("ws://broker", "mqtt://");
+	bad_url("http://broker", "mqtt://");
 	bad_url("mqtt://", "no host");
 	bad_url("mqtt://:1883", "no host");
 	bad_url("mqtt://user:pw@broker", "username and password");

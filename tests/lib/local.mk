@@ -12,7 +12,7 @@ lint:
 EXTRA_DIST += tests/lib/rig/feed.py tests/lib/rig/mock_kafka.py tests/lib/rig/yaml.py tests/run.sh .ci/run tests/crash/kill.sh tests/crash/kill.py \
 	tests/integration/_path.py tests/integration/flow.py tests/integration/life.py \
 	tests/integration/lake_login.py tests/integration/outages.py tests/integration/pressure.py \
-	tests/integration/rules.py
+	tests/integration/rules.py tests/integration/websockets.py tests/lib/rig/http_proxy.py
 
 # Not built by `make`: only the quick start needs it, and only without an Apache Kafka.
 EXTRA_PROGRAMS += tests/lib/mock_kafka

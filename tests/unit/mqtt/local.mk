@@ -41,3 +41,13 @@ check_PROGRAMS += tests/unit/mqtt/test_reconnect
 tests_unit_mqtt_test_reconnect_SOURCES = tests/unit/mqtt/test_reconnect.c
 tests_unit_mqtt_test_reconnect_LDADD = $(TEST_LIBS)
 
+
+if HAVE_PAHO
+check_PROGRAMS += tests/unit/mqtt/test_paho
+tests_unit_mqtt_test_paho_SOURCES = tests/unit/mqtt/test_paho.c $(mqtt_rig)
+tests_unit_mqtt_test_paho_LDADD = $(TEST_LIBS)
+endif
+
+check_PROGRAMS += tests/unit/mqtt/test_proxy
+tests_unit_mqtt_test_proxy_SOURCES = tests/unit/mqtt/test_proxy.c
+tests_unit_mqtt_test_proxy_LDADD = $(TEST_LIBS)

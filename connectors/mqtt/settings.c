@@ -187,7 +187,11 @@ const struct config_key mqtt_connection_keys[] = {
 		.help = "Most bytes of received messages to hold in memory while a destination has no room. "
 			"QoS 0 beyond it is "
 			"dropped and counted; QoS 1 stays at the broker."},
-	{.name = "tls", .type = CONFIG_SECTION, .offset = KEY(tls), .children = tls_keys, .help = "TLS, for mqtts:// and wss://."},
+	{.name = "tls",
+		.type = CONFIG_SECTION,
+		.offset = KEY(tls),
+		.children = tls_keys,
+		.help = "TLS, for mqtts:// and wss://."},
 	{.name = "will",
 		.type = CONFIG_SECTION,
 		.offset = KEY(will),
@@ -388,7 +392,10 @@ static void check_client(const struct mqtt_settings *settings, const struct mqtt
 	if (!mqtt_settings_use_paho(settings))
 		return;
 #ifndef HAVE_PAHO
-	config_complain(scope, settings->client == MQTT_CLIENT_PAHO ? "client" : settings->proxy ? "proxy" : "url",
+	config_complain(scope,
+		settings->client == MQTT_CLIENT_PAHO ? "client"
+		: settings->proxy                    ? "proxy"
+						     : "url",
 		NULL,
 		"this linkspan is built without Paho, which ws://, wss://, a proxy and client: paho need; install "
 		"libpaho-mqtt-dev and build it again, or use mqtt:// or mqtts:// without a proxy");

@@ -37,7 +37,7 @@ static void test_urls(void)
 	good_url("mqtts://[::1]", true, "::1", 8883);
 	good_url("mqtt://[fe80::1%eth0]:65535", false, "fe80::1%eth0", 65535);
 	bad_url("broker:1883", "mqtt://");
-	bad_url("ws://broker", "mqtt://");
+	bad_url("http://broker", "mqtt://");
 	bad_url("mqtt://", "no host");
 	bad_url("mqtt://:1883", "no host");
 	bad_url("mqtt://user:pw@broker", "username and password");
@@ -48,6 +48,38 @@ static void test_urls(void)
 	bad_url("mqtt://broker/path", "nothing may follow");
 	bad_url("mqtt://::1", "brackets");
 	bad_url("mqtt://[::1", "bracket");
+}
+
+static void good_websocket(const char *text, bool tls, uint16_t port, const char *path)
+{
+	struct mqtt_url url;
+	CU_ASSERT_FATAL(mqtt_url_parse(text, &url) == NULL);
+	CU_ASSERT(url.websocket && url.tls == tls && url.port == port);
+	CU_ASSERT_STRING_EQUAL(url.path, path);
+	struct mqtt_settings settings = {.url = (char *)(uintptr_t)text};
+	CU_ASSERT(mqtt_settings_use_paho(&settings));
+}
+
+static void test_websocket_urls(void)
+{
+	good_websocket("ws://broker", false, 80, "/mqtt");
+	good_websocket("wss://broker", true, 443, "/mqtt");
+	good_websocket("wss://broker/", true, 443, "/");
+	good_websocket("ws://broker:8080/a:b/c?x=y@z", false, 8080, "/a:b/c?x=y@z");
+	good_websocket("ws://[::1]:8080/m", false, 8080, "/m");
+	bad_url("ws://u:p@broker/m", "username and password");
+	bad_url("ws://broker:0/m", "1 to 65535");
+	bad_url("ws://broker/a b", "without blanks");
+	struct mqtt_settings settings = {.url = (char *)(uintptr_t) "mqtt://broker"};
+	CU_ASSERT(!mqtt_settings_use_paho(&settings));
+	settings.client = MQTT_CLIENT_PAHO;
+	CU_ASSERT(mqtt_settings_use_paho(&settings));
+	settings.client = MQTT_CLIENT_AUTO;
+	settings.proxy = (char *)(uintptr_t) "http://gate";
+	CU_ASSERT(mqtt_settings_use_paho(&settings));
+	CU_ASSERT(mqtt_connector.check_qos(&settings, 1) == NULL && mqtt_connector.check_qos(&settings, 2) != NULL);
+	CU_ASSERT(mqtt_connector.check_roles(&settings, true, false) == NULL);
+	CU_ASSERT(mqtt_connector.check_roles(&settings, true, true) != NULL);
 }
 
 /* Loads a configuration whose connection has these lines; what was written about its mistakes, to be freed. */
@@ -126,6 +158,20 @@ static void test_complaints(void)
 		"not be above");
 }
 
+static void test_complaints_about_clients(void)
+{
+	complains("    url: ws://broker\n    client_id: e\n    client: linkspan\n", "knows no WebSocket");
+	complains("    url: mqtt://broker\n    client_id: e\n    client: linkspan\n    proxy: http://gate\n",
+		"knows no proxy");
+	complains("    url: mqtt://broker\n    client_id: e\n    proxy: gate:1\n", "must be written http://");
+	complains("    url: ws://broker\n    client_id: e\n    tls: {ca: /dev/null}\n", "use wss://");
+#ifdef HAVE_PAHO
+	complains("    url: ws://broker\n    client_id: e\n", "a second one with another client_id");
+#else
+	complains("    url: ws://broker\n    client_id: e\n", "built without Paho");
+#endif
+}
+
 static void test_qos_and_guarantees(void)
 {
 	struct mqtt_settings settings = {.session_expiry_ms = 1000};
@@ -144,6 +190,8 @@ static void test_qos_and_guarantees(void)
 
 static const struct tap_test tests[] = {
 	{"urls", test_urls},
+	{"urls of WebSockets, and who carries what", test_websocket_urls},
+	{"complaints about clients and proxies", test_complaints_about_clients},
 	{"fallbacks", test_fallbacks},
 	{"complaints", test_complaints},
 	{"qos, guarantees, targets", test_qos_and_guarantees},

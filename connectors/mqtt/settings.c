@@ -588,8 +588,8 @@ static void check_tls(const struct mqtt_settings *settings, const struct mqtt_ur
 	bool given = settings->tls.ca || settings->tls.cert || settings->tls.key || settings->tls.server_name ||
 		     settings->tls.alpn.n > 0 || settings->tls.min_version > 0;
 	if (given && !url) {
-		config_complain(
-			scope, "tls", NULL, "the url says mqtt:// or ws://, which has no TLS; use mqtts:// or wss://");
+		config_complain(scope, "tls", NULL, "the url says %s, which has no TLS; use %s",
+			any_websocket(settings) ? "ws://" : "mqtt://", any_websocket(settings) ? "wss://" : "mqtts://");
 		return;
 	}
 	if (!settings->tls.cert != !settings->tls.key) {

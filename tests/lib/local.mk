@@ -28,6 +28,7 @@ EXTRA_DIST += \
 	tests/integration/pressure.py \
 	tests/integration/rules.py \
 	tests/integration/subscriptions.py \
+	tests/integration/websockets.py \
 	tests/lib/aedes/broker.js \
 	tests/lib/aedes/package-lock.json \
 	tests/lib/aedes/package.json \
@@ -36,6 +37,7 @@ EXTRA_DIST += \
 	tests/lib/hivemq/pom.xml \
 	tests/lib/rig/brokers.py \
 	tests/lib/rig/feed.py \
+	tests/lib/rig/http_proxy.py \
 	tests/lib/rig/mock_kafka.py \
 	tests/lib/rig/number_broker.py \
 	tests/lib/rig/qos2.py \

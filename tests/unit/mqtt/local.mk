@@ -72,3 +72,13 @@ tests_unit_mqtt_test_addresses_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/mqtt/test_topic_alias
 tests_unit_mqtt_test_topic_alias_SOURCES = tests/unit/mqtt/test_topic_alias.c $(mqtt_rig)
 tests_unit_mqtt_test_topic_alias_LDADD = $(TEST_LIBS)
+
+if HAVE_PAHO
+check_PROGRAMS += tests/unit/mqtt/test_paho
+tests_unit_mqtt_test_paho_SOURCES = tests/unit/mqtt/test_paho.c $(mqtt_rig)
+tests_unit_mqtt_test_paho_LDADD = $(TEST_LIBS)
+endif
+
+check_PROGRAMS += tests/unit/mqtt/test_proxy
+tests_unit_mqtt_test_proxy_SOURCES = tests/unit/mqtt/test_proxy.c
+tests_unit_mqtt_test_proxy_LDADD = $(TEST_LIBS)

@@ -52,6 +52,40 @@ static void test_urls(void)
 	bad_url("mqtt://[::1", "bracket");
 }
 
+static void good_websocket(const char *text, bool tls, uint16_t port, const char *path)
+{
+	struct mqtt_url url;
+	CU_ASSERT_FATAL(mqtt_url_parse(text, &url) == NULL);
+	CU_ASSERT(url.websocket && url.tls == tls && url.port == port);
+	CU_ASSERT_STRING_EQUAL(url.path, path);
+	struct config_text item = {.value = (char *)(uintptr_t)text};
+	struct mqtt_settings settings = {.urls = {&item, 1}};
+	CU_ASSERT(mqtt_settings_use_paho(&settings));
+}
+
+static void test_websocket_urls(void)
+{
+	good_websocket("ws://broker", false, 80, "/mqtt");
+	good_websocket("wss://broker", true, 443, "/mqtt");
+	good_websocket("wss://broker/", true, 443, "/");
+	good_websocket("ws://broker:8080/a:b/c?x=y@z", false, 8080, "/a:b/c?x=y@z");
+	good_websocket("ws://[::1]:8080/m", false, 8080, "/m");
+	bad_url("ws://u:p@broker/m", "username and password");
+	bad_url("ws://broker:0/m", "1 to 65535");
+	bad_url("ws://broker/a b", "without blanks");
+	struct config_text item = {.value = (char *)(uintptr_t) "mqtt://broker"};
+	struct mqtt_settings settings = {.urls = {&item, 1}};
+	CU_ASSERT(!mqtt_settings_use_paho(&settings));
+	settings.client = MQTT_CLIENT_PAHO;
+	CU_ASSERT(mqtt_settings_use_paho(&settings));
+	settings.client = MQTT_CLIENT_AUTO;
+	settings.proxy = (char *)(uintptr_t) "http://gate";
+	CU_ASSERT(mqtt_settings_use_paho(&settings));
+	CU_ASSERT(mqtt_connector.check_qos(&settings, 1) == NULL && mqtt_connector.check_qos(&settings, 2) != NULL);
+	CU_ASSERT(mqtt_connector.check_roles(&settings, true, false) == NULL);
+	CU_ASSERT(mqtt_connector.check_roles(&settings, true, true) != NULL);
+}
+
 /* Loads a configuration whose connection has these lines; what was written about its mistakes, to be freed. */
 static char *load(const char *lines, struct config **ret_config)
 {
@@ -202,6 +236,26 @@ static void test_will_complaints(void)
 	complains(HEAD "    birth: {topic: a, headers: {a: b}}\n", "headers");
 }
 
+static void test_complaints_about_clients(void)
+{
+	complains("    url: ws://broker\n    client_id: e\n    client: linkspan\n", "knows no WebSocket");
+	complains("    url: mqtt://broker\n    client_id: e\n    client: linkspan\n    proxy: http://gate\n",
+		"knows no proxy");
+	complains("    url: mqtt://broker\n    client_id: e\n    proxy: gate:1\n", "must be written http://");
+	complains("    url: ws://broker\n    client_id: e\n    tls: {ca: /dev/null}\n", "use wss://");
+#ifdef HAVE_PAHO
+	complains("    url: ws://broker\n    client_id: e\n", "a second one with another client_id");
+	complains("    url: [ws://a, ws://b]\n    client_id: e\n", "takes one url");
+	complains("    url: ws://a\n    client_id: e\n    will: {topic: a, content_type: b}\n", "only delay");
+	complains("    url: ws://a\n    client_id: e\n    will: {topic: a, qos: 2}\n", "QoS 0 and 1 only");
+	complains("    url: ws://a\n    client_id: e\n    connect_headers: {a: b}\n", "sends none");
+	complains("    url: ws://a\n    client_id: e\n    max_packet_size: 1MiB\n", "does not enforce it");
+	complains("    url: ws://a\n    client_id: e\n    server_reference: follow\n", "follows none");
+#else
+	complains("    url: ws://broker\n    client_id: e\n", "built without Paho");
+#endif
+}
+
 static void test_qos_and_guarantees(void)
 {
 	struct mqtt_settings settings = {.session_expiry_ms = 1000};
@@ -227,6 +281,8 @@ static void test_qos_and_guarantees(void)
 
 static const struct tap_test tests[] = {
 	{"urls", test_urls},
+	{"urls of WebSockets, and who carries what", test_websocket_urls},
+	{"complaints about clients and proxies", test_complaints_about_clients},
 	{"fallbacks", test_fallbacks},
 	{"complaints", test_complaints},
 	{"credentials from files", test_credential_complaints},

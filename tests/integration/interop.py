@@ -179,6 +179,15 @@ def nested_filters(path):
                 {"all": ("b", "c", "b/d"), "plus": ("b", "c"), "exact": ("b",)})
 
 
+def crossing_filters(path):
+    """Of different QoS, and none contains the other: a broker may send a copy for each, or one that names several."""
+    if not path.kind.identifies_copies:
+        raise tap.Skip(f"{path.kind.name} sends a copy per subscription and names all subscriptions in each")
+    overlapping(path, "crossing", {"low": ("#", 1), "left": ("b/+", 2), "right": ("+/d", 2), "both": ("b/d", 1)},
+                ("b/d", "b/e", "c/d"),
+                {"low": ("b/d", "b/e", "c/d"), "left": ("b/d", "b/e"), "right": ("b/d", "c/d"), "both": ("b/d",)})
+
+
 def tls(path):
     """With a client certificate messages flow; without one it is refused, and said so."""
     cert, top = path.broker.certificates, path.topic("tls")
@@ -244,7 +253,8 @@ def _cases(path):
     yield "retained messages", lambda: retained(path)
     if path.version == 5:
         yield "properties", lambda: properties(path)
-    yield "overlapping filters, each mapping once", lambda: nested_filters(path)
+        yield "overlapping filters of different QoS, each mapping once", lambda: crossing_filters(path)
+    yield "overlapping filters that contain each other, each mapping once", lambda: nested_filters(path)
     yield "TLS with a client certificate", lambda: tls(path)
     if path.kind.keeps_sessions:
         for qos in range(1 if path.version == 5 else path.most_qos, path.most_qos + 1):

@@ -6,7 +6,9 @@
 #   check        unit tests, conformance suites, simulated power loss            (make check)
 #   integration  linkspan between a real mosquitto and a real Kafka, and with other MQTT brokers (tests/integration)
 #   crash        20 SIGKILLs, and each fail point once                          (tests/crash/kill.sh)
+#                50 faults between two brokers, QoS 2                           (tests/crash/qos2.sh)
 #   asan         the unit tests again, built by clang with ASan and UBSan
+#   fuzz         each fuzz target for ten seconds, MQTT's codec and session machine for a minute
 #   lint         format, rules of the house, cppcheck, clang-tidy               (make lint)
 #
 #   tests/run.sh [--strict] [--no-install] [--keep] [PART]...      default: check integration crash
@@ -28,8 +30,8 @@ for argument in "$@"; do
     --strict) strict=yes ;;
     --no-install) install= ;;
     --keep) keep=yes ;;
-    check | integration | crash | asan | lint) parts="$parts $argument" ;;
-    *) sed -n '3,18s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    check | integration | crash | asan | fuzz | lint) parts="$parts $argument" ;;
+    *) sed -n '3,20s/^# \{0,1\}//p' "$0" && exit 2 ;;
     esac
 done
 [ -n "$parts" ] || parts="check integration crash"
@@ -175,11 +177,11 @@ run_integration() {
     for name in $names; do finish_integration "$name"; done
 }
 
-run_crash() { # NAME ARGUMENT...
-    name=$1
-    shift
+run_crash() { # NAME PROGRAM ARGUMENT...: of tests/crash
+    name=$1 program=$2
+    shift 2
     at=$(date +%s)
-    timeout -k 20 600 "$root/tests/crash/kill.sh" "$@" >"$work/$name.log" 2>&1
+    timeout -k 20 600 "$root/tests/crash/$program" "$@" >"$work/$name.log" 2>&1
     status=$?
     line=$(tail -n 1 "$work/$name.log")
     case $status in
@@ -200,6 +202,44 @@ run_simulated() { # PROGRAM ARGUMENT...: of tests
     timeout 900 "$work/gcc/tests/$@" >"$work/$name.tap" 2>&1
     tap_results crash "$work/$name.tap" $?
     say "$name: $(grep -E '^(not )?ok' "$work/$name.tap" | tail -n 1) ($(took "$at"))"
+}
+
+# Two side by side: each takes one core.
+run_fuzz() {
+    running=
+    mkdir "$work/fuzz"
+    for target in "$work"/src/tests/fuzz/fuzz_*.c; do
+        target=$(basename "$target" .c)
+        target=${target#fuzz_}
+        case $target in
+        mqtt_codec | mqtt_session) echo "$target 60" ;;
+        *) echo "$target 10" ;;
+        esac
+    done >"$work/fuzz/targets"
+    # One build, before they share it.
+    at=$(date +%s)
+    FUZZ_BUILD=$work/fuzz/build
+    export FUZZ_BUILD
+    first=$(sed -n '1s/ .*//p' "$work/fuzz/targets")
+    "$work/src/tests/fuzz/run.sh" "$first" 1 >"$work/fuzz/build.log" 2>&1
+    # shellcheck disable=SC2046
+    make -C "$FUZZ_BUILD" -j"$(nproc)" FUZZ_LDFLAGS="-fsanitize=fuzzer,address,undefined" \
+        $(sed 's|^\([^ ]*\) .*|tests/fuzz/fuzz_\1|' "$work/fuzz/targets") >>"$work/fuzz/build.log" 2>&1
+    sort -k 2 -n -r "$work/fuzz/targets" | xargs -P 2 -L 1 sh -c '
+        timeout -k 5 $(($3 + 60)) "$1/tests/fuzz/run.sh" "$2" "$3" >"$0/$2.log" 2>&1
+        echo $? >"$0/$2.status"' "$work/fuzz" "$work/src"
+    while read -r target seconds; do
+        line=$(tail -n 1 "$work/fuzz/$target.log")
+        if [ "$(cat "$work/fuzz/$target.status")" = 0 ]; then
+            result PASS "fuzz: $line"
+            say "$line"
+        else
+            result FAIL "fuzz: $target"
+            echo "--- fuzz $target: $seconds s"
+            tail -n 60 "$work/fuzz/$target.log"
+        fi
+    done <"$work/fuzz/targets"
+    say "fuzz done ($(took "$at"))"
 }
 
 run_lint() {
@@ -242,8 +282,9 @@ elif build gcc gcc ${strict:+--enable-werror}; then
     ! has_part check || make_check check gcc
     ! has_part integration || run_integration
     if has_part crash; then
-        run_crash crash-random 20
-        run_crash crash-failpoints 1 failpoints
+        run_crash crash-random kill.sh 20
+        run_crash crash-failpoints kill.sh 1 failpoints
+        run_crash crash-qos2 qos2.sh 50
         make -C "$work/gcc" tests/crash/powerloss tests/crash/damage tests/model/qos2 >>"$work/gcc.log" 2>&1
         run_simulated crash/powerloss 20000
         run_simulated crash/damage 61
@@ -253,6 +294,7 @@ fi
 if has_part asan && [ -x "$work/src/configure" ] && build clang-asan clang --enable-werror --enable-asan; then
     make_check asan clang-asan
 fi
+! has_part fuzz || run_fuzz
 ! has_part lint || run_lint
 
 # --- the sum ----------------------------------------------------------------------------------------------------------

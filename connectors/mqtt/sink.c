@@ -179,6 +179,8 @@ static void sink_outcome(struct mqtt_sink *sink, struct flight *flight, enum out
 	sink_release(sink, flight);
 	struct outcome outcome = {.kind = kind, .reason = reason};
 	sink->options.host->ops->outcome(sink->options.host, seq, &outcome);
+	if (sink->up && list_first(&sink->pending))
+		loop_post(sink->options.loop, &sink->job); /* it may have waited for this one */
 	sink_arm_bar(sink);
 }
 
@@ -272,11 +274,17 @@ static bool sink_is_repetition(const struct mqtt_sink *sink, const struct flight
 	return flight->qos > 0 && flight->maybe_sent && sink->terms.session_present;
 }
 
+/* For its stage to be durable, or for another one to end: both post the job. */
+static bool sink_has_to_wait(const struct mqtt_sink *sink, const struct flight *flight)
+{
+	return flight->qos == 2 && (flight->out.state != QOS2_OUT_PUBLISHED || sink_qos2_is_full(sink));
+}
+
 /* Encodes a delivery that is PENDING. False when it has to wait, and what follows with it. */
 static bool sink_encode(struct mqtt_sink *sink, struct flight *flight)
 {
 	const struct message_view *view = message_view(flight->msg);
-	if (flight->qos == 2 && (flight->out.state != QOS2_OUT_PUBLISHED || sink_qos2_is_full(sink)))
+	if (sink_has_to_wait(sink, flight))
 		return false;
 	if (sink_refuses_terms(sink, flight, view))
 		return true;
@@ -496,7 +504,8 @@ void mqtt_sink_send_end(struct mqtt_sink *sink)
 	mqtt_session_flush(sink->options.session);
 	const struct flight *oldest = list_first(&sink->writing);
 	bool settled = oldest && oldest->end <= mqtt_session_written(sink->options.session);
-	if (settled || (list_first(&sink->pending) && !sink_queue_is_long(sink)))
+	const struct flight *next = list_first(&sink->pending);
+	if (settled || (next && !sink_has_to_wait(sink, next) && !sink_queue_is_long(sink)))
 		loop_post(sink->options.loop, &sink->job);
 }
 

@@ -289,15 +289,13 @@ static void (*const steps[])(void) = {step_open, step_connack, step_publish, ste
 
 static char address[] = "mqtt://127.0.0.1:1883", client_id[] = "fuzz", will_topic[] = "state", online[] = "online";
 
-static struct config_text url = {.value = address};
+static struct config_text urls[] = {{.value = address}, {.value = address}};
 
 static struct mqtt_settings take_settings(void)
 {
 	uint8_t flags = take();
 	struct mqtt_settings settings = {
-		.urls = {&url, 1},
-		.topic_alias_maximum = flags & 64 ? 4 : 0,
-		.topic_aliases = flags & 128 ? 4 : 0,
+		.urls = {urls, flags & 2 ? 2 : 1},
 		.client_id = client_id,
 		.version = flags & 1,
 		.clean_start = (flags & 6) == 6, /* rarely: little happens then */
@@ -309,6 +307,9 @@ static struct mqtt_settings take_settings(void)
 		.reconnect_max_ms = 60000,
 		.receive_maximum = (int64_t)TAKE_OF(65535, 1, 3),
 		.max_in_flight = (int64_t)TAKE_OF(0, 1, 3),
+		.topic_alias_maximum = 4,
+		.topic_aliases = 2,
+		.max_packet_size = flags & 32 ? 200 : 0,
 		.on_session_loss = flags & 16 ? MQTT_SESSION_LOSS_PARK : MQTT_SESSION_LOSS_RESEND,
 		.hold_bytes = flags & 32 ? 1000 : 100000,
 		.tls.verify = true,

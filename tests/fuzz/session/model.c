@@ -121,8 +121,7 @@ static enum offer_result model_offer(struct link_host *host, const struct offer 
 	fuzz_require(!offer->view || !model.intake_stopped);
 	fuzz_require(!offer->view || (offer->view->topic.data && offer->view->origin_ms && model.active));
 	fuzz_require(offer->change.type != CHANGE_OPEN_ID || (offer->view && offer->view->qos == 2));
-	bool always = alone && (offer->change.type == CHANGE_RELEASE_ID || offer->change.type == CHANGE_NONE);
-	if ((model.busy || model.n_receipts + 2 > MODEL_RECEIPTS) && !always) {
+	if ((model.busy || model.n_receipts + MODEL_INCOMING > MODEL_RECEIPTS) && !alone) {
 		mqtt_connector.pause(model.link);
 		return OFFER_BUSY;
 	}
@@ -226,6 +225,7 @@ static void model_stage(struct link_host *host, uint64_t seq, uint8_t stage)
 	fuzz_require(item && item->state == DELIVERY_IN_FLIGHT && message_view(item->msg)->qos == 2);
 	fuzz_require(model.n_stages < MODEL_STAGES);
 	model.stages[model.n_stages].seq = seq;
+	model.stages[model.n_stages].answered = true;
 	model.stages[model.n_stages++].stage = stage;
 }
 
@@ -234,9 +234,10 @@ void model_stages(size_t n)
 	for (; n > 0 && model.n_stages > 0; n--) {
 		uint64_t seq = model.stages[0].seq;
 		uint8_t stage = model.stages[0].stage;
+		bool answered = model.stages[0].answered;
 		memmove(model.stages, model.stages + 1, --model.n_stages * sizeof model.stages[0]);
 		model_delivery(seq)->durable_stage = stage;
-		if (!model.stopped)
+		if (answered && !model.stopped)
 			mqtt_connector.stage_durable(model.link, seq, stage);
 	}
 }
@@ -258,8 +259,10 @@ static void model_pump(void)
 			.attempt = item->attempt,
 			.stage = item->durable_stage,
 			.maybe_sent = item->maybe_sent,
+			.session_lost = item->session_lost,
 			.msg = item->msg,
 		};
+		item->session_lost = false; /* from now on it may be known in the new one */
 		model.sending = any = true;
 		mqtt_connector.send(model.link, &delivery);
 		model.sending = false;
@@ -281,6 +284,17 @@ void model_deliver(const struct message_view *view)
 
 /* --- connections --------------------------------------------------------------------------------------------------- */
 
+/* No stage holds in the new one. */
+static void model_lose_session(void)
+{
+	model.n_stages = 0;
+	for (size_t i = 0; i < model.n_deliveries; i++) {
+		struct model_delivery *item = &model.deliveries[i];
+		item->session_lost |= item->maybe_sent;
+		item->durable_stage = 0;
+	}
+}
+
 static void model_link_up(struct link_host *host, const struct sink_traits *traits)
 {
 	(void)host;
@@ -288,6 +302,8 @@ static void model_link_up(struct link_host *host, const struct sink_traits *trai
 	fuzz_require(!model.up || model.barred);
 	fuzz_require(traits->max_in_flight > 0);
 	fuzz_require(!model.terms.receive_maximum || traits->max_in_flight <= model.terms.receive_maximum);
+	if (traits->session_lost)
+		model_lose_session();
 	model.up = true;
 	model.barred = false;
 	model.window = traits->max_in_flight;
@@ -299,6 +315,8 @@ static void model_forget_connection(void)
 	model.up = model.barred = false;
 	model.n_incoming = model.n_receipts = model.n_in_flight = 0;
 	model.reading = NULL;
+	for (size_t i = 0; i < model.n_stages; i++)
+		model.stages[i].answered = false;
 	for (size_t i = 0; i < model.n_deliveries; i++) {
 		struct model_delivery *item = &model.deliveries[i];
 		item->published = false;

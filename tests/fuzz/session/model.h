@@ -43,7 +43,7 @@ struct model_delivery {
 	enum delivery_state state;
 	uint32_t attempt;
 	uint8_t durable_stage;
-	bool maybe_sent;
+	bool maybe_sent, session_lost;
 	bool published; /* on this connection */
 };
 
@@ -87,6 +87,7 @@ struct model {
 	struct {
 		uint64_t seq;
 		uint8_t stage;
+		bool answered; /* its connection is there still: stage_durable() follows */
 	} stages[MODEL_STAGES]; /* asked for, not durable */
 	size_t n_stages;
 

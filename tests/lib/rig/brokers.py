@@ -34,7 +34,9 @@ class _Broker:
     versions = (4, 5)
     keeps_sessions = True  # over a restart
     keeps_received_ids = True  # over a restart: it knows a repeated QoS 2 PUBLISH for what it is
+    keeps_sent_ids = True  # it sends an unacknowledged QoS 2 message again under the same identifier [MQTT-4.4.0-1]
     keeps_order = True  # of messages that are in flight at the same time
+    identifies_copies = True  # a copy per subscription names that subscription alone [MQTT-3.3.4-5]
     window = 100  # most unacknowledged messages that a client of the tests' own sends
 
     def __init__(self):
@@ -148,7 +150,8 @@ class HiveMQ(_Broker):
 
 class Artemis(_Broker):
     name = "artemis"
-    keeps_received_ids = False
+    keeps_received_ids = keeps_sent_ids = False
+    identifies_copies = False  # it sends a copy per subscription, and each names all of them
     keeps_order = False  # also between two bare clients, with two or more unacknowledged messages
 
     @staticmethod
@@ -202,7 +205,7 @@ class Mosquitto(mosquitto.Mosquitto):
 
     name = "mosquitto"
     versions = (4, 5)
-    keeps_sessions = keeps_received_ids = keeps_order = True
+    keeps_sessions = keeps_received_ids = keeps_sent_ids = keeps_order = identifies_copies = True
     window = 20  # its Receive Maximum, unless told otherwise
 
     @staticmethod

@@ -4,8 +4,9 @@
 # and runs
 #
 #   check        unit tests, conformance suites, simulated power loss            (make check)
-#   integration  linkspan between a real mosquitto and a real Kafka             (tests/integration)
+#   integration  linkspan between a real mosquitto and a real Kafka, and with other MQTT brokers (tests/integration)
 #   crash        20 SIGKILLs, and each fail point once                          (tests/crash/kill.sh)
+#                50 faults between two brokers, QoS 2                           (tests/crash/qos2.sh)
 #   asan         the unit tests again, built by clang with ASan and UBSan
 #   fuzz         each fuzz target for ten seconds, MQTT's codec and session machine for a minute
 #   lint         format, rules of the house, cppcheck, clang-tidy               (make lint)
@@ -30,7 +31,7 @@ for argument in "$@"; do
     --no-install) install= ;;
     --keep) keep=yes ;;
     check | integration | crash | asan | fuzz | lint) parts="$parts $argument" ;;
-    *) sed -n '3,19s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    *) sed -n '3,20s/^# \{0,1\}//p' "$0" && exit 2 ;;
     esac
 done
 [ -n "$parts" ] || parts="check integration crash"
@@ -176,11 +177,11 @@ run_integration() {
     for name in $names; do finish_integration "$name"; done
 }
 
-run_crash() { # NAME ARGUMENT...
-    name=$1
-    shift
+run_crash() { # NAME PROGRAM ARGUMENT...: of tests/crash
+    name=$1 program=$2
+    shift 2
     at=$(date +%s)
-    timeout -k 20 600 "$root/tests/crash/kill.sh" "$@" >"$work/$name.log" 2>&1
+    timeout -k 20 600 "$root/tests/crash/$program" "$@" >"$work/$name.log" 2>&1
     status=$?
     line=$(tail -n 1 "$work/$name.log")
     case $status in
@@ -268,6 +269,7 @@ if [ -n "$install" ]; then
         exit 1
         ;;
     esac
+    if has_part integration && ! "$here/install.sh" brokers && [ -n "$strict" ]; then result FAIL "install: MQTT brokers"; fi
 fi
 [ ! -e "$(kafka_jars)/complete" ] || kafka_there=yes
 
@@ -280,8 +282,9 @@ elif ! { has_part check || has_part integration || has_part crash; } || build gc
     ! has_part check || make_check check gcc
     ! has_part integration || run_integration
     if has_part crash; then
-        run_crash crash-random 20
-        run_crash crash-failpoints 1 failpoints
+        run_crash crash-random kill.sh 20
+        run_crash crash-failpoints kill.sh 1 failpoints
+        run_crash crash-qos2 qos2.sh 50
         make -C "$work/gcc" tests/crash/powerloss tests/crash/damage tests/model/qos2 >>"$work/gcc.log" 2>&1
         run_simulated crash/powerloss 20000
         run_simulated crash/damage 61

@@ -79,6 +79,7 @@ struct mqtt_engine {
 	uint64_t up_since_ms;
 	bool progress; /* something useful came on this connection */
 	bool birth_unacked;
+	bool token_retried; /* connected again for a token that might have run out */
 
 	struct mqtt_session_terms terms;
 	struct mqtt_decoder *decoder;

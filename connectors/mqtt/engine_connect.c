@@ -105,10 +105,14 @@ static void engine_take_client_id(struct mqtt_engine *s, struct slice id)
 		(const char *)id.data);
 }
 
-/* A broker may demand a name all the same: then the one that was made up. Returns whether there is another to try. */
-static bool engine_next_client_id(struct mqtt_engine *s)
+/* A broker may demand a name all the same, though not all find the right word for it: mosquitto 2.0 says "unspecified
+ * error". Then the one that was made up is used. Returns whether there is another to try. */
+static bool engine_next_client_id(struct mqtt_engine *s, uint8_t refusal)
 {
-	if (!s->asks_for_id)
+	bool vague = refusal == MQTT_UNSPECIFIED_ERROR || refusal == MQTT_PROTOCOL_ERROR ||
+		     refusal == MQTT_IMPLEMENTATION_SPECIFIC_ERROR;
+	bool meant = refusal == MQTT_CLIENT_IDENTIFIER_NOT_VALID || (vague && !s->assigned_id);
+	if (!s->asks_for_id || !meant)
 		return false;
 	s->asks_for_id = s->assigned_id != NULL;
 	free(s->assigned_id);
@@ -229,7 +233,7 @@ static void engine_refused(struct mqtt_engine *s, uint8_t code, const struct mqt
 		return;
 	}
 	const char *advice = engine_refusal_advice(s->version, code);
-	if (code == MQTT_CLIENT_IDENTIFIER_NOT_VALID && engine_next_client_id(s))
+	if (engine_next_client_id(s, code))
 		advice = NULL;
 	if (advice)
 		engine_alarm(s, "%s; %s", reason, advice);

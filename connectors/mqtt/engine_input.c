@@ -18,6 +18,15 @@ static void input_protocol_error(struct mqtt_engine *s, uint8_t reason, const ch
 	engine_end(s, MQTT_AGAIN_BACKOFF, reason, full);
 }
 
+/* A token that has run out: the file may hold the next one already, which is worth one early try. If it does not help,
+ * what is not authorised is something else. */
+static bool input_token_renews(struct mqtt_engine *s)
+{
+	bool before = s->token_retried && engine_up_ms(s) < RECONNECT_SOUND_MS;
+	s->token_retried = s->settings->username_file || s->settings->password_file;
+	return s->token_retried && !before;
+}
+
 static void input_disconnected(struct mqtt_engine *s, uint8_t code, const struct mqtt_properties *props)
 {
 	char reason[512];
@@ -27,11 +36,10 @@ static void input_disconnected(struct mqtt_engine *s, uint8_t code, const struct
 		return;
 	}
 	const char *advice = NULL;
-	/* A token that has run out: the file may hold the next one already. If not, the refusal raises the alarm. */
-	bool renews = s->settings->username_file || s->settings->password_file;
 	if (code == MQTT_SESSION_TAKEN_OVER)
 		advice = "another client uses the same client_id; give each its own";
-	else if ((code == MQTT_NOT_AUTHORIZED && !renews) || code == MQTT_ADMINISTRATIVE_ACTION || code == MQTT_BANNED)
+	else if ((code == MQTT_NOT_AUTHORIZED && !input_token_renews(s)) || code == MQTT_ADMINISTRATIVE_ACTION ||
+		 code == MQTT_BANNED)
 		advice = "ask who runs the broker";
 	if (advice)
 		engine_alarm(s, "%s; %s", reason, advice);

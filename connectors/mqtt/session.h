@@ -54,7 +54,7 @@ struct mqtt_session_events {
 	/* mqtt_session_written has advanced, or the write queue has become short again. */
 	void (*written)(void *ctx);
 	/* What the session at the broker is subscribed to has changed, or the session is a new one; borrowed. To be kept for
-	 * the next process. */
+	 * the next process. Comes before any PUBLISH with an identifier that is new in it. */
 	void (*subscribed)(void *ctx, const struct filter_set *set);
 	void (*stopped)(void *ctx);
 };
@@ -64,7 +64,8 @@ struct mqtt_session_options {
 	struct loop *loop; /* a libuv loop; borrowed */
 	const struct mqtt_settings *settings; /* borrowed; checked */
 	const char *client_id; /* borrowed; of version 5 without one in the settings only if the broker assigns none */
-	const struct filter_set *wanted; /* borrowed: what to be subscribed to */
+	/* What to be subscribed to; borrowed; identifiers are the session's to choose. */
+	const struct filter_set *wanted;
 	const struct mqtt_session_events *events; /* borrowed */
 	void *ctx;
 };

@@ -169,6 +169,7 @@ static void check_whole(struct loader *loader, const struct node *root)
 			loader_check_guarantees(loader, map, loader->mappings.items[i].value);
 	}
 	loader_check_subscriptions(loader);
+	loader_check_cycles(loader);
 	for (size_t i = 0; i < config->n_connections && report_mistakes(loader->report) == 0; i++)
 		if (!used[i])
 			report_warning(loader->report, loader->connections.items[i].name->source,

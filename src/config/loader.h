@@ -67,6 +67,8 @@ void loader_check_guarantees(struct loader *loader, const struct mapping_config 
 /* Refuses mappings that name the same filter with other settings where the peer keeps one subscription per filter, and
  * mappings that are declared exactly-once where overlapping filters bring messages twice. The same time. */
 void loader_check_subscriptions(struct loader *loader);
+/* Refuses mappings by which a message goes round for ever, and warns of those by which it may. The same time. */
+void loader_check_cycles(struct loader *loader);
 /* The guarantee that a mapping or its connections declare for this destination; -1: none. */
 int loader_declared_guarantee(
 	const struct config *config, const struct mapping_config *map, const struct target_config *target);

@@ -10,6 +10,7 @@ liblinkspan_a_SOURCES += \
 	src/config/json_writer.h \
 	src/config/load.c \
 	src/config/load_connection.c \
+	src/config/load_cycles.c \
 	src/config/load_guarantee.c \
 	src/config/load_include.c \
 	src/config/load_include.h \

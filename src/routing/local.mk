@@ -22,5 +22,7 @@ liblinkspan_a_SOURCES += \
 	src/routing/topic_filter.h \
 	src/routing/topic_index.c \
 	src/routing/topic_index.h \
+	src/routing/topic_shape.c \
+	src/routing/topic_shape.h \
 	src/routing/transform.c \
 	src/routing/transform.h

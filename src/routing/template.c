@@ -388,6 +388,22 @@ void template_free(struct template *tpl)
 	free(tpl);
 }
 
+void template_walk(const struct template *tpl,
+	void (*fn)(enum template_part part, struct slice text, size_t index, void *arg), void *arg)
+{
+	static const enum template_part parts[] = {
+		[SEGMENT_LITERAL] = TEMPLATE_TEXT,
+		[SEGMENT_CAPTURE] = TEMPLATE_CAPTURE,
+		[SEGMENT_TOPIC] = TEMPLATE_TOPIC,
+		[SEGMENT_LEVEL] = TEMPLATE_LEVEL,
+		[SEGMENT_KEY] = TEMPLATE_OTHER,
+		[SEGMENT_HEADER] = TEMPLATE_OTHER,
+		[SEGMENT_JSON] = TEMPLATE_OTHER,
+	};
+	for (size_t i = 0; i < tpl->n_segments; i++)
+		fn(parts[tpl->segments[i].kind], tpl->segments[i].text, tpl->segments[i].index, arg);
+}
+
 bool template_is_constant(const struct template *tpl)
 {
 	return tpl->n_segments == 0 || (tpl->n_segments == 1 && tpl->segments[0].kind == SEGMENT_LITERAL);

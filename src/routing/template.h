@@ -36,6 +36,12 @@ void template_free(struct template *tpl); /* NULL is allowed */
 /* Has it no parts to fill in? Then every rendering is the same text. */
 bool template_is_constant(const struct template *tpl);
 
+/* What a template consists of: literal text; the whole topic; a level of it (index); a capture (index in the names given
+ * to template_new); a header, a key or a part of the payload, of which nothing is known without a message. */
+enum template_part { TEMPLATE_TEXT, TEMPLATE_TOPIC, TEMPLATE_LEVEL, TEMPLATE_CAPTURE, TEMPLATE_OTHER };
+void template_walk(const struct template *tpl,
+	void (*fn)(enum template_part part, struct slice text, size_t index, void *arg), void *arg);
+
 /* What a message offers to be filled in; all borrowed. */
 struct template_source {
 	const struct message_view *view;

@@ -287,9 +287,9 @@ static void (*const steps[])(void) = {step_open, step_connack, step_publish, ste
 
 /* --- settings ------------------------------------------------------------------------------------------------------- */
 
-static char url[] = "mqtt://127.0.0.1:1883", client_id[] = "fuzz", will_topic[] = "state", online[] = "online";
+static char address[] = "mqtt://127.0.0.1:1883", client_id[] = "fuzz", will_topic[] = "state", online[] = "online";
 
-static struct config_text urls[] = {{.value = url}, {.value = url}};
+static struct config_text urls[] = {{.value = address}, {.value = address}};
 
 static struct mqtt_settings take_settings(void)
 {

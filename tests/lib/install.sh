@@ -1,11 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is needed to build linkspan and to test it on Debian 12: the packages (as root or with sudo) and the
-# jars of a real Apache Kafka (by Maven, into the user's cache, once). Quick and offline when all is there already.
+# Installs what is needed to build linkspan and to test it on Debian 12: the packages (as root or with sudo), a real
+# Apache Kafka and further MQTT brokers (by Maven and npm, into the user's cache, once). Quick and offline when all is
+# there already.
 #
-#   tests/lib/install.sh [build] [test] [kafka] [lint]      default: all four
+#   tests/lib/install.sh [build] [test] [kafka] [lint] [brokers]      default: all but brokers
 #
-# Exit status: 0 all there, 1 a package is missing, 3 only Kafka could not be had (its jars need a network once).
+# brokers: what tests/integration/interop.py runs against, each by its own name too: hivemq artemis aedes.
+# Exit status: 0 all there, 1 a package is missing, 3 only Kafka or one of those brokers could not be had (they need a
+# network once).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/shell.sh"
@@ -13,6 +16,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 packages_build="build-essential autoconf automake pkg-config libuv1-dev librdkafka-dev libyaml-dev libjq-dev libssl-dev"
 packages_test="libcunit1-dev clang libclang-rt-14-dev mosquitto mosquitto-clients python3 python3-paho-mqtt python3-confluent-kafka openssl procps util-linux"
 packages_kafka="maven openjdk-17-jre-headless"
+packages_hivemq="maven openjdk-17-jdk-headless"
+packages_artemis="maven openjdk-17-jre-headless"
 packages_lint="clang-format clang-tidy cppcheck universal-ctags git"
 
 missing_packages() {
@@ -57,44 +62,94 @@ install_packages() {
     fi
 }
 
-install_kafka() {
-    jars=$(kafka_jars)
-    [ -e "$jars/complete" ] && return 0
-    say "fetching Apache Kafka $(kafka_version) with Maven (once)"
-    mkdir -p "$(dirname "$jars")"
-    fresh=$(mktemp -d "$jars.XXXXXX")
-    log="$fresh.log"
-    if mvn -q -B -f "$here/kafka/pom.xml" -Dkafka.version="$(kafka_version)" dependency:copy-dependencies \
-        -DoutputDirectory="$fresh" </dev/null >"$log" 2>&1 && ls "$fresh"/kafka_2.13-*.jar >/dev/null 2>&1; then
-        touch "$fresh/complete"
-        chmod 755 "$fresh"
-        # Two installs at once: the first one wins, the other one's copy goes.
-        mv -T "$fresh" "$jars" 2>/dev/null || rm -rf "$fresh"
-        rm -f "$log"
+# keep_fresh FRESH FOLDER: makes a filled folder the good one. Two installs at once: the first one wins, the other
+# one's copy goes.
+keep_fresh() {
+    touch "$1/complete"
+    chmod 755 "$1"
+    mv -T "$1" "$2" 2>/dev/null || rm -rf "$1"
+    rm -f "$1.log"
+}
+
+# install_cached FOLDER TITLE COMMAND...: COMMAND fills the folder that is its last argument.
+install_cached() {
+    folder=$1 title=$2
+    shift 2
+    [ ! -e "$folder/complete" ] || return 0
+    say "fetching $title (once)"
+    mkdir -p "$(dirname "$folder")"
+    fresh=$(mktemp -d "$folder.XXXXXX")
+    if "$@" "$fresh" </dev/null >"$fresh.log" 2>&1; then
+        keep_fresh "$fresh" "$folder"
     else
-        tail -n 20 "$log" >&2
-        rm -rf "$fresh" "$log"
-        say "could not fetch Apache Kafka"
+        tail -n 20 "$fresh.log" >&2
+        rm -rf "$fresh" "$fresh.log"
+        say "could not fetch $title"
         return 3
     fi
 }
 
+fetch_jars() { # NAME MAIN_JAR FOLDER
+    mvn -q -B -f "$here/$1/pom.xml" -D"$1.version=$(jars_version "$1")" dependency:copy-dependencies \
+        -DoutputDirectory="$3" && ls "$3/$2"-*.jar >/dev/null
+}
+
+fetch_kafka() { fetch_jars kafka kafka_2.13 "$1"; }
+
+fetch_artemis() { fetch_jars artemis artemis-mqtt-protocol "$1"; }
+
+fetch_hivemq() {
+    fetch_jars hivemq hivemq-community-edition-embedded "$1" &&
+        javac -proc:none -cp "$1/*" -d "$1" "$here/hivemq/OpenHiveMQ.java"
+}
+
+fetch_aedes() {
+    cp "$here/aedes/package.json" "$here/aedes/package-lock.json" "$1" &&
+        (cd "$1" && npm ci --omit=dev --no-audit --no-fund --ignore-scripts)
+}
+
+install_kafka() { install_cached "$(kafka_jars)" "Apache Kafka $(kafka_version) with Maven" fetch_kafka; }
+
+install_artemis() {
+    install_cached "$(cached "artemis-$(jars_version artemis)")" "Apache ActiveMQ Artemis with Maven" fetch_artemis
+}
+
+install_hivemq() {
+    install_cached "$(cached "hivemq-$(jars_version hivemq)")" "HiveMQ Community Edition with Maven" fetch_hivemq
+}
+
+install_aedes() {
+    version=$(sed -n 's/.*"aedes": "\(.*\)".*/\1/p' "$here/aedes/package.json")
+    install_cached "$(cached "aedes-$version")" "aedes with npm" fetch_aedes
+}
+
+# Debian's npm is not wanted beside a Node.js that brought its own.
+packages_aedes() { command -v npm >/dev/null 2>&1 || echo "nodejs npm"; }
+
 [ $# -gt 0 ] || set -- build test kafka lint
-wanted_kafka=no
+real= # brokers that are no packages
 list=
 for part in "$@"; do
     case $part in
     build) list="$list $packages_build" ;;
     test) list="$list $packages_test" ;;
-    kafka) wanted_kafka=yes ;;
+    kafka | hivemq | artemis | aedes) real="$real $part" ;;
+    brokers) real="$real artemis hivemq aedes" ;;
     lint) list="$list $packages_lint" ;;
-    *) say "unknown part $part: build, test, kafka, lint" && exit 2 ;;
+    *) say "unknown part $part: build, test, kafka, lint, brokers" && exit 2 ;;
     esac
 done
 # shellcheck disable=SC2086
 install_packages $list || exit 1
-if [ $wanted_kafka = yes ]; then
+status=0
+for name in $real; do
+    case $name in
+    kafka) packages=$packages_kafka ;;
+    hivemq) packages=$packages_hivemq ;;
+    artemis) packages=$packages_artemis ;;
+    aedes) packages=$(packages_aedes) ;;
+    esac
     # shellcheck disable=SC2086
-    install_packages $packages_kafka || exit 3
-    install_kafka || exit 3
-fi
+    { install_packages $packages && "install_$name"; } || status=3
+done
+exit $status

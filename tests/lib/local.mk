@@ -9,10 +9,37 @@ EXTRA_DIST += tests/lib/lint_source.py tests/lint.sh .clang-format .clang-tidy
 .PHONY: lint
 lint:
 	$(srcdir)/tests/lint.sh
-EXTRA_DIST += tests/lib/rig/feed.py tests/lib/rig/mock_kafka.py tests/lib/rig/yaml.py tests/run.sh .ci/run tests/crash/kill.sh tests/crash/kill.py \
-	tests/integration/_path.py tests/integration/flow.py tests/integration/life.py \
-	tests/integration/lake_login.py tests/integration/outages.py tests/integration/pressure.py \
-	tests/integration/rules.py tests/integration/subscriptions.py
+EXTRA_DIST += \
+	tests/run.sh \
+	.ci/run \
+	tests/crash/kill.py \
+	tests/crash/kill.sh \
+	tests/crash/qos2.py \
+	tests/crash/qos2.sh \
+	tests/integration/_path.py \
+	tests/integration/abandoned.py \
+	tests/integration/connect.py \
+	tests/integration/flow.py \
+	tests/integration/interop.py \
+	tests/integration/lake_login.py \
+	tests/integration/life.py \
+	tests/integration/loops.py \
+	tests/integration/outages.py \
+	tests/integration/pressure.py \
+	tests/integration/rules.py \
+	tests/integration/subscriptions.py \
+	tests/lib/aedes/broker.js \
+	tests/lib/aedes/package-lock.json \
+	tests/lib/aedes/package.json \
+	tests/lib/artemis/pom.xml \
+	tests/lib/hivemq/OpenHiveMQ.java \
+	tests/lib/hivemq/pom.xml \
+	tests/lib/rig/brokers.py \
+	tests/lib/rig/feed.py \
+	tests/lib/rig/mock_kafka.py \
+	tests/lib/rig/number_broker.py \
+	tests/lib/rig/qos2.py \
+	tests/lib/rig/yaml.py
 
 # Not built by `make`: only the quick start needs it, and only without an Apache Kafka.
 EXTRA_PROGRAMS += tests/lib/mock_kafka

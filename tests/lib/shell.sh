@@ -4,17 +4,20 @@
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
-# Of the pom, unless told otherwise.
-kafka_version() {
-    if [ -n "${LINKSPAN_KAFKA_VERSION:-}" ]; then
-        printf '%s\n' "$LINKSPAN_KAFKA_VERSION"
-    else
-        sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' "$here/kafka/pom.xml"
-    fi
+# jars_version NAME: of the pom in tests/lib/NAME, unless told otherwise by LINKSPAN_NAME_VERSION.
+jars_version() {
+    told=$(printenv "LINKSPAN_$(printf %s "$1" | tr '[:lower:]' '[:upper:]')_VERSION") || told=
+    [ -n "$told" ] || told=$(sed -n "s:.*<$1.version>\(.*\)</$1.version>.*:\1:p" "$here/$1/pom.xml")
+    printf '%s\n' "$told"
 }
 
+# cached NAME-VERSION: the folder in the user's cache; it is good when it has a file `complete`.
+cached() { printf '%s\n' "${XDG_CACHE_HOME:-$HOME/.cache}/linkspan/$1"; }
+
+kafka_version() { jars_version kafka; }
+
 # Where the jars are, or would be.
-kafka_jars() { printf '%s\n' "${XDG_CACHE_HOME:-$HOME/.cache}/linkspan/kafka-$(kafka_version)"; }
+kafka_jars() { cached "kafka-$(kafka_version)"; }
 
 # copy_sources ROOT FOLDER: what git knows of a tree, with what is changed of it, and a configure script; so that a
 # build of somebody's own inside the tree neither matters nor suffers. A tree without git is copied as it is.

@@ -5,11 +5,18 @@ import socket
 import sys
 import threading
 
-from rig import check, tap
+from rig import check, qos2, tap
 from rig.fixtures import own_kafka, own_mosquitto
 from rig.mqtt import Publisher, Subscriber
 from rig.proxy import Proxy
 from rig.wait import TimedOut, free_port, until
+
+
+def _tally(sent, payloads):
+    tally = check.Tally(sent)
+    for payload in payloads:
+        tally.take(payload)
+    return tally.verdict(sent)
 
 
 @tap.case("the checker sees what was lost, repeated, swapped or never sent")
@@ -21,11 +28,13 @@ def checker():
     check.demand(verdict, "good")
     for name, bad in (("lost", good[:-1]), ("swapped", [good[2], *good]), ("stranger", [*good, b"x 1 "]),
                       ("beyond", [*good, check.numbered("a", 4)]), ("not ours", [*good, b"?"])):
-        try:
-            check.demand(check.judge(sent, bad), name)
-        except AssertionError:
-            continue
-        raise RuntimeError(f"not noticed: {name}")
+        for verdict in (check.judge(sent, bad), _tally(sent, bad)):
+            try:
+                check.demand(verdict, name)
+            except AssertionError:
+                continue
+            raise RuntimeError(f"not noticed: {name}")
+    assert _tally(sent, good).repeated == 2
 
 
 @tap.case("mosquitto keeps its sessions over a restart; both versions, TLS and password")
@@ -163,6 +172,59 @@ def flapping():
         with _dial(link) as client:
             client.sendall(b"x")
             assert client.recv(1) == b"x"
+
+
+class Forgetful(qos2.Subscriber):
+    """Forgets once what it has taken, and with that takes it again."""
+    forgot = False
+
+    def _on_publish(self, topic, packet_id, payload, first):
+        super()._on_publish(topic, packet_id, payload, first)
+        if not self.forgot:
+            self.forgot = True
+            self._open.clear()
+            raise ConnectionError("before the PUBREC")
+
+
+class Careless(qos2.Publisher):
+    """Takes once PUBREC for the end of it."""
+    forgot = False
+
+    def _on_pubrec(self, packet_id, reason):
+        if not self.forgot:
+            self.forgot = True
+            del self._flights[packet_id]
+            raise ConnectionError("before the PUBREL")
+        super()._on_pubrec(packet_id, reason)
+
+
+def _exactly_once(version, publisher, subscriber, done):
+    """Messages through a mosquitto that is restarted, over links that are cut; the verdict once done(tally, sent)."""
+    tally = check.Tally(["k0", "k1"], 50)
+    with own_mosquitto(settings=["autosave_interval 1", "max_inflight_messages 60000"], in_memory=True) as broker, \
+            Proxy(broker.port, qos2.settle) as link, \
+            subscriber(link.port, "q/#", "in", lambda _topic, payload: tally.take(payload), version) as got, \
+            publisher(link.port, "q", "out", version, keys=2, rate=1000, size=50) as out:
+        for act in (link.cut, broker.stop, broker.start) * 2 + (link.cut,):
+            before = tally.arrived
+            until(lambda before=before: tally.arrived > before or not broker.running(), "messages to flow")
+            act()
+        sent = out.stop()
+        until(lambda: done(tally, sent), lambda: f"the end: {tally.verdict(sent)}")
+        assert not out.sessions_lost and not got.sessions_lost
+        return tally.verdict(sent)
+
+
+@tap.case("the QoS 2 clients are exact over restarts and cuts; the tally sees it when they are not")
+def exactly_once():
+    for version in (4, 5):
+        verdict = _exactly_once(version, qos2.Publisher, qos2.Subscriber, check.Tally.complete)
+        check.demand(verdict, f"version {version}", repeats=False)
+        assert verdict.arrived > 10
+    verdict = _exactly_once(5, qos2.Publisher, Forgetful, check.Tally.complete)
+    assert not verdict.lost and verdict.repeated == 1, verdict
+    verdict = _exactly_once(5, Careless, qos2.Subscriber, check.Tally.reached)
+    assert len(verdict.lost) == 1 and not verdict.repeated, verdict
 
 
 @tap.case("a wait that is in vain ends")

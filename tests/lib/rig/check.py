@@ -56,7 +56,8 @@ class Tally:
     jumps is noted in `gaps` at once (and is out of order if it comes later). size: as it was given to numbered()."""
 
     def __init__(self, keys, size=0):
-        self.arrived = self.repeated = self.out_of_order = self.strangers = 0
+        self.arrived = self.repeated = self.strangers = 0
+        self.out_of_order = []  # as in a Verdict
         self.gaps = []  # (key, first missing, next that came); the caller may empty it
         self.copies = []  # (key, number) that came again; likewise
         self._size = size
@@ -79,7 +80,7 @@ class Tally:
                 missing.update(range(last + 1, seq))
         elif seq in missing:
             missing.remove(seq)
-            self.out_of_order += 1
+            self.out_of_order.append((key, last, seq))
         else:
             self.repeated += 1
             self.copies.append((key, seq))

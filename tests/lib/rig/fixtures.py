@@ -3,7 +3,7 @@
 break a broker start one of their own."""
 import atexit
 
-from . import kafka, mosquitto
+from . import brokers, kafka, mosquitto
 from .proxy import Proxy
 from .tap import Skip
 
@@ -25,6 +25,13 @@ def need_mosquitto():
 def need_kafka():
     if not kafka.jars():
         raise Skip("no Apache Kafka here (tests/lib/install.sh kafka)", missing=True)
+
+
+def shared_broker(kind):
+    """Of rig.brokers."""
+    if not kind.installed():
+        raise Skip(f"no {kind.name} here (tests/lib/install.sh brokers)", missing=True)
+    return _once(kind.name + " of brokers", kind)
 
 
 def shared_mosquitto():

@@ -52,17 +52,20 @@ def publish_properties(user=(), content_type=None, expiry_s=None, response_topic
 
 
 class Publisher:
-    """Publishes; goes on by itself after a broker's restart. acknowledged counts PUBACKs."""
+    """Publishes; goes on by itself after a broker's restart. acknowledged counts PUBACKs. window: most unacknowledged
+    ones; Paho for Python does not look at the broker's Receive Maximum."""
 
-    def __init__(self, port, version=5, tls=None, login=None):
+    def __init__(self, port, version=5, tls=None, login=None, window=100):
         self.acknowledged = 0
         self.published = 0
         self._lock = threading.Lock()
         self._client = _client(version, f"publisher-{uuid.uuid4().hex[:8]}", False)
-        self._client.max_inflight_messages_set(100)
+        self._client.max_inflight_messages_set(window)
         self._client.max_queued_messages_set(0)
         self._client.on_publish = self._on_publish
         _connect(self._client, version, port, False, tls, login)
+        # What Paho is given before the CONNACK may be overtaken by what it is given just after.
+        until(self._client.is_connected, "CONNACK")
 
     def _on_publish(self, *_):
         with self._lock:

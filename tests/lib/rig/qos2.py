@@ -209,6 +209,9 @@ class _Client:
             self._asked = now
             self._send(b"\xc0\x00")
 
+    def running(self):
+        return self._thread.is_alive()
+
     def close(self):
         self._ending.set()
         self._thread.join()
@@ -230,7 +233,7 @@ class _Flight:
 
 class Publisher(_Client):
     """Publishes numbered messages on PREFIX/key for each of `keys`, about `rate` a second in all, until stop(). `sent`
-    says up to which number each key got. may_go_on: a function; nothing new is published while it is false.
+    says up to which number each key got. may_go_on(total): nothing new is published while it is false.
 
     A message is made once, has one packet identifier until its PUBCOMP, and is sent again with DUP as long as no PUBREC
     has come; from then on only PUBREL is. Everything is sent again in the order of its first time [MQTT-4.6.0-1]."""
@@ -241,7 +244,7 @@ class Publisher(_Client):
         self.acknowledged = 0
         self._prefix, self._size, self._rate = prefix, size, rate
         self._most = self._window = window
-        self._may_go_on = may_go_on or (lambda: True)
+        self._may_go_on = may_go_on or (lambda _total: True)
         self._flights = collections.OrderedDict()  # packet identifier → flight, oldest first
         self._id = self._round = 0
         self._due = 0.0  # when the next message is to be made
@@ -298,7 +301,7 @@ class Publisher(_Client):
             return 0.02
         now = time.monotonic()
         self._due = max(self._due, now - 0.1)  # what could not be sent in time is not made up for
-        while self._due <= now and len(self._flights) < self._window and self._may_go_on():
+        while self._due <= now and len(self._flights) < self._window and self._may_go_on(self.total):
             self._publish_next()
             self._due += 1 / self._rate
         return 0.005

@@ -127,6 +127,22 @@ static enum guarantee kafka_guarantee(const void *settings, uint8_t qos)
 	return AT_LEAST_ONCE;
 }
 
+struct mqtt_from {
+	bool no_local;
+};
+static const struct config_key mqtt_from_keys[] = {
+	{.name = "no_local",
+		.type = CONFIG_BOOL,
+		.offset = offsetof(struct mqtt_from, no_local),
+		.help = "Not what comes from here."},
+	{0},
+};
+
+static bool mqtt_ignores_own(const void *from_settings)
+{
+	return ((const struct mqtt_from *)from_settings)->no_local;
+}
+
 static const struct connector mqtt = {
 	.name = "mqtt",
 	.help = "An MQTT broker.",
@@ -136,6 +152,10 @@ static const struct connector mqtt = {
 	.can_source = true,
 	.can_sink = true,
 	.check = mqtt_check,
+	.from_keys = mqtt_from_keys,
+	.from_size = sizeof(struct mqtt_from),
+	.one_per_filter = true,
+	.ignores_own = mqtt_ignores_own,
 	.check_overlap = mqtt_check_overlap,
 	.check_qos = mqtt_check_qos,
 	.source_guarantee = mqtt_guarantee,

@@ -152,6 +152,15 @@ static void test_redaction(void)
 	files_unload(&plant);
 }
 
+/* Ways that seem to come back, and do not. */
+static void test_no_cycles(void)
+{
+	struct loaded loaded = files_load("good/no-cycles.yaml");
+	CU_ASSERT_STRING_EQUAL(loaded.errors, "");
+	CU_ASSERT_EQUAL(loaded.result, 0);
+	files_unload(&loaded);
+}
+
 int main(void)
 {
 	files_enter();
@@ -164,6 +173,7 @@ int main(void)
 		{"a mapping has its values", test_mapping},
 		{"several destinations, settings of a source, included mappings", test_more_mappings},
 		{"what is secret can be taken out of a text", test_redaction},
+		{"what seems to be a cycle and is none", test_no_cycles},
 		{NULL, NULL},
 	};
 	return tap_main("configuration", tests);

@@ -81,7 +81,8 @@ static void test_types(void)
 	expect(".properties.journal.properties.strict.default", "false");
 	expect(".definitions.to.properties | keys",
 		"[\"connection\",\"content_type\",\"headers\",\"key\",\"partition\",\"qos\",\"retain\",\"topic\"]");
-	expect(".definitions.from.properties | keys", "[\"after\",\"connection\",\"limit\",\"qos\",\"topic\"]");
+	expect(".definitions.from.properties | keys",
+		"[\"after\",\"connection\",\"limit\",\"no_local\",\"qos\",\"topic\"]");
 }
 
 static void test_patterns(void)

@@ -206,8 +206,11 @@ static void record_props(struct broker_packet *rec, const struct mqtt_properties
 static void record(struct broker_connection *conn, const struct mqtt_packet *packet)
 {
 	struct fake_broker *broker = conn->broker;
-	broker->packets = realloc(broker->packets, (broker->n_packets + 1) * sizeof *broker->packets);
-	assert(broker->packets);
+	if ((broker->n_packets & (broker->n_packets - 1)) == 0) { /* none, or a power of two: all places are taken */
+		size_t places = broker->n_packets ? 2 * broker->n_packets : 1;
+		broker->packets = realloc(broker->packets, places * sizeof *broker->packets);
+		assert(broker->packets);
+	}
 	struct broker_packet *rec = &broker->packets[broker->n_packets++];
 	*rec = (struct broker_packet){.connection = conn->number, .read = broker->reads, .type = packet->type};
 	record_props(rec, &packet->props);

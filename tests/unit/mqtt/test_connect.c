@@ -74,13 +74,17 @@ static void test_credential_files(void)
 	fake_broker_send(&rig.broker, &expired);
 	UNTIL(&rig, rig.ups == 3);
 	CU_ASSERT(rig.alarms == 0);
+	/* But only once: it may be something else that the broker does not allow. */
+	fake_broker_send(&rig.broker, &expired);
+	UNTIL(&rig, rig.ups == 4);
+	CU_ASSERT(rig.alarms == 1);
 	/* One that the broker refuses, too. */
 	rig.broker.connack_reason = MQTT_NOT_AUTHORIZED;
 	fake_broker_drop(&rig.broker);
-	UNTIL(&rig, rig.alarms == 1);
+	UNTIL(&rig, rig.alarms == 2);
 	put_text(password, "token-3");
 	rig.broker.connack_reason = 0;
-	UNTIL(&rig, rig.ups == 4);
+	UNTIL(&rig, rig.ups == 5);
 	const struct broker_packet *last = connected(&rig, fake_broker_count(&rig.broker, MQTT_CONNECT) - 1);
 	CU_ASSERT_STRING_EQUAL(last->payload, "edge:token-3");
 	log_set_level(LOG_LEVEL_INFO);
@@ -428,6 +432,15 @@ static void test_client_id_refused(void)
 	rig.broker.connack_reason = 0;
 	UNTIL(&rig, rig.ups == 2);
 	CU_ASSERT_STRING_EQUAL(id_of(&rig, fake_broker_count(&rig.broker, MQTT_CONNECT) - 1), id_of(&rig, 3));
+	rig_stop_link(&rig);
+	/* A broker that only says that something is wrong. */
+	size_t first = fake_broker_count(&rig.broker, MQTT_CONNECT);
+	rig.broker.connack_reason = MQTT_UNSPECIFIED_ERROR;
+	rig_start(&rig);
+	UNTIL(&rig, fake_broker_count(&rig.broker, MQTT_CONNECT) >= first + 3);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, first), "");
+	CU_ASSERT(strncmp(id_of(&rig, first + 1), "linkspan-", 9) == 0);
+	CU_ASSERT_STRING_EQUAL(id_of(&rig, first + 2), id_of(&rig, first + 1));
 	rig_close(&rig);
 }
 

@@ -107,10 +107,29 @@ static void test_one_filter_two_ways(void)
 	config_free(config);
 }
 
+static void test_overlap(void)
+{
+	static const char *const from[] = {"topic: a/+, qos: 1", "topic: a/#, qos: 0", NULL};
+	static const char declared[] = "    delivery: exactly-once\n", reason[] = "an MQTT 3.1.1 broker may send";
+	struct config *config;
+	char *errors = load("3.1.1", from, declared, &config);
+	CU_ASSERT(!config && strstr(errors, "the filters 'a/#' and 'a/+' overlap") && strstr(errors, reason));
+	free(errors);
+	errors = load("5", from, declared, &config);
+	CU_ASSERT(!strstr(errors, reason)); /* identifiers tell */
+	free(errors);
+	config_free(config);
+	errors = load("3.1.1", from, "", &config);
+	CU_ASSERT_STRING_EQUAL(errors, "");
+	free(errors);
+	config_free(config);
+}
+
 static const struct tap_test tests[] = {
 	{"the options byte and the group", test_options},
 	{"what is refused", test_refused},
 	{"one filter, two ways", test_one_filter_two_ways},
+	{"exactly-once and filters that overlap", test_overlap},
 	{NULL, NULL},
 };
 

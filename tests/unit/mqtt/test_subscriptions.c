@@ -287,7 +287,7 @@ static void test_no_identifiers(void)
 /* Not one round trip each: as many packets come together as may be under way. */
 static void test_many(void)
 {
-	static char filters[64][8];
+	static char filters[64][16];
 	struct rig rig;
 	rig_open(&rig);
 	for (int i = 0; i < 64; i++) {

@@ -30,3 +30,7 @@ tests_unit_routing_test_topic_index_SOURCES = \
 tests_unit_routing_test_topic_index_LDADD = $(TEST_LIBS)
 tests_unit_routing_test_transform_SOURCES = tests/unit/routing/test_transform.c
 tests_unit_routing_test_transform_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/routing/test_topic_shape
+tests_unit_routing_test_topic_shape_SOURCES = tests/unit/routing/test_topic_shape.c
+tests_unit_routing_test_topic_shape_LDADD = $(TEST_LIBS)

@@ -14,6 +14,7 @@
 #include "connectors/connector.h"
 #include "journal/journal.h"
 #include "runtime/bridge.h"
+#include "runtime/endpoint.h"
 #include "runtime/log.h"
 #include "tests/unit/tap.h"
 
@@ -715,6 +716,37 @@ static void test_link_down_during_a_stop(void)
 	CU_ASSERT_EQUAL(scene_end(), 0);
 }
 
+static enum offer_result offer_change(enum state_change_type type)
+{
+	struct offer offer = {.change = {.type = type, .id = 7, .hash = 1}, .subscription = -1, .no_receipt = true};
+	return sources[0].host->ops->offer(sources[0].host, &offer);
+}
+
+/* What the next process must know of a session is taken while linkspan stops; messages are not. */
+static void test_session_lost_during_a_stop(void)
+{
+	scene_init();
+	scene.config.shutdown_timeout_ms = 3600u * 1000;
+	scene_open();
+	bridge_start(scene.bridge);
+	uint32_t source = scene.bridge->endpoints[0].source;
+	CU_ASSERT_EQUAL(offer_change(CHANGE_OPEN_ID), OFFER_TAKEN);
+	CU_ASSERT(journal_id_open(scene.bridge->journal, source, 7, &(uint64_t){0}));
+	pthread_mutex_lock(&faulty.gate);
+	sources[0].to_offer = 10;
+	offer(&sources[0]);
+	bridge_stop(scene.bridge);
+	CU_ASSERT_FALSE(scene.stopped);
+	CU_ASSERT_EQUAL(offer_change(CHANGE_SESSION_RESET), OFFER_TAKEN);
+	CU_ASSERT_FALSE(journal_id_open(scene.bridge->journal, source, 7, &(uint64_t){0}));
+	sources[0].to_offer = 11;
+	offer(&sources[0]);
+	CU_ASSERT_EQUAL(sources[0].offered, 10);
+	pthread_mutex_unlock(&faulty.gate);
+	run_until(has_stopped);
+	CU_ASSERT_EQUAL(scene_end(), 0);
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -728,6 +760,7 @@ int main(void)
 		{"a full destination stops no other", test_a_full_destination_stops_no_other},
 		{"a link goes down while receipts are pending", test_link_down_with_receipts_pending},
 		{"a link goes down during a stop", test_link_down_during_a_stop},
+		{"a session is lost during a stop", test_session_lost_during_a_stop},
 		{NULL, NULL},
 	};
 	return tap_main("bridge faults", tests);

@@ -4,6 +4,7 @@
 What is compared runs in turns, in one run, on the same broker; what is printed are the medians of the rounds.
 """
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -23,8 +24,8 @@ RATE, ROUND_TRIPS = 1000, 5000
 def between_tenths(points, total):
     """Messages a second, from (time, count)."""
     inner = [p for p in points if total / 10 <= p[1] <= total * 9 / 10]
-    if len(inner) < 2:
-        inner = [p for p in points if p[1] > 0][:1] + points[-1:]
+    if len(inner) < 2 or inner[0][1] == inner[-1][1]:
+        inner = [points[0], points[-1]]
     (began, first), (ended, last) = inner[0], inner[-1]
     return (last - first) / (ended - began)
 
@@ -111,8 +112,10 @@ def sessions_configuration(broker, n):
 
 def taken(bridge, n):
     """All sources together, asked for now."""
-    counts = {f"plant-{s}": int(status(bridge, "source", f"plant-{s}")["taken"]) for s in range(n)}
-    return sum(counts.values())
+    names = [f"plant-{s}" for s in range(n)]
+    seen = {name: bridge.mark("status", source=name) for name in names}
+    bridge.signal(signal.SIGUSR1)
+    return sum(int(bridge.wait_event("status", more_than=seen[name], source=name)["taken"]) for name in names)
 
 
 def drain_sessions(broker, n):

@@ -132,7 +132,8 @@ def drain_sessions(broker, n):
     bridge.wait_event("started")
     points = [(time.monotonic(), 0)]
     while points[-1][1] < MESSAGES:
-        points.append((time.monotonic(), taken(bridge, n)))
+        count = taken(bridge, n)
+        points.append((time.monotonic(), count))
     bridge.kill()
     return idle_mib, between_tenths(points, MESSAGES)
 

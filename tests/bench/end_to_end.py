@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmarks that need brokers: mqtt-qos1, mqtt-to-kafka, footprint. Called by run.sh.
+"""The benchmarks that need brokers: mqtt-qos1, mqtt-qos2, mqtt-to-kafka, footprint; mqtt_more.py has the others. Called by
+run.sh.
 
 Rates are taken while a queue that the broker already holds is drained, so that no publisher competes for the cores: first
 by a subscriber that acknowledges at once and discards, then by linkspan, from the same broker, in turns; the ratio is the
@@ -18,7 +19,7 @@ from rig import fixtures, mosquitto  # noqa: E402
 from rig.daemon import Linkspan  # noqa: E402
 from rig.wait import free_port, until  # noqa: E402
 
-MESSAGES = 200_000
+MESSAGES = int(os.environ.get("MESSAGES", 200_000))
 SIZE = 256
 ROUNDS = 3
 LOAD = os.environ["MQTT_LOAD"]
@@ -42,14 +43,14 @@ def load(*arguments):
     return subprocess.run([LOAD, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
 
 
-def configuration(broker, sink):
+def configuration(broker, sink, qos=1):
     return f"""
         connections:
           plant: {{type: mqtt, url: "mqtt://127.0.0.1:{broker.port}", version: 5, client_id: bench-linkspan}}
           {sink}
         mappings:
           - name: bench
-            from: {{connection: plant, topic: "bench/+", qos: 1}}
+            from: {{connection: plant, topic: "bench/+", qos: {qos}}}
             to: {{connection: lake, topic: bench}}
     """
 
@@ -84,23 +85,23 @@ def drain_by_linkspan(bridge, who, name, field):
     return (last - first) / (ended - began), (cpu_ended - cpu_began) / (last - first) * 1e6
 
 
-def measure(name, sink_of, who, whose, field):
+def measure(name, sink_of, who, whose, field, qos=1):
     ratios, rates, cpus = [], [], []
     broker = QuietMosquitto()
     sink = sink_of()
     for _ in range(ROUNDS):
-        load("session", broker.port, "bench-discard", "bench/+")
-        load("publish", broker.port, "bench/#", MESSAGES, SIZE)
+        load("session", broker.port, "bench-discard", "bench/+", qos)
+        load("publish", broker.port, "bench/#", MESSAGES, SIZE, qos)
         seconds, _cpu = map(float, load("drain", broker.port, "bench-discard", MESSAGES).split())
         discarding = MESSAGES * 0.8 / seconds
         subprocess.run(["mosquitto_sub", "-p", str(broker.port), "-V", "5", "-i", "bench-discard", "-x", "0", "-E", "-t",
                         "none"], check=True, capture_output=True)
 
-        bridge = Linkspan(configuration(broker, sink), wait_up=False)
+        bridge = Linkspan(configuration(broker, sink, qos), wait_up=False)
         bridge.wait_event("link_up", connection="plant")
         status(bridge, "source", "plant")
         bridge.stop()
-        load("publish", broker.port, "bench/#", MESSAGES, SIZE)
+        load("publish", broker.port, "bench/#", MESSAGES, SIZE, qos)
         bridge.start(wait_up=False)
         bridge.wait_event("started")
         rate, cpu_us = drain_by_linkspan(bridge, who, whose, field)
@@ -111,7 +112,7 @@ def measure(name, sink_of, who, whose, field):
         cpus.append(cpu_us)
     broker.stop()
     print(f"bench {name} per_second={statistics.median(rates):.0f} ratio={statistics.median(ratios):.2f} "
-          f"cpu_us={statistics.median(cpus):.2f}")
+          f"cpu_us={statistics.median(cpus):.2f} max_inflight_messages=0 receive_maximum=256")
 
 
 def real_kafka():
@@ -127,7 +128,7 @@ def footprint():
     idle = bridge.anonymous_kib()
     total = 0
     while total < 1_000_000:
-        load("publish", broker.port, "bench/#", MESSAGES, 100)
+        load("publish", broker.port, "bench/#", MESSAGES, 100, 1)
         total += MESSAGES
         until(lambda: int(status(bridge, "source", "plant")["taken"]) >= total, f"{total} messages taken")
     waiting = status(bridge, "destination", "lake")
@@ -142,6 +143,8 @@ if __name__ == "__main__":
     fixtures.need_mosquitto()
     if sys.argv[1] == "mqtt-qos1":
         measure("mqtt-qos1", dead_kafka, "source", "plant", "taken")
+    elif sys.argv[1] == "mqtt-qos2":
+        measure("mqtt-qos2", dead_kafka, "source", "plant", "taken", qos=2)
     elif sys.argv[1] == "mqtt-to-kafka":
         measure("mqtt-to-kafka", real_kafka, "destination", "lake", "delivered")
     else:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Built by tests/bench/run.sh only.
-EXTRA_DIST += tests/bench/run.sh tests/bench/end_to_end.py
-EXTRA_PROGRAMS += tests/bench/bench_journal tests/bench/bench_recovery tests/bench/bench_routing tests/bench/mqtt_load
+EXTRA_DIST += tests/bench/run.sh tests/bench/end_to_end.py tests/bench/mqtt_more.py
+EXTRA_PROGRAMS += tests/bench/bench_journal tests/bench/bench_recovery tests/bench/bench_routing tests/bench/mqtt_load \
+	tests/bench/paho_out
 tests_bench_bench_journal_SOURCES = tests/bench/bench_journal.c
 tests_bench_bench_journal_LDADD = $(LINKSPAN_LIBS)
 tests_bench_bench_recovery_SOURCES = tests/bench/bench_recovery.c
@@ -13,3 +14,5 @@ tests_bench_bench_routing_SOURCES = \
 tests_bench_bench_routing_LDADD = $(LINKSPAN_LIBS)
 tests_bench_mqtt_load_SOURCES = tests/bench/mqtt_load.c
 tests_bench_mqtt_load_LDADD = $(LINKSPAN_LIBS)
+tests_bench_paho_out_SOURCES = tests/bench/paho_out.c
+tests_bench_paho_out_LDADD = -lpaho-mqtt3as -lpthread

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The other side of the MQTT benchmarks, as plain as it can be: blocking sockets, our codec, no disk.
- *   mqtt_load session PORT ID FILTER         makes a session that queues what FILTER matches, and leaves
- *   mqtt_load publish PORT TOPIC COUNT SIZE  publishes at QoS 1; # in TOPIC becomes a number from 0 to 99
- *   mqtt_load drain PORT ID COUNT            takes COUNT messages from the session, acknowledging at once and discarding;
- *                                            prints seconds and CPU seconds between the first and the last tenth
+ *   mqtt_load session PORT ID FILTER QOS         makes a session that queues what FILTER matches, and leaves
+ *   mqtt_load publish PORT TOPIC COUNT SIZE QOS  publishes at QoS 1 or 2; # in TOPIC becomes a number from 0 to 99
+ *   mqtt_load drain PORT ID COUNT                takes COUNT messages from the session, acknowledging at once and
+ *                                                discarding; prints seconds and CPU seconds between the first and the
+ *                                                last tenth
+ *   mqtt_load round PORT TOPIC BACK RATE COUNT   publishes at QoS 1, that many a second, and waits for them on BACK;
+ *                                                prints the median and the 99th percentile in microseconds
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,15 +125,20 @@ static struct client *connect_as(const char *port, const char *id)
 	return c;
 }
 
-static int session(char **args)
+static void subscribe(struct client *c, const char *filter, uint8_t qos)
 {
-	struct client *c = connect_as(args[0], args[1]);
-	struct mqtt_subscription entry = {.filter = slice_str(args[2]), .qos = 1};
+	struct mqtt_subscription entry = {.filter = slice_str(filter), .qos = qos};
 	struct mqtt_packet packet = {.type = MQTT_SUBSCRIBE, .subscribe = {1, &entry, 1}};
 	put(c, &packet);
 	flush(c);
 	while (next_packet(c, true).data[0] >> 4 != MQTT_SUBACK)
 		;
+}
+
+static int session(char **args)
+{
+	struct client *c = connect_as(args[0], args[1]);
+	subscribe(c, args[2], (uint8_t)strtoul(args[3], NULL, 10));
 	put(c, &(struct mqtt_packet){.type = MQTT_DISCONNECT});
 	flush(c);
 	return 0;
@@ -144,11 +153,22 @@ static void topic_of(char *out, size_t room, const char *pattern, unsigned long 
 		snprintf(out, room, "%s", pattern);
 }
 
+/* Answers a PUBREC by a PUBREL. Returns whether the exchange has ended. */
+static bool publish_answered(struct client *c, struct slice answer)
+{
+	uint8_t type = answer.data[0] >> 4;
+	uint16_t id = (uint16_t)(answer.data[2] << 8 | answer.data[3]);
+	if (type == MQTT_PUBREC && mqtt_encode_acks(&c->out, MQTT_PUBREL, &id, 1) < 0)
+		die("encode");
+	return type == MQTT_PUBACK || type == MQTT_PUBCOMP;
+}
+
 static int publish(char **args)
 {
 	static uint8_t payload[65536];
 	struct client *c = connect_as(args[0], "bench-publisher");
 	unsigned long count = strtoul(args[2], NULL, 10), size = strtoul(args[3], NULL, 10), acked = 0, sent = 0;
+	uint8_t qos = (uint8_t)strtoul(args[4], NULL, 10);
 	char topic[256];
 	memset(payload, 'x', sizeof payload);
 	while (acked < count) {
@@ -156,7 +176,7 @@ static int publish(char **args)
 			topic_of(topic, sizeof topic, args[1], sent);
 			memcpy(payload, &sent, sizeof sent);
 			struct mqtt_packet packet = {.type = MQTT_PUBLISH,
-				.publish = {.qos = 1,
+				.publish = {.qos = qos,
 					.packet_id = (uint16_t)(1 + sent % 60000),
 					.topic = slice_str(topic),
 					.payload = slice_of(payload, size < sizeof payload ? size : sizeof payload)}};
@@ -165,35 +185,45 @@ static int publish(char **args)
 		}
 		flush(c);
 		for (struct slice p = next_packet(c, true); p.data; p = next_packet(c, false))
-			acked += p.data[0] >> 4 == MQTT_PUBACK;
+			acked += publish_answered(c, p);
 	}
 	put(c, &(struct mqtt_packet){.type = MQTT_DISCONNECT});
 	flush(c);
 	return 0;
 }
 
+/* Acknowledges what is there. Returns how many PUBLISHes that were. */
+static size_t drain_some(struct client *c, struct mqtt_decoder *decoder)
+{
+	static uint16_t ids[3][65536]; /* of PUBACKs, PUBRECs and PUBCOMPs to be sent */
+	static const enum mqtt_type types[] = {MQTT_PUBACK, MQTT_PUBREC, MQTT_PUBCOMP};
+	size_t n[3] = {0};
+	for (struct slice bytes = next_packet(c, true); bytes.data; bytes = next_packet(c, false)) {
+		struct mqtt_packet packet;
+		struct mqtt_error error;
+		if (mqtt_decode(decoder, bytes, &packet, &error) < 0)
+			die(error.text);
+		if (packet.type == MQTT_PUBLISH && packet.publish.qos > 0)
+			ids[packet.publish.qos - 1][n[packet.publish.qos - 1]++] = packet.publish.packet_id;
+		if (packet.type == MQTT_PUBREL)
+			ids[2][n[2]++] = packet.ack.packet_id;
+	}
+	for (unsigned i = 0; i < 3; i++)
+		if (n[i] > 0 && mqtt_encode_acks(&c->out, types[i], ids[i], n[i]) < 0)
+			die("encode");
+	flush(c);
+	return n[0] + n[1];
+}
+
 static int drain(char **args)
 {
 	static struct mqtt_decoder decoder;
-	static uint16_t ids[65536];
 	mqtt_decoder_init(&decoder, MQTT_5_0, MQTT_SERVER);
 	struct client *c = connect_as(args[0], args[1]);
 	unsigned long count = strtoul(args[2], NULL, 10), taken = 0;
 	double began = 0, began_cpu = 0, ended = 0, ended_cpu = 0;
 	while (taken < count) {
-		size_t n = 0;
-		for (struct slice bytes = next_packet(c, true); bytes.data; bytes = next_packet(c, false)) {
-			struct mqtt_packet packet;
-			struct mqtt_error error;
-			if (mqtt_decode(&decoder, bytes, &packet, &error) < 0)
-				die(error.text);
-			if (packet.type == MQTT_PUBLISH)
-				ids[n++] = packet.publish.packet_id;
-		}
-		if (mqtt_encode_acks(&c->out, MQTT_PUBACK, ids, n) < 0)
-			die("encode");
-		flush(c);
-		taken += n;
+		taken += drain_some(c, &decoder);
 		if (!began && taken >= count / 10)
 			began = now_s(), began_cpu = cpu_s();
 		if (!ended && taken >= count - count / 10)
@@ -205,15 +235,85 @@ static int drain(char **args)
 	return 0;
 }
 
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* Takes what has come back; the payload is the time at which it was to be sent. */
+static size_t round_take(struct client *back, struct mqtt_decoder *decoder, double *took_s)
+{
+	size_t n = 0, n_ids = 0;
+	static uint16_t ids[65536];
+	for (struct slice bytes = next_packet(back, true); bytes.data; bytes = next_packet(back, false)) {
+		struct mqtt_packet packet;
+		struct mqtt_error error;
+		double sent;
+		if (mqtt_decode(decoder, bytes, &packet, &error) < 0)
+			die(error.text);
+		if (packet.type != MQTT_PUBLISH || packet.publish.payload.len != sizeof sent)
+			continue;
+		memcpy(&sent, packet.publish.payload.data, sizeof sent);
+		took_s[n++] = now_s() - sent;
+		ids[n_ids++] = packet.publish.packet_id;
+	}
+	if (n_ids > 0 && mqtt_encode_acks(&back->out, MQTT_PUBACK, ids, n_ids) < 0)
+		die("encode");
+	flush(back);
+	return n;
+}
+
+static int round_trip(char **args)
+{
+	static struct mqtt_decoder decoder;
+	mqtt_decoder_init(&decoder, MQTT_5_0, MQTT_SERVER);
+	struct client *out = connect_as(args[0], "bench-round-out"), *back = connect_as(args[0], "bench-round-back");
+	subscribe(back, args[2], 1);
+	double rate = strtod(args[3], NULL), began = now_s() + 0.1;
+	size_t count = strtoul(args[4], NULL, 10), sent = 0, came = 0;
+	double *took_s = calloc(count + 65536, sizeof *took_s);
+	if (!took_s)
+		die("memory");
+	while (came < count) {
+		for (double due; sent < count && (due = began + (double)sent / rate) <= now_s(); sent++) {
+			struct mqtt_packet packet = {.type = MQTT_PUBLISH,
+				.publish = {.qos = 1,
+					.packet_id = (uint16_t)(1 + sent % 60000),
+					.topic = slice_str(args[1]),
+					.payload = slice_of(&due, sizeof due)}};
+			put(out, &packet);
+			flush(out);
+		}
+		double left_s = sent < count ? began + (double)sent / rate - now_s() : 1;
+		int wait_ms = left_s > 0 ? (int)(left_s * 1000) : 0; /* below a millisecond it looks again at once */
+		struct pollfd fds[] = {{.fd = out->fd, .events = POLLIN}, {.fd = back->fd, .events = POLLIN}};
+		if (poll(fds, 2, wait_ms) <= 0)
+			continue;
+		if (fds[0].revents)
+			for (struct slice p = next_packet(out, true); p.data; p = next_packet(out, false))
+				;
+		if (fds[1].revents)
+			came += round_take(back, &decoder, took_s + came);
+	}
+	qsort(took_s, came, sizeof *took_s, compare);
+	printf("%.1f %.1f\n", took_s[came / 2] * 1e6, took_s[came - 1 - came / 100] * 1e6);
+	free(took_s);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc == 5 && strcmp(argv[1], "session") == 0)
-		return session(argv + 2);
-	if (argc == 6 && strcmp(argv[1], "publish") == 0)
-		return publish(argv + 2);
-	if (argc == 5 && strcmp(argv[1], "drain") == 0)
-		return drain(argv + 2);
-	fprintf(stderr,
-		"usage: mqtt_load session PORT ID FILTER | publish PORT TOPIC COUNT SIZE | drain PORT ID COUNT\n");
+	static const struct {
+		const char *name;
+		int n_args;
+		int (*run)(char **args);
+	} commands[] = {
+		{"session", 4, session}, {"publish", 5, publish}, {"drain", 3, drain}, {"round", 5, round_trip}};
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		if (argc == 2 + commands[i].n_args && strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argv + 2);
+	fprintf(stderr, "usage: mqtt_load session PORT ID FILTER QOS | publish PORT TOPIC COUNT SIZE QOS | "
+			"drain PORT ID COUNT | round PORT TOPIC BACK RATE COUNT\n");
 	return 2;
 }

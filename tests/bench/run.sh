@@ -4,18 +4,23 @@
 #   journal        per_second, lone_append (times a bare fdatasync), bytes_written_per_message, bytes_with_linger
 #   routing        us_10 us_1000 us_10000: microseconds a message with that many mappings
 #   mqtt-qos1      per_second, ratio (to a subscriber that acknowledges at once and discards, same broker), cpu_us
-#   mqtt-to-kafka  the same, as far as a real Kafka
+#   mqtt-qos2      the same at QoS 2
+#   mqtt-out       per_second, ratio (to Paho MQTT C publishing at QoS 1 to the same broker with the same window)
+#   round-trip     MQTT to MQTT at 1,000/s: p50_ratio p99_ratio (in fdatasyncs of the same run) p50_us p99_us fdatasync_us
+#   sessions       20 sessions with 10 mappings each: memory_mib, per_second, ratio (to one session with as many messages)
+#   mqtt-to-kafka  as mqtt-qos1, as far as a real Kafka
 #   footprint      idle_mib, waiting_mib: anonymous resident memory, idle and with 1,000,000 messages waiting
 #   recovery       seconds to open a journal with 1 GiB waiting
-# BUILD=folder uses a build that is there; otherwise it makes one (-O2, no sanitizers) in a temporary folder.
+# BUILD=folder uses a build that is there; otherwise it makes one (-O2, no sanitizers) in a temporary folder. MESSAGES=n: how
+# many the benchmarks with brokers send, 200000 if not given.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 top=$PWD
 name=${1:-}
 case $name in
-journal | routing | mqtt-qos1 | mqtt-to-kafka | footprint | recovery) ;;
+journal | routing | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | footprint | recovery) ;;
 *)
-    sed -n '3,11s/^# \{0,1\}//p' "$0"
+    sed -n '3,15s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac
@@ -37,6 +42,12 @@ journal | routing | recovery)
     make_program "tests/bench/bench_$name"
     mkdir -p "$work/data"
     "$build/tests/bench/bench_$name" "$work/data"
+    ;;
+mqtt-out | round-trip | sessions)
+    make_program linkspan tests/bench/mqtt_load
+    [ "$name" != mqtt-out ] || make_program tests/bench/paho_out
+    LINKSPAN=$build/linkspan MQTT_LOAD=$build/tests/bench/mqtt_load PAHO_OUT=$build/tests/bench/paho_out \
+        /usr/bin/python3 tests/bench/mqtt_more.py "$name"
     ;;
 *)
     make_program linkspan tests/bench/mqtt_load

@@ -23,9 +23,9 @@ KILL_RATE = 400  # what all paths can keep up with, so that each has as much to 
 MOST_UNDERWAY = 1500  # per path, so that the brokers' snapshots stay small and the end comes soon
 TOLERANCE = 4  # see qos2.sh
 
-# For a broker that saves at every change and never reaches its limit of what is in flight: in 3.1.1 it cannot say it and drops
-# silently what is beyond, and in both versions it has more in flight than its limit after some reconnects; then a restart
-# makes it PUBLISH the excess again, after its PUBREL. For the same reason linkspan's Receive Maximum is the highest.
+# For a broker that saves at every change and never reaches its limit of what is in flight: in 3.1.1 it cannot say it and
+# drops silently what is beyond, and in both versions it has more in flight than its limit after some reconnects; then a
+# restart makes it PUBLISH the excess again, after its PUBREL.
 BROKER = ("autosave_interval 1", "max_inflight_messages 60000", "max_queued_bytes 0", "log_type error",
           "log_type warning")
 
@@ -35,7 +35,7 @@ def configuration(proxy_a, proxy_b, versions):
     for version in versions:
         for name, proxy in (("a", proxy_a), ("b", proxy_b)):
             connections.append(yaml.mqtt(f"{name}{version}", proxy.port, version, keep_alive="1s", ack_timeout="5s",
-                                         receive_maximum=65535, max_in_flight=WINDOW))
+                                         receive_maximum=WINDOW, max_in_flight=WINDOW))
         mappings.append(yaml.mapping(f"v{version}", {"connection": f"a{version}", "topic": f"in{version}/{{k}}", "qos": 2},
                                      {"connection": f"b{version}", "topic": f"out{version}/{{k}}", "qos": 2},
                                      delivery="exactly-once"))

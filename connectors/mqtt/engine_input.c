@@ -173,6 +173,9 @@ static void input_packet(struct mqtt_engine *s, struct slice bytes)
 	if (mqtt_decode(s->decoder, bytes, &packet, &error) < 0) {
 		if (error.refusal && s->state == ENGINE_UP)
 			input_refused(s, &packet, &error);
+		else if (error.reason == MQTT_UNSUPPORTED_PROTOCOL_VERSION) /* a 3.1.1 broker's way to say so */
+			engine_accepted(
+				s, &(struct mqtt_connack){.reason = error.reason}, &(struct mqtt_properties){0});
 		else
 			input_protocol_error(s, error.reason, error.text);
 	} else if (s->state == ENGINE_UP) {

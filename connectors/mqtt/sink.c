@@ -16,6 +16,7 @@
 #define WINDOW_3_1_1 20 /* a broker has a limit and cannot say so; this is mosquitto's */
 #define WINDOW_QOS2  10 /* of these, QoS 2 in 3.1.1: past its limit mosquitto loses messages and yet answers PUBREC */
 #define LONG_QUEUE   (256u * 1024) /* bytes to be written beyond which deliveries wait un-encoded */
+#define UNANSWERED   5 /* connections, before it is an alarm */
 #define BAR_FIRST_MS 1000 /* the first wait after "not authorized"; it doubles up to reconnect_max */
 
 struct flight {
@@ -55,6 +56,9 @@ struct mqtt_sink {
 	struct loop_job job;
 	struct loop_timer *timer;
 	uint64_t ambiguous; /* repeated or parked because the session was lost */
+	bool resumed,
+		answered; /* on this connection: PUBRELs of an earlier one were repeated; any acknowledgement came */
+	unsigned unanswered; /* connections in a row that ended resumed and not answered */
 
 	/* Barred: the broker has said that we are not authorized. Nothing is sent until bar_timer. */
 	bool barred;
@@ -390,6 +394,7 @@ static void sink_step(struct mqtt_sink *sink, struct flight *flight, enum qos2_o
 static void sink_begin_qos2(struct mqtt_sink *sink, struct flight *flight, const struct delivery *delivery)
 {
 	bool park = sink->options.settings->on_session_loss == MQTT_SESSION_LOSS_PARK;
+	sink->resumed |= delivery->stage != QOS2_STAGE_PUBLISH;
 	if (delivery->session_lost)
 		sink_count_ambiguous(sink, park ? "parked in the dead letters" : "sent again");
 	sink_step(sink, flight,
@@ -527,6 +532,7 @@ static void sink_answered(struct mqtt_sink *sink, struct flight *flight, uint8_t
 void mqtt_sink_acked(struct mqtt_sink *sink, enum mqtt_type type, uint16_t packet_id, uint8_t reason, struct slice text)
 {
 	struct flight *flight = sink_find(sink, packet_id);
+	sink->answered = true;
 	if (!sink->up || !flight || !flight->sent || (type == MQTT_PUBACK) != (flight->qos == 1)) {
 		log_debug("mqtt_unexpected_ack", "connection=%s type=%s id=%u", sink->options.name,
 			mqtt_type_name(type), packet_id);
@@ -606,8 +612,24 @@ int mqtt_sink_up(struct mqtt_sink *sink, const struct mqtt_session_terms *terms,
 	return 0;
 }
 
+/* aedes, for one, ends the connection at a PUBREL for what it has completed, and so at each that is repeated because the
+ * PUBCOMP got lost. */
+static void sink_note_unanswered(struct mqtt_sink *sink)
+{
+	sink->unanswered = sink->up && sink->resumed && !sink->answered ? sink->unanswered + 1 : 0;
+	if (sink->unanswered == UNANSWERED)
+		sink->options.host->ops->alarm(sink->options.host,
+			"the broker ends each connection without an answer to the PUBRELs that are repeated; it may "
+			"have "
+			"completed these messages and forbid to say so again. Nothing moves until it answers: use qos: "
+			"1 "
+			"with this broker; another client_id sends them again");
+	sink->resumed = sink->answered = false;
+}
+
 void mqtt_sink_down(struct mqtt_sink *sink)
 {
+	sink_note_unanswered(sink);
 	sink->up = false;
 	sink->barred = false;
 	loop_timer_stop(sink->timer);

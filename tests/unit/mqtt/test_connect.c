@@ -569,10 +569,26 @@ static void test_will_3_1_1(void)
 	rig_close(&rig);
 }
 
+/* A 3.1.1 broker refuses a CONNECT of version 5 in its own form: that needs a person. */
+static void test_broker_of_3_1_1(void)
+{
+	static const uint8_t refusal[] = {0x20, 2, 0, 1};
+	struct rig rig;
+	rig_open(&rig);
+	rig.broker.silent = true;
+	rig_start(&rig);
+	UNTIL(&rig, fake_broker_count(&rig.broker, MQTT_CONNECT) == 1);
+	fake_broker_send_bytes(&rig.broker, refusal, sizeof refusal);
+	UNTIL(&rig, rig.alarms == 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig.alarm, "version: 3.1.1"));
+	rig_close(&rig);
+}
+
 static const struct tap_test tests[] = {
 	{"credentials from files, read at each connect", test_credential_files},
 	{"files of credentials that cannot be used", test_credential_files_unusable},
 	{"files of credentials that are as large as can be", test_credential_files_large},
+	{"a broker of 3.1.1", test_broker_of_3_1_1},
 	{"the next address after a failure", test_next_address},
 	{"the back-off grows once per round", test_backoff_by_round},
 	{"a renewed connection keeps its address", test_renewed_connection},

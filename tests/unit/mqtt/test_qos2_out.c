@@ -266,6 +266,26 @@ static void test_missing_pubcomp_renews_the_connection(void)
 	rig_close(&rig);
 }
 
+static void test_broker_that_ends_at_a_repeated_pubrel(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig.broker.session_present = true;
+	rig_connect(&rig);
+	struct message_view view = view_of("x");
+	for (unsigned n = 1; n <= 5; n++) {
+		CU_ASSERT(rig.alarms == 0);
+		rig_send_again(&rig, 1, &view, true, QOS2_STAGE_RECEIVED);
+		rig_send_end(&rig);
+		UNTIL(&rig, came(&rig, MQTT_PUBREL) == n);
+		fake_broker_drop(&rig.broker);
+		UNTIL(&rig, rig.downs == n && rig.ups == n + 1);
+	}
+	CU_ASSERT(rig.alarms == 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig.alarm, "PUBREL"));
+	rig_close(&rig);
+}
+
 static const struct tap_test tests[] = {
 	{"one exchange", test_one_exchange},
 	{"a resumed session", test_resumed_session},
@@ -277,6 +297,7 @@ static const struct tap_test tests[] = {
 	{"limit in 3.1.1", test_limit_in_3_1_1},
 	{"a broker without QoS 2", test_broker_without_qos_2},
 	{"a missing PUBCOMP renews the connection", test_missing_pubcomp_renews_the_connection},
+	{"a broker that ends the connection at a repeated PUBREL", test_broker_that_ends_at_a_repeated_pubrel},
 	{NULL, NULL},
 };
 

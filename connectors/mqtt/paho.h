@@ -3,7 +3,7 @@
  * What the files of the Paho session share: paho.c (life, on the loop), paho_connection.c (one connection,
  * on the loop), paho_flow.c (messages, on the loop),
  * paho_subscribe.c (subscriptions, on the loop), paho_thread.c (every call into Paho), paho_callbacks.c (Paho's own
- * threads) and paho_convert.c. Private to them; the last three alone include Paho's headers.
+ * threads) and paho_convert.c. Private to them; the last two alone include Paho's headers.
  *
  * Threads. The loop owns the session and makes no MQTTAsync_* call: Paho has one lock for the process, held while a
  * callback waits. One thread of ours per process makes them all, in the order in which the loop asked. Paho's threads

@@ -53,6 +53,34 @@ def overlaps():
         assert sum(_counts(got.messages).values()) == len(names) * (len(payloads) + 1)
 
 
+@tap.case("exactly-once with filters that overlap, over a kill -9: once at each mapping, from QoS 2 to QoS 2")
+def exactly_once():
+    def exact(name, topic, qos):
+        return yaml.mapping(name, {"connection": "near", "topic": topic, "qos": qos},
+                            {"connection": "near", "topic": f"out/{name}", "qos": qos},
+                            **({"delivery": "exactly-once"} if qos == 2 else {}))
+    with own_mosquitto() as broker, Publisher(broker.port) as out, Subscriber(broker.port, "out/#", qos=2) as got:
+        bridge = Linkspan(_configuration(broker, exact("all", "a/#", 2), exact("level", "+/b", 2),
+                                         exact("low", "a/+", 1), exact("several", ["a/b/#", "a/b"], 2)))
+        payloads = [b"%d" % n for n in range(600)] + [b"last"]
+        with bridge:
+            for payload in payloads[:300]:
+                out.publish("a/b", payload, qos=2)
+            got.wait_count(100)
+            bridge.kill()
+            for payload in payloads[300:]:
+                out.publish("a/b", payload, qos=2)
+            bridge.start()
+            got.wait_for(lambda messages: {m.topic for m in messages if m.payload == b"last"} ==
+                         {f"out/{name}" for name in ("all", "level", "low", "several")}, "the last one at each")
+            counts = _counts(got.messages)
+            for name in ("all", "level", "several"):
+                wrong = {p: counts[f"out/{name}", p] for p in payloads if counts[f"out/{name}", p] != 1}
+                assert not wrong, f"{name}: not once: {wrong}"
+            assert all(counts["out/low", p] >= 1 for p in payloads), "low: lost"
+            assert bridge.stop() == 0
+
+
 @tap.case("version 5: what the broker kept over a restart with other mappings; what is gone is unsubscribed")
 def restart():
     with own_mosquitto() as broker, Publisher(broker.port) as out, Subscriber(broker.port, "out/#") as got:

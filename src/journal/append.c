@@ -372,13 +372,16 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 	frame->dest = change->dest;
 	frame->seq = change->seq;
 	const struct state_dest *dest = state_dest(&j->state, change->dest);
-	return dest && change->seq && change->seq < dest->next_seq &&
+	bool all = change->type == JOURNAL_STAGE && change->seq == 0;
+	return dest && (change->seq || all) && change->seq < dest->next_seq &&
 	       (change->type != JOURNAL_BATCH || (change->last >= change->seq && change->last < dest->next_seq));
 }
 
 /* How much a CHECKPOINT may grow by it. */
 static int64_t change_growth(const struct journal_change *change)
 {
+	if (change->type == JOURNAL_STAGE && change->seq == 0)
+		return 0;
 	switch (change->type) {
 	case JOURNAL_OPEN:
 	case JOURNAL_STAGE:

@@ -307,6 +307,43 @@ static void test_stage_over_a_crash(void)
 	rig_fini(&rig);
 }
 
+/* The peer has lost its session: what had a stage is sent from the beginning, in the next process too. */
+static void test_lost_session_over_a_crash(void)
+{
+	static struct link link;
+	struct rig rig;
+	memset(&link, 0, sizeof link);
+	link.hold = true;
+	rig_init(&rig);
+	rig_open(&rig);
+	start(&link, &rig, "cloud");
+	append(&link);
+	up(&link);
+	turn(&link);
+	courier_stage(link.courier, 1, 1);
+	turn(&link);
+	CU_ASSERT_EQUAL(link.last_stage, 1);
+	courier_link_down(link.courier, "gone");
+	struct sink_traits traits = {.max_in_flight = 500, .session_lost = true};
+	link.n_in_flight = 0;
+	link.last_seq = 0;
+	courier_link_up(link.courier, &traits);
+	turn(&link);
+	CU_ASSERT(link.sends == 2 && link.last_stage == 0);
+	stop(&link);
+	rig_crash(&rig);
+	rig_open(&rig);
+	start(&link, &rig, "cloud");
+	up(&link);
+	turn(&link);
+	CU_ASSERT(link.sends == 3 && link.last_stage == 0);
+	link.hold = false;
+	turn_until_empty(&link);
+	stop(&link);
+	rig_close(&rig);
+	rig_fini(&rig);
+}
+
 static void test_one_dead_destination_slows_no_other(void)
 {
 	static struct link dead, alive;
@@ -344,6 +381,7 @@ static const struct tap_test tests[] = {
 	{"a dead letter", test_dead_letter},
 	{"dead_max_bytes, and a letter under way at the end", test_dead_letter_limit_and_end},
 	{"a stage over a crash", test_stage_over_a_crash},
+	{"a lost session over a crash", test_lost_session_over_a_crash},
 	{"one dead destination slows no other", test_one_dead_destination_slows_no_other},
 	{NULL, NULL},
 };

@@ -109,8 +109,8 @@ bool rig_wait_turn(struct rig *rig);
 #define UNTIL(rig, condition)                                                                                          \
 	do {                                                                                                           \
 		rig_wait_begin(rig);                                                                                   \
-		while (!(condition) && rig_wait_turn(rig))                                                             \
-			;                                                                                              \
+		while (!(condition) && rig_wait_turn(rig)) {                                                           \
+		}                                                                                                      \
 		CU_ASSERT(condition);                                                                                  \
 	} while (0)
 

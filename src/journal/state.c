@@ -107,7 +107,8 @@ static void clear_dest(struct state_dest *dest)
 static void clear_source(struct state_source *source)
 {
 	free(source->name);
-	free(source->open_ids.v);
+	if (source->open_ids.v)
+		free(source->open_ids.v - source->open_ids.gap);
 	for (size_t i = 0; i < source->positions.n; i++)
 		free(source->positions.v[i].partition);
 	free(source->positions.v);
@@ -356,6 +357,42 @@ static int apply_msg(struct state *state, const struct frame *frame)
 	return 0;
 }
 
+/* Closes the gap, so that v is what was allocated. */
+static void open_ids_settle(struct state_open_ids *ids)
+{
+	memmove(ids->v - ids->gap, ids->v, ids->n * sizeof *ids->v);
+	ids->v -= ids->gap;
+	ids->capacity += ids->gap;
+	ids->gap = 0;
+}
+
+static int open_ids_insert(struct state_open_ids *ids, size_t i)
+{
+	if (ids->n == ids->capacity) {
+		if (ids->gap > 0)
+			open_ids_settle(ids);
+		/* So that there is room for a while before the next move. */
+		size_t full = ids->capacity - ids->n <= ids->n / 4 ? ids->capacity : ids->n;
+		int r = grow(&ids->v, full, &ids->capacity, sizeof *ids->v);
+		if (r < 0)
+			return r;
+	}
+	INSERT(ids, i);
+	return 0;
+}
+
+static void open_ids_remove(struct state_open_ids *ids, size_t i)
+{
+	if (i > 0) {
+		REMOVE(ids, i);
+		return;
+	}
+	ids->v++;
+	ids->gap++;
+	ids->n--;
+	ids->capacity--;
+}
+
 static int apply_open(struct state *state, const struct frame *frame)
 {
 	struct state_source *source;
@@ -365,10 +402,9 @@ static int apply_open(struct state *state, const struct frame *frame)
 	struct state_open_ids *ids = &source->open_ids;
 	size_t i = open_ids_find(ids, (uint16_t)frame->id);
 	if (i == ids->n || ids->v[i].id != frame->id) {
-		r = GROW(ids);
+		r = open_ids_insert(ids, i);
 		if (r < 0)
 			return r;
-		INSERT(ids, i);
 	}
 	ids->v[i] = (struct state_open_id){frame->hash, (uint16_t)frame->id};
 	return 0;
@@ -382,7 +418,7 @@ static int apply_rel(struct state *state, const struct frame *frame)
 		return r;
 	size_t i = open_ids_find(&source->open_ids, (uint16_t)frame->id);
 	if (i < source->open_ids.n && source->open_ids.v[i].id == frame->id)
-		REMOVE(&source->open_ids, i);
+		open_ids_remove(&source->open_ids, i);
 	return 0;
 }
 

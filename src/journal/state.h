@@ -39,7 +39,8 @@ struct state_batches {
 };
 struct state_open_ids {
 	struct state_open_id *v; /* by id */
-	size_t n, capacity;
+	size_t n, capacity; /* counted from v */
+	size_t gap; /* unused entries before v: identifiers mostly go in the order in which they came */
 };
 struct state_positions {
 	struct state_position *v; /* by partition */

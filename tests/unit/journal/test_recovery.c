@@ -117,6 +117,51 @@ static void test_every_state(void)
 	rig_fini(&rig);
 }
 
+static void check_ids(struct rig *rig, const uint8_t *open)
+{
+	unsigned wrong = 0;
+	for (uint32_t id = 0; id < 3000; id++) {
+		uint64_t hash;
+		bool there = journal_id_open(rig->j, (uint32_t)rig->source, (uint16_t)id, &hash);
+		wrong += there != (open[id] > 0) || (there && hash != open[id]);
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
+/* Opened in order and released in order, as brokers do, then at random; from frames and from the CHECKPOINT. */
+static void test_many_identifiers(void)
+{
+	static uint8_t open[3000];
+	struct rig rig;
+	uint32_t random = 1;
+	rig_init(&rig);
+	rig_open(&rig);
+	for (uint32_t round = 0; round < 12000; round++) {
+		random = random * 1664525 + 1013904223;
+		uint32_t id = round < 6000 ? (round / 2 + (round % 2 ? 0 : 500)) % 3000 : (random >> 8) % 3000;
+		bool release = round < 6000 ? round % 2 : random >> 31;
+		open[id] = release ? 0 : (uint8_t)(1 + id % 200);
+		struct journal_change change = {.type = release ? JOURNAL_REL : JOURNAL_OPEN,
+			.source = (uint32_t)rig.source,
+			.id = (uint16_t)id,
+			.hash = open[id]};
+		CU_ASSERT_EQUAL_FATAL(rig_change(&rig, change), 0);
+		if (round % 1000 == 0)
+			rig_run(&rig);
+		if (round % 3000 == 0)
+			check_ids(&rig, open);
+	}
+	check_ids(&rig, open);
+	rig_run(&rig);
+	rig_crash(&rig);
+	rig_open(&rig);
+	check_ids(&rig, open);
+	rig_close(&rig);
+	rig_open(&rig);
+	check_ids(&rig, open);
+	rig_fini(&rig);
+}
+
 static void test_torn_tail(void)
 {
 	struct rig rig;
@@ -362,6 +407,7 @@ static void test_bad_names(void)
 
 static const struct tap_test tests[] = {
 	{"every state, by frames and by CHECKPOINT", test_every_state},
+	{"many identifiers", test_many_identifiers},
 	{"a torn tail", test_torn_tail},
 	{"damage in the middle, and --strict", test_damage_in_the_middle},
 	{"a damaged CHECKPOINT", test_checkpoint_damaged},

@@ -98,6 +98,7 @@ struct outcome {
 	enum outcome_kind kind;
 	const char *reason; /* for people; borrowed; NULL only with DELIVERED */
 	uint64_t retry_after_ms; /* RETRY: the peer's wish, 0 = none */
+	bool not_taken; /* LINK_DOWN: the peer has said that it does not have it */
 	const struct message_view *reply; /* a message that the delivery gave back, journalled with the DONE; or NULL */
 };
 
@@ -240,6 +241,10 @@ struct connector {
 	/* Sink: no more deliveries in this turn: write what gathered. */
 	void (*send_end)(struct link *link);
 	void (*stage_durable)(struct link *link, uint64_t seq, uint8_t stage);
+
+	/* What the link has counted that the host cannot see, since it was created: names of the field for the status line.
+	 * NULL: nothing. */
+	void (*counters)(const struct link *link, void (*fn)(const char *name, uint64_t value, void *arg), void *arg);
 
 	/* Stops taking in (no more messages; changes of a session go on), may still acknowledge and deliver: first half of a
 	 * clean stop. */

@@ -327,12 +327,11 @@ static void engine_on_timer(void *arg)
 static int engine_start(struct mqtt_session *session, const struct filter_set *known)
 {
 	struct mqtt_engine *s = engine_of(session);
-	if (known && filter_set_copy(known, &s->subscriber.known) < 0)
-		return -ENOMEM;
-	s->subscriber.reported = known != NULL;
+	int r = known ? filter_set_copy(known, &s->subscriber.known) : 0;
+	s->subscriber.reported = known != NULL && r == 0;
 	s->started = true;
 	engine_connect(s);
-	return 0;
+	return r;
 }
 
 /* Who watches the will's topic is to learn that we are gone, also when we leave in good order. */

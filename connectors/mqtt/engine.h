@@ -79,6 +79,8 @@ struct mqtt_engine {
 	uint64_t up_since_ms;
 	bool progress; /* something useful came on this connection */
 	bool birth_unacked;
+	bool unanswered; /* the last CONNECT had no CONNACK yet */
+	bool doubtful; /* one before it had none: the session that is there may be a new one that it made */
 	bool token_retried; /* connected again for a token that might have run out */
 
 	struct mqtt_session_terms terms;
@@ -131,6 +133,7 @@ void engine_readable(struct mqtt_engine *engine);
 int subscriber_init(struct mqtt_engine *engine) __attribute__((warn_unused_result));
 void subscriber_free(struct mqtt_engine *engine);
 void subscriber_up(struct mqtt_engine *engine);
+void subscriber_doubt(struct mqtt_engine *engine); /* what is known may not be there: it is subscribed again */
 void subscriber_down(struct mqtt_engine *engine);
 void subscriber_acked(struct mqtt_engine *engine, bool unsuback, const struct mqtt_suback *suback, struct slice text);
 

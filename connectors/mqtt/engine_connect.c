@@ -158,6 +158,8 @@ void engine_begin(struct mqtt_engine *s)
 		return;
 	}
 	struct mqtt_packet packet = engine_connect_packet(s, &credentials);
+	s->doubtful |= s->unanswered;
+	s->unanswered = true;
 	int r = engine_send(s, &packet);
 	credentials_wipe(&credentials);
 	if (r == 0)
@@ -289,10 +291,14 @@ static void engine_publish_birth(struct mqtt_engine *s)
 
 void engine_accepted(struct mqtt_engine *s, const struct mqtt_connack *connack, const struct mqtt_properties *props)
 {
+	s->unanswered = false;
 	if (connack->reason != MQTT_SUCCESS) {
 		engine_refused(s, connack->reason, props);
 		return;
 	}
+	if (s->doubtful && connack->session_present)
+		subscriber_doubt(s);
+	s->doubtful = false;
 	if (connack->session_present && s->settings->clean_start) { /* [MQTT-3.2.2-4] */
 		engine_end(s, MQTT_AGAIN_BACKOFF, -1, "the broker kept a session that was to be forgotten");
 		return;

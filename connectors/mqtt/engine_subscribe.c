@@ -251,6 +251,12 @@ void subscriber_free(struct mqtt_engine *s)
 	filter_set_free(&s->subscriber.known);
 }
 
+void subscriber_doubt(struct mqtt_engine *s)
+{
+	for (size_t i = 0; i < s->subscriber.known.n; i++)
+		s->subscriber.known.items[i].confirmed = false;
+}
+
 void subscriber_up(struct mqtt_engine *s)
 {
 	if (!s->terms.session_present) {

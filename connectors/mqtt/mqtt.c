@@ -62,6 +62,7 @@ static void mqtt_on_up(void *ctx, const struct mqtt_session_terms *terms)
 	link->session_lost |= !terms->session_present;
 	struct sink_traits traits = {.session_lost = link->session_lost};
 	if (mqtt_sink_up(link->sink, terms, &traits.max_in_flight) < 0) {
+		mqtt_source_up(link->source, link->session_lost); /* more may come in this turn */
 		mqtt_session_reconnect(link->session, MQTT_AGAIN_BACKOFF, "out of memory");
 		return;
 	}
@@ -315,6 +316,18 @@ static void mqtt_stage_durable(struct link *link, uint64_t seq, uint8_t stage)
 	mqtt_sink_stage_durable(mqtt_of(link)->sink, seq, stage);
 }
 
+static void mqtt_counters(const struct link *base, void (*fn)(const char *name, uint64_t value, void *arg), void *arg)
+{
+	const struct mqtt_link *link = (const struct mqtt_link *)base;
+	struct mqtt_source_counters in = mqtt_source_counters(link->source);
+	struct mqtt_sink_counters out = mqtt_sink_counters(link->sink);
+	fn("sessions_lost", in.sessions_lost, arg);
+	fn("qos0_dropped", in.qos0_dropped, arg);
+	fn("identifiers_reused", in.identifiers_reused, arg);
+	fn("ambiguous", out.ambiguous, arg);
+	fn("identifiers_in_use", out.identifiers_in_use, arg);
+}
+
 static void mqtt_stop_intake(struct link *base)
 {
 	struct mqtt_link *link = mqtt_of(base);
@@ -415,6 +428,7 @@ const struct connector mqtt_connector = {
 	.send = mqtt_send,
 	.send_end = mqtt_send_end,
 	.stage_durable = mqtt_stage_durable,
+	.counters = mqtt_counters,
 	.stop_intake = mqtt_stop_intake,
 	.stop = mqtt_stop,
 	.destroy = mqtt_destroy,

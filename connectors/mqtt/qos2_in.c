@@ -96,12 +96,17 @@ enum qos2_in_verdict qos2_in_publish(struct qos2_in *in, uint16_t id, uint64_t h
 		slot->answering = true;
 		return QOS2_IN_AGAIN;
 	}
-	in->reused += slot != NULL;
-	if (!slot)
+	struct qos2_in_id fresh = {.hash = hash, .id = id, .state = QOS2_IN_OFFERED, .answering = true};
+	if (slot) {
+		in->reused++;
+		fresh.journalled = slot->journalled || slot->state == QOS2_IN_OPEN;
+		fresh.journalled_hash = slot->state == QOS2_IN_OPEN ? slot->hash : slot->journalled_hash;
+	} else {
 		slot = qos2_in_add(in, id);
+	}
 	if (!slot)
 		return QOS2_IN_NO_MEMORY;
-	*slot = (struct qos2_in_id){.hash = hash, .id = id, .state = QOS2_IN_OFFERED, .answering = true};
+	*slot = fresh;
 	return QOS2_IN_NEW;
 }
 
@@ -109,14 +114,26 @@ void qos2_in_taken(struct qos2_in *in, uint16_t id)
 {
 	struct qos2_in_id *slot = qos2_in_find(in, id);
 	if (slot)
-		slot->state = QOS2_IN_OPEN;
+		*slot = (struct qos2_in_id){
+			.hash = slot->hash, .id = id, .state = QOS2_IN_OPEN, .answering = slot->answering};
+}
+
+/* An offered one dies. Returns whether its slot was given up. */
+static bool qos2_in_die(struct qos2_in *in, struct qos2_in_id *slot)
+{
+	if (!slot->journalled) {
+		qos2_in_remove(in, slot);
+		return true;
+	}
+	*slot = (struct qos2_in_id){.hash = slot->journalled_hash, .id = slot->id, .state = QOS2_IN_OPEN};
+	return false;
 }
 
 void qos2_in_refused(struct qos2_in *in, uint16_t id)
 {
 	struct qos2_in_id *slot = qos2_in_find(in, id);
 	if (slot)
-		qos2_in_remove(in, slot);
+		qos2_in_die(in, slot);
 }
 
 void qos2_in_answered(struct qos2_in *in, uint16_t id)
@@ -126,26 +143,32 @@ void qos2_in_answered(struct qos2_in *in, uint16_t id)
 		slot->answering = false;
 }
 
-enum qos2_in_release qos2_in_pubrel(const struct qos2_in *in, uint16_t id)
+enum qos2_in_release qos2_in_pubrel(struct qos2_in *in, uint16_t id)
 {
-	const struct qos2_in_id *slot = qos2_in_find(in, id);
+	struct qos2_in_id *slot = qos2_in_find(in, id);
 	if (!slot)
 		return QOS2_IN_UNKNOWN;
-	return slot->state == QOS2_IN_OPEN ? QOS2_IN_RELEASE : QOS2_IN_WAITS;
+	if (slot->state == QOS2_IN_OPEN)
+		return QOS2_IN_RELEASE;
+	if (slot->releasing)
+		return QOS2_IN_WAITS_ALREADY;
+	slot->releasing = true;
+	return QOS2_IN_WAITS;
 }
 
 void qos2_in_released(struct qos2_in *in, uint16_t id)
 {
-	qos2_in_refused(in, id);
+	struct qos2_in_id *slot = qos2_in_find(in, id);
+	if (slot)
+		qos2_in_remove(in, slot);
 }
 
 void qos2_in_cut(struct qos2_in *in)
 {
 	for (uint32_t at = 0; at < in->capacity;) {
 		in->slots[at].answering = false;
-		if (in->slots[at].state == QOS2_IN_OFFERED)
-			qos2_in_remove(in, &in->slots[at]); /* another one may have moved here: look again */
-		else
+		/* Another one may have moved here: look again. */
+		if (in->slots[at].state != QOS2_IN_OFFERED || !qos2_in_die(in, &in->slots[at]))
 			at++;
 	}
 }

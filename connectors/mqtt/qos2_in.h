@@ -19,9 +19,12 @@ enum qos2_in_state { QOS2_IN_FREE, QOS2_IN_OFFERED, QOS2_IN_OPEN };
 
 struct qos2_in_id {
 	uint64_t hash;
+	uint64_t journalled_hash; /* of what the journal has open under the identifier */
 	uint16_t id;
 	uint8_t state; /* enum qos2_in_state; FREE: the slot is empty */
+	bool journalled; /* OFFERED: the journal has it open for an earlier message; that is true again if this one dies */
 	bool answering; /* a PUBREC is owed on this connection */
+	bool releasing; /* OFFERED: a PUBREL waits for its message to be taken */
 };
 
 struct qos2_in { /* zero-initialised is empty */
@@ -51,9 +54,10 @@ void qos2_in_answered(struct qos2_in *in, uint16_t id); /* the PUBREC is written
 enum qos2_in_release {
 	QOS2_IN_UNKNOWN, /* PUBCOMP with 0x92 once all that was appended so far is durable: its release may be among that */
 	QOS2_IN_RELEASE, /* append CHANGE_RELEASE_ID, then released(); PUBCOMP when that is durable */
-	QOS2_IN_WAITS, /* the journal has not taken its message yet: ask again after taken() */
+	QOS2_IN_WAITS, /* the journal has not taken its message yet: a CHANGE_RELEASE_ID in its turn behind that */
+	QOS2_IN_WAITS_ALREADY, /* one waits there: nothing to do */
 };
-enum qos2_in_release qos2_in_pubrel(const struct qos2_in *in, uint16_t id) __attribute__((warn_unused_result));
+enum qos2_in_release qos2_in_pubrel(struct qos2_in *in, uint16_t id) __attribute__((warn_unused_result));
 void qos2_in_released(struct qos2_in *in, uint16_t id);
 
 /* The connection has ended. */

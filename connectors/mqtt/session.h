@@ -108,7 +108,8 @@ int engine_new(const struct mqtt_session_options *options, struct mqtt_session *
 int paho_new(const struct mqtt_session_options *options, struct mqtt_session **ret_session)
 	__attribute__((warn_unused_result));
 
-/* known: what an earlier process was subscribed to in this session; copied. NULL: unknown. -ENOMEM. */
+/* known: what an earlier process was subscribed to in this session; copied. NULL: unknown. -ENOMEM: it is started all the
+ * same, with nothing known. */
 __attribute__((warn_unused_result)) static inline int mqtt_session_start(
 	struct mqtt_session *session, const struct filter_set *known)
 {

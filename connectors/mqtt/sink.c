@@ -55,7 +55,7 @@ struct mqtt_sink {
 	struct message_field scratch[MESSAGE_MAX_FIELDS];
 	struct loop_job job;
 	struct loop_timer *timer;
-	uint64_t ambiguous; /* repeated or parked because the session was lost */
+	struct mqtt_sink_counters counters;
 	bool resumed,
 		answered; /* on this connection: PUBRELs of an earlier one were repeated; any acknowledgement came */
 	unsigned unanswered; /* connections in a row that ended resumed and not answered */
@@ -181,7 +181,8 @@ static void sink_outcome(struct mqtt_sink *sink, struct flight *flight, enum out
 {
 	uint64_t seq = flight->seq;
 	sink_release(sink, flight);
-	struct outcome outcome = {.kind = kind, .reason = reason};
+	/* LINK_DOWN is given here for an answer of the broker's alone: a refusal. */
+	struct outcome outcome = {.kind = kind, .reason = reason, .not_taken = kind == OUTCOME_LINK_DOWN};
 	sink->options.host->ops->outcome(sink->options.host, seq, &outcome);
 	if (sink->up && list_first(&sink->pending))
 		loop_post(sink->options.loop, &sink->job); /* it may have waited for this one */
@@ -245,6 +246,20 @@ static const char *sink_encode_problem(int error)
 	}
 }
 
+/* Can never be sent. A QoS 2 message that the broker may hold from an earlier connection is not buried for that
+ * [MQTT-4.3.3-7]: it waits for a person. */
+static void sink_reject(struct mqtt_sink *sink, struct flight *flight, const char *why)
+{
+	if (flight->qos < 2 || !flight->out.repeated) {
+		sink_end_later(sink, flight, OUTCOME_REJECTED, why);
+		return;
+	}
+	char what[320];
+	snprintf(what, sizeof what, "a QoS 2 message that may have been sent before cannot be sent again: %s", why);
+	sink->options.host->ops->alarm(sink->options.host, what);
+	mqtt_session_reconnect(sink->options.session, MQTT_AGAIN_SLOWLY, what);
+}
+
 /* True when the broker has said that it does not take such a message. */
 static bool sink_refuses_terms(struct mqtt_sink *sink, struct flight *flight, const struct message_view *view)
 {
@@ -258,7 +273,7 @@ static bool sink_refuses_terms(struct mqtt_sink *sink, struct flight *flight, co
 		return true; /* it ends with the connection */
 	}
 	if (view->retain && !sink->terms.retain_available) {
-		sink_end_later(sink, flight, OUTCOME_REJECTED, "the broker does not support retained messages");
+		sink_reject(sink, flight, "the broker does not support retained messages");
 		return true;
 	}
 	return false;
@@ -300,10 +315,10 @@ static bool sink_encode(struct mqtt_sink *sink, struct flight *flight)
 	int r = mqtt_session_publish(sink->options.session, &publish, &props);
 	if (r == -ENOBUFS || r == -ENOTCONN)
 		return false;
-	if (r == -ENOMEM) {
-		sink_end_later(sink, flight, OUTCOME_RETRY, "out of memory");
+	if (r == -ENOMEM) { /* no fault of the message, so no attempt of it */
+		mqtt_session_reconnect(sink->options.session, MQTT_AGAIN_BACKOFF, "out of memory");
 	} else if (r < 0) {
-		sink_end_later(sink, flight, OUTCOME_REJECTED, sink_encode_problem(r));
+		sink_reject(sink, flight, sink_encode_problem(r));
 	} else {
 		flight->sent = true;
 		sink->n_qos2 += flight->qos == 2;
@@ -338,7 +353,7 @@ static void sink_await(struct mqtt_sink *sink, struct flight *flight)
 
 static void sink_count_ambiguous(struct mqtt_sink *sink, const char *what)
 {
-	sink->ambiguous++;
+	sink->counters.ambiguous++;
 	log_warn("mqtt_delivery_ambiguous",
 		"connection=%s what=\"the broker has lost the session; what may have been delivered in it is %s\"",
 		sink->options.name, what);
@@ -346,10 +361,12 @@ static void sink_count_ambiguous(struct mqtt_sink *sink, const char *what)
 
 static void sink_ask_stage(struct mqtt_sink *sink, struct flight *flight, uint8_t stage)
 {
-	if (flight->out.state == QOS2_OUT_CLEARING)
+	if (flight->out.state == QOS2_OUT_CLEARING) {
+		sink->counters.identifiers_in_use++;
 		log_warn("mqtt_identifier_in_use",
 			"connection=%s id=%u what=\"the broker has it from another message, which is released first\"",
 			sink->options.name, flight->packet_id);
+	}
 	if (flight->out.state == QOS2_OUT_REOPENING) {
 		/* To be published once more; its place in the order is behind what was sent meanwhile. */
 		flight->sent = false;
@@ -384,7 +401,8 @@ static void sink_step(struct mqtt_sink *sink, struct flight *flight, enum qos2_o
 	case QOS2_OUT_REFUSED: /* sink_answered */
 		break;
 	case QOS2_OUT_PARK:
-		sink_end_later(sink, flight, OUTCOME_REJECTED,
+		/* At once: if the connection ended first, it would be sent again on the next one. */
+		sink_outcome(sink, flight, OUTCOME_REJECTED,
 			"the broker lost the session; the message may have been delivered in it (on_session_loss: "
 			"park)");
 		break;
@@ -561,6 +579,11 @@ void mqtt_sink_stage_durable(struct mqtt_sink *sink, uint64_t seq, uint8_t stage
 		return;
 	sink_step(sink, flight, qos2_out_stage_durable(&flight->out, stage), 0);
 	loop_post(sink->options.loop, &sink->job); /* it may be publishable now */
+}
+
+struct mqtt_sink_counters mqtt_sink_counters(const struct mqtt_sink *sink)
+{
+	return sink->counters;
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------------------------------- */

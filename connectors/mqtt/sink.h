@@ -6,7 +6,8 @@
  * wait) → WRITING (in the transport's hands) → AWAITING (an acknowledgement) → outcome; QoS 2 from WRITING or AWAITING →
  * JOURNAL (its stage is to become durable) → AWAITING, as qos2_out.h says. Acknowledgements may come while WRITING; QoS 0
  * has its outcome when the kernel has it. The packet identifier is 1 + (seq mod 61440), so that a repetition after a restart
- * has the same one. No outcome is given from inside send or send_end, so that a long outbox does not become a deep stack.
+ * has the same one. But for parking, no outcome is given from inside send or send_end, so that a long outbox does not become
+ * a deep stack.
  * The end of a connection ends all deliveries without an outcome, as connector.h says. Loop thread only.
  */
 #ifndef LINKSPAN_CONNECTORS_MQTT_SINK_H
@@ -35,6 +36,13 @@ void mqtt_sink_down(struct mqtt_sink *sink);
 void mqtt_sink_acked(
 	struct mqtt_sink *sink, enum mqtt_type type, uint16_t packet_id, uint8_t reason, struct slice text);
 void mqtt_sink_written(struct mqtt_sink *sink);
+
+/* Since it was made. */
+struct mqtt_sink_counters {
+	uint64_t ambiguous; /* sent again or parked because the session was lost */
+	uint64_t identifiers_in_use; /* PUBREC 0x91 to a first PUBLISH */
+};
+struct mqtt_sink_counters mqtt_sink_counters(const struct mqtt_sink *sink);
 
 /* From the host, see connector.h. */
 void mqtt_sink_send(struct mqtt_sink *sink, const struct delivery *delivery);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "connectors/mqtt/convert.h"
 #include "connectors/mqtt/qos2_in.h"
@@ -13,6 +14,7 @@
 #include "runtime/log.h"
 
 #define DRAIN_PER_TURN 1024 /* held messages offered in one turn of the loop */
+#define CHANGES_MS     1000 /* between two tries of changes that the host could not take */
 #define BLOB_LIMIT     (16u * 1024 * 1024)
 
 /* An acknowledgement that the broker waits for. */
@@ -46,6 +48,7 @@ struct held {
 	size_t bytes;
 	struct offering offering; /* its blob: below */
 	struct buffer blob;
+	bool in_turn; /* not before what is held in front of it */
 };
 
 struct mqtt_source {
@@ -58,12 +61,15 @@ struct mqtt_source {
 	uint32_t owed_head, owed_end; /* numbers; the slot is number % capacity */
 	uint32_t owed_capacity; /* zero or a power of two */
 	bool forgetting; /* from here on nothing above QoS 0 is taken on this connection */
+	bool poor; /* because memory is out */
 	struct qos2_in ids; /* open QoS 2 identifiers */
 
 	struct held *held_head, **held_tail;
 	uint64_t held_bytes;
 	uint64_t dropped; /* QoS 0 messages since the last line about them */
+	struct mqtt_source_counters counters;
 	struct loop_job drain_job;
+	struct loop_timer *changes_timer;
 };
 
 static void source_drain(void *arg);
@@ -122,8 +128,8 @@ static void source_reconnect_if_drained(struct mqtt_source *source)
 {
 	if (source->forgetting && !source->paused && !source->intake_stopped && !source->held_head &&
 		source->owed_head == source->owed_end)
-		mqtt_session_reconnect(source->options.session, MQTT_AGAIN_SOON,
-			"there is room again: fetch what was left at the broker");
+		mqtt_session_reconnect(source->options.session, source->poor ? MQTT_AGAIN_BACKOFF : MQTT_AGAIN_SOON,
+			"fetch what was left at the broker");
 }
 
 /* Everything from here on stays at the broker until the next connection. */
@@ -134,6 +140,7 @@ static void source_forget_rest(struct mqtt_source *source, const char *why)
 			"connection=%s reason=%s what=\"messages stay at the broker until there is room\"",
 			source->options.name, why);
 	source->forgetting = true;
+	source->poor = strcmp(why, "hold_bytes") != 0;
 	source_reconnect_if_drained(source);
 }
 
@@ -240,7 +247,22 @@ static void source_report_dropped(struct mqtt_source *source)
 	if (source->dropped > 0)
 		log_warn("mqtt_qos0_dropped", "connection=%s messages=%llu", source->options.name,
 			(unsigned long long)source->dropped);
+	source->counters.qos0_dropped += source->dropped;
 	source->dropped = 0;
+}
+
+static bool source_holds_change(const struct mqtt_source *source)
+{
+	for (const struct held *held = source->held_head; held; held = held->next)
+		if (held_is_change(held))
+			return true;
+	return false;
+}
+
+static void source_try_changes_later(struct mqtt_source *source)
+{
+	if (!loop_timer_running(source->changes_timer))
+		loop_timer_start(source->changes_timer, CHANGES_MS);
 }
 
 /* 0, -ENOBUFS (no room by hold_bytes), -ENOMEM, -EMSGSIZE (no message at all). */
@@ -297,23 +319,27 @@ static void source_promise(struct mqtt_source *source, const struct offering *of
 		mqtt_session_reconnect(source->options.session, MQTT_AGAIN_BACKOFF, "out of memory");
 		return;
 	}
-	*held = (struct held){.offering = *offering};
+	*held = (struct held){.offering = *offering, .in_turn = in_turn};
 	source_push_held(source, held);
+	if (!in_turn)
+		source_try_changes_later(source);
 }
 
 /* A newer change of the same kind makes the older ones void, so that a flapping link cannot heap them up. */
 static void source_change(struct mqtt_source *source, enum state_change_type type, struct buffer *blob)
 {
 	struct offering offering = {.change = {.type = type, .blob = buffer_slice(blob)}, .subscription = -1};
-	if (source_offer(source, NULL, &offering) != OFFER_BUSY)
-		return;
 	source_remove_held(source, type == CHANGE_SESSION_RESET ? held_is_change : held_is_subscriptions);
+	/* Not before a loss that is still held: it would be void again. */
+	if (!source_holds_change(source) && source_offer(source, NULL, &offering) != OFFER_BUSY)
+		return;
 	struct held *held = calloc(1, sizeof *held);
 	if (!held)
 		return; /* the next start subscribes again what it does not know of */
 	*held = (struct held){.offering = {.change = {.type = type}, .subscription = -1}, .blob = *blob};
 	*blob = (struct buffer){0};
 	source_push_held(source, held);
+	source_try_changes_later(source);
 }
 
 static enum offer_result source_offer_held(struct mqtt_source *source, const struct held *held)
@@ -324,6 +350,30 @@ static enum offer_result source_offer_held(struct mqtt_source *source, const str
 	enum offer_result result = source_offer(source, held->msg ? message_view(held->msg) : NULL, &offering);
 	source_offered(source, &offering, result);
 	return result;
+}
+
+/* What is said of the session alone does not wait for the room that messages wait for. */
+static void source_try_changes(void *arg)
+{
+	struct mqtt_source *source = arg;
+	struct held **link = &source->held_head;
+	while (*link) {
+		struct held *held = *link;
+		if (held->msg || held->in_turn) {
+			link = &held->next;
+			continue;
+		}
+		if (source_offer_held(source, held) == OFFER_BUSY) {
+			source_try_changes_later(source);
+			return;
+		}
+		*link = held->next;
+		if (!held->next)
+			source->held_tail = link;
+		source->held_bytes -= held->bytes;
+		source_free_held(held);
+	}
+	mqtt_session_flush(source->options.session);
 }
 
 /* A part per turn: a full hold is more than a turn should take. */
@@ -415,10 +465,6 @@ void mqtt_source_publish(
 
 void mqtt_source_released(struct mqtt_source *source, uint16_t packet_id)
 {
-	if (!source->options.active) {
-		mqtt_session_ack(source->options.session, MQTT_PUBCOMP, packet_id, MQTT_SUCCESS);
-		return;
-	}
 	struct offering release = {.change = {.type = CHANGE_RELEASE_ID, .id = packet_id},
 		.promise = PROMISE_PUBCOMP,
 		.number = packet_id};
@@ -432,6 +478,8 @@ void mqtt_source_released(struct mqtt_source *source, uint16_t packet_id)
 		break;
 	case QOS2_IN_WAITS:
 		source_promise(source, &release, true);
+		break;
+	case QOS2_IN_WAITS_ALREADY:
 		break;
 	}
 }
@@ -465,7 +513,7 @@ void mqtt_source_subscribed(struct mqtt_source *source, const struct filter_set 
 
 void mqtt_source_up(struct mqtt_source *source, bool session_lost)
 {
-	source->forgetting = false;
+	source->forgetting = source->poor = false;
 	if (!session_lost)
 		return;
 	bool expected = source->session_expected || source->ids.n > 0;
@@ -475,6 +523,7 @@ void mqtt_source_up(struct mqtt_source *source, bool session_lost)
 	log_warn("mqtt_session_lost",
 		"connection=%s what=\"the broker has forgotten the session and what it had for it\"",
 		source->options.name);
+	source->counters.sessions_lost++;
 	source->session_expected = false;
 	struct buffer none = {0};
 	source_change(source, CHANGE_SESSION_RESET, &none);
@@ -497,6 +546,14 @@ void mqtt_source_expect_session(struct mqtt_source *source)
 int mqtt_source_recover_id(struct mqtt_source *source, uint16_t packet_id, uint64_t hash)
 {
 	return qos2_in_recover(&source->ids, packet_id, hash);
+}
+
+struct mqtt_source_counters mqtt_source_counters(const struct mqtt_source *source)
+{
+	struct mqtt_source_counters counters = source->counters;
+	counters.qos0_dropped += source->dropped;
+	counters.identifiers_reused = source->ids.reused;
+	return counters;
 }
 
 /* --- from the host -------------------------------------------------------------------------------------------------------------- */
@@ -538,6 +595,7 @@ void mqtt_source_stop_intake(struct mqtt_source *source)
 {
 	source->intake_stopped = true;
 	source_remove_held(source, held_is_message);
+	source_try_changes(source);
 	source_report_dropped(source);
 }
 
@@ -551,7 +609,11 @@ struct mqtt_source *mqtt_source_new(const struct mqtt_source_options *options)
 	source->options = *options;
 	source->held_tail = &source->held_head;
 	loop_job_init(&source->drain_job, source_drain, source);
-	return source;
+	source->changes_timer = loop_timer_new(options->loop, source_try_changes, source);
+	if (source->changes_timer)
+		return source;
+	free(source);
+	return NULL;
 }
 
 void mqtt_source_free(struct mqtt_source *source)
@@ -559,6 +621,7 @@ void mqtt_source_free(struct mqtt_source *source)
 	if (!source)
 		return;
 	loop_cancel(source->options.loop, &source->drain_job);
+	loop_timer_free(source->changes_timer);
 	source_remove_held(source, held_is_any);
 	qos2_in_free(&source->ids);
 	free(source->owed);

@@ -50,6 +50,14 @@ void mqtt_source_unusable(struct mqtt_source *source, uint8_t qos, uint16_t pack
 void mqtt_source_released(struct mqtt_source *source, uint16_t packet_id);
 void mqtt_source_subscribed(struct mqtt_source *source, const struct filter_set *set);
 
+/* Since it was made. */
+struct mqtt_source_counters {
+	uint64_t sessions_lost;
+	uint64_t qos0_dropped; /* beyond hold_bytes */
+	uint64_t identifiers_reused; /* with other bytes while they were open */
+};
+struct mqtt_source_counters mqtt_source_counters(const struct mqtt_source *source);
+
 /* From the host, see connector.h. */
 void mqtt_source_pause(struct mqtt_source *source);
 void mqtt_source_resume(struct mqtt_source *source);

@@ -181,16 +181,17 @@ static void retry(struct courier *courier, uint64_t seq, const struct outcome *o
 }
 
 /* Sends nothing more before the next link_up. What else is in flight may still end well. */
-static void pause(struct courier *courier, uint64_t seq, const char *reason)
+static void pause(struct courier *courier, uint64_t seq, const struct outcome *outcome)
 {
 	struct held *held = window_slot(&courier->window, seq);
 	held->state = HELD_WAITING;
-	held->maybe_sent = true;
+	held->maybe_sent = !outcome->not_taken;
 	if (!courier->up)
 		return;
 	courier->up = false;
 	courier->stats.link_downs++;
-	log_warn("delivery_paused", "destination=%s reason=\"%s\"", courier->options.name, reason ? reason : "");
+	log_warn("delivery_paused", "destination=%s reason=\"%s\"", courier->options.name,
+		outcome->reason ? outcome->reason : "");
 }
 
 void courier_outcome(struct courier *courier, uint64_t seq, const struct outcome *outcome)
@@ -215,7 +216,7 @@ void courier_outcome(struct courier *courier, uint64_t seq, const struct outcome
 		retry(courier, seq, outcome);
 		break;
 	case OUTCOME_LINK_DOWN:
-		pause(courier, seq, outcome->reason);
+		pause(courier, seq, outcome);
 		break;
 	}
 	courier_leave(courier);

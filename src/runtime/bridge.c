@@ -6,6 +6,7 @@
 #include "runtime/bridge.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -487,6 +488,31 @@ void bridge_stop(struct bridge *bridge)
 	bridge_check_drained(bridge);
 }
 
+struct counter_text {
+	char text[512];
+	size_t len;
+};
+
+static void add_counter(const char *name, uint64_t value, void *arg)
+{
+	struct counter_text *counters = arg;
+	size_t room = sizeof counters->text - counters->len;
+	int n = snprintf(counters->text + counters->len, room, " %s=%llu", name, (unsigned long long)value);
+	if (n > 0 && (size_t)n < room)
+		counters->len += (size_t)n;
+	else
+		counters->text[counters->len] = '\0';
+}
+
+static void log_counters(const struct endpoint *end, unsigned long request)
+{
+	struct counter_text counters = {.len = 0};
+	if (!end->connector->counters || !end->link)
+		return;
+	end->connector->counters(end->link, add_counter, &counters);
+	log_info("status", "request=%lu connection=%s%s", request, end->config->name, counters.text);
+}
+
 void bridge_log_status(struct bridge *bridge)
 {
 	/* The number tells answers apart, and keeps equal ones from being taken for repeats. */
@@ -515,6 +541,9 @@ void bridge_log_status(struct bridge *bridge)
 			(unsigned long long)stats.retried, (unsigned long long)stats.dead,
 			(unsigned long long)stats.expired);
 	}
+	for (size_t i = 0; i < bridge->n_endpoints; i++)
+		if (bridge->endpoints[i].is_source || bridge->endpoints[i].is_sink)
+			log_counters(&bridge->endpoints[i], request);
 }
 
 static void close_endpoint(struct endpoint *end)

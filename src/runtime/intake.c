@@ -202,7 +202,7 @@ static void give_receipts(struct endpoint *end, uint64_t lsn)
 void intake_durable(struct bridge *bridge, uint64_t lsn)
 {
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
-		if (bridge->endpoints[i].is_source)
+		if (bridge->endpoints[i].has_state)
 			give_receipts(&bridge->endpoints[i], lsn);
 }
 

@@ -37,7 +37,8 @@ struct change {
 };
 
 struct id_state { /* an entry of struct qos2_in */
-	uint8_t state, bytes, answering; /* bytes: which payload */
+	uint8_t state, bytes, answering, releasing; /* bytes: which payload */
+	uint8_t journalled, journalled_bytes;
 };
 
 struct in_state {
@@ -96,6 +97,15 @@ static struct qos2_in table_of(const struct in_state *s)
 		if (!s->ids[id].answering)
 			qos2_in_answered(&in, id + 1);
 	}
+	for (uint32_t i = 0; i < in.capacity; i++) { /* what only a history of calls would set */
+		struct qos2_in_id *slot = &in.slots[i];
+		if (slot->state == QOS2_IN_FREE)
+			continue;
+		const struct id_state *from = &s->ids[slot->id - 1];
+		slot->journalled = from->journalled;
+		slot->journalled_hash = from->journalled ? 1000u + from->journalled_bytes : 0;
+		slot->releasing = from->releasing;
+	}
 	return in;
 }
 
@@ -105,8 +115,9 @@ static void put_table(struct in_state *s, struct qos2_in *in)
 	for (uint32_t i = 0; i < in->capacity; i++) {
 		const struct qos2_in_id *slot = &in->slots[i];
 		if (slot->state != QOS2_IN_FREE)
-			s->ids[slot->id - 1] =
-				(struct id_state){slot->state, (uint8_t)(slot->hash - 1000), slot->answering};
+			s->ids[slot->id - 1] = (struct id_state){slot->state, (uint8_t)(slot->hash - 1000),
+				slot->answering, slot->releasing, slot->journalled,
+				slot->journalled ? (uint8_t)(slot->journalled_hash - 1000) : 0};
 	}
 	qos2_in_free(in);
 }
@@ -217,6 +228,8 @@ static void from_broker(struct in_state *s, bool room, const struct in_options *
 	}
 	enum qos2_in_release release = qos2_in_pubrel(&in, packet.id + 1u);
 	put_table(s, &in);
+	if (release == QOS2_IN_WAITS_ALREADY)
+		return;
 	change.promise = PROMISE_PUBCOMP;
 	change.type = release == QOS2_IN_UNKNOWN ? CHANGE_BARRIER : CHANGE_REL;
 	if (release == QOS2_IN_WAITS)

@@ -47,7 +47,7 @@ static void record_view(struct rig_offer *rec, const struct message_view *view)
 static enum offer_result host_offer(struct link_host *host, const struct offer *offer)
 {
 	struct rig *rig = rig_of(host);
-	if (rig->busy && offer->view) {
+	if (rig->stuck || (rig->busy && offer->view)) {
 		rig->pauses++;
 		mqtt_connector.pause(rig->link);
 		return OFFER_BUSY;

@@ -56,6 +56,7 @@ struct rig {
 
 	/* The host's answers and memory. */
 	bool busy, refuse;
+	bool stuck; /* takes nothing at all, as when the journal has no room for anything */
 	bool keep_sending; /* sends the next seq from inside outcome() until seq reaches send_until */
 	uint64_t send_until;
 	unsigned ups, downs, alarms, pauses;

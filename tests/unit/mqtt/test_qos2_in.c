@@ -55,6 +55,14 @@ static void test_cut_forgets_what_was_only_offered(void)
 	CU_ASSERT(in.n == 20);
 	for (uint16_t id = 1; id <= 40; id++)
 		CU_ASSERT(qos2_in_publish(&in, id * 16, id) == (id % 2 ? QOS2_IN_AGAIN : QOS2_IN_NEW));
+	/* The journal still has the earlier one when a new one under its identifier dies. */
+	CU_ASSERT(qos2_in_publish(&in, 16, 99) == QOS2_IN_NEW);
+	CU_ASSERT(qos2_in_pubrel(&in, 16) == QOS2_IN_WAITS && qos2_in_pubrel(&in, 16) == QOS2_IN_WAITS_ALREADY);
+	qos2_in_cut(&in);
+	CU_ASSERT(qos2_in_pubrel(&in, 16) == QOS2_IN_RELEASE && qos2_in_publish(&in, 16, 1) == QOS2_IN_AGAIN);
+	CU_ASSERT(qos2_in_publish(&in, 16, 99) == QOS2_IN_NEW);
+	qos2_in_refused(&in, 16);
+	CU_ASSERT(qos2_in_publish(&in, 16, 1) == QOS2_IN_AGAIN);
 	qos2_in_reset(&in);
 	CU_ASSERT(in.n == 0 && qos2_in_publish(&in, 16, 1) == QOS2_IN_NEW);
 	qos2_in_free(&in);
@@ -290,6 +298,29 @@ static void test_a_sink_tells_whose_session_it_has(void)
 	rig_close(&rig);
 }
 
+/* Not even a change can be taken: the newest one of each kind is tried again, in order, without anybody's resume. */
+static void test_changes_that_have_to_wait(void)
+{
+	struct rig rig;
+	begin(&rig);
+	fake_broker_publish(&rig.broker, "in/a", "x", 2, 7);
+	UNTIL(&rig, rig_messages(&rig) == 1);
+	rig_receipts(&rig, 1);
+	size_t n = rig.n_offers;
+	rig.stuck = true;
+	fake_broker_drop(&rig.broker); /* and the session is lost, twice */
+	UNTIL(&rig, rig.ups == 2);
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 3);
+	UNTIL(&rig, fake_broker_count(&rig.broker, MQTT_SUBSCRIBE) >= 2);
+	CU_ASSERT(rig.n_offers == n);
+	rig.stuck = false;
+	UNTIL(&rig, rig_changes(&rig, CHANGE_SESSION_RESET) == 1 && rig.n_offers >= n + 2);
+	CU_ASSERT(rig.offers[n].change == CHANGE_SESSION_RESET);
+	CU_ASSERT(rig.offers[n + 1].change == CHANGE_SUBSCRIPTIONS);
+	rig_close(&rig);
+}
+
 static void test_unknown_release(void)
 {
 	struct rig rig;
@@ -392,6 +423,7 @@ static const struct tap_test tests[] = {
 	{"identifiers of another broker", test_ids_of_another_broker},
 	{"a session that is lost while stopping", test_session_lost_while_stopping},
 	{"a sink tells whose session it has", test_a_sink_tells_whose_session_it_has},
+	{"changes that have to wait", test_changes_that_have_to_wait},
 	{"release of an unknown identifier", test_unknown_release},
 	{"a lost session is told before its messages", test_lost_session_is_told_first},
 	{"a held message dies with its connection", test_held_message_dies_with_its_connection},

@@ -122,6 +122,7 @@ static void test_park(void)
 	rig_connect(&rig);
 	struct message_view view = view_of("old"), fresh = view_of("new");
 	rig_send_lost(&rig, 5, &view);
+	CU_ASSERT(rig.n_outcomes == 1); /* at once: a cut now would have it sent again */
 	rig_send_lost(&rig, 6, &view);
 	rig_send_again(&rig, 7, &fresh, false, QOS2_STAGE_PUBLISH);
 	rig_send_end(&rig);
@@ -266,6 +267,27 @@ static void test_missing_pubcomp_renews_the_connection(void)
 	rig_close(&rig);
 }
 
+/* What the broker may hold from an earlier connection is not buried because this one's terms forbid it. */
+static void test_repetition_that_cannot_be_sent(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig.broker.session_present = true;
+	mqtt_set_number(&rig.broker.connack_props, MQTT_RETAIN_AVAILABLE, 0);
+	rig_connect(&rig);
+	struct message_view view = view_of("x");
+	view.retain = true;
+	rig_send_again(&rig, 1, &view, false, QOS2_STAGE_PUBLISH);
+	rig_send_end(&rig);
+	UNTIL(&rig, rig.n_outcomes == 1);
+	CU_ASSERT(rig.outcomes[0].kind == OUTCOME_REJECTED && rig.alarms == 0);
+	rig_send_again(&rig, 2, &view, true, QOS2_STAGE_PUBLISH);
+	rig_send_end(&rig);
+	UNTIL(&rig, rig.downs == 1);
+	CU_ASSERT(rig.alarms == 1 && rig.n_outcomes == 1 && came(&rig, MQTT_PUBLISH) == 0);
+	rig_close(&rig);
+}
+
 static void test_broker_that_ends_at_a_repeated_pubrel(void)
 {
 	struct rig rig;
@@ -297,6 +319,7 @@ static const struct tap_test tests[] = {
 	{"limit in 3.1.1", test_limit_in_3_1_1},
 	{"a broker without QoS 2", test_broker_without_qos_2},
 	{"a missing PUBCOMP renews the connection", test_missing_pubcomp_renews_the_connection},
+	{"a repetition that cannot be sent", test_repetition_that_cannot_be_sent},
 	{"a broker that ends the connection at a repeated PUBREL", test_broker_that_ends_at_a_repeated_pubrel},
 	{NULL, NULL},
 };

@@ -170,6 +170,32 @@ static void test_server_disconnects(void)
 	disconnected(MQTT_ADMINISTRATIVE_ACTION, "who runs the broker");
 }
 
+/* The broker had lost the session, and the CONNACK that would have said so got lost as well. */
+static void test_connect_without_an_answer(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig_subscribe(&rig, "in/#", 1);
+	rig_connect(&rig);
+	UNTIL(&rig, rig_changes(&rig, CHANGE_SUBSCRIPTIONS) == 2);
+	rig.broker.session_present = true;
+	rig.broker.silent = true;
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, fake_broker_count(&rig.broker, MQTT_CONNECT) == 2);
+	rig.broker.silent = false;
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 2);
+	UNTIL(&rig, fake_broker_count(&rig.broker, MQTT_SUBSCRIBE) == 2);
+	/* And only then. */
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 3);
+	rig_send(&rig, "out", "marker", 1);
+	rig_send_end(&rig);
+	UNTIL(&rig, rig.n_outcomes == 1);
+	CU_ASSERT(fake_broker_count(&rig.broker, MQTT_SUBSCRIBE) == 2);
+	rig_close(&rig);
+}
+
 static void test_silent_link(void)
 {
 	struct rig rig;
@@ -559,6 +585,7 @@ static const struct tap_test tests[] = {
 	{"a broker that never sends a CONNACK", test_never_connack},
 	{"refused connections", test_refused},
 	{"the broker disconnects with a reason", test_server_disconnects},
+	{"a CONNECT without an answer", test_connect_without_an_answer},
 	{"a silent link is noticed", test_silent_link},
 	{"a silent link is noticed while we send", test_silent_while_sending},
 	{"the broker's keep-alive counts", test_server_keep_alive},

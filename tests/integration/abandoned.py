@@ -106,6 +106,48 @@ def silent():
     _through_number_broker("silent", False, True)
 
 
+def _through_lost_sessions(name, kills, policy):
+    """Leaves messages between PUBREC and PUBCOMP and loses the session there."""
+    rounds = [f"{n}".encode() for n in range(1, 6)]
+    times = 2 if policy == "resend" else 1
+    with own_mosquitto(settings=BROKER) as feeder, NumberBroker(False) as broker, \
+            _bridge(name, feeder.port, broker.port, on_session_loss=policy) as bridge, Publisher(feeder.port) as out:
+        for n, payload in enumerate(rounds, 1):
+            broker.script["out/kept"] = ["keep"]
+            out.publish(f"{name}/kept", payload)
+            until(lambda: broker.done["out/kept", "keepd"] == n, "the PUBREL")  # pylint: disable=cell-var-from-loop
+            if kills:
+                broker.down()
+                bridge.kill()
+            broker.forget()
+            if kills:
+                broker.up()
+                bridge.start()
+            out.publish(f"{name}/next", payload)
+            # Whatever was to come of the first has come when the one behind it has.
+            until(lambda: ("out/next", payload) in broker.published and not broker.open,  # pylint: disable=cell-var-from-loop
+                  "what came after it")
+        came = collections.Counter(broker.published)
+        for payload in rounds:
+            assert came["out/kept", payload] == times and came["out/next", payload] == 1, came
+        # Of this process.
+        bridge.wait_status(lambda s: s["ambiguous"] == (1 if kills else len(rounds)), "a count of them", connection="b")
+        bridge.wait_status(lambda s: s["delivered"] + s["dead"] >= 1 and s["waiting"] == 0, "an empty outbox",
+                           destination="b")
+        assert bridge.stop() == 0
+
+
+@tap.case("a session that is lost between PUBREC and PUBCOMP: what was under way is sent again, and nothing stands still")
+def lost():
+    _through_lost_sessions("lost", False, "resend")
+
+
+@tap.case("the same with linkspan killed before it hears of it, and on_session_loss: park")
+def lost_and_killed():
+    _through_lost_sessions("lost-killed", True, "resend")
+    _through_lost_sessions("lost-park", False, "park")
+
+
 @tap.case("mosquitto behind a link that breaks, messages too large or too old: the next 61,440 come once each")
 def real_broker():
     tally, rest = check.Tally(["flood"], 30), []

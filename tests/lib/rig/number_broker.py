@@ -39,7 +39,7 @@ class NumberBroker:
         self._session = False
         self._accepting = threading.Event()
         self._accepting.set()
-        self._cut = self._ending = False
+        self._cut = self._ending = self._forget = False
         self._error = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -50,6 +50,11 @@ class NumberBroker:
         """Ends the connection; a new one may come."""
         self._cut = True
         until(lambda: not self._cut or self._died(), "the connection to be cut")
+
+    def forget(self):
+        """Ends the connection and loses the session."""
+        self._forget = True
+        self.cut()
 
     def down(self):
         """Ends the connection and refuses new ones until up()."""
@@ -119,6 +124,10 @@ class NumberBroker:
     def _on_packet(self, first, body):
         kind = first & 0xf0
         if kind == 0x10:
+            if self._forget:
+                self._forget = self._session = False
+                self.open.clear()
+                self._payloads.clear()
             properties = b"\x27" + struct.pack(">I", self._max_packet)
             answer = qos2.packet(qos2.CONNACK, bytes([self._session, 0, len(properties)]) + properties)
             self._session = True

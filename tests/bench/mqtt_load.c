@@ -9,6 +9,7 @@
  *   mqtt_load round PORT TOPIC BACK RATE COUNT   publishes at QoS 1, that many a second, and waits for them on BACK;
  *                                                prints the median and the 99th percentile in microseconds
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -286,9 +287,10 @@ static int round_trip(char **args)
 			flush(out);
 		}
 		double left_s = sent < count ? began + (double)sent / rate - now_s() : 1;
-		int wait_ms = left_s > 0 ? (int)(left_s * 1000) : 0; /* below a millisecond it looks again at once */
+		/* Not by looking again and again: what is measured needs the cores. */
+		struct timespec wait = {.tv_sec = left_s >= 1, .tv_nsec = left_s > 0 && left_s < 1 ? (long)(left_s * 1e9) : 0};
 		struct pollfd fds[] = {{.fd = out->fd, .events = POLLIN}, {.fd = back->fd, .events = POLLIN}};
-		if (poll(fds, 2, wait_ms) <= 0)
+		if (ppoll(fds, 2, &wait, NULL) <= 0)
 			continue;
 		if (fds[0].revents)
 			for (struct slice p = next_packet(out, true); p.data; p = next_packet(out, false))

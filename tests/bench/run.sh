@@ -12,7 +12,7 @@
 #   footprint      idle_mib, waiting_mib: anonymous resident memory, idle and with 1,000,000 messages waiting
 #   recovery       seconds to open a journal with 1 GiB waiting
 # BUILD=folder uses a build that is there; otherwise it makes one (-O2, no sanitizers) in a temporary folder. MESSAGES=n: how
-# many the benchmarks with brokers send, 200000 if not given.
+# many the benchmarks with brokers send, 200000 if not given (mqtt-qos2: 50000).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 top=$PWD

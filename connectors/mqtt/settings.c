@@ -6,10 +6,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "connectors/mqtt/credentials.h"
 #include "connectors/mqtt/proxy.h"
 #include "connectors/mqtt/tls.h"
+#include "connectors/mqtt/url.h"
 
 #define KEY(member) offsetof(struct mqtt_settings, member)
 
@@ -346,99 +348,6 @@ bool mqtt_settings_use_paho(const struct mqtt_settings *settings)
 	return settings->proxy || any_websocket(settings);
 }
 
-/* --- the url
- * --------------------------------------------------------------------------------------------------- */
-
-static const struct scheme {
-	const char *prefix;
-	bool tls, websocket;
-	uint16_t port;
-} schemes[] = {
-	{"mqtt://", false, false, 1883},
-	{"mqtts://", true, false, 8883},
-	{"ws://", false, true, 80},
-	{"wss://", true, true, 443},
-};
-
-static const char *parse_scheme(const char *url, struct mqtt_url *parsed, const char **ret_rest)
-{
-	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-		size_t len = strlen(schemes[i].prefix);
-		if (strncmp(url, schemes[i].prefix, len) != 0)
-			continue;
-		parsed->tls = schemes[i].tls;
-		parsed->websocket = schemes[i].websocket;
-		parsed->port = schemes[i].port;
-		*ret_rest = url + len;
-		return NULL;
-	}
-	return "the url must begin with mqtt:// or, for TLS, mqtts:// (over WebSocket: ws:// or wss://)";
-}
-
-/* The path of a WebSocket, which ends what may hold a port. */
-static const char *parse_path(const char *rest, struct mqtt_url *parsed, char *port, size_t port_size)
-{
-	size_t len = parsed->websocket ? strcspn(rest, "/") : strlen(rest);
-	const char *path = rest[len] ? rest + len : "/mqtt";
-	if (len >= port_size)
-		return "the port in the url must be a number from 1 to 65535";
-	memcpy(port, rest, len);
-	port[len] = '\0';
-	if (strlen(path) >= sizeof parsed->path || path[strcspn(path, " \t\r\n#")])
-		return "the path in the url must have at most 255 bytes, without blanks and #";
-	memcpy(parsed->path, path, strlen(path) + 1);
-	return NULL;
-}
-
-static const char *parse_port(const char *text, uint16_t *port)
-{
-	if (*text == '\0')
-		return NULL;
-	if (*text != ':')
-		return "nothing may follow host and port in the url";
-	char *end;
-	unsigned long value = text[1] >= '0' && text[1] <= '9' ? strtoul(text + 1, &end, 10) : 0;
-	if (value == 0 || value > 65535 || *end != '\0')
-		return "the port in the url must be a number from 1 to 65535";
-	*port = (uint16_t)value;
-	return NULL;
-}
-
-const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url)
-{
-	struct mqtt_url parsed;
-	const char *rest;
-	const char *wrong = parse_scheme(url, &parsed, &rest);
-	if (wrong)
-		return wrong;
-	if (memchr(rest, '@', strcspn(rest, parsed.websocket ? "/" : "")))
-		return "the url must not hold credentials; use the keys username and password";
-	bool bracket = *rest == '[';
-	const char *colon = strchr(rest, ':');
-	const char *slash = strchr(rest, '/');
-	const char *second = colon ? strchr(colon + 1, ':') : NULL;
-	if (!bracket && second && (!slash || second < slash))
-		return "an IPv6 address in the url must stand in brackets: mqtt://[::1]:1883";
-	const char *host = rest + bracket;
-	size_t len = strcspn(host, bracket ? "]" : ":/?#[] ");
-	if (bracket && host[len] != ']')
-		return "the bracket around the IPv6 address in the url is not closed";
-	if (len == 0)
-		return "the url names no host; write mqtt://host or mqtt://host:port";
-	if (len >= sizeof parsed.host)
-		return "the host name in the url is longer than 255 bytes";
-	memcpy(parsed.host, host, len);
-	parsed.host[len] = '\0';
-	host += len + bracket;
-	char port[32];
-	wrong = parse_path(host, &parsed, port, sizeof port);
-	if (!wrong && strcmp(port, "/") != 0)
-		wrong = parse_port(port, &parsed.port);
-	if (!wrong)
-		*ret_url = parsed;
-	return wrong;
-}
-
 static int compare_urls(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -464,8 +373,7 @@ char *mqtt_settings_broker(const struct mqtt_settings *settings)
 	return text;
 }
 
-/* --- checks
- * ------------------------------------------------------------------------------------------------------ */
+/* --- checks ---------------------------------------------------------------------------------------------------------- */
 
 static void check_own_message(const struct mqtt_own_message *own, const char *key, struct config_scope *scope)
 {
@@ -553,8 +461,9 @@ static void check_credential_files(const struct mqtt_settings *settings, struct 
 		char error[512];
 		one.username_file = i == 0 ? settings->username_file : NULL;
 		one.password_file = i == 1 ? settings->password_file : NULL;
+		const char *key = i == 0 ? "username_file" : "password_file";
 		if (credentials_read(&one, &credentials, error, sizeof error) < 0)
-			config_complain(scope, i == 0 ? "username_file" : "password_file", NULL, "%s", error);
+			config_complain(scope, key, NULL, "%s", error + strlen(key) + strlen(": "));
 		else
 			credentials_wipe(&credentials);
 	}
@@ -562,7 +471,8 @@ static void check_credential_files(const struct mqtt_settings *settings, struct 
 
 static void check_identity(const struct mqtt_settings *settings, struct config_scope *scope)
 {
-	if (!settings->client_id && !settings->clean_start)
+	bool known = !config_failed(scope, "client_id", NULL) && !config_failed(scope, "clean_start", NULL);
+	if (known && !settings->client_id && !settings->clean_start)
 		config_complain(scope, NULL, NULL,
 			"client_id is missing; the broker keeps undelivered messages under that name, so "
 			"give one that stays "
@@ -575,7 +485,8 @@ static void check_identity(const struct mqtt_settings *settings, struct config_s
 		config_complain(scope, "username", NULL, "must be UTF-8 of at most 65535 bytes");
 	if (settings->password && strlen(settings->password) > 65535)
 		config_complain(scope, "password", NULL, "longer than the 65535 bytes that MQTT allows");
-	bool named = settings->username || settings->username_file;
+	bool named = settings->username || settings->username_file || config_failed(scope, "username", NULL) ||
+		     config_failed(scope, "username_file", NULL);
 	if ((settings->password || settings->password_file) && !named && mqtt_settings_version(settings) == MQTT_3_1_1)
 		config_complain(scope, settings->password ? "password" : "password_file", NULL,
 			"MQTT 3.1.1 allows no password without a user name; add username");
@@ -592,7 +503,7 @@ static void check_tls(const struct mqtt_settings *settings, const struct mqtt_ur
 			any_websocket(settings) ? "ws://" : "mqtt://", any_websocket(settings) ? "wss://" : "mqtts://");
 		return;
 	}
-	if (!settings->tls.cert != !settings->tls.key) {
+	if (!settings->tls.cert != !settings->tls.key && !config_failed(scope, "tls", NULL)) {
 		const char *there = settings->tls.cert ? "cert" : "key";
 		config_complain(scope, "tls", there, "needs tls.%s beside it", settings->tls.cert ? "key" : "cert");
 		return;
@@ -692,6 +603,31 @@ void mqtt_settings_check(const void *arg, struct config_scope *scope)
 	if (settings->max_packet_size > 0 && settings->max_packet_size < SMALLEST_PACKET)
 		config_complain(scope, "max_packet_size", NULL,
 			"below 256 bytes not even the broker's answers fit; give it more, or 0 for no limit");
-	if (settings->reconnect_min_ms > settings->reconnect_max_ms)
+	if (settings->reconnect_min_ms > settings->reconnect_max_ms && !config_failed(scope, "reconnect_max", NULL))
 		config_complain(scope, "reconnect_min", NULL, "must not be above reconnect_max");
+}
+
+/* Whatever they speak: a listener has one set of sessions behind it. */
+static bool share_an_address(const struct config_list *urls, const struct config_list *others)
+{
+	struct mqtt_url one, other;
+	for (size_t i = 0; i < urls->n; i++) {
+		if (mqtt_url_parse(urls->items[i].value, &one))
+			continue;
+		for (size_t j = 0; j < others->n; j++)
+			if (!mqtt_url_parse(others->items[j].value, &other) && one.port == other.port &&
+				strcasecmp(one.host, other.host) == 0)
+				return true;
+	}
+	return false;
+}
+
+const char *mqtt_settings_check_pair(const void *settings, const void *other)
+{
+	const struct mqtt_settings *one = settings, *two = other;
+	if (!one->client_id || !two->client_id || strcmp(one->client_id, two->client_id) != 0 ||
+		!share_an_address(&one->urls, &two->urls))
+		return NULL;
+	return "both connect to the same address with the same client_id, so that the broker would end one of them "
+	       "whenever the other connects, for ever; give each its own client_id";
 }

@@ -38,7 +38,9 @@ struct config_own {
 struct loader_entry {
 	const struct node *name;
 	struct node *value;
-	bool sound; /* no mistake in it, so that its connector may be asked what it keeps */
+	bool sound; /* of a connection: its connector is known and may be asked; of a mapping: there is no mistake in it */
+	bool failed; /* of a connection: some value was a mistake and holds its fallback */
+	bool legs_known; /* of a mapping: which connections it uses, at which QoS, and what it declares */
 };
 struct loader_entries {
 	struct loader_entry *items;

@@ -38,6 +38,7 @@ struct config_scope {
 	struct table_part parts[TABLE_MAX_PARTS];
 	const char *const *elsewhere; /* names that somebody else reads, NULL-terminated; may be NULL */
 	bool unsound; /* set by table_read: a value that must be there is not, so further checks would mislead */
+	bool failed; /* set by table_read: some value was a mistake and holds its fallback, or nothing */
 	bool keys_unknown; /* what else may stand here cannot be known: do not complain about unknown keys */
 };
 

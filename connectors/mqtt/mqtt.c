@@ -333,13 +333,13 @@ static void mqtt_stop(struct link *base)
 
 static const char *mqtt_check_roles(const void *settings, bool source, bool sink)
 {
-	return source && sink && mqtt_settings_use_paho(settings)
-		       ? "the Paho client, which ws://, wss:// and a proxy need, disconnects while there is no room "
-			 "for what "
-			 "it reads, and so must not be the one that makes room by writing; read through this "
-			 "connection "
-			 "and write through a second one with another client_id"
-		       : NULL;
+#define WHY                                                                                                            \
+	" disconnects while there is no room for what it reads, and so must not be the one that makes room by "        \
+	"writing; "                                                                                                    \
+	"read through this connection and write through a second one with another client_id"
+	static const char *const words[] = {"client: paho" WHY, "a connection through a proxy" WHY, "a WebSocket" WHY};
+#undef WHY
+	return source && sink && mqtt_settings_use_paho(settings) ? mqtt_settings_pick(settings, words) : NULL;
 }
 
 /* --- the table --------------------------------------------------------------------------------------------------------- */
@@ -353,10 +353,11 @@ static bool mqtt_keeps_session(const struct mqtt_settings *settings)
 
 static const char *mqtt_check_qos(const void *settings, uint8_t qos)
 {
-	if (qos > 1 && mqtt_settings_use_paho(settings))
-		return "the Paho client, which ws://, wss:// and a proxy need, is used with QoS 0 and 1 only; use qos: "
-		       "1";
-	return NULL;
+	static const char *const words[] = {
+		"with client: paho QoS 0 and 1 only are used; use qos: 1, or another client",
+		"through a proxy QoS 0 and 1 only are used; use qos: 1, or no proxy",
+		"over WebSocket QoS 0 and 1 only are used; use qos: 1, or mqtt:// or mqtts://"};
+	return qos > 1 && mqtt_settings_use_paho(settings) ? mqtt_settings_pick(settings, words) : NULL;
 }
 
 static bool mqtt_carries_headers(const void *settings)
@@ -398,10 +399,12 @@ static void mqtt_explain_guarantee(
 	const struct mqtt_settings *settings = arg;
 	bool exactly = wished == EXACTLY_ONCE;
 	*ret_why = '\0';
+	static const char *const no_qos_2[] = {
+		"exactly-once needs qos: 2, which client: paho is not used with (leave client out)",
+		"exactly-once needs qos: 2, which is not used through a proxy (go without one)",
+		"exactly-once needs qos: 2, which is not used over WebSocket (say mqtt:// or mqtts://)"};
 	if (qos < 2 && exactly && mqtt_settings_use_paho(settings))
-		mqtt_add_reason(ret_why, size,
-			"exactly-once needs qos: 2, which the Paho client is not used with (say mqtt:// or mqtts:// "
-			"without a proxy)");
+		mqtt_add_reason(ret_why, size, mqtt_settings_pick(settings, no_qos_2));
 	else if (qos < 2 && exactly)
 		mqtt_add_reason(ret_why, size, "exactly-once needs qos: 2");
 	else if (qos == 0)

@@ -69,26 +69,27 @@ static const struct config_key tls_keys[] = {
 
 #define OWN(member) offsetof(struct mqtt_own_message, member)
 
-#define OWN_KEYS                                                                                                       \
-	{.name = "topic", .type = CONFIG_STRING, .offset = OWN(topic), .help = "Topic of the message."},               \
+/* what: whose they are, for people. */
+#define OWN_KEYS(what, max_qos, qos_help)                                                                              \
+	{.name = "topic", .type = CONFIG_STRING, .offset = OWN(topic), .help = "Topic of the " what "."},              \
 		{.name = "payload",                                                                                    \
 			.type = CONFIG_STRING,                                                                         \
 			.offset = OWN(payload),                                                                        \
-			.help = "Payload of the message. Left out: empty."},                                           \
+			.help = "Payload of the " what ". Left out: empty."},                                          \
 		{.name = "qos",                                                                                        \
 			.type = CONFIG_INT,                                                                            \
 			.offset = OWN(qos),                                                                            \
 			.fallback = "1",                                                                               \
 			.min = 0,                                                                                      \
-			.max = 2,                                                                                      \
-			.help = "QoS of the message; a birth message has 0 or 1."},                                    \
+			.max = (max_qos),                                                                              \
+			.help = qos_help},                                                                             \
 	{                                                                                                              \
 		.name = "retain", .type = CONFIG_BOOL, .offset = OWN(retain), .fallback = "true",                      \
-		.help = "Whether the broker keeps the message for later subscribers."                                  \
+		.help = "Whether the broker keeps the " what " for later subscribers."                                 \
 	}
 
 static const struct config_key will_keys[] = {
-	OWN_KEYS,
+	OWN_KEYS("will", 2, "QoS with which the broker publishes the will."),
 	{.name = "delay",
 		.type = CONFIG_DURATION,
 		.offset = OWN(delay_ms),
@@ -118,7 +119,7 @@ static const struct config_key will_keys[] = {
 		.type = CONFIG_BOOL,
 		.offset = OWN(utf8),
 		.fallback = "false",
-		.help = "Say that the will's payload is UTF-8 text (version 5)."},
+		.help = "Say that the will's payload is UTF-8 text (payload format indicator, version 5)."},
 	{.name = "headers",
 		.type = CONFIG_MAP,
 		.offset = OWN(headers),
@@ -126,7 +127,8 @@ static const struct config_key will_keys[] = {
 	{0},
 };
 
-static const struct config_key birth_keys[] = {OWN_KEYS, {0}};
+static const struct config_key birth_keys[] = {
+	OWN_KEYS("birth message", 1, "QoS of the birth message: 0 or 1, since each connect publishes it again."), {0}};
 
 const struct config_key mqtt_connection_keys[] = {
 	{.name = "url",
@@ -282,7 +284,7 @@ const struct config_key mqtt_connection_keys[] = {
 		.max = 1024 * 1024 * 1024,
 		.help = "Most bytes of received messages to hold in memory while a destination has no room. "
 			"QoS 0 beyond it is "
-			"dropped and counted; QoS 1 stays at the broker."},
+			"dropped and counted; QoS 1 and 2 stay at the broker."},
 	{.name = "server_reference",
 		.type = CONFIG_ENUM,
 		.offset = KEY(server_reference),
@@ -378,7 +380,7 @@ char *mqtt_settings_broker(const struct mqtt_settings *settings)
 static void check_own_message(const struct mqtt_own_message *own, const char *key, struct config_scope *scope)
 {
 	if (!own->topic) {
-		if (own->payload)
+		if (config_given(scope, key, NULL) && !config_failed(scope, key, "topic"))
 			config_complain(
 				scope, key, NULL, "it has no topic; say to which topic the %s message goes", key);
 		return;
@@ -390,8 +392,6 @@ static void check_own_message(const struct mqtt_own_message *own, const char *ke
 			own->topic);
 	if (own->payload && strlen(own->payload) > 65535)
 		config_complain(scope, key, "payload", "longer than the 65535 bytes that MQTT allows");
-	if (own->qos > 1 && strcmp(key, "birth") == 0)
-		config_complain(scope, key, "qos", "this version of linkspan publishes with QoS 0 and 1; use 1");
 }
 
 /* User properties. item: NULL for the key itself, else the child of a section. */
@@ -424,27 +424,29 @@ static void check_will_properties(const struct mqtt_own_message *will, struct co
 	check_headers(&will->headers, "will", "headers", scope);
 }
 
-/* What 3.1.1 has no place for. */
-static void check_3_1_1(const struct mqtt_settings *settings, struct config_scope *scope)
+/* What 3.1.1 has no place for, be it written with the value that it has anyway. */
+static void check_3_1_1(struct config_scope *scope)
 {
-	const struct mqtt_own_message *will = &settings->will;
-	const struct {
-		bool given;
+	static const struct {
 		const char *key, *child, *what;
 	} uses[] = {
-		{will->delay_ms > 0, "will", "delay", "will delay"},
-		{will->expiry_ms > 0, "will", "expiry", "message expiry"},
-		{will->content_type, "will", "content_type", "content type"},
-		{will->response_topic, "will", "response_topic", "response topic"},
-		{will->correlation, "will", "correlation", "correlation data"},
-		{will->utf8, "will", "utf8", "payload format"},
-		{will->headers.n > 0, "will", "headers", "user properties"},
-		{settings->connect_headers.n > 0, "connect_headers", NULL, "user properties"},
-		{settings->server_reference == SERVER_REFERENCE_FOLLOW, "server_reference", NULL, "server reference"},
-		{settings->max_packet_size > 0, "max_packet_size", NULL, "maximum packet size"},
+		{"will", "delay", "will delay"},
+		{"will", "expiry", "message expiry"},
+		{"will", "content_type", "content type"},
+		{"will", "response_topic", "response topic"},
+		{"will", "correlation", "correlation data"},
+		{"will", "utf8", "payload format"},
+		{"will", "headers", "user properties"},
+		{"connect_headers", NULL, "user properties"},
+		{"server_reference", NULL, "server reference"},
+		{"max_packet_size", NULL, "maximum packet size"},
+		{"receive_maximum", NULL, "receive maximum"},
+		{"topic_alias_maximum", NULL, "topic aliases"},
+		{"topic_aliases", NULL, "topic aliases"},
+		{"session_expiry", NULL, "session expiry, the broker decides"},
 	};
 	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
-		if (uses[i].given)
+		if (config_given(scope, uses[i].key, uses[i].child))
 			config_complain(scope, uses[i].key, uses[i].child,
 				"MQTT 3.1.1 knows no %s; use version 5 or leave it out", uses[i].what);
 }
@@ -493,12 +495,47 @@ static void check_identity(const struct mqtt_settings *settings, struct config_s
 	check_credential_files(settings, scope);
 }
 
+/* An error of tls_new at the key that it begins with. */
+static void complain_tls(const char *error, const struct mqtt_settings *settings, struct config_scope *scope)
+{
+	for (const struct config_key *key = tls_keys; key->name; key++) {
+		size_t len = strlen(key->name);
+		if (strncmp(error, "tls.", 4) == 0 && strncmp(error + 4, key->name, len) == 0 &&
+			strncmp(error + 4 + len, ": ", 2) == 0) {
+			config_complain(scope, "tls", key->name, "%s", error + 4 + len + 2);
+			return;
+		}
+	}
+	if (settings->tls.server_name)
+		config_complain(scope, "tls", "server_name", "%s", error);
+	else
+		config_complain(scope, "url", NULL, "%s", error);
+}
+
+/* One thing at a time, so that all mistakes are found. */
+static void check_tls_files(const struct mqtt_settings *settings, const char *host, struct config_scope *scope)
+{
+	const struct tls_options all = mqtt_settings_tls(settings, host);
+	const struct tls_options parts[] = {
+		{.host = all.host, .insecure = all.insecure},
+		{.host = "localhost", .ca = all.ca},
+		{.host = "localhost", .cert = all.key ? all.cert : NULL, .key = all.cert ? all.key : NULL},
+		{.host = "localhost", .alpn = all.alpn},
+	};
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		char error[512];
+		struct tls *tls;
+		if (tls_new(&parts[i], &tls, error, sizeof error) < 0)
+			complain_tls(error, settings, scope);
+		else
+			tls_free(tls);
+	}
+}
+
 /* url: one with TLS, or NULL if there is none. */
 static void check_tls(const struct mqtt_settings *settings, const struct mqtt_url *url, struct config_scope *scope)
 {
-	bool given = settings->tls.ca || settings->tls.cert || settings->tls.key || settings->tls.server_name ||
-		     settings->tls.alpn.n > 0 || settings->tls.min_version > 0;
-	if (given && !url) {
+	if (config_given(scope, "tls", NULL) && !url) {
 		config_complain(scope, "tls", NULL, "the url says %s, which has no TLS; use %s",
 			any_websocket(settings) ? "ws://" : "mqtt://", any_websocket(settings) ? "wss://" : "mqtts://");
 		return;
@@ -506,61 +543,74 @@ static void check_tls(const struct mqtt_settings *settings, const struct mqtt_ur
 	if (!settings->tls.cert != !settings->tls.key && !config_failed(scope, "tls", NULL)) {
 		const char *there = settings->tls.cert ? "cert" : "key";
 		config_complain(scope, "tls", there, "needs tls.%s beside it", settings->tls.cert ? "key" : "cert");
-		return;
 	}
-	if (!url)
-		return;
-	char error[512];
-	struct tls *tls;
-	struct tls_options options = mqtt_settings_tls(settings, url->host);
-	if (tls_new(&options, &tls, error, sizeof error) < 0)
-		config_complain(scope, "tls", NULL, "%s", error);
-	else
-		tls_free(tls);
+	if (url)
+		check_tls_files(settings, url->host, scope);
+}
+
+/* What is wrong with one url of the list; NULL: nothing, and `ret_url` is it. */
+static const char *check_url(const struct config_list *urls, size_t i, struct mqtt_url *ret_url)
+{
+	const char *wrong = mqtt_url_parse(urls->items[i].value, ret_url);
+	for (size_t j = 0; j < i && !wrong; j++)
+		if (strcmp(urls->items[i].value, urls->items[j].value) == 0)
+			wrong = "the same url stands in the list twice; leave one of them out";
+	return wrong;
 }
 
 static void check_urls(const struct mqtt_settings *settings, struct config_scope *scope)
 {
 	const struct config_list *urls = &settings->urls;
 	struct mqtt_url url, with_tls;
-	bool sound = true, any_tls = false;
+	bool sound = true;
+	size_t n_tls = 0;
 	for (size_t i = 0; i < urls->n; i++) {
 		char index[24];
 		snprintf(index, sizeof index, "%zu", i);
-		const char *wrong = mqtt_url_parse(urls->items[i].value, &url);
-		for (size_t j = 0; j < i && !wrong; j++)
-			if (strcmp(urls->items[i].value, urls->items[j].value) == 0)
-				wrong = "the same url stands in the list twice; leave one of them out";
+		const char *wrong = check_url(urls, i, &url);
 		if (wrong)
 			config_complain(scope, "url", urls->n > 1 ? index : NULL, "%s", wrong);
 		sound = sound && !wrong;
-		if (!wrong && url.tls && !any_tls) {
-			with_tls = url;
-			any_tls = true;
-		}
+		if (wrong || !url.tls)
+			continue;
+		with_tls = url;
+		n_tls++;
 	}
 	if (sound && urls->n > 0)
-		check_tls(settings, any_tls ? &with_tls : NULL, scope);
+		check_tls(settings, n_tls > 0 ? &with_tls : NULL, scope);
+	if (sound && n_tls > 0 && n_tls < urls->n)
+		config_warn(scope, "url", NULL,
+			"some of these have no TLS: where they are used, messages and credentials travel in clear, and "
+			"nothing proves who the broker is; use mqtts:// or wss:// for all of them");
+}
+
+const char *mqtt_settings_pick(const struct mqtt_settings *settings, const char *const words[3])
+{
+	return words[settings->client == MQTT_CLIENT_PAHO ? 0 : settings->proxy ? 1 : 2];
 }
 
 /* What Paho 1.3.12 cannot do, or linkspan does not ask of it. */
 static void check_paho_keeps(const struct mqtt_settings *settings, struct config_scope *scope)
 {
+	static const char *const how[] = {"with client: paho", "through a proxy", "over WebSocket"};
+	static const char *const others[] = {
+		"content_type", "response_topic", "correlation", "expiry", "utf8", "headers"};
 	const struct mqtt_own_message *will = &settings->will;
+	const char *here = mqtt_settings_pick(settings, how);
 	if (will->topic && will->qos > 1)
-		config_complain(scope, "will", "qos", "the Paho client is used with QoS 0 and 1 only; use 1");
-	if (will->content_type || will->response_topic || will->correlation || will->expiry_ms || will->utf8 ||
-		will->headers.n > 0)
-		config_complain(scope, "will", NULL,
-			"the Paho client sends of the will's properties only delay; leave the others out");
+		config_complain(scope, "will", "qos", "%s QoS 0 and 1 only are used; use 1", here);
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		if (config_given(scope, "will", others[i]))
+			config_complain(scope, "will", others[i],
+				"%s, of the will's properties only delay is sent; leave the others out", here);
 	if (settings->connect_headers.n > 0)
-		config_complain(scope, "connect_headers", NULL, "the Paho client sends none; leave them out");
+		config_complain(scope, "connect_headers", NULL, "%s none are sent; leave them out", here);
 	if (settings->max_packet_size > 0)
-		config_complain(scope, "max_packet_size", NULL, "the Paho client does not enforce it; leave it out");
+		config_complain(scope, "max_packet_size", NULL, "%s it is not enforced; leave it out", here);
 	if (settings->server_reference == SERVER_REFERENCE_FOLLOW)
-		config_complain(scope, "server_reference", NULL, "the Paho client follows none; say ignore");
+		config_complain(scope, "server_reference", NULL, "%s none is followed; say ignore", here);
 	if (settings->urls.n > 1)
-		config_complain(scope, "url", NULL, "the Paho client takes one url, not a list");
+		config_complain(scope, "url", NULL, "%s one url is taken, not a list; leave one", here);
 }
 
 /* What depends on who speaks MQTT. */
@@ -577,13 +627,13 @@ static void check_client(const struct mqtt_settings *settings, struct config_sco
 	if (!mqtt_settings_use_paho(settings))
 		return;
 #ifndef HAVE_PAHO
-	config_complain(scope,
-		settings->client == MQTT_CLIENT_PAHO ? "client"
-		: settings->proxy                    ? "proxy"
-						     : "url",
-		NULL,
-		"this linkspan is built without Paho, which ws://, wss://, a proxy and client: paho need; install "
-		"libpaho-mqtt-dev and build it again, or use mqtt:// or mqtts:// without a proxy");
+	static const char *const keys[] = {"client", "proxy", "url"};
+	static const char *const what[] = {"client: paho needs", "a proxy needs", "ws:// and wss:// need"};
+	static const char *const instead[] = {
+		"leave it out", "go without one", "use mqtt:// or mqtts://, if the broker has it"};
+	config_complain(scope, mqtt_settings_pick(settings, keys), NULL,
+		"this linkspan is built without Paho, which %s; install libpaho-mqtt-dev and build it again, or %s",
+		mqtt_settings_pick(settings, what), mqtt_settings_pick(settings, instead));
 #endif
 	check_paho_keeps(settings, scope);
 }
@@ -599,7 +649,7 @@ void mqtt_settings_check(const void *arg, struct config_scope *scope)
 	check_will_properties(&settings->will, scope);
 	check_headers(&settings->connect_headers, "connect_headers", NULL, scope);
 	if (mqtt_settings_version(settings) == MQTT_3_1_1)
-		check_3_1_1(settings, scope);
+		check_3_1_1(scope);
 	if (settings->max_packet_size > 0 && settings->max_packet_size < SMALLEST_PACKET)
 		config_complain(scope, "max_packet_size", NULL,
 			"below 256 bytes not even the broker's answers fit; give it more, or 0 for no limit");

@@ -55,6 +55,9 @@ struct mqtt_settings {
 	struct mqtt_own_message will, birth;
 };
 
+/* What is to be said of Paho because the user wrote client: paho, because of a proxy, or of the url, in this order. */
+const char *mqtt_settings_pick(const struct mqtt_settings *settings, const char *const words[3]);
+
 extern const struct config_key mqtt_connection_keys[];
 
 struct tls_options;

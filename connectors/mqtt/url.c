@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct scheme {
 	const char *prefix;
@@ -19,11 +20,20 @@ static const struct scheme {
 	{"wss://", true, true, 443},
 };
 
+/* What other programs call the same. */
+static const struct {
+	const char *prefix, *advice;
+} foreign[] = {
+	{"tcp://", "the url must begin with mqtt://; did you mean that by tcp://?"},
+	{"ssl://", "the url must begin with mqtts://; did you mean that by ssl://?"},
+	{"tls://", "the url must begin with mqtts://; did you mean that by tls://?"},
+};
+
 static const char *parse_scheme(const char *url, struct mqtt_url *parsed, const char **ret_rest)
 {
 	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
 		size_t len = strlen(schemes[i].prefix);
-		if (strncmp(url, schemes[i].prefix, len) != 0)
+		if (strncasecmp(url, schemes[i].prefix, len) != 0)
 			continue;
 		parsed->tls = schemes[i].tls;
 		parsed->websocket = schemes[i].websocket;
@@ -31,6 +41,9 @@ static const char *parse_scheme(const char *url, struct mqtt_url *parsed, const 
 		*ret_rest = url + len;
 		return NULL;
 	}
+	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+		if (strncasecmp(url, foreign[i].prefix, strlen(foreign[i].prefix)) == 0)
+			return foreign[i].advice;
 	return "the url must begin with mqtt:// or, for TLS, mqtts:// (over WebSocket: ws:// or wss://)";
 }
 
@@ -43,8 +56,8 @@ static const char *parse_path(const char *rest, struct mqtt_url *parsed, char *p
 		return "the port in the url must be a number from 1 to 65535";
 	memcpy(port, rest, len);
 	port[len] = '\0';
-	if (strlen(path) >= sizeof parsed->path || path[strcspn(path, " \t\r\n#")])
-		return "the path in the url must have at most 255 bytes, without blanks and #";
+	if (strlen(path) >= sizeof parsed->path || strchr(path, '#'))
+		return "the path in the url must have at most 255 bytes, without #";
 	memcpy(parsed->path, path, strlen(path) + 1);
 	return NULL;
 }
@@ -63,21 +76,38 @@ static const char *parse_port(const char *text, uint16_t *port)
 	return NULL;
 }
 
+/* An IPv6 address has two colons beside each other, or seven of them. */
+static const char *check_colons(const char *text, size_t len)
+{
+	size_t colons = 0;
+	bool beside = false;
+	for (size_t i = 0; i < len; i++) {
+		colons += text[i] == ':';
+		beside |= text[i] == ':' && i + 1 < len && text[i + 1] == ':';
+	}
+	if (beside || colons >= 7)
+		return "an IPv6 address in the url must stand in brackets: mqtt://[::1]:1883";
+	return colons > 1 ? "the url has more than one port; write mqtt://host:port" : NULL;
+}
+
 const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url)
 {
 	struct mqtt_url parsed;
-	const char *rest;
+	const char *rest = url;
+	if (url[strcspn(url, " \t\r\n")])
+		return "the url must have no blanks; take them out, and write several urls as a list";
 	const char *wrong = parse_scheme(url, &parsed, &rest);
 	if (wrong)
 		return wrong;
+	if (memchr(rest, ',', strcspn(rest, "/")))
+		return "the url names several addresses; write a list of whole urls: [mqtt://one, mqtt://other]";
 	if (memchr(rest, '@', strcspn(rest, parsed.websocket ? "/" : "")))
 		return "the url must not hold credentials; use the keys username and password";
 	bool bracket = *rest == '[';
-	const char *colon = strchr(rest, ':');
-	const char *slash = strchr(rest, '/');
-	const char *second = colon ? strchr(colon + 1, ':') : NULL;
-	if (!bracket && second && (!slash || second < slash))
-		return "an IPv6 address in the url must stand in brackets: mqtt://[::1]:1883";
+	if (!bracket)
+		wrong = check_colons(rest, strcspn(rest, "/"));
+	if (wrong)
+		return wrong;
 	const char *host = rest + bracket;
 	size_t len = strcspn(host, bracket ? "]" : ":/?#[] ");
 	if (bracket && host[len] != ']')
@@ -91,7 +121,9 @@ const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url)
 	host += len + bracket;
 	char port[32];
 	wrong = parse_path(host, &parsed, port, sizeof port);
-	if (!wrong && strcmp(port, "/") != 0)
+	if (!wrong && *port && port[strlen(port) - 1] == '/')
+		port[strlen(port) - 1] = '\0';
+	if (!wrong)
 		wrong = parse_port(port, &parsed.port);
 	if (!wrong)
 		*ret_url = parsed;

@@ -12,6 +12,8 @@
 #include "connectors/mqtt/mqtt.h"
 #include "tests/unit/tap.h"
 
+#define HEAD "    url: mqtt://broker\n    client_id: e\n"
+
 static const char *folder;
 
 static void test_who_carries(void)
@@ -71,6 +73,19 @@ static void complains(const char *lines, const char *complaint)
 	free(errors);
 }
 
+/* warning: NULL for none. */
+static void warns(const char *lines, const char *warning)
+{
+	struct config *config;
+	char *errors = load(lines, &config);
+	bool good = config && (warning ? strstr(errors, warning) != NULL : !strstr(errors, "no TLS"));
+	if (!good)
+		printf("# %s\n", errors);
+	CU_ASSERT(good);
+	config_free(config);
+	free(errors);
+}
+
 static void accepts(const char *lines)
 {
 	struct config *config;
@@ -117,7 +132,9 @@ static void test_complaints(void)
 	complains("    url: [mqtt://a, mqtt://b]\n    client_id: e\n    tls: {ca: /dev/null}\n", "use mqtts://");
 	complains("    url: [mqtt://a, mqtts://b]\n    client_id: e\n    tls: {ca: /dev/null}\n", "holds no");
 	complains("    url: []\n    client_id: e\n", "empty list");
-	accepts("    url: [mqtt://a, 'mqtts://b:1']\n    client_id: e\n");
+	warns("    url: [mqtt://a, 'mqtts://b:1']\n    client_id: e\n", "warning: url: some of these have no TLS");
+	warns("    url: [mqtts://a, 'mqtts://b:1']\n    client_id: e\n", NULL);
+	warns("    url: [mqtt://a, 'mqtt://b:1']\n    client_id: e\n", NULL);
 	complains("    url: mqtt://broker\n", "client_id is missing");
 	complains("    url: mqtt://broker\n    client_id: ''\n", "1 to 65535");
 	complains("    url: mqtt://broker\n    client_id: e\n    version: 3.1.1\n    password: x\n", "add username");
@@ -128,13 +145,24 @@ static void test_complaints(void)
 	complains("    url: mqtt://broker\n    client_id: e\n    tls: {alpn: mqtt}\n", "use mqtts://");
 	complains("    url: mqtt://broker\n    client_id: e\n    tls: {server_name: x}\n", "use mqtts://");
 	complains("    url: mqtt://broker\n    client_id: e\n    tls: {min_version: 1.3}\n", "use mqtts://");
-	complains("    url: mqtts://broker\n    client_id: e\n    tls: {alpn: [mqtt, '']}\n", "1 to 255");
+	complains("    url: mqtts://broker\n    client_id: e\n    tls: {alpn: [mqtt, '']}\n",
+		":7:17: tls.alpn: the name of a protocol has 1 to 255");
+	complains("    url: mqtts://broker\n    client_id: e\n    tls: {ca: /dev/null, alpn: ['']}\n",
+		":7:15: tls.ca: '/dev/null' holds");
+	complains("    url: mqtts://broker\n    client_id: e\n    tls: {ca: /dev/null, alpn: ['']}\n",
+		":7:32: tls.alpn: ");
+	complains("    url: mqtts://broker\n    client_id: e\n    tls: {cert: /dev/null, key: /dev/null}\n",
+		":7:17: tls.cert: '/dev/null' holds");
+	complains("    url: mqtt://broker\n    client_id: e\n    tls: {verify: false}\n", "use mqtts://");
 	complains("    url: mqtts://broker\n    client_id: e\n    tls: {server_name: ''}\n", "tls.server_name");
 	complains("    url: mqtts://broker\n    client_id: e\n    tls: {min_version: 1.1}\n", "min_version");
 	accepts("    url: mqtts://b\n    client_id: e\n    tls: {alpn: mqtt, server_name: x.y, min_version: 1.3}\n");
 	complains("    url: mqtt://broker\n    client_id: e\n    will: {payload: x}\n", "no topic");
+	complains(HEAD "    will: {qos: 2}\n", "will: it has no topic");
+	complains(HEAD "    birth: {retain: true}\n", "birth: it has no topic");
 	complains("    url: mqtt://broker\n    client_id: e\n    will: {topic: a/+}\n", "not a topic name");
-	complains("    url: mqtt://broker\n    client_id: e\n    birth: {topic: a, qos: 2}\n", "QoS 0 and 1");
+	complains("    url: mqtt://broker\n    client_id: e\n    birth: {topic: a, qos: 2}\n",
+		"qos: '2' is too large; it lies between 0 and 1");
 	complains("    url: mqtt://broker\n    client_id: e\n    version: 3.1.1\n    will: {topic: a, delay: 5s}\n",
 		"knows no will delay");
 	complains("    url: mqtt://b\n    client_id: e\n    max_packet_size: 255B\n", "256");
@@ -144,8 +172,6 @@ static void test_complaints(void)
 	complains("    url: mqtt://broker\n    client_id: e\n    reconnect_min: 2s\n    reconnect_max: 1s\n",
 		"not be above");
 }
-
-#define HEAD "    url: mqtt://broker\n    client_id: e\n"
 
 static void test_credential_complaints(void)
 {
@@ -174,6 +200,11 @@ static void test_will_complaints(void)
 	}
 	complains(HEAD "    version: 3.1.1\n    connect_headers: {a: b}\n", "knows no user properties");
 	complains(HEAD "    version: 3.1.1\n    server_reference: follow\n", "knows no server reference");
+	complains(HEAD "    version: 3.1.1\n    receive_maximum: 256\n", ":8:22: receive_maximum: MQTT 3.1.1 knows no");
+	complains(HEAD "    version: 3.1.1\n    topic_aliases: 0\n", "topic_aliases: MQTT 3.1.1 knows no");
+	complains(HEAD "    version: 3.1.1\n    topic_alias_maximum: 0\n", "topic_alias_maximum: MQTT 3.1.1 knows no");
+	complains(HEAD "    version: 3.1.1\n    session_expiry: 1h\n", "session_expiry: MQTT 3.1.1 knows no");
+	complains(HEAD "    version: 3.1.1\n    will: {topic: a, delay: 0s}\n", "will.delay: MQTT 3.1.1 knows no");
 	complains(HEAD "    server_reference: obey\n", "server_reference");
 	accepts(HEAD "    server_reference: follow\n");
 	accepts(HEAD "    connect_headers: {a: b}\n");
@@ -187,17 +218,28 @@ static void test_complaints_about_clients(void)
 	complains("    url: mqtt://broker\n    client_id: e\n    client: linkspan\n    proxy: http://gate\n",
 		"knows no proxy");
 	complains("    url: mqtt://broker\n    client_id: e\n    proxy: gate:1\n", "must be written http://");
+	complains(HEAD "    proxy: https://gate:1\n", "only http:// proxies can be used");
+	complains(HEAD "    proxy: socks5://gate:1\n", "only http:// proxies can be used");
 	complains("    url: ws://broker\n    client_id: e\n    tls: {ca: /dev/null}\n", "use wss://");
 #ifdef HAVE_PAHO
+	complains("    url: ws://broker\n    client_id: e\n", "a WebSocket disconnects while there is no room");
 	complains("    url: ws://broker\n    client_id: e\n", "a second one with another client_id");
-	complains("    url: [ws://a, ws://b]\n    client_id: e\n", "takes one url");
-	complains("    url: ws://a\n    client_id: e\n    will: {topic: a, content_type: b}\n", "only delay");
-	complains("    url: ws://a\n    client_id: e\n    will: {topic: a, qos: 2}\n", "QoS 0 and 1 only");
-	complains("    url: ws://a\n    client_id: e\n    connect_headers: {a: b}\n", "sends none");
-	complains("    url: ws://a\n    client_id: e\n    max_packet_size: 1MiB\n", "does not enforce it");
-	complains("    url: ws://a\n    client_id: e\n    server_reference: follow\n", "follows none");
+	complains(HEAD "    client: paho\n", "client: paho disconnects while");
+	complains(HEAD "    proxy: http://gate\n", "a connection through a proxy disconnects while");
+	complains("    url: [ws://a, ws://b]\n    client_id: e\n", "url: over WebSocket one url is taken");
+	complains("    url: ws://a\n    client_id: e\n    will: {topic: a, content_type: b}\n",
+		"will.content_type: over WebSocket, of the will's properties only delay");
+	complains(
+		"    url: ws://a\n    client_id: e\n    will: {topic: a, qos: 2}\n", "over WebSocket QoS 0 and 1 only");
+	complains(HEAD "    client: paho\n    will: {topic: a, qos: 2}\n", "will.qos: with client: paho QoS 0 and 1");
+	complains(HEAD "    proxy: http://g\n    will: {topic: a, qos: 2}\n", "will.qos: through a proxy QoS 0 and 1");
+	complains("    url: ws://a\n    client_id: e\n    connect_headers: {a: b}\n", "none are sent");
+	complains("    url: ws://a\n    client_id: e\n    max_packet_size: 1MiB\n", "not enforced");
+	complains("    url: ws://a\n    client_id: e\n    server_reference: follow\n", "none is followed");
 #else
-	complains("    url: ws://broker\n    client_id: e\n", "built without Paho");
+	complains("    url: ws://broker\n    client_id: e\n", "url: this linkspan is built without Paho, which ws://");
+	complains(HEAD "    client: paho\n", "client: this linkspan is built without Paho, which client: paho needs");
+	complains(HEAD "    proxy: http://g\n", "proxy: this linkspan is built without Paho, which a proxy needs");
 #endif
 }
 

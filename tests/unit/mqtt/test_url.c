@@ -44,7 +44,20 @@ static void test_urls(void)
 	bad_url("mqtt://broker:", "1 to 65535");
 	bad_url("mqtt://broker/path", "nothing may follow");
 	bad_url("mqtt://::1", "brackets");
+	bad_url("mqtt://1:2:3:4:5:6:7:8", "brackets");
 	bad_url("mqtt://[::1", "bracket");
+	good_url("mqtt://broker:1884/", false, "broker", 1884);
+	good_url("MQTTS://Broker", true, "Broker", 8883);
+	bad_url("mqtt://broker//", "nothing may follow");
+	bad_url("tcp://broker", "did you mean that by tcp://");
+	bad_url("SSL://broker", "must begin with mqtts://; did you mean");
+	bad_url("tls://broker", "must begin with mqtts://; did you mean");
+	bad_url("mqtt://a,mqtt://b", "[mqtt://one, mqtt://other]");
+	bad_url("mqtt://a,b:1883", "[mqtt://one, mqtt://other]");
+	bad_url("mqtt://a, mqtt://b", "no blanks");
+	bad_url(" mqtt://a", "no blanks");
+	bad_url("mqtt://a ", "no blanks");
+	bad_url("mqtt://a:80:80", "more than one port");
 }
 
 static void good_websocket(const char *text, bool tls, uint16_t port, const char *path)
@@ -64,7 +77,10 @@ static void test_websocket_urls(void)
 	good_websocket("ws://[::1]:8080/m", false, 8080, "/m");
 	bad_url("ws://u:p@broker/m", "username and password");
 	bad_url("ws://broker:0/m", "1 to 65535");
-	bad_url("ws://broker/a b", "without blanks");
+	bad_url("ws://broker/a b", "no blanks");
+	bad_url("ws://broker/a#b", "without #");
+	bad_url("ws://h1:80:80/x", "more than one port");
+	good_websocket("WS://broker/a,b", false, 80, "/a,b");
 }
 
 static const struct tap_test tests[] = {

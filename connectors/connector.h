@@ -226,8 +226,8 @@ struct connector {
 	enum guarantee (*sink_guarantee)(const void *settings, uint8_t qos);
 	/* Why the leg (source: the first of the two) keeps less than `wished` at that QoS and what would do: all of it, what
 	 * follows a "because". Left empty: nothing of these settings could be changed. A NULL member: the same. */
-	void (*explain_guarantee)(const void *settings, bool source, uint8_t qos, enum guarantee wished, char *ret_why,
-		size_t size);
+	void (*explain_guarantee)(
+		const void *settings, bool source, uint8_t qos, enum guarantee wished, char *ret_why, size_t size);
 
 	/* 0 and a link, or a negative errno (logged). Starts nothing. */
 	int (*create)(const struct link_spec *spec, struct link_host *host, struct link **ret_link);

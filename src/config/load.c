@@ -233,6 +233,8 @@ static void read_top(struct loader *loader, const struct node *root)
 		.node = root,
 		.anchor = root,
 		.title = "the configuration",
+		.place = LOADER_AT_TOP,
+		.others = loader->others,
 		.elsewhere = section_top_elsewhere,
 		.parts = {{section_top_keys, config}, {section_include_keys, &include}},
 	};
@@ -248,8 +250,38 @@ static void read_top(struct loader *loader, const struct node *root)
 	}
 }
 
+/* --- keys in the wrong section --- */
+
+static void add_other(struct loader *loader, size_t *n, const char *place, const struct config_key *keys)
+{
+	if (!keys)
+		return;
+	loader->others = memory_grow(loader->others, *n, sizeof *loader->others);
+	loader->others[(*n)++] = (struct table_other){place, keys};
+}
+
+static void collect_others(struct loader *loader)
+{
+	static const struct config_key topic[] = {{.name = "topic"}, {0}};
+	static const struct config_key end[] = {{0}};
+	size_t n = 0;
+	add_other(loader, &n, LOADER_IN_FROM, section_from_keys);
+	add_other(loader, &n, LOADER_IN_TO, section_to_keys);
+	add_other(loader, &n, LOADER_IN_TO, topic);
+	add_other(loader, &n, LOADER_IN_MAPPING, section_mapping_keys);
+	add_other(loader, &n, LOADER_IN_CONNECTION, section_connection_keys);
+	add_other(loader, &n, LOADER_AT_TOP, section_top_keys);
+	for (const struct connector *const *it = loader->options->connectors; *it; it++) {
+		add_other(loader, &n, LOADER_IN_FROM, (*it)->from_keys);
+		add_other(loader, &n, LOADER_IN_TO, (*it)->to_keys);
+		add_other(loader, &n, LOADER_IN_CONNECTION, (*it)->connection_keys);
+	}
+	add_other(loader, &n, NULL, end);
+}
+
 static void load(struct loader *loader, const char *path)
 {
+	collect_others(loader);
 	const struct node *root = loader_open(loader, path);
 	if (!root)
 		return;
@@ -271,6 +303,7 @@ static void forget_files(struct loader *loader)
 	free(loader->connections.items);
 	free(loader->mappings.items);
 	free(loader->tests.items);
+	free(loader->others);
 	report_forget_texts(loader->report);
 }
 

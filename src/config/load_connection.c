@@ -87,6 +87,8 @@ void loader_read_connection(struct loader *loader, size_t index)
 			.node = entry->value,
 			.anchor = entry->name,
 			.title = title,
+			.place = LOADER_IN_CONNECTION,
+			.others = loader->others,
 			.elsewhere = section_connection_elsewhere,
 			.parts = {{section_connection_keys, conn}},
 		};

@@ -169,6 +169,8 @@ static void read_from(struct reading *reading)
 		.node = node,
 		.anchor = node,
 		.title = title,
+		.place = LOADER_IN_FROM,
+		.others = reading->loader->others,
 		.keys_unknown = !connector,
 		.parts = {{section_from_keys, &from}, {connector ? connector->from_keys : NULL, map->from_settings}},
 	};
@@ -268,6 +270,8 @@ static void read_target(struct reading *reading, const struct node *node)
 		.node = node,
 		.anchor = node,
 		.title = title,
+		.place = LOADER_IN_TO,
+		.others = reading->loader->others,
 		.keys_unknown = !connector,
 		.parts = {{section_to_keys, &to}, {keys, values}},
 	};
@@ -323,6 +327,8 @@ void loader_read_mapping(struct loader *loader, size_t index)
 			.node = node,
 			.anchor = node,
 			.title = title,
+			.place = LOADER_IN_MAPPING,
+			.others = loader->others,
 			.elsewhere = section_mapping_elsewhere,
 			.parts = {{section_mapping_keys, map}},
 		};

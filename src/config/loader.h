@@ -54,10 +54,18 @@ struct loader {
 	struct loader_entries connections; /* parallel to own->config.connections */
 	struct loader_entries mappings; /* parallel to own->config.mappings, where each has one */
 	struct loader_entries tests;
+	struct table_other *others; /* every kind of section but the top one, for keys that stand in the wrong one */
 	const struct source *chain[16]; /* files being read, from the main one */
 	size_t n_chain;
 	bool unread; /* some file could not be read: its connections and mappings are not known */
 };
+
+/* What stands in `others`, for the scopes of those sections. */
+#define LOADER_AT_TOP        "at the top of the file"
+#define LOADER_IN_CONNECTION "to a connection"
+#define LOADER_IN_MAPPING    "beside 'from' and 'to'"
+#define LOADER_IN_FROM       "under 'from'"
+#define LOADER_IN_TO         "under 'to'"
 
 void loader_read_connection(struct loader *loader, size_t index);
 void loader_read_mapping(struct loader *loader, size_t index);

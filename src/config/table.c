@@ -8,92 +8,7 @@
 #include <string.h>
 
 #include "config/memory.h"
-#include "config/suggest.h"
 #include "config/table_value.h"
-
-/* --- keys that nobody knows --- */
-
-static bool listed(const char *const *names, const char *name)
-{
-	for (; names && *names; names++)
-		if (strcmp(*names, name) == 0)
-			return true;
-	return false;
-}
-
-static bool known(const struct config_scope *scope, const char *name)
-{
-	for (size_t i = 0; i < TABLE_MAX_PARTS; i++)
-		for (const struct config_key *key = scope->parts[i].keys; key && key->name; key++)
-			if (strcmp(key->name, name) == 0)
-				return true;
-	return listed(scope->elsewhere, name);
-}
-
-/* Calls for each name that may stand here, those first that the section does not have yet. */
-static void offer_names(const struct config_scope *scope, void (*fn)(void *arg, const char *name), void *arg)
-{
-	for (int given = 0; given <= 1; given++) {
-		for (size_t i = 0; i < TABLE_MAX_PARTS; i++)
-			for (const struct config_key *key = scope->parts[i].keys; key && key->name; key++)
-				if ((node_get(scope->node, key->name) != NULL) == given)
-					fn(arg, key->name);
-		for (const char *const *name = scope->elsewhere; name && *name; name++)
-			if ((node_get(scope->node, *name) != NULL) == given)
-				fn(arg, *name);
-	}
-}
-
-static void offer_suggestion(void *arg, const char *name)
-{
-	suggest_offer(arg, name);
-}
-
-struct names {
-	char text[400];
-	size_t len;
-};
-
-static void offer_to_list(void *arg, const char *name)
-{
-	struct names *names = arg;
-	size_t left = sizeof names->text - names->len;
-	if (strlen(name) + 8 > left) {
-		if (names->len && names->text[names->len - 1] != '.')
-			names->len += (size_t)snprintf(names->text + names->len, left, ", ...");
-		return;
-	}
-	names->len += (size_t)snprintf(names->text + names->len, left, "%s%s", names->len ? ", " : "", name);
-}
-
-static void complain_unknown(const struct config_scope *scope, const struct node *name)
-{
-	struct suggestion near = {.word = name->text};
-	struct names names = {.text = ""};
-	if (report_full(scope->report)) {
-		table_mistake(scope->report, name, 0, "unknown key");
-		return;
-	}
-	offer_names(scope, offer_suggestion, &near);
-	offer_names(scope, offer_to_list, &names);
-	if (strcmp(name->text, "<<") == 0)
-		table_mistake(scope->report, name, 0,
-			"merge keys (<<) are not read; write the keys out, or name a whole section by its alias");
-	else if (near.best)
-		table_mistake(scope->report, name, 0, "unknown key '%s' in %s; did you mean '%s'?", name->text,
-			scope->title, near.best);
-	else
-		table_mistake(scope->report, name, 0, "unknown key '%s' in %s; known keys: %s", name->text,
-			scope->title, names.text);
-}
-
-static void find_unknown(const struct config_scope *scope)
-{
-	for (size_t i = 0; scope->node && i < scope->node->n; i++)
-		if (!known(scope, scope->node->keys[i]->text) &&
-			(!scope->keys_unknown || strcmp(scope->node->keys[i]->text, "<<") == 0))
-			complain_unknown(scope, scope->node->keys[i]);
-}
 
 /* --- keys of the tables --- */
 
@@ -102,6 +17,7 @@ static void read_section(struct config_scope *scope, const struct config_key *ke
 	struct config_scope inner = {
 		.report = scope->report,
 		.captures = scope->captures,
+		.others = scope->others,
 		.node = node,
 		.anchor = node,
 		.parts = {{key->children, base}},
@@ -145,7 +61,7 @@ static void read_key(struct config_scope *scope, const struct config_key *key, v
 
 void table_read(struct config_scope *scope)
 {
-	find_unknown(scope);
+	table_find_unknown(scope);
 	for (size_t i = 0; i < TABLE_MAX_PARTS; i++)
 		for (const struct config_key *key = scope->parts[i].keys; key && key->name; key++)
 			read_key(scope, key, scope->parts[i].base);

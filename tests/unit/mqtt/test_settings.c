@@ -159,6 +159,9 @@ static void test_complaints(void)
 	accepts("    url: mqtts://b\n    client_id: e\n    tls: {alpn: mqtt, server_name: x.y, min_version: 1.3}\n");
 	complains("    url: mqtt://broker\n    client_id: e\n    will: {payload: x}\n", "no topic");
 	complains(HEAD "    will: {qos: 2}\n", "will: it has no topic");
+	complains(HEAD "    will: {topic: a, user_properties: {b: c}}\n", "did you mean 'headers'?");
+	complains(HEAD "    will: {topic: a, payload_format: 1}\n", "did you mean 'utf8'?");
+	complains(HEAD "    verify: false\n", "it belongs under 'tls'");
 	complains(HEAD "    birth: {retain: true}\n", "birth: it has no topic");
 	complains("    url: mqtt://broker\n    client_id: e\n    will: {topic: a/+}\n", "not a topic name");
 	complains("    url: mqtt://broker\n    client_id: e\n    birth: {topic: a, qos: 2}\n",

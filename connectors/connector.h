@@ -190,10 +190,12 @@ struct connector {
 	bool pipelined_order;
 
 	/* Further checks of settings that the tables cannot express; complains through config_complain (config/schema.h).
-	 * May read files, must not touch the network. NULL: none. */
+	 * May read files, must not touch the network. It is called whatever mistakes the tables have found: a key that has
+	 * failed holds its fallback, or is NULL or empty, even a required one (see config_failed). The same goes for all
+	 * questions below. NULL: none. */
 	void (*check)(const void *settings, struct config_scope *scope);
 	/* The same for a mapping's `from`: keys of from_keys, and of the core "topic" (filters; item: its index) and "qos".
-	 * Called when both sections are sound. NULL: none. */
+	 * NULL: none. */
 	void (*check_from)(const void *settings, const void *from_settings, const struct config_list *filters,
 		struct config_scope *scope);
 	/* The group with which these from_settings share their filters, NULL for none: the core then speaks of the filter
@@ -217,9 +219,16 @@ struct connector {
 	/* May mappings read from such a connection (source) and write to it (sink)? Answer as above, reported at the
 	 * connection. A NULL member: both. */
 	const char *(*check_roles)(const void *settings, bool source, bool sink);
+	/* May two connections of this type stand beside each other? Answer as above, a sentence about "both". A NULL member:
+	 * they may. */
+	const char *(*check_pair)(const void *settings, const void *other);
 	/* What this leg can keep at that QoS. */
 	enum guarantee (*source_guarantee)(const void *settings, uint8_t qos);
 	enum guarantee (*sink_guarantee)(const void *settings, uint8_t qos);
+	/* Why the leg (source: the first of the two) keeps less than `wished` at that QoS and what would do: all of it, what
+	 * follows a "because". Left empty: nothing of these settings could be changed. A NULL member: the same. */
+	void (*explain_guarantee)(
+		const void *settings, bool source, uint8_t qos, enum guarantee wished, char *ret_why, size_t size);
 
 	/* 0 and a link, or a negative errno (logged). Starts nothing. */
 	int (*create)(const struct link_spec *spec, struct link_host *host, struct link **ret_link);

@@ -250,13 +250,13 @@ static bool check_credentials(const struct kafka_settings *settings, struct conf
 	const struct kafka_sasl *sasl = &settings->sasl;
 	const struct kafka_tls *tls = &settings->tls;
 	bool good = true;
-	if (!sasl->username != !sasl->password) {
+	if (!sasl->username != !sasl->password && !config_failed(scope, "sasl", NULL)) {
 		config_complain(scope, "sasl", sasl->username ? "username" : "password",
 			"sasl has a %s and no %s. Give both, or neither.", sasl->username ? "username" : "password",
 			sasl->username ? "password" : "username");
 		good = false;
 	}
-	if (!tls->cert != !tls->key) {
+	if (!tls->cert != !tls->key && !config_failed(scope, "tls", NULL)) {
 		config_complain(scope, "tls", tls->cert ? "cert" : "key",
 			"tls has a %s and no %s. Give both, or neither.", tls->cert ? "cert" : "key",
 			tls->cert ? "key" : "cert");
@@ -291,7 +291,7 @@ void kafka_settings_check(const void *arg, struct config_scope *scope)
 	for (size_t i = 0; i < settings->properties.n; i++)
 		good &= check_property(&settings->properties.items[i], conf, scope);
 	rd_kafka_conf_destroy(conf);
-	if (good)
+	if (good && !config_failed(scope, NULL, NULL))
 		check_whole(settings, scope);
 }
 

@@ -9,6 +9,7 @@
 #define LINKSPAN_CONNECTORS_MQTT_ADDRESSES_H
 
 #include "connectors/mqtt/settings.h"
+#include "connectors/mqtt/url.h"
 
 /* A reference that leads to a reference, and so on, without a sound connection between: so many and no more. */
 #define ADDRESSES_MOST_REFERENCES 5

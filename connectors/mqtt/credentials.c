@@ -91,8 +91,8 @@ static int credentials_file(const char *key, const char *path, bool is_text, cha
 	if (!wrong)
 		wrong = credentials_wrong(found, is_text);
 	if (wrong) {
-		snprintf(error, error_size, "%s: %s: %s; it must be a readable file with nothing but the %s", key, path,
-			wrong, is_text ? "user name" : "password");
+		snprintf(error, error_size, "%s: '%s': %s; it must be a readable file with nothing but the %s", key,
+			path, wrong, is_text ? "user name" : "password");
 		credentials_free_text(text);
 		return -EINVAL;
 	}

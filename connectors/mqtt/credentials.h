@@ -14,7 +14,8 @@ struct credentials {
 	char *owned[2]; /* what was read from files */
 };
 
-/* 0, -EINVAL (a file cannot be used; `error` then says which, why and what to do) or -ENOMEM. */
+/* 0, -EINVAL (a file cannot be used; `error` then says why and what to do, behind
+ * the key and a colon) or -ENOMEM. */
 int credentials_read(const struct mqtt_settings *settings, struct credentials *ret_credentials, char *error,
 	size_t error_size) __attribute__((warn_unused_result));
 void credentials_wipe(struct credentials *credentials);

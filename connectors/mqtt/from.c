@@ -89,7 +89,7 @@ static void refuse_in_3_1_1(struct config_scope *scope)
 		{"retain_handling", "MQTT 3.1.1 does not have it; use version 5 or leave it out"},
 	};
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-		if (config_given(scope, keys[i][0]))
+		if (config_given(scope, keys[i][0], NULL))
 			config_complain(scope, keys[i][0], NULL, "%s", keys[i][1]);
 }
 

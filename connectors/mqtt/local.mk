@@ -54,7 +54,9 @@ liblinkspan_a_SOURCES += \
 	connectors/mqtt/topic_alias.c \
 	connectors/mqtt/topic_alias.h \
 	connectors/mqtt/transport.c \
-	connectors/mqtt/transport.h
+	connectors/mqtt/transport.h \
+	connectors/mqtt/url.c \
+	connectors/mqtt/url.h
 
 # The second client.
 paho_sources = \

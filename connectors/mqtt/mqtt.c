@@ -346,13 +346,13 @@ static void mqtt_stop(struct link *base)
 
 static const char *mqtt_check_roles(const void *settings, bool source, bool sink)
 {
-	return source && sink && mqtt_settings_use_paho(settings)
-		       ? "the Paho client, which ws://, wss:// and a proxy need, disconnects while there is no room "
-			 "for what "
-			 "it reads, and so must not be the one that makes room by writing; read through this "
-			 "connection "
-			 "and write through a second one with another client_id"
-		       : NULL;
+#define WHY                                                                                                            \
+	" disconnects while there is no room for what it reads, and so must not be the one that makes room by "        \
+	"writing; "                                                                                                    \
+	"read through this connection and write through a second one with another client_id"
+	static const char *const words[] = {"client: paho" WHY, "a connection through a proxy" WHY, "a WebSocket" WHY};
+#undef WHY
+	return source && sink && mqtt_settings_use_paho(settings) ? mqtt_settings_pick(settings, words) : NULL;
 }
 
 /* --- the table --------------------------------------------------------------------------------------------------------- */
@@ -366,10 +366,11 @@ static bool mqtt_keeps_session(const struct mqtt_settings *settings)
 
 static const char *mqtt_check_qos(const void *settings, uint8_t qos)
 {
-	if (qos > 1 && mqtt_settings_use_paho(settings))
-		return "the Paho client, which ws://, wss:// and a proxy need, is used with QoS 0 and 1 only; use qos: "
-		       "1";
-	return NULL;
+	static const char *const words[] = {
+		"with client: paho QoS 0 and 1 only are used; use qos: 1, or another client",
+		"through a proxy QoS 0 and 1 only are used; use qos: 1, or no proxy",
+		"over WebSocket QoS 0 and 1 only are used; use qos: 1, or mqtt:// or mqtts://"};
+	return qos > 1 && mqtt_settings_use_paho(settings) ? mqtt_settings_pick(settings, words) : NULL;
 }
 
 static bool mqtt_carries_headers(const void *settings)
@@ -386,13 +387,50 @@ static enum guarantee mqtt_source_guarantee(const void *settings, uint8_t qos)
 
 /* A 3.1.1 broker has a limit of unreleased messages that it cannot say, and mosquitto throws away what is beyond it and
  * yet answers PUBREC: only who knows the limit can promise more. */
+static bool mqtt_limit_known(const struct mqtt_settings *settings)
+{
+	return mqtt_settings_version(settings) == MQTT_5_0 || settings->max_in_flight > 0;
+}
+
 static enum guarantee mqtt_sink_guarantee(const void *arg, uint8_t qos)
 {
 	const struct mqtt_settings *settings = arg;
 	if (qos == 0)
 		return AT_MOST_ONCE;
-	bool limit_known = mqtt_settings_version(settings) == MQTT_5_0 || settings->max_in_flight > 0;
-	return qos == 2 && mqtt_keeps_session(settings) && limit_known ? EXACTLY_ONCE : AT_LEAST_ONCE;
+	return qos == 2 && mqtt_keeps_session(settings) && mqtt_limit_known(settings) ? EXACTLY_ONCE : AT_LEAST_ONCE;
+}
+
+static void mqtt_add_reason(char *why, size_t size, const char *reason)
+{
+	size_t len = strlen(why);
+	snprintf(why + len, size - len, "%s%s", len ? ", and " : "", reason);
+}
+
+static void mqtt_explain_guarantee(
+	const void *arg, bool source, uint8_t qos, enum guarantee wished, char *ret_why, size_t size)
+{
+	const struct mqtt_settings *settings = arg;
+	bool exactly = wished == EXACTLY_ONCE;
+	*ret_why = '\0';
+	static const char *const no_qos_2[] = {
+		"exactly-once needs qos: 2, which client: paho is not used with (leave client out)",
+		"exactly-once needs qos: 2, which is not used through a proxy (go without one)",
+		"exactly-once needs qos: 2, which is not used over WebSocket (say mqtt:// or mqtts://)"};
+	if (qos < 2 && exactly && mqtt_settings_use_paho(settings))
+		mqtt_add_reason(ret_why, size, mqtt_settings_pick(settings, no_qos_2));
+	else if (qos < 2 && exactly)
+		mqtt_add_reason(ret_why, size, "exactly-once needs qos: 2");
+	else if (qos == 0)
+		mqtt_add_reason(ret_why, size, "QoS 0 is not acknowledged (say qos: 1)");
+	if ((source || exactly) && settings->clean_start)
+		mqtt_add_reason(ret_why, size, "clean_start forgets the session at each connect (leave it out)");
+	else if ((source || exactly) && !mqtt_keeps_session(settings))
+		mqtt_add_reason(ret_why, size,
+			"session_expiry: 0s ends the session with the connection (give it more than an outage lasts)");
+	if (!source && exactly && !mqtt_limit_known(settings))
+		mqtt_add_reason(ret_why, size,
+			"a 3.1.1 broker cannot say how many messages of QoS 2 it takes at once (set max_in_flight to "
+			"what it is known to allow, or use version 5)");
 }
 
 const struct connector mqtt_connector = {
@@ -417,8 +455,10 @@ const struct connector mqtt_connector = {
 	.check_target = topic_name_check,
 	.check_qos = mqtt_check_qos,
 	.check_roles = mqtt_check_roles,
+	.check_pair = mqtt_settings_check_pair,
 	.source_guarantee = mqtt_source_guarantee,
 	.sink_guarantee = mqtt_sink_guarantee,
+	.explain_guarantee = mqtt_explain_guarantee,
 	.create = mqtt_create,
 	.start = mqtt_start,
 	.pause = mqtt_pause,

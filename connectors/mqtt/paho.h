@@ -25,6 +25,7 @@
 #include "connectors/mqtt/reconnect.h"
 #include "connectors/mqtt/relay.h"
 #include "connectors/mqtt/session.h"
+#include "connectors/mqtt/url.h"
 
 struct paho_session;
 struct paho_connection;

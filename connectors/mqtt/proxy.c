@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define ANSWER_LIMIT 8192u
 
@@ -58,7 +59,10 @@ static const char *parse_port(const char *text, uint16_t *port)
 const char *mqtt_proxy_parse(const char *text, struct mqtt_proxy *ret_proxy)
 {
 	struct mqtt_proxy proxy = {.port = 8080};
-	if (strncmp(text, "http://", 7) != 0)
+	const char *scheme_end = strstr(text, "://");
+	if (scheme_end && strncasecmp(text, "http://", 7) != 0)
+		return "only http:// proxies can be used; name an HTTP proxy that allows CONNECT: http://host:port";
+	if (!scheme_end)
 		return "the proxy must be written http://host:port or http://user:password@host:port";
 	text += 7;
 	const char *at = strrchr(text, '@');

@@ -6,10 +6,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "connectors/mqtt/credentials.h"
 #include "connectors/mqtt/proxy.h"
 #include "connectors/mqtt/tls.h"
+#include "connectors/mqtt/url.h"
 
 #define KEY(member) offsetof(struct mqtt_settings, member)
 
@@ -67,26 +69,27 @@ static const struct config_key tls_keys[] = {
 
 #define OWN(member) offsetof(struct mqtt_own_message, member)
 
-#define OWN_KEYS                                                                                                       \
-	{.name = "topic", .type = CONFIG_STRING, .offset = OWN(topic), .help = "Topic of the message."},               \
+/* what: whose they are, for people. */
+#define OWN_KEYS(what, max_qos, qos_help)                                                                              \
+	{.name = "topic", .type = CONFIG_STRING, .offset = OWN(topic), .help = "Topic of the " what "."},              \
 		{.name = "payload",                                                                                    \
 			.type = CONFIG_STRING,                                                                         \
 			.offset = OWN(payload),                                                                        \
-			.help = "Payload of the message. Left out: empty."},                                           \
+			.help = "Payload of the " what ". Left out: empty."},                                          \
 		{.name = "qos",                                                                                        \
 			.type = CONFIG_INT,                                                                            \
 			.offset = OWN(qos),                                                                            \
 			.fallback = "1",                                                                               \
 			.min = 0,                                                                                      \
-			.max = 2,                                                                                      \
-			.help = "QoS of the message; a birth message has 0 or 1."},                                    \
+			.max = (max_qos),                                                                              \
+			.help = qos_help},                                                                             \
 	{                                                                                                              \
 		.name = "retain", .type = CONFIG_BOOL, .offset = OWN(retain), .fallback = "true",                      \
-		.help = "Whether the broker keeps the message for later subscribers."                                  \
+		.help = "Whether the broker keeps the " what " for later subscribers."                                 \
 	}
 
 static const struct config_key will_keys[] = {
-	OWN_KEYS,
+	OWN_KEYS("will", 2, "QoS with which the broker publishes the will."),
 	{.name = "delay",
 		.type = CONFIG_DURATION,
 		.offset = OWN(delay_ms),
@@ -116,7 +119,7 @@ static const struct config_key will_keys[] = {
 		.type = CONFIG_BOOL,
 		.offset = OWN(utf8),
 		.fallback = "false",
-		.help = "Say that the will's payload is UTF-8 text (version 5)."},
+		.help = "Say that the will's payload is UTF-8 text (payload format indicator, version 5)."},
 	{.name = "headers",
 		.type = CONFIG_MAP,
 		.offset = OWN(headers),
@@ -124,7 +127,8 @@ static const struct config_key will_keys[] = {
 	{0},
 };
 
-static const struct config_key birth_keys[] = {OWN_KEYS, {0}};
+static const struct config_key birth_keys[] = {
+	OWN_KEYS("birth message", 1, "QoS of the birth message: 0 or 1, since each connect publishes it again."), {0}};
 
 const struct config_key mqtt_connection_keys[] = {
 	{.name = "url",
@@ -280,7 +284,7 @@ const struct config_key mqtt_connection_keys[] = {
 		.max = 1024 * 1024 * 1024,
 		.help = "Most bytes of received messages to hold in memory while a destination has no room. "
 			"QoS 0 beyond it is "
-			"dropped and counted; QoS 1 stays at the broker."},
+			"dropped and counted; QoS 1 and 2 stay at the broker."},
 	{.name = "server_reference",
 		.type = CONFIG_ENUM,
 		.offset = KEY(server_reference),
@@ -346,99 +350,6 @@ bool mqtt_settings_use_paho(const struct mqtt_settings *settings)
 	return settings->proxy || any_websocket(settings);
 }
 
-/* --- the url
- * --------------------------------------------------------------------------------------------------- */
-
-static const struct scheme {
-	const char *prefix;
-	bool tls, websocket;
-	uint16_t port;
-} schemes[] = {
-	{"mqtt://", false, false, 1883},
-	{"mqtts://", true, false, 8883},
-	{"ws://", false, true, 80},
-	{"wss://", true, true, 443},
-};
-
-static const char *parse_scheme(const char *url, struct mqtt_url *parsed, const char **ret_rest)
-{
-	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-		size_t len = strlen(schemes[i].prefix);
-		if (strncmp(url, schemes[i].prefix, len) != 0)
-			continue;
-		parsed->tls = schemes[i].tls;
-		parsed->websocket = schemes[i].websocket;
-		parsed->port = schemes[i].port;
-		*ret_rest = url + len;
-		return NULL;
-	}
-	return "the url must begin with mqtt:// or, for TLS, mqtts:// (over WebSocket: ws:// or wss://)";
-}
-
-/* The path of a WebSocket, which ends what may hold a port. */
-static const char *parse_path(const char *rest, struct mqtt_url *parsed, char *port, size_t port_size)
-{
-	size_t len = parsed->websocket ? strcspn(rest, "/") : strlen(rest);
-	const char *path = rest[len] ? rest + len : "/mqtt";
-	if (len >= port_size)
-		return "the port in the url must be a number from 1 to 65535";
-	memcpy(port, rest, len);
-	port[len] = '\0';
-	if (strlen(path) >= sizeof parsed->path || path[strcspn(path, " \t\r\n#")])
-		return "the path in the url must have at most 255 bytes, without blanks and #";
-	memcpy(parsed->path, path, strlen(path) + 1);
-	return NULL;
-}
-
-static const char *parse_port(const char *text, uint16_t *port)
-{
-	if (*text == '\0')
-		return NULL;
-	if (*text != ':')
-		return "nothing may follow host and port in the url";
-	char *end;
-	unsigned long value = text[1] >= '0' && text[1] <= '9' ? strtoul(text + 1, &end, 10) : 0;
-	if (value == 0 || value > 65535 || *end != '\0')
-		return "the port in the url must be a number from 1 to 65535";
-	*port = (uint16_t)value;
-	return NULL;
-}
-
-const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url)
-{
-	struct mqtt_url parsed;
-	const char *rest;
-	const char *wrong = parse_scheme(url, &parsed, &rest);
-	if (wrong)
-		return wrong;
-	if (memchr(rest, '@', strcspn(rest, parsed.websocket ? "/" : "")))
-		return "the url must not hold credentials; use the keys username and password";
-	bool bracket = *rest == '[';
-	const char *colon = strchr(rest, ':');
-	const char *slash = strchr(rest, '/');
-	const char *second = colon ? strchr(colon + 1, ':') : NULL;
-	if (!bracket && second && (!slash || second < slash))
-		return "an IPv6 address in the url must stand in brackets: mqtt://[::1]:1883";
-	const char *host = rest + bracket;
-	size_t len = strcspn(host, bracket ? "]" : ":/?#[] ");
-	if (bracket && host[len] != ']')
-		return "the bracket around the IPv6 address in the url is not closed";
-	if (len == 0)
-		return "the url names no host; write mqtt://host or mqtt://host:port";
-	if (len >= sizeof parsed.host)
-		return "the host name in the url is longer than 255 bytes";
-	memcpy(parsed.host, host, len);
-	parsed.host[len] = '\0';
-	host += len + bracket;
-	char port[32];
-	wrong = parse_path(host, &parsed, port, sizeof port);
-	if (!wrong && strcmp(port, "/") != 0)
-		wrong = parse_port(port, &parsed.port);
-	if (!wrong)
-		*ret_url = parsed;
-	return wrong;
-}
-
 static int compare_urls(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -464,13 +375,12 @@ char *mqtt_settings_broker(const struct mqtt_settings *settings)
 	return text;
 }
 
-/* --- checks
- * ------------------------------------------------------------------------------------------------------ */
+/* --- checks ---------------------------------------------------------------------------------------------------------- */
 
 static void check_own_message(const struct mqtt_own_message *own, const char *key, struct config_scope *scope)
 {
 	if (!own->topic) {
-		if (own->payload)
+		if (config_given(scope, key, NULL) && !config_failed(scope, key, "topic"))
 			config_complain(
 				scope, key, NULL, "it has no topic; say to which topic the %s message goes", key);
 		return;
@@ -482,8 +392,6 @@ static void check_own_message(const struct mqtt_own_message *own, const char *ke
 			own->topic);
 	if (own->payload && strlen(own->payload) > 65535)
 		config_complain(scope, key, "payload", "longer than the 65535 bytes that MQTT allows");
-	if (own->qos > 1 && strcmp(key, "birth") == 0)
-		config_complain(scope, key, "qos", "this version of linkspan publishes with QoS 0 and 1; use 1");
 }
 
 /* User properties. item: NULL for the key itself, else the child of a section. */
@@ -516,27 +424,29 @@ static void check_will_properties(const struct mqtt_own_message *will, struct co
 	check_headers(&will->headers, "will", "headers", scope);
 }
 
-/* What 3.1.1 has no place for. */
-static void check_3_1_1(const struct mqtt_settings *settings, struct config_scope *scope)
+/* What 3.1.1 has no place for, be it written with the value that it has anyway. */
+static void check_3_1_1(struct config_scope *scope)
 {
-	const struct mqtt_own_message *will = &settings->will;
-	const struct {
-		bool given;
+	static const struct {
 		const char *key, *child, *what;
 	} uses[] = {
-		{will->delay_ms > 0, "will", "delay", "will delay"},
-		{will->expiry_ms > 0, "will", "expiry", "message expiry"},
-		{will->content_type, "will", "content_type", "content type"},
-		{will->response_topic, "will", "response_topic", "response topic"},
-		{will->correlation, "will", "correlation", "correlation data"},
-		{will->utf8, "will", "utf8", "payload format"},
-		{will->headers.n > 0, "will", "headers", "user properties"},
-		{settings->connect_headers.n > 0, "connect_headers", NULL, "user properties"},
-		{settings->server_reference == SERVER_REFERENCE_FOLLOW, "server_reference", NULL, "server reference"},
-		{settings->max_packet_size > 0, "max_packet_size", NULL, "maximum packet size"},
+		{"will", "delay", "will delay"},
+		{"will", "expiry", "message expiry"},
+		{"will", "content_type", "content type"},
+		{"will", "response_topic", "response topic"},
+		{"will", "correlation", "correlation data"},
+		{"will", "utf8", "payload format"},
+		{"will", "headers", "user properties"},
+		{"connect_headers", NULL, "user properties"},
+		{"server_reference", NULL, "server reference"},
+		{"max_packet_size", NULL, "maximum packet size"},
+		{"receive_maximum", NULL, "receive maximum"},
+		{"topic_alias_maximum", NULL, "topic aliases"},
+		{"topic_aliases", NULL, "topic aliases"},
+		{"session_expiry", NULL, "session expiry, the broker decides"},
 	};
 	for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
-		if (uses[i].given)
+		if (config_given(scope, uses[i].key, uses[i].child))
 			config_complain(scope, uses[i].key, uses[i].child,
 				"MQTT 3.1.1 knows no %s; use version 5 or leave it out", uses[i].what);
 }
@@ -553,8 +463,9 @@ static void check_credential_files(const struct mqtt_settings *settings, struct 
 		char error[512];
 		one.username_file = i == 0 ? settings->username_file : NULL;
 		one.password_file = i == 1 ? settings->password_file : NULL;
+		const char *key = i == 0 ? "username_file" : "password_file";
 		if (credentials_read(&one, &credentials, error, sizeof error) < 0)
-			config_complain(scope, i == 0 ? "username_file" : "password_file", NULL, "%s", error);
+			config_complain(scope, key, NULL, "%s", error + strlen(key) + strlen(": "));
 		else
 			credentials_wipe(&credentials);
 	}
@@ -562,7 +473,8 @@ static void check_credential_files(const struct mqtt_settings *settings, struct 
 
 static void check_identity(const struct mqtt_settings *settings, struct config_scope *scope)
 {
-	if (!settings->client_id && !settings->clean_start)
+	bool known = !config_failed(scope, "client_id", NULL) && !config_failed(scope, "clean_start", NULL);
+	if (known && !settings->client_id && !settings->clean_start)
 		config_complain(scope, NULL, NULL,
 			"client_id is missing; the broker keeps undelivered messages under that name, so "
 			"give one that stays "
@@ -575,81 +487,130 @@ static void check_identity(const struct mqtt_settings *settings, struct config_s
 		config_complain(scope, "username", NULL, "must be UTF-8 of at most 65535 bytes");
 	if (settings->password && strlen(settings->password) > 65535)
 		config_complain(scope, "password", NULL, "longer than the 65535 bytes that MQTT allows");
-	bool named = settings->username || settings->username_file;
+	bool named = settings->username || settings->username_file || config_failed(scope, "username", NULL) ||
+		     config_failed(scope, "username_file", NULL);
 	if ((settings->password || settings->password_file) && !named && mqtt_settings_version(settings) == MQTT_3_1_1)
 		config_complain(scope, settings->password ? "password" : "password_file", NULL,
 			"MQTT 3.1.1 allows no password without a user name; add username");
 	check_credential_files(settings, scope);
 }
 
+/* An error of tls_new at the key that it begins with. */
+static void complain_tls(const char *error, const struct mqtt_settings *settings, struct config_scope *scope)
+{
+	for (const struct config_key *key = tls_keys; key->name; key++) {
+		size_t len = strlen(key->name);
+		if (strncmp(error, "tls.", 4) == 0 && strncmp(error + 4, key->name, len) == 0 &&
+			strncmp(error + 4 + len, ": ", 2) == 0) {
+			config_complain(scope, "tls", key->name, "%s", error + 4 + len + 2);
+			return;
+		}
+	}
+	if (settings->tls.server_name)
+		config_complain(scope, "tls", "server_name", "%s", error);
+	else
+		config_complain(scope, "url", NULL, "%s", error);
+}
+
+/* One thing at a time, so that all mistakes are found. */
+static void check_tls_files(const struct mqtt_settings *settings, const char *host, struct config_scope *scope)
+{
+	const struct tls_options all = mqtt_settings_tls(settings, host);
+	const struct tls_options parts[] = {
+		{.host = all.host, .insecure = all.insecure},
+		{.host = "localhost", .ca = all.ca},
+		{.host = "localhost", .cert = all.key ? all.cert : NULL, .key = all.cert ? all.key : NULL},
+		{.host = "localhost", .alpn = all.alpn},
+	};
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		char error[512];
+		struct tls *tls;
+		if (tls_new(&parts[i], &tls, error, sizeof error) < 0)
+			complain_tls(error, settings, scope);
+		else
+			tls_free(tls);
+	}
+}
+
 /* url: one with TLS, or NULL if there is none. */
 static void check_tls(const struct mqtt_settings *settings, const struct mqtt_url *url, struct config_scope *scope)
 {
-	bool given = settings->tls.ca || settings->tls.cert || settings->tls.key || settings->tls.server_name ||
-		     settings->tls.alpn.n > 0 || settings->tls.min_version > 0;
-	if (given && !url) {
+	if (config_given(scope, "tls", NULL) && !url) {
 		config_complain(scope, "tls", NULL, "the url says %s, which has no TLS; use %s",
 			any_websocket(settings) ? "ws://" : "mqtt://", any_websocket(settings) ? "wss://" : "mqtts://");
 		return;
 	}
-	if (!settings->tls.cert != !settings->tls.key) {
+	if (!settings->tls.cert != !settings->tls.key && !config_failed(scope, "tls", NULL)) {
 		const char *there = settings->tls.cert ? "cert" : "key";
 		config_complain(scope, "tls", there, "needs tls.%s beside it", settings->tls.cert ? "key" : "cert");
-		return;
 	}
-	if (!url)
-		return;
-	char error[512];
-	struct tls *tls;
-	struct tls_options options = mqtt_settings_tls(settings, url->host);
-	if (tls_new(&options, &tls, error, sizeof error) < 0)
-		config_complain(scope, "tls", NULL, "%s", error);
-	else
-		tls_free(tls);
+	if (url)
+		check_tls_files(settings, url->host, scope);
+}
+
+/* What is wrong with one url of the list; NULL: nothing, and `ret_url` is it. */
+static const char *check_url(const struct config_list *urls, size_t i, struct mqtt_url *ret_url)
+{
+	const char *wrong = mqtt_url_parse(urls->items[i].value, ret_url);
+	for (size_t j = 0; j < i && !wrong; j++)
+		if (strcmp(urls->items[i].value, urls->items[j].value) == 0)
+			wrong = "the same url stands in the list twice; leave one of them out";
+	return wrong;
 }
 
 static void check_urls(const struct mqtt_settings *settings, struct config_scope *scope)
 {
 	const struct config_list *urls = &settings->urls;
 	struct mqtt_url url, with_tls;
-	bool sound = true, any_tls = false;
+	bool sound = true;
+	size_t n_tls = 0;
 	for (size_t i = 0; i < urls->n; i++) {
 		char index[24];
 		snprintf(index, sizeof index, "%zu", i);
-		const char *wrong = mqtt_url_parse(urls->items[i].value, &url);
-		for (size_t j = 0; j < i && !wrong; j++)
-			if (strcmp(urls->items[i].value, urls->items[j].value) == 0)
-				wrong = "the same url stands in the list twice; leave one of them out";
+		const char *wrong = check_url(urls, i, &url);
 		if (wrong)
 			config_complain(scope, "url", urls->n > 1 ? index : NULL, "%s", wrong);
 		sound = sound && !wrong;
-		if (!wrong && url.tls && !any_tls) {
-			with_tls = url;
-			any_tls = true;
-		}
+		if (wrong || !url.tls)
+			continue;
+		with_tls = url;
+		n_tls++;
 	}
 	if (sound && urls->n > 0)
-		check_tls(settings, any_tls ? &with_tls : NULL, scope);
+		check_tls(settings, n_tls > 0 ? &with_tls : NULL, scope);
+	if (sound && n_tls > 0 && n_tls < urls->n)
+		config_warn(scope, "url", NULL,
+			"some of these have no TLS: where they are used, messages and credentials travel in clear, and "
+			"nothing proves who the broker is; use mqtts:// or wss:// for all of them");
+}
+
+const char *mqtt_settings_pick(const struct mqtt_settings *settings, const char *const words[3])
+{
+	return words[settings->client == MQTT_CLIENT_PAHO ? 0 : settings->proxy ? 1 : 2];
 }
 
 /* What Paho 1.3.12 cannot do, or linkspan does not ask of it. */
 static void check_paho_keeps(const struct mqtt_settings *settings, struct config_scope *scope)
 {
+	static const char *const how[] = {"with client: paho", "through a proxy", "over WebSocket"};
+	static const char *const others[] = {
+		"content_type", "response_topic", "correlation", "expiry", "utf8", "headers"};
 	const struct mqtt_own_message *will = &settings->will;
+	const char *here = mqtt_settings_pick(settings, how);
 	if (will->topic && will->qos > 1)
-		config_complain(scope, "will", "qos", "the Paho client is used with QoS 0 and 1 only; use 1");
-	if (will->content_type || will->response_topic || will->correlation || will->expiry_ms || will->utf8 ||
-		will->headers.n > 0)
-		config_complain(scope, "will", NULL,
-			"the Paho client sends of the will's properties only delay; leave the others out");
+		config_complain(scope, "will", "qos", "%s QoS 0 and 1 only are used; use 1", here);
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		if (config_given(scope, "will", others[i]))
+			config_complain(scope, "will", others[i],
+				"%s, of the will's properties only delay is sent; leave the others out", here);
 	if (settings->connect_headers.n > 0)
-		config_complain(scope, "connect_headers", NULL, "the Paho client sends none; leave them out");
+		config_complain(scope, "connect_headers", NULL, "%s none are sent; leave them out", here);
 	if (settings->max_packet_size > 0)
-		config_complain(scope, "max_packet_size", NULL, "the Paho client does not enforce it; leave it out");
+		config_complain(scope, "max_packet_size", NULL, "%s it is not enforced; leave it out", here);
 	if (settings->server_reference == SERVER_REFERENCE_FOLLOW)
-		config_complain(scope, "server_reference", NULL, "the Paho client follows none; say ignore");
+		config_complain(scope, "server_reference", NULL, "%s none is followed; say ignore", here);
 	if (settings->urls.n > 1)
-		config_complain(scope, "url", NULL, "the Paho client takes one url, not a list");
+		config_complain(scope, "url", NULL, "%s one url is taken, not a list; leave one", here);
 }
 
 /* What depends on who speaks MQTT. */
@@ -666,13 +627,13 @@ static void check_client(const struct mqtt_settings *settings, struct config_sco
 	if (!mqtt_settings_use_paho(settings))
 		return;
 #ifndef HAVE_PAHO
-	config_complain(scope,
-		settings->client == MQTT_CLIENT_PAHO ? "client"
-		: settings->proxy                    ? "proxy"
-						     : "url",
-		NULL,
-		"this linkspan is built without Paho, which ws://, wss://, a proxy and client: paho need; install "
-		"libpaho-mqtt-dev and build it again, or use mqtt:// or mqtts:// without a proxy");
+	static const char *const keys[] = {"client", "proxy", "url"};
+	static const char *const what[] = {"client: paho needs", "a proxy needs", "ws:// and wss:// need"};
+	static const char *const instead[] = {
+		"leave it out", "go without one", "use mqtt:// or mqtts://, if the broker has it"};
+	config_complain(scope, mqtt_settings_pick(settings, keys), NULL,
+		"this linkspan is built without Paho, which %s; install libpaho-mqtt-dev and build it again, or %s",
+		mqtt_settings_pick(settings, what), mqtt_settings_pick(settings, instead));
 #endif
 	check_paho_keeps(settings, scope);
 }
@@ -688,10 +649,35 @@ void mqtt_settings_check(const void *arg, struct config_scope *scope)
 	check_will_properties(&settings->will, scope);
 	check_headers(&settings->connect_headers, "connect_headers", NULL, scope);
 	if (mqtt_settings_version(settings) == MQTT_3_1_1)
-		check_3_1_1(settings, scope);
+		check_3_1_1(scope);
 	if (settings->max_packet_size > 0 && settings->max_packet_size < SMALLEST_PACKET)
 		config_complain(scope, "max_packet_size", NULL,
 			"below 256 bytes not even the broker's answers fit; give it more, or 0 for no limit");
-	if (settings->reconnect_min_ms > settings->reconnect_max_ms)
+	if (settings->reconnect_min_ms > settings->reconnect_max_ms && !config_failed(scope, "reconnect_max", NULL))
 		config_complain(scope, "reconnect_min", NULL, "must not be above reconnect_max");
+}
+
+/* Whatever they speak: a listener has one set of sessions behind it. */
+static bool share_an_address(const struct config_list *urls, const struct config_list *others)
+{
+	struct mqtt_url one, other;
+	for (size_t i = 0; i < urls->n; i++) {
+		if (mqtt_url_parse(urls->items[i].value, &one))
+			continue;
+		for (size_t j = 0; j < others->n; j++)
+			if (!mqtt_url_parse(others->items[j].value, &other) && one.port == other.port &&
+				strcasecmp(one.host, other.host) == 0)
+				return true;
+	}
+	return false;
+}
+
+const char *mqtt_settings_check_pair(const void *settings, const void *other)
+{
+	const struct mqtt_settings *one = settings, *two = other;
+	if (!one->client_id || !two->client_id || strcmp(one->client_id, two->client_id) != 0 ||
+		!share_an_address(&one->urls, &two->urls))
+		return NULL;
+	return "both connect to the same address with the same client_id, so that the broker would end one of them "
+	       "whenever the other connects, for ever; give each its own client_id";
 }

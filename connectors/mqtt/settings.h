@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a user writes under `connections.<name>` with `type: mqtt`: the table of keys, the struct that it
- * fills, the url, and the checks that a table cannot express. No I/O but the reading of TLS files by the
+ * fills, and the checks that a table cannot express. No I/O but the reading of TLS files by the
  * check. Any thread.
  */
 #ifndef LINKSPAN_CONNECTORS_MQTT_SETTINGS_H
@@ -55,6 +55,9 @@ struct mqtt_settings {
 	struct mqtt_own_message will, birth;
 };
 
+/* What is to be said of Paho because the user wrote client: paho, because of a proxy, or of the url, in this order. */
+const char *mqtt_settings_pick(const struct mqtt_settings *settings, const char *const words[3]);
+
 extern const struct config_key mqtt_connection_keys[];
 
 struct tls_options;
@@ -67,21 +70,12 @@ enum mqtt_version mqtt_settings_version(const struct mqtt_settings *settings);
 /* Paho carries this connection: it is asked for, or the url or the proxy needs it. */
 bool mqtt_settings_use_paho(const struct mqtt_settings *settings);
 
-struct mqtt_url {
-	bool tls, websocket;
-	char host[256]; /* without brackets */
-	uint16_t port;
-	char path[256]; /* of the WebSocket, with its query */
-};
-
 /* What names the broker: the url, or of a list all of them in a canonical order, a blank between two. To be freed; NULL:
  * no memory. */
 char *mqtt_settings_broker(const struct mqtt_settings *settings);
 
-/* NULL, or what is wrong and what would be right, one static sentence. */
-const char *mqtt_url_parse(const char *url, struct mqtt_url *ret_url);
-
-/* The `check` of the connector: complains about all that is wrong. */
+/* Members of the connector's table. */
 void mqtt_settings_check(const void *settings, struct config_scope *scope);
+const char *mqtt_settings_check_pair(const void *settings, const void *other);
 
 #endif

@@ -42,7 +42,7 @@ static bool tls_is_address(const char *host)
 static int tls_load_files(SSL_CTX *ctx, const struct tls_options *options, char *error, size_t error_size)
 {
 	if (options->ca && SSL_CTX_load_verify_file(ctx, options->ca) != 1) {
-		snprintf(error, error_size, "tls.ca: %s holds no usable certificate (%s); it must be a PEM file",
+		snprintf(error, error_size, "tls.ca: '%s' holds no usable certificate (%s); it must be a PEM file",
 			options->ca, tls_reason());
 		return -EINVAL;
 	}
@@ -52,14 +52,14 @@ static int tls_load_files(SSL_CTX *ctx, const struct tls_options *options, char 
 		return -EINVAL;
 	}
 	if (options->cert && SSL_CTX_use_certificate_chain_file(ctx, options->cert) != 1) {
-		snprintf(error, error_size, "tls.cert: %s holds no usable certificate (%s); it must be a PEM file",
+		snprintf(error, error_size, "tls.cert: '%s' holds no usable certificate (%s); it must be a PEM file",
 			options->cert, tls_reason());
 		return -EINVAL;
 	}
 	if (options->key && (SSL_CTX_use_PrivateKey_file(ctx, options->key, SSL_FILETYPE_PEM) != 1 ||
 				    SSL_CTX_check_private_key(ctx) != 1)) {
 		snprintf(error, error_size,
-			"tls.key: %s is not the key of tls.cert (%s); it must be an unencrypted PEM file "
+			"tls.key: '%s' is not the key of tls.cert (%s); it must be an unencrypted PEM file "
 			"that belongs to "
 			"the certificate",
 			options->key, tls_reason());

@@ -139,9 +139,9 @@ static void read_mappings(struct loader *loader)
 
 static bool legs_sound(const struct loader *loader, const struct mapping_config *map)
 {
-	bool sound = loader->connections.items[map->from_connection].sound;
+	bool sound = !loader->connections.items[map->from_connection].failed;
 	for (size_t i = 0; i < map->n_targets; i++)
-		sound &= loader->connections.items[map->targets[i].connection].sound;
+		sound &= !loader->connections.items[map->targets[i].connection].failed;
 	return sound;
 }
 
@@ -155,7 +155,7 @@ static void check_roles(struct loader *loader, size_t connection)
 	bool source = false, sink = false;
 	for (size_t i = 0; i < config->n_mappings; i++) {
 		const struct mapping_config *map = &config->mappings[i];
-		if (!loader->mappings.items[i].sound)
+		if (!loader->mappings.items[i].legs_known)
 			continue;
 		source |= map->from_connection == connection;
 		for (size_t j = 0; j < map->n_targets; j++)
@@ -165,6 +165,25 @@ static void check_roles(struct loader *loader, size_t connection)
 	if (wrong)
 		report_mistake(loader->report, loader->connections.items[connection].name->source, conn->line,
 			conn->column, "connection '%s': %s", conn->name, wrong);
+}
+
+/* Connections that cannot be there at once. */
+static void check_pairs(struct loader *loader, size_t second)
+{
+	const struct config *config = &loader->own->config;
+	const struct connection_config *conn = &config->connections[second];
+	if (!loader->connections.items[second].sound || !conn->connector->check_pair)
+		return;
+	for (size_t i = 0; i < second; i++) {
+		const struct connection_config *first = &config->connections[i];
+		if (!loader->connections.items[i].sound || first->connector != conn->connector)
+			continue;
+		const char *wrong = conn->connector->check_pair(first->settings, conn->settings);
+		if (wrong)
+			report_mistake(loader->report, loader->connections.items[second].name->source, conn->line,
+				conn->column, "connections '%s' (line %d) and '%s': %s", first->name, first->line,
+				conn->name, wrong);
+	}
 }
 
 static void check_whole(struct loader *loader, const struct node *root)
@@ -182,7 +201,7 @@ static void check_whole(struct loader *loader, const struct node *root)
 	bool *used = memory_zero(config->n_connections + 1);
 	for (size_t i = 0; i < config->n_mappings; i++) {
 		const struct mapping_config *map = &config->mappings[i];
-		if (!loader->mappings.items[i].sound)
+		if (!loader->mappings.items[i].legs_known)
 			continue;
 		used[map->from_connection] = true;
 		for (size_t j = 0; j < map->n_targets; j++)
@@ -192,8 +211,10 @@ static void check_whole(struct loader *loader, const struct node *root)
 	}
 	loader_check_subscriptions(loader);
 	loader_check_cycles(loader);
-	for (size_t i = 0; i < config->n_connections; i++)
+	for (size_t i = 0; i < config->n_connections; i++) {
 		check_roles(loader, i);
+		check_pairs(loader, i);
+	}
 	for (size_t i = 0; i < config->n_connections && report_mistakes(loader->report) == 0; i++)
 		if (!used[i])
 			report_warning(loader->report, loader->connections.items[i].name->source,
@@ -212,6 +233,8 @@ static void read_top(struct loader *loader, const struct node *root)
 		.node = root,
 		.anchor = root,
 		.title = "the configuration",
+		.place = LOADER_AT_TOP,
+		.others = loader->others,
 		.elsewhere = section_top_elsewhere,
 		.parts = {{section_top_keys, config}, {section_include_keys, &include}},
 	};
@@ -227,8 +250,38 @@ static void read_top(struct loader *loader, const struct node *root)
 	}
 }
 
+/* --- keys in the wrong section --- */
+
+static void add_other(struct loader *loader, size_t *n, const char *place, const struct config_key *keys)
+{
+	if (!keys)
+		return;
+	loader->others = memory_grow(loader->others, *n, sizeof *loader->others);
+	loader->others[(*n)++] = (struct table_other){place, keys};
+}
+
+static void collect_others(struct loader *loader)
+{
+	static const struct config_key topic[] = {{.name = "topic"}, {0}};
+	static const struct config_key end[] = {{0}};
+	size_t n = 0;
+	add_other(loader, &n, LOADER_IN_FROM, section_from_keys);
+	add_other(loader, &n, LOADER_IN_TO, section_to_keys);
+	add_other(loader, &n, LOADER_IN_TO, topic);
+	add_other(loader, &n, LOADER_IN_MAPPING, section_mapping_keys);
+	add_other(loader, &n, LOADER_IN_CONNECTION, section_connection_keys);
+	add_other(loader, &n, LOADER_AT_TOP, section_top_keys);
+	for (const struct connector *const *it = loader->options->connectors; *it; it++) {
+		add_other(loader, &n, LOADER_IN_FROM, (*it)->from_keys);
+		add_other(loader, &n, LOADER_IN_TO, (*it)->to_keys);
+		add_other(loader, &n, LOADER_IN_CONNECTION, (*it)->connection_keys);
+	}
+	add_other(loader, &n, NULL, end);
+}
+
 static void load(struct loader *loader, const char *path)
 {
+	collect_others(loader);
 	const struct node *root = loader_open(loader, path);
 	if (!root)
 		return;
@@ -250,6 +303,7 @@ static void forget_files(struct loader *loader)
 	free(loader->connections.items);
 	free(loader->mappings.items);
 	free(loader->tests.items);
+	free(loader->others);
 	report_forget_texts(loader->report);
 }
 

@@ -64,6 +64,8 @@ static const struct connector *find_connector(struct loader *loader, struct conf
 
 static void check_outbox(struct config_scope *scope, const struct outbox_config *outbox)
 {
+	if (config_failed(scope, "outbox", "backoff_min") || config_failed(scope, "outbox", "backoff_max"))
+		return;
 	if (outbox->backoff_min_ms > outbox->backoff_max_ms)
 		config_complain(scope, "outbox",
 			node_get(node_get(scope->node, "outbox"), "backoff_min") ? "backoff_min" : "backoff_max",
@@ -74,7 +76,6 @@ void loader_read_connection(struct loader *loader, size_t index)
 {
 	struct loader_entry *entry = &loader->connections.items[index];
 	struct connection_config *conn = &loader->own->config.connections[index];
-	size_t before = report_mistakes(loader->report);
 	conn->name = memory_text(entry->name->text);
 	conn->delivery = -1;
 	LOADER_PLACE(conn, entry->name);
@@ -86,6 +87,8 @@ void loader_read_connection(struct loader *loader, size_t index)
 			.node = entry->value,
 			.anchor = entry->name,
 			.title = title,
+			.place = LOADER_IN_CONNECTION,
+			.others = loader->others,
 			.elsewhere = section_connection_elsewhere,
 			.parts = {{section_connection_keys, conn}},
 		};
@@ -97,12 +100,12 @@ void loader_read_connection(struct loader *loader, size_t index)
 		scope.keys_unknown = !conn->connector;
 		table_read(&scope);
 		check_outbox(&scope, &conn->outbox);
-		if (conn->connector && conn->connector->check && !scope.unsound)
+		if (conn->connector && conn->connector->check)
 			conn->connector->check(conn->settings, &scope);
-		entry->sound = conn->connector && !scope.unsound;
+		entry->sound = conn->connector;
+		entry->failed = scope.failed;
 	}
 	free(title);
-	entry->sound &= report_mistakes(loader->report) == before;
 }
 
 void loader_free_connection(struct connection_config *conn)

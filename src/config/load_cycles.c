@@ -96,14 +96,17 @@ static void add_reader(struct search *search, size_t m, const char *text)
 	}
 }
 
+static bool ignores_own(const struct search *search, size_t m)
+{
+	const struct mapping_config *map = mapping_at(search, m);
+	const struct connector *connector = search->config->connections[map->from_connection].connector;
+	return connector->ignores_own && connector->ignores_own(map->from_settings);
+}
+
 /* A mapping that takes nothing of what its own link has written is never come back to. */
 static bool may_come_back(const struct search *search, size_t m)
 {
-	const struct mapping_config *map = mapping_at(search, m);
-	if (!search->loader->mappings.items[m].sound || !search->loader->connections.items[map->from_connection].sound)
-		return false;
-	const struct connector *connector = search->config->connections[map->from_connection].connector;
-	return !connector->ignores_own || !connector->ignores_own(map->from_settings);
+	return search->loader->mappings.items[m].sound && !ignores_own(search, m);
 }
 
 static void collect_readers(struct search *search)
@@ -343,6 +346,63 @@ static void start_at(struct search *search, size_t m)
 	}
 }
 
+/* --- echoes ---------------------------------------------------------------------------------------------------------------- */
+
+/* Does this mapping write what it has got so to that connection that the other one would read it, were it not its own? */
+static bool writes_back(
+	struct search *search, const struct reader *reader, const struct topic_shape *got, size_t connection, size_t m)
+{
+	struct topic_shape back, met;
+	struct step step = {.mapping = reader->mapping, .filter = reader->filter}, there = {.mapping = m};
+	for (; step.target < mapping_at(search, reader->mapping)->n_targets; step.target++)
+		if (mapping_at(search, reader->mapping)->targets[step.target].connection == connection &&
+			render_step(search, &step, got, &back) && enter(search, &there, &back, &met))
+			return true;
+	return false;
+}
+
+/* A mirror whose one half ignores what its own link has written and whose other half does not: what the first half
+ * passes on comes back, once. */
+static void look_for_echo(struct search *search, size_t m, const struct step *step, const struct topic_shape *shape)
+{
+	struct topic_shape written, got;
+	const struct mapping_config *map = mapping_at(search, m);
+	size_t connection = map->targets[step->target].connection;
+	struct slice wild = {NULL, 0};
+	if (connection == map->from_connection || !render_step(search, step, shape, &written))
+		return;
+	for (size_t i = find_reader(search, connection, wild, wild);
+		i < find_reader(search, connection + 1, wild, wild) && search->meetings < MAX_MEETINGS; i++) {
+		const struct reader *reader = &search->readers[i];
+		const struct mapping_config *other = mapping_at(search, reader->mapping);
+		search->meetings++;
+		if (search->reported[reader->mapping] || !topic_shape_meet(&written, reader->filter, &got) ||
+			!writes_back(search, reader, &got, map->from_connection, m))
+			continue;
+		search->reported[reader->mapping] = true;
+		report_warning(search->loader->report, search->loader->mappings.items[reader->mapping].value->source,
+			other->filters.items[0].line, other->filters.items[0].column,
+			"what mapping '%s' passes on comes back once by mapping '%s', which has no no_local; a mirror "
+			"in "
+			"both directions needs no_local: true under 'from' on both sides",
+			map->name, other->name);
+	}
+}
+
+static void look_for_echoes(struct search *search, size_t m)
+{
+	const struct mapping_config *map = mapping_at(search, m);
+	struct step step = {.mapping = m};
+	for (size_t i = 0; i < map->filters.n; i++) {
+		struct topic_shape shape;
+		step.filter = topic_filter_without_share(map->filters.items[i].value);
+		topic_shape_of_filter(step.filter, &shape);
+		for (step.target = 0; step.target < map->n_targets; step.target++)
+			look_for_echo(search, m, &step, &shape);
+		arena_reset(&search->arena);
+	}
+}
+
 void loader_check_cycles(struct loader *loader)
 {
 	const struct config *config = &loader->own->config;
@@ -353,6 +413,9 @@ void loader_check_cycles(struct loader *loader)
 	for (size_t m = 0; m < config->n_mappings && search.meetings < MAX_MEETINGS; m++)
 		if (may_come_back(&search, m))
 			start_at(&search, m);
+	for (size_t m = 0; m < config->n_mappings && search.meetings < MAX_MEETINGS; m++)
+		if (loader->mappings.items[m].sound && ignores_own(&search, m))
+			look_for_echoes(&search, m);
 	if (search.meetings >= MAX_MEETINGS)
 		report_warning(loader->report, loader->mappings.items[0].value->source, config->mappings[0].line,
 			config->mappings[0].column,

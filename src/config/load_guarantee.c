@@ -33,9 +33,16 @@ int loader_declared_guarantee(
 	return wish_of(config, map, target).guarantee;
 }
 
-/* "read with qos: 2 …" when a higher QoS on the reading leg would do. */
-static char *advice(
-	const struct config *config, const struct mapping_config *map, const struct target_config *target, int wished)
+struct leg {
+	size_t connection;
+	bool source;
+	int qos;
+	enum guarantee keeps;
+};
+
+/* "read with qos: 2 …" when a higher QoS on the reading leg would do. unexplained: there is no more to say of a leg. */
+static char *advice(const struct config *config, const struct mapping_config *map, const struct target_config *target,
+	int wished, bool unexplained)
 {
 	const struct connection_config *from = &config->connections[map->from_connection];
 	const struct connector *connector = from->connector;
@@ -47,34 +54,55 @@ static char *advice(
 			return memory_format("read with qos: %d, or declare %s", qos,
 				guarantee_name(mapping_guarantee(config, map, target)));
 	}
-	return memory_format("declare %s, or change that leg", guarantee_name(mapping_guarantee(config, map, target)));
+	return memory_format("declare %s%s", guarantee_name(mapping_guarantee(config, map, target)),
+		unexplained ? ", or change that leg" : "");
 }
 
-static char *describe_leg(const struct config *config, size_t connection, bool source, int qos, enum guarantee keeps)
+/* reasons: what the connector says of it; empty when there is nothing that could be changed. */
+static char *describe_leg(const struct config *config, const struct leg *leg, const char *reasons)
 {
-	const struct connection_config *conn = &config->connections[connection];
-	const char *verb = source ? "reading from" : "writing to";
-	enum guarantee (*leg)(const void *, uint8_t) =
-		source ? conn->connector->source_guarantee : conn->connector->sink_guarantee;
-	if (leg(conn->settings, 0) == keeps && leg(conn->settings, 2) == keeps) /* qos means nothing to it */
+	const struct connection_config *conn = &config->connections[leg->connection];
+	const char *verb = leg->source ? "reading from" : "writing to", *keeps = guarantee_name(leg->keeps);
+	const char *because = *reasons ? " because " : "";
+	enum guarantee (*ask)(const void *, uint8_t) =
+		leg->source ? conn->connector->source_guarantee : conn->connector->sink_guarantee;
+	if (ask(conn->settings, 0) == leg->keeps && ask(conn->settings, 2) == leg->keeps) /* qos means nothing to it */
 		return memory_format(
-			"%s '%s' (%s) keeps %s", verb, conn->name, conn->connector->name, guarantee_name(keeps));
-	return memory_format("%s '%s' (%s) with qos %d keeps %s", verb, conn->name, conn->connector->name, qos,
-		guarantee_name(keeps));
+			"%s '%s' (%s) keeps %s%s%s", verb, conn->name, conn->connector->name, keeps, because, reasons);
+	return memory_format("%s '%s' (%s) with qos %d keeps %s%s%s", verb, conn->name, conn->connector->name, leg->qos,
+		keeps, because, reasons);
+}
+
+/* What a leg lacks, appended to `why`. */
+static void explain_leg(const struct config *config, const struct leg *leg, int wished, char **why, bool *unexplained)
+{
+	const struct connection_config *conn = &config->connections[leg->connection];
+	char reasons[512] = "";
+	if ((int)leg->keeps >= wished)
+		return;
+	if (conn->connector->explain_guarantee)
+		conn->connector->explain_guarantee(conn->settings, leg->source, (uint8_t)leg->qos,
+			(enum guarantee)wished, reasons, sizeof reasons);
+	*unexplained |= !*reasons;
+	char *text = describe_leg(config, leg, reasons);
+	char *longer = memory_format("%s%s%s", *why, **why ? " and " : "", text);
+	free(text);
+	free(*why);
+	*why = longer;
 }
 
 static void refuse(struct loader *loader, const struct mapping_config *map, const struct target_config *target,
 	const struct wish *wish, const struct node *node)
 {
 	const struct config *config = &loader->own->config;
-	enum guarantee source = mapping_source_guarantee(config, map),
-		       sink = mapping_sink_guarantee(config, map, target);
-	int to_qos = target->qos >= 0 ? target->qos : map->from_qos;
-	char *in = describe_leg(config, map->from_connection, true, map->from_qos, source);
-	char *out = describe_leg(config, target->connection, false, to_qos, sink);
-	bool both = (int)source < wish->guarantee && (int)sink < wish->guarantee;
-	char *why = both ? memory_format("%s and %s", in, out) : memory_text((int)source < wish->guarantee ? in : out);
-	char *what = advice(config, map, target, wish->guarantee);
+	struct leg in = {map->from_connection, true, map->from_qos, mapping_source_guarantee(config, map)};
+	struct leg out = {target->connection, false, target->qos >= 0 ? target->qos : map->from_qos,
+		mapping_sink_guarantee(config, map, target)};
+	bool unexplained = false;
+	char *why = memory_text("");
+	explain_leg(config, &in, wish->guarantee, &why, &unexplained);
+	explain_leg(config, &out, wish->guarantee, &why, &unexplained);
+	char *what = advice(config, map, target, wish->guarantee, unexplained);
 	if (wish->conn)
 		report_mistake(loader->report, node->source, target->line, target->column,
 			"connection '%s' declares delivery: %s, but in mapping '%s' %s; %s", wish->conn->name,
@@ -82,8 +110,6 @@ static void refuse(struct loader *loader, const struct mapping_config *map, cons
 	else
 		table_mistake(loader->report, node_get(node, "delivery"), 0, "delivery: %s cannot be kept: %s; %s",
 			guarantee_name((enum guarantee)wish->guarantee), why, what);
-	free(in);
-	free(out);
 	free(why);
 	free(what);
 }

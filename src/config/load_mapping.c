@@ -22,6 +22,7 @@ struct reading {
 	char **names, **partial; /* of the captures, owned */
 	size_t n_names, n_partial;
 	bool unsound; /* a value that must be there is not, which may have been reported elsewhere */
+	bool legs_unknown; /* which connections, at which QoS */
 	bool qos_refused; /* of the source: do not say the same of a target that takes it over */
 };
 
@@ -98,7 +99,7 @@ static void check_qos(struct reading *reading, size_t connection, const struct n
 {
 	const struct connection_config *conn = &reading->loader->own->config.connections[connection];
 	const struct node *node = node_get(section, "qos");
-	if (!conn->connector->check_qos || !reading->loader->connections.items[connection].sound)
+	if (!conn->connector->check_qos || (node && node->failed))
 		return;
 	const char *wrong = conn->connector->check_qos(conn->settings, (uint8_t)qos);
 	if (wrong && (node || !reading->qos_refused))
@@ -140,8 +141,6 @@ static void check_from(struct reading *reading, const struct connector *connecto
 	struct mapping_config *map = reading->map;
 	const struct connection_config *conn = &reading->loader->own->config.connections[map->from_connection];
 	size_t before = report_mistakes(reading->loader->report);
-	if (scope->unsound || !reading->loader->connections.items[map->from_connection].sound)
-		return;
 	if (connector->check_from)
 		connector->check_from(conn->settings, map->from_settings, &map->filters, scope);
 	const char *group = connector->share_group ? connector->share_group(map->from_settings) : NULL;
@@ -154,7 +153,7 @@ static void read_from(struct reading *reading)
 	struct report *report = reading->loader->report;
 	struct mapping_config *map = reading->map;
 	const struct node *node = node_get(reading->node, "from");
-	reading->captures.unknown = !node || node->kind != NODE_MAP;
+	reading->captures.unknown = reading->legs_unknown = !node || node->kind != NODE_MAP;
 	if (!node)
 		table_mistake(report, reading->node, 0,
 			"%s has no 'from': say from where, as in from: {connection: …, topic: …}", reading->title);
@@ -170,6 +169,8 @@ static void read_from(struct reading *reading)
 		.node = node,
 		.anchor = node,
 		.title = title,
+		.place = LOADER_IN_FROM,
+		.others = reading->loader->others,
 		.keys_unknown = !connector,
 		.parts = {{section_from_keys, &from}, {connector ? connector->from_keys : NULL, map->from_settings}},
 	};
@@ -178,6 +179,8 @@ static void read_from(struct reading *reading)
 	map->filters = from.topic;
 	map->from_qos = (int)from.qos;
 	check_filters(reading, node_get(node, "topic"));
+	reading->captures.unknown |= config_failed(&scope, "topic", NULL);
+	reading->legs_unknown |= !connector || config_failed(&scope, "qos", NULL);
 	if (connector) {
 		check_qos(reading, map->from_connection, node, map->from_qos);
 		check_from(reading, connector, &scope);
@@ -267,12 +270,15 @@ static void read_target(struct reading *reading, const struct node *node)
 		.node = node,
 		.anchor = node,
 		.title = title,
+		.place = LOADER_IN_TO,
+		.others = reading->loader->others,
 		.keys_unknown = !connector,
 		.parts = {{section_to_keys, &to}, {keys, values}},
 	};
 	table_read(&scope);
 	check_headers(reading, node_get(node, "headers"));
 	reading->unsound |= !connector || scope.unsound;
+	reading->legs_unknown |= !connector || config_failed(&scope, "qos", NULL);
 	take_common(target, &to);
 	if (connector) {
 		take_params(target, keys, values, n);
@@ -321,6 +327,8 @@ void loader_read_mapping(struct loader *loader, size_t index)
 			.node = node,
 			.anchor = node,
 			.title = title,
+			.place = LOADER_IN_MAPPING,
+			.others = loader->others,
 			.elsewhere = section_mapping_elsewhere,
 			.parts = {{section_mapping_keys, map}},
 		};
@@ -330,6 +338,8 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		read_to(&reading);
 		loader->mappings.items[index].sound =
 			!reading.unsound && !scope.unsound && report_mistakes(loader->report) == before;
+		loader->mappings.items[index].legs_known =
+			!reading.legs_unknown && map->name && !config_failed(&scope, "delivery", NULL);
 		free_names(reading.names, reading.n_names);
 		free_names(reading.partial, reading.n_partial);
 	}

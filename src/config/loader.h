@@ -38,7 +38,9 @@ struct config_own {
 struct loader_entry {
 	const struct node *name;
 	struct node *value;
-	bool sound; /* no mistake in it, so that its connector may be asked what it keeps */
+	bool sound; /* of a connection: its connector is known and may be asked; of a mapping: there is no mistake in it */
+	bool failed; /* of a connection: some value was a mistake and holds its fallback */
+	bool legs_known; /* of a mapping: which connections it uses, at which QoS, and what it declares */
 };
 struct loader_entries {
 	struct loader_entry *items;
@@ -52,10 +54,18 @@ struct loader {
 	struct loader_entries connections; /* parallel to own->config.connections */
 	struct loader_entries mappings; /* parallel to own->config.mappings, where each has one */
 	struct loader_entries tests;
+	struct table_other *others; /* every kind of section but the top one, for keys that stand in the wrong one */
 	const struct source *chain[16]; /* files being read, from the main one */
 	size_t n_chain;
 	bool unread; /* some file could not be read: its connections and mappings are not known */
 };
+
+/* What stands in `others`, for the scopes of those sections. */
+#define LOADER_AT_TOP        "at the top of the file"
+#define LOADER_IN_CONNECTION "to a connection"
+#define LOADER_IN_MAPPING    "beside 'from' and 'to'"
+#define LOADER_IN_FROM       "under 'from'"
+#define LOADER_IN_TO         "under 'to'"
 
 void loader_read_connection(struct loader *loader, size_t index);
 void loader_read_mapping(struct loader *loader, size_t index);

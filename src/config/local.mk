@@ -31,6 +31,7 @@ liblinkspan_a_SOURCES += \
 	src/config/suggest.c \
 	src/config/suggest.h \
 	src/config/table.c \
+	src/config/table_unknown.c \
 	src/config/table.h \
 	src/config/table_value.c \
 	src/config/table_value.h \

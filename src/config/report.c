@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "config/report.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,23 +170,52 @@ static int compare_entries(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* A secret of one or two letters would turn every message into stars: such a one is hidden only between quotes. */
-static size_t secret_at(const struct report *report, const char *text, const char *at)
+/* Do these bytes stand between quotes? One that opens is not behind a letter and one that closes is not before one, as
+ * the one in "it's" is. */
+static bool is_quoted(const char *text, const char *at, size_t len)
+{
+	char open = '\0';
+	for (const char *p = text; p < at; p++) {
+		if (*p != '\'' && *p != '"')
+			continue;
+		if (!open && (p == text || !isalnum((unsigned char)p[-1])))
+			open = *p;
+		else if (open == *p && !isalnum((unsigned char)p[1]))
+			open = '\0';
+	}
+	return open && strchr(at + len, open);
+}
+
+/* In a message the values of the file stand between quotes, and all else is the program's own words and the names of
+ * keys. A secret that could be one of those words is hidden as a value only: elsewhere stars would not hide it but give
+ * it away, since everybody can look up which word the message has there, and the message could not be read. A secret of
+ * one or two letters must fill the quotes. In any other text everything may be a value. */
+static bool is_own_word(const char *secret, const char *text, const char *at, bool message)
+{
+	size_t len = strlen(secret);
+	if (len <= 2)
+		return !(at > text && (at[-1] == '\'' || at[-1] == '"') && at[len] == at[-1]);
+	return message && source_is_word(secret) && !is_quoted(text, at, len);
+}
+
+static size_t secret_at(const struct report *report, const char *text, const char *at, bool message)
 {
 	size_t longest = 0;
 	for (size_t i = 0; i < report->n_secrets; i++) {
 		size_t len = strlen(report->secrets[i]);
-		if (len <= longest || strncmp(at, report->secrets[i], len) != 0)
-			continue;
-		if (len > 2 || (at > text && at[-1] == '\'' && at[len] == '\''))
+		if (len > longest && strncmp(at, report->secrets[i], len) == 0 &&
+			!is_own_word(report->secrets[i], text, at, message))
 			longest = len;
 	}
 	return longest;
 }
 
-/* The user and password of a URL that a message quotes. */
+/* The user and password of a URL that a message quotes, and not the ones that it shows as an example. */
 static size_t url_user_at(const char *text, const char *at)
 {
+	static const char example[] = "user:password@";
+	if (strncmp(at, example, strlen(example)) == 0)
+		return 0;
 	if (at - text < 3 || memcmp(at - 3, "://", 3) != 0)
 		return 0;
 	size_t len = strcspn(at, "/ '\"");
@@ -194,12 +224,12 @@ static size_t url_user_at(const char *text, const char *at)
 	return len;
 }
 
-char *report_redact(const struct report *report, const char *text)
+static char *redact(const struct report *report, const char *text, bool message)
 {
 	size_t room = strlen(text) * 3 + 1; /* a letter may become three stars */
 	char *copy = memory_zero(room), *out = copy;
 	for (const char *at = text; *at;) {
-		size_t len = secret_at(report, text, at);
+		size_t len = secret_at(report, text, at, message);
 		if (len == 0)
 			len = url_user_at(text, at);
 		if (len == 0) {
@@ -213,6 +243,11 @@ char *report_redact(const struct report *report, const char *text)
 	return copy;
 }
 
+char *report_redact(const struct report *report, const char *text)
+{
+	return redact(report, text, false);
+}
+
 static void print_text(const char *text, FILE *out)
 {
 	for (; *text; text++) {
@@ -224,7 +259,7 @@ static void print_text(const char *text, FILE *out)
 
 static void report_print_entry(const struct report *report, const struct entry *entry, FILE *out)
 {
-	char *text = report_redact(report, entry->text);
+	char *text = redact(report, entry->text, true);
 	if (entry->source)
 		fprintf(out, "%s:%d:%d: ", entry->source->path, entry->line, entry->column);
 	else

@@ -28,7 +28,8 @@ void report_add_source(struct report *report, struct source *source);
 /* A file of that real_path that was added before, NULL if none. */
 const struct source *report_find_source(const struct report *report, const char *real_path);
 
-/* This text is never printed, wherever it turns up in a message: `***` instead. Copies. */
+/* This text is never printed, wherever it turns up in a message as a value: `***` instead. Messages put values between
+ * quotes. Copies. */
 void report_add_secret(struct report *report, const char *text);
 
 void report_mistake(struct report *report, const struct source *source, int line, int column, const char *format, ...)
@@ -49,7 +50,7 @@ void report_forget_texts(struct report *report);
 /* Everything, sorted. */
 void report_print(struct report *report, FILE *out);
 
-/* `text` with every secret replaced; the caller frees. */
+/* `text`, which is no message of this report, with every secret replaced; the caller frees. */
 char *report_redact(const struct report *report, const char *text);
 
 #endif

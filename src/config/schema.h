@@ -57,9 +57,16 @@ struct config_key {
  * printed as `file:line:column: …` with the line and a caret, together with all others. One sentence of what is
  * wrong, one of what would be right. */
 struct config_scope;
-/* Does the section name this key, be it with the value that it has anyway? */
-bool config_given(const struct config_scope *scope, const char *key);
+/* Does the section name this key, be it with the value that it has anyway? item: as below. */
+bool config_given(const struct config_scope *scope, const char *key, const char *item);
+/* Is what stands there a mistake that has been reported, or missing though it must be there? It then holds its fallback,
+ * or nothing. What is complained about that key is dropped; who concludes from it on another key, or from its absence,
+ * asks first. key NULL: any of the section's. */
+bool config_failed(const struct config_scope *scope, const char *key, const char *item);
 void config_complain(struct config_scope *scope, const char *key, const char *item, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* The same for what is legal and yet hardly meant: it is printed and nothing fails. */
+void config_warn(struct config_scope *scope, const char *key, const char *item, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
 #endif

@@ -293,7 +293,7 @@ const struct config_key section_to_keys[] = {
 	{.name = "headers",
 		.type = CONFIG_MAP,
 		.offset = TO(headers),
-		.help = "Headers to add, name: template. One of the same name is replaced."},
+		.help = "Headers (in MQTT user properties) to add, name: template. One of the same name is replaced."},
 	{.name = "qos",
 		.type = CONFIG_INT,
 		.offset = TO(qos),
@@ -306,7 +306,9 @@ const struct config_key section_to_keys[] = {
 		.fallback = "keep",
 		.choices = retain_choices,
 		.help = "Retain flag to send with: as received, never, or always. skip: what is received with the flag "
-			"is not sent to this destination."},
+			"is not sent to this destination. From MQTT 5 a live message has the flag as well if it was "
+			"published with it; to skip only what the broker had stored, set retain_as_published: false "
+			"under from, or retain_handling: never there instead of skip."},
 	{0},
 };
 

@@ -60,8 +60,12 @@ struct source_secrets { /* texts that are hidden wherever they stand */
 /* Two lines: `   12 | text` and a caret below the column. Nothing when the file has no such line. */
 void source_show(const struct source *source, int line, int column, const struct source_secrets *secrets, FILE *out);
 
-/* Does a key of this name sound as if its value were a secret (password, token …), perhaps with a slip? */
+/* Does a key of this name sound as if its value were a secret (password, token …), perhaps with a slip? The name of a
+ * file (password_file) is none. */
 bool source_sounds_secret(const char *name, size_t len);
+
+/* Could it be a word of a message or the name of a key: few letters, all of them small? */
+bool source_is_word(const char *text);
 
 /* Reads a whole regular file of at most `limit` bytes, NUL-terminated; the caller frees. Errors like source_open. */
 int source_read_file(const char *path, size_t limit, char **ret_text, size_t *ret_len)

@@ -17,10 +17,14 @@
 #include "config/suggest.h"
 #include "message/utf8.h"
 
-#define SHOWN_BYTES 110 /* of a long line, around the caret */
+#define SHOWN_BYTES  110 /* of a long line, around the caret */
+#define LONGEST_WORD 12
 
 bool source_sounds_secret(const char *name, size_t len)
 {
+	static const char file[] = "_file";
+	if (len >= strlen(file) && strncasecmp(name + len - strlen(file), file, strlen(file)) == 0)
+		return false; /* what it names holds the secret */
 	static const char *const words[] = {"pass", "pwd", "secret", "token", "credential", "jaas", "private"};
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
 		size_t n = strlen(words[i]);
@@ -35,6 +39,12 @@ bool source_sounds_secret(const char *name, size_t len)
 	copy[len] = '\0';
 	return suggest_distance(copy, "password") <= 2 || suggest_distance(copy, "passphrase") <= 2 ||
 	       suggest_distance(copy, "secret") <= 2 || suggest_distance(copy, "token") <= 1;
+}
+
+bool source_is_word(const char *text)
+{
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
+	return text[len] == '\0' && len <= LONGEST_WORD;
 }
 
 /* A copy of one line in the making. `hidden[i]` says that byte i must not be shown. */
@@ -61,14 +71,25 @@ static void hide_marked(const struct source *source, size_t line_begin, struct s
 	}
 }
 
-/* What was inserted or is a secret elsewhere. Very short ones would hide half of the line. */
+/* Is this the name of a key, and not a part of one? */
+static bool is_key(const struct shown *shown, size_t begin, size_t end)
+{
+	while (end < shown->len && shown->text[end] == ' ')
+		end++;
+	return end < shown->len && shown->text[end] == ':' && (begin == 0 || strchr(" {,", shown->text[begin - 1]));
+}
+
+/* What was inserted or is a secret elsewhere. Very short ones would hide half of the line, and a word that is the name of
+ * a key here would be given away (report.c). */
 static void hide_known(const struct source_secrets *secrets, struct shown *shown)
 {
 	for (size_t i = 0; i < secrets->n; i++) {
 		size_t len = strlen(secrets->texts[i]);
 		const char *end = shown->text + shown->len, *at = shown->text;
 		while (len > 2 && (at = memmem(at, (size_t)(end - at), secrets->texts[i], len))) {
-			hide(shown, (size_t)(at - shown->text), (size_t)(at - shown->text) + len);
+			size_t begin = (size_t)(at - shown->text);
+			if (!source_is_word(secrets->texts[i]) || !is_key(shown, begin, begin + len))
+				hide(shown, begin, begin + len);
 			at += len;
 		}
 	}

@@ -8,92 +8,7 @@
 #include <string.h>
 
 #include "config/memory.h"
-#include "config/suggest.h"
 #include "config/table_value.h"
-
-/* --- keys that nobody knows --- */
-
-static bool listed(const char *const *names, const char *name)
-{
-	for (; names && *names; names++)
-		if (strcmp(*names, name) == 0)
-			return true;
-	return false;
-}
-
-static bool known(const struct config_scope *scope, const char *name)
-{
-	for (size_t i = 0; i < TABLE_MAX_PARTS; i++)
-		for (const struct config_key *key = scope->parts[i].keys; key && key->name; key++)
-			if (strcmp(key->name, name) == 0)
-				return true;
-	return listed(scope->elsewhere, name);
-}
-
-/* Calls for each name that may stand here, those first that the section does not have yet. */
-static void offer_names(const struct config_scope *scope, void (*fn)(void *arg, const char *name), void *arg)
-{
-	for (int given = 0; given <= 1; given++) {
-		for (size_t i = 0; i < TABLE_MAX_PARTS; i++)
-			for (const struct config_key *key = scope->parts[i].keys; key && key->name; key++)
-				if ((node_get(scope->node, key->name) != NULL) == given)
-					fn(arg, key->name);
-		for (const char *const *name = scope->elsewhere; name && *name; name++)
-			if ((node_get(scope->node, *name) != NULL) == given)
-				fn(arg, *name);
-	}
-}
-
-static void offer_suggestion(void *arg, const char *name)
-{
-	suggest_offer(arg, name);
-}
-
-struct names {
-	char text[400];
-	size_t len;
-};
-
-static void offer_to_list(void *arg, const char *name)
-{
-	struct names *names = arg;
-	size_t left = sizeof names->text - names->len;
-	if (strlen(name) + 8 > left) {
-		if (names->len && names->text[names->len - 1] != '.')
-			names->len += (size_t)snprintf(names->text + names->len, left, ", ...");
-		return;
-	}
-	names->len += (size_t)snprintf(names->text + names->len, left, "%s%s", names->len ? ", " : "", name);
-}
-
-static void complain_unknown(const struct config_scope *scope, const struct node *name)
-{
-	struct suggestion near = {.word = name->text};
-	struct names names = {.text = ""};
-	if (report_full(scope->report)) {
-		table_mistake(scope->report, name, 0, "unknown key");
-		return;
-	}
-	offer_names(scope, offer_suggestion, &near);
-	offer_names(scope, offer_to_list, &names);
-	if (strcmp(name->text, "<<") == 0)
-		table_mistake(scope->report, name, 0,
-			"merge keys (<<) are not read; write the keys out, or name a whole section by its alias");
-	else if (near.best)
-		table_mistake(scope->report, name, 0, "unknown key '%s' in %s; did you mean '%s'?", name->text,
-			scope->title, near.best);
-	else
-		table_mistake(scope->report, name, 0, "unknown key '%s' in %s; known keys: %s", name->text,
-			scope->title, names.text);
-}
-
-static void find_unknown(const struct config_scope *scope)
-{
-	for (size_t i = 0; scope->node && i < scope->node->n; i++)
-		if (!known(scope, scope->node->keys[i]->text) &&
-			(!scope->keys_unknown || strcmp(scope->node->keys[i]->text, "<<") == 0))
-			complain_unknown(scope, scope->node->keys[i]);
-}
 
 /* --- keys of the tables --- */
 
@@ -102,23 +17,27 @@ static void read_section(struct config_scope *scope, const struct config_key *ke
 	struct config_scope inner = {
 		.report = scope->report,
 		.captures = scope->captures,
+		.others = scope->others,
 		.node = node,
 		.anchor = node,
 		.parts = {{key->children, base}},
 	};
 	char *title = memory_format("'%s' of %s", key->name, scope->title);
 	inner.title = title;
-	if (!node || table_expect_map(scope->report, node, key->name))
-		table_read(&inner);
-	else
-		inner.unsound = true;
+	if (node && !table_expect_map(scope->report, node, key->name)) {
+		node->failed = true;
+		inner.failed = inner.unsound = true;
+		inner.node = NULL; /* the fallbacks */
+	}
+	table_read(&inner);
+	scope->failed |= inner.failed;
 	scope->unsound |= inner.unsound;
 	free(title);
 }
 
 static void complain_missing(struct config_scope *scope, const struct config_key *key)
 {
-	scope->unsound = true;
+	scope->unsound = scope->failed = true;
 	const char *end = strstr(key->help, ". "); /* the first sentence will do */
 	size_t len = end ? (size_t)(end - key->help) : strlen(key->help);
 	len -= len > 0 && key->help[len - 1] == '.';
@@ -142,7 +61,7 @@ static void read_key(struct config_scope *scope, const struct config_key *key, v
 
 void table_read(struct config_scope *scope)
 {
-	find_unknown(scope);
+	table_find_unknown(scope);
 	for (size_t i = 0; i < TABLE_MAX_PARTS; i++)
 		for (const struct config_key *key = scope->parts[i].keys; key && key->name; key++)
 			read_key(scope, key, scope->parts[i].base);
@@ -195,29 +114,88 @@ const char *table_difference(const struct config_key *keys, const void *a, const
 
 /* --- mistakes that connectors find --- */
 
-bool config_given(const struct config_scope *scope, const char *key)
+/* The node of a key, or of an item below it; NULL if it is not there. */
+static const struct node *find_place(const struct config_scope *scope, const char *key, const char *item)
 {
-	return node_get(scope->node, key) != NULL;
+	const struct node *at = key ? node_get(scope->node, key) : NULL;
+	if (!at || !item)
+		return at;
+	if (at->kind == NODE_LIST)
+		return strtoul(item, NULL, 10) < at->n ? at->items[strtoul(item, NULL, 10)] : NULL;
+	return node_get(at, item);
+}
+
+bool config_given(const struct config_scope *scope, const char *key, const char *item)
+{
+	return find_place(scope, key, item) != NULL;
+}
+
+static const struct config_key *find_key(const struct config_scope *scope, const char *name)
+{
+	for (size_t i = 0; i < TABLE_MAX_PARTS; i++)
+		for (const struct config_key *key = scope->parts[i].keys; key && key->name; key++)
+			if (strcmp(key->name, name) == 0)
+				return key;
+	return NULL;
+}
+
+static bool is_required(const struct config_scope *scope, const char *name)
+{
+	const struct config_key *key = find_key(scope, name);
+	return key && key->required;
+}
+
+/* "key" or "key.item". The names in a map are the user's, and stand here without quotes. */
+static char *name_place(const struct config_scope *scope, const char *name, const char *item)
+{
+	const struct config_key *key = find_key(scope, name);
+	char *shown = key && key->type == CONFIG_MAP && item ? report_redact(scope->report, item) : NULL;
+	char *text = memory_format("%s%s%s", name, item ? "." : "", shown ? shown : item ? item : "");
+	free(shown);
+	return text;
+}
+
+bool config_failed(const struct config_scope *scope, const char *key, const char *item)
+{
+	const struct node *at = find_place(scope, key, NULL), *inner = find_place(scope, key, item);
+	if (!key)
+		return scope->failed;
+	if (!at)
+		return is_required(scope, key);
+	return at->failed || (inner && table_failed(inner));
+}
+
+__attribute__((format(printf, 5, 0))) static void complain(const struct config_scope *scope, bool warning,
+	const char *key, const char *item, const char *format, va_list args)
+{
+	const struct node *whole = find_place(scope, key, NULL), *at = find_place(scope, key, item);
+	if (!at)
+		at = whole;
+	if (at ? at->failed || whole->failed : key && is_required(scope, key))
+		return;
+	if (!at)
+		at = scope->anchor;
+	char text[1024], *name = key ? name_place(scope, key, item) : NULL;
+	vsnprintf(text, sizeof text, format, args);
+	(warning ? report_warning : report_mistake)(
+		scope->report, at->source, at->line, at->column, "%s: %s", name ? name : scope->title, text);
+	free(name);
 }
 
 void config_complain(struct config_scope *scope, const char *key, const char *item, const char *format, ...)
 {
-	const struct node *at = key ? node_get(scope->node, key) : NULL, *inner = NULL;
-	if (at && item && at->kind == NODE_MAP)
-		inner = node_get(at, item);
-	else if (at && item && at->kind == NODE_LIST)
-		inner = strtoul(item, NULL, 10) < at->n ? at->items[strtoul(item, NULL, 10)] : NULL;
-	if (inner)
-		at = inner;
-	if (!at)
-		at = scope->anchor;
-	char text[1024], *name = key ? memory_format("%s%s%s", key, item ? "." : "", item ? item : "") : NULL;
 	va_list args;
 	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
+	complain(scope, false, key, item, format, args);
 	va_end(args);
-	report_mistake(scope->report, at->source, at->line, at->column, "%s: %s", name ? name : scope->title, text);
-	free(name);
+}
+
+void config_warn(struct config_scope *scope, const char *key, const char *item, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	complain(scope, true, key, item, format, args);
+	va_end(args);
 }
 
 void table_mistake(struct report *report, const struct node *node, size_t offset, const char *format, ...)

@@ -28,6 +28,12 @@ struct table_captures {
 	bool unknown; /* because of a mistake elsewhere: check no template and no program */
 };
 
+/* A section of another kind. */
+struct table_other {
+	const char *place; /* "under 'to'", for messages; NULL ends an array */
+	const struct config_key *keys;
+};
+
 /* One section being read; also where config_complain finds the place of a key. */
 struct config_scope {
 	struct report *report;
@@ -36,12 +42,17 @@ struct config_scope {
 	const struct node *anchor; /* where to point when a key is missing: the section's name */
 	const char *title; /* "connection 'lake'"; for messages */
 	struct table_part parts[TABLE_MAX_PARTS];
+	const char *place; /* of this section, as in others; NULL: it is in none */
+	const struct table_other *others; /* where a key that is unknown here may belong; NULL: nowhere */
 	const char *const *elsewhere; /* names that somebody else reads, NULL-terminated; may be NULL */
 	bool unsound; /* set by table_read: a value that must be there is not, so further checks would mislead */
+	bool failed; /* set by table_read: some value was a mistake and holds its fallback, or nothing */
 	bool keys_unknown; /* what else may stand here cannot be known: do not complain about unknown keys */
 };
 
 void table_read(struct config_scope *scope);
+/* The part of it that complains about unknown keys. */
+void table_find_unknown(const struct config_scope *scope);
 /* Frees what the keys hold in `base`, not base itself; base NULL is allowed. */
 void table_free(const struct config_key *keys, void *base);
 

@@ -87,6 +87,15 @@ static const char *parse_typed(const struct config_key *key, const struct value_
 	}
 }
 
+/* So that nobody complains a second time. */
+static void read_failed(struct config_scope *scope, const struct config_key *key, void *out)
+{
+	if (key->fallback)
+		table_fallback(key, out);
+	else
+		scope->unsound = true;
+}
+
 static void read_typed(struct config_scope *scope, const struct config_key *key, const struct node *node, void *out)
 {
 	char message[VALUE_MESSAGE];
@@ -98,10 +107,7 @@ static void read_typed(struct config_scope *scope, const struct config_key *key,
 			return;
 		table_mistake(scope->report, node, 0, "%s: %s", key->name, wrong);
 	}
-	if (key->fallback) /* so that nobody complains a second time */
-		table_fallback(key, out);
-	else
-		scope->unsound = true;
+	read_failed(scope, key, out);
 }
 
 /* --- texts --- */
@@ -194,7 +200,7 @@ static void read_text(struct config_scope *scope, const struct config_key *key, 
 {
 	const char *text = table_text(scope->report, node, key->name);
 	if (!text) {
-		scope->unsound = true;
+		read_failed(scope, key, out);
 		return;
 	}
 	char *value = key->type == CONFIG_PATH ? source_join(node->source->folder, text) : memory_text(text);
@@ -205,7 +211,7 @@ static void read_text(struct config_scope *scope, const struct config_key *key, 
 	case CONFIG_PATH:
 		if (!check_path(scope->report, node, key->name, value)) {
 			free(value);
-			scope->unsound = true;
+			read_failed(scope, key, out);
 			return;
 		}
 		break;
@@ -234,21 +240,24 @@ static void append_text(struct config_list *list, const char *name, const char *
 		(struct config_text){name ? memory_text(name) : NULL, memory_text(value), line, column};
 }
 
-static void append_node(struct config_scope *scope, struct config_list *list, const char *name, const struct node *node,
-	const char *title)
+static bool append_node(
+	struct config_scope *scope, struct config_list *list, const char *name, struct node *node, const char *title)
 {
 	const char *text = table_text(scope->report, node, title);
-	if (text)
+	if (text) {
 		append_text(list, name, text, node->line, node->column);
-	else
+	} else {
+		node->failed = true;
 		scope->unsound = true;
+	}
+	return text != NULL;
 }
 
 static void read_list(
-	struct config_scope *scope, const struct config_key *key, const struct node *node, struct config_list *out)
+	struct config_scope *scope, const struct config_key *key, struct node *node, struct config_list *out)
 {
 	if (node->kind == NODE_SCALAR) {
-		append_node(scope, out, NULL, node, key->name);
+		(void)append_node(scope, out, NULL, node, key->name);
 	} else if (node->kind == NODE_MAP) {
 		table_mistake(
 			scope->report, node, 0, "%s is a map; a list of texts, or one text, belongs here", key->name);
@@ -257,25 +266,29 @@ static void read_list(
 			table_mistake(scope->report, node, 0,
 				"%s is an empty list; write a value, or leave the key out", key->name);
 		for (size_t i = 0; i < node->n; i++)
-			append_node(scope, out, NULL, node->items[i], key->name);
+			if (!append_node(scope, out, NULL, node->items[i], key->name))
+				append_text(out, NULL, "", node->items[i]->line,
+					node->items[i]->column); /* numbers the others */
 	}
 }
 
 static void read_map(
-	struct config_scope *scope, const struct config_key *key, const struct node *node, struct config_list *out)
+	struct config_scope *scope, const struct config_key *key, struct node *node, struct config_list *out)
 {
 	if (!table_expect_map(scope->report, node, key->name))
 		return;
 	for (size_t i = 0; i < node->n; i++) {
-		char *title = memory_format("%s.%s", key->name, node->keys[i]->text);
-		append_node(scope, out, node->keys[i]->text, node->items[i], title);
+		char *name = report_redact(scope->report, node->keys[i]->text); /* the user's word, without quotes */
+		char *title = memory_format("%s.%s", key->name, name);
+		free(name);
+		(void)append_node(scope, out, node->keys[i]->text, node->items[i], title);
 		free(title);
 	}
 }
 
 /* --- entry points --- */
 
-void table_value(struct config_scope *scope, const struct config_key *key, struct node *node, void *out)
+static void read_value(struct config_scope *scope, const struct config_key *key, struct node *node, void *out)
 {
 	switch (key->type) {
 	case CONFIG_STRING:
@@ -297,6 +310,23 @@ void table_value(struct config_scope *scope, const struct config_key *key, struc
 	default:
 		read_typed(scope, key, node, out);
 	}
+}
+
+void table_value(struct config_scope *scope, const struct config_key *key, struct node *node, void *out)
+{
+	size_t before = report_mistakes(scope->report);
+	read_value(scope, key, node, out);
+	if (report_mistakes(scope->report) != before && !table_failed(node))
+		node->failed = true; /* and not only an item of it */
+	scope->failed |= table_failed(node);
+}
+
+bool table_failed(const struct node *node)
+{
+	bool failed = node->failed;
+	for (size_t i = 0; i < node->n && !failed; i++)
+		failed = node->items[i]->failed;
+	return failed;
 }
 
 /* "[a, b]" or "a". */

@@ -9,6 +9,9 @@
 
 /* Reads, checks, and writes to `out` (the C type that schema.h names); reports what is wrong and then leaves `out`
  * untouched, but for lists and maps, which keep what was right. Not for sections. */
+/* Some mistake in this value, or directly below it, has been reported. */
+bool table_failed(const struct node *node);
+
 void table_value(struct config_scope *scope, const struct config_key *key, struct node *node, void *out);
 /* A fallback that cannot be read is a bug in the table: asserted. */
 void table_fallback(const struct config_key *key, void *out);

@@ -48,6 +48,8 @@ static const struct config_key mqtt_keys[] = {
 static void mqtt_check(const void *settings, struct config_scope *scope)
 {
 	const struct test_mqtt *mqtt = settings;
+	if (!mqtt->url)
+		return; /* reported by the table */
 	if (strncmp(mqtt->url, "mqtt://", 7) != 0 && strncmp(mqtt->url, "mqtts://", 8) != 0)
 		config_complain(scope, "url", NULL, "'%s' is not an address; write mqtt://host:port", mqtt->url);
 	if (mqtt->tls.ca && strncmp(mqtt->url, "mqtts://", 8) != 0)

@@ -53,6 +53,10 @@ check_PROGRAMS += tests/unit/mqtt/test_settings
 tests_unit_mqtt_test_settings_SOURCES = tests/unit/mqtt/test_settings.c
 tests_unit_mqtt_test_settings_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/mqtt/test_url
+tests_unit_mqtt_test_url_SOURCES = tests/unit/mqtt/test_url.c
+tests_unit_mqtt_test_url_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/mqtt/test_from
 tests_unit_mqtt_test_from_SOURCES = tests/unit/mqtt/test_from.c
 tests_unit_mqtt_test_from_LDADD = $(TEST_LIBS)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The order of addresses.
+ * The order of addresses. Owns the parsed urls and which of them is next; never resolves a name, connects, or waits: the
+ * session does, and tells it what came of it. A server reference is text from a broker: what cannot be understood as an
+ * address is passed over, and so many in a row and no more are followed. Loop thread only; no I/O, no clock.
  */
 #include "connectors/mqtt/addresses.h"
 

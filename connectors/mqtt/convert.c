@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Between the codec's packets and messages.
+ * Between the codec's packets and messages. Owns nothing: views and packets borrow from each other, and the only copy,
+ * headers without nulls, goes into the caller's scratch. It never reads a clock: the caller says what time it is, and an
+ * expiry is counted in the wall clock, because it outlives the process. Any thread; no I/O, no allocation.
  */
 #include "connectors/mqtt/convert.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The text of a proxy's url, of a CONNECT request and of its answer.
+ * The text of a proxy's url, of a CONNECT request and of its answer. Owns no memory: what is parsed lies in the caller's
+ * struct, credentials included, and they never get into an error text. An answer comes from a stranger: it is bounded, and
+ * quoted only if it is printable. Any thread; no I/O.
  */
 #define _GNU_SOURCE
 #include "connectors/mqtt/proxy.h"

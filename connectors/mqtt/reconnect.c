@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Back-off of connections.
+ * Back-off of connections. Owns the number of failures in a row and what a wait may be; never waits itself, and never says
+ * that there is no further attempt. Chance comes from the caller, so that a test can set it. Loop thread only; no I/O, no
+ * clock, no allocation.
  */
 #include "connectors/mqtt/reconnect.h"
 

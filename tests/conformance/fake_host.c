@@ -33,6 +33,20 @@ __attribute__((format(printf, 2, 3))) static void breach(struct fake_host *fake,
 	printf("# breach of contract: %s\n", fake->first_breach);
 }
 
+struct fake_stage {
+	uint64_t seq;
+	uint8_t stage;
+	unsigned connection; /* fake_host.ups */
+};
+
+struct fake_change {
+	enum state_change_type type;
+	uint16_t id;
+	uint64_t hash;
+	uint8_t *blob;
+	size_t blob_len;
+};
+
 static struct fake_host *fake_of(struct link_host *host)
 {
 	return (struct fake_host *)host;
@@ -58,9 +72,12 @@ static void pump(struct fake_host *fake)
 			.destination_uuid = uuid,
 			.seq = (uint64_t)(item - fake->deliveries) + 1,
 			.attempt = item->retries + 1,
+			.stage = item->stage,
 			.maybe_sent = item->maybe_sent,
+			.session_lost = item->session_lost,
 			.msg = item->msg,
 		};
+		item->session_lost = false; /* said once */
 		fake->connector->send(fake->link, &delivery);
 		any = true;
 	}
@@ -126,6 +143,16 @@ static void on_outcome(struct link_host *host, uint64_t seq, const struct outcom
 	loop_post(fake->loop, &fake->pump_job);
 }
 
+static void void_stages(struct fake_host *fake)
+{
+	fake->n_pending_stages = 0;
+	for (size_t i = 0; i < fake->n_deliveries; i++) {
+		struct fake_delivery *item = &fake->deliveries[i];
+		item->stage = 0;
+		item->session_lost = item->maybe_sent;
+	}
+}
+
 static void on_link_up(struct link_host *host, const struct sink_traits *traits)
 {
 	struct fake_host *fake = fake_of(host);
@@ -134,6 +161,8 @@ static void on_link_up(struct link_host *host, const struct sink_traits *traits)
 	fake->up = true;
 	fake->ups++;
 	fake->window = traits ? traits->max_in_flight : 0;
+	if (traits && traits->session_lost)
+		void_stages(fake);
 	pump(fake);
 }
 
@@ -171,7 +200,32 @@ static void on_alarm(struct link_host *host, const char *what)
 static void on_stage(struct link_host *host, uint64_t seq, uint8_t stage)
 {
 	struct fake_host *fake = fake_of(host);
-	fake->connector->stage_durable(fake->link, seq, stage);
+	if (seq == 0 || seq > fake->n_deliveries || fake->deliveries[seq - 1].state != FAKE_IN_FLIGHT) {
+		breach(fake, "stage of %llu, which is not in flight", (unsigned long long)seq);
+		return;
+	}
+	fake->stages = must(realloc(fake->stages, (fake->n_pending_stages + 1) * sizeof *fake->stages));
+	fake->stages[fake->n_pending_stages++] = (struct fake_stage){seq, stage, fake->ups};
+	loop_post(fake->loop, &fake->stage_job);
+}
+
+/* They are durable whether or not the connection has lasted; the answer is given only if it has. */
+static void on_stages(void *arg)
+{
+	struct fake_host *fake = arg;
+	size_t n = fake->n_pending_stages;
+	struct fake_stage *stages = fake->stages;
+	fake->stages = NULL;
+	fake->n_pending_stages = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct fake_delivery *item = &fake->deliveries[stages[i].seq - 1];
+		item->stage = stages[i].stage;
+		if (fake->link && fake->up && stages[i].connection == fake->ups && item->state == FAKE_IN_FLIGHT)
+			fake->connector->stage_durable(fake->link, stages[i].seq, stages[i].stage);
+	}
+	if (fake->link && fake->up)
+		fake->connector->send_end(fake->link);
+	free(stages);
 }
 
 static void on_stopped(struct link_host *host)
@@ -183,6 +237,61 @@ static void on_stopped(struct link_host *host)
 }
 
 /* --- offers --------------------------------------------------------------------------------------------------- */
+
+static void keep_change(struct fake_host *fake, const struct state_change *change)
+{
+	if (change->type == CHANGE_NONE)
+		return;
+	fake->changes = must(realloc(fake->changes, (fake->n_pending_changes + 1) * sizeof *fake->changes));
+	struct fake_change *kept = &fake->changes[fake->n_pending_changes++];
+	*kept = (struct fake_change){.type = change->type, .id = change->id, .hash = change->hash};
+	if (change->blob.len == 0)
+		return;
+	kept->blob = must(malloc(change->blob.len));
+	kept->blob_len = change->blob.len;
+	memcpy(kept->blob, change->blob.data, change->blob.len);
+}
+
+static void journal_change(struct fake_journal *journal, struct fake_change *change)
+{
+	switch (change->type) {
+	case CHANGE_OPEN_ID:
+		journal->open[change->id] = true;
+		journal->hash[change->id] = change->hash;
+		break;
+	case CHANGE_RELEASE_ID:
+		journal->open[change->id] = false;
+		break;
+	case CHANGE_SESSION_RESET:
+		fake_journal_clear(journal);
+		break;
+	case CHANGE_SUBSCRIPTIONS:
+		free(journal->subscriptions);
+		journal->subscriptions = change->blob;
+		journal->subscriptions_len = change->blob_len;
+		change->blob = NULL;
+		break;
+	case CHANGE_NONE:
+	case CHANGE_POSITION:
+		break;
+	}
+}
+
+static void journal_changes(struct fake_host *fake, struct fake_journal *journal)
+{
+	for (size_t i = 0; i < fake->n_pending_changes; i++) {
+		if (journal)
+			journal_change(journal, &fake->changes[i]);
+		free(fake->changes[i].blob);
+	}
+	fake->n_pending_changes = 0;
+}
+
+void fake_journal_clear(struct fake_journal *journal)
+{
+	free(journal->subscriptions);
+	memset(journal, 0, sizeof *journal);
+}
 
 static enum offer_result on_offer(struct link_host *host, const struct offer *offer)
 {
@@ -201,18 +310,21 @@ static enum offer_result on_offer(struct link_host *host, const struct offer *of
 		fake->offers[fake->n_offers++] = must(message_new(offer->view));
 	}
 	fake->n_changes += offer->view == NULL;
+	fake->n_repetitions += offer->view == NULL && offer->change.type == CHANGE_NONE;
+	keep_change(fake, &offer->change);
+	if (!fake->hold_receipts)
+		loop_post(fake->loop, &fake->receipt_job);
 	if (offer->no_receipt)
 		return OFFER_TAKEN;
 	fake->cookies = must(realloc(fake->cookies, (fake->n_cookies + 1) * sizeof *fake->cookies));
 	fake->cookies[fake->n_cookies++] = offer->cookie;
-	if (!fake->hold_receipts)
-		loop_post(fake->loop, &fake->receipt_job);
 	return OFFER_TAKEN;
 }
 
 static void on_receipts(void *arg)
 {
 	struct fake_host *fake = arg;
+	journal_changes(fake, fake->journal);
 	if (!fake->link || fake->n_cookies == 0)
 		return;
 	size_t n = fake->n_cookies;
@@ -264,6 +376,7 @@ struct fake_host *fake_host_new(const struct connector *connector, const void *s
 	fake->retry_timer = must(loop_timer_new(fake->loop, on_retry_timer, fake));
 	loop_job_init(&fake->pump_job, on_pump, fake);
 	loop_job_init(&fake->receipt_job, on_receipts, fake);
+	loop_job_init(&fake->stage_job, on_stages, fake);
 	struct link_spec spec = {
 		.name = fake->name,
 		.settings = settings,
@@ -280,10 +393,17 @@ struct fake_host *fake_host_new(const struct connector *connector, const void *s
 	return fake;
 }
 
-static void no_open_ids(
-	const struct link_recovery *recovery, void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg)
+struct fake_recovery {
+	struct link_recovery base; /* first */
+	const struct fake_journal *journal;
+};
+
+static void open_ids(const struct link_recovery *recovery, void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg)
 {
-	(void)recovery, (void)fn, (void)arg;
+	const struct fake_journal *journal = ((const struct fake_recovery *)recovery)->journal;
+	for (unsigned id = 0; journal && id <= UINT16_MAX; id++)
+		if (journal->open[id])
+			fn((uint16_t)id, journal->hash[id], arg);
 }
 
 static bool no_position(const struct link_recovery *recovery, struct slice partition, uint64_t *ret_position)
@@ -295,12 +415,14 @@ static bool no_position(const struct link_recovery *recovery, struct slice parti
 void fake_host_start(struct fake_host *fake)
 {
 	static const uint8_t uuid[16] = "conformance test";
-	const struct link_recovery recovery = {
-		.destination_uuid = uuid,
-		.open_ids = no_open_ids,
-		.position = no_position,
+	const struct fake_journal *journal = fake->journal;
+	struct fake_recovery recovery = {
+		.base = {.destination_uuid = uuid, .open_ids = open_ids, .position = no_position},
+		.journal = journal,
 	};
-	fake->connector->start(fake->link, &recovery);
+	if (journal && journal->subscriptions)
+		recovery.base.subscriptions = slice_of(journal->subscriptions, journal->subscriptions_len);
+	fake->connector->start(fake->link, &recovery.base);
 }
 
 void fake_host_destroy_link(struct fake_host *fake)
@@ -310,6 +432,7 @@ void fake_host_destroy_link(struct fake_host *fake)
 	fake->link = NULL;
 	loop_cancel(fake->loop, &fake->pump_job);
 	loop_cancel(fake->loop, &fake->receipt_job);
+	loop_cancel(fake->loop, &fake->stage_job);
 }
 
 void fake_host_free(struct fake_host *fake)
@@ -325,6 +448,9 @@ void fake_host_free(struct fake_host *fake)
 		message_unref(fake->offers[i]);
 	free(fake->deliveries);
 	free(fake->offers);
+	journal_changes(fake, NULL);
+	free(fake->changes);
+	free(fake->stages);
 	free(fake->cookies);
 	free(fake);
 }

@@ -2,7 +2,8 @@
  *
  * A host for one link, on a real loop: plays the bridge and the courier as connector.h describes them, keeps a record of
  * all that the link does, and notes every breach of the contract. Deliveries are sent in order within the window, again
- * after LINK_DOWN, and again after RETRY if `resend_retries` is set.
+ * after LINK_DOWN, and again after RETRY if `resend_retries` is set. Stages and receipts are answered in a later turn, as
+ * a journal does. What a link has said of its session outlives it in a fake_journal, if the test gives it one.
  *
  * Threads: the one that calls.
  */
@@ -19,8 +20,22 @@ struct fake_delivery {
 	enum outcome_kind outcome; /* valid when state is FAKE_ENDED */
 	char *reason; /* of the last outcome that had one, also of a RETRY that was sent again */
 	unsigned sends, retries;
-	bool maybe_sent;
+	bool maybe_sent, session_lost; /* as in struct delivery */
+	uint8_t stage; /* durable */
 };
+
+/* What outlives a link. Changes get into it with the receipts: what a link has offered without one is lost with it. */
+struct fake_journal {
+	bool open[UINT16_MAX + 1]; /* by packet identifier */
+	uint64_t hash[UINT16_MAX + 1];
+	uint8_t *subscriptions;
+	size_t subscriptions_len;
+};
+void fake_journal_clear(struct fake_journal *journal);
+
+/* A stage that was asked for, or a change that was offered. */
+struct fake_stage;
+struct fake_change;
 
 struct fake_host {
 	struct link_host base; /* first */
@@ -33,6 +48,7 @@ struct fake_host {
 	bool resend_retries;
 	bool hold_receipts; /* offers are taken, their receipts wait for fake_host_give_receipts */
 	size_t busy_after; /* offers beyond this many get OFFER_BUSY; 0: never */
+	struct fake_journal *journal; /* NULL: nothing outlives the link */
 
 	/* The record. */
 	bool up;
@@ -44,15 +60,20 @@ struct fake_host {
 	size_t next; /* no delivery before this one is FAKE_WAITING */
 	struct message **offers; /* those that came with a message */
 	size_t n_offers, n_receipts, n_busy, n_changes; /* changes: offers without a message */
+	size_t n_repetitions; /* of n_changes: nothing is said but that something known has come again */
 	unsigned breaches;
 	char first_breach[256];
 
 	/* Private. */
 	bool pumping;
-	struct loop_job pump_job, receipt_job;
+	struct loop_job pump_job, receipt_job, stage_job;
 	struct loop_timer *retry_timer;
 	uint64_t *cookies;
 	size_t n_cookies;
+	struct fake_change *changes;
+	size_t n_pending_changes;
+	struct fake_stage *stages;
+	size_t n_pending_stages;
 	bool (*until)(void *arg);
 	void *until_arg;
 	bool reached, gave_up;

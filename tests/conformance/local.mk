@@ -20,13 +20,18 @@ EXTRA_DIST += tests/conformance/README.md
 
 CONFORMANCE_LIBS = libconformance.a $(TEST_LIBS)
 check_PROGRAMS += tests/conformance/test_kafka tests/conformance/test_kafka_mock \
-	tests/conformance/test_kafka_refusals tests/conformance/test_mqtt
+	tests/conformance/test_kafka_refusals tests/conformance/test_mqtt \
+	tests/conformance/test_mqtt_311 tests/conformance/test_mqtt_qos2
 tests_conformance_test_kafka_SOURCES = tests/conformance/test_kafka.c
 tests_conformance_test_kafka_LDADD = $(CONFORMANCE_LIBS)
 tests_conformance_test_kafka_mock_SOURCES = tests/conformance/test_kafka_mock.c
 tests_conformance_test_kafka_mock_LDADD = $(CONFORMANCE_LIBS)
 tests_conformance_test_mqtt_SOURCES = tests/conformance/test_mqtt.c
 tests_conformance_test_mqtt_LDADD = $(CONFORMANCE_LIBS)
+tests_conformance_test_mqtt_311_SOURCES = tests/conformance/test_mqtt_311.c
+tests_conformance_test_mqtt_311_LDADD = $(CONFORMANCE_LIBS)
+tests_conformance_test_mqtt_qos2_SOURCES = tests/conformance/test_mqtt_qos2.c
+tests_conformance_test_mqtt_qos2_LDADD = $(CONFORMANCE_LIBS)
 tests_conformance_test_kafka_refusals_SOURCES = tests/conformance/test_kafka_refusals.c
 tests_conformance_test_kafka_refusals_LDADD = $(CONFORMANCE_LIBS)
 if HAVE_PAHO

@@ -13,6 +13,7 @@ struct mqtt_peer_options {
 	enum mqtt_client client;
 	int version; /* index into the choices of the key `version` */
 	bool websocket; /* the connector under test comes over ws:// */
+	uint8_t qos; /* 1 or 2, both ways, all the way; at 2 nothing may come twice, whatever breaks */
 };
 
 /* The whole program. */

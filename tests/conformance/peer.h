@@ -39,6 +39,7 @@ struct peer {
 	/* As a destination. */
 	const char *target; /* topic */
 	size_t max_payload; /* the largest that it takes */
+	uint8_t qos; /* of the deliveries */
 	const struct arrivals *(*arrived)(void); /* so far; does not wait; valid until the next call */
 
 	/* As a source. */
@@ -48,6 +49,8 @@ struct peer {
 	size_t open_offers; /* most offers without a receipt; 0: more than a test needs */
 	bool down_while_paused; /* the link disconnects when it is paused, and connects again when it is resumed */
 	bool repeats; /* what was not acknowledged comes again */
+
+	bool exactly_once; /* both ways: whatever breaks, nothing arrives or is offered twice */
 };
 
 int conformance_main(const struct peer *peer);

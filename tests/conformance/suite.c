@@ -85,11 +85,20 @@ bool suite_run_until_logged(struct fake_host *fake, const char *word)
 
 /* --- links and messages --------------------------------------------------------------------------------------- */
 
+static struct fake_journal journal; /* of the current test */
+
+bool suite_repeats_allowed(void)
+{
+	return !suite_peer->exactly_once;
+}
+
 struct fake_host *suite_link(bool with_source)
 {
 	with_source = with_source && suite_peer->subscription;
-	return fake_host_new(suite_peer->connector, suite_peer->settings(), suite_peer->connector->can_sink,
-		with_source ? suite_peer->subscription : NULL, with_source ? 1 : 0);
+	struct fake_host *fake = fake_host_new(suite_peer->connector, suite_peer->settings(),
+		suite_peer->connector->can_sink, with_source ? suite_peer->subscription : NULL, with_source ? 1 : 0);
+	fake->journal = &journal;
+	return fake;
 }
 
 void suite_end(struct fake_host *fake)
@@ -107,7 +116,7 @@ struct message_view suite_message(struct slice payload)
 		.payload = payload,
 		.key = slice_str("k"),
 		.order_key = slice_str("k"),
-		.qos = 1,
+		.qos = suite_peer->qos,
 		.origin_ms = 1700000000000,
 	};
 }
@@ -225,6 +234,7 @@ static void run_next(void)
 	suite_peer->begin();
 	chosen[turn++]->run();
 	suite_peer->end();
+	fake_journal_clear(&journal);
 	log_forget();
 }
 

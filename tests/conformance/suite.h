@@ -30,7 +30,11 @@ struct suite_test {
 /* Each ends with a NULL name. */
 extern const struct suite_test suite_life_tests[], suite_sink_tests[], suite_source_tests[];
 
-/* A link for the peer that has begun; as a source when with_source and the peer can be one. */
+/* May a test that breaks connections see repetitions? */
+bool suite_repeats_allowed(void);
+
+/* A link for the peer that has begun; as a source when with_source and the peer can be one. It knows what earlier links of the
+ * test have said of the session. */
 struct fake_host *suite_link(bool with_source);
 /* Stops and frees it; its contract must have been kept. */
 void suite_end(struct fake_host *fake);

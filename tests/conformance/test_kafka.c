@@ -86,6 +86,7 @@ int main(void)
 	peer = (struct peer){
 		.name = "conformance kafka",
 		.connector = &kafka_connector,
+		.qos = 1,
 		.unavailable = kafka_unavailable,
 		.begin = kafka_begin,
 		.end = kafka_end,

@@ -89,6 +89,7 @@ int main(void)
 	static const struct peer peer = {
 		.name = "conformance kafka mock",
 		.connector = &kafka_connector,
+		.qos = 1,
 		.unavailable = kafka_tools_unavailable,
 		.begin = mock_begin,
 		.end = mock_end,

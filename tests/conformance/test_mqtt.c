@@ -6,6 +6,7 @@
 
 int main(void)
 {
-	static const struct mqtt_peer_options options = {.name = "conformance mqtt", .client = MQTT_CLIENT_LINKSPAN};
+	static const struct mqtt_peer_options options = {
+		.name = "conformance mqtt", .client = MQTT_CLIENT_LINKSPAN, .qos = 1};
 	return mqtt_peer_main(&options);
 }

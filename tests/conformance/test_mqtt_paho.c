@@ -6,6 +6,7 @@
 
 int main(void)
 {
-	static const struct mqtt_peer_options options = {.name = "conformance mqtt paho", .client = MQTT_CLIENT_PAHO};
+	static const struct mqtt_peer_options options = {
+		.name = "conformance mqtt paho", .client = MQTT_CLIENT_PAHO, .qos = 1};
 	return mqtt_peer_main(&options);
 }

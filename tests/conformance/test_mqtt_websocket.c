@@ -7,6 +7,6 @@
 int main(void)
 {
 	static const struct mqtt_peer_options options = {
-		.name = "conformance mqtt websocket", .version = 1, .websocket = true};
+		.name = "conformance mqtt websocket", .version = 1, .websocket = true, .qos = 1};
 	return mqtt_peer_main(&options);
 }

@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	tests/integration/_path.py \
 	tests/integration/abandoned.py \
 	tests/integration/connect.py \
+	tests/integration/examples.py \
 	tests/integration/flow.py \
 	tests/integration/interop.py \
 	tests/integration/lake_login.py \

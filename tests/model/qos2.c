@@ -5,7 +5,7 @@
  * without their bytes. Then does single things wrong on purpose: each must be found.
  *
  *   tests/model/qos2        some hundred thousand states, seconds
- *   tests/model/qos2 full   more messages and faults, tens of millions of moves, minutes
+ *   tests/model/qos2 full   more messages and faults, 3.7 million states, 14.5 million moves, some ten seconds
  */
 #include <stdio.h>
 #include <string.h>

@@ -81,7 +81,15 @@ if HAVE_PAHO
 check_PROGRAMS += tests/unit/mqtt/test_paho
 tests_unit_mqtt_test_paho_SOURCES = tests/unit/mqtt/test_paho.c $(mqtt_rig)
 tests_unit_mqtt_test_paho_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/mqtt/test_relay
+tests_unit_mqtt_test_relay_SOURCES = tests/unit/mqtt/test_relay.c
+tests_unit_mqtt_test_relay_LDADD = $(TEST_LIBS)
 endif
+
+check_PROGRAMS += tests/unit/mqtt/test_convert
+tests_unit_mqtt_test_convert_SOURCES = tests/unit/mqtt/test_convert.c
+tests_unit_mqtt_test_convert_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/mqtt/test_proxy
 tests_unit_mqtt_test_proxy_SOURCES = tests/unit/mqtt/test_proxy.c

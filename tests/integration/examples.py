@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The examples: check takes each of their configurations and says what each promises, and the one that needs two
+mosquittos runs to its end."""
+import glob
+import os
+import subprocess
+
+import _path  # noqa: F401  pylint: disable=unused-import
+from rig import tap
+from rig.daemon import program
+from rig.fixtures import need_mosquitto
+from rig.process import temp_folder
+
+EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
+PROMISES = {"edge-to-cloud/linkspan.yaml": ("exactly-once", "at-least-once"),
+            "edge-to-cloud/websocket.yaml": ("at-least-once", "exactly-once"),
+            "scada-to-kafka/linkspan.yaml": ("at-least-once", "exactly-once")}
+
+
+@tap.case("check takes every configuration, and says what its own comments say")
+def configurations():
+    found = {os.path.relpath(path, EXAMPLES) for path in glob.glob(os.path.join(EXAMPLES, "*", "*.yaml"))}
+    assert found == set(PROMISES), found
+    for name, (kept, other) in PROMISES.items():
+        scheme = "wss" if "websocket" in name else "mqtt"
+        said = subprocess.run([program(), "check", os.path.join(EXAMPLES, name)], capture_output=True, text=True, check=False,
+                              env={**os.environ, "PLANT_BROKER": "mqtt://127.0.0.1", "KAFKA_BROKERS": "127.0.0.1:9092",
+                                   "EDGE_BROKER": "mqtt://127.0.0.1", "CLOUD_BROKER": f"{scheme}://127.0.0.1",
+                                   "PROXY": "http://user:password@127.0.0.1:3128", "LINKSPAN_DATA": temp_folder("data")})
+        assert said.returncode == 0 and not said.stderr, (name, said.stderr)
+        assert kept in said.stdout and other not in said.stdout, (name, said.stdout)
+
+
+@tap.case("edge-to-cloud: each reading once, whatever breaks, and nothing left behind")
+def edge_to_cloud():
+    need_mosquitto()
+    folder = temp_folder("examples")
+    done = subprocess.run([os.path.join(EXAMPLES, "edge-to-cloud", "show.py"), "--count", "2000"], capture_output=True,
+                          text=True, check=False, env={**os.environ, "TMPDIR": folder, "LINKSPAN": program()})
+    tap.note(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert "arrived 2000   lost 0   twice 0   out of order 0" in done.stdout, done.stdout
+    assert not os.listdir(folder), os.listdir(folder)
+
+
+if __name__ == "__main__":
+    tap.main()

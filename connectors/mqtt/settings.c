@@ -525,6 +525,8 @@ static void check_tls_files(const struct mqtt_settings *settings, const char *ho
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
 		char error[512];
 		struct tls *tls;
+		if (i > 0 && !parts[i].ca && !parts[i].cert && !(parts[i].alpn && parts[i].alpn->n > 0))
+			continue; /* the system's authorities take a while to load */
 		if (tls_new(&parts[i], &tls, error, sizeof error) < 0)
 			complain_tls(error, settings, scope);
 		else
@@ -532,10 +534,12 @@ static void check_tls_files(const struct mqtt_settings *settings, const char *ho
 	}
 }
 
-/* url: one with TLS, or NULL if there is none. */
-static void check_tls(const struct mqtt_settings *settings, const struct mqtt_url *url, struct config_scope *scope)
+/* url: one with TLS, or NULL if there is none. sound: there is no mistake in the urls. */
+static void check_tls(
+	const struct mqtt_settings *settings, const struct mqtt_url *url, bool sound, struct config_scope *scope)
 {
-	if (config_given(scope, "tls", NULL) && !url) {
+	bool given = config_given(scope, "tls", NULL);
+	if (given && !url && sound) {
 		config_complain(scope, "tls", NULL, "the url says %s, which has no TLS; use %s",
 			any_websocket(settings) ? "ws://" : "mqtt://", any_websocket(settings) ? "wss://" : "mqtts://");
 		return;
@@ -544,8 +548,8 @@ static void check_tls(const struct mqtt_settings *settings, const struct mqtt_ur
 		const char *there = settings->tls.cert ? "cert" : "key";
 		config_complain(scope, "tls", there, "needs tls.%s beside it", settings->tls.cert ? "key" : "cert");
 	}
-	if (url)
-		check_tls_files(settings, url->host, scope);
+	if (url || given)
+		check_tls_files(settings, url ? url->host : "localhost", scope);
 }
 
 /* What is wrong with one url of the list; NULL: nothing, and `ret_url` is it. */
@@ -576,8 +580,8 @@ static void check_urls(const struct mqtt_settings *settings, struct config_scope
 		with_tls = url;
 		n_tls++;
 	}
-	if (sound && urls->n > 0)
-		check_tls(settings, n_tls > 0 ? &with_tls : NULL, scope);
+	sound = sound && urls->n > 0;
+	check_tls(settings, n_tls > 0 ? &with_tls : NULL, sound, scope);
 	if (sound && n_tls > 0 && n_tls < urls->n)
 		config_warn(scope, "url", NULL,
 			"some of these have no TLS: where they are used, messages and credentials travel in clear, and "

@@ -137,14 +137,6 @@ static void read_mappings(struct loader *loader)
 		loader_read_test(loader, loader->tests.items[i].value);
 }
 
-static bool legs_sound(const struct loader *loader, const struct mapping_config *map)
-{
-	bool sound = !loader->connections.items[map->from_connection].failed;
-	for (size_t i = 0; i < map->n_targets; i++)
-		sound &= !loader->connections.items[map->targets[i].connection].failed;
-	return sound;
-}
-
 /* Connections that cannot be read from and written to at once. */
 static void check_roles(struct loader *loader, size_t connection)
 {
@@ -206,8 +198,7 @@ static void check_whole(struct loader *loader, const struct node *root)
 		used[map->from_connection] = true;
 		for (size_t j = 0; j < map->n_targets; j++)
 			used[map->targets[j].connection] = true;
-		if (legs_sound(loader, map))
-			loader_check_guarantees(loader, map, loader->mappings.items[i].value);
+		loader_check_guarantees(loader, map, loader->mappings.items[i].value);
 	}
 	loader_check_subscriptions(loader);
 	loader_check_cycles(loader);

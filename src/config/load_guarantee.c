@@ -100,14 +100,17 @@ static void refuse(struct loader *loader, const struct mapping_config *map, cons
 		mapping_sink_guarantee(config, map, target)};
 	bool unexplained = false;
 	char *why = memory_text("");
-	explain_leg(config, &in, wish->guarantee, &why, &unexplained);
-	explain_leg(config, &out, wish->guarantee, &why, &unexplained);
+	/* Of a connection whose values are not all known, what is reported already is all that can be said. */
+	if (!loader->connections.items[in.connection].failed)
+		explain_leg(config, &in, wish->guarantee, &why, &unexplained);
+	if (!loader->connections.items[out.connection].failed)
+		explain_leg(config, &out, wish->guarantee, &why, &unexplained);
 	char *what = advice(config, map, target, wish->guarantee, unexplained);
-	if (wish->conn)
+	if (*why && wish->conn)
 		report_mistake(loader->report, node->source, target->line, target->column,
 			"connection '%s' declares delivery: %s, but in mapping '%s' %s; %s", wish->conn->name,
 			guarantee_name((enum guarantee)wish->guarantee), map->name, why, what);
-	else
+	else if (*why)
 		table_mistake(loader->report, node_get(node, "delivery"), 0, "delivery: %s cannot be kept: %s; %s",
 			guarantee_name((enum guarantee)wish->guarantee), why, what);
 	free(why);

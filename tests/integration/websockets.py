@@ -148,7 +148,7 @@ def refusals():
             (yaml.mqtt("near", 1, client="paho"), there(2), "QoS 0 and 1 only"),
             (yaml.websocket("near", 1, client="linkspan"), there(1), "no WebSocket"),
             (yaml.mqtt("near", 1, proxy="http://h:1", client="linkspan"), there(1), "no proxy"),
-            (yaml.mqtt("near", 1, proxy="socks://h:1"), there(1), "must be written http://"),
+            (yaml.mqtt("near", 1, proxy="socks://h:1"), there(1), "only http:// proxies"),
             (yaml.websocket("near", 1), both, "second one with another client_id")):
         status, text = said(near, mapping)
         assert status == 1 and word in text, (status, word, text)

@@ -159,6 +159,7 @@ static void test_complaints(void)
 	accepts("    url: mqtts://b\n    client_id: e\n    tls: {alpn: mqtt, server_name: x.y, min_version: 1.3}\n");
 	complains("    url: mqtt://broker\n    client_id: e\n    will: {payload: x}\n", "no topic");
 	complains(HEAD "    will: {qos: 2}\n", "will: it has no topic");
+	complains("    url: tcp://b\n    client_id: e\n    tls: {alpn: ['']}\n", "tls.alpn: ");
 	complains(HEAD "    will: {topic: a, user_properties: {b: c}}\n", "did you mean 'headers'?");
 	complains(HEAD "    will: {topic: a, payload_format: 1}\n", "did you mean 'utf8'?");
 	complains(HEAD "    verify: false\n", "it belongs under 'tls'");
@@ -334,7 +335,9 @@ static void test_reasons(void)
 		"writing to 'b' (mqtt) with qos 1 keeps at-least-once because exactly-once needs qos: 2; declare");
 	refused_guarantee(", session_expiry: 0s", "", "qos: 0", ", qos: 2",
 		"because exactly-once needs qos: 2, and session_expiry: 0s ends");
-	/* What could not be read is not concluded from. */
+	/* What could not be read is not concluded from; the other leg is looked at. */
+	refused_guarantee(", clean_start: 'yes'", ", version: 3.1.1", "qos: 2", "",
+		"cannot be kept: writing to 'b' (mqtt) with qos 2 keeps at-least-once because a 3.1.1 broker");
 	refused_guarantee(", clean_start: 'yes'", "", "qos: 2", "", "clean_start is text because of its quotes");
 	refused_guarantee(", max_in_flight: x", ", version: 3.1.1", "qos: 2", "", "max_in_flight: 'x' is not");
 }
@@ -342,13 +345,15 @@ static void test_reasons(void)
 static void test_mistakes_at_once(void)
 {
 	struct config *config;
-	char *errors =
-		load_text("connections:\n  a:\n    type: mqtt\n    url: http://h\n    clean_start: 'true'\n"
-			  "    keep_alive: 7\n    password: [x]\n    version: 3.1.1\n    will: {topic: a/+, qos: 5}\n"
-			  "    reconnect_max: 1ms\n    tls: {cert: none, key: /dev/null}\n"
-			  "mappings:\n  - name: m\n    from: {connection: a, topic: x, group: g}\n"
-			  "    to: {connection: a, topic: y, qos: 9}\n",
-			&config);
+	char *errors = load_text(
+		"connections:\n  a:\n    type: mqtt\n    url: http://h\n    clean_start: 'true'\n"
+		"    keep_alive: 7\n    password: [x]\n    version: 3.1.1\n    will: {topic: a/+, qos: 5}\n"
+		"    reconnect_max: 1ms\n    tls: {cert: none, key: /dev/null}\n"
+		"mappings:\n  - name: m\n    from: {connection: a, topic: x, group: g}\n"
+		"    to: {connection: a, topic: y, qos: 9}\n"
+		"  - name: n\n    from: {connection: a, topic: z, qos: 2}\n    to: {connection: a, topic: b}\n"
+		"    delivery: exactly-once\n",
+		&config);
 	static const char *const wanted[] = {":5:", "the url must begin", "clean_start is text", "keep_alive: '7'",
 		"password is a list", "will.topic: \"a/+\"", "qos: '5'", "reconnect_min: must not", "tls",
 		"3.1.1 has no shared", "qos: '9'"};
@@ -358,10 +363,39 @@ static void test_mistakes_at_once(void)
 			CU_FAIL("not all at once");
 		}
 	CU_ASSERT(!config);
+	CU_ASSERT_PTR_NULL(strstr(errors, "cannot be kept"));
 	CU_ASSERT_PTR_NULL(strstr(errors, "client_id is missing")); /* clean_start was meant */
 	CU_ASSERT_PTR_NULL(strstr(errors, "add username"));
 	CU_ASSERT_PTR_NULL(strstr(errors, "needs tls"));
 	free(errors);
+}
+
+/* Each key with each kind of wrong value, alone and with a mistake of every other kind beside it: the check comes back
+ * (the sanitizers watch), and who is refused is told why. */
+static void test_any_value(void)
+{
+	static const char *const values[] = {"[[a]]", "{a: [b]}", "~", "'x'", "7d"};
+	static const char *const beside[] = {"", "    version: 3.1.1\n    client: paho\n    url: [~]\n"};
+	unsigned accepted = 0, refused = 0;
+	for (const struct config_key *key = mqtt_connection_keys; key->name; key++)
+		for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+			for (size_t j = 0; j < sizeof beside / sizeof beside[0]; j++) {
+				char lines[300];
+				struct config *config;
+				const char *more = strstr(beside[j], key->name) ? "" : beside[j];
+				bool url = strcmp(key->name, "url") == 0 || strstr(more, "url");
+				snprintf(lines, sizeof lines, "%s%s    %s: %s\n%s", url ? "" : "    url: mqtt://b\n",
+					strcmp(key->name, "client_id") == 0 ? "" : "    client_id: e\n", key->name,
+					values[i], more);
+				char *errors = load(lines, &config);
+				CU_ASSERT(config || *errors);
+				accepted += config != NULL;
+				refused += config == NULL;
+				config_free(config);
+				free(errors);
+			}
+	printf("# %u accepted, %u refused\n", accepted, refused);
+	CU_ASSERT(accepted > 5 && refused > 200);
 }
 
 static void test_secrets(void)
@@ -410,6 +444,7 @@ static const struct tap_test tests[] = {
 	{"connections that take the session from each other", test_pairs},
 	{"why a guarantee cannot be kept", test_reasons},
 	{"mistakes come all at once", test_mistakes_at_once},
+	{"any value of any key", test_any_value},
 	{"secrets are hidden, words are not", test_secrets},
 	{"qos, guarantees, targets", test_qos_and_guarantees},
 	{NULL, NULL},

@@ -132,7 +132,10 @@ static void session_not_connected(struct paho_session *s)
 		snprintf(reason, sizeof reason, "the broker did not answer in MQTT%s%s%s%s",
 			s->url.websocket ? " over WebSocket at " : "", s->url.websocket ? s->url.path : "",
 			conn->failure[0] ? ": " : "", conn->failure);
-	paho_end(s, MQTT_AGAIN_BACKOFF, -1, reason);
+	/* With TLS 1.3 a certificate is refused when the way is open already. */
+	if (conn->failure_lasts)
+		paho_alarm(s, "%s", reason);
+	paho_end(s, conn->failure_lasts ? MQTT_AGAIN_SLOWLY : MQTT_AGAIN_BACKOFF, -1, reason);
 }
 
 static void session_disconnected(struct paho_session *s)

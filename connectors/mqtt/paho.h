@@ -136,6 +136,7 @@ struct paho_connection {
 	bool broker_up; /* the relay has reached the broker */
 	bool leaving, destroying, is_destroyed;
 	char failure[512]; /* why the broker's end failed; empty: it has not */
+	bool failure_lasts; /* waiting will not mend it */
 	struct paho_request requests; /* head of a circle */
 	uint64_t appended, written, unanswered; /* bytes */
 };

@@ -160,6 +160,7 @@ static void connection_on_relay_failed(void *ctx, const char *reason, bool lasts
 	struct paho_connection *conn = ctx;
 	struct paho_session *s = conn->session;
 	snprintf(conn->failure, sizeof conn->failure, "%s", reason);
+	conn->failure_lasts = lasts;
 	if (conn != s->conn)
 		return;
 	if (conn->broker_up) {

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages on a good day: MQTT into Kafka and into MQTT, both protocol versions, with everything that belongs to a
 message; TLS, passwords, and peers that do not behave."""
+import math
 import os
 import socket
+import time
 
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import certificates, check, tap, yaml
@@ -12,6 +14,7 @@ from rig.feed import Feed, flood
 from rig.fixtures import own_mosquitto, shared_kafka, shared_mosquitto
 from rig.mqtt import Publisher, Subscriber, publish_properties
 from rig.process import temp_folder
+from rig.proxy import Proxy
 from rig.wait import until
 
 
@@ -127,6 +130,34 @@ def relay_311():
 @tap.case("5 to 5, with its properties")
 def relay_5():
     _mqtt_to_mqtt(5)
+
+
+@tap.case("an expiry that has waited is passed on as what remains of it")
+def expiry_waits():
+    """The second message expires while both wait, so three seconds have passed before the first one is sent, of which a
+    broker that is late may have taken one off already."""
+    port = shared_mosquitto().port
+    with Proxy(port) as link, Linkspan(yaml.configuration(
+            [yaml.mqtt("near", port, client_id="linkspan-expiry-near"), yaml.mqtt("far", link.port, client_id="linkspan-expiry-far")],
+            [yaml.mapping("all", {"connection": "near", "topic": "expiry/in/#", "qos": 1},
+                          {"connection": "far", "topic": "expiry/out"})])) as bridge, \
+            Subscriber(port, "expiry/out") as got, Publisher(port) as out:
+        link.down()
+        bridge.wait_event("link_down", connection="far")
+        began = time.monotonic()
+        out.publish("expiry/in/long", b"long", properties=publish_properties(expiry_s=600))
+        out.publish("expiry/in/short", b"short", properties=publish_properties(expiry_s=3))
+        bridge.wait_status(lambda s: s["journalled"] == 2, "both to be on disk", destination="far")
+        waits_since = time.monotonic()
+        bridge.wait_status(lambda s: s["expired"] == 1 and s["waiting"] == 1, "the second to expire", destination="far")
+        waited = time.monotonic() - waits_since
+        link.forward()
+        message = got.wait_count(1)[0]
+        most, least = min(598, 600 - math.floor(waited)), 600 - math.ceil(time.monotonic() - began) - 1
+        left = message.properties.MessageExpiryInterval
+        assert message.payload == b"long" and least <= left <= most, f"{least} <= {left} <= {most}: {message}"
+        assert bridge.stop() == 0
+        assert [m.payload for m in got.messages] == [b"long"], got.messages
 
 
 @tap.case("retained messages are taken at the start, passed on retained, and a late subscriber gets them")

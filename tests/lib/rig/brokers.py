@@ -39,14 +39,17 @@ class _Broker:
     identifies_copies = True  # a copy per subscription names that subscription alone [MQTT-3.3.4-5]
     window = 100  # most unacknowledged messages that a client of the tests' own sends
 
-    def __init__(self):
+    def __init__(self, wait=True):
+        """wait=False: it has begun to start; wait_up() before it is used."""
         self.folder = temp_folder(self.name)
         self.port, self.tls_port = free_port(), free_port()
         self.certificates = certificates.make(self.folder)
         self._log = os.path.join(self.folder, f"{self.name}.log")
-        self._process = None
+        self._process, self._up = None, False
         self._prepare()
-        self.start()
+        self._begin()
+        if wait:
+            self.wait_up()
 
     def _prepare(self):
         """Writes what the program reads."""
@@ -54,10 +57,18 @@ class _Broker:
     def _command(self):
         raise NotImplementedError
 
+    def _begin(self):
+        self._process, self._up = Process(self.name, self._command(), self._log), False
+
+    def wait_up(self):
+        if not self._up:
+            for port in (self.port, self.tls_port):
+                until(lambda p=port: listening(p) or self._died(), f"{self.name} to listen")
+        self._up = True
+
     def start(self):
-        self._process = Process(self.name, self._command(), self._log)
-        for port in (self.port, self.tls_port):
-            until(lambda p=port: listening(p) or self._died(), f"{self.name} to listen")
+        self._begin()
+        self.wait_up()
 
     def _died(self):
         if not self._process.running():
@@ -217,3 +228,4 @@ class Mosquitto(mosquitto.Mosquitto):
 
 
 ALL = (Mosquitto, HiveMQ, Artemis, Aedes)
+SLOW = (HiveMQ, Artemis, Aedes)  # to start

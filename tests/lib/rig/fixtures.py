@@ -31,7 +31,17 @@ def shared_broker(kind):
     """Of rig.brokers."""
     if not kind.installed():
         raise Skip(f"no {kind.name} here (tests/lib/install.sh brokers)", missing=True)
-    return _once(kind.name + " of brokers", kind)
+    broker = _once(kind.name + " of brokers", kind)
+    if kind in brokers.SLOW:
+        broker.wait_up()
+    return broker
+
+
+def begin_brokers(kinds):
+    """Those that take seconds to start begin to, all at once, for shared_broker to wait for."""
+    for kind in kinds:
+        if kind in brokers.SLOW and kind.installed():
+            _once(kind.name + " of brokers", lambda kind=kind: kind(wait=False))
 
 
 def shared_mosquitto():

@@ -62,8 +62,17 @@ def _run(number, name, function):
     return True
 
 
+def _chosen():
+    return [c for c in _cases if len(sys.argv) < 2 or any(part in c[0] for part in sys.argv[1:])]
+
+
+def chosen():
+    """The names of the cases that main() will run."""
+    return [c[0] for c in _chosen()]
+
+
 def main():
-    chosen = [c for c in _cases if len(sys.argv) < 2 or any(part in c[0] for part in sys.argv[1:])]
-    print(f"1..{len(chosen)}", flush=True)
-    results = [_run(number, *one) for number, one in enumerate(chosen, 1)]
+    cases = _chosen()
+    print(f"1..{len(cases)}", flush=True)
+    results = [_run(number, *one) for number, one in enumerate(cases, 1)]
     sys.exit(0 if all(results) and results else 1)

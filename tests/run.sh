@@ -204,7 +204,8 @@ run_simulated() { # PROGRAM ARGUMENT...: of tests
     say "$name: $(grep -E '^(not )?ok' "$work/$name.tap" | tail -n 1) ($(took "$at"))"
 }
 
-# Two side by side: each takes one core.
+# Two side by side: each takes one core. Always the same inputs, so that a change is judged by what it changes; new ones are
+# what tests/fuzz/run.sh is for.
 run_fuzz() {
     running=
     mkdir "$work/fuzz"
@@ -226,7 +227,7 @@ run_fuzz() {
     make -C "$FUZZ_BUILD" -j"$(nproc)" FUZZ_LDFLAGS="-fsanitize=fuzzer,address,undefined" \
         $(sed 's|^\([^ ]*\) .*|tests/fuzz/fuzz_\1|' "$work/fuzz/targets") >>"$work/fuzz/build.log" 2>&1
     sort -k 2 -n -r "$work/fuzz/targets" | xargs -P 2 -L 1 sh -c '
-        timeout -k 5 $(($3 + 60)) "$1/tests/fuzz/run.sh" "$2" "$3" >"$0/$2.log" 2>&1
+        timeout -k 5 $(($3 + 60)) "$1/tests/fuzz/run.sh" "$2" "$3" -seed=1 >"$0/$2.log" 2>&1
         echo $? >"$0/$2.status"' "$work/fuzz" "$work/src"
     while read -r target seconds; do
         line=$(tail -n 1 "$work/fuzz/$target.log")

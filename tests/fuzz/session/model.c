@@ -193,7 +193,8 @@ static void model_outcome(struct link_host *host, uint64_t seq, const struct out
 {
 	(void)host;
 	struct model_delivery *item = model_delivery(seq);
-	fuzz_require(model.up && !model.sending && !model.stopped);
+	fuzz_require(model.up && !model.stopped);
+	fuzz_require(!model.sending || outcome->kind == OUTCOME_REJECTED); /* parked at once */
 	fuzz_require(item && item->state == DELIVERY_IN_FLIGHT); /* one outcome for one send */
 	fuzz_require(outcome->kind == OUTCOME_DELIVERED || outcome->reason);
 	model.n_in_flight--;

@@ -82,7 +82,7 @@ static const struct config_key tls_keys[] = {
 			.fallback = "1",                                                                               \
 			.min = 0,                                                                                      \
 			.max = (max_qos),                                                                              \
-			.help = qos_help},                                                                             \
+			.help = (qos_help)},                                                                           \
 	{                                                                                                              \
 		.name = "retain", .type = CONFIG_BOOL, .offset = OWN(retain), .fallback = "true",                      \
 		.help = "Whether the broker keeps the " what " for later subscribers."                                 \

@@ -44,7 +44,7 @@ bool source_sounds_secret(const char *name, size_t len)
 bool source_is_word(const char *text)
 {
 	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
-	return text[len] == '\0' && len <= LONGEST_WORD;
+	return len <= LONGEST_WORD && text[len] == '\0';
 }
 
 /* A copy of one line in the making. `hidden[i]` says that byte i must not be shown. */

@@ -288,7 +288,9 @@ static int round_trip(char **args)
 		}
 		double left_s = sent < count ? began + (double)sent / rate - now_s() : 1;
 		/* Not by looking again and again: what is measured needs the cores. */
-		struct timespec wait = {.tv_sec = left_s >= 1, .tv_nsec = left_s > 0 && left_s < 1 ? (long)(left_s * 1e9) : 0};
+		struct timespec wait = {.tv_sec = left_s >= 1};
+		if (left_s > 0 && left_s < 1)
+			wait.tv_nsec = (long)(left_s * 1e9);
 		struct pollfd fds[] = {{.fd = out->fd, .events = POLLIN}, {.fd = back->fd, .events = POLLIN}};
 		if (ppoll(fds, 2, &wait, NULL) <= 0)
 			continue;

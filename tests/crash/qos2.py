@@ -34,8 +34,9 @@ def configuration(proxy_a, proxy_b, versions):
     connections, mappings = [], []
     for version in versions:
         for name, proxy in (("a", proxy_a), ("b", proxy_b)):
+            only_5 = {"receive_maximum": WINDOW} if version == 5 else {}
             connections.append(yaml.mqtt(f"{name}{version}", proxy.port, version, keep_alive="1s", ack_timeout="5s",
-                                         receive_maximum=WINDOW, max_in_flight=WINDOW))
+                                         max_in_flight=WINDOW, **only_5))
         mappings.append(yaml.mapping(f"v{version}", {"connection": f"a{version}", "topic": f"in{version}/{{k}}", "qos": 2},
                                      {"connection": f"b{version}", "topic": f"out{version}/{{k}}", "qos": 2},
                                      delivery="exactly-once"))

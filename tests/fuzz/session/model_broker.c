@@ -34,7 +34,8 @@ static struct incoming *model_came(uint8_t qos, uint16_t id)
 	if (model.n_incoming == MODEL_INCOMING)
 		return NULL;
 	struct incoming *in = &model.incoming[model.n_incoming++];
-	*in = (struct incoming){.qos = qos, .id = id, .state = model.active || qos == 0 ? INCOMING_NEW : INCOMING_UNREAD};
+	*in = (struct incoming){
+		.qos = qos, .id = id, .state = model.active || qos == 0 ? INCOMING_NEW : INCOMING_UNREAD};
 	return in;
 }
 

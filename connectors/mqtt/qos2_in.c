@@ -110,12 +110,25 @@ enum qos2_in_verdict qos2_in_publish(struct qos2_in *in, uint16_t id, uint64_t h
 	return QOS2_IN_NEW;
 }
 
-void qos2_in_taken(struct qos2_in *in, uint16_t id)
+/* A later one with other bytes is offered under its identifier. */
+static bool qos2_in_is_older(const struct qos2_in_id *slot, uint64_t hash)
+{
+	return slot->state == QOS2_IN_OFFERED && slot->hash != hash;
+}
+
+void qos2_in_taken(struct qos2_in *in, uint16_t id, uint64_t hash)
 {
 	struct qos2_in_id *slot = qos2_in_find(in, id);
-	if (slot)
-		*slot = (struct qos2_in_id){
-			.hash = slot->hash, .id = id, .state = QOS2_IN_OPEN, .answering = slot->answering};
+	if (!slot)
+		slot = qos2_in_add(in, id);
+	if (!slot)
+		return; /* out of memory: its PUBREL is then of an unknown one */
+	if (qos2_in_is_older(slot, hash)) {
+		slot->journalled = true;
+		slot->journalled_hash = hash;
+		return;
+	}
+	*slot = (struct qos2_in_id){.hash = hash, .id = id, .state = QOS2_IN_OPEN, .answering = slot->answering};
 }
 
 /* An offered one dies. Returns whether its slot was given up. */
@@ -129,10 +142,10 @@ static bool qos2_in_die(struct qos2_in *in, struct qos2_in_id *slot)
 	return false;
 }
 
-void qos2_in_refused(struct qos2_in *in, uint16_t id)
+void qos2_in_refused(struct qos2_in *in, uint16_t id, uint64_t hash)
 {
 	struct qos2_in_id *slot = qos2_in_find(in, id);
-	if (slot)
+	if (slot && slot->state == QOS2_IN_OFFERED && slot->hash == hash)
 		qos2_in_die(in, slot);
 }
 
@@ -159,8 +172,10 @@ enum qos2_in_release qos2_in_pubrel(struct qos2_in *in, uint16_t id)
 void qos2_in_released(struct qos2_in *in, uint16_t id)
 {
 	struct qos2_in_id *slot = qos2_in_find(in, id);
-	if (slot)
+	if (slot && slot->state == QOS2_IN_OPEN)
 		qos2_in_remove(in, slot);
+	else if (slot)
+		slot->journalled = false; /* a later one is offered under it */
 }
 
 void qos2_in_cut(struct qos2_in *in)

@@ -7,7 +7,7 @@
  * Life of an identifier: publish → OFFERED → taken → OPEN → released → gone. OFFERED dies with its connection: the broker
  * still has the message. OPEN is in the journal, durable or about to be, and outlives connections and processes. A
  * repetition needs the same identifier and the same bytes; the same identifier with other bytes is a new message (brokers
- * that have lost a PUBREL give it again). The caller sees to it that nothing is answered before it is durable. Loop thread
+ * that have lost a PUBREL give it again), also while the earlier one is still to be offered. The caller sees to it that nothing is answered before it is durable. Loop thread
  * only.
  */
 #ifndef LINKSPAN_CONNECTORS_MQTT_QOS2_IN_H
@@ -45,9 +45,9 @@ enum qos2_in_verdict {
 };
 enum qos2_in_verdict qos2_in_publish(struct qos2_in *in, uint16_t id, uint64_t hash)
 	__attribute__((warn_unused_result));
-void qos2_in_taken(struct qos2_in *in, uint16_t id);
+void qos2_in_taken(struct qos2_in *in, uint16_t id, uint64_t hash);
 /* Never to be taken: answered with a reason of 0x80 or more, which ends it (§4.3.3). */
-void qos2_in_refused(struct qos2_in *in, uint16_t id);
+void qos2_in_refused(struct qos2_in *in, uint16_t id, uint64_t hash);
 void qos2_in_answered(struct qos2_in *in, uint16_t id); /* the PUBREC is written */
 
 /* What a PUBREL means. */

@@ -174,9 +174,9 @@ static void source_offered(struct mqtt_source *source, const struct offering *of
 	if (result == OFFER_BUSY)
 		return;
 	if (change->type == CHANGE_OPEN_ID && result == OFFER_TAKEN)
-		qos2_in_taken(&source->ids, change->id);
+		qos2_in_taken(&source->ids, change->id, change->hash);
 	else if (change->type == CHANGE_OPEN_ID)
-		qos2_in_refused(&source->ids, change->id);
+		qos2_in_refused(&source->ids, change->id, change->hash);
 	else if (change->type == CHANGE_RELEASE_ID)
 		qos2_in_released(&source->ids, change->id);
 	if (result == OFFER_REFUSED && offering->promise == PROMISE_OWED)
@@ -292,7 +292,7 @@ static void source_hold_or_leave(
 	if (r == 0)
 		return;
 	if (offering->change.type == CHANGE_OPEN_ID)
-		qos2_in_refused(&source->ids, offering->change.id);
+		qos2_in_refused(&source->ids, offering->change.id, offering->change.hash);
 	if (view->qos == 0) {
 		source->dropped++;
 	} else if (r == -EMSGSIZE) {

@@ -93,7 +93,7 @@ static struct qos2_in table_of(const struct in_state *s)
 			continue;
 		enum qos2_in_verdict verdict = qos2_in_publish(&in, id + 1, 1000u + s->ids[id].bytes);
 		if (verdict == QOS2_IN_NEW && s->ids[id].state == QOS2_IN_OPEN)
-			qos2_in_taken(&in, id + 1);
+			qos2_in_taken(&in, id + 1, 1000u + s->ids[id].bytes);
 		if (!s->ids[id].answering)
 			qos2_in_answered(&in, id + 1);
 	}
@@ -179,7 +179,7 @@ static void take(struct in_state *s, struct change change, const struct in_optio
 {
 	struct qos2_in in = table_of(s);
 	if (change.type == CHANGE_OPEN)
-		qos2_in_taken(&in, change.id + 1u);
+		qos2_in_taken(&in, change.id + 1u, hash_of(s, change.msg));
 	else if (change.type == CHANGE_REL)
 		qos2_in_released(&in, change.id + 1u);
 	put_table(s, &in);

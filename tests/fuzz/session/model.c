@@ -46,7 +46,8 @@ static struct incoming *model_held(const struct offer *offer)
 		struct incoming *in = &model.incoming[i];
 		if (in->state != INCOMING_NEW)
 			continue;
-		if (offer->change.type == CHANGE_OPEN_ID && in->qos == 2 && in->id == offer->change.id)
+		if (offer->change.type == CHANGE_OPEN_ID && in->qos == 2 && in->id == offer->change.id &&
+			in->hash == offer->change.hash)
 			return in;
 		if (offer->change.type == CHANGE_RELEASE_ID && in->qos == 0 && in->id == offer->change.id)
 			return in;

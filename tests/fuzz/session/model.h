@@ -20,7 +20,8 @@
 #define MODEL_STAGES     256
 
 enum incoming_state {
-	INCOMING_NEW, /* not offered (yet): held, forgotten, or a repetition whose PUBREC is under way */
+	INCOMING_NEW, /* not offered (yet): held or forgotten */
+	INCOMING_PENDING, /* a repetition whose PUBREC is under way */
 	INCOMING_OFFERED, /* its receipt is to come */
 	INCOMING_DURABLE,
 	INCOMING_REFUSED, /* never to be taken: acknowledged, in version 5 with a reason */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/mqtt/qos2_in.h"
 #include "connectors/mqtt/qos2_out.h"
 #include "connectors/mqtt/sink.h"
 #include "connectors/mqtt/source.h"
@@ -39,6 +40,15 @@ static struct incoming *model_came(uint8_t qos, uint16_t id)
 	return in;
 }
 
+/* The PUBREC of the one before answers it, too. */
+static bool model_is_pending(const struct incoming *in)
+{
+	for (const struct incoming *before = in; before-- > model.incoming;)
+		if (before->qos == in->qos && before->id == in->id && before->state != INCOMING_PENDING)
+			return before->hash == in->hash && !before->acked && before->state != INCOMING_REFUSED;
+	return false;
+}
+
 void __wrap_mqtt_source_publish(
 	struct mqtt_source *source, const struct mqtt_publish *publish, const struct mqtt_properties *props)
 {
@@ -46,10 +56,13 @@ void __wrap_mqtt_source_publish(
 	if (publish->qos > 0 && !in)
 		return; /* more than the model counts: as if it were still on its way */
 	if (in)
-		in->hash = model_hash(&publish->topic, &publish->payload);
+		in->hash = publish->qos == 2 ? qos2_in_hash(publish, props)
+					     : model_hash(&publish->topic, &publish->payload);
 	model.reading = in;
 	__real_mqtt_source_publish(source, publish, props);
 	model.reading = NULL;
+	if (in && in->qos == 2 && in->state == INCOMING_NEW && model_is_pending(in))
+		in->state = INCOMING_PENDING;
 }
 
 void __wrap_mqtt_source_unusable(struct mqtt_source *source, uint8_t qos, uint16_t packet_id, uint8_t reason)
@@ -138,7 +151,7 @@ static void model_check_ack(enum mqtt_type type, const struct mqtt_ack *ack)
 	uint8_t qos = type == MQTT_PUBACK ? 1 : type == MQTT_PUBREC ? 2 : 0;
 	for (size_t i = 0; i < model.n_incoming; i++) {
 		struct incoming *in = &model.incoming[i];
-		if (in->qos != qos || in->acked || in->state == INCOMING_NEW)
+		if (in->qos != qos || in->acked || in->state == INCOMING_NEW || in->state == INCOMING_PENDING)
 			continue;
 		if (in->id != ack->packet_id) {
 			fuzz_require(qos == 0); /* [MQTT-4.6.0-2] [MQTT-4.6.0-3] */

@@ -27,7 +27,7 @@ static void test_table_against_an_array(void)
 		} else {
 			enum qos2_in_verdict verdict = qos2_in_publish(&in, id, hash);
 			CU_ASSERT_FATAL(verdict == (hashes[id] == hash ? QOS2_IN_AGAIN : QOS2_IN_NEW));
-			qos2_in_taken(&in, id);
+			qos2_in_taken(&in, id, hash);
 			qos2_in_answered(&in, id);
 			hashes[id] = hash;
 		}
@@ -48,7 +48,7 @@ static void test_cut_forgets_what_was_only_offered(void)
 		CU_ASSERT(qos2_in_publish(&in, id * 16, id) == QOS2_IN_NEW);
 		CU_ASSERT(qos2_in_publish(&in, id * 16, id) == QOS2_IN_PENDING);
 		if (id % 2)
-			qos2_in_taken(&in, id * 16);
+			qos2_in_taken(&in, id * 16, id);
 		CU_ASSERT(qos2_in_pubrel(&in, id * 16) == (id % 2 ? QOS2_IN_RELEASE : QOS2_IN_WAITS));
 	}
 	qos2_in_cut(&in);
@@ -61,10 +61,34 @@ static void test_cut_forgets_what_was_only_offered(void)
 	qos2_in_cut(&in);
 	CU_ASSERT(qos2_in_pubrel(&in, 16) == QOS2_IN_RELEASE && qos2_in_publish(&in, 16, 1) == QOS2_IN_AGAIN);
 	CU_ASSERT(qos2_in_publish(&in, 16, 99) == QOS2_IN_NEW);
-	qos2_in_refused(&in, 16);
+	qos2_in_refused(&in, 16, 99);
 	CU_ASSERT(qos2_in_publish(&in, 16, 1) == QOS2_IN_AGAIN);
 	qos2_in_reset(&in);
 	CU_ASSERT(in.n == 0 && qos2_in_publish(&in, 16, 1) == QOS2_IN_NEW);
+	qos2_in_free(&in);
+}
+
+/* The answer to the first one comes when a second one, and a third, have come under its identifier. */
+static void test_several_offered_under_one_identifier(void)
+{
+	struct qos2_in in = {0};
+	qos2_in_taken(&in, 7, 1);
+	CU_ASSERT(qos2_in_publish(&in, 7, 2) == QOS2_IN_NEW && qos2_in_publish(&in, 7, 3) == QOS2_IN_NEW);
+	qos2_in_refused(&in, 7, 2);
+	CU_ASSERT(qos2_in_pubrel(&in, 7) == QOS2_IN_WAITS);
+	qos2_in_refused(&in, 7, 3);
+	CU_ASSERT(qos2_in_publish(&in, 7, 1) == QOS2_IN_AGAIN); /* the journal has it */
+	CU_ASSERT(qos2_in_publish(&in, 7, 2) == QOS2_IN_NEW && qos2_in_publish(&in, 7, 3) == QOS2_IN_NEW);
+	qos2_in_taken(&in, 7, 2);
+	CU_ASSERT(qos2_in_pubrel(&in, 7) == QOS2_IN_WAITS);
+	qos2_in_cut(&in);
+	CU_ASSERT(qos2_in_publish(&in, 7, 2) == QOS2_IN_AGAIN);
+	CU_ASSERT(qos2_in_publish(&in, 7, 3) == QOS2_IN_NEW);
+	qos2_in_released(&in, 7); /* the second one */
+	qos2_in_taken(&in, 7, 3);
+	CU_ASSERT(qos2_in_pubrel(&in, 7) == QOS2_IN_RELEASE);
+	qos2_in_released(&in, 7);
+	CU_ASSERT(in.n == 0);
 	qos2_in_free(&in);
 }
 
@@ -413,6 +437,7 @@ static void test_refused(void)
 static const struct tap_test tests[] = {
 	{"the table against an array", test_table_against_an_array},
 	{"a cut forgets what was only offered", test_cut_forgets_what_was_only_offered},
+	{"several offered under one identifier", test_several_offered_under_one_identifier},
 	{"what makes a repetition", test_what_makes_a_repetition},
 	{"subscribes with QoS 2", test_subscribes_with_qos_2},
 	{"one exchange", test_one_exchange},

@@ -61,13 +61,14 @@ class Path:
         """linkspan between CASE/in/# of the broker and CASE/out of the same and of a mosquitto: (bridge, what arrives
         at the one, what arrives at the other)."""
         top = self.topic(case)
-        with Linkspan(yaml.configuration(
-                [*self.near(case), self.far(case)],
-                [yaml.mapping("all", {"connection": "near", "topic": top + "/in/{k}", "qos": qos},
-                              {"connection": self.written, "topic": top + "/out/{k}", **to},
-                              {"connection": "far", "topic": top + "/out/{k}", **to})])) as bridge, \
-                self.subscriber(top + "/out/#", qos) as here, \
-                Subscriber(shared_mosquitto().port, top + "/out/#", qos) as there:
+        # linkspan last: what is retained goes out at once, and in artemis it can fall between a subscribing and its copy.
+        with self.subscriber(top + "/out/#", qos) as here, \
+                Subscriber(shared_mosquitto().port, top + "/out/#", qos) as there, \
+                Linkspan(yaml.configuration(
+                    [*self.near(case), self.far(case)],
+                    [yaml.mapping("all", {"connection": "near", "topic": top + "/in/{k}", "qos": qos},
+                                  {"connection": self.written, "topic": top + "/out/{k}", **to},
+                                  {"connection": "far", "topic": top + "/out/{k}", **to})])) as bridge:
             yield bridge, here, there
             assert bridge.stop() == 0
 

@@ -46,7 +46,7 @@ enum qos2_in_verdict {
 enum qos2_in_verdict qos2_in_publish(struct qos2_in *in, uint16_t id, uint64_t hash)
 	__attribute__((warn_unused_result));
 void qos2_in_taken(struct qos2_in *in, uint16_t id, uint64_t hash);
-/* Never to be taken: answered with a reason of 0x80 or more, which ends it (§4.3.3). */
+/* Not taken: answered with a reason of 0x80 or more, which ends it (§4.3.3), or left to the broker without an answer. */
 void qos2_in_refused(struct qos2_in *in, uint16_t id, uint64_t hash);
 void qos2_in_answered(struct qos2_in *in, uint16_t id); /* the PUBREC is written */
 

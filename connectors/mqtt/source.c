@@ -222,9 +222,10 @@ static bool held_is_any(const struct held *held)
 	return true;
 }
 
-static bool held_is_message(const struct held *held)
+/* A message, or what waits behind one. */
+static bool held_in_turn(const struct held *held)
 {
-	return held->msg;
+	return held->msg || held->in_turn;
 }
 
 static bool held_is_change(const struct held *held)
@@ -594,7 +595,10 @@ void mqtt_source_receipts_end(struct mqtt_source *source)
 void mqtt_source_stop_intake(struct mqtt_source *source)
 {
 	source->intake_stopped = true;
-	source_remove_held(source, held_is_message);
+	for (const struct held *held = source->held_head; held; held = held->next)
+		if (held->offering.change.type == CHANGE_OPEN_ID)
+			qos2_in_refused(&source->ids, held->offering.change.id, held->offering.change.hash);
+	source_remove_held(source, held_in_turn);
 	source_try_changes(source);
 	source_report_dropped(source);
 }

@@ -80,6 +80,16 @@ static void model_close_id(uint16_t id)
 			model.opened[i] = model.opened[--model.n_opened];
 }
 
+/* Then a release that waited behind the message has nothing to close. */
+static bool model_was_refused(uint16_t id)
+{
+	for (size_t i = 0; i < model.n_incoming; i++)
+		if (model.incoming[i].qos == 2 && model.incoming[i].id == id &&
+			model.incoming[i].state == INCOMING_REFUSED)
+			return true;
+	return false;
+}
+
 static void model_close_all_ids(void)
 {
 	while (model.n_opened > 0)
@@ -93,7 +103,8 @@ static void model_journal(const struct state_change *change)
 		model_open_id(change->id, change->hash);
 		break;
 	case CHANGE_RELEASE_ID:
-		model_close_id(change->id); /* or never open: its message was refused */
+		fuzz_require(ids[change->id].is_open || model_was_refused(change->id));
+		model_close_id(change->id);
 		break;
 	case CHANGE_SESSION_RESET:
 		model_close_all_ids();

@@ -59,6 +59,8 @@ static void put_dest(struct writer *writer, uint64_t number, const struct state_
 			&(struct frame){.type = FRAME_BATCHES, .dest = number, .body = {NULL, dest->batches.n * 16}});
 		put_ranges(body, dest->batches.v, dest->batches.n);
 	}
+	if (dest->paused)
+		put(writer, &(struct frame){.type = FRAME_PAUSE, .dest = number, .count = 1});
 }
 
 static void put_source(struct writer *writer, uint64_t number, const struct state_source *source)

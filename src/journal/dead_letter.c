@@ -20,7 +20,6 @@
 
 #define DEAD_FILE_BYTES (8u * 1024 * 1024)
 #define DEAD_PATH_LEN   900u /* a name may need three bytes for one */
-#define DEAD_HEADER_LEN 16u
 
 static const uint8_t dead_header[DEAD_HEADER_LEN] = "LNKSPAND\1";
 
@@ -49,8 +48,7 @@ struct dead_job {
 /* --- the reader thread's half
  * ------------------------------------------------------------------------------------------ */
 
-/* "dead/<name>", with what cannot stand in a file name written as %XX. */
-static size_t folder_path(const char *name, char *path, size_t size)
+size_t dead_letter_folder(const char *name, char *path, size_t size)
 {
 	size_t at = (size_t)snprintf(path, size, "dead/");
 	for (; *name && at + 4 < size; name++) {
@@ -64,7 +62,7 @@ static size_t folder_path(const char *name, char *path, size_t size)
 
 static void file_path(const struct dead_folder *folder, char *path, size_t size)
 {
-	size_t at = folder_path(folder->name, path, size - 32);
+	size_t at = dead_letter_folder(folder->name, path, size - 32);
 	snprintf(path + at, size - at, "/%020" PRIu64 ".dead", folder->file);
 }
 
@@ -107,7 +105,7 @@ static int open_folder(struct journal *j, const char *name, struct dead_folder *
 		}
 	}
 	char path[DEAD_PATH_LEN];
-	folder_path(name, path, sizeof path);
+	dead_letter_folder(name, path, sizeof path);
 	struct survey survey = {.j = j, .folder = path};
 	int r = j->disk->ops->mkdir(j->disk, path);
 	if (r == 0)
@@ -165,7 +163,7 @@ static int write_letter(struct journal *j, struct dead_folder *folder, const str
 	j->disk->ops->close(j->disk, handle);
 	if (r == 0 && fresh) {
 		char path[DEAD_PATH_LEN];
-		folder_path(folder->name, path, sizeof path);
+		dead_letter_folder(folder->name, path, sizeof path);
 		r = j->disk->ops->sync_dir(j->disk, path);
 		FAILPOINT("journal.after_dead_sync_dir");
 	}
@@ -176,6 +174,20 @@ static int write_letter(struct journal *j, struct dead_folder *folder, const str
 	folder->offset += bytes->len;
 	folder->total_bytes += bytes->len + (fresh ? DEAD_HEADER_LEN : 0);
 	return 0;
+}
+
+void dead_letter_changed(struct journal *j, const char *name)
+{
+	for (struct dead_folder *folder = j->dead_folders; folder; folder = folder->next) {
+		if (strcmp(folder->name, name) != 0)
+			continue;
+		char path[DEAD_PATH_LEN];
+		dead_letter_folder(name, path, sizeof path);
+		struct survey survey = {.j = j, .folder = path};
+		folder->file = 0;
+		if (survey_folder(&survey) == 0)
+			folder->total_bytes = survey.bytes;
+	}
 }
 
 static int encode_letter(const struct dead_job *job, struct pages *bytes)
@@ -206,7 +218,7 @@ static int check_limit(struct journal *j, const struct dead_job *job, struct dea
 	if (job->max_bytes == 0 || folder->total_bytes + more <= job->max_bytes)
 		return 0;
 	char path[DEAD_PATH_LEN];
-	folder_path(folder->name, path, sizeof path);
+	dead_letter_folder(folder->name, path, sizeof path);
 	struct survey survey = {.j = j, .folder = path};
 	int r = survey_folder(&survey);
 	if (r < 0)

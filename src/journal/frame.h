@@ -39,6 +39,7 @@ enum frame_type {
 	FRAME_BATCHES = 20, /* dest; body = (u64 first, u64 last) … */
 	FRAME_OPEN_IDS = 21, /* source; body = (u16 id, u64 hash) … */
 	FRAME_OVERFLOW = 22, /* reserved: extent of a destination's overflow log */
+	FRAME_PAUSE = 27, /* dest, count = 1: delivery is paused by order, 0: no longer; alone and in a CHECKPOINT */
 };
 
 enum frame_flags {

@@ -91,8 +91,10 @@ static void deliver_finished(struct journal *j)
 	while ((job = job_pop(&j->delivering))) {
 		if (job->type == JOB_READ)
 			reader_deliver(j, job);
-		else
+		else if (job->type == JOB_DEAD_LETTER)
 			dead_letter_deliver(j, job);
+		else
+			dead_read_deliver(job);
 	}
 }
 
@@ -233,7 +235,9 @@ static void free_jobs(struct job_list *list)
 {
 	struct reader_job *job;
 	while ((job = job_pop(list)))
-		(job->type == JOB_READ ? reader_discard : dead_letter_discard)(job);
+		(job->type == JOB_READ                  ? reader_discard
+			: job->type == JOB_DEAD_LETTER ? dead_letter_discard
+						       : dead_read_discard)(job);
 }
 
 static void free_journal(struct journal *j)
@@ -424,7 +428,8 @@ struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest)
 		.oldest_undone = box->oldest_undone,
 		.waiting = box->waiting,
 		.waiting_bytes = box->waiting_bytes,
-		.done_ranges = box->done.n};
+		.done_ranges = box->done.n,
+		.paused = box->paused};
 }
 
 void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg)
@@ -444,6 +449,17 @@ int journal_drop_destination(struct journal *j, uint32_t dest)
 	struct frame frame = {.type = FRAME_DROP, .dest = dest};
 	int r = append_frame(j, &frame);
 	j->done_changed |= r == 0;
+	return r;
+}
+
+int journal_pause(struct journal *j, uint32_t dest, bool paused, uint64_t *ret_lsn)
+{
+	if (!state_dest(&j->state, dest))
+		return -ENOENT;
+	struct frame frame = {.type = FRAME_PAUSE, .dest = dest, .count = paused};
+	int r = append_frame(j, &frame);
+	if (r == 0)
+		*ret_lsn = j->appended_lsn;
 	return r;
 }
 

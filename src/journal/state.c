@@ -576,6 +576,15 @@ static int apply_drop(struct state *state, const struct frame *frame)
 	return r;
 }
 
+static int apply_pause(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	if (r == 0)
+		dest->paused = frame->count != 0;
+	return r;
+}
+
 /* --- the records of a CHECKPOINT
  * ---------------------------------------------------------------------------------- */
 
@@ -716,6 +725,7 @@ static int (*const appliers[])(struct state *state, const struct frame *frame) =
 	[FRAME_STAGES] = apply_stages,
 	[FRAME_BATCHES] = apply_batches,
 	[FRAME_OPEN_IDS] = apply_open_ids,
+	[FRAME_PAUSE] = apply_pause,
 };
 
 int state_apply(struct state *state, const struct frame *frame)

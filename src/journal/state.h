@@ -59,6 +59,7 @@ struct state_dest {
 	/* DONEs that are in memory and not yet in a frame. Not part of what a CHECKPOINT says. */
 	struct ranges pending;
 	uint64_t pending_bytes;
+	bool paused; /* by order, see journal_pause */
 };
 
 struct state_source {

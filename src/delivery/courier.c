@@ -330,5 +330,6 @@ struct courier_stats courier_stats(const struct courier *courier)
 	stats.held = courier->window.n_held;
 	stats.held_bytes = courier->window.held_bytes;
 	stats.link_is_up = courier->up;
+	stats.paused = courier->paused;
 	return stats;
 }

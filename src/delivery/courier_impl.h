@@ -108,6 +108,7 @@ struct courier {
 	uint64_t in_flight; /* HELD_IN_FLIGHT */
 	uint64_t n_replies; /* HELD_REPLY; they fill the window too, which bounds them */
 	struct courier_stats stats;
+	bool paused; /* by hand: nothing new is sent */
 };
 
 void courier_enter(struct courier *courier);

@@ -13,6 +13,7 @@ liblinkspan_a_SOURCES += \
 	src/delivery/outbox.c \
 	src/delivery/outcome.c \
 	src/delivery/packet_id.c \
+	src/delivery/purge.c \
 	src/delivery/retry_heap.c \
 	src/delivery/retry_heap.h \
 	src/delivery/stages.c \

@@ -10,7 +10,7 @@
  * left over is not read and is replaced by the next one. Bytes that cannot be read as letters (a letter that was being
  * written when a process ended, or damage) stay as they are, unless all is to go.
  *
- * A rewrite moves what stands behind it: a cursor into the same folder is then refused (-ESTALE) and begins again.
+ * A rewrite moves what stands behind it: a cursor into the middle of a file is then refused (-ESTALE).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -180,18 +180,16 @@ static int find_place(struct journal *j, struct dead_read_job *job)
 	int r = find_file(j, job->query.destination, at->offset ? at->file : at->file + 1, &next);
 	if (r < 0)
 		return r;
-	if (at->last_file == 0) {
+	if (at->last_file == 0)
 		at->last_file = next.newest;
-		at->generation = j->dead_generation;
-	}
-	if (at->generation != j->dead_generation || (at->offset && next.found != at->file))
+	if (at->offset && (at->generation != j->dead_generation || next.found != at->file))
 		return -ESTALE;
 	if (!next.found || next.found > at->last_file) {
 		job->result.at_end = true;
 		return 0;
 	}
 	if (!at->offset)
-		*at = (struct journal_dead_cursor){next.found, DEAD_HEADER_LEN, at->last_file, at->generation};
+		*at = (struct journal_dead_cursor){next.found, DEAD_HEADER_LEN, at->last_file, j->dead_generation};
 	return 0;
 }
 

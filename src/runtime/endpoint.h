@@ -53,6 +53,8 @@ struct bridge {
 	unsigned long status_requests;
 	void (*on_stopped)(void *ctx);
 	void *stopped_ctx;
+	struct queue_service *queue; /* linkspan queue */
+	struct control *control; /* its socket; NULL: none */
 };
 
 /* intake.c: from offer to receipt. */

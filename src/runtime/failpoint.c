@@ -42,6 +42,8 @@ static const char *const names[] = {
 	"journal.before_spare_write",
 	"journal.recovery_after_fdatasync",
 	"journal.recovery_before_fdatasync",
+	"queue.after_requeue_durable",
+	"queue.before_dead_remove",
 };
 
 static char armed_name[64];

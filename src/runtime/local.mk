@@ -2,6 +2,8 @@
 liblinkspan_a_SOURCES += \
 	src/runtime/bridge.c \
 	src/runtime/bridge.h \
+	src/runtime/control.c \
+	src/runtime/control.h \
 	src/runtime/endpoint.h \
 	src/runtime/failpoint.c \
 	src/runtime/failpoint.h \
@@ -14,5 +16,13 @@ liblinkspan_a_SOURCES += \
 	src/runtime/loop_simulated.c \
 	src/runtime/notify.c \
 	src/runtime/notify.h \
+	src/runtime/queue_batch.c \
+	src/runtime/queue_dead.c \
+	src/runtime/queue_impl.h \
+	src/runtime/queue_request.c \
+	src/runtime/queue_request.h \
+	src/runtime/queue_service.c \
+	src/runtime/queue_service.h \
+	src/runtime/queue_waiting.c \
 	src/runtime/receipts.c \
 	src/runtime/receipts.h

@@ -74,6 +74,7 @@ enum job_type { JOB_READ, JOB_DEAD_LETTER, JOB_DEAD_READ, JOB_DEAD_REMOVE };
 struct reader_job { /* first member of the jobs in reader.c and dead_letter.c */
 	struct reader_job *next;
 	enum job_type type;
+	struct reader_job *group; /* dead letters: the next of those that are stored together */
 };
 struct job_list {
 	struct reader_job *head, *tail;
@@ -233,6 +234,8 @@ bool reader_step(struct journal *j); /* one job */
 void *reader_main(void *journal);
 void reader_deliver(struct journal *j, struct reader_job *job); /* loop */
 void reader_discard(struct reader_job *job); /* at close */
+/* Takes what can be stored together with it out of the queue. Lock held. */
+void dead_letter_gather(struct journal *j, struct reader_job *job);
 void dead_letter_work(struct journal *j, struct reader_job *job);
 void dead_letter_deliver(struct journal *j, struct reader_job *job);
 void dead_letter_durable(struct journal *j); /* loop: durable_lsn has advanced */

@@ -318,6 +318,8 @@ static bool do_job(struct journal *j)
 {
 	journal_lock(j);
 	struct reader_job *job = job_pop(&j->jobs);
+	if (job && job->type == JOB_DEAD_LETTER)
+		dead_letter_gather(j, job);
 	j->running = job;
 	journal_unlock(j);
 	if (!job)
@@ -327,7 +329,10 @@ static bool do_job(struct journal *j)
 		log_warn("journal_read", "error=\"%s\" what=\"tried again in a second\"", strerror(-r));
 	journal_lock(j);
 	j->running = NULL;
-	job_push(r < 0 ? &j->jobs : &j->finished, job);
+	for (struct reader_job *at = job, *more; at; at = more) {
+		more = at->group;
+		job_push(r < 0 ? &j->jobs : &j->finished, at);
+	}
 	journal_unlock(j);
 	if (r == 0)
 		loop_post(j->loop, &j->wake_job);

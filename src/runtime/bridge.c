@@ -319,7 +319,8 @@ static int make_endpoints(struct bridge *bridge)
 {
 	const struct config *config = bridge->config;
 	bridge->endpoints = calloc(config->n_connections + 1, sizeof *bridge->endpoints);
-	if (!bridge->endpoints)
+	bridge->changes = calloc(config->n_connections + 1, sizeof *bridge->changes);
+	if (!bridge->endpoints || !bridge->changes)
 		return -ENOMEM;
 	bridge->n_endpoints = config->n_connections;
 	for (size_t i = 0; i < config->n_connections; i++)
@@ -638,6 +639,7 @@ int bridge_close(struct bridge *bridge)
 	loop_timer_free(bridge->retry_timer);
 	router_free(bridge->router);
 	free(bridge->entries);
+	free(bridge->changes);
 	free(bridge->endpoints);
 	free(bridge);
 	return r;

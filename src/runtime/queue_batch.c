@@ -57,7 +57,8 @@ void queue_batch_free(struct queue_batch *batch)
 	batch->capacity = 0;
 }
 
-/* Is there room for all that goes to the destination of item i? Asked once for each, at its first item. */
+/* Is there room for all that goes to the destination of item i? Asked once for each, at its first item. What somebody
+ * brings by hand is never dropped for want of room, whatever when_full says. */
 static bool destination_has_room(struct queue_job *job, size_t i)
 {
 	const struct queue_batch *batch = &job->batch;
@@ -71,7 +72,7 @@ static bool destination_has_room(struct queue_job *job, size_t i)
 		messages++;
 		bytes += message_encoded_size(message_view(batch->items[k].msg));
 	}
-	return !courier || courier_has_room(courier, messages, bytes);
+	return !courier || courier_room(courier, messages, bytes) == ROOM_TAKE;
 }
 
 static void on_retry(void *arg)

@@ -9,7 +9,7 @@
 static bool may_be_at_peer(const struct courier *courier, const struct courier_purge *item, const struct held *held)
 {
 	if (!held)
-		return stages_known(courier, item->seq) != 0 ||
+		return surplus_has(courier, item->seq) || stages_known(courier, item->seq) != 0 ||
 		       (item->qos == 2 && item->seq < courier->maybe_sent_end);
 	if (held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT)
 		return true;

@@ -105,6 +105,21 @@ static void crash(struct scene *s)
 	open_service(s, 10);
 }
 
+/* The machine loses power: what was not synced is lost, or not. */
+static void power_cut(struct scene *s, unsigned seed)
+{
+	static const enum sim_loss losses[] = {SIM_KEEP_NONE, SIM_KEEP_ALL, SIM_KEEP_SOME, SIM_KEEP_SOME};
+	uint64_t state = seed;
+	struct sim_disk *image = sim_disk_power_loss(s->rig.sim, losses[seed % 4], &state);
+	queue_service_free(s->service);
+	int ignored = journal_close(s->rig.j);
+	(void)ignored;
+	sim_disk_free(s->rig.sim);
+	s->rig.sim = image;
+	rig_open(&s->rig);
+	open_service(s, 10);
+}
+
 static bool step(struct scene *s)
 {
 	bool any = journal_step(s->rig.j);
@@ -469,7 +484,7 @@ static void test_requeue(void)
 }
 
 /* At any step: a letter may be there twice, in one place at least, and those that do not fit the filter stay. */
-static void test_requeue_crash(void)
+static void requeue_and_crash(unsigned cut)
 {
 	bool done = false;
 	for (unsigned steps = 0; !done; steps++) {
@@ -484,7 +499,10 @@ static void test_requeue_crash(void)
 		done = s.peer.ended && steps % 2;
 		if (s.peer.ended)
 			CU_ASSERT(said(&s, "{\"end\": true,\"messages\": "));
-		crash(&s);
+		if (cut)
+			power_cut(&s, cut + 4 * steps);
+		else
+			crash(&s);
 		struct tally tally = count(&s);
 		for (unsigned i = 1; i <= 5; i++) {
 			CU_ASSERT(tally.waiting[i] + tally.dead[i] >= 1);
@@ -498,14 +516,21 @@ static void test_requeue_crash(void)
 	}
 }
 
-/* A client that goes away between the appending and the removing leaves no letter in both places. */
+static void test_requeue_crash(void)
+{
+	for (unsigned cut = 0; cut <= 20; cut++)
+		requeue_and_crash(cut);
+}
+
+/* A client that goes away between the appending and the removing leaves no letter in both places. More letters than are
+ * sent at a time. */
 static void test_requeue_orphan(void)
 {
 	for (unsigned steps = 0; steps < 12; steps++) {
 		struct scene s;
 		begin(&s);
-		for (unsigned i = 1; i <= 5; i++)
-			bury(&s, i);
+		for (unsigned i = 1; i <= 600; i++)
+			bury(&s, i % 64);
 		start(&s, "{\"op\":\"requeue\",\"destination\":\"lake\"}");
 		for (unsigned i = 0; i < steps; i++)
 			step(&s);
@@ -514,7 +539,7 @@ static void test_requeue_orphan(void)
 		settle(&s);
 		CU_ASSERT(queue_service_is_idle(s.service));
 		struct tally tally = count(&s);
-		CU_ASSERT_EQUAL(tally.n_waiting + tally.n_dead, 5);
+		CU_ASSERT_EQUAL(tally.n_waiting + tally.n_dead, 600);
 		end(&s);
 	}
 }

@@ -34,7 +34,8 @@ struct queue_client {
 	bool told; /* that something is wrong */
 };
 
-int queue_client_open(const struct queue_folder *folder, struct queue_client *ret_client) __attribute__((warn_unused_result));
+int queue_client_open(const struct queue_folder *folder, struct queue_client *ret_client)
+	__attribute__((warn_unused_result));
 /* 0, or -1 when nobody listens any more: then the answer says why. */
 int queue_client_send(struct queue_client *client, struct slice bytes);
 int queue_client_flush(struct queue_client *client);

@@ -211,9 +211,10 @@ int queue_offline_serve(const struct queue_folder *folder, int fd)
 	int r = disk->ops->lock(disk, "lock");
 	int status = 1;
 	if (r == -EWOULDBLOCK)
-		complain(folder->path,
-			"another process holds the folder, but does not answer at its socket `control`: a linkspan that is "
-			"starting, stopping or of an older version, or another `linkspan queue`. Try again, or stop it");
+		complain(folder->path, "another process holds the folder, but does not answer at its socket `control`: "
+				       "a linkspan that is "
+				       "starting, stopping or of an older version, or another `linkspan queue`. Try "
+				       "again, or stop it");
 	else if (r < 0)
 		complain(folder->path, strerror(-r));
 	else

@@ -37,8 +37,7 @@ static enum courier_purged purge_one(struct courier *courier, const struct couri
 	}
 	if (in_tail(window, item->seq))
 		window_drop_tail(window); /* what is left of it is read back */
-	journal_finish(
-		courier->options.journal, courier->options.dest, item->seq, item->bytes, JOURNAL_PURGED);
+	journal_finish(courier->options.journal, courier->options.dest, item->seq, item->bytes, JOURNAL_PURGED);
 	return COURIER_PURGED;
 }
 

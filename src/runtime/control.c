@@ -406,8 +406,9 @@ static void on_refused_closed(uv_handle_t *handle)
 
 static void turn_away(struct control *control)
 {
-	static char text[] = "{\"end\":true,\"messages\":0,\"kept\":0,\"error\":\"linkspan serves four clients at a time; "
-			     "try again when one is done\"}\n";
+	static char text[] =
+		"{\"end\":true,\"messages\":0,\"kept\":0,\"error\":\"linkspan serves four clients at a time; "
+		"try again when one is done\"}\n";
 	uv_pipe_t *pipe = malloc(sizeof *pipe);
 	if (!pipe)
 		abort(); /* some hundred bytes */
@@ -484,7 +485,9 @@ static int bind_socket(int folder)
 static int open_folder(const char *data_dir)
 {
 	int folder = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return folder < 0 ? -errno : folder;
+	if (folder < 0)
+		folder = -errno;
+	return folder;
 }
 
 int control_listen(struct control *control, const char *data_dir)

@@ -280,8 +280,8 @@ static void pause_start(struct queue_job *job)
 
 static void pause_durable(struct queue_job *job)
 {
-	log_info(job->request.op == QUEUE_PAUSE ? "destination_paused" : "destination_resumed", "destination=%s by=queue",
-		job->request.destination);
+	log_info(job->request.op == QUEUE_PAUSE ? "destination_paused" : "destination_resumed",
+		"destination=%s by=queue", job->request.destination);
 	queue_end(job, NULL);
 }
 
@@ -356,8 +356,11 @@ static void on_dead_counted(const struct journal_dead_result *result, void *arg)
 static void ls_count_dead(struct queue_job *job)
 {
 	struct journal_outbox box = journal_outbox(job->service->options.journal, job->dests[job->at_dest]);
-	struct journal_dead_query query = {
-		.destination = box.name, .from = job->cursor, .max_messages = SIZE_MAX, .max_bytes = 8u << 20, .count_only = true};
+	struct journal_dead_query query = {.destination = box.name,
+		.from = job->cursor,
+		.max_messages = SIZE_MAX,
+		.max_bytes = 8u << 20,
+		.count_only = true};
 	job->dead_read = journal_dead_read(job->service->options.journal, &query, on_dead_counted, job);
 	if (!job->dead_read)
 		queue_end(job, "out of memory");

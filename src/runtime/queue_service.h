@@ -34,7 +34,8 @@ struct queue_service_options {
 	uint64_t maybe_sent_span;
 };
 
-struct queue_service *queue_service_new(const struct queue_service_options *options) __attribute__((warn_unused_result));
+struct queue_service *queue_service_new(const struct queue_service_options *options)
+	__attribute__((warn_unused_result));
 /* Every job must have ended or been cancelled. NULL is allowed. */
 void queue_service_free(struct queue_service *service);
 bool queue_service_is_idle(const struct queue_service *service);
@@ -53,8 +54,8 @@ struct queue_listener {
 };
 
 /* line: a request. Mistakes in it come as the last line of the answer, as everything else. NULL: no memory. */
-struct queue_job *queue_job_start(
-	struct queue_service *service, struct slice line, struct queue_listener *listener) __attribute__((warn_unused_result));
+struct queue_job *queue_job_start(struct queue_service *service, struct slice line, struct queue_listener *listener)
+	__attribute__((warn_unused_result));
 bool queue_job_takes_input(const struct queue_job *job);
 /* One message to import, in its frame. False: it is enough for now (the message was taken all the same). */
 bool queue_job_input(struct queue_job *job, struct slice frame);

@@ -100,7 +100,7 @@ def running():
         left = _mend(bridge.path)
         assert bridge.events("purged", destination="far", messages="100"), "not in the log"
         assert bridge.events("destination_paused", destination="far")
-        assert bridge.status(destination="far").get("paused", "yes") == "yes"
+        bridge.wait_status(lambda s: s["paused"] == "yes", "a status that says paused", destination="far")
         to_far.forward()
         bridge.wait_event("link_up", connection="far")
         with Publisher(far.port) as direct:

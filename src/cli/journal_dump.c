@@ -225,7 +225,7 @@ static int add_file(const char *name, void *arg)
 	int handle = dump->disk->ops->open(dump->disk, path, DISK_READ);
 	if (handle < 0)
 		return handle == -ENOENT ? 0 : handle;
-	int r = segment_read_header(dump->disk, handle, &seg.header);
+	int r = segment_read_header(dump->disk, handle, SEGMENT_JOURNAL, &seg.header);
 	int64_t size = dump->disk->ops->size(dump->disk, handle);
 	dump->disk->ops->close(dump->disk, handle);
 	seg.size = size > 0 ? (uint64_t)size : 0;

@@ -76,6 +76,7 @@ struct config {
 	char *data_dir;
 	struct {
 		uint64_t segment_bytes;
+		uint64_t max_bytes; /* of segments in use; 256 MiB */
 		uint64_t linger_ms;
 		bool strict;
 	} journal;

@@ -40,6 +40,15 @@ static const struct config_key journal_keys[] = {
 		.min = MIB,
 		.max = GIB,
 		.help = "Size of one journal file, a multiple of 4KiB. Files are written in a ring and used again."},
+	{.name = "max_size",
+		.type = CONFIG_SIZE,
+		.offset = TOP(journal.max_bytes) - TOP(journal),
+		.fallback = "256MiB",
+		.min = MIB,
+		.max = LONG,
+		.help = "What the journal files take together before what still waits in the oldest is moved to the overflow "
+			"logs of its destinations; 3 files at least. For a while it may be twice that. Files made ready in "
+			"advance come on top, 5 at most."},
 	{.name = "linger",
 		.type = CONFIG_DURATION,
 		.offset = TOP(journal.linger_ms) - TOP(journal),

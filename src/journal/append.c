@@ -99,10 +99,11 @@ static void forget_pending(struct journal *j)
 static int check_spares(struct journal *j, bool messages)
 {
 	size_t ready = j->n_spares > j->promised ? j->n_spares - j->promised : 0;
-	if (ready > (messages ? RESERVE_SEGMENTS : 0))
+	bool crowded = messages && j->n_segments + j->promised >= 2 * j->max_segments;
+	if (ready > (messages ? RESERVE_SEGMENTS : 0) && !crowded)
 		return 0;
 	j->spares_wanted |= messages;
-	if (!j->disk_full && !j->spares_behind) {
+	if (!j->disk_full && !j->spares_behind && !crowded) {
 		j->spares_behind = true;
 		pthread_cond_signal(&j->prepare_wake);
 	}
@@ -303,8 +304,13 @@ void append_snapshot(struct journal *j)
 	uint64_t *oldest = realloc(j->snapshot.oldest, (n + 1) * sizeof *oldest);
 	if (!oldest)
 		return;
-	for (size_t i = 0; i < n; i++)
-		oldest[i] = j->state.dests[i].name ? j->state.dests[i].oldest_undone : UINT64_MAX;
+	for (size_t i = 0; i < n; i++) {
+		const struct state_dest *dest = &j->state.dests[i];
+		oldest[i] = dest->oldest_undone > dest->overflow_end ? dest->oldest_undone : dest->overflow_end;
+		if (!dest->name)
+			oldest[i] = UINT64_MAX;
+	}
+	spill_release_files(j);
 	j->snapshot = (struct undone_snapshot){j->appended_lsn, oldest, n};
 	j->done_changed = false;
 }
@@ -317,7 +323,8 @@ bool append_has_room(struct journal *j)
 		for (size_t i = 0; i < j->state.n_dests; i++)
 			if (j->state.dests[i].done.n >= JOURNAL_MAX_DONE_RANGES)
 				return false;
-	return !j->spares_wanted || j->n_spares > j->promised + RESERVE_SEGMENTS;
+	return !j->spares_wanted || (j->n_spares > j->promised + RESERVE_SEGMENTS &&
+					    j->n_segments + j->promised < 2 * j->max_segments);
 }
 
 /* --- sets
@@ -522,17 +529,26 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 	return 0;
 }
 
+int append_frames(struct journal *j, struct frame *frames, size_t n)
+{
+	size_t size = 0;
+	for (size_t i = 0; i < n; i++)
+		size += frame_size(&frames[i]) + NUMBERS_MAX;
+	journal_lock(j);
+	int r = make_room(j, size, false);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		frames[i].flags |= i + 1 == n ? FRAME_SET_END : 0;
+		put_frame(j, &frames[i]);
+	}
+	if (r == 0)
+		wake_commit(j);
+	journal_unlock(j);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		apply(j, &frames[i]);
+	return r;
+}
+
 int append_frame(struct journal *j, struct frame *frame)
 {
-	journal_lock(j);
-	int r = make_room(j, frame_size(frame) + NUMBERS_MAX, false);
-	if (r == 0) {
-		frame->flags |= FRAME_SET_END;
-		put_frame(j, frame);
-		wake_commit(j);
-	}
-	journal_unlock(j);
-	if (r == 0)
-		apply(j, frame);
-	return r;
+	return append_frames(j, frame, 1);
 }

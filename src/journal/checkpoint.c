@@ -32,6 +32,22 @@ static void put_ranges(uint8_t *out, const struct range *v, size_t n)
 	}
 }
 
+static void put_overflow(struct writer *writer, uint64_t number, const struct state_dest *dest)
+{
+	const struct state_overflow *overflow = &dest->overflow;
+	if (overflow->n == 0)
+		return;
+	uint8_t *body = put(writer, &(struct frame){.type = FRAME_OVERFLOW,
+					    .dest = number,
+					    .seq = dest->overflow_end,
+					    .body = {NULL, overflow->n * 24}});
+	for (size_t i = 0; body && i < overflow->n; i++, body += 24) {
+		put_u64(body, overflow->v[i].file);
+		put_u64(body + 8, overflow->v[i].first_seq);
+		put_u64(body + 16, overflow->v[i].bytes);
+	}
+}
+
 static void put_dest(struct writer *writer, uint64_t number, const struct state_dest *dest)
 {
 	put(writer, &(struct frame){.type = FRAME_REGISTER,
@@ -59,6 +75,7 @@ static void put_dest(struct writer *writer, uint64_t number, const struct state_
 			&(struct frame){.type = FRAME_BATCHES, .dest = number, .body = {NULL, dest->batches.n * 16}});
 		put_ranges(body, dest->batches.v, dest->batches.n);
 	}
+	put_overflow(writer, number, dest);
 }
 
 static void put_source(struct writer *writer, uint64_t number, const struct state_source *source)

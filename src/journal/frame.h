@@ -38,7 +38,7 @@ enum frame_type {
 	FRAME_STAGES = 19, /* dest; body = (u64 seq, u8 stage) … */
 	FRAME_BATCHES = 20, /* dest; body = (u64 first, u64 last) … */
 	FRAME_OPEN_IDS = 21, /* source; body = (u16 id, u64 hash) … */
-	FRAME_OVERFLOW = 22, /* reserved: extent of a destination's overflow log */
+	FRAME_OVERFLOW = 22, /* dest, seq = end; body = (u64 file, u64 first seq, u64 bytes) …; a record as well */
 };
 
 enum frame_flags {

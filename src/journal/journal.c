@@ -81,6 +81,7 @@ static void take_durable(struct journal *j, uint64_t durable, uint64_t newest)
 	if (promote_snapshot(j) || newest != j->recycled_at)
 		prepare_recycle(j);
 	dead_letter_durable(j);
+	spill_durable(j);
 	if (j->options.on_durable)
 		j->options.on_durable(j->options.ctx, durable);
 }
@@ -129,8 +130,10 @@ static void on_wake(void *arg)
 	if (j->want_checkpoint && !failed)
 		j->want_checkpoint = append_rotate(j, false) < 0;
 	deliver_finished(j);
+	spill_settle(j);
 	if (j->recycle_again)
 		prepare_recycle(j);
+	spill_consider(j);
 	tell_room(j);
 	if (failed && !j->told_failed) {
 		j->told_failed = true;
@@ -152,6 +155,11 @@ static void on_done_timer(void *arg)
 		loop_timer_start(j->done_timer, DONE_DELAY_MS - waited_ms);
 	else if (journal_flush_done(j, &lsn) < 0)
 		loop_timer_start(j->done_timer, DONE_DELAY_MS);
+}
+
+static void on_spill_timer(void *arg)
+{
+	spill_consider(arg);
 }
 
 /* --- open and close
@@ -223,6 +231,10 @@ static struct journal *new_journal(const struct journal_options *options)
 	j->next_file = j->next_number = 1;
 	j->tail_offset = j->segment_bytes; /* the first append begins a segment */
 	j->spare_target = RESERVE_SEGMENTS + 1;
+	uint64_t max_bytes = options->max_bytes ? options->max_bytes : JOURNAL_MAX_BYTES;
+	j->max_segments = (size_t)(max_bytes / j->segment_bytes);
+	if (j->max_segments < MIN_SEGMENTS)
+		j->max_segments = MIN_SEGMENTS;
 	state_init(&j->state);
 	init_locks(j);
 	loop_job_init(&j->wake_job, on_wake, j);
@@ -241,6 +253,7 @@ static void free_journal(struct journal *j)
 	stop_threads(j);
 	loop_cancel(j->loop, &j->wake_job);
 	loop_timer_free(j->done_timer);
+	loop_timer_free(j->spill_timer);
 	free_jobs(&j->jobs);
 	free_jobs(&j->finished);
 	free_jobs(&j->delivering);
@@ -323,7 +336,8 @@ int journal_open(const struct journal_options *options, struct journal **ret_jou
 		r = begin_segment(j);
 	if (r == 0) {
 		j->done_timer = loop_timer_new(j->loop, on_done_timer, j);
-		r = j->done_timer ? 0 : -ENOMEM;
+		j->spill_timer = loop_timer_new(j->loop, on_spill_timer, j);
+		r = j->done_timer && j->spill_timer ? 0 : -ENOMEM;
 	}
 	if (r == 0)
 		log_info("journal_open", "segment=%" PRIu64 " lsn=%" PRIu64 " segments=%zu spare=%zu",
@@ -442,7 +456,11 @@ int journal_drop_destination(struct journal *j, uint32_t dest)
 	if (!state_dest(&j->state, dest))
 		return -ENOENT;
 	struct frame frame = {.type = FRAME_DROP, .dest = dest};
-	int r = append_frame(j, &frame);
+	struct spill_files files;
+	int r = spill_files_of(j, dest, &files);
+	if (r == 0)
+		r = append_frame(j, &frame);
+	spill_files_end(j, &files, r == 0);
 	j->done_changed |= r == 0;
 	return r;
 }

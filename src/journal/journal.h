@@ -23,6 +23,7 @@
 #include "runtime/loop.h"
 
 #define JOURNAL_SEGMENT_BYTES   (64u * 1024 * 1024) /* default of options.segment_bytes */
+#define JOURNAL_MAX_BYTES       (256u * 1024 * 1024) /* default of options.max_bytes */
 #define JOURNAL_MAX_DONE_RANGES 4096
 #define JOURNAL_UUID_LEN        16
 
@@ -32,6 +33,7 @@ struct journal_options {
 	struct disk *disk; /* borrowed until journal_close */
 	struct loop *loop; /* borrowed */
 	uint64_t segment_bytes; /* 0 = default; at least 1 MiB, a multiple of 4096 */
+	uint64_t max_bytes; /* of segments in use, before the oldest is spilled; 0 = default; at least 3 segments */
 	uint32_t linger_ms; /* wait this long for more before a group is written; 0 = no timer (default) */
 	bool strict; /* journal_open fails with -EBADMSG when data is damaged, instead of quarantine */
 	bool manual; /* tests: no threads; journal_step does what they would do */

@@ -101,6 +101,7 @@ static void clear_dest(struct state_dest *dest)
 	ranges_clear(&dest->pending);
 	free(dest->stages.v);
 	free(dest->batches.v);
+	free(dest->overflow.v);
 	*dest = (struct state_dest){.next_seq = 1, .oldest_undone = 1};
 }
 
@@ -632,6 +633,33 @@ static int apply_batches(struct state *state, const struct frame *frame)
 	return r;
 }
 
+static int apply_overflow(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	size_t n = frame->body.len / 24;
+	if (r < 0)
+		return r;
+	if (frame->body.len % 24 || frame->seq > dest->next_seq)
+		return -EBADMSG;
+	struct state_overflow_file *v = n ? malloc(n * sizeof *v) : NULL;
+	if (n && !v)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *at = frame->body.data + i * 24;
+		v[i] = (struct state_overflow_file){get_u64(at), get_u64(at + 8), get_u64(at + 16)};
+		if ((i && (v[i].file <= v[i - 1].file || v[i].first_seq <= v[i - 1].first_seq)) ||
+			v[i].first_seq >= frame->seq) {
+			free(v);
+			return -EBADMSG;
+		}
+	}
+	free(dest->overflow.v);
+	dest->overflow = (struct state_overflow){v, n, n};
+	dest->overflow_end = frame->seq;
+	return 0;
+}
+
 static int apply_open_ids(struct state *state, const struct frame *frame)
 {
 	int r = frame->body.len % 10 ? -EBADMSG : 0;
@@ -716,6 +744,7 @@ static int (*const appliers[])(struct state *state, const struct frame *frame) =
 	[FRAME_STAGES] = apply_stages,
 	[FRAME_BATCHES] = apply_batches,
 	[FRAME_OPEN_IDS] = apply_open_ids,
+	[FRAME_OVERFLOW] = apply_overflow,
 };
 
 int state_apply(struct state *state, const struct frame *frame)
@@ -723,6 +752,38 @@ int state_apply(struct state *state, const struct frame *frame)
 	if (frame->type >= sizeof appliers / sizeof appliers[0] || !appliers[frame->type])
 		return -EBADMSG;
 	return appliers[frame->type](state, frame);
+}
+
+/* --- overflow
+ * ------------------------------------------------------------------------------------------------------- */
+
+static uint64_t overflow_file_end(const struct state_dest *dest, size_t i)
+{
+	return i + 1 < dest->overflow.n ? dest->overflow.v[i + 1].first_seq : dest->overflow_end;
+}
+
+bool state_release_overflow(struct state_dest *dest, uint64_t *ret_file)
+{
+	struct state_overflow *overflow = &dest->overflow;
+	if (overflow->n == 0 || overflow_file_end(dest, 0) > dest->oldest_undone)
+		return false;
+	*ret_file = overflow->v[0].file;
+	REMOVE(overflow, 0);
+	return true;
+}
+
+const struct state_overflow_file *state_overflow_of(const struct state_dest *dest, uint64_t seq, uint64_t *ret_end)
+{
+	const struct state_overflow *overflow = &dest->overflow;
+	if (overflow->n == 0 || seq >= dest->overflow_end)
+		return NULL;
+	size_t low = 0, high = overflow->n;
+	while (high - low > 1) {
+		size_t mid = low + (high - low) / 2;
+		*(overflow->v[mid].first_seq <= seq ? &low : &high) = mid;
+	}
+	*ret_end = overflow_file_end(dest, low);
+	return &overflow->v[low];
 }
 
 /* --- questions

@@ -338,6 +338,7 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 		.disk = options->disk,
 		.loop = options->loop,
 		.segment_bytes = options->config->journal.segment_bytes,
+		.max_bytes = options->config->journal.max_bytes,
 		.linger_ms = (uint32_t)options->config->journal.linger_ms,
 		.strict = options->config->journal.strict,
 		.on_durable = on_durable,

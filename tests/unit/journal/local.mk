@@ -5,6 +5,7 @@ check_PROGRAMS += \
 	tests/unit/journal/test_failures \
 	tests/unit/journal/test_formats \
 	tests/unit/journal/test_journal \
+	tests/unit/journal/test_overflow \
 	tests/unit/journal/test_recovery \
 	tests/unit/journal/test_threads
 journal_rig = tests/unit/journal/rig.c tests/unit/journal/rig.h tests/crash/sim_disk.c tests/crash/sim_disk.h
@@ -18,6 +19,8 @@ tests_unit_journal_test_formats_SOURCES = tests/unit/journal/test_formats.c test
 tests_unit_journal_test_formats_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_journal_SOURCES = tests/unit/journal/test_journal.c $(journal_rig)
 tests_unit_journal_test_journal_LDADD = $(TEST_LIBS)
+tests_unit_journal_test_overflow_SOURCES = tests/unit/journal/test_overflow.c $(journal_rig)
+tests_unit_journal_test_overflow_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_recovery_SOURCES = tests/unit/journal/test_recovery.c $(journal_rig)
 tests_unit_journal_test_recovery_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_threads_SOURCES = tests/unit/journal/test_threads.c

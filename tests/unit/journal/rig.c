@@ -72,6 +72,7 @@ int rig_try_open(struct rig *rig)
 	struct journal_options options = {.disk = sim_disk_ops(rig->sim),
 		.loop = rig->loop,
 		.segment_bytes = RIG_SEGMENT,
+		.max_bytes = rig->max_bytes,
 		.strict = rig->strict,
 		.manual = true,
 		.on_durable = on_durable,

@@ -53,12 +53,12 @@ static int compare(const void *a, const void *b)
 }
 
 /* Only what is there can be removed; later, by the prepare thread. */
-static void remove_later(struct journal *j, const char *path)
+static void remove_later(struct journal *j, const char path[FOLDER_PATH_LEN])
 {
 	struct doomed *doomed = calloc(1, sizeof *doomed);
 	if (!doomed)
 		return;
-	snprintf(doomed->path, sizeof doomed->path, "%s", path);
+	memcpy(doomed->path, path, sizeof doomed->path);
 	doomed->next = j->doomed_files;
 	j->doomed_files = doomed;
 }
@@ -265,12 +265,12 @@ struct stray {
 static int remove_stray_file(const char *name, void *arg)
 {
 	const struct stray *stray = arg;
-	char path[FOLDER_PATH_LEN + 300];
+	char path[FOLDER_PATH_LEN];
 	uint64_t file;
 	if (segment_parse_name(name, &file) < 0)
 		return 0;
-	snprintf(path, sizeof path, "%s/%s/%s", OVERFLOW_ROOT, stray->folder, name);
-	remove_later(stray->rec->j, path);
+	if (snprintf(path, sizeof path, "%s/%s/%s", OVERFLOW_ROOT, stray->folder, name) < (int)sizeof path)
+		remove_later(stray->rec->j, path);
 	return 0;
 }
 

@@ -320,12 +320,12 @@ static bool find_oldest(const struct journal *j, struct segment **ret_seg, const
 
 void spill_consider(struct journal *j)
 {
-	if (j->spill || j->spill_done || loop_timer_running(j->spill_timer))
+	if (loop_timer_running(j->spill_timer))
 		return;
 	journal_lock(j);
 	struct segment *oldest;
 	const struct segment *later;
-	if (j->n_segments > j->max_segments && find_oldest(j, &oldest, &later)) {
+	if (!j->spill && !j->spill_done && j->n_segments > j->max_segments && find_oldest(j, &oldest, &later)) {
 		j->spill = new_spill(j, oldest, later);
 		if (j->spill)
 			pthread_cond_signal(&j->prepare_wake);
@@ -363,12 +363,22 @@ void spill_durable(struct journal *j)
 	}
 }
 
+/* A file that a spill goes on writing is not released: it will have something undone again. */
+static bool is_written(const struct spill *spill, size_t dest, uint64_t file)
+{
+	return spill && dest < spill->n_dests && spill->dests[dest].append_to.file == file;
+}
+
 void spill_release_files(struct journal *j)
 {
+	journal_lock(j);
+	const struct spill *spill = j->spill ? j->spill : j->spill_done;
+	journal_unlock(j);
 	for (size_t i = 0; i < j->state.n_dests; i++) {
 		struct state_dest *dest = &j->state.dests[i];
 		uint64_t file;
-		while (dest->name && state_release_overflow(dest, &file))
+		while (dest->name && dest->overflow.n && !is_written(spill, i, dest->overflow.v[0].file) &&
+			state_release_overflow(dest, &file))
 			spill_discard_file(j, dest->name, file);
 	}
 }

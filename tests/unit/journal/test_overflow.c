@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "journal/journal_impl.h"
 #include "tests/unit/journal/rig.h"
 
 #define BODY 10000u
@@ -96,7 +97,7 @@ static void check_all_there(struct rig *rig, uint64_t first, uint64_t last)
 	CU_ASSERT_EQUAL(wrong, 0);
 	char text[40];
 	snprintf(text, sizeof text, "message %llu", (unsigned long long)last);
-	if (read->last)
+	if (read->last && read->n)
 		CU_ASSERT_STRING_EQUAL((const char *)message_view(read->last)->payload.data, text);
 	rig_read_free(read);
 }
@@ -209,6 +210,44 @@ static void test_packed(void)
 		CU_ASSERT_EQUAL(read->seqs[i], 4 * (i + 1));
 	rig_read_free(read);
 	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	rig_fini(&rig);
+}
+
+/* All but the newest are done. */
+static void finish_old(struct rig *rig, uint64_t keep)
+{
+	struct journal_outbox box = journal_outbox(rig->j, (uint32_t)rig->dest);
+	for (uint64_t seq = box.oldest_undone; seq + keep < box.next_seq; seq++)
+		journal_done(rig->j, (uint32_t)rig->dest, seq, BODY);
+	uint64_t ignored;
+	CU_ASSERT_EQUAL(journal_flush_done(rig->j, &ignored), 0);
+}
+
+/* What the log holds is done while a spill is about to append to its newest file: the file must not go then. */
+static void test_drained_while_it_is_written(void)
+{
+	struct rig rig;
+	unsigned caught = 0;
+	begin(&rig);
+	for (unsigned round = 0; round < 1500; round++) {
+		uint64_t next = journal_outbox(rig.j, (uint32_t)rig.dest).next_seq;
+		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, next, NULL), 0);
+		while (journal_step(rig.j)) {
+			loop_sim_advance(rig.loop, 0);
+			if (rig.j->spill && rig.j->state.dests[rig.dest].overflow.n && ++caught % 2)
+				finish_old(&rig, 250);
+		}
+		if (round % 100 == 99) {
+			struct journal_outbox box = journal_outbox(rig.j, (uint32_t)rig.dest);
+			check_all_there(&rig, box.oldest_undone, box.next_seq - 1);
+		}
+	}
+	CU_ASSERT(caught > 4);
+	finish_old(&rig, 0);
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(count_names(&rig, "outbox/lake"), 0);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_spill_failed"), 0);
 	rig_fini(&rig);
 }
 
@@ -423,6 +462,7 @@ static const struct tap_test tests[] = {
 	{"over a restart", test_restart},
 	{"drained while more comes in", test_drain},
 	{"only what is undone is copied", test_packed},
+	{"drained while it is written", test_drained_while_it_is_written},
 	{"a missing file", test_missing_file},
 	{"a flipped bit", test_flipped_bit},
 	{"a damaged length", test_damaged_length},

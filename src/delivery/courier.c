@@ -93,10 +93,10 @@ static void work(struct courier *courier)
 		courier->again = false;
 		stages_work(courier);
 		dispatch_sift(courier);
-		room_make(courier);
-		surplus_work(courier);
 		dispatch_send(courier, &burst);
 		flush(courier);
+		room_make(courier); /* what can be sent now is not dropped */
+		surplus_work(courier);
 		outbox_read_back(courier);
 	} while (courier->again && burst > 0);
 	if (burst == 0)

@@ -203,6 +203,7 @@ static bool drop_held(struct courier *courier)
 			return false;
 		note_drop(courier, seq);
 		outcome_finish(courier, seq, JOURNAL_DROPPED_OLDEST);
+		courier->again = true; /* its key may have something to send */
 	}
 }
 

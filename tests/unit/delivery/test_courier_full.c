@@ -312,10 +312,11 @@ static void test_backlog_behind_what_stays(void)
 
 /* A restart finds more than the limits allow (they were made smaller): it drops what an earlier process cannot have
  * sent in part. */
-static void test_smaller_limits_after_a_restart(void)
+static void smaller_limits_after_a_restart(int64_t lookahead)
 {
 	struct rig rig;
 	begin(&rig, WHEN_FULL_BLOCK, 0);
+	rig.outbox.lookahead = lookahead;
 	rig_start(&rig);
 	struct message_view view = rig_view(&rig, "a");
 	view.qos = 2;
@@ -331,6 +332,55 @@ static void test_smaller_limits_after_a_restart(void)
 	CU_ASSERT_EQUAL(rig.journal->oldest, 1); /* the first 10,000 may be there */
 	CU_ASSERT(fake_record(rig.journal, 10000)->end == FAKE_UNDONE &&
 		  fake_record(rig.journal, 10001)->end == FAKE_DONE);
+	finish(&rig);
+}
+
+static void test_smaller_limits_after_a_restart(void)
+{
+	smaller_limits_after_a_restart(10000);
+	smaller_limits_after_a_restart(100);
+}
+
+/* Only every second one may go: no more done ranges come of it than the journal keeps. */
+static void test_done_ranges(void)
+{
+	struct rig rig;
+	begin(&rig, WHEN_FULL_BLOCK, 0);
+	rig_start(&rig);
+	struct message_view view = rig_view(&rig, "a");
+	for (unsigned i = 0; i < 10000; i++) {
+		view.qos = i % 2 ? 1 : 2;
+		rig_append_view(&rig, &view);
+	}
+	rig_durable(&rig);
+	rig_stop(&rig);
+	rig.outbox.when_full = WHEN_FULL_DROP_OLDEST;
+	rig.outbox.max_messages = 100;
+	rig_start(&rig);
+	settle(&rig);
+	CU_ASSERT(rig.journal->most_done_ranges > 4000);
+	CU_ASSERT_EQUAL(courier_room(rig.courier, 1, 1), ROOM_WAIT);
+	rig_up(&rig);
+	rig_deliver_all(&rig);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig.rooms, 1);
+	finish(&rig);
+}
+
+/* One that is to be tried again may go, and the next of its key is sent then. */
+static void test_between_two_tries(void)
+{
+	struct rig rig;
+	begin(&rig, WHEN_FULL_DROP_OLDEST, 3);
+	rig_start(&rig);
+	rig_up(&rig);
+	rig_publish(&rig, 4, "a");
+	CU_ASSERT(rig_in_flight(&rig, 1));
+	CU_ASSERT_EQUAL(total(&rig, JOURNAL_DROPPED_OLDEST), 1); /* the second */
+	rig_append(&rig, "a");
+	rig_outcome(&rig, 1, OUTCOME_RETRY);
+	CU_ASSERT_EQUAL(fake_record(rig.journal, 1)->why, JOURNAL_DROPPED_OLDEST);
+	CU_ASSERT(rig_in_flight(&rig, 3));
 	finish(&rig);
 }
 
@@ -502,6 +552,8 @@ static const struct tap_test tests[] = {
 	{"drop_oldest: more than can be held", test_backlog},
 	{"drop_oldest: the same behind what stays", test_backlog_behind_what_stays},
 	{"drop_oldest: smaller limits after a restart", test_smaller_limits_after_a_restart},
+	{"drop_oldest: done ranges are bounded", test_done_ranges},
+	{"drop_oldest: between two tries", test_between_two_tries},
 	{"dead_letter", test_dead_letter},
 	{"dead_letter: not stored yet", test_dead_letters_under_way},
 	{"dead_letter: no room for them either", test_dead_letters_are_full},

@@ -78,6 +78,7 @@ struct config {
 		uint64_t segment_bytes;
 		uint64_t linger_ms;
 		bool strict;
+		uint64_t min_free_bytes;
 	} journal;
 	struct {
 		int level; /* enum log_level */

@@ -54,6 +54,13 @@ static const struct config_key journal_keys[] = {
 		.fallback = "false",
 		.help = "Refuse to start when the journal is damaged, instead of putting the damaged part aside and "
 			"reporting the gap."},
+	{.name = "min_free",
+		.type = CONFIG_SIZE,
+		.offset = TOP(journal.min_free_bytes) - TOP(journal),
+		.fallback = "64MiB",
+		.max = LONG,
+		.help = "With less than that free on the disk of data_dir nothing more is taken in, as when the disk is "
+			"full; what waits is still delivered. 0 is off."},
 	{0},
 };
 

@@ -168,7 +168,7 @@ static int make_room(struct journal *j, size_t bytes, bool messages)
 {
 	if (j->failed)
 		return -EIO;
-	if (messages && (j->stalled || j->queued_bytes > MAX_QUEUED))
+	if (messages && (j->stalled || j->low_space || j->queued_bytes > MAX_QUEUED))
 		return -ENOSPC;
 	struct batch *batch = open_batch(j);
 	uint64_t begin = batch && batch->starts_segment ? SEGMENT_BLOCK : j->tail_offset;
@@ -323,7 +323,7 @@ void append_snapshot(struct journal *j)
 
 bool append_has_room(struct journal *j)
 {
-	if (j->failed || j->stalled || j->queued_bytes > MAX_QUEUED / 2)
+	if (j->failed || j->stalled || j->low_space || j->queued_bytes > MAX_QUEUED / 2)
 		return false;
 	if (j->refused_for_ranges)
 		for (size_t i = 0; i < j->state.n_dests; i++)

@@ -329,6 +329,8 @@ int journal_open(const struct journal_options *options, struct journal **ret_jou
 	if (r == 0)
 		log_info("journal_open", "segment=%" PRIu64 " lsn=%" PRIu64 " segments=%zu spare=%zu",
 			j->newest->number, j->appended_lsn, j->n_segments, j->n_spares);
+	if (r == 0)
+		prepare_check_space(j);
 	if (r == 0 && !options->manual)
 		r = start_threads(j);
 	if (r < 0) {

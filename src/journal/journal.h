@@ -35,6 +35,7 @@ struct journal_options {
 	uint32_t linger_ms; /* wait this long for more before a group is written; 0 = no timer (default) */
 	bool strict; /* journal_open fails with -EBADMSG when data is damaged, instead of quarantine */
 	bool manual; /* tests: no threads; journal_step does what they would do */
+	uint64_t min_free; /* with less than that free on the disk messages are refused (-ENOSPC); 0 = never */
 	/* durable_lsn has advanced to lsn: everything appended up to it may be acknowledged and delivered. */
 	void (*on_durable)(void *ctx, uint64_t lsn);
 	/* journal_append returned -ENOSPC before, and there is room again. */

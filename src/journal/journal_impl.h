@@ -28,6 +28,7 @@
 #define COMMIT_ROOM   (128u + SEGMENT_BLOCK) /* behind the frames of a batch: the commit frame and the padding */
 #define DONE_DELAY_MS 1000u
 #define RETRY_MS      1000u /* until a full disk is tried again */
+#define SPACE_MS      5000u /* until the free space is looked at again */
 #define IDLE_BUFFER   (64u * 1024)
 
 /* --- segments
@@ -147,6 +148,7 @@ struct journal {
 	size_t spare_target;
 	bool spares_behind; /* a set had to wait for a spare though the disk has room */
 	bool disk_full; /* the last try to make a spare said so */
+	bool low_space; /* less than options.min_free was free when that was last looked at */
 	struct spare *trash; /* files to remove */
 	uint64_t next_file, next_number;
 	bool spares_wanted; /* messages were refused for want of a spare: tell the loop when one is ready */
@@ -202,6 +204,8 @@ int prepare_spare(struct journal *j) __attribute__((warn_unused_result));
 /* Takes a spare, makes one if there is none. */
 int prepare_take(struct journal *j, uint64_t *ret_file) __attribute__((warn_unused_result));
 bool prepare_step(struct journal *j);
+/* Looks how much is free on the disk. Any thread. */
+void prepare_check_space(struct journal *j);
 void *prepare_main(void *journal);
 void prepare_add_spare(struct journal *j, uint64_t file); /* lock held */
 void prepare_add_trash(struct journal *j, uint64_t file); /* lock held */

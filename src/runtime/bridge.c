@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/disk_limits.h"
 #include "runtime/endpoint.h"
 #include "runtime/log.h"
 
@@ -341,6 +342,7 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 		.segment_bytes = options->config->journal.segment_bytes,
 		.linger_ms = (uint32_t)options->config->journal.linger_ms,
 		.strict = options->config->journal.strict,
+		.min_free = options->config->journal.min_free_bytes,
 		.on_durable = on_durable,
 		.on_room = on_journal_room,
 		.on_failed = on_journal_failed,
@@ -357,6 +359,8 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 	r = journal_open(&journal, &bridge->journal);
 	if (r == 0)
 		r = check_leftovers(bridge, options);
+	if (r == 0)
+		disk_limits_check(options->disk, options->config);
 	for (size_t i = 0; r == 0 && i < bridge->n_endpoints; i++)
 		r = open_endpoint(&bridge->endpoints[i]);
 	return r;

@@ -74,6 +74,7 @@ int rig_try_open(struct rig *rig)
 		.segment_bytes = RIG_SEGMENT,
 		.strict = rig->strict,
 		.manual = true,
+		.min_free = rig->min_free,
 		.on_durable = on_durable,
 		.on_room = on_room,
 		.on_failed = on_failed,

@@ -18,6 +18,7 @@ struct rig {
 	struct loop *loop;
 	struct journal *j;
 	bool strict;
+	uint64_t min_free;
 	uint64_t durable;
 	unsigned rooms;
 	int failed;

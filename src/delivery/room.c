@@ -80,8 +80,8 @@ static bool has_slack(const struct courier *courier, unsigned part)
  * a done range of its own. */
 static bool is_open(struct courier *courier, size_t messages, size_t bytes)
 {
-	courier->overflows = courier->overflows ? !fits_easily(courier, messages, bytes)
-						: !fits(courier, messages, bytes);
+	courier->overflows =
+		courier->overflows ? !fits_easily(courier, messages, bytes) : !fits(courier, messages, bytes);
 	return !courier->overflows;
 }
 

@@ -20,3 +20,6 @@ check_PROGRAMS += tests/unit/runtime/test_disk_limits
 tests_unit_runtime_test_disk_limits_SOURCES = tests/unit/runtime/test_disk_limits.c tests/crash/sim_disk.c \
 	tests/crash/sim_disk.h
 tests_unit_runtime_test_disk_limits_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_bridge_full
+tests_unit_runtime_test_bridge_full_SOURCES = tests/unit/runtime/test_bridge_full.c
+tests_unit_runtime_test_bridge_full_LDADD = $(TEST_LIBS)

@@ -13,7 +13,7 @@
 
 struct connector;
 
-enum when_full { WHEN_FULL_BLOCK };
+enum when_full { WHEN_FULL_BLOCK, WHEN_FULL_DROP_OLDEST, WHEN_FULL_DROP_NEWEST, WHEN_FULL_DEAD_LETTER };
 enum { RETAIN_SKIP = 2 }; /* what comes retained is not forwarded */
 enum on_error { ON_ERROR_DEAD_LETTER, ON_ERROR_DROP, ON_ERROR_PASS };
 
@@ -79,6 +79,7 @@ struct config {
 		uint64_t max_bytes; /* of segments in use; 256 MiB */
 		uint64_t linger_ms;
 		bool strict;
+		uint64_t min_free_bytes;
 	} journal;
 	struct {
 		int level; /* enum log_level */

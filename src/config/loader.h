@@ -40,6 +40,7 @@ struct loader_entry {
 	struct node *value;
 	bool sound; /* of a connection: its connector is known and may be asked; of a mapping: there is no mistake in it */
 	bool failed; /* of a connection: some value was a mistake and holds its fallback */
+	bool outbox_refused; /* of a connection: its outbox throws away what must not be lost, which is reported */
 	bool legs_known; /* of a mapping: which connections it uses, at which QoS, and what it declares */
 };
 struct loader_entries {

@@ -28,7 +28,8 @@
 static const char *const level_choices[] = {"error", "warn", "info", "debug", NULL}; /* enum log_level */
 static const char *const delivery_choices[] = {
 	"at-most-once", "at-least-once", "exactly-once", NULL}; /* enum guarantee */
-static const char *const when_full_choices[] = {"block", NULL}; /* enum when_full */
+static const char *const when_full_choices[] = {
+	"block", "drop_oldest", "drop_newest", "dead_letter", NULL}; /* enum when_full */
 static const char *const on_error_choices[] = {"dead_letter", "drop", "pass", NULL}; /* enum on_error */
 static const char *const retain_choices[] = {"keep", "clear", "set", "skip", NULL};
 
@@ -62,6 +63,13 @@ static const struct config_key journal_keys[] = {
 		.fallback = "false",
 		.help = "Refuse to start when the journal is damaged, instead of putting the damaged part aside and "
 			"reporting the gap."},
+	{.name = "min_free",
+		.type = CONFIG_SIZE,
+		.offset = TOP(journal.min_free_bytes) - TOP(journal),
+		.fallback = "64MiB",
+		.max = LONG,
+		.help = "With less than that free on the disk of data_dir nothing more is taken in, as when the disk is "
+			"full; what waits is still delivered. 0 is off."},
 	{0},
 };
 
@@ -144,13 +152,25 @@ static const struct config_key outbox_keys[] = {
 		.offset = OUTBOX(when_full),
 		.fallback = "block",
 		.choices = when_full_choices,
-		.help = "block: nothing more is taken from the sources that feed this destination until there is "
-			"room."},
+		.help = "What becomes of a message that finds no room. block: it stays at its source, and nothing more "
+			"is "
+			"taken from the sources that feed this destination until there is room; linkspan check names "
+			"them. drop_oldest: what has waited longest is thrown away; until that is done the limits may "
+			"be "
+			"passed by an eighth, at least by 1024 messages and 1MiB, and what is on its way or the "
+			"destination may have in part is kept. drop_newest: the message is thrown away. dead_letter: "
+			"the "
+			"message becomes a dead letter, and as with block once those have no room either. What is "
+			"thrown "
+			"away is counted and logged, and is a mistake where more than at-most-once is declared; dead "
+			"letters lose nothing."},
 	{.name = "ttl",
 		.type = CONFIG_DURATION,
 		.offset = OUTBOX(ttl_ms),
 		.fallback = "0",
-		.help = "A message that has waited longer becomes a dead letter; 0 is never."},
+		.help = "A message that has waited longer is thrown away, counted and logged as expired, unless the "
+			"destination may have it in part; 0 is never. A mistake where more than at-most-once is "
+			"declared."},
 	{.name = "max_attempts",
 		.type = CONFIG_INT,
 		.offset = OUTBOX(max_attempts),
@@ -158,7 +178,7 @@ static const struct config_key outbox_keys[] = {
 		.min = 0,
 		.max = UINT32_MAX,
 		.help = "Attempts after which a message becomes a dead letter; 0 is no limit. A link that is down does "
-			"not count."},
+			"not count, and dead letters lose nothing."},
 	{.name = "backoff_min",
 		.type = CONFIG_DURATION,
 		.offset = OUTBOX(backoff_min_ms),

@@ -36,11 +36,7 @@ static uint64_t next_due_ms(const struct courier *courier)
 {
 	uint64_t due_ms = least(retry_heap_next_ms(&courier->retries), courier->poke_due_ms);
 	due_ms = least(due_ms, courier->sweep_due_ms);
-	if (courier->expired_log.count)
-		due_ms = least(due_ms, courier->expired_log.due_ms);
-	if (courier->dead_log.count)
-		due_ms = least(due_ms, courier->dead_log.due_ms);
-	return due_ms;
+	return least(due_ms, drop_log_due_ms(courier));
 }
 
 static void set_timer(struct courier *courier)
@@ -99,6 +95,8 @@ static void work(struct courier *courier)
 		dispatch_sift(courier);
 		dispatch_send(courier, &burst);
 		flush(courier);
+		room_make(courier); /* what can be sent now is not dropped */
+		surplus_work(courier);
 		outbox_read_back(courier);
 	} while (courier->again && burst > 0);
 	if (burst == 0)
@@ -111,24 +109,11 @@ void courier_enter(struct courier *courier)
 	courier->depth++;
 }
 
-static bool has_room(const struct courier *courier, size_t messages, size_t bytes)
-{
-	const struct outbox_config *outbox = courier->options.outbox;
-	struct journal_outbox box = journal_outbox(courier->options.journal, courier->options.dest);
-	if (box.done_ranges >= JOURNAL_MAX_DONE_RANGES)
-		return false;
-	if (box.waiting == 0)
-		return true; /* what is larger than the outbox must pass, too */
-	if (outbox->max_messages > 0 && box.waiting + messages > (uint64_t)outbox->max_messages)
-		return false;
-	return outbox->max_bytes == 0 || box.waiting_bytes + bytes <= outbox->max_bytes;
-}
-
 /* By a job: whoever hears it offers at once, and may be the very link that is telling us an outcome just now. */
 static void on_room_job(void *arg)
 {
 	struct courier *courier = arg;
-	if (!courier->was_full || !has_room(courier, courier->wanted_messages, courier->wanted_bytes))
+	if (!courier->was_full || !room_is_back(courier))
 		return;
 	courier->was_full = false;
 	if (courier->options.on_room)
@@ -138,9 +123,10 @@ static void on_room_job(void *arg)
 /* The news for others, when nothing is half done. */
 static void tell(struct courier *courier)
 {
-	if (courier->was_full && has_room(courier, courier->wanted_messages, courier->wanted_bytes))
+	if (courier->was_full && room_is_back(courier))
 		loop_post(courier->options.loop, &courier->room_job);
-	if (courier->on_idle && courier->in_flight + courier->n_replies + courier->letters_underway == 0) {
+	if (courier->on_idle && courier->in_flight + courier->n_replies + courier->letters_underway == 0 &&
+		surplus_is_idle(courier)) {
 		void (*on_idle)(void *ctx) = courier->on_idle;
 		courier->on_idle = NULL;
 		on_idle(courier->idle_ctx);
@@ -180,6 +166,7 @@ static void init(struct courier *courier, const struct courier_options *options)
 {
 	courier->options = *options;
 	courier->timer_due_ms = courier->poke_due_ms = courier->sweep_due_ms = UINT64_MAX;
+	courier->surplus.retry_ms = UINT64_MAX;
 	courier->newest_ms = journal_newest_ms(options->journal);
 	key_table_init(&courier->keys);
 	retry_heap_init(&courier->retries, &courier->window);
@@ -218,6 +205,8 @@ void courier_free(struct courier *courier)
 	if (courier->reader)
 		journal_reader_free(courier->reader);
 	letters_orphan(courier);
+	surplus_free(courier);
+	room_free(courier);
 	window_fini(&courier->window);
 	key_table_fini(&courier->keys);
 	retry_heap_fini(&courier->retries);
@@ -236,24 +225,6 @@ void courier_durable(struct courier *courier, uint64_t lsn)
 		courier->durable = lsn;
 	packet_id_durable(courier);
 	courier_leave(courier);
-}
-
-bool courier_has_room(struct courier *courier, size_t messages, size_t bytes)
-{
-	if (has_room(courier, messages, bytes))
-		return true;
-	/* A little more than was asked for, so that one message going does not make one come. */
-	const struct outbox_config *outbox = courier->options.outbox;
-	size_t some_messages = outbox->max_messages > 0 ? (size_t)outbox->max_messages / 64 : 0;
-	size_t some_bytes = (size_t)(outbox->max_bytes / 64);
-	if (!courier->was_full)
-		courier->wanted_messages = courier->wanted_bytes = 0;
-	courier->was_full = true;
-	if (courier->wanted_messages < messages + some_messages)
-		courier->wanted_messages = messages + some_messages;
-	if (courier->wanted_bytes < bytes + some_bytes)
-		courier->wanted_bytes = bytes + some_bytes;
-	return false;
 }
 
 /* --- the link's news

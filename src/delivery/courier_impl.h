@@ -6,6 +6,7 @@
  *   - dispatch.c: what goes out next
  *   - outcome.c: what came back: done, retry, replies
  *   - letters.c: dead letters; stages.c: stages; expiry.c: what is too old; packet_id.c: a rule of QoS 2
+ *   - room.c: what happens when the outbox is full; surplus.c: what found no room and becomes a dead letter
  *
  * No recursion: every way into the courier is bracketed by courier_enter and courier_leave. The outermost
  * leave does the work that has become possible; inner ones (a sink that answers from inside send) only note
@@ -25,6 +26,7 @@
 #define COURIER_BURST             4096u /* sent in one turn of the loop at most */
 #define COURIER_DEFAULT_LOOKAHEAD 10000u
 #define COURIER_MAX_LOOKAHEAD     (1u << 20)
+#define SURPLUS_BYTES             (4u * 1024 * 1024) /* of message memory */
 #define COURIER_REPEAT_MS         1000u /* between sweeps for expired ones, lines of the log, tries of what must not fail */
 
 /* Dropped or dead messages, gathered into one line a second. */
@@ -32,6 +34,20 @@ struct drop_log {
 	uint64_t first, last, count;
 	uint64_t due_ms; /* when to write it */
 	char reason[128]; /* of the last one */
+};
+
+struct surplus;
+struct surplus_slot {
+	uint64_t seq;
+	struct surplus *surplus; /* NULL: it has ended */
+};
+struct surplus_list {
+	struct surplus_slot *v; /* [begin, end) by seq */
+	size_t begin, submitted, end, capacity; /* what is below submitted was handed to the journal */
+	size_t n, underway, memory;
+	size_t runs; /* of seqs without gaps, at most */
+	uint32_t failures; /* since the last that could be stored */
+	uint64_t retry_ms; /* UINT64_MAX: nothing has failed */
 };
 
 struct stage_asked {
@@ -108,6 +124,17 @@ struct courier {
 	uint64_t in_flight; /* HELD_IN_FLIGHT */
 	uint64_t n_replies; /* HELD_REPLY; they fill the window too, which bounds them */
 	struct courier_stats stats;
+
+	/* room.c */
+	bool overflows; /* when_full: dead_letter, and the outbox was full when last asked */
+	bool dropping; /* when_full: drop_oldest, until the outbox is a little below its limits */
+	uint64_t drop_next; /* what is held below it may not be dropped */
+	struct journal_reader *drop_reader; /* reads what is not held, only to drop it */
+	uint64_t drop_read_seq, drop_durable; /* where it goes on; `durable` at its last request */
+	bool drop_reading, drop_at_end;
+	struct drop_log oldest_log, newest_log;
+
+	struct surplus_list surplus; /* surplus.c */
 };
 
 void courier_enter(struct courier *courier);
@@ -118,6 +145,8 @@ void courier_poke_in(struct courier *courier, uint64_t delay_ms);
 /* outbox.c */
 int outbox_start(struct courier *courier); /* 0 or -ENOMEM */
 void outbox_read_back(struct courier *courier); /* asks the reader for more if there is room */
+/* A message was appended that is never to be held. */
+void outbox_pass(struct courier *courier, uint64_t seq);
 
 /* dispatch.c */
 void dispatch_sift(struct courier *courier);
@@ -129,7 +158,9 @@ bool dispatch_take_range(struct courier *courier, uint64_t seq);
 void dispatch_restart(struct courier *courier);
 
 /* outcome.c */
-/* Journals it as done and lets go of it. */
+/* Journals what has become of it and lets go of it. */
+void outcome_finish(struct courier *courier, uint64_t seq, enum journal_total why);
+/* As delivered. */
 void outcome_done(struct courier *courier, uint64_t seq);
 /* Lets go of a message that the journal knows to be final. */
 void outcome_release(struct courier *courier, uint64_t seq);
@@ -165,5 +196,21 @@ void expiry_drop(struct courier *courier, uint64_t seq);
 void expiry_sweep(struct courier *courier, uint64_t now_ms); /* if due */
 void drop_log_add(struct courier *courier, struct drop_log *log, uint64_t seq, const char *reason);
 void drop_log_flush(struct courier *courier, uint64_t now_ms); /* those that are due */
+uint64_t drop_log_due_ms(const struct courier *courier); /* UINT64_MAX: none is */
+
+/* room.c */
+/* After ROOM_WAIT: is asking again worth while? */
+bool room_is_back(const struct courier *courier);
+/* Drops the oldest ones if when_full says so and there are too many. */
+void room_make(struct courier *courier);
+void room_free(struct courier *courier);
+
+/* surplus.c */
+bool surplus_has(const struct courier *courier, uint64_t seq); /* not yet stored */
+uint64_t surplus_oldest(const struct courier *courier); /* of those; UINT64_MAX: none */
+bool surplus_has_room(const struct courier *courier, size_t limit_bytes);
+void surplus_work(struct courier *courier); /* hands on what is durable or due again */
+bool surplus_is_idle(const struct courier *courier); /* nothing is on its way */
+void surplus_free(struct courier *courier);
 
 #endif

@@ -18,7 +18,8 @@ static bool have_range(struct courier *courier)
 {
 	if (courier->range_budget == 0) {
 		struct journal_outbox box = journal_outbox(courier->options.journal, courier->options.dest);
-		uint64_t used = box.done_ranges + courier->in_flight + courier->n_replies + courier->n_letters;
+		uint64_t used = box.done_ranges + courier->in_flight + courier->n_replies + courier->n_letters +
+				courier->surplus.runs;
 		courier->range_budget = used < JOURNAL_MAX_DONE_RANGES ? (uint32_t)(JOURNAL_MAX_DONE_RANGES - used) : 0;
 	}
 	return courier->range_budget > 0;
@@ -236,6 +237,7 @@ void dispatch_restart(struct courier *courier)
 		held->stage_asked = held->stage;
 	}
 	courier->in_flight = 0;
+	courier->drop_next = 0;
 	courier->send_next = window->first;
 	courier->epoch++;
 }

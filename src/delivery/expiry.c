@@ -39,7 +39,7 @@ void expiry_drop(struct courier *courier, uint64_t seq)
 {
 	courier->stats.expired++;
 	drop_log_add(courier, &courier->expired_log, seq, "too old");
-	outcome_done(courier, seq);
+	outcome_finish(courier, seq, JOURNAL_EXPIRED);
 }
 
 void expiry_sweep(struct courier *courier, uint64_t now_ms)
@@ -84,4 +84,17 @@ void drop_log_flush(struct courier *courier, uint64_t now_ms)
 {
 	flush(courier, &courier->expired_log, "expired", now_ms);
 	flush(courier, &courier->dead_log, "dead_letters", now_ms);
+	flush(courier, &courier->oldest_log, "dropped", now_ms);
+	flush(courier, &courier->newest_log, "dropped", now_ms);
+}
+
+uint64_t drop_log_due_ms(const struct courier *courier)
+{
+	const struct drop_log *logs[] = {
+		&courier->expired_log, &courier->dead_log, &courier->oldest_log, &courier->newest_log};
+	uint64_t due_ms = UINT64_MAX;
+	for (size_t i = 0; i < sizeof logs / sizeof logs[0]; i++)
+		if (logs[i]->count && logs[i]->due_ms < due_ms)
+			due_ms = logs[i]->due_ms;
+	return due_ms;
 }

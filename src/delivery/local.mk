@@ -15,6 +15,8 @@ liblinkspan_a_SOURCES += \
 	src/delivery/packet_id.c \
 	src/delivery/retry_heap.c \
 	src/delivery/retry_heap.h \
+	src/delivery/room.c \
 	src/delivery/stages.c \
+	src/delivery/surplus.c \
 	src/delivery/window.c \
 	src/delivery/window.h

@@ -107,6 +107,15 @@ void courier_appended(struct courier *courier, const struct journal_entry *entry
 		seq);
 }
 
+void outbox_pass(struct courier *courier, uint64_t seq)
+{
+	struct window *window = &courier->window;
+	bool live = is_live(courier) && seq == courier->appended_end;
+	courier->appended_end = seq + 1;
+	if (live && (window->first == window->end || reserve(courier, seq)))
+		window_skip(window, seq + 1);
+}
+
 /* What is read always fits when nothing of the head is held, whatever its size. */
 static bool read_fits(struct courier *courier, const struct message *msg)
 {
@@ -149,7 +158,7 @@ static void skip_to(struct courier *courier, uint64_t seq)
 
 static bool hold_or_drop(struct courier *courier, const struct journal_read *item, bool fits)
 {
-	bool known = item->seq < courier->window.end;
+	bool known = item->seq < courier->window.end || surplus_has(courier, item->seq);
 	if (fits && !known && hold(courier, item))
 		return true;
 	message_unref(item->msg);

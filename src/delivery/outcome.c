@@ -44,17 +44,23 @@ void outcome_release(struct courier *courier, uint64_t seq)
 	window_release(&courier->window, seq);
 }
 
-void outcome_done(struct courier *courier, uint64_t seq)
+void outcome_finish(struct courier *courier, uint64_t seq, enum journal_total why)
 {
 	const struct held *held = window_slot(&courier->window, seq);
-	journal_done(courier->options.journal, courier->options.dest, seq, held->bytes);
+	journal_finish(courier->options.journal, courier->options.dest, seq, held->bytes, why);
 	outcome_release(courier, seq);
+}
+
+void outcome_done(struct courier *courier, uint64_t seq)
+{
+	outcome_finish(courier, seq, JOURNAL_DELIVERED);
 }
 
 void outcome_send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms)
 {
 	struct held *held = window_slot(&courier->window, seq);
 	held->state = HELD_RETRY_WAIT;
+	courier->drop_next = 0;
 	/* Listed before its key is free: nothing of the key may slip through between. */
 	struct key *key = key_table_get(&courier->keys, held->key_hash);
 	key_list_insert(key, &courier->window, seq);
@@ -186,6 +192,7 @@ static void pause(struct courier *courier, uint64_t seq, const struct outcome *o
 	struct held *held = window_slot(&courier->window, seq);
 	held->state = HELD_WAITING;
 	held->maybe_sent = !outcome->not_taken;
+	courier->drop_next = 0;
 	if (!courier->up)
 		return;
 	courier->up = false;

@@ -30,6 +30,7 @@
 #define COMMIT_ROOM   (128u + SEGMENT_BLOCK) /* behind the frames of a batch: the commit frame and the padding */
 #define DONE_DELAY_MS 1000u
 #define RETRY_MS      1000u /* until a full disk is tried again */
+#define SPACE_MS      5000u /* until the free space is looked at again */
 #define IDLE_BUFFER   (64u * 1024)
 
 /* --- segments
@@ -76,6 +77,7 @@ enum job_type { JOB_READ, JOB_DEAD_LETTER };
 struct reader_job { /* first member of the jobs in reader.c and dead_letter.c */
 	struct reader_job *next;
 	enum job_type type;
+	struct reader_job *group; /* dead letters: the next of those that are stored together */
 };
 struct job_list {
 	struct reader_job *head, *tail;
@@ -163,6 +165,7 @@ struct journal {
 	size_t max_segments; /* in use before the oldest is spilled; constant */
 	struct spill *spill, *spill_done; /* for the prepare thread; for the loop */
 	struct doomed *doomed_files; /* to remove */
+	bool low_space; /* less than options.min_free was free when that was last looked at */
 	struct spare *trash; /* segments to remove */
 	uint64_t next_file, next_number;
 	bool spares_wanted; /* messages were refused for want of a spare: tell the loop when one is ready */
@@ -194,8 +197,8 @@ int append_rotate(struct journal *j, bool messages) __attribute__((warn_unused_r
 /* A set of one frame without messages; frame->lsn is filled in. */
 int append_frame(struct journal *j, struct frame *frame) __attribute__((warn_unused_result));
 int append_frames(struct journal *j, struct frame *frames, size_t n) __attribute__((warn_unused_result));
-/* The state has them done already: write that down with the next group. */
-void append_note_done(struct journal *j, uint32_t dest, uint64_t first, uint64_t last);
+/* The state has them done already, as LOST: write that down with the next group. */
+void append_note_lost(struct journal *j, uint32_t dest, uint64_t first, uint64_t last);
 /* The undone snapshot, if one is due. */
 void append_snapshot(struct journal *j);
 /* Could an append of messages be tried again? */
@@ -219,6 +222,8 @@ int prepare_spare(struct journal *j) __attribute__((warn_unused_result));
 /* Takes a spare, makes one if there is none. */
 int prepare_take(struct journal *j, uint64_t *ret_file) __attribute__((warn_unused_result));
 bool prepare_step(struct journal *j);
+/* Looks how much is free on the disk. Any thread. */
+void prepare_check_space(struct journal *j);
 void *prepare_main(void *journal);
 void prepare_add_spare(struct journal *j, uint64_t file); /* lock held */
 void prepare_add_trash(struct journal *j, uint64_t file); /* lock held */
@@ -283,6 +288,8 @@ bool reader_step(struct journal *j); /* one job */
 void *reader_main(void *journal);
 void reader_deliver(struct journal *j, struct reader_job *job); /* loop */
 void reader_discard(struct reader_job *job); /* at close */
+/* Takes what can be stored together with it out of the queue. Lock held. */
+void dead_letter_gather(struct journal *j, struct reader_job *job);
 void dead_letter_work(struct journal *j, struct reader_job *job);
 void dead_letter_deliver(struct journal *j, struct reader_job *job);
 void dead_letter_durable(struct journal *j); /* loop: durable_lsn has advanced */

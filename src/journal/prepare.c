@@ -172,6 +172,34 @@ int prepare_take(struct journal *j, uint64_t *ret_file)
 	return 0;
 }
 
+/* --- free space
+ * -------------------------------------------------------------------------------------------------------- */
+
+void prepare_check_space(struct journal *j)
+{
+	uint64_t least = j->options.min_free;
+	int64_t bytes = least ? j->disk->ops->free_bytes(j->disk) : -1;
+	if (bytes < 0)
+		return; /* off, or nobody knows */
+	journal_lock(j);
+	bool was_low = j->low_space;
+	/* A little more than that before it is over, so that it does not begin again at once. */
+	j->low_space = (uint64_t)bytes < (was_low ? least + least / 16 : least);
+	bool low = j->low_space;
+	journal_unlock(j);
+	if (low == was_low)
+		return;
+	if (low) {
+		log_warn("low_space",
+			"free=%lld min_free=%llu what=\"no messages are taken in until more of the disk is free; what "
+			"waits is delivered\"",
+			(long long)bytes, (unsigned long long)least);
+		return;
+	}
+	log_info("space_again", "free=%lld min_free=%llu", (long long)bytes, (unsigned long long)least);
+	loop_post(j->loop, &j->wake_job);
+}
+
 /* --- recycling
  * ----------------------------------------------------------------------------------------------------------
  */
@@ -309,6 +337,7 @@ static bool spill_one(struct journal *j)
 
 bool prepare_step(struct journal *j)
 {
+	prepare_check_space(j);
 	journal_lock(j);
 	/* A spill makes a segment free, which is cheaper than a fresh one. */
 	bool done = remove_one(j) || spill_one(j);
@@ -317,13 +346,29 @@ bool prepare_step(struct journal *j)
 	return done || (due && prepare_spare(j) == 0);
 }
 
+/* For something to do, but not longer than until the free space is to be looked at. Lock held. */
+static void wait_idle(struct journal *j)
+{
+	struct timespec at;
+	if (!j->options.min_free) {
+		pthread_cond_wait(&j->prepare_wake, &j->mutex);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += SPACE_MS / 1000;
+	pthread_cond_timedwait(&j->prepare_wake, &j->mutex, &at);
+	journal_unlock(j);
+	prepare_check_space(j);
+	journal_lock(j);
+}
+
 void *prepare_main(void *journal)
 {
 	struct journal *j = journal;
 	journal_lock(j);
 	while (!j->closing) {
 		if (!j->trash && !j->doomed_files && !j->spill && !spare_due(j)) {
-			pthread_cond_wait(&j->prepare_wake, &j->mutex);
+			wait_idle(j);
 			continue;
 		}
 		journal_unlock(j);

@@ -395,6 +395,8 @@ static bool do_job(struct journal *j)
 {
 	journal_lock(j);
 	struct reader_job *job = job_pop(&j->jobs);
+	if (job && job->type == JOB_DEAD_LETTER)
+		dead_letter_gather(j, job);
 	j->running = job;
 	journal_unlock(j);
 	if (!job)
@@ -404,7 +406,10 @@ static bool do_job(struct journal *j)
 		log_warn("journal_read", "error=\"%s\" what=\"tried again in a second\"", strerror(-r));
 	journal_lock(j);
 	j->running = NULL;
-	job_push(r < 0 ? &j->jobs : &j->finished, job);
+	for (struct reader_job *at = job, *more; at; at = more) {
+		more = at->group;
+		job_push(r < 0 ? &j->jobs : &j->finished, at);
+	}
 	journal_unlock(j);
 	if (r == 0)
 		loop_post(j->loop, &j->wake_job);
@@ -552,7 +557,7 @@ static void on_missing(void *arg, uint32_t dest, uint64_t first, uint64_t last)
 {
 	const struct missing *missing = arg;
 	struct journal *j = missing->j;
-	append_note_done(j, dest, first, last);
+	append_note_lost(j, dest, first, last);
 	j->damaged_messages += last - first + 1;
 	log_error("journal_damage",
 		"%s=%" PRIu64 " offset=%" PRIu64 " lsn=%" PRIu64 " destination=%s first_seq=%" PRIu64

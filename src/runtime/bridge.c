@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/disk_limits.h"
 #include "runtime/endpoint.h"
 #include "runtime/log.h"
 
@@ -317,7 +318,8 @@ static int make_endpoints(struct bridge *bridge)
 {
 	const struct config *config = bridge->config;
 	bridge->endpoints = calloc(config->n_connections + 1, sizeof *bridge->endpoints);
-	if (!bridge->endpoints)
+	bridge->changes = calloc(config->n_connections + 1, sizeof *bridge->changes);
+	if (!bridge->endpoints || !bridge->changes)
 		return -ENOMEM;
 	bridge->n_endpoints = config->n_connections;
 	for (size_t i = 0; i < config->n_connections; i++)
@@ -341,6 +343,7 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 		.max_bytes = options->config->journal.max_bytes,
 		.linger_ms = (uint32_t)options->config->journal.linger_ms,
 		.strict = options->config->journal.strict,
+		.min_free = options->config->journal.min_free_bytes,
 		.on_durable = on_durable,
 		.on_room = on_journal_room,
 		.on_failed = on_journal_failed,
@@ -357,6 +360,8 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 	r = journal_open(&journal, &bridge->journal);
 	if (r == 0)
 		r = check_leftovers(bridge, options);
+	if (r == 0)
+		disk_limits_check(options->disk, options->config);
 	for (size_t i = 0; r == 0 && i < bridge->n_endpoints; i++)
 		r = open_endpoint(&bridge->endpoints[i]);
 	return r;
@@ -505,6 +510,18 @@ static void add_counter(const char *name, uint64_t value, void *arg)
 		counters->text[counters->len] = '\0';
 }
 
+/* What has become of the destination's messages, over all restarts. */
+static void log_totals(const struct endpoint *end, unsigned long request)
+{
+	struct counter_text text = {.len = 0};
+	struct journal_outbox box = journal_outbox(end->bridge->journal, end->dest);
+	add_counter("offered", box.next_seq - 1 + box.totals[JOURNAL_DROPPED_NEWEST], &text);
+	add_counter("waiting", box.waiting, &text);
+	for (unsigned i = 0; i < JOURNAL_N_TOTALS; i++)
+		add_counter(journal_total_name((enum journal_total)i), box.totals[i], &text);
+	log_info("totals", "request=%lu destination=%s%s", request, end->config->name, text.text);
+}
+
 static void log_counters(const struct endpoint *end, unsigned long request)
 {
 	struct counter_text counters = {.len = 0};
@@ -541,6 +558,7 @@ void bridge_log_status(struct bridge *bridge)
 			(unsigned long long)box.next_seq - 1, (unsigned long long)stats.delivered,
 			(unsigned long long)stats.retried, (unsigned long long)stats.dead,
 			(unsigned long long)stats.expired);
+		log_totals(end, request);
 	}
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
 		if (bridge->endpoints[i].is_source || bridge->endpoints[i].is_sink)
@@ -571,6 +589,7 @@ int bridge_close(struct bridge *bridge)
 	loop_timer_free(bridge->retry_timer);
 	router_free(bridge->router);
 	free(bridge->entries);
+	free(bridge->changes);
 	free(bridge->endpoints);
 	free(bridge);
 	return r;

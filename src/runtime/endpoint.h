@@ -32,6 +32,8 @@ struct endpoint {
 	bool stopped; /* host->stopped() was heard */
 	bool idle; /* the courier has nothing in flight any more (during a stop) */
 	uint64_t taken, unmatched, looped, refused; /* messages offered */
+	enum courier_room room; /* scratch of intake_offer: what is to become of the outputs for it */
+	size_t n_outputs; /* likewise: how many they are */
 };
 
 enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };
@@ -45,6 +47,7 @@ struct bridge {
 	size_t n_endpoints;
 	struct journal_entry *entries; /* scratch of intake_offer */
 	size_t entries_capacity;
+	struct journal_change *changes; /* likewise: one, and one per endpoint */
 	struct loop_job receipts_job; /* receipts that need no group of their own */
 	struct loop_timer *stop_timer; /* shutdown_timeout */
 	struct loop_timer *retry_timer; /* sources that paused for want of memory try again */

@@ -2,6 +2,8 @@
 liblinkspan_a_SOURCES += \
 	src/runtime/bridge.c \
 	src/runtime/bridge.h \
+	src/runtime/disk_limits.c \
+	src/runtime/disk_limits.h \
 	src/runtime/endpoint.h \
 	src/runtime/failpoint.c \
 	src/runtime/failpoint.h \

@@ -37,3 +37,7 @@ tests_unit_delivery_test_retry_heap_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/delivery/test_courier_journal
 tests_unit_delivery_test_courier_journal_SOURCES = tests/unit/delivery/test_courier_journal.c $(journal_rig)
 tests_unit_delivery_test_courier_journal_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/delivery/test_courier_full
+tests_unit_delivery_test_courier_full_SOURCES = tests/unit/delivery/test_courier_full.c $(courier_rig_sources)
+tests_unit_delivery_test_courier_full_LDADD = $(TEST_LIBS)

@@ -75,6 +75,7 @@ int rig_try_open(struct rig *rig)
 		.max_bytes = rig->max_bytes,
 		.strict = rig->strict,
 		.manual = true,
+		.min_free = rig->min_free,
 		.on_durable = on_durable,
 		.on_room = on_room,
 		.on_failed = on_failed,

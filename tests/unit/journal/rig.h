@@ -19,6 +19,7 @@ struct rig {
 	struct journal *j;
 	bool strict;
 	uint64_t max_bytes; /* of the journal; 0: as usual */
+	uint64_t min_free;
 	uint64_t durable;
 	unsigned rooms;
 	int failed;

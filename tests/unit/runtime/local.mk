@@ -16,3 +16,10 @@ check_PROGRAMS += tests/unit/runtime/test_acknowledgements
 tests_unit_runtime_test_acknowledgements_SOURCES = tests/unit/runtime/test_acknowledgements.c tests/crash/sim_disk.c \
 	tests/crash/sim_disk.h tests/unit/mqtt/fake_broker.c tests/unit/mqtt/fake_broker.h
 tests_unit_runtime_test_acknowledgements_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_disk_limits
+tests_unit_runtime_test_disk_limits_SOURCES = tests/unit/runtime/test_disk_limits.c tests/crash/sim_disk.c \
+	tests/crash/sim_disk.h
+tests_unit_runtime_test_disk_limits_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_bridge_full
+tests_unit_runtime_test_bridge_full_SOURCES = tests/unit/runtime/test_bridge_full.c
+tests_unit_runtime_test_bridge_full_LDADD = $(TEST_LIBS)

@@ -455,8 +455,7 @@ static void put_entry(struct journal *j, struct journal_entry *entry, bool last)
 	dest->next_seq++;
 	dest->waiting++;
 	dest->waiting_bytes += frame.length;
-	if (frame.time_ms > j->state.newest_ms)
-		j->state.newest_ms = frame.time_ms;
+	clocks_stamp(&j->state.clocks, frame.time_ms);
 }
 
 static void put_set(struct journal *j, struct journal_entry *entries, size_t n_entries,

@@ -203,6 +203,7 @@ const char *frame_type_name(uint8_t type)
 		[FRAME_BATCHES] = "BATCHES",
 		[FRAME_OPEN_IDS] = "OPEN_IDS",
 		[FRAME_OVERFLOW] = "OVERFLOW",
+		[FRAME_CLOCK] = "CLOCK",
 	};
 	return type < sizeof names / sizeof names[0] && names[type] ? names[type] : "UNKNOWN";
 }

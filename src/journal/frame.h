@@ -39,6 +39,7 @@ enum frame_type {
 	FRAME_BATCHES = 20, /* dest; body = (u64 first, u64 last) … */
 	FRAME_OPEN_IDS = 21, /* source; body = (u16 id, u64 hash) … */
 	FRAME_OVERFLOW = 22, /* reserved: extent of a destination's overflow log */
+	FRAME_CLOCK = 28, /* body = entries of clocks.h; in a CHECKPOINT time_ms = newest time since the last boot */
 };
 
 enum frame_flags {

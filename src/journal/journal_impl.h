@@ -118,6 +118,8 @@ struct journal {
 	struct job_list dead_waiting; /* for their DEAD frames to be durable */
 	uint64_t damaged_messages;
 	struct loop_job wake_job;
+	struct loop_timer *clock_timer;
+	struct clocks_entry clock; /* of this process */
 
 	/* The commit thread's own (the loop's until the threads run). */
 	struct segment *current; /* being written; its fields below are */
@@ -224,6 +226,16 @@ int recovery_run(struct journal *j) __attribute__((warn_unused_result));
 void quarantine_segment(struct journal *j, uint64_t file, uint64_t number);
 /* Moves a file of which not even the header can be read. */
 int quarantine_move(struct journal *j, uint64_t file) __attribute__((warn_unused_result));
+
+/* --- wall_clock.c
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* Finds out about the clock of this process; before the first CHECKPOINT, which it prunes. */
+void wall_clock_begin(struct journal *j);
+/* Writes down what is known about it. 0 or as append_frame. */
+int wall_clock_note(struct journal *j) __attribute__((warn_unused_result));
+int wall_clock_watch(struct journal *j) __attribute__((warn_unused_result)); /* from now on; 0 or -ENOMEM */
+void wall_clock_look(struct journal *j); /* now */
 
 /* --- reader.c, dead_letter.c
  * ------------------------------------------------------------------------------------------ */

@@ -373,10 +373,13 @@ static void test_nothing_expires_on_a_clock_that_stands_back(void)
 	rig_init(&rig);
 	rig.outbox.ttl_ms = 1000;
 	rig.journal->newest_ms = RIG_WALL_MS + 100000;
+	rig.journal->earlier_lsn = 1;
 	rig_start(&rig);
-	rig_publish(&rig, 1, "a");
+	rig_publish(&rig, 1, "of an earlier boot");
+	rig_publish(&rig, 1, "of this one");
 	loop_sim_advance(rig.loop, 99000);
 	CU_ASSERT_EQUAL(rig.journal->waiting, 1);
+	CU_ASSERT_EQUAL(fake_record(rig.journal, 1)->end, FAKE_UNDONE);
 	loop_sim_advance(rig.loop, 3000);
 	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
 	finish(&rig);

@@ -15,7 +15,7 @@
 #include "connectors/kafka/topics.h"
 
 #define FIRST_YEAR_MS UINT64_C(1577836800000) /* 2020 */
-#define MAX_VALUES 8
+#define MAX_VALUES    8
 
 struct slot {
 	uint64_t seq;

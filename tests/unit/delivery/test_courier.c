@@ -375,11 +375,9 @@ static void test_nothing_expires_on_a_clock_that_stands_back(void)
 	rig.journal->newest_ms = RIG_WALL_MS + 100000;
 	rig.journal->earlier_lsn = 1;
 	rig_start(&rig);
-	rig_publish(&rig, 1, "of an earlier boot");
-	rig_publish(&rig, 1, "of this one");
+	rig_publish(&rig, 2, "a"); /* one of an earlier boot, one of this */
 	loop_sim_advance(rig.loop, 99000);
-	CU_ASSERT_EQUAL(rig.journal->waiting, 1);
-	CU_ASSERT_EQUAL(fake_record(rig.journal, 1)->end, FAKE_UNDONE);
+	CU_ASSERT(rig.journal->waiting == 1 && rig.journal->oldest == 1);
 	loop_sim_advance(rig.loop, 3000);
 	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
 	finish(&rig);

@@ -85,6 +85,8 @@ struct delivery {
 	bool maybe_sent; /* an earlier connection or process may have sent it: repeat it as a repetition (DUP) */
 	bool session_lost; /* what may have been sent, was so in a session that is lost since (sink_traits) */
 	struct message *msg; /* borrowed until the outcome; message_ref to keep it longer */
+	int64_t shift_ms; /* to add to its origin_ms and expires_ms before they are compared with loop_wall_ms: an earlier
+	                     process may have stamped it, by a clock that stood otherwise */
 };
 
 enum outcome_kind {

@@ -14,7 +14,8 @@
 
 #include "connectors/kafka/topics.h"
 
-#define MAX_VALUES 8
+#define FIRST_YEAR_MS UINT64_C(1577836800000) /* 2020 */
+#define MAX_VALUES    8
 
 struct slot {
 	uint64_t seq;
@@ -200,6 +201,13 @@ static void *unconst(const void *pointer)
 	return (void *)(uintptr_t)pointer;
 }
 
+/* 0: the library's now. Kafka deletes by timestamp (retention.ms): a record stamped by a clock that had not been set yet
+ * would be gone at once. */
+static int64_t timestamp_ms(const struct message_view *view)
+{
+	return view->origin_ms < FIRST_YEAR_MS ? 0 : (int64_t)view->origin_ms;
+}
+
 /* Takes the headers in every outcome. */
 static rd_kafka_resp_err_t produce(struct kafka_producer *producer, const struct message_view *view,
 	rd_kafka_topic_t *topic, int32_t partition, rd_kafka_headers_t *headers, uint32_t slot)
@@ -210,7 +218,7 @@ static rd_kafka_resp_err_t produce(struct kafka_producer *producer, const struct
 		{.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = 0},
 		{.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {unconst(view->payload.data), view->payload.len}},
 		{.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {unconst(view->key.data), view->key.len}},
-		{.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = (int64_t)view->origin_ms},
+		{.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = timestamp_ms(view)},
 		{.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)((uintptr_t)slot + 1)},
 	};
 	size_t n = 7;

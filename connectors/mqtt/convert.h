@@ -15,7 +15,8 @@ struct message_view convert_to_view(
 	const struct mqtt_publish *publish, const struct mqtt_properties *props, uint64_t wall_ms);
 
 /* The other way; packet_id and dup are left 0. Headers with a null value, which Kafka knows, become empty: the list is
- * then copied to `scratch`, which must have room for the view's headers. An expired message says one second. */
+ * then copied to `scratch`, which must have room for the view's headers. wall_ms: now, by the clock of the message's times.
+ * An expired message says one second, and none says more than when it came. */
 void convert_to_publish(const struct message_view *view, uint64_t wall_ms, uint8_t qos, struct message_field *scratch,
 	struct mqtt_publish *ret_publish, struct mqtt_properties *ret_props);
 

@@ -34,6 +34,7 @@ struct flight {
 	bool hashed;
 	enum outcome_kind kind; /* in the list `ended` */
 	const char *reason; /* static */
+	int64_t shift_ms; /* of the delivery */
 };
 
 /* First to last; a circle through the head. */
@@ -309,7 +310,8 @@ static bool sink_encode(struct mqtt_sink *sink, struct flight *flight)
 		return true;
 	struct mqtt_publish publish;
 	struct mqtt_properties props;
-	convert_to_publish(view, loop_wall_ms(sink->options.loop), flight->qos, sink->scratch, &publish, &props);
+	uint64_t now_ms = loop_wall_ms(sink->options.loop) - (uint64_t)flight->shift_ms;
+	convert_to_publish(view, now_ms, flight->qos, sink->scratch, &publish, &props);
 	publish.packet_id = flight->packet_id;
 	publish.dup = sink_is_repetition(sink, flight);
 	int r = mqtt_session_publish(sink->options.session, &publish, &props);
@@ -438,6 +440,7 @@ void mqtt_sink_send(struct mqtt_sink *sink, const struct delivery *delivery)
 		.packet_id = packet_id,
 		.qos = qos,
 		.maybe_sent = delivery->maybe_sent,
+		.shift_ms = delivery->shift_ms,
 	};
 	list_append(&sink->pending, flight);
 	if (flight->qos == 0) {

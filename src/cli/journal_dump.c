@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "cli/command.h"
+#include "journal/clocks.h"
 #include "journal/identity.h"
 #include "journal/journal.h"
 #include "journal/segment.h"
@@ -94,6 +95,20 @@ static bool has_reason(const struct frame *frame)
 	return frame->type == FRAME_DROPPED || (frame->type == FRAME_DONE && frame->stage);
 }
 
+static void print_clocks(struct slice body)
+{
+	struct clocks_entry entry;
+	for (size_t at = 0; at + CLOCKS_ENTRY_LEN <= body.len; at += CLOCKS_ENTRY_LEN) {
+		if (clocks_decode(body.data + at, &entry) < 0)
+			continue;
+		printf(" boot=");
+		for (size_t i = 0; i < CLOCKS_BOOT_LEN; i++)
+			printf("%02x", entry.boot[i]);
+		printf(" first_lsn=%" PRIu64 " offset_ms=%" PRId64 " last_ms=%" PRId64 " most_ms=%" PRId64,
+			entry.first_lsn, entry.offset_ms, entry.last_ms, entry.most_ms);
+	}
+}
+
 static void print_fields(const struct frame *frame)
 {
 	if (is_of_dest(frame))
@@ -128,6 +143,8 @@ static void print_fields(const struct frame *frame)
 		print_text("partition", frame->body);
 	else if (frame->type == FRAME_DEAD && !frame->name.data)
 		print_text("reason", frame->body);
+	else if (frame->type == FRAME_CLOCK)
+		print_clocks(frame->body);
 	else if (frame->body.len)
 		printf(" body=%zu", frame->body.len);
 }

@@ -108,8 +108,8 @@ struct courier {
 	bool void_due; /* stages are void, which could not be appended yet: nothing is sent */
 
 	/* expiry.c */
-	uint64_t newest_ms; /* in the journal at the start: nothing expires before the wall clock has passed
-			       it */
+	uint64_t newest_ms; /* in the journal at the start: nothing of an earlier boot expires before the wall clock
+			       has passed it */
 	uint64_t sweep_due_ms; /* UINT64_MAX = no sweep */
 	struct drop_log expired_log, dead_log;
 
@@ -191,6 +191,8 @@ void packet_id_durable(struct courier *courier);
 
 /* expiry.c */
 bool expiry_applies(const struct courier *courier, const struct message_view *view);
+/* What to add to its times for this process. */
+int64_t expiry_shift_ms(const struct courier *courier, const struct held *held);
 bool expiry_passed(const struct courier *courier, const struct held *held);
 void expiry_drop(struct courier *courier, uint64_t seq);
 void expiry_sweep(struct courier *courier, uint64_t now_ms); /* if due */

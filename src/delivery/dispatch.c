@@ -94,6 +94,7 @@ static void send(struct courier *courier, uint64_t seq, struct held *held)
 		.maybe_sent = held->maybe_sent,
 		.session_lost = held->session_lost,
 		.msg = held->msg,
+		.shift_ms = expiry_shift_ms(courier, held),
 	};
 	held->state = HELD_IN_FLIGHT;
 	held->session_lost = false; /* from now on it may be known in the new one */

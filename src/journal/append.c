@@ -468,11 +468,12 @@ static int measure_changes(struct journal *j, const struct journal_change *chang
 static void put_entry(struct journal *j, struct journal_entry *entry, bool last)
 {
 	struct state_dest *dest = state_dest(&j->state, entry->dest);
+	uint64_t now_ms = loop_wall_ms(j->loop); /* what claims to come from the future says nothing about the clock */
 	struct frame frame = {.type = FRAME_MSG,
 		.flags = last ? FRAME_SET_END : 0,
 		.dest = entry->dest,
 		.seq = dest->next_seq,
-		.time_ms = entry->view->origin_ms,
+		.time_ms = entry->view->origin_ms < now_ms ? entry->view->origin_ms : now_ms,
 		.body = {NULL, entry->bytes}};
 	message_encode(entry->view, put_frame(j, &frame));
 	entry->seq = frame.seq;
@@ -481,8 +482,7 @@ static void put_entry(struct journal *j, struct journal_entry *entry, bool last)
 	dest->next_seq++;
 	dest->waiting++;
 	dest->waiting_bytes += frame.length;
-	if (frame.time_ms > j->state.newest_ms)
-		j->state.newest_ms = frame.time_ms;
+	clocks_stamp(&j->state.clocks, frame.time_ms);
 }
 
 static void put_set(struct journal *j, struct journal_entry *entries, size_t n_entries,

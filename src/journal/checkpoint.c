@@ -109,12 +109,24 @@ static void put_source(struct writer *writer, uint64_t number, const struct stat
 	}
 }
 
+static void put_clocks(struct writer *writer, const struct clocks *clocks)
+{
+	if (!clocks->n)
+		return;
+	uint8_t *body = put(writer, &(struct frame){.type = FRAME_CLOCK,
+					    .time_ms = clocks_newest_of_boot_ms(clocks),
+					    .body = {NULL, clocks->n * CLOCKS_ENTRY_LEN}});
+	for (size_t i = 0; body && i < clocks->n; i++, body += CLOCKS_ENTRY_LEN)
+		clocks_encode(&clocks->v[i], body);
+}
+
 static void put_state(struct writer *writer, const struct state *state)
 {
 	put(writer, &(struct frame){.type = FRAME_BASE,
 			    .dest = state->n_dests,
 			    .source = state->n_sources,
-			    .time_ms = state->newest_ms});
+			    .time_ms = state->clocks.earlier_ms});
+	put_clocks(writer, &state->clocks);
 	for (size_t i = 0; i < state->n_dests; i++)
 		if (state->dests[i].name)
 			put_dest(writer, i, &state->dests[i]);

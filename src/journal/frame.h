@@ -42,6 +42,7 @@ enum frame_type {
 	FRAME_PAUSE = 27, /* dest, count = 1: delivery is paused by order, 0: no longer; alone and in a CHECKPOINT */
 	FRAME_TOTALS = 23, /* of a CHECKPOINT only: dest; body = u64 … by enum journal_total */
 	FRAME_DROPPED = 24, /* dest, stage = JOURNAL_DROPPED_NEWEST, count, bytes */
+	FRAME_CLOCK = 28, /* body = entries of clocks.h; in a CHECKPOINT time_ms = newest time since the last boot */
 };
 
 enum frame_flags {

@@ -254,6 +254,7 @@ static void free_journal(struct journal *j)
 	loop_cancel(j->loop, &j->wake_job);
 	loop_timer_free(j->done_timer);
 	loop_timer_free(j->spill_timer);
+	loop_timer_free(j->clock_timer);
 	free_jobs(&j->jobs);
 	free_jobs(&j->finished);
 	free_jobs(&j->delivering);
@@ -293,8 +294,11 @@ static int begin_segment(struct journal *j)
 	int r = first_snapshot(j);
 	if (r == 0 && !j->spares)
 		r = prepare_spare(j);
+	wall_clock_begin(j);
 	if (r == 0)
 		r = append_rotate(j, false);
+	if (r == 0)
+		r = wall_clock_note(j);
 	while (r == 0 && commit_step(j))
 		;
 	if (r == 0 && (j->failed || j->durable_lsn != j->appended_lsn))
@@ -338,7 +342,7 @@ int journal_open(const struct journal_options *options, struct journal **ret_jou
 	if (r == 0) {
 		j->done_timer = loop_timer_new(j->loop, on_done_timer, j);
 		j->spill_timer = loop_timer_new(j->loop, on_spill_timer, j);
-		r = j->done_timer && j->spill_timer ? 0 : -ENOMEM;
+		r = j->done_timer && j->spill_timer ? wall_clock_watch(j) : -ENOMEM;
 	}
 	if (r == 0)
 		log_info("journal_open", "segment=%" PRIu64 " lsn=%" PRIu64 " segments=%zu spare=%zu",
@@ -361,6 +365,7 @@ int journal_open(const struct journal_options *options, struct journal **ret_jou
 int journal_close(struct journal *j)
 {
 	uint64_t lsn;
+	wall_clock_look(j);
 	int r = journal_flush_done(j, &lsn);
 	struct frame seal = {.type = FRAME_SEAL};
 	if (r == 0)
@@ -549,7 +554,12 @@ bool journal_position(const struct journal *j, uint32_t source, struct slice par
 
 uint64_t journal_newest_ms(const struct journal *j)
 {
-	return j->state.newest_ms;
+	return clocks_newest_ms(&j->state.clocks);
+}
+
+bool journal_clock_shift(const struct journal *j, uint64_t lsn, int64_t *ret_shift_ms)
+{
+	return clocks_shift(&j->state.clocks, lsn, ret_shift_ms);
 }
 
 struct journal_stats journal_stats(const struct journal *j)

@@ -180,6 +180,10 @@ struct slice journal_subscriptions(const struct journal *j, uint32_t source); /*
 bool journal_position(const struct journal *j, uint32_t source, struct slice partition, uint64_t *ret_position);
 /* The newest origin time that the journal holds: before the wall clock passes it, nothing may expire. */
 uint64_t journal_newest_ms(const struct journal *j);
+/* What to add to the times of the message with that lsn (origin, expiry) so that they can be compared with loop_wall_ms.
+ * True: exact, it was stamped since the machine has started. False: it was not, or nobody knows: by wall clocks, which may
+ * have stood wrong. */
+bool journal_clock_shift(const struct journal *j, uint64_t lsn, int64_t *ret_shift_ms);
 
 /* --- reading a backlog back
  * ---------------------------------------------------------------------------------- */

@@ -134,6 +134,8 @@ struct journal {
 	bool spill_failed; /* the last one */
 	uint64_t overflow_messages, overflow_bytes; /* spilled by this process */
 	struct doomed *doomed; /* by lsn */
+	struct loop_timer *clock_timer;
+	struct clocks_entry clock; /* of this process */
 
 	/* The commit thread's own (the loop's until the threads run). */
 	struct segment *current; /* being written; its fields below are */
@@ -280,6 +282,16 @@ void quarantine_segment(struct journal *j, uint64_t file, uint64_t number);
 void quarantine_overflow(struct journal *j, const char *path, uint32_t dest, uint64_t file);
 /* Moves a file of which not even the header can be read. */
 int quarantine_move(struct journal *j, uint64_t file) __attribute__((warn_unused_result));
+
+/* --- wall_clock.c
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* Finds out about the clock of this process; before the first CHECKPOINT, which it prunes. */
+void wall_clock_begin(struct journal *j);
+/* Writes down what is known about it. 0 or as append_frame. */
+int wall_clock_note(struct journal *j) __attribute__((warn_unused_result));
+int wall_clock_watch(struct journal *j) __attribute__((warn_unused_result)); /* from now on; 0 or -ENOMEM */
+void wall_clock_look(struct journal *j); /* now */
 
 /* --- reader.c, dead_letter.c
  * ------------------------------------------------------------------------------------------ */

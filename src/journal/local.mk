@@ -2,6 +2,8 @@
 liblinkspan_a_SOURCES += \
 	src/journal/append.c \
 	src/journal/checkpoint.c \
+	src/journal/clocks.c \
+	src/journal/clocks.h \
 	src/journal/commit.c \
 	src/journal/crc32c.c \
 	src/journal/crc32c.h \
@@ -34,4 +36,5 @@ liblinkspan_a_SOURCES += \
 	src/journal/state.c \
 	src/journal/state.h \
 	src/journal/walk.c \
-	src/journal/walk.h
+	src/journal/walk.h \
+	src/journal/wall_clock.c

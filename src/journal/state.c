@@ -121,6 +121,7 @@ static void clear_source(struct state_source *source)
 void state_init(struct state *state)
 {
 	*state = (struct state){0};
+	clocks_init(&state->clocks);
 }
 
 void state_fini(struct state *state)
@@ -355,8 +356,7 @@ static int apply_msg(struct state *state, const struct frame *frame)
 	dest->next_seq = frame->seq + 1;
 	dest->waiting++;
 	dest->waiting_bytes += frame->length;
-	if (frame->time_ms > state->newest_ms)
-		state->newest_ms = frame->time_ms;
+	clocks_stamp(&state->clocks, frame->time_ms);
 	return 0;
 }
 
@@ -600,8 +600,7 @@ static int apply_base(struct state *state, const struct frame *frame)
 	int r = grow_dests(state, frame->dest);
 	if (r == 0)
 		r = grow_sources(state, frame->source);
-	if (frame->time_ms > state->newest_ms)
-		state->newest_ms = frame->time_ms;
+	clocks_stamp(&state->clocks, frame->time_ms); /* there is no CLOCK yet: of earlier boots */
 	return r;
 }
 
@@ -752,11 +751,25 @@ static int apply_checkpoint(struct state *state, const struct frame *frame)
 		state_fini(&fresh);
 		return r;
 	}
-	if (state->newest_ms > fresh.newest_ms)
-		fresh.newest_ms = state->newest_ms;
+	if (state->clocks.earlier_ms > fresh.clocks.earlier_ms)
+		fresh.clocks.earlier_ms = state->clocks.earlier_ms;
 	state_fini(state);
 	*state = fresh;
 	return 0;
+}
+
+static int apply_clock(struct state *state, const struct frame *frame)
+{
+	struct clocks_entry entry;
+	int r = frame->body.len == 0 || frame->body.len % CLOCKS_ENTRY_LEN ? -EBADMSG : 0;
+	for (size_t at = 0; r == 0 && at < frame->body.len; at += CLOCKS_ENTRY_LEN) {
+		r = clocks_decode(frame->body.data + at, &entry);
+		if (r == 0)
+			clocks_put(&state->clocks, &entry);
+	}
+	if (r == 0 && frame->time_ms && frame->time_ms < (uint64_t)CLOCKS_LIMIT_MS)
+		state->clocks.newest_boot_ms = (int64_t)frame->time_ms - entry.last_ms;
+	return r;
 }
 
 static int apply_nothing(struct state *state, const struct frame *frame)
@@ -790,6 +803,7 @@ static int (*const appliers[])(struct state *state, const struct frame *frame) =
 	[FRAME_OVERFLOW] = apply_overflow,
 	[FRAME_TOTALS] = apply_totals,
 	[FRAME_DROPPED] = apply_dropped,
+	[FRAME_CLOCK] = apply_clock,
 };
 
 int state_apply(struct state *state, const struct frame *frame)

@@ -10,6 +10,7 @@
 #define LINKSPAN_JOURNAL_STATE_H
 
 #include "journal/pages.h"
+#include "journal/clocks.h"
 #include "journal/frame.h"
 #include "journal/journal.h"
 #include "journal/ranges.h"
@@ -92,11 +93,11 @@ struct state {
 	size_t n_dests;
 	struct state_source *sources;
 	size_t n_sources;
-	uint64_t newest_ms;
 	/* Set when somebody wants to know: these seqs were given, their MSG frames are gone; they are done
 	 * now. */
 	void (*on_missing)(void *arg, uint32_t dest, uint64_t first, uint64_t last);
 	void *arg;
+	struct clocks clocks;
 };
 
 void state_init(struct state *state);

@@ -21,6 +21,7 @@ struct loop_ops {
 	void (*timer_stop)(struct loop_timer *timer);
 	bool (*timer_running)(const struct loop_timer *timer);
 	void (*timer_free)(struct loop_timer *timer);
+	uint64_t (*clock_ms)(const struct loop *loop);
 };
 
 /* First member of both. */
@@ -29,6 +30,7 @@ struct loop {
 	pthread_mutex_t mutex;
 	struct loop_job *jobs_head, *jobs_tail; /* guarded by mutex */
 	uint64_t slow_turns;
+	uint8_t boot[LOOP_BOOT_LEN];
 };
 
 /* First member of both timers. */

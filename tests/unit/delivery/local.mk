@@ -34,6 +34,10 @@ check_PROGRAMS += tests/unit/delivery/test_retry_heap
 tests_unit_delivery_test_retry_heap_SOURCES = tests/unit/delivery/test_retry_heap.c
 tests_unit_delivery_test_retry_heap_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/delivery/test_courier_clock
+tests_unit_delivery_test_courier_clock_SOURCES = tests/unit/delivery/test_courier_clock.c $(journal_rig)
+tests_unit_delivery_test_courier_clock_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/delivery/test_courier_journal
 tests_unit_delivery_test_courier_journal_SOURCES = tests/unit/delivery/test_courier_journal.c $(journal_rig)
 tests_unit_delivery_test_courier_journal_LDADD = $(TEST_LIBS)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 check_PROGRAMS += \
+	tests/unit/journal/test_clocks \
 	tests/unit/journal/test_dead_letters \
 	tests/unit/journal/test_disk_posix \
 	tests/unit/journal/test_dump \
@@ -12,6 +13,8 @@ check_PROGRAMS += \
 	tests/unit/journal/test_threads \
 	tests/unit/journal/test_totals
 journal_rig = tests/unit/journal/rig.c tests/unit/journal/rig.h tests/crash/sim_disk.c tests/crash/sim_disk.h
+tests_unit_journal_test_clocks_SOURCES = tests/unit/journal/test_clocks.c $(journal_rig)
+tests_unit_journal_test_clocks_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_disk_posix_SOURCES = tests/unit/journal/test_disk_posix.c
 tests_unit_journal_test_disk_posix_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_dump_SOURCES = tests/unit/journal/test_dump.c src/cli/journal_dump.c

@@ -68,7 +68,7 @@ static void test_dump(void)
 	make_journal(folder);
 	CU_ASSERT_EQUAL(dump(folder), 0);
 	static const char *const wanted[] = {"id: uuid=", "segment 1 base_lsn=1", "CHECKPOINT", "REGISTER",
-		"destination=0 name=\"lake\"", "MSG", "OPEN", "source=0 id=7 hash=99 ", "DEAD", "SEAL",
+		"destination=0 name=\"lake\"", "MSG", "OPEN", "source=0 id=7 hash=99 ", "DEAD", "SEAL", "CLOCK boot=00",
 		"end of the journal", ": spare", "dead/lake/", "attempts=3", "refused by \\x22them\\x22"};
 	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
 		CU_ASSERT_PTR_NOT_NULL(strstr(output, wanted[i]));

@@ -95,6 +95,8 @@ static void test_expiry(void)
 		CU_ASSERT_EQUAL(sent.message_expiry_interval, cases[i].seconds);
 	}
 	struct mqtt_publish out;
+	convert_to_publish(&view, NOW - 86400000, 1, NULL, &out, &props); /* the clock stands before the message */
+	CU_ASSERT_EQUAL(props.message_expiry_interval, 10);
 	view.expires_ms = UINT64_MAX - 1000; /* of another protocol */
 	convert_to_publish(&view, NOW, 1, NULL, &out, &props);
 	CU_ASSERT_EQUAL(props.message_expiry_interval, UINT32_MAX);

@@ -39,6 +39,8 @@ enum frame_type {
 	FRAME_BATCHES = 20, /* dest; body = (u64 first, u64 last) … */
 	FRAME_OPEN_IDS = 21, /* source; body = (u16 id, u64 hash) … */
 	FRAME_OVERFLOW = 22, /* reserved: extent of a destination's overflow log */
+	FRAME_SEQUENCE = 25, /* position = last number given; body = the stream. Not in a CHECKPOINT */
+	FRAME_SEQUENCES = 26, /* in a CHECKPOINT; body = (16 bytes of stream, u64 last number) … */
 };
 
 enum frame_flags {

@@ -510,6 +510,22 @@ bool journal_position(const struct journal *j, uint32_t source, struct slice par
 	return from && state_position(from, partition, ret_position);
 }
 
+bool journal_sequence(const struct journal *j, const uint8_t *stream, uint64_t *ret_last)
+{
+	uint64_t last = sequences_last(&j->state.sequences, stream);
+	size_t share = j->segment_bytes / 8 / SEQUENCES_ENTRY_LEN; /* half of what check_growth leaves to all tables */
+	size_t n = j->state.sequences.n;
+	if (last == 0 && (n >= j->options.max_sequences || n >= share))
+		return false;
+	*ret_last = last;
+	return true;
+}
+
+size_t journal_sequences(const struct journal *j)
+{
+	return j->state.sequences.n;
+}
+
 uint64_t journal_newest_ms(const struct journal *j)
 {
 	return j->state.newest_ms;

@@ -13,6 +13,7 @@
 #include "journal/frame.h"
 #include "journal/journal.h"
 #include "journal/ranges.h"
+#include "journal/sequences.h"
 
 struct state_stage {
 	uint64_t seq;
@@ -80,6 +81,7 @@ struct state {
 	 * now. */
 	void (*on_missing)(void *arg, uint32_t dest, uint64_t first, uint64_t last);
 	void *arg;
+	struct sequences sequences;
 };
 
 void state_init(struct state *state);

@@ -6,6 +6,7 @@ check_PROGRAMS += \
 	tests/unit/journal/test_formats \
 	tests/unit/journal/test_journal \
 	tests/unit/journal/test_recovery \
+	tests/unit/journal/test_sequences \
 	tests/unit/journal/test_threads
 journal_rig = tests/unit/journal/rig.c tests/unit/journal/rig.h tests/crash/sim_disk.c tests/crash/sim_disk.h
 tests_unit_journal_test_disk_posix_SOURCES = tests/unit/journal/test_disk_posix.c
@@ -20,5 +21,7 @@ tests_unit_journal_test_journal_SOURCES = tests/unit/journal/test_journal.c $(jo
 tests_unit_journal_test_journal_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_recovery_SOURCES = tests/unit/journal/test_recovery.c $(journal_rig)
 tests_unit_journal_test_recovery_LDADD = $(TEST_LIBS)
+tests_unit_journal_test_sequences_SOURCES = tests/unit/journal/test_sequences.c $(journal_rig)
+tests_unit_journal_test_sequences_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_threads_SOURCES = tests/unit/journal/test_threads.c
 tests_unit_journal_test_threads_LDADD = $(TEST_LIBS)

@@ -74,6 +74,7 @@ int rig_try_open(struct rig *rig)
 		.segment_bytes = RIG_SEGMENT,
 		.strict = rig->strict,
 		.manual = true,
+		.max_sequences = rig->max_sequences,
 		.on_durable = on_durable,
 		.on_room = on_room,
 		.on_failed = on_failed,

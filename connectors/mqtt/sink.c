@@ -52,7 +52,7 @@ struct mqtt_sink {
 	uint32_t n_flights, n_qos2; /* QoS 2: those whose PUBLISH this session has or may have */
 	struct flight **by_id; /* buckets, n_buckets a power of two */
 	uint32_t n_buckets;
-	struct message_field scratch[MESSAGE_MAX_FIELDS];
+	struct message_field scratch[MESSAGE_MAX_FIELDS + 1];
 	struct loop_job job;
 	struct loop_timer *timer;
 	struct mqtt_sink_counters counters;
@@ -309,7 +309,10 @@ static bool sink_encode(struct mqtt_sink *sink, struct flight *flight)
 		return true;
 	struct mqtt_publish publish;
 	struct mqtt_properties props;
-	convert_to_publish(view, loop_wall_ms(sink->options.loop), flight->qos, sink->scratch, &publish, &props);
+	uint64_t wall_ms = loop_wall_ms(sink->options.loop);
+	char waited[MARKERS_WAITED_SIZE];
+	convert_to_publish(view, wall_ms, flight->qos, sink->scratch, &publish, &props);
+	convert_add_waited(view, wall_ms, sink->scratch, waited, &props);
 	publish.packet_id = flight->packet_id;
 	publish.dup = sink_is_repetition(sink, flight);
 	int r = mqtt_session_publish(sink->options.session, &publish, &props);

@@ -11,6 +11,7 @@
 #include "journal/journal.h"
 #include "routing/router.h"
 #include "runtime/bridge.h"
+#include "runtime/marking.h"
 #include "runtime/receipts.h"
 
 struct endpoint {
@@ -32,6 +33,7 @@ struct endpoint {
 	bool stopped; /* host->stopped() was heard */
 	bool idle; /* the courier has nothing in flight any more (during a stop) */
 	uint64_t taken, unmatched, looped, refused; /* messages offered */
+	uint64_t unnumbered; /* what became of them and has markers, but no number */
 };
 
 enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };
@@ -53,6 +55,7 @@ struct bridge {
 	unsigned long status_requests;
 	void (*on_stopped)(void *ctx);
 	void *stopped_ctx;
+	struct marking marking; /* scratch of intake_offer */
 };
 
 /* intake.c: from offer to receipt. */

@@ -111,10 +111,11 @@ static int append(struct endpoint *end, const struct offer *offer, const struct 
 			.dest = bridge->endpoints[routed->outputs[i].connection].dest,
 			.view = &routed->outputs[i].view,
 		};
-	struct journal_change change;
-	size_t n_changes = journal_change_of(end, &offer->change, &change);
+	struct journal_change own;
+	size_t n_own = journal_change_of(end, &offer->change, &own), n_changes;
+	const struct journal_change *changes = marking_changes(&bridge->marking, &own, n_own, &n_changes);
 	uint64_t lsn;
-	r = journal_append(bridge->journal, bridge->entries, routed->n_outputs, &change, n_changes, &lsn);
+	r = journal_append(bridge->journal, bridge->entries, routed->n_outputs, changes, n_changes, &lsn);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < routed->n_outputs; i++)
@@ -150,6 +151,7 @@ static enum offer_result take(struct endpoint *end, const struct offer *offer, c
 	if (r < 0)
 		return append_failed(end, offer, routed->n_outputs > 0, r);
 	end->taken += offer->view != NULL; /* a state change alone is no message */
+	end->unnumbered += bridge->marking.n_unnumbered;
 	if (!offer->no_receipt) {
 		receipts_push(&end->receipts, lsn, offer->cookie);
 		/* What became nothing has no group that would call for it. */
@@ -181,6 +183,9 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 		end->unmatched += routed.matched == 0;
 		end->looped += routed.looped;
 	}
+	/* Also what finds no room below is numbered: its set is not appended then, and so no number is given. */
+	if (marking_run(&bridge->marking, end, &routed) < 0)
+		return hold_a_while(end, "out_of_memory");
 	for (size_t i = 0; i < routed.n_outputs; i++)
 		if (!destination_has_room(bridge, &routed, i))
 			return hold(end, "outbox_full", &bridge->endpoints[routed.outputs[i].connection]);

@@ -230,6 +230,36 @@ static void test_share_of_a_segment(void)
 	rig_fini(&rig);
 }
 
+/* Where other tables have taken the room, a new stream finds none, and what is known goes on. */
+static void test_other_tables(void)
+{
+	struct rig rig;
+	static uint8_t partition[5000];
+	begin(&rig);
+	CU_ASSERT_EQUAL(append_numbered(&rig, "a", 1, "x"), 0);
+	int r = 0;
+	unsigned n = 0;
+	for (; r == 0 && n < 100; n++) {
+		partition[0] = (uint8_t)n;
+		r = rig_change(&rig, (struct journal_change){.type = JOURNAL_POSITION,
+					     .source = (uint32_t)rig.source,
+					     .position = 1,
+					     .blob = slice_of(partition, sizeof partition)});
+	}
+	CU_ASSERT_EQUAL(r, -EOVERFLOW);
+	CU_ASSERT_EQUAL(last_of(&rig, "b"), UINT64_MAX);
+	for (uint64_t i = 2; i < 1000; i++)
+		CU_ASSERT_EQUAL(append_numbered(&rig, "a", i, "x"), 0);
+	/* Who does not ask is refused, in the end. */
+	char name[16];
+	for (n = 0, r = 0; r == 0 && n < 1000; n++) {
+		snprintf(name, sizeof name, "s%u", n);
+		r = append_numbered(&rig, name, 1, "x");
+	}
+	CU_ASSERT_EQUAL(r, -EOVERFLOW);
+	rig_fini(&rig);
+}
+
 /* Of lost frames nobody knows whether they gave numbers: none may be given twice. */
 static void test_damage(void)
 {
@@ -280,6 +310,7 @@ static const struct tap_test tests[] = {
 	{"what is refused gives no number", test_refused},
 	{"as many streams as are allowed", test_limit},
 	{"as many streams as a CHECKPOINT can hold", test_share_of_a_segment},
+	{"room that other tables have taken", test_other_tables},
 	{"no number twice after damage", test_damage},
 	{"changes that make no sense", test_senseless},
 	{NULL, NULL},

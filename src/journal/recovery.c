@@ -489,7 +489,7 @@ static void skip_lost_sequences(struct recovery *rec)
 	sequences_skip(sequences, rec->lost_frames);
 	log_error("journal_damage",
 		"streams=%zu skipped=%" PRIu64 " what=\"the damaged frames may have been numbered messages: as many "
-					       "numbers of each stream are left out\"",
+		"numbers of each stream are left out\"",
 		sequences->n, rec->lost_frames);
 }
 

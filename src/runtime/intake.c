@@ -113,9 +113,11 @@ static int append(struct endpoint *end, const struct offer *offer, const struct 
 		};
 	struct journal_change own;
 	size_t n_own = journal_change_of(end, &offer->change, &own), n_changes;
-	const struct journal_change *changes = marking_changes(&bridge->marking, &own, n_own, &n_changes);
+	const struct journal_change *changes;
 	uint64_t lsn;
-	r = journal_append(bridge->journal, bridge->entries, routed->n_outputs, changes, n_changes, &lsn);
+	r = marking_changes(&bridge->marking, &own, n_own, &changes, &n_changes);
+	if (r == 0)
+		r = journal_append(bridge->journal, bridge->entries, routed->n_outputs, changes, n_changes, &lsn);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < routed->n_outputs; i++)

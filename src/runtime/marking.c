@@ -31,17 +31,29 @@ void marking_free(struct marking *marking)
 	*marking = (struct marking){.n_changes = 0};
 }
 
-static int reserve_changes(struct marking *marking)
+static int reserve_changes(struct marking *marking, size_t more)
 {
-	if (marking->n_changes + 1 < marking->capacity)
+	size_t capacity = marking->capacity ? marking->capacity : 8;
+	while (capacity < marking->n_changes + more)
+		capacity *= 2;
+	if (capacity == marking->capacity)
 		return 0;
-	size_t capacity = marking->capacity ? 2 * marking->capacity : 8;
 	struct journal_change *changes = realloc(marking->changes, capacity * sizeof *changes);
 	if (!changes)
 		return -ENOMEM;
 	marking->changes = changes;
 	marking->capacity = capacity;
 	return 0;
+}
+
+static void write_hex(const uint8_t stream[JOURNAL_STREAM_LEN], char ret_text[2 * JOURNAL_STREAM_LEN + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+	for (size_t i = 0; i < JOURNAL_STREAM_LEN; i++) {
+		*ret_text++ = digits[stream[i] >> 4];
+		*ret_text++ = digits[stream[i] & 15];
+	}
+	*ret_text = '\0';
 }
 
 /* Each part with its length before it, so that no two lists of parts look the same. */
@@ -64,8 +76,7 @@ static int name_stream(
 			memcpy(bytes + at + 4, parts[i].data, parts[i].len);
 	}
 	siphash(journal_uuid(end->bridge->journal), slice_of(bytes, len), texts->stream);
-	for (size_t i = 0; i < JOURNAL_STREAM_LEN; i++)
-		snprintf(texts->stream_text + 2 * i, 3, "%02x", texts->stream[i]);
+	write_hex(texts->stream, texts->stream_text);
 	return 0;
 }
 
@@ -118,7 +129,7 @@ static int mark(
 	struct texts *texts = arena_alloc(&marking->arena, sizeof *texts);
 	struct message_field *headers =
 		arena_alloc(&marking->arena, (view->n_headers + MARKERS_MOST) * sizeof *headers);
-	int r = texts && headers ? reserve_changes(marking) : -ENOMEM;
+	int r = texts && headers ? reserve_changes(marking, 1) : -ENOMEM;
 	if (r == 0)
 		r = name_stream(marking, end, output, texts);
 	if (r < 0)
@@ -172,13 +183,17 @@ int marking_run(struct marking *marking, const struct endpoint *end, const struc
 	return r;
 }
 
-const struct journal_change *marking_changes(
-	struct marking *marking, const struct journal_change *own, size_t n_own, size_t *ret_n)
+int marking_changes(struct marking *marking, const struct journal_change *others, size_t n_others,
+	const struct journal_change **ret_changes, size_t *ret_n)
 {
-	*ret_n = marking->n_changes + n_own;
-	if (marking->n_changes == 0)
-		return own;
-	if (n_own)
-		marking->changes[marking->n_changes] = *own;
-	return marking->changes;
+	*ret_n = marking->n_changes + n_others;
+	*ret_changes = marking->n_changes ? marking->changes : others;
+	if (marking->n_changes == 0 || n_others == 0)
+		return 0;
+	int r = reserve_changes(marking, n_others);
+	if (r < 0)
+		return r;
+	memcpy(marking->changes + marking->n_changes, others, n_others * sizeof *others);
+	*ret_changes = marking->changes;
+	return 0;
 }

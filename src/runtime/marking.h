@@ -21,7 +21,7 @@ struct endpoint;
 /* A zeroed one is ready. */
 struct marking {
 	struct arena arena;
-	struct journal_change *changes; /* of the offer at work; there is always room for one more */
+	struct journal_change *changes; /* of the offer at work */
 	size_t n_changes, capacity;
 	size_t n_unnumbered; /* outputs of the offer that go without a number */
 	bool told_unnumbered; /* logged once */
@@ -34,8 +34,9 @@ void marking_free(struct marking *marking);
 int marking_run(struct marking *marking, const struct endpoint *end, const struct route_result *routed)
 	__attribute__((warn_unused_result));
 
-/* The changes that go with the outputs, and those (0 or 1) of the offer itself. Borrowed until the next marking_run. */
-const struct journal_change *marking_changes(
-	struct marking *marking, const struct journal_change *own, size_t n_own, size_t *ret_n);
+/* The numbers that go with the outputs, and behind them the other changes of the set. Borrowed until the next
+ * marking_run. 0 or -ENOMEM. */
+int marking_changes(struct marking *marking, const struct journal_change *others, size_t n_others,
+	const struct journal_change **ret_changes, size_t *ret_n) __attribute__((warn_unused_result));
 
 #endif

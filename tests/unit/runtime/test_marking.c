@@ -299,7 +299,8 @@ static void pass_view(size_t from, const struct message_view *view, bool append)
 	if (!append)
 		return;
 	size_t n_changes;
-	const struct journal_change *changes = marking_changes(&bench.bridge.marking, NULL, 0, &n_changes);
+	const struct journal_change *changes;
+	CU_ASSERT_EQUAL_FATAL(marking_changes(&bench.bridge.marking, NULL, 0, &changes, &n_changes), 0);
 	struct journal_entry entries[16];
 	CU_ASSERT_FATAL(bench.routed.n_outputs <= 16);
 	for (size_t i = 0; i < bench.routed.n_outputs; i++)
@@ -393,22 +394,27 @@ static void test_not_appended(void)
 	bench_end();
 }
 
-/* The offer's own change comes along, also when there is nothing to mark, and after that. */
-static void test_own_change(void)
+/* The other changes come along, also when there is nothing to mark, and after that. */
+static void test_other_changes(void)
 {
 	bench_begin(100);
 	a_target(bench_mapping("m", "a"), 2, "t");
 	struct marking *marking = &bench.bridge.marking;
-	struct journal_change own = {.type = JOURNAL_REL, .source = 0, .id = 7};
+	struct journal_change own = {.type = JOURNAL_REL, .source = 0, .id = 7}, many[30];
 	struct route_result nothing = {.n_outputs = 0};
 	size_t n;
 	pass(0, "a", "x", false);
-	const struct journal_change *changes = marking_changes(marking, &own, 1, &n);
+	const struct journal_change *changes;
+	CU_ASSERT_EQUAL_FATAL(marking_changes(marking, &own, 1, &changes, &n), 0);
 	CU_ASSERT(n == 2 && changes[0].type == JOURNAL_SEQUENCE && changes[1].type == JOURNAL_REL);
+	for (uint16_t i = 0; i < 30; i++)
+		many[i] = (struct journal_change){.type = JOURNAL_REL, .id = i};
+	CU_ASSERT_EQUAL_FATAL(marking_changes(marking, many, 30, &changes, &n), 0);
+	CU_ASSERT(n == 31 && changes[0].position == 1 && changes[1].id == 0 && changes[30].id == 29);
 	CU_ASSERT_EQUAL(marking_run(marking, &bench.endpoints[0], &nothing), 0);
-	changes = marking_changes(marking, &own, 1, &n);
+	CU_ASSERT_EQUAL_FATAL(marking_changes(marking, &own, 1, &changes, &n), 0);
 	CU_ASSERT(n == 1 && changes[0].type == JOURNAL_REL);
-	marking_changes(marking, &own, 0, &n);
+	CU_ASSERT_EQUAL_FATAL(marking_changes(marking, &own, 0, &changes, &n), 0);
 	CU_ASSERT_EQUAL(n, 0);
 	bench_end();
 }
@@ -465,7 +471,7 @@ static const struct tap_test tests[] = {
 	{"what a stream is", test_units},
 	{"streams of several sources", test_sources},
 	{"what is not appended has not given its number", test_not_appended},
-	{"the change of the offer itself", test_own_change},
+	{"the other changes of the set", test_other_changes},
 	{"more streams than are allowed", test_too_many_streams},
 	{"markers that are received, and no room for any", test_received},
 	{NULL, NULL},

@@ -60,8 +60,7 @@ static const struct config_key journal_keys[] = {
 		.min = 0,
 		.max = 40000000,
 		.help = "Streams of messages (see markers) that are numbered at most, 24 bytes each in memory and in "
-			"every "
-			"segment; they may fill an eighth of one. Messages of further ones go out without a number."},
+			"every segment; they may fill an eighth of one. Messages of further ones have no number."},
 	{0},
 };
 

@@ -5,7 +5,6 @@
 #include "message/markers.h"
 
 #include <stdio.h>
-#include <time.h>
 
 static const char *const names[MARKERS_MOST] = {
 	MARKER_ORIGIN_TIME, MARKER_SOURCE, MARKER_STREAM, MARKER_SEQUENCE, MARKER_WAITED};
@@ -18,17 +17,35 @@ static bool is_marker(struct slice name)
 	return false;
 }
 
+static void put_digits(char *out, unsigned n, uint64_t value)
+{
+	for (; n; n--, value /= 10)
+		out[n - 1] = (char)('0' + value % 10);
+}
+
+/* Of a day since 1970: years begin in March here, so that a leap day is the last one, and an era of 400 of them has
+ * 146,097 days (Howard Hinnant, chrono-Compatible Low-Level Date Algorithms). gmtime would do, more slowly. */
+static void put_date(char *out, uint64_t days)
+{
+	uint64_t shifted = days + 719468, era = shifted / 146097, day = shifted % 146097;
+	uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	uint64_t day_of_year = day - (365 * year + year / 4 - year / 100);
+	uint64_t month = (5 * day_of_year + 2) / 153;
+	put_digits(out, 4, year + era * 400 + (month >= 10));
+	put_digits(out + 5, 2, month < 10 ? month + 3 : month - 9);
+	put_digits(out + 8, 2, day_of_year - (153 * month + 2) / 5 + 1);
+}
+
 void markers_time(uint64_t wall_ms, char ret_text[MARKERS_TIME_LEN + 1])
 {
 	static const uint64_t last_ms = 253402300799999; /* of the year 9999 */
-	char text[64];
-	struct tm tm = {.tm_year = 0};
-	time_t seconds = (time_t)((wall_ms < last_ms ? wall_ms : last_ms) / 1000);
-	gmtime_r(&seconds, &tm);
-	size_t len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + len, sizeof text - len, ".%03uZ", (unsigned)(wall_ms % 1000));
-	memcpy(ret_text, text, MARKERS_TIME_LEN);
-	ret_text[MARKERS_TIME_LEN] = '\0';
+	uint64_t ms = wall_ms < last_ms ? wall_ms : last_ms, seconds = ms / 1000 % 86400;
+	memcpy(ret_text, "0000-00-00T00:00:00.000Z", MARKERS_TIME_LEN + 1);
+	put_date(ret_text, ms / 86400000);
+	put_digits(ret_text + 11, 2, seconds / 3600);
+	put_digits(ret_text + 14, 2, seconds / 60 % 60);
+	put_digits(ret_text + 17, 2, seconds % 60);
+	put_digits(ret_text + 20, 3, ms % 1000);
 }
 
 static bool is_time(struct slice text)

@@ -2,6 +2,7 @@
 #include "message/markers.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "tests/unit/tap.h"
 
@@ -18,9 +19,24 @@ static void test_time(void)
 	markers_time(1709210096007, text);
 	CU_ASSERT_STRING_EQUAL(text, "2024-02-29T12:34:56.007Z");
 	markers_time(UINT64_MAX, text);
-	CU_ASSERT_EQUAL(strlen(text), MARKERS_TIME_LEN);
+	CU_ASSERT_STRING_EQUAL(text, "9999-12-31T23:59:59.999Z");
 	struct message_field header = {slice_str(MARKER_ORIGIN_TIME), slice_str(text)};
 	CU_ASSERT_PTR_NOT_NULL(markers_received_time(&(struct message_view){.headers = &header, .n_headers = 1}).data);
+}
+
+/* Each day of the Gregorian calendar's next eight centuries, as the C library has it. */
+static void test_calendar(void)
+{
+	char text[MARKERS_TIME_LEN + 1], expected[64];
+	for (uint64_t day = 0; day < 2 * 146097; day++) {
+		uint64_t seconds = day * 86400 + day * 7919 % 86400;
+		time_t when = (time_t)seconds;
+		struct tm tm;
+		gmtime_r(&when, &tm);
+		strftime(expected, sizeof expected, "%Y-%m-%dT%H:%M:%S.250Z", &tm);
+		markers_time(seconds * 1000 + 250, text);
+		CU_ASSERT_STRING_EQUAL_FATAL(text, expected);
+	}
 }
 
 static void test_received_time(void)
@@ -122,6 +138,7 @@ int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"the time of origin as text", test_time},
+		{"every day of 800 years", test_calendar},
 		{"a received time of origin", test_received_time},
 		{"markers take the place of what is received", test_write},
 		{"a message without a number has no stream", test_without_number},

@@ -83,6 +83,13 @@ static void print_ranges(struct slice body)
 	}
 }
 
+static void print_hex(const char *key, struct slice bytes)
+{
+	printf(" %s=", key);
+	for (size_t i = 0; i < bytes.len; i++)
+		printf("%02x", bytes.data[i]);
+}
+
 static void print_totals(struct slice body)
 {
 	for (size_t i = 0; i < JOURNAL_N_TOTALS && i < body.len / 8; i++)
@@ -109,6 +116,7 @@ static void print_clocks(struct slice body)
 	}
 }
 
+
 static void print_fields(const struct frame *frame)
 {
 	if (is_of_dest(frame))
@@ -132,9 +140,7 @@ static void print_fields(const struct frame *frame)
 	print_number("time_ms", frame->time_ms);
 	print_text(frame->type == FRAME_DEAD ? "reason" : "name", frame->name);
 	if (frame->uuid.data)
-		printf(" uuid=");
-	for (size_t i = 0; i < frame->uuid.len; i++)
-		printf("%02x", frame->uuid.data[i]);
+		print_hex("uuid", frame->uuid);
 	if (frame->type == FRAME_DONE || outbox || frame->type == FRAME_BATCHES)
 		print_ranges(frame->body);
 	else if (frame->type == FRAME_TOTALS)
@@ -145,6 +151,8 @@ static void print_fields(const struct frame *frame)
 		print_text("reason", frame->body);
 	else if (frame->type == FRAME_CLOCK)
 		print_clocks(frame->body);
+	else if (frame->type == FRAME_SEQUENCE)
+		print_hex("stream", frame->body);
 	else if (frame->body.len)
 		printf(" body=%zu", frame->body.len);
 }

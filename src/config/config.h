@@ -70,6 +70,7 @@ struct mapping_config {
 	size_t n_targets;
 	const char *file;
 	int line, column;
+	bool markers;
 };
 
 struct config {
@@ -80,6 +81,7 @@ struct config {
 		uint64_t linger_ms;
 		bool strict;
 		uint64_t min_free_bytes;
+		int64_t max_sequences;
 	} journal;
 	struct {
 		int level; /* enum log_level */

@@ -70,6 +70,14 @@ static const struct config_key journal_keys[] = {
 		.max = LONG,
 		.help = "With less than that free on the disk of data_dir nothing more is taken in, as when the disk is "
 			"full; what waits is still delivered. 0 is off."},
+	{.name = "max_sequences",
+		.type = CONFIG_INT,
+		.offset = TOP(journal.max_sequences) - TOP(journal),
+		.fallback = "100000",
+		.min = 0,
+		.max = 40000000,
+		.help = "Streams of messages (see markers) that are numbered at most, 24 bytes each in memory and in "
+			"every segment; they may fill an eighth of one. Messages of further ones have no number."},
 	{0},
 };
 
@@ -279,6 +287,13 @@ const struct config_key section_mapping_keys[] = {
 		.offset = MAPPING(delivery),
 		.choices = delivery_choices,
 		.help = "Guarantee that this mapping must keep. More than its connections can give is a mistake."},
+	{.name = "markers",
+		.type = CONFIG_BOOL,
+		.offset = MAPPING(markers),
+		.fallback = "false",
+		.help = "Adds headers by which a consumer sees delays and missing messages: linkspan-origin-time, "
+			"linkspan-waited-ms, linkspan-source, and linkspan-stream with linkspan-sequence, which counts "
+			"without gaps per stream: per mapping, target and key."},
 	{0},
 };
 

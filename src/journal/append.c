@@ -357,6 +357,7 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 		[JOURNAL_DEAD] = FRAME_DEAD,
 		[JOURNAL_FINISHED] = FRAME_FINISHED,
 		[JOURNAL_DROPPED] = FRAME_DROPPED,
+		[JOURNAL_SEQUENCE] = FRAME_SEQUENCE,
 	};
 	if ((unsigned)change->type >= sizeof types || !types[change->type])
 		return false;
@@ -378,6 +379,9 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 	case JOURNAL_BATCH:
 		frame->last = change->last;
 		break;
+	case JOURNAL_SEQUENCE:
+		frame->position = change->position;
+		return change->position && change->blob.len == JOURNAL_STREAM_LEN;
 	case JOURNAL_DEAD:
 	case JOURNAL_FINISHED:
 		frame->bytes = change->bytes;
@@ -404,8 +408,10 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 }
 
 /* How much a CHECKPOINT may grow by it. */
-static int64_t change_growth(const struct journal_change *change)
+static int64_t change_growth(const struct journal *j, const struct journal_change *change)
 {
+	if (change->type == JOURNAL_SEQUENCE)
+		return sequences_last(&j->state.sequences, change->blob.data) ? 0 : SEQUENCES_ENTRY_LEN;
 	if (change->type == JOURNAL_STAGE && change->seq == 0)
 		return 0;
 	switch (change->type) {
@@ -452,6 +458,7 @@ static int measure_entries(const struct journal *j, struct journal_entry *entrie
 static int measure_changes(struct journal *j, const struct journal_change *changes, size_t n, size_t *size)
 {
 	int64_t growth = 0;
+	size_t sequences = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct frame frame;
 		if (!change_frame(j, &changes[i], &frame))
@@ -459,9 +466,11 @@ static int measure_changes(struct journal *j, const struct journal_change *chang
 		if (frame.body.len > j->segment_bytes)
 			return -EMSGSIZE;
 		*size += frame.body.len + NUMBERS_MAX;
-		growth += change_growth(&changes[i]);
+		growth += change_growth(j, &changes[i]);
+		sequences += changes[i].type == JOURNAL_SEQUENCE;
 	}
-	return growth ? check_growth(j, growth) : 0;
+	int r = sequences ? sequences_reserve(&j->state.sequences, sequences) : 0;
+	return r == 0 && growth ? check_growth(j, growth) : r;
 }
 
 /* Lock held. */

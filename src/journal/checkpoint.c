@@ -120,6 +120,16 @@ static void put_clocks(struct writer *writer, const struct clocks *clocks)
 		clocks_encode(&clocks->v[i], body);
 }
 
+static void put_sequences(struct writer *writer, const struct sequences *sequences)
+{
+	if (!sequences->n)
+		return;
+	uint8_t *body = put(
+		writer, &(struct frame){.type = FRAME_SEQUENCES, .body = {NULL, sequences->n * SEQUENCES_ENTRY_LEN}});
+	if (body)
+		sequences_encode(sequences, body);
+}
+
 static void put_state(struct writer *writer, const struct state *state)
 {
 	put(writer, &(struct frame){.type = FRAME_BASE,
@@ -133,6 +143,7 @@ static void put_state(struct writer *writer, const struct state *state)
 	for (size_t i = 0; i < state->n_sources; i++)
 		if (state->sources[i].name)
 			put_source(writer, i, &state->sources[i]);
+	put_sequences(writer, &state->sequences);
 }
 
 size_t state_checkpoint_size(const struct state *state)

@@ -207,6 +207,8 @@ const char *frame_type_name(uint8_t type)
 		[FRAME_TOTALS] = "TOTALS",
 		[FRAME_DROPPED] = "DROPPED",
 		[FRAME_CLOCK] = "CLOCK",
+		[FRAME_SEQUENCE] = "SEQUENCE",
+		[FRAME_SEQUENCES] = "SEQUENCES",
 	};
 	return type < sizeof names / sizeof names[0] && names[type] ? names[type] : "UNKNOWN";
 }

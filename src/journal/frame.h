@@ -43,6 +43,8 @@ enum frame_type {
 	FRAME_TOTALS = 23, /* of a CHECKPOINT only: dest; body = u64 … by enum journal_total */
 	FRAME_DROPPED = 24, /* dest, stage = JOURNAL_DROPPED_NEWEST, count, bytes */
 	FRAME_CLOCK = 28, /* body = entries of clocks.h; in a CHECKPOINT time_ms = newest time since the last boot */
+	FRAME_SEQUENCE = 25, /* position = last number given; body = the stream. Not in a CHECKPOINT */
+	FRAME_SEQUENCES = 26, /* in a CHECKPOINT; body = (16 bytes of stream, u64 last number) … */
 };
 
 enum frame_flags {

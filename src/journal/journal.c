@@ -552,6 +552,29 @@ bool journal_position(const struct journal *j, uint32_t source, struct slice par
 	return from && state_position(from, partition, ret_position);
 }
 
+/* Half of what check_growth leaves to all tables is for streams; where the others have taken more than their half, less,
+ * so that it is never a new stream for which a set is refused. */
+static bool has_room_for_stream(const struct journal *j)
+{
+	size_t n = j->state.sequences.n;
+	return n < j->options.max_sequences && n < j->segment_bytes / 8 / SEQUENCES_ENTRY_LEN &&
+	       state_checkpoint_size(&j->state) < j->segment_bytes / 4 - j->segment_bytes / 16;
+}
+
+bool journal_sequence(const struct journal *j, const uint8_t *stream, uint64_t *ret_last)
+{
+	uint64_t last = sequences_last(&j->state.sequences, stream);
+	if (last == 0 && !has_room_for_stream(j))
+		return false;
+	*ret_last = last;
+	return true;
+}
+
+size_t journal_sequences(const struct journal *j)
+{
+	return j->state.sequences.n;
+}
+
 uint64_t journal_newest_ms(const struct journal *j)
 {
 	return clocks_newest_ms(&j->state.clocks);

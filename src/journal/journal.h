@@ -26,6 +26,7 @@
 #define JOURNAL_MAX_BYTES       (256u * 1024 * 1024) /* default of options.max_bytes */
 #define JOURNAL_MAX_DONE_RANGES 4096
 #define JOURNAL_UUID_LEN        16
+#define JOURNAL_STREAM_LEN      16
 
 struct journal;
 
@@ -46,6 +47,7 @@ struct journal_options {
 	 * stop taking anything in and exit non-zero. error is a negative errno. */
 	void (*on_failed)(void *ctx, int error);
 	void *ctx;
+	uint64_t max_sequences; /* streams that are numbered at most; fewer where a CHECKPOINT would pass its share */
 };
 
 /* Opens or creates the journal in the disk's data folder: lock, id, recovery, a fresh segment. Blocks. On
@@ -127,6 +129,7 @@ enum journal_change_type {
 	JOURNAL_DEAD, /* dest, seq, bytes, blob = reason: its copy is durable in dead/; final like DONE */
 	JOURNAL_FINISHED, /* dest, seq, bytes: DONE in this very group, e.g. with the reply it caused */
 	JOURNAL_DROPPED, /* dest, count, bytes: so many found no room and get no seq (JOURNAL_DROPPED_NEWEST) */
+	JOURNAL_SEQUENCE, /* blob = stream (JOURNAL_STREAM_LEN bytes), position = the last number given in it */
 };
 struct journal_change {
 	enum journal_change_type type;
@@ -178,6 +181,10 @@ void journal_open_ids(
 bool journal_id_open(const struct journal *j, uint32_t source, uint16_t id, uint64_t *ret_hash);
 struct slice journal_subscriptions(const struct journal *j, uint32_t source); /* until the next append */
 bool journal_position(const struct journal *j, uint32_t source, struct slice partition, uint64_t *ret_position);
+/* The last number given in a stream of numbered messages, 0 in a new one. False: it is new, and max_sequences streams are
+ * known already. */
+bool journal_sequence(const struct journal *j, const uint8_t *stream, uint64_t *ret_last);
+size_t journal_sequences(const struct journal *j); /* streams known */
 /* The newest origin time that the journal holds: before the wall clock passes it, nothing may expire. */
 uint64_t journal_newest_ms(const struct journal *j);
 /* What to add to the times of the message with that lsn (origin, expiry) so that they can be compared with loop_wall_ms.

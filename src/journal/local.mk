@@ -32,6 +32,8 @@ liblinkspan_a_SOURCES += \
 	src/journal/recovery.c \
 	src/journal/segment.c \
 	src/journal/segment.h \
+	src/journal/sequences.c \
+	src/journal/sequences.h \
 	src/journal/spill.c \
 	src/journal/state.c \
 	src/journal/state.h \

@@ -480,6 +480,19 @@ static int skip_lost_seqs(struct recovery *rec)
 	return 0;
 }
 
+/* The same for the streams of numbered messages: whoever reads one sees a gap where something may have been lost. */
+static void skip_lost_sequences(struct recovery *rec)
+{
+	struct sequences *sequences = &rec->j->state.sequences;
+	if (!rec->lost_frames || !sequences->n)
+		return;
+	sequences_skip(sequences, rec->lost_frames);
+	log_error("journal_damage",
+		"streams=%zu skipped=%" PRIu64 " what=\"the damaged frames may have been numbered messages: as many "
+		"numbers of each stream are left out\"",
+		sequences->n, rec->lost_frames);
+}
+
 static int replay(struct recovery *rec)
 {
 	struct journal *j = rec->j;
@@ -520,6 +533,8 @@ static int replay(struct recovery *rec)
 	}
 	if (r == 0)
 		r = skip_lost_seqs(rec);
+	if (r == 0)
+		skip_lost_sequences(rec);
 	j->state.on_missing = NULL;
 	return r;
 }

@@ -132,6 +132,7 @@ void state_fini(struct state *state)
 		clear_source(&state->sources[i]);
 	free(state->dests);
 	free(state->sources);
+	sequences_clear(&state->sequences);
 	*state = (struct state){.on_missing = state->on_missing, .arg = state->arg};
 }
 
@@ -592,6 +593,13 @@ static int apply_drop(struct state *state, const struct frame *frame)
 	return r;
 }
 
+static int apply_sequence(struct state *state, const struct frame *frame)
+{
+	if (frame->body.len != SEQUENCES_STREAM_LEN || !frame->position)
+		return -EBADMSG;
+	return sequences_set(&state->sequences, frame->body.data, frame->position);
+}
+
 /* --- the records of a CHECKPOINT
  * ---------------------------------------------------------------------------------- */
 
@@ -713,6 +721,11 @@ static int apply_open_ids(struct state *state, const struct frame *frame)
 	return r;
 }
 
+static int apply_sequences(struct state *state, const struct frame *frame)
+{
+	return sequences_decode(&state->sequences, frame->body);
+}
+
 static int apply_records(struct state *state, struct slice records)
 {
 	struct frame record;
@@ -804,6 +817,8 @@ static int (*const appliers[])(struct state *state, const struct frame *frame) =
 	[FRAME_TOTALS] = apply_totals,
 	[FRAME_DROPPED] = apply_dropped,
 	[FRAME_CLOCK] = apply_clock,
+	[FRAME_SEQUENCE] = apply_sequence,
+	[FRAME_SEQUENCES] = apply_sequences,
 };
 
 int state_apply(struct state *state, const struct frame *frame)

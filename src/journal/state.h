@@ -14,6 +14,7 @@
 #include "journal/frame.h"
 #include "journal/journal.h"
 #include "journal/ranges.h"
+#include "journal/sequences.h"
 
 struct state_stage {
 	uint64_t seq;
@@ -98,6 +99,7 @@ struct state {
 	void (*on_missing)(void *arg, uint32_t dest, uint64_t first, uint64_t last);
 	void *arg;
 	struct clocks clocks;
+	struct sequences sequences;
 };
 
 void state_init(struct state *state);

@@ -35,6 +35,7 @@ enum message_tag {
 #define ATTRIBUTES_LEN 18u
 #define FLAG_RETAIN    1u
 #define FLAG_UTF8      2u
+#define FLAG_WAITS     4u
 
 /* The plain slices of a view, in the order of their tags. */
 static const struct {
@@ -225,7 +226,8 @@ void message_encode(const struct message_view *view, uint8_t *out)
 	put_u64(out, view->origin_ms);
 	put_u64(out + 8, view->expires_ms);
 	out[16] = view->qos;
-	out[17] = (uint8_t)((view->retain ? FLAG_RETAIN : 0) | (view->utf8_payload ? FLAG_UTF8 : 0));
+	out[17] = (uint8_t)((view->retain ? FLAG_RETAIN : 0) | (view->utf8_payload ? FLAG_UTF8 : 0) |
+			    (view->waits ? FLAG_WAITS : 0));
 	out += ATTRIBUTES_LEN;
 	for (size_t i = 0; i < N_SLOTS; i++) {
 		const struct slice *slot = slot_get(view, i);
@@ -272,6 +274,7 @@ static bool decode_attributes(struct slice value, struct message_view *view)
 	view->qos = value.data[16];
 	view->retain = value.data[17] & FLAG_RETAIN;
 	view->utf8_payload = value.data[17] & FLAG_UTF8;
+	view->waits = value.data[17] & FLAG_WAITS;
 	return true;
 }
 

@@ -45,6 +45,7 @@ struct message_view {
 	uint8_t qos; /* 0, 1 or 2: as received, or for a target as it is to be sent */
 	bool retain;
 	bool utf8_payload; /* MQTT 5 Payload Format Indicator 1 (§3.3.2.3.2) */
+	bool waits; /* who sends it says how long it has waited (message/markers.h); never taken from a peer */
 };
 
 struct message;

@@ -344,6 +344,7 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 		.linger_ms = (uint32_t)options->config->journal.linger_ms,
 		.strict = options->config->journal.strict,
 		.min_free = options->config->journal.min_free_bytes,
+		.max_sequences = (uint64_t)options->config->journal.max_sequences,
 		.on_durable = on_durable,
 		.on_room = on_journal_room,
 		.on_failed = on_journal_failed,
@@ -540,10 +541,11 @@ void bridge_log_status(struct bridge *bridge)
 		if (end->is_source)
 			log_info("status",
 				"request=%lu source=%s taken=%llu unmatched=%llu looped=%llu refused=%llu paused=%s "
-				"unacknowledged=%zu",
+				"unacknowledged=%zu unnumbered=%llu",
 				request, end->config->name, (unsigned long long)end->taken,
 				(unsigned long long)end->unmatched, (unsigned long long)end->looped,
-				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count);
+				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count,
+				(unsigned long long)end->unnumbered);
 		if (!end->courier)
 			continue;
 		struct courier_stats stats = courier_stats(end->courier);
@@ -590,6 +592,7 @@ int bridge_close(struct bridge *bridge)
 	router_free(bridge->router);
 	free(bridge->entries);
 	free(bridge->changes);
+	marking_free(&bridge->marking);
 	free(bridge->endpoints);
 	free(bridge);
 	return r;

@@ -11,6 +11,7 @@
 #include "journal/journal.h"
 #include "routing/router.h"
 #include "runtime/bridge.h"
+#include "runtime/marking.h"
 #include "runtime/receipts.h"
 
 struct endpoint {
@@ -34,6 +35,7 @@ struct endpoint {
 	uint64_t taken, unmatched, looped, refused; /* messages offered */
 	enum courier_room room; /* scratch of intake_offer: what is to become of the outputs for it */
 	size_t n_outputs; /* likewise: how many they are */
+	uint64_t unnumbered; /* what became of them and has markers, but no number */
 };
 
 enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };
@@ -56,6 +58,7 @@ struct bridge {
 	unsigned long status_requests;
 	void (*on_stopped)(void *ctx);
 	void *stopped_ctx;
+	struct marking marking; /* scratch of intake_offer */
 };
 
 /* intake.c: from offer to receipt. */

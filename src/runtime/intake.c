@@ -161,7 +161,11 @@ static int append(struct endpoint *end, const struct offer *offer, const struct 
 	size_t n_changes = journal_change_of(end, &offer->change, bridge->changes);
 	size_t n_entries = list_outputs(bridge, routed, &n_changes);
 	uint64_t lsn;
-	r = journal_append(bridge->journal, bridge->entries, n_entries, bridge->changes, n_changes, &lsn);
+	const struct journal_change *changes;
+	/* What is dropped has its number too: that it is missing tells of it. */
+	r = marking_changes(&bridge->marking, bridge->changes, n_changes, &changes, &n_changes);
+	if (r == 0)
+		r = journal_append(bridge->journal, bridge->entries, n_entries, changes, n_changes, &lsn);
 	if (r < 0)
 		return r;
 	tell_couriers(bridge, routed, lsn);
@@ -196,6 +200,7 @@ static enum offer_result take(struct endpoint *end, const struct offer *offer, c
 	if (r < 0)
 		return append_failed(end, offer, routed->n_outputs > 0, r);
 	end->taken += offer->view != NULL; /* a state change alone is no message */
+	end->unnumbered += bridge->marking.n_unnumbered;
 	if (!offer->no_receipt) {
 		receipts_push(&end->receipts, lsn, offer->cookie);
 		/* What became nothing has no group that would call for it. */
@@ -227,6 +232,9 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 		end->unmatched += routed.matched == 0;
 		end->looped += routed.looped;
 	}
+	/* Also what finds no room below is numbered: its set is not appended then, and so no number is given. */
+	if (marking_run(&bridge->marking, end, &routed) < 0)
+		return hold_a_while(end, "out_of_memory");
 	for (size_t i = 0; i < routed.n_outputs; i++) {
 		ask_for_room(bridge, &routed, i);
 		if (destination_of(bridge, &routed, i)->room == ROOM_WAIT)

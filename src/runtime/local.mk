@@ -14,6 +14,8 @@ liblinkspan_a_SOURCES += \
 	src/runtime/loop.h \
 	src/runtime/loop_impl.h \
 	src/runtime/loop_simulated.c \
+	src/runtime/marking.c \
+	src/runtime/marking.h \
 	src/runtime/notify.c \
 	src/runtime/notify.h \
 	src/runtime/receipts.c \

@@ -9,6 +9,7 @@ check_PROGRAMS += \
 	tests/unit/journal/test_journal \
 	tests/unit/journal/test_overflow \
 	tests/unit/journal/test_recovery \
+	tests/unit/journal/test_sequences \
 	tests/unit/journal/test_space \
 	tests/unit/journal/test_threads \
 	tests/unit/journal/test_totals
@@ -29,6 +30,8 @@ tests_unit_journal_test_overflow_SOURCES = tests/unit/journal/test_overflow.c $(
 tests_unit_journal_test_overflow_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_recovery_SOURCES = tests/unit/journal/test_recovery.c $(journal_rig)
 tests_unit_journal_test_recovery_LDADD = $(TEST_LIBS)
+tests_unit_journal_test_sequences_SOURCES = tests/unit/journal/test_sequences.c $(journal_rig)
+tests_unit_journal_test_sequences_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_threads_SOURCES = tests/unit/journal/test_threads.c
 tests_unit_journal_test_threads_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_totals_SOURCES = tests/unit/journal/test_totals.c $(journal_rig)

@@ -76,6 +76,7 @@ int rig_try_open(struct rig *rig)
 		.strict = rig->strict,
 		.manual = true,
 		.min_free = rig->min_free,
+		.max_sequences = rig->max_sequences,
 		.on_durable = on_durable,
 		.on_room = on_room,
 		.on_failed = on_failed,

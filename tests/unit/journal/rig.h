@@ -24,6 +24,7 @@ struct rig {
 	unsigned rooms;
 	int failed;
 	int dest, source; /* "lake" and "plant", made by rig_open */
+	uint64_t max_sequences; /* of the next rig_open */
 };
 
 void rig_init(struct rig *rig);

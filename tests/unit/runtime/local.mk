@@ -23,3 +23,7 @@ tests_unit_runtime_test_disk_limits_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_bridge_full
 tests_unit_runtime_test_bridge_full_SOURCES = tests/unit/runtime/test_bridge_full.c
 tests_unit_runtime_test_bridge_full_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_marking
+tests_unit_runtime_test_marking_SOURCES = tests/unit/runtime/test_marking.c tests/unit/journal/rig.c tests/unit/journal/rig.h \
+	tests/crash/sim_disk.c tests/crash/sim_disk.h tests/unit/routing/a_config.c tests/unit/routing/a_config.h
+tests_unit_runtime_test_marking_LDADD = $(TEST_LIBS)

@@ -14,7 +14,7 @@
 
 static void flush(struct courier *courier)
 {
-	if (courier->flush_lsn || courier->window.first == courier->done_floor)
+	if (courier->flush_lsn || window_oldest(&courier->window) == courier->done_floor)
 		return;
 	uint64_t lsn;
 	int error = journal_flush_done(courier->options.journal, &lsn);
@@ -24,7 +24,7 @@ static void flush(struct courier *courier)
 		return;
 	}
 	courier->flush_lsn = lsn;
-	courier->flushed_floor = courier->window.first;
+	courier->flushed_floor = window_oldest(&courier->window);
 	packet_id_durable(courier);
 }
 

@@ -165,7 +165,8 @@ bool live_takes(struct courier *courier, const struct journal_entry *entry, uint
 void live_sift(struct courier *courier);
 bool live_may_go(struct courier *courier, uint64_t seq); /* as far as done ranges go */
 void live_sent(struct courier *courier);
-void live_restart(struct courier *courier); /* as dispatch_restart */
+void live_relist(struct courier *courier, uint64_t seq); /* dispatch_restart comes to it */
+void live_listed(struct courier *courier, uint64_t seq, struct held *held); /* of the head, in the list of its key */
 void live_released(struct courier *courier, uint64_t seq, const struct held *held); /* about to be */
 void live_caught_up(struct courier *courier); /* the head has all that is undone and does not overtake */
 void live_survey(struct courier *courier); /* brings it on */

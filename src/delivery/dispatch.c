@@ -65,13 +65,15 @@ bool dispatch_sift_one(struct courier *courier, uint64_t seq, const struct held 
 }
 
 /* A message of another priority than the default does not wait for the cursor. */
-static void list_ranked(struct courier *courier, uint64_t seq, const struct held *held)
+static void list_ranked(struct courier *courier, uint64_t seq, struct held *held)
 {
 	if ((held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT) || held->listed)
 		return;
 	struct key *key = key_table_get(&courier->keys, held->key_hash);
 	key_list_append(key, &courier->window, seq);
 	key_table_update(&courier->keys, key, &courier->window);
+	if (courier->live)
+		live_listed(courier, seq, held);
 }
 
 void dispatch_sift(struct courier *courier)
@@ -287,15 +289,19 @@ void dispatch_reset(struct held *held)
 void dispatch_restart(struct courier *courier)
 {
 	struct window *window = &courier->window;
+	const struct lane *lane = window->lane;
+	uint64_t apart = lane ? lane_first(lane) : 0;
 	key_table_clear(&courier->keys);
-	if (courier->live)
-		live_restart(courier);
 	for (uint64_t seq = window->first; seq < courier->sift_next && seq < window->end; seq++) {
 		struct held *held = window_head_slot(window, seq);
+		for (; apart && apart < seq; apart = lane_next(lane, apart))
+			live_relist(courier, apart);
 		dispatch_reset(held);
 		if (held->rank != HELD_RANK_PLAIN)
 			list_ranked(courier, seq, held);
 	}
+	for (; apart; apart = lane_next(lane, apart))
+		live_relist(courier, apart);
 	courier->in_flight = 0;
 	courier->send_next = window->first;
 	courier->epoch++;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * drain: live_first. A message that has just come overtakes what waits when nothing older of its unit of order (its
- * key and priority) waits: it is then held in the window's lane instead of in its place. It stays undone in the
+ * key and priority) waits, but for what is in the key table's lists already: it is then held in the window's lane instead
+ * of in its place, and listed behind those. It stays undone in the
  * journal as any other, and the head, when it gets there, passes over it.
  *
  * What is known of the rest, most of which is on disk only, is a count of undone messages by the hash of their unit:
- * up when one is appended and does not overtake, down when the head lets go of it. Units that share a count only keep
+ * up when one is appended and does not overtake, down when the head lets go of it or lists it (which it does at once with
+ * other priorities than the default). Units that share a count only keep
  * the order among each other. A count that stays too high (messages that ended without passing through the head) does
  * the same, until the head has everything and counts anew.
  *
@@ -135,9 +137,15 @@ void live_released(struct courier *courier, uint64_t seq, const struct held *hel
 {
 	const struct live *live = courier->live;
 	uint32_t *count = count_of(courier, held->key_hash);
-	bool counted = seq < live->survey_next || seq >= live->survey_end;
+	bool counted = !held->uncounted && (seq < live->survey_next || seq >= live->survey_end);
 	if (!HELD_OVERTAKES(held->rank) && counted && *count > 0)
 		--*count;
+}
+
+void live_listed(struct courier *courier, uint64_t seq, struct held *held)
+{
+	live_released(courier, seq, held);
+	held->uncounted = true;
 }
 
 void live_caught_up(struct courier *courier)
@@ -146,9 +154,11 @@ void live_caught_up(struct courier *courier)
 	const struct window *window = &courier->window;
 	live->survey_next = live->survey_end;
 	memset(live->counts, 0, sizeof live->counts);
-	for (uint64_t seq = window->first; seq < window->end; seq++)
-		if (window_head_slot(window, seq)->state != HELD_GONE)
-			++*count_of(courier, window_head_slot(window, seq)->key_hash);
+	for (uint64_t seq = window->first; seq < window->end; seq++) {
+		const struct held *held = window_head_slot(window, seq);
+		if (held->state != HELD_GONE && !held->uncounted)
+			++*count_of(courier, held->key_hash);
+	}
 }
 
 /* --- going out ------------------------------------------------------------------------------------------------------ */
@@ -191,15 +201,12 @@ void live_sent(struct courier *courier)
 		courier->live->range_budget--;
 }
 
-void live_restart(struct courier *courier)
+void live_relist(struct courier *courier, uint64_t seq)
 {
-	struct lane *lane = courier->window.lane;
-	for (uint64_t seq = lane_first(lane); seq; seq = lane_next(lane, seq)) {
-		struct held *held = lane_find(lane, seq);
-		dispatch_reset(held);
-		if (held->state == HELD_NEW || held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT)
-			list(courier, seq, held);
-	}
+	struct held *held = lane_find(courier->window.lane, seq);
+	dispatch_reset(held);
+	if (held->state == HELD_NEW || held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT)
+		list(courier, seq, held);
 }
 
 /* --- the survey ----------------------------------------------------------------------------------------------------- */
@@ -214,7 +221,8 @@ static void survey(struct courier *courier, const struct journal_read *item)
 {
 	const struct message_view *view = message_view(item->msg);
 	const struct window *window = &courier->window;
-	if (item->seq >= courier->live->survey_end) { /* appended since, and counted then */
+	const struct held *held = window_find(window, item->seq);
+	if (item->seq >= courier->live->survey_end || (held && held->uncounted)) { /* appended since: counted then */
 		message_unref(item->msg);
 	} else if (view->priority > 0 && is_on_disk_only(window, item->seq) &&
 		   may_overtake(courier, view, item->seq, message_memory(item->msg))) {

@@ -60,6 +60,7 @@ struct held {
 	bool expires : 1; /* by its own wish or by the outbox's ttl */
 	bool listed : 1; /* in the list of its key: waits for its turn */
 	bool owns_key : 1; /* in flight alone: its key's list waits for its outcome */
+	bool uncounted : 1; /* live.c: what comes after it may overtake */
 };
 
 struct window {

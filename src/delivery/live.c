@@ -268,8 +268,8 @@ void live_survey(struct courier *courier)
 		end_survey(live);
 		return;
 	}
-	/* All may fit into the head: its first read comes first. */
-	if (live->reading || (courier->reading && !live->reader))
+	/* All may fit into the head: its first read comes first. If it does, live_caught_up comes next. */
+	if (live->reading || (courier->reading && !live->reader) || courier->window.end == courier->appended_end)
 		return;
 	if (!live->reader)
 		live->reader = journal_reader_new(courier->options.journal, courier->options.dest, live->survey_next,

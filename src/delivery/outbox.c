@@ -119,12 +119,13 @@ void courier_appended(struct courier *courier, const struct journal_entry *entry
 		return; /* reported twice */
 	bool live = is_live(courier) && seq == courier->appended_end;
 	courier->appended_end = seq + 1;
-	bool fits = live ? head_takes(courier, entry->bytes) : tail_takes(courier, seq, entry->bytes);
+	bool fits = (live ? head_takes(courier, entry->bytes) : tail_takes(courier, seq, entry->bytes)) &&
+		    reserve(courier, seq);
 	if (courier->live && live_takes(courier, entry, lsn, live && fits)) {
 		pass_over(courier, seq, live);
 		return;
 	}
-	if (!fits || !reserve(courier, seq))
+	if (!fits)
 		return;
 	struct message *msg = message_new(entry->view);
 	if (!msg)

@@ -412,7 +412,8 @@ static void test_a_full_lane(void)
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
-/* Each one that overtakes leaves a hole: so many may, and the backlog drains at full speed all the same. */
+/* Each one that overtakes leaves a hole: half of what the journal can hold, and the backlog drains at full speed all the
+ * same. */
 static void test_done_ranges(void)
 {
 	struct rig rig;
@@ -424,22 +425,21 @@ static void test_done_ranges(void)
 	rig_up(&rig);
 	uint64_t overtaken = 0;
 	struct outcome delivered = {.kind = OUTCOME_DELIVERED};
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 5000; i++) {
 		append(&rig, "old", 4);
 		uint64_t live = append(&rig, "new", 4);
 		rig_durable(&rig);
-		rig.link.light = true;
 		courier_outcome(rig.courier, rig.journal->oldest, &delivered);
 		loop_sim_advance(rig.loop, 0);
-		bool in_flight = rig_stats(&rig).in_flight == 100;
-		CU_ASSERT(in_flight);
-		if (fake_record(rig.journal, live)->end == FAKE_UNDONE)
-			courier_outcome(rig.courier, live, &delivered); /* if it is in flight */
+		CU_ASSERT_EQUAL(rig_stats(&rig).in_flight, 100);
+		courier_outcome(rig.courier, live, &delivered); /* if it is in flight */
 		overtaken += fake_record(rig.journal, live)->end == FAKE_DONE;
+		rig_publish(&rig, 3, "old");
 	}
 	CU_ASSERT(overtaken > 1000);
+	CU_ASSERT(rig.journal->most_done_ranges > JOURNAL_MAX_DONE_RANGES / 2 - 200);
 	CU_ASSERT(rig.journal->most_done_ranges <= JOURNAL_MAX_DONE_RANGES / 2 + 1);
-	for (int round = 0; round < 200 && rig.journal->waiting; round++) {
+	for (int round = 0; round < 500 && rig.journal->waiting; round++) {
 		for (uint64_t seq = rig.journal->oldest; seq <= rig.journal->n_records; seq++)
 			if (fake_record(rig.journal, seq)->end == FAKE_UNDONE)
 				courier_outcome(rig.courier, seq, &delivered);
@@ -447,6 +447,43 @@ static void test_done_ranges(void)
 	}
 	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
 	CU_ASSERT_EQUAL(rig_stats(&rig).held, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* All that overtakes is refused for long, and the head passes it by: then it fills holes and makes none. */
+static void test_passed_by(void)
+{
+	struct rig rig;
+	setup(&rig, DRAIN_LIVE_FIRST);
+	rig.link.light = true;
+	rig.traits.max_in_flight = 3000;
+	rig_start(&rig);
+	rig_publish(&rig, 1000, "old");
+	for (int i = 0; i < 2300; i++) {
+		char key[16];
+		snprintf(key, sizeof key, "alarm/%d", i);
+		append(&rig, key, 9);
+		append(&rig, "old", 4);
+	}
+	rig_durable(&rig);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 1000 + 2300);
+	rig_up(&rig);
+	struct outcome delivered = {.kind = OUTCOME_DELIVERED};
+	struct outcome later = {.kind = OUTCOME_RETRY, .reason = "later", .retry_after_ms = 3600000};
+	for (int round = 0; round < 100; round++) {
+		for (uint64_t seq = rig.journal->oldest; seq <= rig.journal->n_records; seq++)
+			courier_outcome(rig.courier, seq, is_alarm(&rig, seq) ? &later : &delivered);
+		loop_sim_advance(rig.loop, 0);
+	}
+	CU_ASSERT_EQUAL(rig.journal->waiting, 2300);
+	CU_ASSERT_EQUAL(rig.journal->done_ranges, 2300);
+	loop_sim_advance(rig.loop, 3600000);
+	CU_ASSERT(rig_stats(&rig).in_flight > JOURNAL_MAX_DONE_RANGES - 2300 - 10);
+	for (int round = 0; round < 100 && rig.journal->waiting; round++)
+		for (uint64_t seq = rig.journal->oldest; seq <= rig.journal->n_records; seq++)
+			if (fake_record(rig.journal, seq)->end == FAKE_UNDONE)
+				courier_outcome(rig.courier, seq, &delivered);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
@@ -506,6 +543,7 @@ static void test_an_identifier_in_the_lane(void)
 	}
 	CU_ASSERT_EQUAL(rig.journal->oldest, live);
 	CU_ASSERT_EQUAL(rig.link.sends, live + 61440 - 1);
+	CU_ASSERT(rig.journal->flushes < 20);
 	courier_outcome(rig.courier, live, &delivered);
 	for (int round = 0; round < 2000 && rig.journal->waiting; round++) {
 		rig_durable(&rig);
@@ -513,6 +551,85 @@ static void test_an_identifier_in_the_lane(void)
 			courier_outcome(rig.courier, seq, &delivered);
 		loop_sim_advance(rig.loop, 0);
 	}
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* Close before the end of the backlog new messages are held again, with what overtakes between them. */
+static void test_with_a_tail(void)
+{
+	struct rig rig;
+	setup(&rig, DRAIN_LIVE_FIRST);
+	rig_start(&rig);
+	rig_publish(&rig, 1100, "old");
+	rig_up(&rig);
+	for (uint64_t seq = 1; seq <= 750; seq++)
+		rig_outcome(&rig, seq, OUTCOME_DELIVERED); /* less than half of the lookahead is left */
+	uint64_t held = rig_stats(&rig).held;
+	append(&rig, "old", 4);
+	append(&rig, "new", 4);
+	append(&rig, "old", 4);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, held + 3);
+	uint64_t before = rig.journal->read_messages;
+	rig_durable(&rig);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_EQUAL(rig.journal->read_messages, before + 100);
+	drain(&rig);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* All that an earlier process left fits into the head: it counts that itself. */
+static void test_no_survey_of_little(void)
+{
+	struct rig rig;
+	setup(&rig, DRAIN_LIVE_FIRST);
+	rig_publish(&rig, 900, "old");
+	rig_start(&rig);
+	CU_ASSERT_EQUAL(rig.journal->read_messages, 900);
+	rig_up(&rig);
+	drain(&rig);
+	rig_publish(&rig, 2000, "other");
+	uint64_t live = append(&rig, "old", 4);
+	rig_durable(&rig);
+	rig_outcome(&rig, 901, OUTCOME_DELIVERED);
+	CU_ASSERT(was_sent(&rig, live));
+	drain(&rig);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* Alarms below the default priority wait for the rest. */
+static void test_lower_priorities_never_overtake(void)
+{
+	struct rig rig;
+	setup(&rig, DRAIN_LIVE_FIRST);
+	rig_start(&rig);
+	rig_publish(&rig, 2000, "old");
+	rig_up(&rig);
+	uint64_t low = append(&rig, "low", 3);
+	rig_durable(&rig);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 1000);
+	drain(&rig);
+	CU_ASSERT_EQUAL(rig.link.sent[rig.link.n_sent - 1].seq, low);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* A destination that knows how far it has everything. */
+static void test_a_cursor(void)
+{
+	struct rig rig;
+	setup(&rig, DRAIN_LIVE_FIRST);
+	rig_start(&rig);
+	rig_publish(&rig, 2000, "old");
+	uint64_t alarm = append(&rig, "alarm", 9);
+	rig_durable(&rig);
+	rig_up(&rig);
+	CU_ASSERT(rig_in_flight(&rig, alarm));
+	rig_down(&rig);
+	rig.traits.cursor_valid = true;
+	rig.traits.done_through = alarm;
+	rig_up(&rig);
+	CU_ASSERT_EQUAL(fake_record(rig.journal, alarm)->end, FAKE_DONE);
+	rig_deliver_all(&rig);
 	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
@@ -550,6 +667,11 @@ static const struct tap_test tests[] = {
 	{"outcomes of what overtakes", test_outcomes_of_what_overtakes},
 	{"a full lane", test_a_full_lane},
 	{"done ranges", test_done_ranges},
+	{"passed by", test_passed_by},
+	{"with a tail", test_with_a_tail},
+	{"no survey of little", test_no_survey_of_little},
+	{"lower priorities never overtake", test_lower_priorities_never_overtake},
+	{"a cursor", test_a_cursor},
 	{"QoS 2 stays near", test_qos2_stays_near},
 	{"an identifier in the lane", test_an_identifier_in_the_lane},
 	{"counts begin anew", test_counts_begin_anew},

@@ -30,6 +30,7 @@ static const char *const delivery_choices[] = {
 	"at-most-once", "at-least-once", "exactly-once", NULL}; /* enum guarantee */
 static const char *const when_full_choices[] = {
 	"block", "drop_oldest", "drop_newest", "dead_letter", NULL}; /* enum when_full */
+static const char *const drain_choices[] = {"oldest_first", "live_first", NULL}; /* enum drain */
 static const char *const on_error_choices[] = {"dead_letter", "drop", "pass", NULL}; /* enum on_error */
 static const char *const retain_choices[] = {"keep", "clear", "set", "skip", NULL};
 
@@ -140,6 +141,24 @@ const struct config_key section_include_keys[] = {
 	{0},
 };
 
+static const struct config_key max_rate_keys[] = {
+	{.name = "messages",
+		.type = CONFIG_INT,
+		.offset = OUTBOX(max_rate.messages) - OUTBOX(max_rate),
+		.fallback = "0",
+		.min = 0,
+		.max = UINT32_MAX,
+		.help = "Messages a second; 0 is no limit. At most a tenth of a second's worth goes out at once."},
+	{.name = "bytes",
+		.type = CONFIG_SIZE,
+		.offset = OUTBOX(max_rate.bytes) - OUTBOX(max_rate),
+		.fallback = "0",
+		.max = INT64_C(1) << 40,
+		.help = "Bytes a second, as they count for max_bytes; 0 is no limit. A message that is larger than a "
+			"tenth of that goes out whole, and what follows waits for as long as it takes to make up for it."},
+	{0},
+};
+
 static const struct config_key outbox_keys[] = {
 	{.name = "max_bytes",
 		.type = CONFIG_SIZE,
@@ -223,6 +242,20 @@ static const struct config_key outbox_keys[] = {
 		.min = 1,
 		.max = LONG,
 		.help = "Bytes on disk for dead letters of this destination."},
+	{.name = "max_rate",
+		.type = CONFIG_SECTION,
+		.offset = OUTBOX(max_rate),
+		.children = max_rate_keys,
+		.help = "Bounds how fast messages are sent to this destination, new ones, waiting ones and repetitions "
+			"alike."},
+	{.name = "drain",
+		.type = CONFIG_ENUM,
+		.offset = OUTBOX(drain),
+		.fallback = "oldest_first",
+		.choices = drain_choices,
+		.help = "What is sent first when messages have been waiting. oldest_first: those that came first. "
+			"live_first: new ones go before the waiting ones, but never before an older one of the same "
+			"key and priority."},
 	{0},
 };
 
@@ -294,6 +327,14 @@ const struct config_key section_mapping_keys[] = {
 		.help = "Adds headers by which a consumer sees delays and missing messages: linkspan-origin-time, "
 			"linkspan-waited-ms, linkspan-source, and linkspan-stream with linkspan-sequence, which counts "
 			"without gaps per stream: per mapping, target and key."},
+	{.name = "priority",
+		.type = CONFIG_INT,
+		.offset = MAPPING(priority),
+		.fallback = "4",
+		.min = 0,
+		.max = MESSAGE_MAX_PRIORITY,
+		.help = "Of what is to be sent to a destination the highest priority goes first. Messages of one key "
+			"keep their order only among those of the same priority."},
 	{0},
 };
 

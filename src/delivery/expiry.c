@@ -72,6 +72,22 @@ void expiry_drop(struct courier *courier, uint64_t seq)
 	outcome_finish(courier, seq, JOURNAL_EXPIRED);
 }
 
+static void sweep_one(struct courier *courier, uint64_t seq, const struct held *held)
+{
+	bool waits = held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT;
+	if (waits && expiry_passed(courier, held) && dispatch_take_range(courier, seq))
+		expiry_drop(courier, seq);
+}
+
+static void sweep_lane(struct courier *courier)
+{
+	const struct lane *lane = courier->window.lane;
+	for (uint64_t seq = lane_first(lane), next; seq; seq = next) {
+		next = lane_next(lane, seq);
+		sweep_one(courier, seq, lane_find(lane, seq));
+	}
+}
+
 void expiry_sweep(struct courier *courier, uint64_t now_ms)
 {
 	struct window *window = &courier->window;
@@ -79,13 +95,12 @@ void expiry_sweep(struct courier *courier, uint64_t now_ms)
 		return;
 	courier->sweep_due_ms = UINT64_MAX;
 	for (uint64_t seq = window->first; seq < courier->sift_next && seq < window->end; seq++) {
-		const struct held *held = window_slot(window, seq);
-		bool waits = held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT;
-		if (waits && expiry_passed(courier, held) && dispatch_take_range(courier, seq))
-			expiry_drop(courier, seq);
+		sweep_one(courier, seq, window_head_slot(window, seq));
 		if (seq < window->first)
 			seq = window->first - 1;
 	}
+	if (window->lane)
+		sweep_lane(courier);
 }
 
 void drop_log_add(struct courier *courier, struct drop_log *log, uint64_t seq, const char *reason)

@@ -41,6 +41,8 @@ void outcome_detach(struct courier *courier, uint64_t seq)
 void outcome_release(struct courier *courier, uint64_t seq)
 {
 	outcome_detach(courier, seq);
+	if (courier->live)
+		live_released(courier, seq, window_slot(&courier->window, seq));
 	window_release(&courier->window, seq);
 }
 

@@ -38,6 +38,7 @@ struct mapping {
 	size_t n_targets;
 	size_t max_outputs;
 	int on_error; /* enum on_error */
+	int8_t priority; /* as struct message_view */
 };
 
 /* --- compiling --------------------------------------------------------------------------------------- */
@@ -119,6 +120,7 @@ int mapping_new(const struct config *config, size_t number, const char *const *c
 	map->config = &config->mappings[number];
 	map->number = number;
 	map->on_error = map->config->on_error;
+	map->priority = (int8_t)(map->config->priority - MESSAGE_DEFAULT_PRIORITY);
 	map->max_outputs = map->config->max_outputs > 0 ? (size_t)map->config->max_outputs : 1;
 	int err = compile_mapping(map, config, &names, pool);
 	if (err) {
@@ -258,6 +260,7 @@ static struct message_view received(const struct work *work)
 	view.reject_reason = (struct slice){NULL, 0};
 	view.params = NULL;
 	view.n_params = 0;
+	view.priority = work->map->priority;
 	return view;
 }
 

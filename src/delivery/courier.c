@@ -179,6 +179,7 @@ static uint64_t seed_of(const struct courier *courier)
 static void init(struct courier *courier, const struct courier_options *options)
 {
 	courier->options = *options;
+	histogram_init(&courier->delivery, &histogram_long);
 	courier->timer_due_ms = courier->poke_due_ms = courier->sweep_due_ms = UINT64_MAX;
 	courier->newest_ms = journal_newest_ms(options->journal);
 	key_table_init(&courier->keys);
@@ -330,5 +331,12 @@ struct courier_stats courier_stats(const struct courier *courier)
 	stats.held = courier->window.n_held;
 	stats.held_bytes = courier->window.held_bytes;
 	stats.link_is_up = courier->up;
+	const struct held *oldest = window_find(&courier->window, courier->window.first);
+	stats.oldest_ms = oldest ? message_view(oldest->msg)->origin_ms : 0;
 	return stats;
+}
+
+const struct histogram *courier_delivery_times(const struct courier *courier)
+{
+	return &courier->delivery;
 }

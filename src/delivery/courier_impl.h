@@ -108,6 +108,7 @@ struct courier {
 	uint64_t in_flight; /* HELD_IN_FLIGHT */
 	uint64_t n_replies; /* HELD_REPLY; they fill the window too, which bounds them */
 	struct courier_stats stats;
+	struct histogram delivery; /* us */
 };
 
 void courier_enter(struct courier *courier);

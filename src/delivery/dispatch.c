@@ -65,6 +65,7 @@ static bool sift(struct courier *courier, uint64_t seq, const struct held *held)
 void dispatch_sift(struct courier *courier)
 {
 	struct window *window = &courier->window;
+	uint64_t now_us = loop_turn_us(courier->options.loop);
 	if (courier->draining)
 		return;
 	for (;; courier->sift_next++) {
@@ -72,9 +73,11 @@ void dispatch_sift(struct courier *courier)
 			courier->sift_next = window->first;
 		if (courier->sift_next >= window->end)
 			return;
-		const struct held *held = window_slot(window, courier->sift_next);
+		struct held *held = window_slot(window, courier->sift_next);
 		if (held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT)
 			continue;
+		if (held->lsn <= courier->durable && !held->durable_us)
+			held->durable_us = now_us;
 		if (held->lsn > courier->durable || !sift(courier, courier->sift_next, held))
 			return;
 	}
@@ -97,6 +100,7 @@ static void send(struct courier *courier, uint64_t seq, struct held *held)
 	held->state = HELD_IN_FLIGHT;
 	held->session_lost = false; /* from now on it may be known in the new one */
 	courier->in_flight++;
+	courier->stats.sent++;
 	courier->unflushed = true;
 	if (courier->range_budget)
 		courier->range_budget--;

@@ -455,6 +455,8 @@ static void put_entry(struct journal *j, struct journal_entry *entry, bool last)
 	dest->next_seq++;
 	dest->waiting++;
 	dest->waiting_bytes += frame.length;
+	j->stats.appended_messages++;
+	j->stats.appended_bytes += frame.length;
 	if (frame.time_ms > j->state.newest_ms)
 		j->state.newest_ms = frame.time_ms;
 }

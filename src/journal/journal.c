@@ -223,6 +223,9 @@ static struct journal *new_journal(const struct journal_options *options)
 	j->next_file = j->next_number = 1;
 	j->tail_offset = j->segment_bytes; /* the first append begins a segment */
 	j->spare_target = RESERVE_SEGMENTS + 1;
+	histogram_init(&j->stats.fdatasync_us, &histogram_short);
+	histogram_init(&j->stats.group_frames, &histogram_number);
+	histogram_init(&j->stats.group_bytes, &histogram_bytes);
 	state_init(&j->state);
 	init_locks(j);
 	loop_job_init(&j->wake_job, on_wake, j);
@@ -522,6 +525,8 @@ struct journal_stats journal_stats(const struct journal *j)
 	struct journal_stats stats = j->stats;
 	stats.segments = j->n_segments;
 	stats.segments_spare = j->n_spares;
+	stats.takes_messages = !j->failed && !j->stalled &&
+			       (!j->spares_wanted || j->n_spares > j->promised + RESERVE_SEGMENTS);
 	journal_unlock(shared);
 	stats.damaged_messages = j->damaged_messages;
 	return stats;

@@ -19,6 +19,7 @@ static void host_link_up(struct link_host *host, const struct sink_traits *trait
 {
 	struct endpoint *end = (struct endpoint *)host;
 	log_info("link_up", "connection=%s", end->config->name);
+	end->link_is_up = true;
 	if (end->courier &&
 		end->bridge->state <= BRIDGE_DRAINING) /* then it sends nothing, but may have lost its session */
 		courier_link_up(end->courier, traits);
@@ -28,6 +29,8 @@ static void host_link_down(struct link_host *host, const char *reason)
 {
 	struct endpoint *end = (struct endpoint *)host;
 	log_warn("link_down", "connection=%s reason=\"%s\"", end->config->name, reason ? reason : "");
+	end->link_downs += end->link_is_up;
+	end->link_is_up = false;
 	receipts_clear(&end->receipts);
 	if (end->courier)
 		courier_link_down(end->courier, reason);
@@ -327,6 +330,7 @@ static int make_endpoints(struct bridge *bridge)
 			.index = i,
 			.config = &config->connections[i],
 			.connector = config->connections[i].connector,
+			.acknowledgement.scale = &histogram_long,
 		};
 	find_roles(bridge);
 	return 0;

@@ -10,6 +10,7 @@
 #include "delivery/courier.h"
 #include "journal/journal.h"
 #include "routing/router.h"
+#include "runtime/histogram.h"
 #include "runtime/bridge.h"
 #include "runtime/receipts.h"
 
@@ -32,6 +33,9 @@ struct endpoint {
 	bool stopped; /* host->stopped() was heard */
 	bool idle; /* the courier has nothing in flight any more (during a stop) */
 	uint64_t taken, unmatched, looped, refused; /* messages offered */
+	uint64_t pauses, link_downs;
+	bool link_is_up;
+	struct histogram acknowledgement; /* us from the offer to its receipt */
 };
 
 enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };

@@ -13,7 +13,9 @@
 
 #include "cli/command.h"
 #include "journal/identity.h"
+#include "journal/journal.h"
 #include "journal/segment.h"
+#include "message/endian.h"
 
 #define DEAD_HEADER_LEN 16u
 
@@ -62,7 +64,7 @@ static bool is_of_source(const struct frame *frame)
 static bool is_of_dest(const struct frame *frame)
 {
 	static const uint8_t types[] = {FRAME_MSG, FRAME_STAGE, FRAME_BATCH, FRAME_DONE, FRAME_DEAD, FRAME_FINISHED,
-		FRAME_REGISTER, FRAME_DROP, FRAME_OUTBOX, FRAME_STAGES, FRAME_BATCHES};
+		FRAME_REGISTER, FRAME_DROP, FRAME_OUTBOX, FRAME_STAGES, FRAME_BATCHES, FRAME_TOTALS, FRAME_DROPPED};
 	return !is_of_source(frame) && memchr(types, frame->type, sizeof types);
 }
 
@@ -80,6 +82,18 @@ static void print_ranges(struct slice body)
 	}
 }
 
+static void print_totals(struct slice body)
+{
+	for (size_t i = 0; i < JOURNAL_N_TOTALS && i < body.len / 8; i++)
+		print_number(journal_total_name((enum journal_total)i), get_u64(body.data + i * 8));
+}
+
+/* What a DONE or a DROPPED says of what has become of the messages. */
+static bool has_reason(const struct frame *frame)
+{
+	return frame->type == FRAME_DROPPED || (frame->type == FRAME_DONE && frame->stage);
+}
+
 static void print_fields(const struct frame *frame)
 {
 	if (is_of_dest(frame))
@@ -94,8 +108,11 @@ static void print_fields(const struct frame *frame)
 	print_number("position", frame->position);
 	print_number("id", frame->id);
 	print_number("hash", frame->hash);
-	print_number("stage", frame->stage);
-	print_number(outbox ? "waiting" : "attempts", frame->count);
+	if (has_reason(frame))
+		printf(" why=%s", journal_total_name((enum journal_total)frame->stage));
+	else
+		print_number("stage", frame->stage);
+	print_number(outbox ? "waiting" : frame->type == FRAME_DROPPED ? "count" : "attempts", frame->count);
 	print_number("bytes", frame->bytes);
 	print_number("time_ms", frame->time_ms);
 	print_text(frame->type == FRAME_DEAD ? "reason" : "name", frame->name);
@@ -105,6 +122,8 @@ static void print_fields(const struct frame *frame)
 		printf("%02x", frame->uuid.data[i]);
 	if (frame->type == FRAME_DONE || outbox || frame->type == FRAME_BATCHES)
 		print_ranges(frame->body);
+	else if (frame->type == FRAME_TOTALS)
+		print_totals(frame->body);
 	else if (frame->type == FRAME_POSITION)
 		print_text("partition", frame->body);
 	else if (frame->type == FRAME_DEAD && !frame->name.data)

@@ -130,7 +130,9 @@ bool dispatch_take_range(struct courier *courier, uint64_t seq);
 void dispatch_restart(struct courier *courier);
 
 /* outcome.c */
-/* Journals it as done and lets go of it. */
+/* Journals what has become of it and lets go of it. */
+void outcome_finish(struct courier *courier, uint64_t seq, enum journal_total why);
+/* As delivered. */
 void outcome_done(struct courier *courier, uint64_t seq);
 /* Lets go of a message that the journal knows to be final. */
 void outcome_release(struct courier *courier, uint64_t seq);

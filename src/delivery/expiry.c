@@ -39,7 +39,7 @@ void expiry_drop(struct courier *courier, uint64_t seq)
 {
 	courier->stats.expired++;
 	drop_log_add(courier, &courier->expired_log, seq, "too old");
-	outcome_done(courier, seq);
+	outcome_finish(courier, seq, JOURNAL_EXPIRED);
 }
 
 void expiry_sweep(struct courier *courier, uint64_t now_ms)

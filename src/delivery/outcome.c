@@ -44,11 +44,16 @@ void outcome_release(struct courier *courier, uint64_t seq)
 	window_release(&courier->window, seq);
 }
 
-void outcome_done(struct courier *courier, uint64_t seq)
+void outcome_finish(struct courier *courier, uint64_t seq, enum journal_total why)
 {
 	const struct held *held = window_slot(&courier->window, seq);
-	journal_done(courier->options.journal, courier->options.dest, seq, held->bytes);
+	journal_finish(courier->options.journal, courier->options.dest, seq, held->bytes, why);
 	outcome_release(courier, seq);
+}
+
+void outcome_done(struct courier *courier, uint64_t seq)
+{
+	outcome_finish(courier, seq, JOURNAL_DELIVERED);
 }
 
 void outcome_send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms)

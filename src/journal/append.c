@@ -89,8 +89,10 @@ static void put_checkpoint(struct journal *j, size_t size)
 static void forget_pending(struct journal *j)
 {
 	for (size_t i = 0; j->any_pending && i < j->state.n_dests; i++) {
-		ranges_clear(&j->state.dests[i].pending);
-		j->state.dests[i].pending_bytes = 0;
+		struct state_dest *dest = &j->state.dests[i];
+		for (size_t why = 0; why < JOURNAL_N_TOTALS; why++)
+			ranges_clear(&dest->pending[why]);
+		memset(dest->pending_bytes, 0, sizeof dest->pending_bytes);
 	}
 	j->any_pending = false;
 }
@@ -197,40 +199,45 @@ static size_t pending_size(const struct journal *j)
 {
 	size_t size = 0;
 	for (size_t i = 0; j->any_pending && i < j->state.n_dests; i++) {
-		size_t n = j->state.dests[i].pending.n;
-		if (n)
-			size += n * 16 + (n / DONE_RANGES_PER_FRAME + 1) * NUMBERS_MAX;
+		for (size_t why = 0; why < JOURNAL_N_TOTALS; why++) {
+			size_t n = j->state.dests[i].pending[why].n;
+			if (n)
+				size += n * 16 + (n / DONE_RANGES_PER_FRAME + 1) * NUMBERS_MAX;
+		}
 	}
 	return size;
 }
 
-static void put_done(struct journal *j, uint64_t number, struct state_dest *dest)
+static void put_done(struct journal *j, uint64_t number, struct state_dest *dest, enum journal_total why)
 {
-	uint64_t bytes = dest->pending_bytes;
-	for (size_t at = 0; at < dest->pending.n; bytes = 0) {
-		size_t n = dest->pending.n - at;
+	struct ranges *pending = &dest->pending[why];
+	uint64_t bytes = dest->pending_bytes[why];
+	for (size_t at = 0; at < pending->n; bytes = 0) {
+		size_t n = pending->n - at;
 		if (n > DONE_RANGES_PER_FRAME)
 			n = DONE_RANGES_PER_FRAME;
 		struct frame frame = {.type = FRAME_DONE,
 			.flags = FRAME_SET_END,
 			.dest = number,
 			.bytes = bytes,
+			.stage = why,
 			.body = {NULL, n * 16}};
 		uint8_t *body = put_frame(j, &frame);
 		for (size_t i = 0; i < n; i++, at++, body += 16) {
-			put_u64(body, dest->pending.v[at].first);
-			put_u64(body + 8, dest->pending.v[at].last);
+			put_u64(body, pending->v[at].first);
+			put_u64(body + 8, pending->v[at].last);
 		}
 	}
-	ranges_clear(&dest->pending);
-	dest->pending_bytes = 0;
+	ranges_clear(pending);
+	dest->pending_bytes[why] = 0;
 }
 
 /* Lock held, room made. */
 static void put_pending(struct journal *j)
 {
 	for (size_t i = 0; j->any_pending && i < j->state.n_dests; i++)
-		put_done(j, i, &j->state.dests[i]);
+		for (unsigned why = 0; why < JOURNAL_N_TOTALS; why++)
+			put_done(j, i, &j->state.dests[i], (enum journal_total)why);
 	j->any_pending = false;
 }
 
@@ -267,29 +274,34 @@ static void note_pending(struct journal *j)
 		loop_timer_start(j->done_timer, DONE_DELAY_MS);
 }
 
-void append_note_done(struct journal *j, uint32_t number, uint64_t first, uint64_t last)
+void append_note_lost(struct journal *j, uint32_t number, uint64_t first, uint64_t last)
 {
 	uint64_t added;
-	if (ranges_add(&j->state.dests[number].pending, first, last, &added) == 0)
+	if (ranges_add(&j->state.dests[number].pending[JOURNAL_LOST], first, last, &added) == 0)
 		note_pending(j);
 }
 
-void journal_done(struct journal *j, uint32_t number, uint64_t seq, uint32_t bytes)
+void journal_finish(struct journal *j, uint32_t number, uint64_t seq, uint32_t bytes, enum journal_total why)
 {
 	struct state_dest *dest = state_dest(&j->state, number);
 	if (!dest || seq >= dest->next_seq || state_is_done(dest, seq))
 		return;
 	uint64_t added;
-	int r = ranges_add(&dest->pending, seq, seq, &added);
+	int r = ranges_add(&dest->pending[why], seq, seq, &added);
 	if (r == 0)
-		r = state_mark_done(dest, seq, seq, bytes);
+		r = state_mark_done(dest, seq, seq, bytes, why);
 	if (r < 0) {
 		/* It will be delivered again. */
 		log_warn("journal_done", "seq=%llu error=\"%s\"", (unsigned long long)seq, strerror(-r));
 		return;
 	}
-	dest->pending_bytes += bytes;
+	dest->pending_bytes[why] += bytes;
 	note_pending(j);
+}
+
+void journal_done(struct journal *j, uint32_t number, uint64_t seq, uint32_t bytes)
+{
+	journal_finish(j, number, seq, bytes, JOURNAL_DELIVERED);
 }
 
 /* --- snapshot
@@ -337,6 +349,7 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 		[JOURNAL_BATCH] = FRAME_BATCH,
 		[JOURNAL_DEAD] = FRAME_DEAD,
 		[JOURNAL_FINISHED] = FRAME_FINISHED,
+		[JOURNAL_DROPPED] = FRAME_DROPPED,
 	};
 	if ((unsigned)change->type >= sizeof types || !types[change->type])
 		return false;
@@ -362,6 +375,12 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 	case JOURNAL_FINISHED:
 		frame->bytes = change->bytes;
 		break;
+	case JOURNAL_DROPPED:
+		frame->dest = change->dest;
+		frame->stage = JOURNAL_DROPPED_NEWEST;
+		frame->count = change->count;
+		frame->bytes = change->bytes;
+		return state_dest(&j->state, change->dest) != NULL;
 	default:
 		break;
 	}
@@ -484,6 +503,15 @@ static void apply_changes(struct journal *j, const struct journal_change *change
 	}
 }
 
+/* Messages, taken or dropped, must leave the reserve alone. */
+static bool has_messages(size_t n_entries, const struct journal_change *changes, size_t n_changes)
+{
+	for (size_t i = 0; i < n_changes; i++)
+		if (changes[i].type == JOURNAL_DROPPED)
+			return true;
+	return n_entries > 0;
+}
+
 int journal_append(struct journal *j, struct journal_entry *entries, size_t n_entries,
 	const struct journal_change *changes, size_t n_changes, uint64_t *ret_lsn)
 {
@@ -492,6 +520,7 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 		*ret_lsn = j->appended_lsn;
 		return 0;
 	}
+	bool messages = has_messages(n_entries, changes, n_changes);
 	int r = measure_entries(j, entries, n_entries, &size);
 	if (r == 0)
 		r = measure_changes(j, changes, n_changes, &size);
@@ -499,10 +528,10 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 	if (r == 0) {
 		/* DONEs ride along with the first set of a group. */
 		size_t riding = j->any_pending && !open_batch(j) ? pending_size(j) : 0;
-		r = make_room(j, size + riding, n_entries > 0);
+		r = make_room(j, size + riding, messages);
 		if (r == -EMSGSIZE && riding) { /* too large only with them */
 			riding = 0;
-			r = make_room(j, size, n_entries > 0);
+			r = make_room(j, size, messages);
 		}
 		if (r == 0 && riding && j->any_pending)
 			put_pending(j);
@@ -513,7 +542,7 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 	}
 	journal_unlock(j);
 	if (r == -ENOSPC || r == -EOVERFLOW)
-		j->want_room |= n_entries > 0;
+		j->want_room |= messages;
 	j->refused_for_ranges |= r == -EOVERFLOW;
 	if (r < 0)
 		return r;

@@ -46,6 +46,9 @@ static void put_dest(struct writer *writer, uint64_t number, const struct state_
 					    .bytes = dest->waiting_bytes,
 					    .body = {NULL, dest->done.n * 16}});
 	put_ranges(body, dest->done.v, dest->done.n);
+	body = put(writer, &(struct frame){.type = FRAME_TOTALS, .dest = number, .body = {NULL, JOURNAL_N_TOTALS * 8}});
+	for (size_t i = 0; body && i < JOURNAL_N_TOTALS; i++, body += 8)
+		put_u64(body, dest->totals[i]);
 	if (dest->stages.n) {
 		body = put(writer,
 			&(struct frame){.type = FRAME_STAGES, .dest = number, .body = {NULL, dest->stages.n * 9}});

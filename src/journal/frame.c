@@ -203,6 +203,9 @@ const char *frame_type_name(uint8_t type)
 		[FRAME_BATCHES] = "BATCHES",
 		[FRAME_OPEN_IDS] = "OPEN_IDS",
 		[FRAME_OVERFLOW] = "OVERFLOW",
+		[FRAME_PAUSE] = "PAUSE",
+		[FRAME_TOTALS] = "TOTALS",
+		[FRAME_DROPPED] = "DROPPED",
 	};
 	return type < sizeof names / sizeof names[0] && names[type] ? names[type] : "UNKNOWN";
 }

@@ -253,7 +253,8 @@ static void free_journal(struct journal *j)
 	dead_letter_free(j);
 	scan_end(&j->reader_scan);
 	for (size_t i = 0; i < j->state.n_dests; i++)
-		ranges_clear(&j->state.dests[i].pending);
+		for (size_t k = 0; k < JOURNAL_N_TOTALS; k++)
+			ranges_clear(&j->state.dests[i].pending[k]);
 	state_fini(&j->state);
 	free(j->snapshot.oldest);
 	free(j->durable_undone.oldest);
@@ -421,13 +422,29 @@ struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest)
 	const struct state_dest *box = state_dest(&j->state, dest);
 	if (!box)
 		return (struct journal_outbox){.dest = dest};
-	return (struct journal_outbox){.name = box->name,
+	struct journal_outbox outbox = {.name = box->name,
 		.dest = dest,
 		.next_seq = box->next_seq,
 		.oldest_undone = box->oldest_undone,
 		.waiting = box->waiting,
 		.waiting_bytes = box->waiting_bytes,
 		.done_ranges = box->done.n};
+	memcpy(outbox.totals, box->totals, sizeof outbox.totals);
+	return outbox;
+}
+
+const char *journal_total_name(enum journal_total total)
+{
+	static const char *const names[JOURNAL_N_TOTALS] = {
+		[JOURNAL_DELIVERED] = "delivered",
+		[JOURNAL_EXPIRED] = "expired",
+		[JOURNAL_DROPPED_OLDEST] = "dropped_oldest",
+		[JOURNAL_DROPPED_NEWEST] = "dropped_newest",
+		[JOURNAL_DEAD_LETTERED] = "dead_lettered",
+		[JOURNAL_PURGED] = "purged",
+		[JOURNAL_LOST] = "lost",
+	};
+	return total < JOURNAL_N_TOTALS ? names[total] : "unknown";
 }
 
 void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg)

@@ -68,6 +68,22 @@ int journal_destination(struct journal *j, const char *name) __attribute__((warn
 int journal_source(struct journal *j, const char *name) __attribute__((warn_unused_result));
 const uint8_t *journal_destination_uuid(const struct journal *j, uint32_t dest); /* JOURNAL_UUID_LEN bytes */
 const uint8_t *journal_uuid(const struct journal *j); /* of the instance */
+/* What has become of a destination's messages: one total for each way to end. They count for ever, over restarts and
+ * crashes, and are exact: next_seq - 1 == waiting + all totals but DROPPED_NEWEST. What was offered to the destination
+ * is next_seq - 1 + DROPPED_NEWEST. (In a data folder from before there were totals, what had ended until then counts
+ * as DELIVERED.) The numbers are on disk: never reuse one. */
+enum journal_total {
+	JOURNAL_DELIVERED,
+	JOURNAL_EXPIRED, /* too old: by its own wish or by the outbox's ttl */
+	JOURNAL_DROPPED_OLDEST, /* to make room for a newer one */
+	JOURNAL_DROPPED_NEWEST, /* found no room, and never got a seq */
+	JOURNAL_DEAD_LETTERED,
+	JOURNAL_PURGED, /* thrown away by hand */
+	JOURNAL_LOST, /* damaged on disk */
+	JOURNAL_N_TOTALS
+};
+const char *journal_total_name(enum journal_total total); /* "delivered" … */
+
 /* Calls fn for every destination known on disk, so that the caller finds those with waiting messages that the
  * configuration no longer names. */
 struct journal_outbox {
@@ -78,6 +94,7 @@ struct journal_outbox {
 	uint64_t waiting; /* messages neither done nor dead */
 	uint64_t waiting_bytes; /* their encoded bytes on disk */
 	size_t done_ranges; /* above oldest_undone */
+	uint64_t totals[JOURNAL_N_TOTALS];
 };
 void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg);
 struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest);
@@ -107,6 +124,7 @@ enum journal_change_type {
 	JOURNAL_BATCH, /* dest, seq = first, last: bounds of a batch, never changed */
 	JOURNAL_DEAD, /* dest, seq, bytes, blob = reason: its copy is durable in dead/; final like DONE */
 	JOURNAL_FINISHED, /* dest, seq, bytes: DONE in this very group, e.g. with the reply it caused */
+	JOURNAL_DROPPED, /* dest, count, bytes: so many found no room and get no seq (JOURNAL_DROPPED_NEWEST) */
 };
 struct journal_change {
 	enum journal_change_type type;
@@ -120,14 +138,15 @@ struct journal_change {
 	uint16_t id;
 	uint8_t stage;
 	struct slice blob;
+	uint64_t count;
 };
 
 /* Appends all that one input became and its state changes as one atomic set: after a crash either all of it
  * is there or none. Fills seq and bytes of the entries; *ret_lsn is the lsn of its last frame: durable when
  * on_durable has reported that lsn or a later one. An empty set gives the lsn of the last frame appended so
  * far. Nothing is appended on failure: -EMSGSIZE (the set is larger than a segment can take, or a message
- * passes its limits), -ENOSPC (no segment for messages: wait for on_room; sets without entries may use the
- * reserve), -EIO (after on_failed), -EOVERFLOW (a destination has JOURNAL_MAX_DONE_RANGES ranges or a table
+ * passes its limits), -ENOSPC (no segment for messages: wait for on_room; sets with neither entries
+ * nor JOURNAL_DROPPED may use the reserve), -EIO (after on_failed), -EOVERFLOW (a destination has JOURNAL_MAX_DONE_RANGES ranges or a table
  * is full). */
 int journal_append(struct journal *j, struct journal_entry *entries, size_t n_entries,
 	const struct journal_change *changes, size_t n_changes, uint64_t *ret_lsn) __attribute__((warn_unused_result));
@@ -135,10 +154,11 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 uint64_t journal_durable_lsn(const struct journal *j);
 uint64_t journal_appended_lsn(const struct journal *j);
 
-/* The message has its final outcome DELIVERED (or was dropped by policy). Kept in memory at once; written as
- * a DONE range with the next group, at latest after one second. `bytes` as journal_append gave it or the
- * reader gave it. */
-void journal_done(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes);
+/* The message has its final outcome. Kept in memory at once; written as a DONE range with the next group, at
+ * latest after one second. `bytes` as journal_append gave it or the reader gave it. `why` is any total but
+ * DROPPED_NEWEST and DEAD_LETTERED, which are changes. */
+void journal_finish(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes, enum journal_total why);
+void journal_done(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes); /* JOURNAL_DELIVERED */
 bool journal_is_done(const struct journal *j, uint32_t dest, uint64_t seq);
 /* The lsn with which every DONE so far will be durable (for the QoS 2 rule of one undone seq per packet id):
  * writes them now rather than within the second. */

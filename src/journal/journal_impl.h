@@ -176,8 +176,8 @@ uint64_t journal_random(void);
 int append_rotate(struct journal *j, bool messages) __attribute__((warn_unused_result));
 /* A set of one frame without messages; frame->lsn is filled in. */
 int append_frame(struct journal *j, struct frame *frame) __attribute__((warn_unused_result));
-/* The state has them done already: write that down with the next group. */
-void append_note_done(struct journal *j, uint32_t dest, uint64_t first, uint64_t last);
+/* The state has them done already, as LOST: write that down with the next group. */
+void append_note_lost(struct journal *j, uint32_t dest, uint64_t first, uint64_t last);
 /* The undone snapshot, if one is due. */
 void append_snapshot(struct journal *j);
 /* Could an append of messages be tried again? */

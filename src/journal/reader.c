@@ -448,7 +448,7 @@ static void on_missing(void *arg, uint32_t dest, uint64_t first, uint64_t last)
 {
 	const struct missing *missing = arg;
 	struct journal *j = missing->j;
-	append_note_done(j, dest, first, last);
+	append_note_lost(j, dest, first, last);
 	j->damaged_messages += last - first + 1;
 	log_error("journal_damage",
 		"segment=%" PRIu64 " offset=%" PRIu64 " lsn=%" PRIu64 " destination=%s first_seq=%" PRIu64

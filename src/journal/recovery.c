@@ -469,7 +469,7 @@ static int skip_lost_seqs(struct recovery *rec)
 		uint64_t first = dest->next_seq;
 		dest->next_seq += rec->lost_frames;
 		dest->waiting += rec->lost_frames;
-		int r = state_mark_done(dest, first, dest->next_seq - 1, 0);
+		int r = state_mark_done(dest, first, dest->next_seq - 1, 0, JOURNAL_LOST);
 		if (r < 0)
 			return r;
 		log_error("journal_damage",

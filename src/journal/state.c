@@ -98,7 +98,8 @@ static void clear_dest(struct state_dest *dest)
 {
 	free(dest->name);
 	ranges_clear(&dest->done);
-	ranges_clear(&dest->pending);
+	for (size_t i = 0; i < JOURNAL_N_TOTALS; i++)
+		ranges_clear(&dest->pending[i]);
 	free(dest->stages.v);
 	free(dest->batches.v);
 	*dest = (struct state_dest){.next_seq = 1, .oldest_undone = 1};
@@ -257,7 +258,7 @@ static void forget_batches(struct state_dest *dest)
 	}
 }
 
-int state_mark_done(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes)
+int state_mark_done(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes, enum journal_total why)
 {
 	if (first < dest->oldest_undone)
 		first = dest->oldest_undone;
@@ -275,6 +276,7 @@ int state_mark_done(struct state_dest *dest, uint64_t first, uint64_t last, uint
 			ranges_drop_below(&dest->done, dest->oldest_undone);
 		}
 	}
+	dest->totals[why] += added;
 	if (added) {
 		dest->waiting -= added < dest->waiting ? added : dest->waiting;
 		dest->waiting_bytes -= bytes < dest->waiting_bytes ? bytes : dest->waiting_bytes;
@@ -301,7 +303,7 @@ int state_mark_missing(struct state *state, uint32_t number, uint64_t first, uin
 			continue;
 		}
 		uint64_t stop = next && next->first < end ? next->first : end;
-		int r = state_mark_done(dest, first, stop - 1, 0);
+		int r = state_mark_done(dest, first, stop - 1, 0, JOURNAL_LOST);
 		if (r < 0)
 			return r;
 		if (state->on_missing)
@@ -324,7 +326,7 @@ static int skip_to(struct state *state, uint64_t number, uint64_t next)
 }
 
 /* A DONE may come when its MSG was damaged: then nothing is missing that is still wanted. */
-static int done_through(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes)
+static int done_through(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes, enum journal_total why)
 {
 	if (first > last || last == UINT64_MAX)
 		return -EBADMSG;
@@ -332,7 +334,7 @@ static int done_through(struct state_dest *dest, uint64_t first, uint64_t last, 
 		dest->waiting += last + 1 - dest->next_seq;
 		dest->next_seq = last + 1;
 	}
-	return state_mark_done(dest, first, last, bytes);
+	return state_mark_done(dest, first, last, bytes, why);
 }
 
 /* --- frames
@@ -533,8 +535,10 @@ static int apply_done(struct state *state, const struct frame *frame)
 	if (frame->body.len % 16)
 		r = -EBADMSG;
 	uint64_t bytes = frame->bytes;
+	/* A reason that a newer linkspan knows: done is done. */
+	enum journal_total why = frame->stage < JOURNAL_N_TOTALS ? (enum journal_total)frame->stage : JOURNAL_DELIVERED;
 	for (size_t at = 0; r == 0 && at < frame->body.len; at += 16, bytes = 0)
-		r = done_through(dest, get_u64(frame->body.data + at), get_u64(frame->body.data + at + 8), bytes);
+		r = done_through(dest, get_u64(frame->body.data + at), get_u64(frame->body.data + at + 8), bytes, why);
 	return r;
 }
 
@@ -542,7 +546,18 @@ static int apply_final(struct state *state, const struct frame *frame)
 {
 	struct state_dest *dest;
 	int r = dest_of(state, frame, &dest);
-	return r < 0 ? r : done_through(dest, frame->seq, frame->seq, frame->bytes);
+	enum journal_total why = frame->type == FRAME_DEAD ? JOURNAL_DEAD_LETTERED : JOURNAL_DELIVERED;
+	return r < 0 ? r : done_through(dest, frame->seq, frame->seq, frame->bytes, why);
+}
+
+/* Messages that never got a seq. */
+static int apply_dropped(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = frame->stage == JOURNAL_DROPPED_NEWEST ? dest_of(state, frame, &dest) : -EBADMSG;
+	if (r == 0)
+		dest->totals[JOURNAL_DROPPED_NEWEST] += frame->count;
+	return r;
 }
 
 static int apply_register(struct state *state, const struct frame *frame)
@@ -632,6 +647,33 @@ static int apply_batches(struct state *state, const struct frame *frame)
 	return r;
 }
 
+/* There may be fewer of them than we know, or more. */
+static int apply_totals(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	if (frame->body.len % 8)
+		r = -EBADMSG;
+	for (size_t i = 0; r == 0 && i < JOURNAL_N_TOTALS && i < frame->body.len / 8; i++)
+		dest->totals[i] = get_u64(frame->body.data + i * 8);
+	return r;
+}
+
+/* What the totals of a CHECKPOINT do not account for counts as delivered: all that was done, if a linkspan wrote it
+ * that kept none. */
+static void settle_totals(struct state *state)
+{
+	for (size_t i = 0; i < state->n_dests; i++) {
+		struct state_dest *dest = &state->dests[i];
+		uint64_t rest = dest->next_seq - 1;
+		for (size_t t = 0; t < JOURNAL_N_TOTALS; t++) {
+			bool counts = t != JOURNAL_DELIVERED && t != JOURNAL_DROPPED_NEWEST;
+			rest -= counts && dest->totals[t] <= rest ? dest->totals[t] : 0;
+		}
+		dest->totals[JOURNAL_DELIVERED] = dest->waiting < rest ? rest - dest->waiting : 0;
+	}
+}
+
 static int apply_open_ids(struct state *state, const struct frame *frame)
 {
 	int r = frame->body.len % 10 ? -EBADMSG : 0;
@@ -675,6 +717,7 @@ static int apply_checkpoint(struct state *state, const struct frame *frame)
 	struct state fresh;
 	state_init(&fresh);
 	int r = apply_records(&fresh, frame->body);
+	settle_totals(&fresh);
 	if (r == 0)
 		r = compare_checkpoint(state, &fresh);
 	if (r < 0) {
@@ -716,6 +759,8 @@ static int (*const appliers[])(struct state *state, const struct frame *frame) =
 	[FRAME_STAGES] = apply_stages,
 	[FRAME_BATCHES] = apply_batches,
 	[FRAME_OPEN_IDS] = apply_open_ids,
+	[FRAME_TOTALS] = apply_totals,
+	[FRAME_DROPPED] = apply_dropped,
 };
 
 int state_apply(struct state *state, const struct frame *frame)

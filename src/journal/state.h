@@ -57,8 +57,9 @@ struct state_dest {
 	struct state_stages stages;
 	struct state_batches batches;
 	/* DONEs that are in memory and not yet in a frame. Not part of what a CHECKPOINT says. */
-	struct ranges pending;
-	uint64_t pending_bytes;
+	struct ranges pending[JOURNAL_N_TOTALS]; /* by what has become of them */
+	uint64_t pending_bytes[JOURNAL_N_TOTALS];
+	uint64_t totals[JOURNAL_N_TOTALS];
 };
 
 struct state_source {
@@ -100,10 +101,11 @@ int64_t state_find_dest(const struct state *state, const char *name); /* number 
 int64_t state_find_source(const struct state *state, const char *name);
 
 bool state_is_done(const struct state_dest *dest, uint64_t seq);
-/* Marks first to last done; bytes are taken off when any of them was not. -ENOMEM. */
-int state_mark_done(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes)
+/* Marks first to last done and counts those that were not; bytes are taken off when any of them was not.
+ * -ENOMEM. */
+int state_mark_done(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes, enum journal_total why)
 	__attribute__((warn_unused_result));
-/* Marks what is undone in [first, end) done and calls on_missing for each run of it. -ENOMEM. */
+/* Marks what is undone in [first, end) done, as LOST, and calls on_missing for each run of it. -ENOMEM. */
 int state_mark_missing(struct state *state, uint32_t dest, uint64_t first, uint64_t end)
 	__attribute__((warn_unused_result));
 /* Are there undone seqs in [first, end)? */

@@ -508,6 +508,18 @@ static void add_counter(const char *name, uint64_t value, void *arg)
 		counters->text[counters->len] = '\0';
 }
 
+/* What has become of the destination's messages, over all restarts. */
+static void log_totals(const struct endpoint *end, unsigned long request)
+{
+	struct counter_text text = {.len = 0};
+	struct journal_outbox box = journal_outbox(end->bridge->journal, end->dest);
+	add_counter("offered", box.next_seq - 1 + box.totals[JOURNAL_DROPPED_NEWEST], &text);
+	add_counter("waiting", box.waiting, &text);
+	for (unsigned i = 0; i < JOURNAL_N_TOTALS; i++)
+		add_counter(journal_total_name((enum journal_total)i), box.totals[i], &text);
+	log_info("totals", "request=%lu destination=%s%s", request, end->config->name, text.text);
+}
+
 static void log_counters(const struct endpoint *end, unsigned long request)
 {
 	struct counter_text counters = {.len = 0};
@@ -544,6 +556,7 @@ void bridge_log_status(struct bridge *bridge)
 			(unsigned long long)box.next_seq - 1, (unsigned long long)stats.delivered,
 			(unsigned long long)stats.retried, (unsigned long long)stats.dead,
 			(unsigned long long)stats.expired);
+		log_totals(end, request);
 	}
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
 		if (bridge->endpoints[i].is_source || bridge->endpoints[i].is_sink)

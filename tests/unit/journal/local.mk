@@ -6,7 +6,8 @@ check_PROGRAMS += \
 	tests/unit/journal/test_formats \
 	tests/unit/journal/test_journal \
 	tests/unit/journal/test_recovery \
-	tests/unit/journal/test_threads
+	tests/unit/journal/test_threads \
+	tests/unit/journal/test_totals
 journal_rig = tests/unit/journal/rig.c tests/unit/journal/rig.h tests/crash/sim_disk.c tests/crash/sim_disk.h
 tests_unit_journal_test_disk_posix_SOURCES = tests/unit/journal/test_disk_posix.c
 tests_unit_journal_test_disk_posix_LDADD = $(TEST_LIBS)
@@ -22,3 +23,5 @@ tests_unit_journal_test_recovery_SOURCES = tests/unit/journal/test_recovery.c $(
 tests_unit_journal_test_recovery_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_threads_SOURCES = tests/unit/journal/test_threads.c
 tests_unit_journal_test_threads_LDADD = $(TEST_LIBS)
+tests_unit_journal_test_totals_SOURCES = tests/unit/journal/test_totals.c $(journal_rig)
+tests_unit_journal_test_totals_LDADD = $(TEST_LIBS)

@@ -234,6 +234,7 @@ static int register_names(struct endpoint *end)
 		if (dest < 0)
 			return dest;
 		end->dest = (uint32_t)dest;
+		end->at_start = journal_outbox(j, end->dest);
 	}
 	end->has_state = end->is_source || (end->is_sink && end->connector->keeps_session);
 	if (end->has_state) {

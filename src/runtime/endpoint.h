@@ -35,6 +35,7 @@ struct endpoint {
 	uint64_t taken, unmatched, looped, refused; /* messages offered */
 	uint64_t pauses, link_downs;
 	bool link_is_up;
+	struct journal_outbox at_start; /* of the destination */
 	struct histogram acknowledgement; /* us from the offer to its receipt */
 };
 

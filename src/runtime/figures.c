@@ -27,11 +27,18 @@ static struct source_figures source_of(const struct endpoint *end)
 
 static struct destination_figures destination_of(const struct endpoint *end)
 {
-	return (struct destination_figures){
+	struct destination_figures figures = {
 		.courier = courier_stats(end->courier),
 		.outbox = journal_outbox(end->bridge->journal, end->dest),
+		.limit_bytes = end->config->outbox.max_bytes,
 		.delivery = courier_delivery_times(end->courier),
 	};
+	const struct journal_outbox *now = &figures.outbox, *then = &end->at_start;
+	for (size_t i = 0; i < JOURNAL_N_TOTALS; i++)
+		figures.finished[i] = now->totals[i] - then->totals[i];
+	/* Those that found no room never got a seq. */
+	figures.offered = now->next_seq - then->next_seq + figures.finished[JOURNAL_DROPPED_NEWEST];
+	return figures;
 }
 
 struct connection_figures bridge_connection(const struct bridge *bridge, size_t index)

@@ -21,6 +21,10 @@ struct source_figures {
 struct destination_figures {
 	struct courier_stats courier;
 	struct journal_outbox outbox;
+	uint64_t limit_bytes; /* outbox.max_bytes */
+	/* Since the start. (The outbox's own totals outlive the process, and may be a little lower after a crash than they were
+	 * shown before it, which whoever computes rates would take for a counter that began anew.) */
+	uint64_t offered, finished[JOURNAL_N_TOTALS];
 	const struct histogram *delivery; /* us from durable to delivered */
 };
 

@@ -4,7 +4,8 @@
  * without an event. One daemon for each address.
  *
  * Traps of 0.9.75: a response that is queued at the first call of the handler closes the connection, so that answers wait
- * for the second one; MHD_run does a part of the work, and MHD_get_timeout says 0 as long as there is more.
+ * for the second one; MHD_run does a part of the work, and MHD_get_timeout says 0 as long as there is more; a daemon that
+ * has all the connections it may have does not watch its socket, and begins again only when it is next run.
  */
 #include <errno.h>
 #include <math.h>
@@ -23,7 +24,7 @@
 
 #define MAX_CONNECTIONS   32u /* of one address */
 #define CONNECTION_BYTES  (16u * 1024) /* of memory: bounds what a request's head may be */
-#define CONNECTION_S      10u /* without anything moving */
+#define CONNECTION_S      5u  /* without anything moving */
 #define METRICS_MS        100u /* so old an answer may be */
 #define DISK_MS           10000u /* between two looks at the free space */
 #define N_FORMATS         2
@@ -150,10 +151,20 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 
 /* --- libmicrohttpd in the loop ------------------------------------------------------------------------------------- */
 
+static unsigned connections(const struct listener *listener)
+{
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+	return info ? info->num_connections : 0;
+}
+
 static void run(struct listener *listener)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
+	bool was_full = connections(listener) >= MAX_CONNECTIONS;
 	MHD_run(listener->daemon);
+	if (was_full && connections(listener) < MAX_CONNECTIONS)
+		MHD_run(listener->daemon);
 	if (MHD_get_timeout(listener->daemon, &ms) == MHD_YES)
 		loop_timer_start(listener->timer, ms);
 	else

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char malformed[] = "not an address to listen on; write 127.0.0.1:9464 or [::1]:9464";
+static const char malformed[] = "not an address to listen on; write 127.0.0.1:9464 or \"[::1]:9464\"";
 
 static bool parse_port(const char *text, in_port_t *ret_port)
 {

@@ -100,6 +100,10 @@ struct config {
 	size_t n_connections;
 	struct mapping_config *mappings;
 	size_t n_mappings;
+	struct {
+		struct config_list listen; /* config/listen.h; empty: no listener */
+		bool public;
+	} admin;
 };
 
 /* Reads `path`. 0 with a configuration, or -EINVAL after writing every mistake to `errors` as

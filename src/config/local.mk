@@ -8,6 +8,8 @@ liblinkspan_a_SOURCES += \
 	src/config/json_schema.c \
 	src/config/json_writer.c \
 	src/config/json_writer.h \
+	src/config/listen.c \
+	src/config/listen.h \
 	src/config/load.c \
 	src/config/load_connection.c \
 	src/config/load_cycles.c \

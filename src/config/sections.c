@@ -92,6 +92,22 @@ static const struct config_key log_keys[] = {
 	{0},
 };
 
+static const struct config_key admin_keys[] = {
+	{.name = "listen",
+		.type = CONFIG_LIST,
+		.offset = TOP(admin.listen) - TOP(admin),
+		.help = "Address and port to answer HTTP on, 127.0.0.1:9464 or [::1]:9464, or a list of them: /metrics for "
+			"Prometheus, /healthz and /readyz. Left out: nothing listens. Port 0 is any that is free; the log "
+			"says which."},
+	{.name = "public",
+		.type = CONFIG_BOOL,
+		.offset = TOP(admin.public) - TOP(admin),
+		.fallback = "false",
+		.help = "Allow addresses that other machines can reach. There is no authentication and no TLS: what is shown "
+			"(names of connections, counts, states) is then for everybody on that network."},
+	{0},
+};
+
 const struct config_key section_top_keys[] = {
 	{.name = "data_dir",
 		.type = CONFIG_STRING,
@@ -109,6 +125,11 @@ const struct config_key section_top_keys[] = {
 		.offset = TOP(log),
 		.children = log_keys,
 		.help = "Lines on standard error."},
+	{.name = "admin",
+		.type = CONFIG_SECTION,
+		.offset = TOP(admin),
+		.children = admin_keys,
+		.help = "Figures and health over HTTP (see [metrics](#metrics)). Without it there is no listener."},
 	{.name = "shutdown_timeout",
 		.type = CONFIG_DURATION,
 		.offset = TOP(shutdown_timeout_ms),

@@ -172,6 +172,7 @@ static void init(struct courier *courier, const struct courier_options *options)
 	courier->timer_due_ms = courier->poke_due_ms = courier->sweep_due_ms = courier->pace_due_ms = UINT64_MAX;
 	pace_init(&courier->pace, (uint64_t)options->outbox->max_rate.messages, options->outbox->max_rate.bytes,
 		loop_now_ms(options->loop));
+	histogram_init(&courier->delivery, &histogram_long);
 	courier->newest_ms = journal_newest_ms(options->journal);
 	key_table_init(&courier->keys);
 	retry_heap_init(&courier->retries, &courier->window);
@@ -313,5 +314,12 @@ struct courier_stats courier_stats(const struct courier *courier)
 		stats.held_bytes += courier->window.lane->bytes;
 	}
 	stats.link_is_up = courier->up;
+	const struct held *oldest = window_find(&courier->window, courier->window.first);
+	stats.oldest_ms = oldest ? message_view(oldest->msg)->origin_ms : 0;
 	return stats;
+}
+
+const struct histogram *courier_delivery_times(const struct courier *courier)
+{
+	return &courier->delivery;
 }

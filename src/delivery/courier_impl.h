@@ -143,6 +143,7 @@ struct courier {
 	uint64_t pace_due_ms; /* when the next one may go; UINT64_MAX = it does not wait for that */
 
 	struct live *live; /* live.c; NULL but with drain: live_first */
+	struct histogram delivery; /* us */
 };
 
 void courier_enter(struct courier *courier);

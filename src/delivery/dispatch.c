@@ -80,6 +80,7 @@ static void list_ranked(struct courier *courier, uint64_t seq, struct held *held
 void dispatch_sift(struct courier *courier)
 {
 	struct window *window = &courier->window;
+	uint64_t now_us = loop_turn_us(courier->options.loop);
 	if (courier->draining)
 		return;
 	if (courier->live)
@@ -92,6 +93,8 @@ void dispatch_sift(struct courier *courier)
 		struct held *held = window_head_slot(window, courier->sift_next);
 		if (held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT)
 			continue;
+		if (held->lsn <= courier->durable && !held->durable_us)
+			held->durable_us = now_us;
 		if (held->lsn > courier->durable || !dispatch_sift_one(courier, courier->sift_next, held))
 			return;
 		if (held->rank != HELD_RANK_PLAIN)
@@ -117,6 +120,7 @@ static void send(struct courier *courier, uint64_t seq, struct held *held)
 	held->state = HELD_IN_FLIGHT;
 	held->session_lost = false; /* from now on it may be known in the new one */
 	courier->in_flight++;
+	courier->stats.sent++;
 	courier->unflushed = true;
 	if (courier->range_budget)
 		courier->range_budget--;

@@ -61,6 +61,7 @@ struct held {
 	bool listed : 1; /* in the list of its key: waits for its turn */
 	bool owns_key : 1; /* in flight alone: its key's list waits for its outcome */
 	bool uncounted : 1; /* live.c: what comes after it may overtake */
+	uint64_t durable_us; /* loop_turn_us when it was seen to be durable; 0: not yet */
 };
 
 struct window {

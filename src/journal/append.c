@@ -492,6 +492,8 @@ static void put_entry(struct journal *j, struct journal_entry *entry, bool last)
 	dest->waiting++;
 	dest->waiting_bytes += frame.length;
 	clocks_stamp(&j->state.clocks, frame.time_ms);
+	j->stats.appended_messages++;
+	j->stats.appended_bytes += frame.length;
 }
 
 static void put_set(struct journal *j, struct journal_entry *entries, size_t n_entries,

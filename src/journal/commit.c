@@ -173,6 +173,7 @@ static int sync_group(struct journal *j)
 	journal_lock(j);
 	j->stats.fdatasyncs++;
 	j->stats.fdatasync_last_us = took_us;
+	histogram_add(&j->stats.fdatasync_us, took_us, 1);
 	if (took_us > j->stats.fdatasync_max_us)
 		j->stats.fdatasync_max_us = took_us;
 	journal_unlock(j);
@@ -238,6 +239,8 @@ static void group_durable(struct journal *j, struct batch *batch)
 	j->current->checkpointed |= batch->starts_segment;
 	j->stats.groups++;
 	j->stats.frames += batch->n_frames;
+	histogram_add(&j->stats.group_frames, batch->n_frames, 1);
+	histogram_add(&j->stats.group_bytes, batch->bytes.len, 1);
 	j->stats.bytes_written += batch->bytes.len + (batch->starts_segment ? SEGMENT_BLOCK : 0);
 	j->stalled = false;
 	recycle_batch(j, batch);

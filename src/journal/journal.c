@@ -235,6 +235,9 @@ static struct journal *new_journal(const struct journal_options *options)
 	j->max_segments = (size_t)(max_bytes / j->segment_bytes);
 	if (j->max_segments < MIN_SEGMENTS)
 		j->max_segments = MIN_SEGMENTS;
+	histogram_init(&j->stats.fdatasync_us, &histogram_short);
+	histogram_init(&j->stats.group_frames, &histogram_number);
+	histogram_init(&j->stats.group_bytes, &histogram_bytes);
 	state_init(&j->state);
 	init_locks(j);
 	loop_job_init(&j->wake_job, on_wake, j);
@@ -592,6 +595,8 @@ struct journal_stats journal_stats(const struct journal *j)
 	struct journal_stats stats = j->stats;
 	stats.segments = j->n_segments;
 	stats.segments_spare = j->n_spares;
+	stats.takes_messages = !j->failed && !j->stalled &&
+			       (!j->spares_wanted || j->n_spares > j->promised + RESERVE_SEGMENTS);
 	journal_unlock(shared);
 	stats.damaged_messages = j->damaged_messages;
 	return stats;

@@ -20,6 +20,7 @@
 
 #include "journal/disk.h"
 #include "message/message.h"
+#include "runtime/histogram.h"
 #include "runtime/loop.h"
 
 #define JOURNAL_SEGMENT_BYTES   (64u * 1024 * 1024) /* default of options.segment_bytes */
@@ -245,6 +246,9 @@ void journal_dead_letter(
 struct journal_stats {
 	uint64_t groups, frames, bytes_written, fdatasyncs, segments, segments_spare, damaged_frames, damaged_messages;
 	uint64_t fdatasync_last_us, fdatasync_max_us;
+	uint64_t appended_messages, appended_bytes; /* since the start; one for each destination */
+	bool takes_messages; /* false: for want of room, or failed */
+	struct histogram fdatasync_us, group_frames, group_bytes;
 };
 struct journal_stats journal_stats(const struct journal *j);
 

@@ -20,6 +20,7 @@ static void host_link_up(struct link_host *host, const struct sink_traits *trait
 {
 	struct endpoint *end = (struct endpoint *)host;
 	log_info("link_up", "connection=%s", end->config->name);
+	end->link_is_up = true;
 	if (end->courier &&
 		end->bridge->state <= BRIDGE_DRAINING) /* then it sends nothing, but may have lost its session */
 		courier_link_up(end->courier, traits);
@@ -29,6 +30,8 @@ static void host_link_down(struct link_host *host, const char *reason)
 {
 	struct endpoint *end = (struct endpoint *)host;
 	log_warn("link_down", "connection=%s reason=\"%s\"", end->config->name, reason ? reason : "");
+	end->link_downs += end->link_is_up;
+	end->link_is_up = false;
 	receipts_clear(&end->receipts);
 	if (end->courier)
 		courier_link_down(end->courier, reason);
@@ -232,6 +235,7 @@ static int register_names(struct endpoint *end)
 		if (dest < 0)
 			return dest;
 		end->dest = (uint32_t)dest;
+		end->at_start = journal_outbox(j, end->dest);
 	}
 	end->has_state = end->is_source || (end->is_sink && end->connector->keeps_session);
 	if (end->has_state) {
@@ -329,6 +333,7 @@ static int make_endpoints(struct bridge *bridge)
 			.index = i,
 			.config = &config->connections[i],
 			.connector = config->connections[i].connector,
+			.acknowledgement.scale = &histogram_long,
 		};
 	find_roles(bridge);
 	return 0;

@@ -10,6 +10,7 @@
 #include "delivery/courier.h"
 #include "journal/journal.h"
 #include "routing/router.h"
+#include "runtime/histogram.h"
 #include "runtime/bridge.h"
 #include "runtime/marking.h"
 #include "runtime/receipts.h"
@@ -36,6 +37,10 @@ struct endpoint {
 	enum courier_room room; /* scratch of intake_offer: what is to become of the outputs for it */
 	size_t n_outputs; /* likewise: how many they are */
 	uint64_t unnumbered; /* what became of them and has markers, but no number */
+	uint64_t pauses, link_downs;
+	bool link_is_up;
+	struct journal_outbox at_start; /* of the destination */
+	struct histogram acknowledgement; /* us from the offer to its receipt */
 };
 
 enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };

@@ -7,6 +7,10 @@ liblinkspan_a_SOURCES += \
 	src/runtime/endpoint.h \
 	src/runtime/failpoint.c \
 	src/runtime/failpoint.h \
+	src/runtime/figures.c \
+	src/runtime/figures.h \
+	src/runtime/histogram.c \
+	src/runtime/histogram.h \
 	src/runtime/intake.c \
 	src/runtime/log.c \
 	src/runtime/log.h \

@@ -12,6 +12,9 @@ tests_unit_runtime_test_bridge_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_bridge_faults
 tests_unit_runtime_test_bridge_faults_SOURCES = tests/unit/runtime/test_bridge_faults.c
 tests_unit_runtime_test_bridge_faults_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_histogram
+tests_unit_runtime_test_histogram_SOURCES = tests/unit/runtime/test_histogram.c
+tests_unit_runtime_test_histogram_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_acknowledgements
 tests_unit_runtime_test_acknowledgements_SOURCES = tests/unit/runtime/test_acknowledgements.c tests/crash/sim_disk.c \
 	tests/crash/sim_disk.h tests/unit/mqtt/fake_broker.c tests/unit/mqtt/fake_broker.h

@@ -65,7 +65,8 @@ static bool is_of_source(const struct frame *frame)
 static bool is_of_dest(const struct frame *frame)
 {
 	static const uint8_t types[] = {FRAME_MSG, FRAME_STAGE, FRAME_BATCH, FRAME_DONE, FRAME_DEAD, FRAME_FINISHED,
-		FRAME_REGISTER, FRAME_DROP, FRAME_OUTBOX, FRAME_STAGES, FRAME_BATCHES, FRAME_TOTALS, FRAME_DROPPED};
+		FRAME_REGISTER, FRAME_DROP, FRAME_OUTBOX, FRAME_STAGES, FRAME_BATCHES, FRAME_TOTALS, FRAME_DROPPED,
+		FRAME_PAUSE};
 	return !is_of_source(frame) && memchr(types, frame->type, sizeof types);
 }
 
@@ -135,7 +136,10 @@ static void print_fields(const struct frame *frame)
 		printf(" why=%s", journal_total_name((enum journal_total)frame->stage));
 	else
 		print_number("stage", frame->stage);
-	print_number(outbox ? "waiting" : frame->type == FRAME_DROPPED ? "count" : "attempts", frame->count);
+	if (frame->type == FRAME_PAUSE)
+		printf(" paused=%s", frame->count ? "yes" : "no");
+	else
+		print_number(outbox ? "waiting" : frame->type == FRAME_DROPPED ? "count" : "attempts", frame->count);
 	print_number("bytes", frame->bytes);
 	print_number("time_ms", frame->time_ms);
 	print_text(frame->type == FRAME_DEAD ? "reason" : "name", frame->name);

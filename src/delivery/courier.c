@@ -316,6 +316,7 @@ struct courier_stats courier_stats(const struct courier *courier)
 	stats.link_is_up = courier->up;
 	const struct held *oldest = window_find(&courier->window, courier->window.first);
 	stats.oldest_ms = oldest ? message_view(oldest->msg)->origin_ms : 0;
+	stats.paused = courier->paused;
 	return stats;
 }
 

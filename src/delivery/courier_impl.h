@@ -144,6 +144,7 @@ struct courier {
 
 	struct live *live; /* live.c; NULL but with drain: live_first */
 	struct histogram delivery; /* us */
+	bool paused; /* by hand: nothing new is sent */
 };
 
 void courier_enter(struct courier *courier);

@@ -258,7 +258,7 @@ static bool window_is_open(const struct courier *courier)
 	int64_t configured = courier->options.outbox->window;
 	if (configured > 0 && (uint64_t)configured < limit)
 		limit = (uint64_t)configured;
-	return courier->up && !courier->draining && !courier->void_due &&
+	return courier->up && !courier->draining && !courier->paused && !courier->void_due &&
 	       courier->in_flight + courier->n_replies < limit;
 }
 

@@ -18,6 +18,7 @@ liblinkspan_a_SOURCES += \
 	src/delivery/pace.c \
 	src/delivery/pace.h \
 	src/delivery/packet_id.c \
+	src/delivery/purge.c \
 	src/delivery/retry_heap.c \
 	src/delivery/retry_heap.h \
 	src/delivery/room.c \

@@ -52,6 +52,7 @@ int outbox_start(struct courier *courier)
 		lookahead = COURIER_DEFAULT_LOOKAHEAD;
 	courier->lookahead = lookahead < COURIER_MAX_LOOKAHEAD ? (uint64_t)lookahead : COURIER_MAX_LOOKAHEAD;
 	courier->appended_end = box.next_seq;
+	courier->paused = box.paused;
 	courier->durable = journal_durable_lsn(courier->options.journal);
 	courier->read_seq = courier->sift_next = courier->send_next = box.oldest_undone;
 	courier->done_floor = box.oldest_undone;

@@ -79,6 +79,8 @@ static void put_dest(struct writer *writer, uint64_t number, const struct state_
 		put_ranges(body, dest->batches.v, dest->batches.n);
 	}
 	put_overflow(writer, number, dest);
+	if (dest->paused)
+		put(writer, &(struct frame){.type = FRAME_PAUSE, .dest = number, .count = 1});
 }
 
 static void put_source(struct writer *writer, uint64_t number, const struct state_source *source)

@@ -22,7 +22,6 @@
 
 #define DEAD_FILE_BYTES (8u * 1024 * 1024)
 #define GROUP_BYTES     (1024u * 1024) /* stored together, about */
-#define DEAD_HEADER_LEN 16u
 
 static const uint8_t dead_header[DEAD_HEADER_LEN] = "LNKSPAND\1";
 
@@ -165,6 +164,20 @@ static int write_letters(struct journal *j, struct dead_folder *folder, const st
 	folder->offset += bytes->len;
 	folder->total_bytes += bytes->len + (fresh ? DEAD_HEADER_LEN : 0);
 	return 0;
+}
+
+void dead_letter_changed(struct journal *j, const char *name)
+{
+	for (struct dead_folder *folder = j->dead_folders; folder; folder = folder->next) {
+		if (strcmp(folder->name, name) != 0)
+			continue;
+		char path[FOLDER_PATH_LEN];
+		folder_path("dead", name, path, sizeof path);
+		struct survey survey = {.j = j, .folder = path};
+		folder->file = 0;
+		if (survey_folder(&survey) == 0)
+			folder->total_bytes = survey.bytes;
+	}
 }
 
 /* Behind those that are in it. */

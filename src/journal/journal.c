@@ -92,8 +92,10 @@ static void deliver_finished(struct journal *j)
 	while ((job = job_pop(&j->delivering))) {
 		if (job->type == JOB_READ)
 			reader_deliver(j, job);
-		else
+		else if (job->type == JOB_DEAD_LETTER)
 			dead_letter_deliver(j, job);
+		else
+			dead_read_deliver(job);
 	}
 }
 
@@ -248,7 +250,9 @@ static void free_jobs(struct job_list *list)
 {
 	struct reader_job *job;
 	while ((job = job_pop(list)))
-		(job->type == JOB_READ ? reader_discard : dead_letter_discard)(job);
+		(job->type == JOB_READ                  ? reader_discard
+			: job->type == JOB_DEAD_LETTER ? dead_letter_discard
+						       : dead_read_discard)(job);
 }
 
 static void free_journal(struct journal *j)
@@ -449,7 +453,8 @@ struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest)
 		.oldest_undone = box->oldest_undone,
 		.waiting = box->waiting,
 		.waiting_bytes = box->waiting_bytes,
-		.done_ranges = box->done.n};
+		.done_ranges = box->done.n,
+		.paused = box->paused};
 	memcpy(outbox.totals, box->totals, sizeof outbox.totals);
 	return outbox;
 }
@@ -489,6 +494,17 @@ int journal_drop_destination(struct journal *j, uint32_t dest)
 		r = append_frame(j, &frame);
 	spill_files_end(j, &files, r == 0);
 	j->done_changed |= r == 0;
+	return r;
+}
+
+int journal_pause(struct journal *j, uint32_t dest, bool paused, uint64_t *ret_lsn)
+{
+	if (!state_dest(&j->state, dest))
+		return -ENOENT;
+	struct frame frame = {.type = FRAME_PAUSE, .dest = dest, .count = paused};
+	int r = append_frame(j, &frame);
+	if (r == 0)
+		*ret_lsn = j->appended_lsn;
 	return r;
 }
 

@@ -73,7 +73,7 @@ struct batch {
 /* --- work for the reader thread
  * ------------------------------------------------------------------------------------ */
 
-enum job_type { JOB_READ, JOB_DEAD_LETTER };
+enum job_type { JOB_READ, JOB_DEAD_LETTER, JOB_DEAD_READ, JOB_DEAD_REMOVE };
 struct reader_job { /* first member of the jobs in reader.c and dead_letter.c */
 	struct reader_job *next;
 	enum job_type type;
@@ -143,6 +143,7 @@ struct journal {
 	uint64_t current_offset;
 	struct scan reader_scan; /* the reader thread's own */
 	struct dead_folder *dead_folders; /* likewise */
+	uint64_t dead_generation; /* likewise: raised when dead letters are removed */
 
 	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t commit_wake, prepare_wake, reader_wake;
@@ -307,5 +308,17 @@ void dead_letter_deliver(struct journal *j, struct reader_job *job);
 void dead_letter_durable(struct journal *j); /* loop: durable_lsn has advanced */
 void dead_letter_discard(struct reader_job *job);
 void dead_letter_free(struct journal *j);
+
+/* --- dead_letter.c, dead_read.c
+ * ------------------------------------------------------------------------------------------ */
+
+#define DEAD_HEADER_LEN 16u /* of a file */
+#define READ_CHUNK      (128u * 1024)
+
+/* Letters of that destination were removed: counts anew, and begins a fresh file. Reader thread. */
+void dead_letter_changed(struct journal *j, const char *name);
+void dead_read_work(struct journal *j, struct reader_job *job);
+void dead_read_deliver(struct reader_job *job); /* loop */
+void dead_read_discard(struct reader_job *job);
 
 #endif

@@ -8,6 +8,7 @@ liblinkspan_a_SOURCES += \
 	src/journal/crc32c.c \
 	src/journal/crc32c.h \
 	src/journal/dead_letter.c \
+	src/journal/dead_read.c \
 	src/journal/disk.h \
 	src/journal/disk_posix.c \
 	src/journal/folder.c \

@@ -386,7 +386,10 @@ static int work(struct journal *j, struct reader_job *job)
 {
 	if (job->type == JOB_READ)
 		return run_read((struct read_job *)job);
-	dead_letter_work(j, job);
+	if (job->type == JOB_DEAD_LETTER)
+		dead_letter_work(j, job);
+	else
+		dead_read_work(j, job);
 	return 0;
 }
 

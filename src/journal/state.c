@@ -600,6 +600,15 @@ static int apply_sequence(struct state *state, const struct frame *frame)
 	return sequences_set(&state->sequences, frame->body.data, frame->position);
 }
 
+static int apply_pause(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	if (r == 0)
+		dest->paused = frame->count != 0;
+	return r;
+}
+
 /* --- the records of a CHECKPOINT
  * ---------------------------------------------------------------------------------- */
 
@@ -819,6 +828,7 @@ static int (*const appliers[])(struct state *state, const struct frame *frame) =
 	[FRAME_CLOCK] = apply_clock,
 	[FRAME_SEQUENCE] = apply_sequence,
 	[FRAME_SEQUENCES] = apply_sequences,
+	[FRAME_PAUSE] = apply_pause,
 };
 
 int state_apply(struct state *state, const struct frame *frame)

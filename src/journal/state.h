@@ -78,6 +78,7 @@ struct state_dest {
 	struct ranges pending[JOURNAL_N_TOTALS]; /* by what has become of them */
 	uint64_t pending_bytes[JOURNAL_N_TOTALS];
 	uint64_t totals[JOURNAL_N_TOTALS];
+	bool paused; /* by order, see journal_pause */
 };
 
 struct state_source {

@@ -64,6 +64,8 @@ struct bridge {
 	void (*on_stopped)(void *ctx);
 	void *stopped_ctx;
 	struct marking marking; /* scratch of intake_offer */
+	struct queue_service *queue; /* linkspan queue */
+	struct control *control; /* its socket; NULL: none */
 };
 
 /* intake.c: from offer to receipt. */

@@ -15,6 +15,7 @@ bool failpoint_armed;
 static const char *const names[] = {
 	"journal.after_dead_fdatasync",
 	"journal.after_dead_sync_dir",
+	"journal.after_dead_replace",
 	"journal.after_group_fdatasync",
 	"journal.after_group_write",
 	"journal.after_id_fdatasync",
@@ -32,6 +33,7 @@ static const char *const names[] = {
 	"journal.after_unlink",
 	"journal.before_dead_fdatasync",
 	"journal.before_dead_write",
+	"journal.before_dead_replace",
 	"journal.before_group_fdatasync",
 	"journal.before_group_write",
 	"journal.before_id_fdatasync",
@@ -48,6 +50,8 @@ static const char *const names[] = {
 	"journal.before_unlink",
 	"journal.recovery_after_fdatasync",
 	"journal.recovery_before_fdatasync",
+	"queue.after_requeue_durable",
+	"queue.before_dead_remove",
 };
 
 static char armed_name[64];

@@ -213,6 +213,12 @@ void journal_done(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes
 	journal_finish(j, dest, seq, bytes, JOURNAL_DELIVERED);
 }
 
+bool journal_is_done(const struct journal *j, uint32_t dest, uint64_t seq)
+{
+	(void)dest;
+	return seq <= j->n_records && j->records[seq - 1].end != FAKE_UNDONE;
+}
+
 int journal_flush_done(struct journal *j, uint64_t *ret_lsn)
 {
 	if (j->append_error)

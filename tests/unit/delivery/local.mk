@@ -60,3 +60,6 @@ tests_unit_delivery_test_courier_live_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/delivery/test_courier_pace
 tests_unit_delivery_test_courier_pace_SOURCES = tests/unit/delivery/test_courier_pace.c $(courier_rig_sources)
 tests_unit_delivery_test_courier_pace_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/delivery/test_purge
+tests_unit_delivery_test_purge_SOURCES = tests/unit/delivery/test_purge.c $(courier_rig_sources)
+tests_unit_delivery_test_purge_LDADD = $(TEST_LIBS)

@@ -30,3 +30,10 @@ check_PROGRAMS += tests/unit/runtime/test_marking
 tests_unit_runtime_test_marking_SOURCES = tests/unit/runtime/test_marking.c tests/unit/journal/rig.c tests/unit/journal/rig.h \
 	tests/crash/sim_disk.c tests/crash/sim_disk.h tests/unit/routing/a_config.c tests/unit/routing/a_config.h
 tests_unit_runtime_test_marking_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_queue
+tests_unit_runtime_test_queue_SOURCES = tests/unit/runtime/test_queue.c tests/unit/journal/rig.c tests/unit/journal/rig.h \
+	tests/crash/sim_disk.c tests/crash/sim_disk.h
+tests_unit_runtime_test_queue_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_control
+tests_unit_runtime_test_control_SOURCES = tests/unit/runtime/test_control.c
+tests_unit_runtime_test_control_LDADD = $(TEST_LIBS)

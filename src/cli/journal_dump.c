@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "cli/command.h"
+#include "journal/clocks.h"
 #include "journal/identity.h"
 #include "journal/journal.h"
 #include "journal/segment.h"
@@ -83,6 +84,13 @@ static void print_ranges(struct slice body)
 	}
 }
 
+static void print_hex(const char *key, struct slice bytes)
+{
+	printf(" %s=", key);
+	for (size_t i = 0; i < bytes.len; i++)
+		printf("%02x", bytes.data[i]);
+}
+
 static void print_totals(struct slice body)
 {
 	for (size_t i = 0; i < JOURNAL_N_TOTALS && i < body.len / 8; i++)
@@ -94,6 +102,21 @@ static bool has_reason(const struct frame *frame)
 {
 	return frame->type == FRAME_DROPPED || (frame->type == FRAME_DONE && frame->stage);
 }
+
+static void print_clocks(struct slice body)
+{
+	struct clocks_entry entry;
+	for (size_t at = 0; at + CLOCKS_ENTRY_LEN <= body.len; at += CLOCKS_ENTRY_LEN) {
+		if (clocks_decode(body.data + at, &entry) < 0)
+			continue;
+		printf(" boot=");
+		for (size_t i = 0; i < CLOCKS_BOOT_LEN; i++)
+			printf("%02x", entry.boot[i]);
+		printf(" first_lsn=%" PRIu64 " offset_ms=%" PRId64 " last_ms=%" PRId64 " most_ms=%" PRId64,
+			entry.first_lsn, entry.offset_ms, entry.last_ms, entry.most_ms);
+	}
+}
+
 
 static void print_fields(const struct frame *frame)
 {
@@ -121,9 +144,7 @@ static void print_fields(const struct frame *frame)
 	print_number("time_ms", frame->time_ms);
 	print_text(frame->type == FRAME_DEAD ? "reason" : "name", frame->name);
 	if (frame->uuid.data)
-		printf(" uuid=");
-	for (size_t i = 0; i < frame->uuid.len; i++)
-		printf("%02x", frame->uuid.data[i]);
+		print_hex("uuid", frame->uuid);
 	if (frame->type == FRAME_DONE || outbox || frame->type == FRAME_BATCHES)
 		print_ranges(frame->body);
 	else if (frame->type == FRAME_TOTALS)
@@ -132,6 +153,10 @@ static void print_fields(const struct frame *frame)
 		print_text("partition", frame->body);
 	else if (frame->type == FRAME_DEAD && !frame->name.data)
 		print_text("reason", frame->body);
+	else if (frame->type == FRAME_CLOCK)
+		print_clocks(frame->body);
+	else if (frame->type == FRAME_SEQUENCE)
+		print_hex("stream", frame->body);
 	else if (frame->body.len)
 		printf(" body=%zu", frame->body.len);
 }
@@ -248,7 +273,7 @@ static int add_file(const char *name, void *arg)
 	int handle = dump->disk->ops->open(dump->disk, path, DISK_READ);
 	if (handle < 0)
 		return handle == -ENOENT ? 0 : handle;
-	int r = segment_read_header(dump->disk, handle, &seg.header);
+	int r = segment_read_header(dump->disk, handle, SEGMENT_JOURNAL, &seg.header);
 	int64_t size = dump->disk->ops->size(dump->disk, handle);
 	dump->disk->ops->close(dump->disk, handle);
 	seg.size = size > 0 ? (uint64_t)size : 0;

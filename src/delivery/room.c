@@ -80,8 +80,8 @@ static bool has_slack(const struct courier *courier, unsigned part)
  * a done range of its own. */
 static bool is_open(struct courier *courier, size_t messages, size_t bytes)
 {
-	courier->overflows = courier->overflows ? !fits_easily(courier, messages, bytes)
-						: !fits(courier, messages, bytes);
+	courier->overflows =
+		courier->overflows ? !fits_easily(courier, messages, bytes) : !fits(courier, messages, bytes);
 	return !courier->overflows;
 }
 
@@ -203,6 +203,7 @@ static bool drop_held(struct courier *courier)
 			return false;
 		note_drop(courier, seq);
 		outcome_finish(courier, seq, JOURNAL_DROPPED_OLDEST);
+		courier->again = true; /* its key may have something to send */
 	}
 }
 

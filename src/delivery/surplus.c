@@ -13,7 +13,8 @@
 #include "delivery/courier_impl.h"
 #include "runtime/log.h"
 
-#define REASON "outbox full"
+#define REASON   "outbox full"
+#define OVERHEAD 320u /* bytes that one takes beside its message, here and in the journal, about */
 
 struct surplus {
 	struct courier *courier; /* NULL: it is gone */
@@ -80,8 +81,7 @@ bool surplus_has_room(const struct courier *courier, size_t limit_bytes)
 {
 	const struct surplus_list *list = &courier->surplus;
 	struct journal_outbox box = journal_outbox(courier->options.journal, courier->options.dest);
-	return !list->failures && list->memory < limit_bytes &&
-	       box.done_ranges + list->runs < JOURNAL_MAX_DONE_RANGES;
+	return !list->failures && list->memory < limit_bytes && box.done_ranges + list->runs < JOURNAL_MAX_DONE_RANGES;
 }
 
 static bool add(struct courier *courier, const struct journal_entry *entry, uint64_t lsn)
@@ -93,13 +93,13 @@ static bool add(struct courier *courier, const struct journal_entry *entry, uint
 		free(surplus);
 		return false;
 	}
-	*surplus = (struct surplus){
-		.courier = courier, .msg = msg, .seq = entry->seq, .lsn = lsn, .bytes = entry->bytes};
+	*surplus =
+		(struct surplus){.courier = courier, .msg = msg, .seq = entry->seq, .lsn = lsn, .bytes = entry->bytes};
 	bool follows = list->end > list->begin && list->v[list->end - 1].seq + 1 == entry->seq;
 	list->runs += !follows;
 	list->v[list->end++] = (struct surplus_slot){entry->seq, surplus};
 	list->n++;
-	list->memory += message_memory(msg);
+	list->memory += message_memory(msg) + OVERHEAD;
 	return true;
 }
 
@@ -117,7 +117,7 @@ static void remove_stored(struct courier *courier, struct surplus *surplus)
 	struct surplus_list *list = &courier->surplus;
 	find(list, surplus->seq)->surplus = NULL;
 	list->n--;
-	list->memory -= message_memory(surplus->msg);
+	list->memory -= message_memory(surplus->msg) + OVERHEAD;
 	message_unref(surplus->msg);
 	free(surplus);
 	while (list->begin < list->submitted && !list->v[list->begin].surplus)

@@ -59,7 +59,7 @@ static int parse_name(const char *name, uint64_t *ret_file)
 
 static void file_path(const char *name, uint64_t file, const char *ending, char path[PATH_LEN])
 {
-	size_t at = dead_letter_folder(name, path, PATH_LEN - 40);
+	size_t at = folder_path("dead", name, path, PATH_LEN - 40);
 	snprintf(path + at, PATH_LEN - at, "/%020" PRIu64 "%s", file, ending);
 }
 
@@ -84,7 +84,7 @@ static int look_at_name(const char *name, void *arg)
 static int find_file(struct journal *j, const char *name, uint64_t from, struct next_file *ret_next)
 {
 	char path[PATH_LEN];
-	dead_letter_folder(name, path, sizeof path);
+	folder_path("dead", name, path, sizeof path);
 	*ret_next = (struct next_file){.from = from};
 	int r = j->disk->ops->list(j->disk, path, look_at_name, ret_next);
 	return r == -ENOENT ? 0 : r;
@@ -260,7 +260,7 @@ static int copy_rest(const struct dead_remove_job *job, struct scan *scan, struc
 static int replace(struct journal *j, const struct dead_remove_job *job, const char *path, const char *temporary)
 {
 	char folder[PATH_LEN];
-	dead_letter_folder(job->name, folder, sizeof folder);
+	folder_path("dead", job->name, folder, sizeof folder);
 	FAILPOINT("journal.before_dead_replace");
 	int r = temporary ? j->disk->ops->rename(j->disk, temporary, path) : j->disk->ops->unlink(j->disk, path);
 	FAILPOINT("journal.after_dead_replace");

@@ -20,11 +20,14 @@
 
 #include "journal/disk.h"
 #include "message/message.h"
+#include "runtime/histogram.h"
 #include "runtime/loop.h"
 
 #define JOURNAL_SEGMENT_BYTES   (64u * 1024 * 1024) /* default of options.segment_bytes */
+#define JOURNAL_MAX_BYTES       (256u * 1024 * 1024) /* default of options.max_bytes */
 #define JOURNAL_MAX_DONE_RANGES 4096
 #define JOURNAL_UUID_LEN        16
+#define JOURNAL_STREAM_LEN      16
 
 struct journal;
 
@@ -32,9 +35,11 @@ struct journal_options {
 	struct disk *disk; /* borrowed until journal_close */
 	struct loop *loop; /* borrowed */
 	uint64_t segment_bytes; /* 0 = default; at least 1 MiB, a multiple of 4096 */
+	uint64_t max_bytes; /* of segments in use, before the oldest is spilled; 0 = default; at least 3 segments */
 	uint32_t linger_ms; /* wait this long for more before a group is written; 0 = no timer (default) */
 	bool strict; /* journal_open fails with -EBADMSG when data is damaged, instead of quarantine */
 	bool manual; /* tests: no threads; journal_step does what they would do */
+	uint64_t min_free; /* with less than that free on the disk messages are refused (-ENOSPC); 0 = never */
 	/* durable_lsn has advanced to lsn: everything appended up to it may be acknowledged and delivered. */
 	void (*on_durable)(void *ctx, uint64_t lsn);
 	/* journal_append returned -ENOSPC before, and there is room again. */
@@ -43,6 +48,7 @@ struct journal_options {
 	 * stop taking anything in and exit non-zero. error is a negative errno. */
 	void (*on_failed)(void *ctx, int error);
 	void *ctx;
+	uint64_t max_sequences; /* streams that are numbered at most; fewer where a CHECKPOINT would pass its share */
 };
 
 /* Opens or creates the journal in the disk's data folder: lock, id, recovery, a fresh segment. Blocks. On
@@ -128,6 +134,7 @@ enum journal_change_type {
 	JOURNAL_DEAD, /* dest, seq, bytes, blob = reason: its copy is durable in dead/; final like DONE */
 	JOURNAL_FINISHED, /* dest, seq, bytes: DONE in this very group, e.g. with the reply it caused */
 	JOURNAL_DROPPED, /* dest, count, bytes: so many found no room and get no seq (JOURNAL_DROPPED_NEWEST) */
+	JOURNAL_SEQUENCE, /* blob = stream (JOURNAL_STREAM_LEN bytes), position = the last number given in it */
 };
 struct journal_change {
 	enum journal_change_type type;
@@ -179,8 +186,16 @@ void journal_open_ids(
 bool journal_id_open(const struct journal *j, uint32_t source, uint16_t id, uint64_t *ret_hash);
 struct slice journal_subscriptions(const struct journal *j, uint32_t source); /* until the next append */
 bool journal_position(const struct journal *j, uint32_t source, struct slice partition, uint64_t *ret_position);
+/* The last number given in a stream of numbered messages, 0 in a new one. False: it is new, and max_sequences streams are
+ * known already. */
+bool journal_sequence(const struct journal *j, const uint8_t *stream, uint64_t *ret_last);
+size_t journal_sequences(const struct journal *j); /* streams known */
 /* The newest origin time that the journal holds: before the wall clock passes it, nothing may expire. */
 uint64_t journal_newest_ms(const struct journal *j);
+/* What to add to the times of the message with that lsn (origin, expiry) so that they can be compared with loop_wall_ms.
+ * True: exact, it was stamped since the machine has started. False: it was not, or nobody knows: by wall clocks, which may
+ * have stood wrong. */
+bool journal_clock_shift(const struct journal *j, uint64_t lsn, int64_t *ret_shift_ms);
 
 /* --- reading a backlog back
  * ---------------------------------------------------------------------------------- */
@@ -288,6 +303,9 @@ int journal_dead_remove(struct journal *j, const struct journal_dead_removal *re
 struct journal_stats {
 	uint64_t groups, frames, bytes_written, fdatasyncs, segments, segments_spare, damaged_frames, damaged_messages;
 	uint64_t fdatasync_last_us, fdatasync_max_us;
+	uint64_t appended_messages, appended_bytes; /* since the start; one for each destination */
+	bool takes_messages; /* false: for want of room, or failed */
+	struct histogram fdatasync_us, group_frames, group_bytes;
 };
 struct journal_stats journal_stats(const struct journal *j);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "runtime/control.h"
+#include "runtime/disk_limits.h"
 #include "runtime/endpoint.h"
 #include "runtime/log.h"
 
@@ -20,6 +21,7 @@ static void host_link_up(struct link_host *host, const struct sink_traits *trait
 {
 	struct endpoint *end = (struct endpoint *)host;
 	log_info("link_up", "connection=%s", end->config->name);
+	end->link_is_up = true;
 	if (end->courier &&
 		end->bridge->state <= BRIDGE_DRAINING) /* then it sends nothing, but may have lost its session */
 		courier_link_up(end->courier, traits);
@@ -29,6 +31,8 @@ static void host_link_down(struct link_host *host, const char *reason)
 {
 	struct endpoint *end = (struct endpoint *)host;
 	log_warn("link_down", "connection=%s reason=\"%s\"", end->config->name, reason ? reason : "");
+	end->link_downs += end->link_is_up;
+	end->link_is_up = false;
 	receipts_clear(&end->receipts);
 	if (end->courier)
 		courier_link_down(end->courier, reason);
@@ -233,6 +237,7 @@ static int register_names(struct endpoint *end)
 		if (dest < 0)
 			return dest;
 		end->dest = (uint32_t)dest;
+		end->at_start = journal_outbox(j, end->dest);
 	}
 	end->has_state = end->is_source || (end->is_sink && end->connector->keeps_session);
 	if (end->has_state) {
@@ -334,6 +339,7 @@ static int make_endpoints(struct bridge *bridge)
 			.index = i,
 			.config = &config->connections[i],
 			.connector = config->connections[i].connector,
+			.acknowledgement.scale = &histogram_long,
 		};
 	find_roles(bridge);
 	return 0;
@@ -374,8 +380,11 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 		.disk = options->disk,
 		.loop = options->loop,
 		.segment_bytes = options->config->journal.segment_bytes,
+		.max_bytes = options->config->journal.max_bytes,
 		.linger_ms = (uint32_t)options->config->journal.linger_ms,
 		.strict = options->config->journal.strict,
+		.min_free = options->config->journal.min_free_bytes,
+		.max_sequences = (uint64_t)options->config->journal.max_sequences,
 		.on_durable = on_durable,
 		.on_room = on_journal_room,
 		.on_failed = on_journal_failed,
@@ -392,6 +401,8 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 	r = journal_open(&journal, &bridge->journal);
 	if (r == 0)
 		r = check_leftovers(bridge, options);
+	if (r == 0)
+		disk_limits_check(options->disk, options->config);
 	for (size_t i = 0; r == 0 && i < bridge->n_endpoints; i++)
 		r = open_endpoint(&bridge->endpoints[i]);
 	if (r == 0)
@@ -592,10 +603,11 @@ void bridge_log_status(struct bridge *bridge)
 		if (end->is_source)
 			log_info("status",
 				"request=%lu source=%s taken=%llu unmatched=%llu looped=%llu refused=%llu paused=%s "
-				"unacknowledged=%zu",
+				"unacknowledged=%zu unnumbered=%llu",
 				request, end->config->name, (unsigned long long)end->taken,
 				(unsigned long long)end->unmatched, (unsigned long long)end->looped,
-				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count);
+				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count,
+				(unsigned long long)end->unnumbered);
 		if (!end->courier)
 			continue;
 		struct courier_stats stats = courier_stats(end->courier);
@@ -644,6 +656,7 @@ int bridge_close(struct bridge *bridge)
 	router_free(bridge->router);
 	free(bridge->entries);
 	free(bridge->changes);
+	marking_free(&bridge->marking);
 	free(bridge->endpoints);
 	free(bridge);
 	return r;

@@ -4,9 +4,15 @@ liblinkspan_a_SOURCES += \
 	src/runtime/bridge.h \
 	src/runtime/control.c \
 	src/runtime/control.h \
+	src/runtime/disk_limits.c \
+	src/runtime/disk_limits.h \
 	src/runtime/endpoint.h \
 	src/runtime/failpoint.c \
 	src/runtime/failpoint.h \
+	src/runtime/figures.c \
+	src/runtime/figures.h \
+	src/runtime/histogram.c \
+	src/runtime/histogram.h \
 	src/runtime/intake.c \
 	src/runtime/log.c \
 	src/runtime/log.h \
@@ -14,6 +20,8 @@ liblinkspan_a_SOURCES += \
 	src/runtime/loop.h \
 	src/runtime/loop_impl.h \
 	src/runtime/loop_simulated.c \
+	src/runtime/marking.c \
+	src/runtime/marking.h \
 	src/runtime/notify.c \
 	src/runtime/notify.h \
 	src/runtime/queue_batch.c \

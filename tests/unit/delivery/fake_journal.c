@@ -189,6 +189,12 @@ uint64_t journal_newest_ms(const struct journal *j)
 	return j->newest_ms;
 }
 
+bool journal_clock_shift(const struct journal *j, uint64_t lsn, int64_t *ret_shift_ms)
+{
+	*ret_shift_ms = 0;
+	return lsn > j->earlier_lsn;
+}
+
 void journal_finish(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes, enum journal_total why)
 {
 	(void)dest;

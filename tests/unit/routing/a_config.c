@@ -41,6 +41,7 @@ struct mapping_config *a_mapping(struct config *config, const char *name, const 
 	map->name = a_text(name);
 	map->max_outputs = 100;
 	map->on_error = ON_ERROR_DEAD_LETTER;
+	map->priority = MESSAGE_DEFAULT_PRIORITY;
 	a_filter(map, filter);
 	return map;
 }

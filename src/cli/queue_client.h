@@ -16,7 +16,8 @@
 /* A data folder as the command line names it. */
 struct queue_folder {
 	char *path;
-	uint64_t segment_bytes, linger_ms;
+	uint64_t segment_bytes, max_bytes, linger_ms, min_free; /* struct journal_options */
+	bool strict;
 	uint64_t maybe_sent_span; /* struct queue_service_options */
 };
 /* `name`: a data folder, or a configuration that names one. 0, or -EINVAL, told. */

@@ -278,6 +278,32 @@ def refused():
         assert _row(bridge.data_dir)["link"] in ("up", "down")
 
 
+@tap.case("a backlog that has left the journal: exported, thrown away in part, and the rest delivered")
+def overflow():
+    with own_mosquitto() as far, Proxy(far.port) as to_far, Subscriber(far.port, "#") as got, \
+            own_mosquitto() as near, Linkspan(yaml.configuration(
+                [yaml.mqtt("near", near.port), yaml.mqtt("far", to_far.port)],
+                [yaml.mapping("all", {"connection": "near", "topic": "in/{k}", "qos": 1},
+                              {"connection": "far", "topic": "out/{k}"})],
+                journal={"segment_size": "1MiB", "max_size": "3MiB"}), start=False) as bridge:
+        to_far.down()
+        bridge.start(wait_up=["near"])
+        for topic in "abc":
+            flood(near.port, f"in/{topic}", 1, 2000, size=2000)
+        bridge.wait_waiting("far", 6000)
+        assert os.listdir(os.path.join(bridge.data_dir, "outbox")), "nothing has left the journal"
+        lines = _lines(_queue("export", bridge.data_dir, "far"))
+        assert [line["seq"] for line in lines] == list(range(1, 6001))
+        assert "3000 messages purged" in _queue("purge", bridge.data_dir, "far", "--seq", "2001-5000", "--yes")
+        bridge.kill()
+        left = lines[:2000] + lines[5000:]
+        assert _plain(_lines(_queue("export", bridge.path, "far"))) == _plain(left)
+        to_far.forward()
+        bridge.start()
+        _arrive(got, left)
+        assert bridge.stop() == 0
+
+
 @tap.case("clients that are killed or stopped in the middle of an export leave the daemon as it was")
 def lazy_clients():
     with own_mosquitto() as near, Proxy(near.port) as to_far:

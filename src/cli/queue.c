@@ -418,7 +418,7 @@ static int next_line(struct import *import)
 		buffer_clear(&import->line);
 		import->number++;
 		while ((c = getc_unlocked(import->in)) != EOF && c != '\n') {
-			if (buffer_reserve(&import->line, 1) < 0) {
+			if (import->line.len == import->line.capacity && buffer_reserve(&import->line, 1) < 0) {
 				fprintf(stderr, "%s:%" PRIu64 ": the line is too long\n", import->name, import->number);
 				return -1;
 			}

@@ -22,6 +22,13 @@ struct answer {
 	size_t len;
 };
 
+static void send_bytes(struct queue_job *job, const void *bytes, size_t len)
+{
+	uint8_t *out = job->listener ? job->listener->send(job->listener, len) : NULL;
+	if (out && len)
+		memcpy(out, bytes, len);
+}
+
 static bool answer_begin(struct answer *answer)
 {
 	*answer = (struct answer){.json.compact = true};
@@ -36,8 +43,8 @@ static void answer_send(struct answer *answer, struct queue_job *job)
 {
 	json_close(&answer->json, '}');
 	bool good = fclose(answer->json.out) == 0;
-	if (good && job->listener)
-		job->listener->send(job->listener, slice_of(answer->text, answer->len));
+	if (good)
+		send_bytes(job, answer->text, answer->len);
 	free(answer->text);
 }
 
@@ -73,43 +80,37 @@ void queue_end(struct queue_job *job, const char *error, ...)
 		queue_end_now(job);
 }
 
-static bool send_frame(struct queue_job *job, struct frame *frame, const struct message_view *view)
+static void send_frame(struct queue_job *job, struct frame *frame, const struct message_view *view)
 {
 	char head[40];
 	frame->body.len = message_encoded_size(view);
 	size_t size = frame_size(frame);
-	uint8_t *bytes = malloc(size);
-	if (!bytes) {
-		queue_end(job, "out of memory");
-		return false;
-	}
-	message_encode(view, frame_encode(frame, bytes));
-	frame_seal(bytes, 0);
 	int len = snprintf(head, sizeof head, "{\"bytes\":%zu}\n", size);
-	if (job->listener) {
-		job->listener->send(job->listener, slice_of(head, (size_t)len));
-		job->listener->send(job->listener, slice_of(bytes, size));
-	}
-	free(bytes);
+	uint8_t *out = job->listener ? job->listener->send(job->listener, (size_t)len + size) : NULL;
+	if (!out)
+		return; /* nobody is there to hear it */
+	memcpy(out, head, (size_t)len);
+	out += len;
+	message_encode(view, frame_encode(frame, out));
+	frame_seal(out, 0);
 	job->n_done++;
-	return true;
 }
 
-bool queue_send_message(struct queue_job *job, const struct message_view *view, uint64_t seq)
+void queue_send_message(struct queue_job *job, const struct message_view *view, uint64_t seq)
 {
 	struct frame frame = {
 		.type = FRAME_MSG, .seq = seq, .time_ms = view->origin_ms, .name = slice_str(job->request.destination)};
-	return send_frame(job, &frame, view);
+	send_frame(job, &frame, view);
 }
 
-bool queue_send_letter(struct queue_job *job, const struct journal_dead_item *item)
+void queue_send_letter(struct queue_job *job, const struct journal_dead_item *item)
 {
 	struct frame frame = {.type = FRAME_DEAD,
 		.seq = item->seq,
 		.time_ms = item->time_ms,
 		.count = item->attempts,
 		.name = slice_str(item->reason)};
-	return send_frame(job, &frame, message_view(item->msg));
+	send_frame(job, &frame, message_view(item->msg));
 }
 
 bool queue_can_send(struct queue_job *job)

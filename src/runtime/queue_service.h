@@ -43,8 +43,9 @@ bool queue_service_is_idle(const struct queue_service *service);
 void queue_service_durable(struct queue_service *service, uint64_t lsn);
 
 struct queue_listener {
-	/* Copies the bytes and sends them. */
-	void (*send)(struct queue_listener *listener, struct slice bytes);
+	/* Sends so many bytes more, which the caller writes there at once. NULL: there is no memory; nothing more can be
+	 * sent then. */
+	uint8_t *(*send)(struct queue_listener *listener, size_t bytes);
 	/* Can it take some more? After false: queue_job_go_on. */
 	bool (*can_send)(struct queue_listener *listener);
 	/* import: queue_job_input said that it is enough, now it can take more. */

@@ -30,15 +30,17 @@ struct scene {
 
 /* --- the peer ---------------------------------------------------------------------------------------------------------- */
 
-static void peer_send(struct queue_listener *listener, struct slice bytes)
+static uint8_t *peer_send(struct queue_listener *listener, size_t bytes)
 {
 	struct peer *peer = (struct peer *)listener;
-	CU_ASSERT_EQUAL_FATAL(buffer_append(&peer->got, bytes), 0);
-	peer->unread += bytes.len;
+	CU_ASSERT_EQUAL_FATAL(buffer_reserve(&peer->got, bytes), 0);
+	peer->got.len += bytes;
+	peer->unread += bytes;
 	if (peer->unread > peer->most_unread)
 		peer->most_unread = peer->unread;
 	if (peer->reads)
 		peer->unread = 0;
+	return peer->got.data + peer->got.len - bytes;
 }
 
 static bool peer_can_send(struct queue_listener *listener)

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message/message.h"
+
 static void *grow(void *array, size_t n, size_t element)
 {
 	char *grown = realloc(array, (n + 1) * element);

@@ -250,7 +250,7 @@ static void free_jobs(struct job_list *list)
 {
 	struct reader_job *job;
 	while ((job = job_pop(list)))
-		(job->type == JOB_READ                  ? reader_discard
+		(job->type == JOB_READ                 ? reader_discard
 			: job->type == JOB_DEAD_LETTER ? dead_letter_discard
 						       : dead_read_discard)(job);
 }

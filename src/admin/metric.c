@@ -26,18 +26,20 @@ const struct metric metrics[] = {
 	/* Links. */
 	{"linkspan_link_up", "Is the connection to the peer up and logged in", FLAG, LINK(link_is_up)},
 	{"linkspan_link_downs_total", "How often the connection has ended", COUNTER, LINK(link_downs)},
-	{"linkspan_connector_events_total", "What the connector alone can count, such as lost sessions or dropped QoS 0",
-		COUNTER, .of = METRIC_EVENT},
+	{"linkspan_connector_events_total",
+		"What the connector alone can count, such as lost sessions or dropped QoS 0", COUNTER,
+		.of = METRIC_EVENT},
 
 	/* Source to router. */
 	{"linkspan_source_taken_total", "Messages taken in from the source", COUNTER, FROM(taken)},
 	{"linkspan_source_unmatched_total", "Those of them that no mapping matched", COUNTER, FROM(unmatched)},
-	{"linkspan_source_looped_total", "Messages that were not passed on because they had made too many hops", COUNTER,
-		FROM(looped)},
+	{"linkspan_source_looped_total", "Messages that were not passed on because they had made too many hops",
+		COUNTER, FROM(looped)},
 	{"linkspan_source_refused_total", "Messages that can never be taken, such as too large ones", COUNTER,
 		FROM(refused)},
-	{"linkspan_source_paused", "Is nothing taken from the source because a destination, the disk or memory has no room",
-		FLAG, FROM(paused)},
+	{"linkspan_source_paused",
+		"Is nothing taken from the source because a destination, the disk or memory has no room", FLAG,
+		FROM(paused)},
 	{"linkspan_source_pauses_total", "How often that began", COUNTER, FROM(pauses)},
 	{"linkspan_source_unacknowledged_messages", "Messages taken and not yet acknowledged upstream",
 		.type = METRIC_GAUGE, .value = METRIC_SIZE, FROM(unacknowledged)},
@@ -90,15 +92,17 @@ const struct metric metrics[] = {
 	{"linkspan_destination_waiting_bytes", "Bytes on disk of those", GAUGE, BYTES, TO(outbox.waiting_bytes)},
 	{"linkspan_destination_limit_bytes", "The most that may wait, outbox.max_bytes", GAUGE, BYTES, TO(limit_bytes)},
 	{"linkspan_destination_oldest_age_seconds",
-		"Age of the oldest message that waits, since linkspan received it; left out for the moment in which it is "
+		"Age of the oldest message that waits, since linkspan received it; left out for the moment in which it "
+		"is "
 		"read back from disk",
 		SECONDS, .type = METRIC_GAUGE, .value = METRIC_DOUBLE, .of = METRIC_DESTINATION,
 		.offset = offsetof(struct snapshot_connection, oldest_age_s)},
 	{"linkspan_destination_held_messages", "Waiting messages that are in memory, not only on disk", GAUGE,
 		TO(courier.held)},
 	{"linkspan_destination_held_bytes", "Memory that they take", GAUGE, BYTES, TO(courier.held_bytes)},
-	{"linkspan_destination_done_ranges", "Runs of finished messages behind the oldest unfinished one; at 4096 no more "
-					     "is taken for the destination",
+	{"linkspan_destination_done_ranges",
+		"Runs of finished messages behind the oldest unfinished one; at 4096 no more "
+		"is taken for the destination",
 		.type = METRIC_GAUGE, .value = METRIC_SIZE, TO(outbox.done_ranges)},
 
 	/* Courier to sink, and the outcomes. */
@@ -113,10 +117,12 @@ const struct metric metrics[] = {
 		TO(courier.rejected)},
 	{"linkspan_destination_replies_dropped_total", "Replies of the destination that had nowhere to go", COUNTER,
 		TO(courier.replies_dropped)},
-	{"linkspan_destination_finished_total", "Messages that have their final outcome, by what it was, since the start",
-		COUNTER, .of = METRIC_OUTCOME, EACH(destination.finished)},
+	{"linkspan_destination_finished_total",
+		"Messages that have their final outcome, by what it was, since the start", COUNTER,
+		.of = METRIC_OUTCOME, EACH(destination.finished)},
 	{"linkspan_destination_delivery_seconds",
-		"Time from a message being durable to its being delivered; of one that was read back from disk, since it "
+		"Time from a message being durable to its being delivered; of one that was read back from disk, since "
+		"it "
 		"was received",
 		HISTOGRAM, SECONDS, .value = METRIC_BUCKETS_AT, TO(delivery)},
 

@@ -69,7 +69,8 @@ struct courier_stats {
 	uint64_t in_flight, held, held_bytes; /* now */
 	bool link_is_up;
 	uint64_t sent; /* handed to the sink, again or for the first time */
-	uint64_t oldest_ms; /* origin_ms of the oldest undone message; 0: none waits, or it has not been read back yet */
+	uint64_t
+		oldest_ms; /* origin_ms of the oldest undone message; 0: none waits, or it has not been read back yet */
 };
 struct courier_stats courier_stats(const struct courier *courier);
 /* Microseconds from durable to delivered; of what was read back from disk, from its origin. */

@@ -60,8 +60,8 @@ struct connection_figures bridge_connection(const struct bridge *bridge, size_t 
 	return figures;
 }
 
-void bridge_connection_counters(const struct bridge *bridge, size_t index,
-	void (*fn)(const char *name, uint64_t value, void *arg), void *arg)
+void bridge_connection_counters(
+	const struct bridge *bridge, size_t index, void (*fn)(const char *name, uint64_t value, void *arg), void *arg)
 {
 	const struct endpoint *end = &bridge->endpoints[index];
 	if (end->connector->counters && end->link && (end->is_source || end->is_sink))

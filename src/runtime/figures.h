@@ -41,8 +41,8 @@ struct connection_figures {
 size_t bridge_connections(const struct bridge *bridge); /* how many */
 struct connection_figures bridge_connection(const struct bridge *bridge, size_t index);
 /* What only the connector can count, by names of the field. */
-void bridge_connection_counters(const struct bridge *bridge, size_t index,
-	void (*fn)(const char *name, uint64_t value, void *arg), void *arg);
+void bridge_connection_counters(
+	const struct bridge *bridge, size_t index, void (*fn)(const char *name, uint64_t value, void *arg), void *arg);
 
 struct journal_figures {
 	struct journal_stats stats;

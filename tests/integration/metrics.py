@@ -80,6 +80,7 @@ def adds_up():
         got.wait_count(count)
         found = wait_sample(admin, 'linkspan_destination_waiting_messages{destination="far"}', lambda v: v == 0,
                             "nothing waits")
+        assert found['linkspan_source_acknowledgement_seconds_sum{connection="near"}'] > 0
         for name in ('linkspan_source_taken_total{connection="near"}', "linkspan_journal_appended_messages_total",
                      'linkspan_source_acknowledgement_seconds_count{connection="near"}',
                      'linkspan_source_acknowledgement_seconds_bucket{connection="near",le="+Inf"}',
@@ -152,6 +153,38 @@ def stopping():
         assert request(admin, "/healthz")[::2] == (200, "ok\n")
         link.forward()
         assert bridge.wait() == 0
+
+
+@tap.case("a full disk: alive and not ready, until there is room again")
+def disk_full():
+    broker, admin, disk = shared_mosquitto(), free_port(), temp_folder("disk")
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "linkspan-test", disk], capture_output=True, text=True,
+                          check=False)
+    if made.returncode:
+        raise tap.Skip(f"cannot mount a small file system: {made.stderr.strip()}")
+    try:
+        filler = os.path.join(disk, "filler")
+        with open(filler, "wb") as file:
+            file.write(bytes(8 << 20))
+        with Linkspan(configuration(admin, broker.port, free_port(), journal={"segment_size": "1MiB"}),
+                      data_dir=os.path.join(disk, "data"), wait_up=["near"]) as bridge:
+            assert request(admin, "/readyz")[0] == 200
+            flood(broker.port, "in/full", 1, 1000, 12000)
+            found = wait_sample(admin, "linkspan_journal_takes_messages", lambda v: v == 0, "no room")
+            assert found["linkspan_ready"] == found["linkspan_journal_failed"] == 0
+            assert found["linkspan_disk_written_bytes_total"] > 4e6
+            assert found['linkspan_destination_waiting_messages{destination="far"}'] < 1000, "it fitted"
+            wait_sample(admin, 'linkspan_source_paused{connection="near"}', lambda v: v == 1, "the source to pause")
+            status, _, text = request(admin, "/readyz")
+            assert status == 503 and text.startswith("not ready: the journal has no room"), (status, text)
+            assert request(admin, "/healthz")[0] == 200
+            os.unlink(filler)
+            wait_sample(admin, "linkspan_journal_takes_messages", lambda v: v == 1, "room again")
+            found = wait_sample(admin, 'linkspan_source_paused{connection="near"}', lambda v: v == 0, "it to go on")
+            assert found['linkspan_source_pauses_total{connection="near"}'] >= 1
+            assert bridge.stop() == 0
+    finally:
+        subprocess.run(["umount", "-l", disk], check=False)
 
 
 @tap.case("methods, paths and content types")

@@ -323,7 +323,7 @@ static double seconds_since_epoch(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)(now.tv_nsec / 1000000) / 1e3;
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 int admin_open(struct loop *loop, const struct config *config, const struct disk *disk, struct admin **ret_admin)

@@ -140,7 +140,7 @@ static bool must_wait(const struct kafka_link *kl, uint64_t seq)
 static bool try_send(struct kafka_link *kl, uint64_t seq, struct message *msg)
 {
 	const char *detail;
-	rd_kafka_resp_err_t err = kafka_producer_send(kl->producer, seq, msg, &detail);
+	rd_kafka_resp_err_t err = kafka_producer_send(kl->producer, seq, msg, loop_wall_ms(kl->loop), &detail);
 	if (!err)
 		return true;
 	if (kafka_verdict(err) == KAFKA_LATER)

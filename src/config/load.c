@@ -200,6 +200,7 @@ static void check_whole(struct loader *loader, const struct node *root)
 		for (size_t j = 0; j < map->n_targets; j++)
 			used[map->targets[j].connection] = true;
 		loader_check_guarantees(loader, map, loader->mappings.items[i].value);
+		loader_check_markers(loader, map, loader->mappings.items[i].value);
 	}
 	loader_check_subscriptions(loader);
 	loader_check_cycles(loader);

@@ -17,6 +17,7 @@ liblinkspan_a_SOURCES += \
 	src/config/load_include.c \
 	src/config/load_include.h \
 	src/config/load_mapping.c \
+	src/config/load_markers.c \
 	src/config/load_subscriptions.c \
 	src/config/loader.h \
 	src/config/memory.c \

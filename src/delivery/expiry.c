@@ -3,12 +3,17 @@
  * Messages that are too old: by their own expiry or by the outbox's ttl. Looked at when they are read, before
  * they are sent, and once a second while they wait. What the peer may have in part is never dropped (MQTT 5
  * §4.3.3: a QoS 2 message that may have been sent). Drops are logged as ranges, one line a second.
+ *
+ * Ages: of what has come since the machine was started by CLOCK_BOOTTIME, whatever the wall clock did. Of what is older
+ * by the wall clock, when it stands later than all that the journal has seen, and when the stamp can be right.
  */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "delivery/courier_impl.h"
 #include "runtime/log.h"
+
+#define FIRST_YEAR_MS INT64_C(1577836800000) /* 2020: no message is older than the program */
 
 bool expiry_applies(const struct courier *courier, const struct message_view *view)
 {
@@ -23,6 +28,27 @@ static uint64_t deadline_ms(const struct courier *courier, const struct message_
 	return by_ttl < by_wish ? by_ttl : by_wish;
 }
 
+/* Stamped since the machine has started: the shift is exact. */
+static bool clock_is_known(const struct courier *courier, const struct held *held, int64_t *ret_shift_ms)
+{
+	return journal_clock_shift(courier->options.journal, held->lsn, ret_shift_ms);
+}
+
+/* By a clock that had not been set yet. */
+static bool is_before_all(const struct message_view *view, int64_t shift_ms)
+{
+	return (int64_t)view->origin_ms + shift_ms < FIRST_YEAR_MS;
+}
+
+int64_t expiry_shift_ms(const struct courier *courier, const struct held *held)
+{
+	const struct message_view *view = message_view(held->msg);
+	int64_t shift_ms;
+	if (clock_is_known(courier, held, &shift_ms) || !is_before_all(view, shift_ms))
+		return shift_ms;
+	return (int64_t)(loop_wall_ms(courier->options.loop) - view->origin_ms); /* as if it had come just now */
+}
+
 bool expiry_passed(const struct courier *courier, const struct held *held)
 {
 	if (!held->expires || held->stage != 0 || held->stage_asked != 0)
@@ -31,8 +57,12 @@ bool expiry_passed(const struct courier *courier, const struct held *held)
 	if (held->maybe_sent && view->qos == 2)
 		return false;
 	uint64_t wall_ms = loop_wall_ms(courier->options.loop);
-	/* A clock that stands before what the journal has seen cannot tell ages. */
-	return wall_ms > courier->newest_ms && deadline_ms(courier, view) <= wall_ms;
+	int64_t shift_ms, now_ms;
+	if (!clock_is_known(courier, held, &shift_ms) &&
+		(wall_ms <= courier->newest_ms || is_before_all(view, shift_ms)))
+		return false;
+	now_ms = (int64_t)wall_ms - shift_ms;
+	return now_ms > 0 && deadline_ms(courier, view) <= (uint64_t)now_ms;
 }
 
 void expiry_drop(struct courier *courier, uint64_t seq)
@@ -42,6 +72,22 @@ void expiry_drop(struct courier *courier, uint64_t seq)
 	outcome_finish(courier, seq, JOURNAL_EXPIRED);
 }
 
+static void sweep_one(struct courier *courier, uint64_t seq, const struct held *held)
+{
+	bool waits = held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT;
+	if (waits && expiry_passed(courier, held) && dispatch_take_range(courier, seq))
+		expiry_drop(courier, seq);
+}
+
+static void sweep_lane(struct courier *courier)
+{
+	const struct lane *lane = courier->window.lane;
+	for (uint64_t seq = lane_first(lane), next; seq; seq = next) {
+		next = lane_next(lane, seq);
+		sweep_one(courier, seq, lane_find(lane, seq));
+	}
+}
+
 void expiry_sweep(struct courier *courier, uint64_t now_ms)
 {
 	struct window *window = &courier->window;
@@ -49,13 +95,12 @@ void expiry_sweep(struct courier *courier, uint64_t now_ms)
 		return;
 	courier->sweep_due_ms = UINT64_MAX;
 	for (uint64_t seq = window->first; seq < courier->sift_next && seq < window->end; seq++) {
-		const struct held *held = window_slot(window, seq);
-		bool waits = held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT;
-		if (waits && expiry_passed(courier, held) && dispatch_take_range(courier, seq))
-			expiry_drop(courier, seq);
+		sweep_one(courier, seq, window_head_slot(window, seq));
 		if (seq < window->first)
 			seq = window->first - 1;
 	}
+	if (window->lane)
+		sweep_lane(courier);
 }
 
 void drop_log_add(struct courier *courier, struct drop_log *log, uint64_t seq, const char *reason)
@@ -84,4 +129,17 @@ void drop_log_flush(struct courier *courier, uint64_t now_ms)
 {
 	flush(courier, &courier->expired_log, "expired", now_ms);
 	flush(courier, &courier->dead_log, "dead_letters", now_ms);
+	flush(courier, &courier->oldest_log, "dropped", now_ms);
+	flush(courier, &courier->newest_log, "dropped", now_ms);
+}
+
+uint64_t drop_log_due_ms(const struct courier *courier)
+{
+	const struct drop_log *logs[] = {
+		&courier->expired_log, &courier->dead_log, &courier->oldest_log, &courier->newest_log};
+	uint64_t due_ms = UINT64_MAX;
+	for (size_t i = 0; i < sizeof logs / sizeof logs[0]; i++)
+		if (logs[i]->count && logs[i]->due_ms < due_ms)
+			due_ms = logs[i]->due_ms;
+	return due_ms;
 }

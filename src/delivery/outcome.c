@@ -41,6 +41,8 @@ void outcome_detach(struct courier *courier, uint64_t seq)
 void outcome_release(struct courier *courier, uint64_t seq)
 {
 	outcome_detach(courier, seq);
+	if (courier->live)
+		live_released(courier, seq, window_slot(&courier->window, seq));
 	window_release(&courier->window, seq);
 }
 
@@ -60,6 +62,7 @@ void outcome_send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms
 {
 	struct held *held = window_slot(&courier->window, seq);
 	held->state = HELD_RETRY_WAIT;
+	courier->drop_next = 0;
 	/* Listed before its key is free: nothing of the key may slip through between. */
 	struct key *key = key_table_get(&courier->keys, held->key_hash);
 	key_list_insert(key, &courier->window, seq);
@@ -198,6 +201,7 @@ static void pause(struct courier *courier, uint64_t seq, const struct outcome *o
 	struct held *held = window_slot(&courier->window, seq);
 	held->state = HELD_WAITING;
 	held->maybe_sent = !outcome->not_taken;
+	courier->drop_next = 0;
 	if (!courier->up)
 		return;
 	courier->up = false;

@@ -5,7 +5,9 @@
 #include "runtime/loop.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <uv.h>
 
@@ -175,6 +177,16 @@ uint64_t loop_wall_ms(const struct loop *loop)
 	return loop->ops->wall_ms(loop);
 }
 
+uint64_t loop_clock_ms(const struct loop *loop)
+{
+	return loop->ops->clock_ms(loop);
+}
+
+const uint8_t *loop_boot(const struct loop *loop)
+{
+	return loop->boot;
+}
+
 struct loop_timer *loop_timer_new(struct loop *loop, loop_fn fn, void *arg)
 {
 	return loop->ops->timer_new(loop, fn, arg);
@@ -290,6 +302,46 @@ static uint64_t uv_based_wall_ms(const struct loop *loop)
 	return clock_ms(CLOCK_BOOTTIME) + self->wall_offset_ms;
 }
 
+static uint64_t uv_based_clock_ms(const struct loop *loop)
+{
+	(void)loop;
+	return clock_ms(CLOCK_REALTIME);
+}
+
+/* In a time namespace of its own CLOCK_BOOTTIME begins elsewhere (time_namespaces(7)). */
+static bool boot_time_is_shifted(void)
+{
+	char line[80];
+	long long seconds = 0, nanoseconds = 0;
+	FILE *file = fopen("/proc/self/timens_offsets", "re");
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "boottime %lld %lld", &seconds, &nanoseconds) == 2)
+			break;
+	if (file)
+		fclose(file);
+	return seconds != 0 || nanoseconds != 0;
+}
+
+/* A uuid as text; left zero when there is none to be had, as in some containers. */
+static void read_boot(uint8_t boot[LOOP_BOOT_LEN])
+{
+	char text[64];
+	FILE *file = boot_time_is_shifted() ? NULL : fopen("/proc/sys/kernel/random/boot_id", "re");
+	size_t len = file ? fread(text, 1, sizeof text, file) : 0, digits = 0;
+	if (file)
+		fclose(file);
+	for (size_t i = 0; i < len && digits < 2 * LOOP_BOOT_LEN; i++) {
+		static const char hex[] = "0123456789abcdef";
+		const char *digit = memchr(hex, text[i], 16);
+		if (!digit)
+			continue;
+		boot[digits / 2] = (uint8_t)(boot[digits / 2] << 4 | (digit - hex));
+		digits++;
+	}
+	if (digits < 2 * LOOP_BOOT_LEN)
+		memset(boot, 0, LOOP_BOOT_LEN);
+}
+
 static uint64_t uv_based_now_us(const struct loop *loop)
 {
 	(void)loop;
@@ -373,6 +425,7 @@ static const struct loop_ops uv_based_ops = {
 	.timer_stop = uv_based_timer_stop,
 	.timer_running = uv_based_timer_running,
 	.timer_free = uv_based_timer_free,
+	.clock_ms = uv_based_clock_ms,
 	.now_us = uv_based_now_us,
 };
 
@@ -398,6 +451,7 @@ struct loop *loop_new(void)
 	uv_check_start(&self->after_poll, on_after_poll);
 	uv_unref((uv_handle_t *)&self->after_poll);
 	loop_job_init(&self->stop_job, on_stop, self);
+	read_boot(self->base.boot);
 	self->wall_offset_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);
 	return &self->base;
 }

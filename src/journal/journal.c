@@ -483,6 +483,15 @@ void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_o
 	}
 }
 
+uint64_t journal_overflow_bytes(const struct journal *j, uint32_t dest)
+{
+	const struct state_dest *box = state_dest(&j->state, dest);
+	uint64_t bytes = 0;
+	for (size_t i = 0; box && i < box->overflow.n; i++)
+		bytes += box->overflow.v[i].bytes;
+	return bytes;
+}
+
 int journal_drop_destination(struct journal *j, uint32_t dest)
 {
 	if (!state_dest(&j->state, dest))
@@ -612,8 +621,10 @@ struct journal_stats journal_stats(const struct journal *j)
 	stats.segments = j->n_segments;
 	stats.segments_spare = j->n_spares;
 	stats.takes_messages =
-		!j->failed && !j->stalled && (!j->spares_wanted || j->n_spares > j->promised + RESERVE_SEGMENTS);
+		!j->failed && !j->stalled && !j->low_space && (!j->spares_wanted || j->n_spares > j->promised + RESERVE_SEGMENTS);
 	journal_unlock(shared);
 	stats.damaged_messages = j->damaged_messages;
+	stats.overflow_messages = j->overflow_messages;
+	stats.overflow_bytes = j->overflow_bytes;
 	return stats;
 }

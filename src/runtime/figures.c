@@ -32,6 +32,7 @@ static struct destination_figures destination_of(const struct endpoint *end)
 		.outbox = journal_outbox(end->bridge->journal, end->dest),
 		.limit_bytes = end->config->outbox.max_bytes,
 		.delivery = courier_delivery_times(end->courier),
+		.overflow_bytes = journal_overflow_bytes(end->bridge->journal, end->dest),
 	};
 	const struct journal_outbox *now = &figures.outbox, *then = &end->at_start;
 	for (size_t i = 0; i < JOURNAL_N_TOTALS; i++)
@@ -91,6 +92,6 @@ const char *bridge_why_unready(const struct bridge *bridge)
 	if (bridge->state != BRIDGE_RUNNING)
 		return "stopping";
 	if (!journal_stats(bridge->journal).takes_messages)
-		return "the journal has no room: the disk is full";
+		return "the journal has no room: the disk is full, or nearly";
 	return NULL;
 }

@@ -26,6 +26,7 @@ struct destination_figures {
 	 * shown before it, which whoever computes rates would take for a counter that began anew.) */
 	uint64_t offered, finished[JOURNAL_N_TOTALS];
 	const struct histogram *delivery; /* us from durable to delivered */
+	uint64_t overflow_bytes; /* on disk, beside the journal */
 };
 
 struct connection_figures {

@@ -14,7 +14,7 @@ import urllib.request
 
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import tap, yaml
-from rig.daemon import Linkspan
+from rig.daemon import Linkspan, program
 from rig.feed import flood
 from rig.fixtures import own_mosquitto, shared_mosquitto
 from rig.mqtt import Subscriber
@@ -139,6 +139,32 @@ def outage():
         assert bridge.stop() == 0
 
 
+@tap.case("an overflow log and a pause by hand show, and their end")
+def overflow():
+    broker, admin = shared_mosquitto(), free_port()
+    size = 'linkspan_destination_overflow_bytes{destination="far"}'
+    paused = 'linkspan_destination_paused{destination="far"}'
+    waiting = 'linkspan_destination_waiting_messages{destination="far"}'
+
+    def queue(command):
+        subprocess.run([program(), "queue", command, bridge.data_dir, "far"], check=True, capture_output=True)
+    with Linkspan(configuration(admin, broker.port, broker.port, journal={"segment_size": "1MiB", "max_size": "3MiB"})) \
+            as bridge:
+        assert samples(admin)[paused] == samples(admin)[size] == 0
+        queue("pause")
+        wait_sample(admin, paused, lambda v: v == 1, "paused")
+        flood(broker.port, "in/o", 1, 1000, 10000)
+        found = wait_sample(admin, size, lambda v: v > 3e6, "most of it moved away")
+        assert found["linkspan_journal_overflow_bytes_total"] >= found[size] * 0.9
+        assert found["linkspan_journal_overflow_messages_total"] > 300
+        wait_sample(admin, waiting, lambda v: v == 1000, "all wait")
+        queue("resume")
+        found = wait_sample(admin, waiting, lambda v: v == 0, "all delivered")
+        assert found[paused] == 0
+        wait_sample(admin, size, lambda v: v == 0, "the space back")
+        assert bridge.stop() == 0
+
+
 @tap.case("stopping: alive and not ready")
 def stopping():
     broker, admin = shared_mosquitto(), free_port()
@@ -166,7 +192,7 @@ def disk_full():
         filler = os.path.join(disk, "filler")
         with open(filler, "wb") as file:
             file.write(bytes(8 << 20))
-        with Linkspan(configuration(admin, broker.port, free_port(), journal={"segment_size": "1MiB"}),
+        with Linkspan(configuration(admin, broker.port, free_port(), journal={"segment_size": "1MiB", "min_free": 0}),
                       data_dir=os.path.join(disk, "data"), wait_up=["near"]) as bridge:
             assert request(admin, "/readyz")[0] == 200
             flood(broker.port, "in/full", 1, 1000, 12000)

@@ -98,6 +98,54 @@ static void test_oldest(void)
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
+static void test_overtaking(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.outbox.drain = DRAIN_LIVE_FIRST;
+	rig.outbox.lookahead = 10;
+	rig.traits.max_in_flight = 2;
+	rig_start(&rig);
+	rig_up(&rig);
+	rig_publish(&rig, 100, "old");
+	loop_sim_advance(rig.loop, 1000);
+	uint64_t fresh = rig_append(&rig, "new");
+	rig_durable(&rig);
+	loop_sim_advance(rig.loop, 70);
+	rig_outcome(&rig, 1, OUTCOME_DELIVERED);
+	CU_ASSERT_FATAL(rig_in_flight(&rig, fresh));
+	rig_outcome(&rig, fresh, OUTCOME_DELIVERED);
+	CU_ASSERT_EQUAL(courier_delivery_times(rig.courier)->sum, 1070000 + 70000);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static void test_overtaking_after_a_restart(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.outbox.drain = DRAIN_LIVE_FIRST;
+	rig.outbox.lookahead = 10;
+	rig_publish(&rig, 100, "old");
+	struct message_view view = rig_view(&rig, "alarm");
+	view.priority = 4;
+	rig_append_view(&rig, &view);
+	rig_durable(&rig);
+	loop_sim_advance(rig.loop, 3000);
+	rig_start(&rig);
+	loop_sim_advance(rig.loop, 0);
+	rig_up(&rig);
+	CU_ASSERT(rig_in_flight(&rig, 101));
+	rig_deliver_all(&rig);
+	loop_sim_advance(rig.loop, 0);
+	rig_deliver_all(&rig);
+	const struct histogram *times = courier_delivery_times(rig.courier);
+	CU_ASSERT_EQUAL(times->sum, counted(times) * 3000000);
+	CU_ASSERT(counted(times) > 10);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -105,6 +153,8 @@ int main(void)
 		{"through cuts and retries", test_through_cuts_and_retries},
 		{"read back from disk", test_read_back},
 		{"the oldest that waits", test_oldest},
+		{"what overtakes", test_overtaking},
+		{"what overtakes after a restart", test_overtaking_after_a_restart},
 		{NULL, NULL},
 	};
 	return tap_main("times of a courier", tests);

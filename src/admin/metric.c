@@ -37,6 +37,8 @@ const struct metric metrics[] = {
 		COUNTER, FROM(looped)},
 	{"linkspan_source_refused_total", "Messages that can never be taken, such as too large ones", COUNTER,
 		FROM(refused)},
+	{"linkspan_source_unnumbered_total", "Messages that should carry a sequence number and go without one", COUNTER,
+		FROM(unnumbered)},
 	{"linkspan_source_paused",
 		"Is nothing taken from the source because a destination, the disk or memory has no room", FLAG,
 		FROM(paused)},

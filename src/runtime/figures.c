@@ -22,6 +22,7 @@ static struct source_figures source_of(const struct endpoint *end)
 		.paused = end->paused,
 		.unacknowledged = end->receipts.count,
 		.acknowledgement = &end->acknowledgement,
+		.unnumbered = end->unnumbered,
 	};
 }
 

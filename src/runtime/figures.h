@@ -16,6 +16,7 @@ struct source_figures {
 	bool paused;
 	size_t unacknowledged;
 	const struct histogram *acknowledgement; /* us from the offer to its receipt */
+	uint64_t unnumbered; /* with markers, but without a number */
 };
 
 struct destination_figures {

@@ -250,7 +250,7 @@ static void free_jobs(struct job_list *list)
 {
 	struct reader_job *job;
 	while ((job = job_pop(list)))
-		(job->type == JOB_READ                  ? reader_discard
+		(job->type == JOB_READ                 ? reader_discard
 			: job->type == JOB_DEAD_LETTER ? dead_letter_discard
 						       : dead_read_discard)(job);
 }
@@ -620,11 +620,8 @@ struct journal_stats journal_stats(const struct journal *j)
 	struct journal_stats stats = j->stats;
 	stats.segments = j->n_segments;
 	stats.segments_spare = j->n_spares;
-	stats.takes_messages =
-		!j->failed && !j->stalled && !j->low_space && (!j->spares_wanted || j->n_spares > j->promised + RESERVE_SEGMENTS);
+	stats.takes_messages = !j->failed && !j->stalled && !j->low_space && (!j->spares_wanted || append_has_room(j));
 	journal_unlock(shared);
 	stats.damaged_messages = j->damaged_messages;
-	stats.overflow_messages = j->overflow_messages;
-	stats.overflow_bytes = j->overflow_bytes;
 	return stats;
 }

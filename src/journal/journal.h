@@ -306,9 +306,9 @@ struct journal_stats {
 	uint64_t groups, frames, bytes_written, fdatasyncs, segments, segments_spare, damaged_frames, damaged_messages;
 	uint64_t fdatasync_last_us, fdatasync_max_us;
 	uint64_t appended_messages, appended_bytes; /* since the start; one for each destination */
+	uint64_t spilled_messages, spilled_bytes; /* to the overflow logs; the bytes count in bytes_written, too */
 	bool takes_messages; /* false: for want of room (or less than min_free is left), or failed */
 	struct histogram fdatasync_us, group_frames, group_bytes;
-	uint64_t overflow_messages, overflow_bytes; /* copied to overflow logs since the start */
 };
 struct journal_stats journal_stats(const struct journal *j);
 

@@ -96,14 +96,17 @@ static const struct config_key admin_keys[] = {
 	{.name = "listen",
 		.type = CONFIG_LIST,
 		.offset = TOP(admin.listen) - TOP(admin),
-		.help = "Address and port to answer HTTP on, 127.0.0.1:9464 or [::1]:9464, or a list of them: /metrics for "
-			"Prometheus, /healthz and /readyz. Left out: nothing listens. Port 0 is any that is free; the log "
+		.help = "Address and port to answer HTTP on, 127.0.0.1:9464 or [::1]:9464, or a list of them: /metrics "
+			"for "
+			"Prometheus, /healthz and /readyz. Left out: nothing listens. Port 0 is any that is free; the "
+			"log "
 			"says which."},
 	{.name = "public",
 		.type = CONFIG_BOOL,
 		.offset = TOP(admin.public) - TOP(admin),
 		.fallback = "false",
-		.help = "Allow addresses that other machines can reach. There is no authentication and no TLS: what is shown "
+		.help = "Allow addresses that other machines can reach. There is no authentication and no TLS: what is "
+			"shown "
 			"(names of connections, counts, states) is then for everybody on that network."},
 	{0},
 };

@@ -171,7 +171,10 @@ void live_sift(struct courier *courier)
 		next = lane_next(lane, seq);
 		if (held->state != HELD_NEW && held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT)
 			continue;
-		if (held->lsn > courier->durable || !dispatch_sift_one(courier, seq, held))
+		if (held->lsn > courier->durable)
+			return;
+		times_durable(courier, held);
+		if (!dispatch_sift_one(courier, seq, held))
 			return;
 		held = lane_find(lane, seq);
 		if (!held || held->state != HELD_NEW)
@@ -227,6 +230,7 @@ static void survey(struct courier *courier, const struct journal_read *item)
 	} else if (view->priority > 0 && is_on_disk_only(window, item->seq) &&
 		   may_overtake(courier, view, item->seq, message_memory(item->msg))) {
 		hold(courier, item->seq, item->lsn, item->bytes, item->msg);
+		times_read_back(courier, lane_find(window->lane, item->seq));
 	} else {
 		++*count_of(courier, outbox_key_hash(courier, view));
 		message_unref(item->msg);
@@ -272,8 +276,8 @@ void live_survey(struct courier *courier)
 	if (live->reading || (courier->reading && !live->reader) || courier->window.end == courier->appended_end)
 		return;
 	if (!live->reader)
-		live->reader = journal_reader_new(courier->options.journal, courier->options.dest, live->survey_next,
-			on_surveyed, courier);
+		live->reader = journal_reader_new(
+			courier->options.journal, courier->options.dest, live->survey_next, on_surveyed, courier);
 	if (!live->reader) {
 		courier_poke_in(courier, COURIER_REPEAT_MS);
 		return;

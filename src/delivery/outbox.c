@@ -170,9 +170,7 @@ static bool hold(struct courier *courier, const struct journal_read *item)
 		return false;
 	struct held *held = window_add(window, item->seq, item->lsn, item->bytes, item->msg);
 	outbox_complete(courier, held, item->seq);
-	uint64_t wall_ms = loop_wall_ms(courier->options.loop), origin_ms = message_view(item->msg)->origin_ms;
-	uint64_t age_us = wall_ms > origin_ms ? (wall_ms - origin_ms) * 1000 : 0;
-	held->durable_us = loop_turn_us(courier->options.loop) - age_us; /* may wrap, and back again in the difference */
+	times_read_back(courier, held);
 	return true;
 }
 

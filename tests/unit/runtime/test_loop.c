@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <uv.h>
 
+#include "runtime/histogram.h"
 #include "tests/unit/tap.h"
 
 #define POSTS 2000
@@ -186,6 +187,41 @@ static void test_waiting_is_no_slow_turn(void)
 	CU_ASSERT(quiet);
 }
 
+static void burn_and_stop(void *arg)
+{
+	struct counter *counter = arg;
+	uint64_t first_us = loop_turn_us(counter->loop);
+	while (uv_hrtime() / 1000 < first_us + 6000)
+		;
+	CU_ASSERT_EQUAL(loop_turn_us(counter->loop), first_us); /* read once a turn */
+	CU_ASSERT(loop_fresh_us(counter->loop) >= first_us + 6000);
+	CU_ASSERT(loop_turn_us(counter->loop) >= first_us + 6000);
+	if (++counter->runs < counter->wanted)
+		loop_timer_start(counter->timer, 30);
+	else
+		loop_stop(counter->loop);
+}
+
+/* Twice 30 ms of waiting and a turn of 6 ms: only the turns count. The last one ends the loop and is not counted. */
+static void test_turns_are_counted(void)
+{
+	struct counter counter = {.loop = loop_new(), .wanted = 2};
+	counter.timer = loop_timer_new(counter.loop, burn_and_stop, &counter);
+	uint64_t began_us = uv_hrtime() / 1000, long_ones = 0;
+	loop_timer_start(counter.timer, 30);
+	loop_run(counter.loop);
+	uint64_t took_us = uv_hrtime() / 1000 - began_us;
+	const struct histogram *turns = loop_turns(counter.loop);
+	for (size_t i = 1; i <= HISTOGRAM_MAX_BOUNDS; i++)
+		if (turns->scale->bounds[i - 1] >= 5000)
+			long_ones += turns->counts[i];
+	CU_ASSERT(long_ones >= 1);
+	CU_ASSERT(turns->sum >= 6000);
+	CU_ASSERT(turns->sum + 2 * 29000 <= took_us); /* a timer may come a millisecond early */
+	loop_timer_free(counter.timer);
+	loop_free(counter.loop);
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -196,6 +232,7 @@ int main(void)
 		{"simulated time moves timers in order", test_simulated_time},
 		{"a slow turn is counted", test_slow_turns_are_counted},
 		{"waiting is no slow turn", test_waiting_is_no_slow_turn},
+		{"turns are counted without the waiting", test_turns_are_counted},
 		{NULL, NULL},
 	};
 	return tap_main("loop", tests);

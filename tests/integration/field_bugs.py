@@ -58,6 +58,7 @@ _TORN = {
     "its second half was never written": lambda path, at, n: _overwrite(path, at + n // 2, bytes(n)),
     "only its first sector was written": lambda path, at, n: _overwrite(path, at + 512, bytes(n)),
     "all of it but what says that it is whole": lambda path, at, n: _overwrite(path, at + n, bytes(512)),
+    "a sector in its middle was not written": lambda path, at, n: _overwrite(path, at + 1024, bytes(512)),
     "its first bytes were not written": lambda path, at, n: _overwrite(path, at, bytes(64)),
     "noise from its middle on": lambda path, at, n: _overwrite(path, at + 100, random.Random(4).randbytes(n)),
     "a length of 4 GiB": lambda path, at, n: _overwrite(path, at, b"\xff\xff\xff\xff"),
@@ -66,7 +67,7 @@ _TORN = {
 }
 
 
-@tap.case("the last record is torn in eight ways: each start goes on after what was whole (field bug 4)")
+@tap.case("the last record is torn in nine ways: each start goes on after what was whole (field bug 4)")
 def torn_tail():
     with own_mosquitto() as far, Subscriber(far.port, "torn/#") as got, \
             Linkspan(_configuration("torn", far.port)) as bridge:

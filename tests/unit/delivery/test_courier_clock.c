@@ -357,6 +357,35 @@ static void test_ahead(void)
 	ahead(true);
 }
 
+/* The machine comes up a year ahead and is put right soon. What expires until then nobody can help. */
+static void test_ahead_for_a_while(void)
+{
+	struct world w;
+	begin_world(&w, 0);
+	start(&w, RIGHT);
+	publish(&w, 0);
+	pass(&w, HOUR);
+	stop(&w);
+	reboot(&w);
+	start(&w, YEAR);
+	set_clock(&w, RIGHT);
+	w.outbox.ttl_ms = 3 * DAY;
+	publish(&w, 0);
+	pass(&w, DAY);
+	struct sink_traits traits = {.max_in_flight = 1};
+	courier_link_up(w.courier, &traits);
+	turn(&w);
+	CU_ASSERT_EQUAL(w.link.sends, 1);
+	CU_ASSERT_EQUAL(w.link.shift_ms, YEAR);
+	CU_ASSERT_EQUAL(waiting(&w), 2);
+	courier_link_down(w.courier, "gone");
+	pass(&w, 2 * DAY - MINUTE);
+	CU_ASSERT_EQUAL(waiting(&w), 1);
+	pass(&w, HOUR);
+	CU_ASSERT_EQUAL(waiting(&w), 0);
+	end_world(&w);
+}
+
 /* Where boot_id cannot be read every process is another boot. */
 static void test_unknown_boot(void)
 {
@@ -388,6 +417,7 @@ static const struct tap_test tests[] = {
 	{"stamped at 1970, then a reboot with the right time", test_stamped_at_1970},
 	{"a clock that goes on where it stood when the power was cut", test_clock_stood_still},
 	{"a clock that stood a year ahead in an earlier boot", test_ahead},
+	{"a clock that is ahead after a reboot and put right", test_ahead_for_a_while},
 	{"a boot that is not known", test_unknown_boot},
 	{NULL, NULL},
 };

@@ -73,3 +73,14 @@ void convert_to_publish(const struct message_view *view, uint64_t wall_ms, uint8
 	if (view->expires_ms > 0)
 		mqtt_set_number(ret_props, MQTT_MESSAGE_EXPIRY_INTERVAL, remaining_seconds(view, wall_ms));
 }
+
+void convert_add_waited(const struct message_view *view, uint64_t wall_ms, struct message_field *scratch,
+	char text[MARKERS_WAITED_SIZE], struct mqtt_properties *props)
+{
+	if (!view->waits)
+		return;
+	if (props->n_user && props->user != scratch)
+		memcpy(scratch, props->user, props->n_user * sizeof *scratch);
+	scratch[props->n_user++] = markers_waited(view, wall_ms, text);
+	props->user = scratch;
+}

@@ -53,7 +53,7 @@ struct mqtt_sink {
 	uint32_t n_flights, n_qos2; /* QoS 2: those whose PUBLISH this session has or may have */
 	struct flight **by_id; /* buckets, n_buckets a power of two */
 	uint32_t n_buckets;
-	struct message_field scratch[MESSAGE_MAX_FIELDS];
+	struct message_field scratch[MESSAGE_MAX_FIELDS + 1];
 	struct loop_job job;
 	struct loop_timer *timer;
 	struct mqtt_sink_counters counters;
@@ -311,7 +311,9 @@ static bool sink_encode(struct mqtt_sink *sink, struct flight *flight)
 	struct mqtt_publish publish;
 	struct mqtt_properties props;
 	uint64_t now_ms = loop_wall_ms(sink->options.loop) - (uint64_t)flight->shift_ms;
+	char waited[MARKERS_WAITED_SIZE];
 	convert_to_publish(view, now_ms, flight->qos, sink->scratch, &publish, &props);
+	convert_add_waited(view, now_ms, sink->scratch, waited, &props);
 	publish.packet_id = flight->packet_id;
 	publish.dup = sink_is_repetition(sink, flight);
 	int r = mqtt_session_publish(sink->options.session, &publish, &props);

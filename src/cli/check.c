@@ -36,6 +36,16 @@ static void print_end(const struct config *config, size_t connection, const char
 	print_redacted(config, where);
 }
 
+/* Why the outbox takes away from the guarantee of the legs. */
+static void print_policy(const struct outbox_config *outbox)
+{
+	fputs(", for its outbox has ", stdout);
+	if (outbox_drops_when_full(outbox))
+		printf("when_full: %s", when_full_name((enum when_full)outbox->when_full));
+	if (outbox_drops_old(outbox))
+		printf("%sa ttl", outbox_drops_when_full(outbox) ? " and " : "");
+}
+
 static void print_mapping(const struct config *config, const struct mapping_config *map)
 {
 	print_redacted(config, map->name);
@@ -49,14 +59,50 @@ static void print_mapping(const struct config *config, const struct mapping_conf
 		const struct target_config *target = &map->targets[i];
 		fputs("  to    ", stdout);
 		print_end(config, target->connection, target->target ? target->target : "{topic}");
-		printf("  %s\n", guarantee_name(mapping_guarantee(config, map, target)));
+		printf("  %s", guarantee_name(mapping_guarantee(config, map, target)));
+		if (mapping_guarantee(config, map, target) < mapping_legs_guarantee(config, map, target))
+			print_policy(&config->connections[target->connection].outbox);
+		fputs("\n", stdout);
 	}
+}
+
+static bool feeds(const struct config *config, size_t source, size_t destination)
+{
+	for (size_t m = 0; m < config->n_mappings; m++) {
+		const struct mapping_config *map = &config->mappings[m];
+		for (size_t t = 0; map->from_connection == source && t < map->n_targets; t++)
+			if (map->targets[t].connection == destination)
+				return true;
+	}
+	return false;
+}
+
+/* Which sources does it stop when the outbox has no room? */
+static void print_stops(const struct config *config, size_t destination)
+{
+	const struct connection_config *conn = &config->connections[destination];
+	bool any = false;
+	for (size_t i = 0; i < config->n_connections; i++) {
+		if (!feeds(config, i, destination))
+			continue;
+		if (!any)
+			printf("  full %s of %s (%s) stops: ",
+				conn->outbox.when_full == WHEN_FULL_BLOCK ? "outbox" : "dead letters", conn->name,
+				when_full_name((enum when_full)conn->outbox.when_full));
+		printf("%s%s", any ? ", " : "", config->connections[i].name);
+		any = true;
+	}
+	if (any)
+		fputs("\n", stdout);
 }
 
 static void print_summary(const struct config *config, const char *path)
 {
 	for (size_t i = 0; i < config->n_mappings; i++)
 		print_mapping(config, &config->mappings[i]);
+	for (size_t i = 0; i < config->n_connections; i++)
+		if (!outbox_drops_when_full(&config->connections[i].outbox))
+			print_stops(config, i);
 	printf("%s is good: %zu connection%s, %zu mapping%s, data in ", path, config->n_connections,
 		config->n_connections == 1 ? "" : "s", config->n_mappings, config->n_mappings == 1 ? "" : "s");
 	print_redacted(config, config->data_dir);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Asks the connectors what each leg of a mapping can keep.
+ * Asks the connectors what each leg of a mapping can keep, and the outbox whether it does.
  */
 #include "config/guarantee.h"
 
@@ -18,7 +18,41 @@ enum guarantee mapping_sink_guarantee(
 	return conn->connector->sink_guarantee(conn->settings, (uint8_t)qos);
 }
 
+bool outbox_drops_when_full(const struct outbox_config *outbox)
+{
+	return outbox->when_full == WHEN_FULL_DROP_OLDEST || outbox->when_full == WHEN_FULL_DROP_NEWEST;
+}
+
+bool outbox_drops_old(const struct outbox_config *outbox)
+{
+	return outbox->ttl_ms != 0;
+}
+
+const char *when_full_name(enum when_full when_full)
+{
+	switch (when_full) {
+	case WHEN_FULL_BLOCK:
+		return "block";
+	case WHEN_FULL_DROP_OLDEST:
+		return "drop_oldest";
+	case WHEN_FULL_DROP_NEWEST:
+		return "drop_newest";
+	case WHEN_FULL_DEAD_LETTER:
+		return "dead_letter";
+	}
+	return "unknown";
+}
+
 enum guarantee mapping_guarantee(
+	const struct config *config, const struct mapping_config *map, const struct target_config *target)
+{
+	const struct outbox_config *outbox = &config->connections[target->connection].outbox;
+	if (outbox_drops_when_full(outbox) || outbox_drops_old(outbox))
+		return AT_MOST_ONCE;
+	return mapping_legs_guarantee(config, map, target);
+}
+
+enum guarantee mapping_legs_guarantee(
 	const struct config *config, const struct mapping_config *map, const struct target_config *target)
 {
 	enum guarantee in = mapping_source_guarantee(config, map);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Holds what mappings and connections declare against what their legs can keep (ARCHITECTURE.md, Delivery).
+ * Holds what mappings and connections declare against what their legs can keep and what the outboxes of their destinations
+ * throw away (ARCHITECTURE.md, Delivery).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -50,11 +51,11 @@ static char *advice(const struct config *config, const struct mapping_config *ma
 		bool allowed = !connector->check_qos || !connector->check_qos(from->settings, (uint8_t)qos);
 		struct mapping_config other = *map;
 		other.from_qos = qos;
-		if (allowed && (int)mapping_guarantee(config, &other, target) >= wished)
+		if (allowed && (int)mapping_legs_guarantee(config, &other, target) >= wished)
 			return memory_format("read with qos: %d, or declare %s", qos,
-				guarantee_name(mapping_guarantee(config, map, target)));
+				guarantee_name(mapping_legs_guarantee(config, map, target)));
 	}
-	return memory_format("declare %s%s", guarantee_name(mapping_guarantee(config, map, target)),
+	return memory_format("declare %s%s", guarantee_name(mapping_legs_guarantee(config, map, target)),
 		unexplained ? ", or change that leg" : "");
 }
 
@@ -117,13 +118,56 @@ static void refuse(struct loader *loader, const struct mapping_config *map, cons
 	free(what);
 }
 
+/* At the key of the outbox that throws messages away. */
+static void refuse_policy(struct loader *loader, const struct mapping_config *map, const struct target_config *target,
+	const struct wish *wish, const char *key)
+{
+	const struct connection_config *to = &loader->own->config.connections[target->connection];
+	const struct node *node = loader->connections.items[target->connection].value;
+	const char *declared = guarantee_name((enum guarantee)wish->guarantee);
+	char *who =
+		wish->conn && wish->conn == to
+			? memory_format("connection '%s' declares delivery: %s", to->name, declared)
+		: wish->conn
+			? memory_format("connection '%s', from which mapping '%s' writes to it, declares delivery: %s",
+				  wish->conn->name, map->name, declared)
+			: memory_format("mapping '%s' declares delivery: %s", map->name, declared);
+	node = node_get(node_get(node, "outbox"), key);
+	if (strcmp(key, "ttl") == 0)
+		table_mistake(loader->report, node, 0,
+			"ttl: what has waited longer is thrown away, but %s; leave ttl out, or declare at-most-once",
+			who);
+	else
+		table_mistake(loader->report, node, 0,
+			"when_full: %s throws messages away, but %s; write block or dead_letter, or declare "
+			"at-most-once",
+			when_full_name((enum when_full)to->outbox.when_full), who);
+	free(who);
+}
+
+/* Each outbox is refused once, by the first mapping that wants more of it. */
+static void check_policies(struct loader *loader, const struct mapping_config *map, const struct target_config *target,
+	const struct wish *wish)
+{
+	struct loader_entry *to = &loader->connections.items[target->connection];
+	const struct outbox_config *outbox = &loader->own->config.connections[target->connection].outbox;
+	if (wish->guarantee <= AT_MOST_ONCE || to->failed || to->outbox_refused)
+		return;
+	if (outbox_drops_when_full(outbox))
+		refuse_policy(loader, map, target, wish, "when_full");
+	if (outbox_drops_old(outbox))
+		refuse_policy(loader, map, target, wish, "ttl");
+	to->outbox_refused = outbox_drops_when_full(outbox) || outbox_drops_old(outbox);
+}
+
 void loader_check_guarantees(struct loader *loader, const struct mapping_config *map, const struct node *node)
 {
 	const struct config *config = &loader->own->config;
 	for (size_t i = 0; i < map->n_targets; i++) {
 		const struct target_config *target = &map->targets[i];
 		struct wish wish = wish_of(config, map, target);
-		if (wish.guarantee > (int)mapping_guarantee(config, map, target))
+		if (wish.guarantee > (int)mapping_legs_guarantee(config, map, target))
 			refuse(loader, map, target, &wish, node);
+		check_policies(loader, map, target, &wish);
 	}
 }

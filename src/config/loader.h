@@ -40,6 +40,7 @@ struct loader_entry {
 	struct node *value;
 	bool sound; /* of a connection: its connector is known and may be asked; of a mapping: there is no mistake in it */
 	bool failed; /* of a connection: some value was a mistake and holds its fallback */
+	bool outbox_refused; /* of a connection: its outbox throws away what must not be lost, which is reported */
 	bool legs_known; /* of a mapping: which connections it uses, at which QoS, and what it declares */
 };
 struct loader_entries {
@@ -73,6 +74,8 @@ void loader_read_test(struct loader *loader, const struct node *node);
 /* Refuses mappings that declare more than their legs keep; warns of connections that nothing uses. Once all mappings
  * have been read without mistakes. */
 void loader_check_guarantees(struct loader *loader, const struct mapping_config *map, const struct node *node);
+/* Refuses markers that no destination of the mapping carries, and warns of those that one does not. The same time. */
+void loader_check_markers(struct loader *loader, const struct mapping_config *map, const struct node *node);
 
 /* Refuses mappings that name the same filter with other settings where the peer keeps one subscription per filter, and
  * mappings that are declared exactly-once where overlapping filters bring messages twice. The same time. */

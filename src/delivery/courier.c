@@ -36,11 +36,8 @@ static uint64_t next_due_ms(const struct courier *courier)
 {
 	uint64_t due_ms = least(retry_heap_next_ms(&courier->retries), courier->poke_due_ms);
 	due_ms = least(due_ms, courier->sweep_due_ms);
-	if (courier->expired_log.count)
-		due_ms = least(due_ms, courier->expired_log.due_ms);
-	if (courier->dead_log.count)
-		due_ms = least(due_ms, courier->dead_log.due_ms);
-	return due_ms;
+	due_ms = least(due_ms, courier->pace_due_ms);
+	return least(due_ms, drop_log_due_ms(courier));
 }
 
 static void set_timer(struct courier *courier)
@@ -99,7 +96,11 @@ static void work(struct courier *courier)
 		dispatch_sift(courier);
 		dispatch_send(courier, &burst);
 		flush(courier);
+		room_make(courier); /* what can be sent now is not dropped */
+		surplus_work(courier);
 		outbox_read_back(courier);
+		if (courier->live)
+			live_survey(courier);
 	} while (courier->again && burst > 0);
 	if (burst == 0)
 		loop_post(courier->options.loop, &courier->go_on);
@@ -111,24 +112,11 @@ void courier_enter(struct courier *courier)
 	courier->depth++;
 }
 
-static bool has_room(const struct courier *courier, size_t messages, size_t bytes)
-{
-	const struct outbox_config *outbox = courier->options.outbox;
-	struct journal_outbox box = journal_outbox(courier->options.journal, courier->options.dest);
-	if (box.done_ranges >= JOURNAL_MAX_DONE_RANGES)
-		return false;
-	if (box.waiting == 0)
-		return true; /* what is larger than the outbox must pass, too */
-	if (outbox->max_messages > 0 && box.waiting + messages > (uint64_t)outbox->max_messages)
-		return false;
-	return outbox->max_bytes == 0 || box.waiting_bytes + bytes <= outbox->max_bytes;
-}
-
 /* By a job: whoever hears it offers at once, and may be the very link that is telling us an outcome just now. */
 static void on_room_job(void *arg)
 {
 	struct courier *courier = arg;
-	if (!courier->was_full || !has_room(courier, courier->wanted_messages, courier->wanted_bytes))
+	if (!courier->was_full || !room_is_back(courier))
 		return;
 	courier->was_full = false;
 	if (courier->options.on_room)
@@ -138,9 +126,10 @@ static void on_room_job(void *arg)
 /* The news for others, when nothing is half done. */
 static void tell(struct courier *courier)
 {
-	if (courier->was_full && has_room(courier, courier->wanted_messages, courier->wanted_bytes))
+	if (courier->was_full && room_is_back(courier))
 		loop_post(courier->options.loop, &courier->room_job);
-	if (courier->on_idle && courier->in_flight + courier->n_replies + courier->letters_underway == 0) {
+	if (courier->on_idle && courier->in_flight + courier->n_replies + courier->letters_underway == 0 &&
+		surplus_is_idle(courier)) {
 		void (*on_idle)(void *ctx) = courier->on_idle;
 		courier->on_idle = NULL;
 		on_idle(courier->idle_ctx);
@@ -179,7 +168,11 @@ static uint64_t seed_of(const struct courier *courier)
 static void init(struct courier *courier, const struct courier_options *options)
 {
 	courier->options = *options;
-	courier->timer_due_ms = courier->poke_due_ms = courier->sweep_due_ms = UINT64_MAX;
+	courier->surplus.retry_ms = UINT64_MAX;
+	courier->timer_due_ms = courier->poke_due_ms = courier->sweep_due_ms = courier->pace_due_ms = UINT64_MAX;
+	pace_init(&courier->pace, (uint64_t)options->outbox->max_rate.messages, options->outbox->max_rate.bytes,
+		loop_now_ms(options->loop));
+	histogram_init(&courier->delivery, &histogram_long);
 	courier->newest_ms = journal_newest_ms(options->journal);
 	key_table_init(&courier->keys);
 	retry_heap_init(&courier->retries, &courier->window);
@@ -197,7 +190,7 @@ struct courier *courier_new(const struct courier_options *options)
 		return NULL;
 	init(courier, options);
 	courier->timer = loop_timer_new(options->loop, on_timer, courier);
-	if (!courier->timer || stages_recover(courier) != 0 || outbox_start(courier) != 0) {
+	if (!courier->timer || stages_recover(courier) != 0 || outbox_start(courier) != 0 || live_start(courier) != 0) {
 		courier_free(courier);
 		return NULL;
 	}
@@ -217,7 +210,10 @@ void courier_free(struct courier *courier)
 		loop_timer_free(courier->timer);
 	if (courier->reader)
 		journal_reader_free(courier->reader);
+	live_stop(courier);
 	letters_orphan(courier);
+	surplus_free(courier);
+	room_free(courier);
 	window_fini(&courier->window);
 	key_table_fini(&courier->keys);
 	retry_heap_fini(&courier->retries);
@@ -238,24 +234,6 @@ void courier_durable(struct courier *courier, uint64_t lsn)
 	courier_leave(courier);
 }
 
-bool courier_has_room(struct courier *courier, size_t messages, size_t bytes)
-{
-	if (has_room(courier, messages, bytes))
-		return true;
-	/* A little more than was asked for, so that one message going does not make one come. */
-	const struct outbox_config *outbox = courier->options.outbox;
-	size_t some_messages = outbox->max_messages > 0 ? (size_t)outbox->max_messages / 64 : 0;
-	size_t some_bytes = (size_t)(outbox->max_bytes / 64);
-	if (!courier->was_full)
-		courier->wanted_messages = courier->wanted_bytes = 0;
-	courier->was_full = true;
-	if (courier->wanted_messages < messages + some_messages)
-		courier->wanted_messages = messages + some_messages;
-	if (courier->wanted_bytes < bytes + some_bytes)
-		courier->wanted_bytes = bytes + some_bytes;
-	return false;
-}
-
 /* --- the link's news
  * ---------------------------------------------------------------------------------------------------- */
 
@@ -270,9 +248,9 @@ static bool cursor_is_sane(const struct courier *courier, uint64_t done_through)
 			courier->options.name, done_through, courier->appended_end - 1);
 		return false;
 	}
-	if (done_through + 1 < courier->window.first)
+	if (done_through + 1 < window_oldest(&courier->window))
 		log_warn("cursor_behind", "destination=%s done_through=%" PRIu64 " done_here=%" PRIu64,
-			courier->options.name, done_through, courier->window.first - 1);
+			courier->options.name, done_through, window_oldest(&courier->window) - 1);
 	return true;
 }
 
@@ -288,6 +266,8 @@ void courier_link_up(struct courier *courier, const struct sink_traits *traits)
 		courier->up = cursor_is_sane(courier, traits->done_through);
 		courier->cursor_through = courier->up ? traits->done_through : 0;
 		courier->sift_next = courier->window.first;
+		if (courier->live)
+			courier->window.lane->unsifted = lane_first(courier->window.lane);
 	}
 	if (courier->up)
 		log_info("delivery_resumed", "destination=%s held=%zu", courier->options.name, courier->window.n_held);
@@ -329,6 +309,18 @@ struct courier_stats courier_stats(const struct courier *courier)
 	stats.in_flight = courier->in_flight;
 	stats.held = courier->window.n_held;
 	stats.held_bytes = courier->window.held_bytes;
+	if (courier->window.lane) {
+		stats.held += courier->window.lane->n;
+		stats.held_bytes += courier->window.lane->bytes;
+	}
 	stats.link_is_up = courier->up;
+	const struct held *oldest = window_find(&courier->window, courier->window.first);
+	stats.oldest_ms = oldest ? message_view(oldest->msg)->origin_ms : 0;
+	stats.paused = courier->paused;
 	return stats;
+}
+
+const struct histogram *courier_delivery_times(const struct courier *courier)
+{
+	return &courier->delivery;
 }

@@ -27,8 +27,8 @@ struct courier_options {
 	const struct outbox_config *outbox; /* borrowed */
 	const struct connector *connector; /* send, send_end, stage_durable, pipelined_order */
 	struct link *link;
-	/* The outbox had been full (courier_has_room was false) and has room for what was asked then. By a job of
-	 * the loop, never from inside a call. */
+	/* courier_room had said ROOM_WAIT, and asking again is worth while. By a job of the loop, never from inside a
+	 * call. */
 	void (*on_room)(void *ctx);
 	/* A delivery gave a reply: append it together with the JOURNAL_FINISHED change given. NULL: replies
 	 * are dropped and counted. 0 or a negative errno: then the courier keeps the reply and tries to append
@@ -47,9 +47,20 @@ void courier_appended(struct courier *courier, const struct journal_entry *entry
 /* The journal's durable lsn has advanced: what is at or below it may be sent. */
 void courier_durable(struct courier *courier, uint64_t lsn);
 
-/* May the outbox take messages of that many bytes in all (max_bytes, max_messages, done ranges)? After false,
- * on_room. */
-bool courier_has_room(struct courier *courier, size_t messages, size_t bytes);
+/* What is to become of that many messages of that many bytes in all, by the outbox's limits (max_bytes, max_messages,
+ * done ranges) and its when_full? */
+enum courier_room {
+	ROOM_TAKE, /* append them and call courier_appended for each */
+	ROOM_DROP, /* leave them out, journal that (JOURNAL_DROPPED) and call courier_dropped */
+	ROOM_DEAD_LETTER, /* append them and call courier_surplus for each */
+	ROOM_WAIT, /* keep them where they are until on_room */
+};
+enum courier_room courier_room(struct courier *courier, size_t messages, size_t bytes);
+/* So many were left out. */
+void courier_dropped(struct courier *courier, size_t messages);
+/* A message was appended that has no room: once durable it goes to the dead letters, and is not delivered. view is
+ * borrowed. */
+void courier_surplus(struct courier *courier, const struct journal_entry *entry, uint64_t lsn);
 
 /* From the link, see struct link_host_ops. link_up with a cursor: what it covers is done; a cursor ahead of the
  * journal (a restored copy of the data folder) is logged, and nothing is sent. An outcome or stage of what is not in
@@ -64,11 +75,36 @@ void courier_stage(struct courier *courier, uint64_t seq, uint8_t stage);
  * is on its way to the journal (possibly from inside this or any other call; it must not free the courier). */
 void courier_drain(struct courier *courier, void (*on_idle)(void *ctx), void *ctx);
 
+/* By hand: sends nothing new until it is resumed; what is in flight ends. It begins as journal_outbox says (that the
+ * journal knows is the caller's part). */
+void courier_pause(struct courier *courier, bool paused);
+
+/* Throws durable messages away, by hand. */
+enum courier_purged {
+	COURIER_PURGED,
+	COURIER_PURGE_GONE, /* done, dead or purged already */
+	COURIER_PURGE_KEPT, /* in flight, or the peer may have it in part (QoS 2) */
+	COURIER_PURGE_NO_ROOM, /* too many done ranges: deliver or purge older ones first */
+};
+struct courier_purge {
+	uint64_t seq;
+	uint32_t bytes; /* as the reader gave it */
+	uint8_t qos;
+	enum courier_purged result; /* out */
+};
+void courier_purge(struct courier *courier, struct courier_purge *items, size_t n);
+
 struct courier_stats {
 	uint64_t delivered, retried, rejected, expired, dead, link_downs, replies_dropped;
 	uint64_t in_flight, held, held_bytes; /* now */
 	bool link_is_up;
+	uint64_t dropped; /* oldest and newest */
+	uint64_t sent; /* handed to the sink, again or for the first time */
+	uint64_t oldest_ms; /* origin_ms of the oldest undone message; 0: none waits, or it has not been read back yet */
+	bool paused; /* by hand */
 };
 struct courier_stats courier_stats(const struct courier *courier);
+/* Microseconds from durable to delivered; of what was read back from disk, from its origin. */
+const struct histogram *courier_delivery_times(const struct courier *courier);
 
 #endif

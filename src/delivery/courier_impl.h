@@ -5,7 +5,9 @@
  *   - outbox.c: what is held, and reading back from the journal
  *   - dispatch.c: what goes out next
  *   - outcome.c: what came back: done, retry, replies
+ *   - live.c: what overtakes (drain: live_first)
  *   - letters.c: dead letters; stages.c: stages; expiry.c: what is too old; packet_id.c: a rule of QoS 2
+ *   - room.c: what happens when the outbox is full; surplus.c: what found no room and becomes a dead letter
  *
  * No recursion: every way into the courier is bracketed by courier_enter and courier_leave. The outermost
  * leave does the work that has become possible; inner ones (a sink that answers from inside send) only note
@@ -18,6 +20,8 @@
 #include "delivery/backoff.h"
 #include "delivery/courier.h"
 #include "delivery/key_table.h"
+#include "delivery/lane.h"
+#include "delivery/pace.h"
 #include "delivery/retry_heap.h"
 #include "delivery/window.h"
 
@@ -25,6 +29,7 @@
 #define COURIER_BURST             4096u /* sent in one turn of the loop at most */
 #define COURIER_DEFAULT_LOOKAHEAD 10000u
 #define COURIER_MAX_LOOKAHEAD     (1u << 20)
+#define SURPLUS_BYTES             (4u * 1024 * 1024) /* of message memory */
 #define COURIER_REPEAT_MS         1000u /* between sweeps for expired ones, lines of the log, tries of what must not fail */
 
 /* Dropped or dead messages, gathered into one line a second. */
@@ -32,6 +37,20 @@ struct drop_log {
 	uint64_t first, last, count;
 	uint64_t due_ms; /* when to write it */
 	char reason[128]; /* of the last one */
+};
+
+struct surplus;
+struct surplus_slot {
+	uint64_t seq;
+	struct surplus *surplus; /* NULL: it has ended */
+};
+struct surplus_list {
+	struct surplus_slot *v; /* [begin, end) by seq */
+	size_t begin, submitted, end, capacity; /* what is below submitted was handed to the journal */
+	size_t n, underway, memory;
+	size_t runs; /* of seqs without gaps, at most */
+	uint32_t failures; /* since the last that could be stored */
+	uint64_t retry_ms; /* UINT64_MAX: nothing has failed */
 };
 
 struct stage_asked {
@@ -108,6 +127,24 @@ struct courier {
 	uint64_t in_flight; /* HELD_IN_FLIGHT */
 	uint64_t n_replies; /* HELD_REPLY; they fill the window too, which bounds them */
 	struct courier_stats stats;
+
+	/* room.c */
+	bool overflows; /* when_full: dead_letter, and the outbox was full when last asked */
+	bool dropping; /* when_full: drop_oldest, until the outbox is a little below its limits */
+	uint64_t drop_next; /* what is held below it may not be dropped */
+	struct journal_reader *drop_reader; /* reads what is not held, only to drop it */
+	uint64_t drop_read_seq, drop_durable; /* where it goes on; `durable` at its last request */
+	bool drop_reading, drop_at_end;
+	struct drop_log oldest_log, newest_log;
+
+	struct surplus_list surplus; /* surplus.c */
+	/* dispatch.c */
+	struct pace pace;
+	uint64_t pace_due_ms; /* when the next one may go; UINT64_MAX = it does not wait for that */
+
+	struct live *live; /* live.c; NULL but with drain: live_first */
+	struct histogram delivery; /* us */
+	bool paused; /* by hand: nothing new is sent */
 };
 
 void courier_enter(struct courier *courier);
@@ -118,9 +155,19 @@ void courier_poke_in(struct courier *courier, uint64_t delay_ms);
 /* outbox.c */
 int outbox_start(struct courier *courier); /* 0 or -ENOMEM */
 void outbox_read_back(struct courier *courier); /* asks the reader for more if there is room */
+/* A message was appended that is never to be held. */
+void outbox_pass(struct courier *courier, uint64_t seq);
+/* Fills in what follows from the message. */
+void outbox_complete(struct courier *courier, struct held *held, uint64_t seq);
+uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view); /* of its unit of order */
+/* So many seqs from the oldest undone one on may have been sent by an earlier process. */
+uint64_t outbox_span(const struct courier *courier);
 
 /* dispatch.c */
 void dispatch_sift(struct courier *courier);
+/* A held message that is durable. False: it cannot be dealt with now. It may have ended. */
+bool dispatch_sift_one(struct courier *courier, uint64_t seq, const struct held *held);
+void dispatch_reset(struct held *held); /* the link is another one */
 /* Sends what may be sent, *burst at most, and takes it off. */
 void dispatch_send(struct courier *courier, size_t *burst);
 /* May one more message be finished out of order? Takes it off the budget. */
@@ -129,7 +176,9 @@ bool dispatch_take_range(struct courier *courier, uint64_t seq);
 void dispatch_restart(struct courier *courier);
 
 /* outcome.c */
-/* Journals it as done and lets go of it. */
+/* Journals what has become of it and lets go of it. */
+void outcome_finish(struct courier *courier, uint64_t seq, enum journal_total why);
+/* As delivered. */
 void outcome_done(struct courier *courier, uint64_t seq);
 /* Lets go of a message that the journal knows to be final. */
 void outcome_release(struct courier *courier, uint64_t seq);
@@ -139,6 +188,20 @@ void outcome_detach(struct courier *courier, uint64_t seq);
 void outcome_send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms);
 /* The time of a held message has come. */
 void outcome_due(struct courier *courier, uint64_t seq);
+
+/* live.c; all but live_start and live_stop with courier->live only */
+int live_start(struct courier *courier); /* 0 or -ENOMEM */
+void live_stop(struct courier *courier);
+/* An appended message: does it overtake? If not, it is counted. has_place: it could be held in its place. */
+bool live_takes(struct courier *courier, const struct journal_entry *entry, uint64_t lsn, bool has_place);
+void live_sift(struct courier *courier);
+bool live_may_go(struct courier *courier, uint64_t seq); /* as far as done ranges go */
+void live_sent(struct courier *courier);
+void live_relist(struct courier *courier, uint64_t seq); /* dispatch_restart comes to it */
+void live_listed(struct courier *courier, uint64_t seq, struct held *held); /* of the head, in the list of its key */
+void live_released(struct courier *courier, uint64_t seq, const struct held *held); /* about to be */
+void live_caught_up(struct courier *courier); /* the head has all that is undone and does not overtake */
+void live_survey(struct courier *courier); /* brings it on */
 
 /* letters.c */
 /* To the dead letters. The message must not be in flight. False when memory is out: nothing has happened. */
@@ -167,5 +230,21 @@ void expiry_drop(struct courier *courier, uint64_t seq);
 void expiry_sweep(struct courier *courier, uint64_t now_ms); /* if due */
 void drop_log_add(struct courier *courier, struct drop_log *log, uint64_t seq, const char *reason);
 void drop_log_flush(struct courier *courier, uint64_t now_ms); /* those that are due */
+uint64_t drop_log_due_ms(const struct courier *courier); /* UINT64_MAX: none is */
+
+/* room.c */
+/* After ROOM_WAIT: is asking again worth while? */
+bool room_is_back(const struct courier *courier);
+/* Drops the oldest ones if when_full says so and there are too many. */
+void room_make(struct courier *courier);
+void room_free(struct courier *courier);
+
+/* surplus.c */
+bool surplus_has(const struct courier *courier, uint64_t seq); /* not yet stored */
+uint64_t surplus_oldest(const struct courier *courier); /* of those; UINT64_MAX: none */
+bool surplus_has_room(const struct courier *courier, size_t limit_bytes);
+void surplus_work(struct courier *courier); /* hands on what is durable or due again */
+bool surplus_is_idle(const struct courier *courier); /* nothing is on its way */
+void surplus_free(struct courier *courier);
 
 #endif

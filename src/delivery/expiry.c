@@ -81,7 +81,23 @@ void expiry_drop(struct courier *courier, uint64_t seq)
 {
 	courier->stats.expired++;
 	drop_log_add(courier, &courier->expired_log, seq, "too old");
-	outcome_done(courier, seq);
+	outcome_finish(courier, seq, JOURNAL_EXPIRED);
+}
+
+static void sweep_one(struct courier *courier, uint64_t seq, const struct held *held)
+{
+	bool waits = held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT;
+	if (waits && expiry_passed(courier, held) && dispatch_take_range(courier, seq))
+		expiry_drop(courier, seq);
+}
+
+static void sweep_lane(struct courier *courier)
+{
+	const struct lane *lane = courier->window.lane;
+	for (uint64_t seq = lane_first(lane), next; seq; seq = next) {
+		next = lane_next(lane, seq);
+		sweep_one(courier, seq, lane_find(lane, seq));
+	}
 }
 
 void expiry_sweep(struct courier *courier, uint64_t now_ms)
@@ -91,13 +107,12 @@ void expiry_sweep(struct courier *courier, uint64_t now_ms)
 		return;
 	courier->sweep_due_ms = UINT64_MAX;
 	for (uint64_t seq = window->first; seq < courier->sift_next && seq < window->end; seq++) {
-		const struct held *held = window_slot(window, seq);
-		bool waits = held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT;
-		if (waits && expiry_passed(courier, held) && dispatch_take_range(courier, seq))
-			expiry_drop(courier, seq);
+		sweep_one(courier, seq, window_head_slot(window, seq));
 		if (seq < window->first)
 			seq = window->first - 1;
 	}
+	if (window->lane)
+		sweep_lane(courier);
 }
 
 void drop_log_add(struct courier *courier, struct drop_log *log, uint64_t seq, const char *reason)
@@ -126,4 +141,17 @@ void drop_log_flush(struct courier *courier, uint64_t now_ms)
 {
 	flush(courier, &courier->expired_log, "expired", now_ms);
 	flush(courier, &courier->dead_log, "dead_letters", now_ms);
+	flush(courier, &courier->oldest_log, "dropped", now_ms);
+	flush(courier, &courier->newest_log, "dropped", now_ms);
+}
+
+uint64_t drop_log_due_ms(const struct courier *courier)
+{
+	const struct drop_log *logs[] = {
+		&courier->expired_log, &courier->dead_log, &courier->oldest_log, &courier->newest_log};
+	uint64_t due_ms = UINT64_MAX;
+	for (size_t i = 0; i < sizeof logs / sizeof logs[0]; i++)
+		if (logs[i]->count && logs[i]->due_ms < due_ms)
+			due_ms = logs[i]->due_ms;
+	return due_ms;
 }

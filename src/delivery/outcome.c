@@ -41,20 +41,28 @@ void outcome_detach(struct courier *courier, uint64_t seq)
 void outcome_release(struct courier *courier, uint64_t seq)
 {
 	outcome_detach(courier, seq);
+	if (courier->live)
+		live_released(courier, seq, window_slot(&courier->window, seq));
 	window_release(&courier->window, seq);
+}
+
+void outcome_finish(struct courier *courier, uint64_t seq, enum journal_total why)
+{
+	const struct held *held = window_slot(&courier->window, seq);
+	journal_finish(courier->options.journal, courier->options.dest, seq, held->bytes, why);
+	outcome_release(courier, seq);
 }
 
 void outcome_done(struct courier *courier, uint64_t seq)
 {
-	const struct held *held = window_slot(&courier->window, seq);
-	journal_done(courier->options.journal, courier->options.dest, seq, held->bytes);
-	outcome_release(courier, seq);
+	outcome_finish(courier, seq, JOURNAL_DELIVERED);
 }
 
 void outcome_send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms)
 {
 	struct held *held = window_slot(&courier->window, seq);
 	held->state = HELD_RETRY_WAIT;
+	courier->drop_next = 0;
 	/* Listed before its key is free: nothing of the key may slip through between. */
 	struct key *key = key_table_get(&courier->keys, held->key_hash);
 	key_list_insert(key, &courier->window, seq);
@@ -128,8 +136,15 @@ static void retry_reply(struct courier *courier, uint64_t seq)
 /* --- the four outcomes
  * ---------------------------------------------------------------------------------------------- */
 
+static void note_time(struct courier *courier, uint64_t seq)
+{
+	uint64_t took_us = loop_turn_us(courier->options.loop) - window_slot(&courier->window, seq)->durable_us;
+	histogram_add(&courier->delivery, took_us, 1);
+}
+
 static void delivered(struct courier *courier, uint64_t seq, const struct message_view *reply)
 {
+	note_time(courier, seq);
 	if (reply && courier->options.on_reply) {
 		if (!journal_reply(courier, seq, reply))
 			keep_reply(courier, seq, reply);
@@ -186,6 +201,7 @@ static void pause(struct courier *courier, uint64_t seq, const struct outcome *o
 	struct held *held = window_slot(&courier->window, seq);
 	held->state = HELD_WAITING;
 	held->maybe_sent = !outcome->not_taken;
+	courier->drop_next = 0;
 	if (!courier->up)
 		return;
 	courier->up = false;

@@ -12,9 +12,16 @@
 
 #define PACKET_IDS 61440u
 
+/* What is below is done, but perhaps not durably. */
+static uint64_t floor_of(const struct courier *courier)
+{
+	uint64_t surplus = surplus_oldest(courier), held = window_oldest(&courier->window);
+	return surplus < held ? surplus : held;
+}
+
 static void flush(struct courier *courier)
 {
-	if (courier->flush_lsn || courier->window.first == courier->done_floor)
+	if (courier->flush_lsn || floor_of(courier) == courier->done_floor)
 		return;
 	uint64_t lsn;
 	int error = journal_flush_done(courier->options.journal, &lsn);
@@ -24,7 +31,7 @@ static void flush(struct courier *courier)
 		return;
 	}
 	courier->flush_lsn = lsn;
-	courier->flushed_floor = courier->window.first;
+	courier->flushed_floor = floor_of(courier);
 	packet_id_durable(courier);
 }
 

@@ -89,8 +89,10 @@ static void put_checkpoint(struct journal *j, size_t size)
 static void forget_pending(struct journal *j)
 {
 	for (size_t i = 0; j->any_pending && i < j->state.n_dests; i++) {
-		ranges_clear(&j->state.dests[i].pending);
-		j->state.dests[i].pending_bytes = 0;
+		struct state_dest *dest = &j->state.dests[i];
+		for (size_t why = 0; why < JOURNAL_N_TOTALS; why++)
+			ranges_clear(&dest->pending[why]);
+		memset(dest->pending_bytes, 0, sizeof dest->pending_bytes);
 	}
 	j->any_pending = false;
 }
@@ -99,10 +101,11 @@ static void forget_pending(struct journal *j)
 static int check_spares(struct journal *j, bool messages)
 {
 	size_t ready = j->n_spares > j->promised ? j->n_spares - j->promised : 0;
-	if (ready > (messages ? RESERVE_SEGMENTS : 0))
+	bool crowded = messages && j->n_segments + j->promised >= 2 * j->max_segments;
+	if (ready > (messages ? RESERVE_SEGMENTS : 0) && !crowded)
 		return 0;
 	j->spares_wanted |= messages;
-	if (!j->disk_full && !j->spares_behind) {
+	if (!j->disk_full && !j->spares_behind && !crowded) {
 		j->spares_behind = true;
 		pthread_cond_signal(&j->prepare_wake);
 	}
@@ -166,7 +169,7 @@ static int make_room(struct journal *j, size_t bytes, bool messages)
 {
 	if (j->failed)
 		return -EIO;
-	if (messages && (j->stalled || j->queued_bytes > MAX_QUEUED))
+	if (messages && (j->stalled || j->low_space || j->queued_bytes > MAX_QUEUED))
 		return -ENOSPC;
 	struct batch *batch = open_batch(j);
 	uint64_t begin = batch && batch->starts_segment ? SEGMENT_BLOCK : j->tail_offset;
@@ -197,40 +200,45 @@ static size_t pending_size(const struct journal *j)
 {
 	size_t size = 0;
 	for (size_t i = 0; j->any_pending && i < j->state.n_dests; i++) {
-		size_t n = j->state.dests[i].pending.n;
-		if (n)
-			size += n * 16 + (n / DONE_RANGES_PER_FRAME + 1) * NUMBERS_MAX;
+		for (size_t why = 0; why < JOURNAL_N_TOTALS; why++) {
+			size_t n = j->state.dests[i].pending[why].n;
+			if (n)
+				size += n * 16 + (n / DONE_RANGES_PER_FRAME + 1) * NUMBERS_MAX;
+		}
 	}
 	return size;
 }
 
-static void put_done(struct journal *j, uint64_t number, struct state_dest *dest)
+static void put_done(struct journal *j, uint64_t number, struct state_dest *dest, enum journal_total why)
 {
-	uint64_t bytes = dest->pending_bytes;
-	for (size_t at = 0; at < dest->pending.n; bytes = 0) {
-		size_t n = dest->pending.n - at;
+	struct ranges *pending = &dest->pending[why];
+	uint64_t bytes = dest->pending_bytes[why];
+	for (size_t at = 0; at < pending->n; bytes = 0) {
+		size_t n = pending->n - at;
 		if (n > DONE_RANGES_PER_FRAME)
 			n = DONE_RANGES_PER_FRAME;
 		struct frame frame = {.type = FRAME_DONE,
 			.flags = FRAME_SET_END,
 			.dest = number,
 			.bytes = bytes,
+			.stage = why,
 			.body = {NULL, n * 16}};
 		uint8_t *body = put_frame(j, &frame);
 		for (size_t i = 0; i < n; i++, at++, body += 16) {
-			put_u64(body, dest->pending.v[at].first);
-			put_u64(body + 8, dest->pending.v[at].last);
+			put_u64(body, pending->v[at].first);
+			put_u64(body + 8, pending->v[at].last);
 		}
 	}
-	ranges_clear(&dest->pending);
-	dest->pending_bytes = 0;
+	ranges_clear(pending);
+	dest->pending_bytes[why] = 0;
 }
 
 /* Lock held, room made. */
 static void put_pending(struct journal *j)
 {
 	for (size_t i = 0; j->any_pending && i < j->state.n_dests; i++)
-		put_done(j, i, &j->state.dests[i]);
+		for (unsigned why = 0; why < JOURNAL_N_TOTALS; why++)
+			put_done(j, i, &j->state.dests[i], (enum journal_total)why);
 	j->any_pending = false;
 }
 
@@ -267,29 +275,34 @@ static void note_pending(struct journal *j)
 		loop_timer_start(j->done_timer, DONE_DELAY_MS);
 }
 
-void append_note_done(struct journal *j, uint32_t number, uint64_t first, uint64_t last)
+void append_note_lost(struct journal *j, uint32_t number, uint64_t first, uint64_t last)
 {
 	uint64_t added;
-	if (ranges_add(&j->state.dests[number].pending, first, last, &added) == 0)
+	if (ranges_add(&j->state.dests[number].pending[JOURNAL_LOST], first, last, &added) == 0)
 		note_pending(j);
 }
 
-void journal_done(struct journal *j, uint32_t number, uint64_t seq, uint32_t bytes)
+void journal_finish(struct journal *j, uint32_t number, uint64_t seq, uint32_t bytes, enum journal_total why)
 {
 	struct state_dest *dest = state_dest(&j->state, number);
 	if (!dest || seq >= dest->next_seq || state_is_done(dest, seq))
 		return;
 	uint64_t added;
-	int r = ranges_add(&dest->pending, seq, seq, &added);
+	int r = ranges_add(&dest->pending[why], seq, seq, &added);
 	if (r == 0)
-		r = state_mark_done(dest, seq, seq, bytes);
+		r = state_mark_done(dest, seq, seq, bytes, why);
 	if (r < 0) {
 		/* It will be delivered again. */
 		log_warn("journal_done", "seq=%llu error=\"%s\"", (unsigned long long)seq, strerror(-r));
 		return;
 	}
-	dest->pending_bytes += bytes;
+	dest->pending_bytes[why] += bytes;
 	note_pending(j);
+}
+
+void journal_done(struct journal *j, uint32_t number, uint64_t seq, uint32_t bytes)
+{
+	journal_finish(j, number, seq, bytes, JOURNAL_DELIVERED);
 }
 
 /* --- snapshot
@@ -303,21 +316,27 @@ void append_snapshot(struct journal *j)
 	uint64_t *oldest = realloc(j->snapshot.oldest, (n + 1) * sizeof *oldest);
 	if (!oldest)
 		return;
-	for (size_t i = 0; i < n; i++)
-		oldest[i] = j->state.dests[i].name ? j->state.dests[i].oldest_undone : UINT64_MAX;
+	for (size_t i = 0; i < n; i++) {
+		const struct state_dest *dest = &j->state.dests[i];
+		oldest[i] = dest->oldest_undone > dest->overflow_end ? dest->oldest_undone : dest->overflow_end;
+		if (!dest->name)
+			oldest[i] = UINT64_MAX;
+	}
+	spill_release_files(j);
 	j->snapshot = (struct undone_snapshot){j->appended_lsn, oldest, n};
 	j->done_changed = false;
 }
 
 bool append_has_room(struct journal *j)
 {
-	if (j->failed || j->stalled || j->queued_bytes > MAX_QUEUED / 2)
+	if (j->failed || j->stalled || j->low_space || j->queued_bytes > MAX_QUEUED / 2)
 		return false;
 	if (j->refused_for_ranges)
 		for (size_t i = 0; i < j->state.n_dests; i++)
 			if (j->state.dests[i].done.n >= JOURNAL_MAX_DONE_RANGES)
 				return false;
-	return !j->spares_wanted || j->n_spares > j->promised + RESERVE_SEGMENTS;
+	return !j->spares_wanted || (j->n_spares > j->promised + RESERVE_SEGMENTS &&
+					    j->n_segments + j->promised < 2 * j->max_segments);
 }
 
 /* --- sets
@@ -337,6 +356,8 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 		[JOURNAL_BATCH] = FRAME_BATCH,
 		[JOURNAL_DEAD] = FRAME_DEAD,
 		[JOURNAL_FINISHED] = FRAME_FINISHED,
+		[JOURNAL_DROPPED] = FRAME_DROPPED,
+		[JOURNAL_SEQUENCE] = FRAME_SEQUENCE,
 	};
 	if ((unsigned)change->type >= sizeof types || !types[change->type])
 		return false;
@@ -358,10 +379,19 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 	case JOURNAL_BATCH:
 		frame->last = change->last;
 		break;
+	case JOURNAL_SEQUENCE:
+		frame->position = change->position;
+		return change->position && change->blob.len == JOURNAL_STREAM_LEN;
 	case JOURNAL_DEAD:
 	case JOURNAL_FINISHED:
 		frame->bytes = change->bytes;
 		break;
+	case JOURNAL_DROPPED:
+		frame->dest = change->dest;
+		frame->stage = JOURNAL_DROPPED_NEWEST;
+		frame->count = change->count;
+		frame->bytes = change->bytes;
+		return state_dest(&j->state, change->dest) != NULL;
 	default:
 		break;
 	}
@@ -378,8 +408,10 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 }
 
 /* How much a CHECKPOINT may grow by it. */
-static int64_t change_growth(const struct journal_change *change)
+static int64_t change_growth(const struct journal *j, const struct journal_change *change)
 {
+	if (change->type == JOURNAL_SEQUENCE)
+		return sequences_last(&j->state.sequences, change->blob.data) ? 0 : SEQUENCES_ENTRY_LEN;
 	if (change->type == JOURNAL_STAGE && change->seq == 0)
 		return 0;
 	switch (change->type) {
@@ -426,6 +458,7 @@ static int measure_entries(const struct journal *j, struct journal_entry *entrie
 static int measure_changes(struct journal *j, const struct journal_change *changes, size_t n, size_t *size)
 {
 	int64_t growth = 0;
+	size_t sequences = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct frame frame;
 		if (!change_frame(j, &changes[i], &frame))
@@ -433,9 +466,11 @@ static int measure_changes(struct journal *j, const struct journal_change *chang
 		if (frame.body.len > j->segment_bytes)
 			return -EMSGSIZE;
 		*size += frame.body.len + NUMBERS_MAX;
-		growth += change_growth(&changes[i]);
+		growth += change_growth(j, &changes[i]);
+		sequences += changes[i].type == JOURNAL_SEQUENCE;
 	}
-	return growth ? check_growth(j, growth) : 0;
+	int r = sequences ? sequences_reserve(&j->state.sequences, sequences) : 0;
+	return r == 0 && growth ? check_growth(j, growth) : r;
 }
 
 /* Lock held. */
@@ -457,6 +492,8 @@ static void put_entry(struct journal *j, struct journal_entry *entry, bool last)
 	dest->waiting++;
 	dest->waiting_bytes += frame.length;
 	clocks_stamp(&j->state.clocks, frame.time_ms);
+	j->stats.appended_messages++;
+	j->stats.appended_bytes += frame.length;
 }
 
 static void put_set(struct journal *j, struct journal_entry *entries, size_t n_entries,
@@ -482,6 +519,15 @@ static void apply_changes(struct journal *j, const struct journal_change *change
 	}
 }
 
+/* Messages, taken or dropped, must leave the reserve alone. */
+static bool has_messages(size_t n_entries, const struct journal_change *changes, size_t n_changes)
+{
+	for (size_t i = 0; i < n_changes; i++)
+		if (changes[i].type == JOURNAL_DROPPED)
+			return true;
+	return n_entries > 0;
+}
+
 int journal_append(struct journal *j, struct journal_entry *entries, size_t n_entries,
 	const struct journal_change *changes, size_t n_changes, uint64_t *ret_lsn)
 {
@@ -490,6 +536,7 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 		*ret_lsn = j->appended_lsn;
 		return 0;
 	}
+	bool messages = has_messages(n_entries, changes, n_changes);
 	int r = measure_entries(j, entries, n_entries, &size);
 	if (r == 0)
 		r = measure_changes(j, changes, n_changes, &size);
@@ -497,10 +544,10 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 	if (r == 0) {
 		/* DONEs ride along with the first set of a group. */
 		size_t riding = j->any_pending && !open_batch(j) ? pending_size(j) : 0;
-		r = make_room(j, size + riding, n_entries > 0);
+		r = make_room(j, size + riding, messages);
 		if (r == -EMSGSIZE && riding) { /* too large only with them */
 			riding = 0;
-			r = make_room(j, size, n_entries > 0);
+			r = make_room(j, size, messages);
 		}
 		if (r == 0 && riding && j->any_pending)
 			put_pending(j);
@@ -511,7 +558,7 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 	}
 	journal_unlock(j);
 	if (r == -ENOSPC || r == -EOVERFLOW)
-		j->want_room |= n_entries > 0;
+		j->want_room |= messages;
 	j->refused_for_ranges |= r == -EOVERFLOW;
 	if (r < 0)
 		return r;
@@ -522,17 +569,26 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 	return 0;
 }
 
+int append_frames(struct journal *j, struct frame *frames, size_t n)
+{
+	size_t size = 0;
+	for (size_t i = 0; i < n; i++)
+		size += frame_size(&frames[i]) + NUMBERS_MAX;
+	journal_lock(j);
+	int r = make_room(j, size, false);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		frames[i].flags |= i + 1 == n ? FRAME_SET_END : 0;
+		put_frame(j, &frames[i]);
+	}
+	if (r == 0)
+		wake_commit(j);
+	journal_unlock(j);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		apply(j, &frames[i]);
+	return r;
+}
+
 int append_frame(struct journal *j, struct frame *frame)
 {
-	journal_lock(j);
-	int r = make_room(j, frame_size(frame) + NUMBERS_MAX, false);
-	if (r == 0) {
-		frame->flags |= FRAME_SET_END;
-		put_frame(j, frame);
-		wake_commit(j);
-	}
-	journal_unlock(j);
-	if (r == 0)
-		apply(j, frame);
-	return r;
+	return append_frames(j, frame, 1);
 }

@@ -32,6 +32,22 @@ static void put_ranges(uint8_t *out, const struct range *v, size_t n)
 	}
 }
 
+static void put_overflow(struct writer *writer, uint64_t number, const struct state_dest *dest)
+{
+	const struct state_overflow *overflow = &dest->overflow;
+	if (overflow->n == 0)
+		return;
+	uint8_t *body = put(writer, &(struct frame){.type = FRAME_OVERFLOW,
+					    .dest = number,
+					    .seq = dest->overflow_end,
+					    .body = {NULL, overflow->n * 24}});
+	for (size_t i = 0; body && i < overflow->n; i++, body += 24) {
+		put_u64(body, overflow->v[i].file);
+		put_u64(body + 8, overflow->v[i].first_seq);
+		put_u64(body + 16, overflow->v[i].bytes);
+	}
+}
+
 static void put_dest(struct writer *writer, uint64_t number, const struct state_dest *dest)
 {
 	put(writer, &(struct frame){.type = FRAME_REGISTER,
@@ -46,6 +62,9 @@ static void put_dest(struct writer *writer, uint64_t number, const struct state_
 					    .bytes = dest->waiting_bytes,
 					    .body = {NULL, dest->done.n * 16}});
 	put_ranges(body, dest->done.v, dest->done.n);
+	body = put(writer, &(struct frame){.type = FRAME_TOTALS, .dest = number, .body = {NULL, JOURNAL_N_TOTALS * 8}});
+	for (size_t i = 0; body && i < JOURNAL_N_TOTALS; i++, body += 8)
+		put_u64(body, dest->totals[i]);
 	if (dest->stages.n) {
 		body = put(writer,
 			&(struct frame){.type = FRAME_STAGES, .dest = number, .body = {NULL, dest->stages.n * 9}});
@@ -59,6 +78,9 @@ static void put_dest(struct writer *writer, uint64_t number, const struct state_
 			&(struct frame){.type = FRAME_BATCHES, .dest = number, .body = {NULL, dest->batches.n * 16}});
 		put_ranges(body, dest->batches.v, dest->batches.n);
 	}
+	put_overflow(writer, number, dest);
+	if (dest->paused)
+		put(writer, &(struct frame){.type = FRAME_PAUSE, .dest = number, .count = 1});
 }
 
 static void put_source(struct writer *writer, uint64_t number, const struct state_source *source)
@@ -100,6 +122,16 @@ static void put_clocks(struct writer *writer, const struct clocks *clocks)
 		clocks_encode(&clocks->v[i], body);
 }
 
+static void put_sequences(struct writer *writer, const struct sequences *sequences)
+{
+	if (!sequences->n)
+		return;
+	uint8_t *body = put(
+		writer, &(struct frame){.type = FRAME_SEQUENCES, .body = {NULL, sequences->n * SEQUENCES_ENTRY_LEN}});
+	if (body)
+		sequences_encode(sequences, body);
+}
+
 static void put_state(struct writer *writer, const struct state *state)
 {
 	put(writer, &(struct frame){.type = FRAME_BASE,
@@ -113,6 +145,7 @@ static void put_state(struct writer *writer, const struct state *state)
 	for (size_t i = 0; i < state->n_sources; i++)
 		if (state->sources[i].name)
 			put_source(writer, i, &state->sources[i]);
+	put_sequences(writer, &state->sequences);
 }
 
 size_t state_checkpoint_size(const struct state *state)

@@ -5,7 +5,8 @@
  * is durable before its DEAD frame is appended; if the process dies in between, the message is still undone
  * and the letter may be there twice.
  *
- * The reader thread writes, the loop asks and hears. Each process begins files of its own and never appends
+ * The reader thread writes, the loop asks and hears. All letters of one destination that wait for the thread are stored
+ * with one write and one fdatasync. Each process begins files of its own and never appends
  * to a file that an earlier one may have left torn.
  */
 #include <errno.h>
@@ -14,13 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "journal/folder.h"
 #include "journal/journal_impl.h"
 #include "runtime/failpoint.h"
 #include "runtime/log.h"
 
 #define DEAD_FILE_BYTES (8u * 1024 * 1024)
-#define DEAD_PATH_LEN   900u /* a name may need three bytes for one */
-#define DEAD_HEADER_LEN 16u
+#define GROUP_BYTES     (1024u * 1024) /* stored together, about */
 
 static const uint8_t dead_header[DEAD_HEADER_LEN] = "LNKSPAND\1";
 
@@ -49,22 +50,9 @@ struct dead_job {
 /* --- the reader thread's half
  * ------------------------------------------------------------------------------------------ */
 
-/* "dead/<name>", with what cannot stand in a file name written as %XX. */
-static size_t folder_path(const char *name, char *path, size_t size)
-{
-	size_t at = (size_t)snprintf(path, size, "dead/");
-	for (; *name && at + 4 < size; name++) {
-		char c = *name;
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-			     c == '_';
-		at += (size_t)snprintf(path + at, size - at, plain ? "%c" : "%%%02X", (unsigned char)c);
-	}
-	return at;
-}
-
 static void file_path(const struct dead_folder *folder, char *path, size_t size)
 {
-	size_t at = folder_path(folder->name, path, size - 32);
+	size_t at = folder_path("dead", folder->name, path, size - 32);
 	snprintf(path + at, size - at, "/%020" PRIu64 ".dead", folder->file);
 }
 
@@ -78,7 +66,7 @@ static int survey_file(const char *name, void *arg)
 {
 	struct survey *survey = arg;
 	struct disk *disk = survey->j->disk;
-	char path[DEAD_PATH_LEN + 300];
+	char path[FOLDER_PATH_LEN + 300];
 	snprintf(path, sizeof path, "%s/%s", survey->folder, name);
 	uint64_t file = strtoull(name, NULL, 10);
 	if (file > survey->last)
@@ -106,8 +94,8 @@ static int open_folder(struct journal *j, const char *name, struct dead_folder *
 			return 0;
 		}
 	}
-	char path[DEAD_PATH_LEN];
-	folder_path(name, path, sizeof path);
+	char path[FOLDER_PATH_LEN];
+	folder_path("dead", name, path, sizeof path);
 	struct survey survey = {.j = j, .folder = path};
 	int r = j->disk->ops->mkdir(j->disk, path);
 	if (r == 0)
@@ -134,7 +122,7 @@ static int open_dead_file(struct journal *j, struct dead_folder *folder, int *re
 		folder->file = folder->next_file++;
 		folder->offset = 0;
 	}
-	char path[DEAD_PATH_LEN];
+	char path[FOLDER_PATH_LEN];
 	file_path(folder, path, sizeof path);
 	int handle = j->disk->ops->open(j->disk, path, fresh ? DISK_WRITE | DISK_CREATE : DISK_WRITE);
 	if (handle < 0)
@@ -144,7 +132,7 @@ static int open_dead_file(struct journal *j, struct dead_folder *folder, int *re
 	return handle < 0 ? handle : 0;
 }
 
-static int write_letter(struct journal *j, struct dead_folder *folder, const struct pages *bytes)
+static int write_letters(struct journal *j, struct dead_folder *folder, const struct pages *bytes)
 {
 	int handle;
 	int r = open_dead_file(j, folder, &handle);
@@ -164,8 +152,8 @@ static int write_letter(struct journal *j, struct dead_folder *folder, const str
 	FAILPOINT("journal.after_dead_fdatasync");
 	j->disk->ops->close(j->disk, handle);
 	if (r == 0 && fresh) {
-		char path[DEAD_PATH_LEN];
-		folder_path(folder->name, path, sizeof path);
+		char path[FOLDER_PATH_LEN];
+		folder_path("dead", folder->name, path, sizeof path);
 		r = j->disk->ops->sync_dir(j->disk, path);
 		FAILPOINT("journal.after_dead_sync_dir");
 	}
@@ -178,6 +166,21 @@ static int write_letter(struct journal *j, struct dead_folder *folder, const str
 	return 0;
 }
 
+void dead_letter_changed(struct journal *j, const char *name)
+{
+	for (struct dead_folder *folder = j->dead_folders; folder; folder = folder->next) {
+		if (strcmp(folder->name, name) != 0)
+			continue;
+		char path[FOLDER_PATH_LEN];
+		folder_path("dead", name, path, sizeof path);
+		struct survey survey = {.j = j, .folder = path};
+		folder->file = 0;
+		if (survey_folder(&survey) == 0)
+			folder->total_bytes = survey.bytes;
+	}
+}
+
+/* Behind those that are in it. */
 static int encode_letter(const struct dead_job *job, struct pages *bytes)
 {
 	const struct message_view *view = message_view(job->msg);
@@ -194,41 +197,79 @@ static int encode_letter(const struct dead_job *job, struct pages *bytes)
 	int r = pages_reserve(bytes, frame_size(&frame));
 	if (r < 0)
 		return r;
-	message_encode(view, frame_encode(&frame, bytes->data));
-	frame_seal(bytes->data, 0);
-	bytes->len = frame_size(&frame);
+	uint8_t *at = bytes->data + bytes->len;
+	message_encode(view, frame_encode(&frame, at));
+	frame_seal(at, 0);
+	bytes->len += frame_size(&frame);
 	return 0;
 }
 
-/* Somebody may have removed letters since they were counted: looks again before it says no. */
-static int check_limit(struct journal *j, const struct dead_job *job, struct dead_folder *folder, uint64_t more)
+/* Somebody may have removed letters since they were counted: looks again, once for a group, before it says no. */
+static int check_limit(
+	struct journal *j, const struct dead_job *job, struct dead_folder *folder, uint64_t more, bool *looked)
 {
 	if (job->max_bytes == 0 || folder->total_bytes + more <= job->max_bytes)
 		return 0;
-	char path[DEAD_PATH_LEN];
-	folder_path(folder->name, path, sizeof path);
+	char path[FOLDER_PATH_LEN];
+	folder_path("dead", folder->name, path, sizeof path);
 	struct survey survey = {.j = j, .folder = path};
-	int r = survey_folder(&survey);
+	int r = *looked ? 0 : survey_folder(&survey);
 	if (r < 0)
 		return r;
-	folder->total_bytes = survey.bytes;
-	return survey.bytes + more <= job->max_bytes ? 0 : -ENOSPC;
+	if (!*looked)
+		folder->total_bytes = survey.bytes;
+	*looked = true;
+	return folder->total_bytes + more <= job->max_bytes ? 0 : -ENOSPC;
+}
+
+/* Those that find room, in order. */
+static void encode_group(struct journal *j, struct dead_job *job, struct dead_folder *folder, struct pages *bytes)
+{
+	bool looked = false;
+	for (; job; job = (struct dead_job *)job->base.group) {
+		size_t before = bytes->len;
+		job->error = encode_letter(job, bytes);
+		if (job->error == 0)
+			job->error = check_limit(j, job, folder, bytes->len, &looked);
+		if (job->error < 0)
+			bytes->len = before;
+	}
 }
 
 void dead_letter_work(struct journal *j, struct reader_job *base)
 {
-	struct dead_job *job = (struct dead_job *)base;
 	struct dead_folder *folder = NULL;
 	struct pages bytes = {0};
-	int r = open_folder(j, job->name, &folder);
+	int r = open_folder(j, ((struct dead_job *)base)->name, &folder);
 	if (r == 0)
-		r = encode_letter(job, &bytes);
-	if (r == 0)
-		r = check_limit(j, job, folder, bytes.len);
-	if (r == 0)
-		r = write_letter(j, folder, &bytes);
+		encode_group(j, (struct dead_job *)base, folder, &bytes);
+	if (r == 0 && bytes.len)
+		r = write_letters(j, folder, &bytes);
 	pages_free(&bytes);
-	job->error = r;
+	for (struct reader_job *at = base; r < 0 && at; at = at->group)
+		if (((struct dead_job *)at)->error == 0)
+			((struct dead_job *)at)->error = r;
+}
+
+void dead_letter_gather(struct journal *j, struct reader_job *base)
+{
+	struct reader_job *last = base;
+	struct job_list rest = {NULL, NULL};
+	size_t bytes = message_memory(((struct dead_job *)base)->msg);
+	const char *name = ((struct dead_job *)base)->name;
+	base->group = NULL;
+	for (struct reader_job *at; (at = job_pop(&j->jobs)) != NULL;) {
+		const struct dead_job *job = (struct dead_job *)at;
+		if (at->type != JOB_DEAD_LETTER || bytes >= GROUP_BYTES || strcmp(job->name, name) != 0) {
+			job_push(&rest, at);
+			continue;
+		}
+		bytes += message_memory(job->msg);
+		at->group = NULL;
+		last->group = at;
+		last = at;
+	}
+	j->jobs = rest;
 }
 
 /* --- the loop's half

@@ -203,7 +203,12 @@ const char *frame_type_name(uint8_t type)
 		[FRAME_BATCHES] = "BATCHES",
 		[FRAME_OPEN_IDS] = "OPEN_IDS",
 		[FRAME_OVERFLOW] = "OVERFLOW",
+		[FRAME_PAUSE] = "PAUSE",
+		[FRAME_TOTALS] = "TOTALS",
+		[FRAME_DROPPED] = "DROPPED",
 		[FRAME_CLOCK] = "CLOCK",
+		[FRAME_SEQUENCE] = "SEQUENCE",
+		[FRAME_SEQUENCES] = "SEQUENCES",
 	};
 	return type < sizeof names / sizeof names[0] && names[type] ? names[type] : "UNKNOWN";
 }

@@ -81,6 +81,7 @@ static void take_durable(struct journal *j, uint64_t durable, uint64_t newest)
 	if (promote_snapshot(j) || newest != j->recycled_at)
 		prepare_recycle(j);
 	dead_letter_durable(j);
+	spill_durable(j);
 	if (j->options.on_durable)
 		j->options.on_durable(j->options.ctx, durable);
 }
@@ -91,8 +92,10 @@ static void deliver_finished(struct journal *j)
 	while ((job = job_pop(&j->delivering))) {
 		if (job->type == JOB_READ)
 			reader_deliver(j, job);
-		else
+		else if (job->type == JOB_DEAD_LETTER)
 			dead_letter_deliver(j, job);
+		else
+			dead_read_deliver(job);
 	}
 }
 
@@ -129,8 +132,10 @@ static void on_wake(void *arg)
 	if (j->want_checkpoint && !failed)
 		j->want_checkpoint = append_rotate(j, false) < 0;
 	deliver_finished(j);
+	spill_settle(j);
 	if (j->recycle_again)
 		prepare_recycle(j);
+	spill_consider(j);
 	tell_room(j);
 	if (failed && !j->told_failed) {
 		j->told_failed = true;
@@ -152,6 +157,11 @@ static void on_done_timer(void *arg)
 		loop_timer_start(j->done_timer, DONE_DELAY_MS - waited_ms);
 	else if (journal_flush_done(j, &lsn) < 0)
 		loop_timer_start(j->done_timer, DONE_DELAY_MS);
+}
+
+static void on_spill_timer(void *arg)
+{
+	spill_consider(arg);
 }
 
 /* --- open and close
@@ -223,6 +233,13 @@ static struct journal *new_journal(const struct journal_options *options)
 	j->next_file = j->next_number = 1;
 	j->tail_offset = j->segment_bytes; /* the first append begins a segment */
 	j->spare_target = RESERVE_SEGMENTS + 1;
+	uint64_t max_bytes = options->max_bytes ? options->max_bytes : JOURNAL_MAX_BYTES;
+	j->max_segments = (size_t)(max_bytes / j->segment_bytes);
+	if (j->max_segments < MIN_SEGMENTS)
+		j->max_segments = MIN_SEGMENTS;
+	histogram_init(&j->stats.fdatasync_us, &histogram_short);
+	histogram_init(&j->stats.group_frames, &histogram_number);
+	histogram_init(&j->stats.group_bytes, &histogram_bytes);
 	state_init(&j->state);
 	init_locks(j);
 	loop_job_init(&j->wake_job, on_wake, j);
@@ -233,7 +250,9 @@ static void free_jobs(struct job_list *list)
 {
 	struct reader_job *job;
 	while ((job = job_pop(list)))
-		(job->type == JOB_READ ? reader_discard : dead_letter_discard)(job);
+		(job->type == JOB_READ                  ? reader_discard
+			: job->type == JOB_DEAD_LETTER ? dead_letter_discard
+						       : dead_read_discard)(job);
 }
 
 static void free_journal(struct journal *j)
@@ -241,6 +260,7 @@ static void free_journal(struct journal *j)
 	stop_threads(j);
 	loop_cancel(j->loop, &j->wake_job);
 	loop_timer_free(j->done_timer);
+	loop_timer_free(j->spill_timer);
 	loop_timer_free(j->clock_timer);
 	free_jobs(&j->jobs);
 	free_jobs(&j->finished);
@@ -251,7 +271,8 @@ static void free_journal(struct journal *j)
 	dead_letter_free(j);
 	scan_end(&j->reader_scan);
 	for (size_t i = 0; i < j->state.n_dests; i++)
-		ranges_clear(&j->state.dests[i].pending);
+		for (size_t k = 0; k < JOURNAL_N_TOTALS; k++)
+			ranges_clear(&j->state.dests[i].pending[k]);
 	state_fini(&j->state);
 	free(j->snapshot.oldest);
 	free(j->durable_undone.oldest);
@@ -327,11 +348,14 @@ int journal_open(const struct journal_options *options, struct journal **ret_jou
 		r = begin_segment(j);
 	if (r == 0) {
 		j->done_timer = loop_timer_new(j->loop, on_done_timer, j);
-		r = j->done_timer ? wall_clock_watch(j) : -ENOMEM;
+		j->spill_timer = loop_timer_new(j->loop, on_spill_timer, j);
+		r = j->done_timer && j->spill_timer ? wall_clock_watch(j) : -ENOMEM;
 	}
 	if (r == 0)
 		log_info("journal_open", "segment=%" PRIu64 " lsn=%" PRIu64 " segments=%zu spare=%zu",
 			j->newest->number, j->appended_lsn, j->n_segments, j->n_spares);
+	if (r == 0)
+		prepare_check_space(j);
 	if (r == 0 && !options->manual)
 		r = start_threads(j);
 	if (r < 0) {
@@ -423,13 +447,30 @@ struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest)
 	const struct state_dest *box = state_dest(&j->state, dest);
 	if (!box)
 		return (struct journal_outbox){.dest = dest};
-	return (struct journal_outbox){.name = box->name,
+	struct journal_outbox outbox = {.name = box->name,
 		.dest = dest,
 		.next_seq = box->next_seq,
 		.oldest_undone = box->oldest_undone,
 		.waiting = box->waiting,
 		.waiting_bytes = box->waiting_bytes,
-		.done_ranges = box->done.n};
+		.done_ranges = box->done.n,
+		.paused = box->paused};
+	memcpy(outbox.totals, box->totals, sizeof outbox.totals);
+	return outbox;
+}
+
+const char *journal_total_name(enum journal_total total)
+{
+	static const char *const names[JOURNAL_N_TOTALS] = {
+		[JOURNAL_DELIVERED] = "delivered",
+		[JOURNAL_EXPIRED] = "expired",
+		[JOURNAL_DROPPED_OLDEST] = "dropped_oldest",
+		[JOURNAL_DROPPED_NEWEST] = "dropped_newest",
+		[JOURNAL_DEAD_LETTERED] = "dead_lettered",
+		[JOURNAL_PURGED] = "purged",
+		[JOURNAL_LOST] = "lost",
+	};
+	return total < JOURNAL_N_TOTALS ? names[total] : "unknown";
 }
 
 void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg)
@@ -447,8 +488,23 @@ int journal_drop_destination(struct journal *j, uint32_t dest)
 	if (!state_dest(&j->state, dest))
 		return -ENOENT;
 	struct frame frame = {.type = FRAME_DROP, .dest = dest};
-	int r = append_frame(j, &frame);
+	struct spill_files files;
+	int r = spill_files_of(j, dest, &files);
+	if (r == 0)
+		r = append_frame(j, &frame);
+	spill_files_end(j, &files, r == 0);
 	j->done_changed |= r == 0;
+	return r;
+}
+
+int journal_pause(struct journal *j, uint32_t dest, bool paused, uint64_t *ret_lsn)
+{
+	if (!state_dest(&j->state, dest))
+		return -ENOENT;
+	struct frame frame = {.type = FRAME_PAUSE, .dest = dest, .count = paused};
+	int r = append_frame(j, &frame);
+	if (r == 0)
+		*ret_lsn = j->appended_lsn;
 	return r;
 }
 
@@ -515,6 +571,29 @@ bool journal_position(const struct journal *j, uint32_t source, struct slice par
 	return from && state_position(from, partition, ret_position);
 }
 
+/* Half of what check_growth leaves to all tables is for streams; where the others have taken more than their half, less,
+ * so that it is never a new stream for which a set is refused. */
+static bool has_room_for_stream(const struct journal *j)
+{
+	size_t n = j->state.sequences.n;
+	return n < j->options.max_sequences && n < j->segment_bytes / 8 / SEQUENCES_ENTRY_LEN &&
+	       state_checkpoint_size(&j->state) < j->segment_bytes / 4 - j->segment_bytes / 16;
+}
+
+bool journal_sequence(const struct journal *j, const uint8_t *stream, uint64_t *ret_last)
+{
+	uint64_t last = sequences_last(&j->state.sequences, stream);
+	if (last == 0 && !has_room_for_stream(j))
+		return false;
+	*ret_last = last;
+	return true;
+}
+
+size_t journal_sequences(const struct journal *j)
+{
+	return j->state.sequences.n;
+}
+
 uint64_t journal_newest_ms(const struct journal *j)
 {
 	return clocks_newest_ms(&j->state.clocks);
@@ -532,6 +611,8 @@ struct journal_stats journal_stats(const struct journal *j)
 	struct journal_stats stats = j->stats;
 	stats.segments = j->n_segments;
 	stats.segments_spare = j->n_spares;
+	stats.takes_messages = !j->failed && !j->stalled &&
+			       (!j->spares_wanted || j->n_spares > j->promised + RESERVE_SEGMENTS);
 	journal_unlock(shared);
 	stats.damaged_messages = j->damaged_messages;
 	return stats;

@@ -98,9 +98,11 @@ static void clear_dest(struct state_dest *dest)
 {
 	free(dest->name);
 	ranges_clear(&dest->done);
-	ranges_clear(&dest->pending);
+	for (size_t i = 0; i < JOURNAL_N_TOTALS; i++)
+		ranges_clear(&dest->pending[i]);
 	free(dest->stages.v);
 	free(dest->batches.v);
+	free(dest->overflow.v);
 	*dest = (struct state_dest){.next_seq = 1, .oldest_undone = 1};
 }
 
@@ -130,6 +132,7 @@ void state_fini(struct state *state)
 		clear_source(&state->sources[i]);
 	free(state->dests);
 	free(state->sources);
+	sequences_clear(&state->sequences);
 	*state = (struct state){.on_missing = state->on_missing, .arg = state->arg};
 }
 
@@ -258,7 +261,7 @@ static void forget_batches(struct state_dest *dest)
 	}
 }
 
-int state_mark_done(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes)
+int state_mark_done(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes, enum journal_total why)
 {
 	if (first < dest->oldest_undone)
 		first = dest->oldest_undone;
@@ -276,6 +279,7 @@ int state_mark_done(struct state_dest *dest, uint64_t first, uint64_t last, uint
 			ranges_drop_below(&dest->done, dest->oldest_undone);
 		}
 	}
+	dest->totals[why] += added;
 	if (added) {
 		dest->waiting -= added < dest->waiting ? added : dest->waiting;
 		dest->waiting_bytes -= bytes < dest->waiting_bytes ? bytes : dest->waiting_bytes;
@@ -302,7 +306,7 @@ int state_mark_missing(struct state *state, uint32_t number, uint64_t first, uin
 			continue;
 		}
 		uint64_t stop = next && next->first < end ? next->first : end;
-		int r = state_mark_done(dest, first, stop - 1, 0);
+		int r = state_mark_done(dest, first, stop - 1, 0, JOURNAL_LOST);
 		if (r < 0)
 			return r;
 		if (state->on_missing)
@@ -325,7 +329,7 @@ static int skip_to(struct state *state, uint64_t number, uint64_t next)
 }
 
 /* A DONE may come when its MSG was damaged: then nothing is missing that is still wanted. */
-static int done_through(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes)
+static int done_through(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes, enum journal_total why)
 {
 	if (first > last || last == UINT64_MAX)
 		return -EBADMSG;
@@ -333,7 +337,7 @@ static int done_through(struct state_dest *dest, uint64_t first, uint64_t last, 
 		dest->waiting += last + 1 - dest->next_seq;
 		dest->next_seq = last + 1;
 	}
-	return state_mark_done(dest, first, last, bytes);
+	return state_mark_done(dest, first, last, bytes, why);
 }
 
 /* --- frames
@@ -533,8 +537,10 @@ static int apply_done(struct state *state, const struct frame *frame)
 	if (frame->body.len % 16)
 		r = -EBADMSG;
 	uint64_t bytes = frame->bytes;
+	/* A reason that a newer linkspan knows: done is done. */
+	enum journal_total why = frame->stage < JOURNAL_N_TOTALS ? (enum journal_total)frame->stage : JOURNAL_DELIVERED;
 	for (size_t at = 0; r == 0 && at < frame->body.len; at += 16, bytes = 0)
-		r = done_through(dest, get_u64(frame->body.data + at), get_u64(frame->body.data + at + 8), bytes);
+		r = done_through(dest, get_u64(frame->body.data + at), get_u64(frame->body.data + at + 8), bytes, why);
 	return r;
 }
 
@@ -542,7 +548,18 @@ static int apply_final(struct state *state, const struct frame *frame)
 {
 	struct state_dest *dest;
 	int r = dest_of(state, frame, &dest);
-	return r < 0 ? r : done_through(dest, frame->seq, frame->seq, frame->bytes);
+	enum journal_total why = frame->type == FRAME_DEAD ? JOURNAL_DEAD_LETTERED : JOURNAL_DELIVERED;
+	return r < 0 ? r : done_through(dest, frame->seq, frame->seq, frame->bytes, why);
+}
+
+/* Messages that never got a seq. */
+static int apply_dropped(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = frame->stage == JOURNAL_DROPPED_NEWEST ? dest_of(state, frame, &dest) : -EBADMSG;
+	if (r == 0)
+		dest->totals[JOURNAL_DROPPED_NEWEST] += frame->count;
+	return r;
 }
 
 static int apply_register(struct state *state, const struct frame *frame)
@@ -573,6 +590,22 @@ static int apply_drop(struct state *state, const struct frame *frame)
 	int r = dest_of(state, frame, &dest);
 	if (r == 0)
 		clear_dest(dest);
+	return r;
+}
+
+static int apply_sequence(struct state *state, const struct frame *frame)
+{
+	if (frame->body.len != SEQUENCES_STREAM_LEN || !frame->position)
+		return -EBADMSG;
+	return sequences_set(&state->sequences, frame->body.data, frame->position);
+}
+
+static int apply_pause(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	if (r == 0)
+		dest->paused = frame->count != 0;
 	return r;
 }
 
@@ -631,6 +664,60 @@ static int apply_batches(struct state *state, const struct frame *frame)
 	return r;
 }
 
+static int apply_overflow(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	size_t n = frame->body.len / 24;
+	if (r < 0)
+		return r;
+	if (frame->body.len % 24 || frame->seq > dest->next_seq)
+		return -EBADMSG;
+	struct state_overflow_file *v = n ? malloc(n * sizeof *v) : NULL;
+	if (n && !v)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *at = frame->body.data + i * 24;
+		v[i] = (struct state_overflow_file){get_u64(at), get_u64(at + 8), get_u64(at + 16)};
+		if ((i && (v[i].file <= v[i - 1].file || v[i].first_seq <= v[i - 1].first_seq)) ||
+			v[i].first_seq >= frame->seq) {
+			free(v);
+			return -EBADMSG;
+		}
+	}
+	free(dest->overflow.v);
+	dest->overflow = (struct state_overflow){v, n, n};
+	dest->overflow_end = frame->seq;
+	return 0;
+}
+
+/* There may be fewer of them than we know, or more. */
+static int apply_totals(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	if (frame->body.len % 8)
+		r = -EBADMSG;
+	for (size_t i = 0; r == 0 && i < JOURNAL_N_TOTALS && i < frame->body.len / 8; i++)
+		dest->totals[i] = get_u64(frame->body.data + i * 8);
+	return r;
+}
+
+/* What the totals of a CHECKPOINT do not account for counts as delivered: all that was done, if a linkspan wrote it
+ * that kept none. */
+static void settle_totals(struct state *state)
+{
+	for (size_t i = 0; i < state->n_dests; i++) {
+		struct state_dest *dest = &state->dests[i];
+		uint64_t rest = dest->next_seq - 1;
+		for (size_t t = 0; t < JOURNAL_N_TOTALS; t++) {
+			bool counts = t != JOURNAL_DELIVERED && t != JOURNAL_DROPPED_NEWEST;
+			rest -= counts && dest->totals[t] <= rest ? dest->totals[t] : 0;
+		}
+		dest->totals[JOURNAL_DELIVERED] = dest->waiting < rest ? rest - dest->waiting : 0;
+	}
+}
+
 static int apply_open_ids(struct state *state, const struct frame *frame)
 {
 	int r = frame->body.len % 10 ? -EBADMSG : 0;
@@ -641,6 +728,11 @@ static int apply_open_ids(struct state *state, const struct frame *frame)
 		r = apply_open(state, &open);
 	}
 	return r;
+}
+
+static int apply_sequences(struct state *state, const struct frame *frame)
+{
+	return sequences_decode(&state->sequences, frame->body);
 }
 
 static int apply_records(struct state *state, struct slice records)
@@ -674,6 +766,7 @@ static int apply_checkpoint(struct state *state, const struct frame *frame)
 	struct state fresh;
 	state_init(&fresh);
 	int r = apply_records(&fresh, frame->body);
+	settle_totals(&fresh);
 	if (r == 0)
 		r = compare_checkpoint(state, &fresh);
 	if (r < 0) {
@@ -729,7 +822,13 @@ static int (*const appliers[])(struct state *state, const struct frame *frame) =
 	[FRAME_STAGES] = apply_stages,
 	[FRAME_BATCHES] = apply_batches,
 	[FRAME_OPEN_IDS] = apply_open_ids,
+	[FRAME_OVERFLOW] = apply_overflow,
+	[FRAME_TOTALS] = apply_totals,
+	[FRAME_DROPPED] = apply_dropped,
 	[FRAME_CLOCK] = apply_clock,
+	[FRAME_SEQUENCE] = apply_sequence,
+	[FRAME_SEQUENCES] = apply_sequences,
+	[FRAME_PAUSE] = apply_pause,
 };
 
 int state_apply(struct state *state, const struct frame *frame)
@@ -737,6 +836,38 @@ int state_apply(struct state *state, const struct frame *frame)
 	if (frame->type >= sizeof appliers / sizeof appliers[0] || !appliers[frame->type])
 		return -EBADMSG;
 	return appliers[frame->type](state, frame);
+}
+
+/* --- overflow
+ * ------------------------------------------------------------------------------------------------------- */
+
+static uint64_t overflow_file_end(const struct state_dest *dest, size_t i)
+{
+	return i + 1 < dest->overflow.n ? dest->overflow.v[i + 1].first_seq : dest->overflow_end;
+}
+
+bool state_release_overflow(struct state_dest *dest, uint64_t *ret_file)
+{
+	struct state_overflow *overflow = &dest->overflow;
+	if (overflow->n == 0 || overflow_file_end(dest, 0) > dest->oldest_undone)
+		return false;
+	*ret_file = overflow->v[0].file;
+	REMOVE(overflow, 0);
+	return true;
+}
+
+const struct state_overflow_file *state_overflow_of(const struct state_dest *dest, uint64_t seq, uint64_t *ret_end)
+{
+	const struct state_overflow *overflow = &dest->overflow;
+	if (overflow->n == 0 || seq >= dest->overflow_end)
+		return NULL;
+	size_t low = 0, high = overflow->n;
+	while (high - low > 1) {
+		size_t mid = low + (high - low) / 2;
+		*(overflow->v[mid].first_seq <= seq ? &low : &high) = mid;
+	}
+	*ret_end = overflow_file_end(dest, low);
+	return &overflow->v[low];
 }
 
 /* --- questions

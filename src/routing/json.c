@@ -329,6 +329,33 @@ static bool key_equal(struct slice raw, struct slice key)
 	return len != SIZE_MAX && slice_equal(slice_of(text, len), key);
 }
 
+struct json_walk json_walk(struct slice container)
+{
+	return (struct json_walk){container.data, container.data + container.len};
+}
+
+bool json_walk_next(struct json_walk *walk, struct slice *ret_key, struct slice *ret_value)
+{
+	struct reader in = {.at = walk->at + 1, .end = walk->end}; /* behind the bracket or the comma */
+	if (walk->at == walk->end)
+		return false;
+	skip_space(&in);
+	*ret_key = (struct slice){NULL, 0};
+	bool any = in.at < in.end && *in.at != '}' && *in.at != ']';
+	if (any) {
+		*ret_value = pass_value(&in);
+		skip_space(&in);
+		if (in.at < in.end && *in.at == ':') {
+			in.at++;
+			*ret_key = *ret_value;
+			*ret_value = pass_value(&in);
+			skip_space(&in);
+		}
+	}
+	walk->at = any && *in.at == ',' ? in.at : in.end;
+	return any;
+}
+
 static struct slice find_member(struct slice object, struct slice key)
 {
 	struct reader in = {.at = object.data + 1, .end = object.data + object.len};

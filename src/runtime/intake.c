@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The way in: an offer is routed, checked for room at every destination, appended as one set, and acknowledged once the
- * set is durable. Nothing is acknowledged that is not on disk; nothing is half taken: either all that a message becomes
- * has room, or the source pauses and holds it.
+ * set is durable. Nothing is acknowledged that is not on disk; nothing is half taken: either something is to become of all
+ * that a message becomes, by the destinations' when_full, or the source pauses and holds it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +24,7 @@ static enum offer_result hold(struct endpoint *end, const char *why, const struc
 	if (!end->paused) {
 		end->paused = true;
 		end->waits_for = destination;
+		end->pauses++;
 		log_warn("source_paused", "connection=%s reason=%s destination=%s", end->config->name, why,
 			destination ? destination->config->name : "-");
 		end->connector->pause(end->link);
@@ -48,21 +49,26 @@ static enum offer_result refuse(struct endpoint *end, const struct message_view 
 	return OFFER_REFUSED;
 }
 
-/* Messages and bytes that the outputs bring to the destination of output i, itself included. Counts each destination
- * once, at its first output. */
-static bool destination_has_room(struct bridge *bridge, const struct route_result *routed, size_t i)
+static struct endpoint *destination_of(struct bridge *bridge, const struct route_result *routed, size_t i)
 {
-	size_t connection = routed->outputs[i].connection;
+	return &bridge->endpoints[routed->outputs[i].connection];
+}
+
+/* Asks the destination of output i, at its first output, what is to become of all the outputs for it. */
+static void ask_for_room(struct bridge *bridge, const struct route_result *routed, size_t i)
+{
+	struct endpoint *to = destination_of(bridge, routed, i);
 	size_t messages = 0, bytes = 0;
 	for (size_t k = 0; k < routed->n_outputs; k++) {
-		if (routed->outputs[k].connection != connection)
+		if (destination_of(bridge, routed, k) != to)
 			continue;
 		if (k < i)
-			return true; /* asked already */
+			return; /* asked already */
 		messages++;
 		bytes += output_bytes(&routed->outputs[k].view);
 	}
-	return courier_has_room(bridge->endpoints[connection].courier, messages, bytes);
+	to->n_outputs = messages;
+	to->room = courier_room(to->courier, messages, bytes);
 }
 
 static int reserve_entries(struct bridge *bridge, size_t n)
@@ -99,6 +105,53 @@ static bool journal_change_of(const struct endpoint *end, const struct state_cha
 	return true;
 }
 
+/* The change that says what is dropped of one destination; its outputs need not stand together. */
+static struct journal_change *drop_of(struct bridge *bridge, const struct endpoint *to, size_t *n_changes)
+{
+	struct journal_change *changes = bridge->changes;
+	for (size_t i = 0; i < *n_changes; i++)
+		if (changes[i].type == JOURNAL_DROPPED && changes[i].dest == to->dest)
+			return &changes[i];
+	changes[*n_changes] = (struct journal_change){.type = JOURNAL_DROPPED, .dest = to->dest};
+	return &changes[(*n_changes)++];
+}
+
+/* Fills the entries with the outputs that are to be appended, and the changes with a drop for each destination that
+ * has no room for the others. Returns how many entries. */
+static size_t list_outputs(struct bridge *bridge, const struct route_result *routed, size_t *n_changes)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < routed->n_outputs; i++) {
+		struct endpoint *to = destination_of(bridge, routed, i);
+		const struct message_view *view = &routed->outputs[i].view;
+		if (to->room == ROOM_DROP) {
+			struct journal_change *drop = drop_of(bridge, to, n_changes);
+			drop->count++;
+			drop->bytes += (uint32_t)output_bytes(view);
+		} else {
+			bridge->entries[n++] = (struct journal_entry){.dest = to->dest, .view = view};
+		}
+	}
+	return n;
+}
+
+/* Once they are appended. */
+static void tell_couriers(struct bridge *bridge, const struct route_result *routed, uint64_t lsn)
+{
+	const struct journal_entry *entry = bridge->entries;
+	for (size_t i = 0; i < routed->n_outputs; i++) {
+		struct endpoint *to = destination_of(bridge, routed, i);
+		if (to->room == ROOM_TAKE)
+			courier_appended(to->courier, entry++, lsn);
+		else if (to->room == ROOM_DEAD_LETTER)
+			courier_surplus(to->courier, entry++, lsn);
+		else if (to->n_outputs) {
+			courier_dropped(to->courier, to->n_outputs);
+			to->n_outputs = 0; /* told */
+		}
+	}
+}
+
 /* Appends the routed outputs and the state change as one set and tells the couriers. */
 static int append(struct endpoint *end, const struct offer *offer, const struct route_result *routed, uint64_t *ret_lsn)
 {
@@ -106,19 +159,17 @@ static int append(struct endpoint *end, const struct offer *offer, const struct 
 	int r = reserve_entries(bridge, routed->n_outputs);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < routed->n_outputs; i++)
-		bridge->entries[i] = (struct journal_entry){
-			.dest = bridge->endpoints[routed->outputs[i].connection].dest,
-			.view = &routed->outputs[i].view,
-		};
-	struct journal_change change;
-	size_t n_changes = journal_change_of(end, &offer->change, &change);
+	size_t n_changes = journal_change_of(end, &offer->change, bridge->changes);
+	size_t n_entries = list_outputs(bridge, routed, &n_changes);
 	uint64_t lsn;
-	r = journal_append(bridge->journal, bridge->entries, routed->n_outputs, &change, n_changes, &lsn);
+	const struct journal_change *changes;
+	/* What is dropped has its number too: that it is missing tells of it. */
+	r = marking_changes(&bridge->marking, bridge->changes, n_changes, &changes, &n_changes);
+	if (r == 0)
+		r = journal_append(bridge->journal, bridge->entries, n_entries, changes, n_changes, &lsn);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < routed->n_outputs; i++)
-		courier_appended(bridge->endpoints[routed->outputs[i].connection].courier, &bridge->entries[i], lsn);
+	tell_couriers(bridge, routed, lsn);
 	*ret_lsn = lsn;
 	return 0;
 }
@@ -150,8 +201,9 @@ static enum offer_result take(struct endpoint *end, const struct offer *offer, c
 	if (r < 0)
 		return append_failed(end, offer, routed->n_outputs > 0, r);
 	end->taken += offer->view != NULL; /* a state change alone is no message */
+	end->unnumbered += bridge->marking.n_unnumbered;
 	if (!offer->no_receipt) {
-		receipts_push(&end->receipts, lsn, offer->cookie);
+		receipts_push(&end->receipts, lsn, offer->cookie, loop_turn_us(bridge->loop));
 		/* What became nothing has no group that would call for it. */
 		if (lsn <= journal_durable_lsn(bridge->journal))
 			loop_post(bridge->loop, &bridge->receipts_job);
@@ -181,22 +233,36 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 		end->unmatched += routed.matched == 0;
 		end->looped += routed.looped;
 	}
-	for (size_t i = 0; i < routed.n_outputs; i++)
-		if (!destination_has_room(bridge, &routed, i))
-			return hold(end, "outbox_full", &bridge->endpoints[routed.outputs[i].connection]);
+	/* Also what finds no room below is numbered: its set is not appended then, and so no number is given. */
+	if (marking_run(&bridge->marking, end, &routed) < 0)
+		return hold_a_while(end, "out_of_memory");
+	for (size_t i = 0; i < routed.n_outputs; i++) {
+		ask_for_room(bridge, &routed, i);
+		if (destination_of(bridge, &routed, i)->room == ROOM_WAIT)
+			return hold(end, "outbox_full", destination_of(bridge, &routed, i));
+	}
 	return take(end, offer, &routed);
 }
 
+/* What was offered in one turn is counted together. */
 static void give_receipts(struct endpoint *end, uint64_t lsn)
 {
-	uint64_t cookie;
-	bool any = false;
-	while (receipts_take(&end->receipts, lsn, &cookie)) {
-		end->connector->receipt(end->link, cookie, RECEIPT_DURABLE);
-		any = true;
+	struct receipt_slot slot;
+	uint64_t now_us = end->receipts.count ? loop_fresh_us(end->bridge->loop) : 0;
+	uint64_t at_us = 0, n = 0;
+	while (receipts_take(&end->receipts, lsn, &slot)) {
+		if (n && slot.at_us != at_us) {
+			histogram_add(&end->acknowledgement, now_us - at_us, n);
+			n = 0;
+		}
+		at_us = slot.at_us;
+		n++;
+		end->connector->receipt(end->link, slot.cookie, RECEIPT_DURABLE);
 	}
-	if (any)
-		end->connector->receipts_end(end->link);
+	if (n == 0)
+		return;
+	histogram_add(&end->acknowledgement, now_us - at_us, n);
+	end->connector->receipts_end(end->link);
 }
 
 void intake_durable(struct bridge *bridge, uint64_t lsn)

@@ -25,6 +25,7 @@ struct uv_based_loop {
 	struct loop_job stop_job;
 	uint64_t turn_began_ms; /* 0: before the first poll */
 	uint64_t wall_offset_ms; /* wall clock minus CLOCK_BOOTTIME, at the start */
+	uint64_t counted_ns, idle_ns; /* when the last turn was counted; 0: none yet. How long had been waited by then */
 };
 
 struct uv_based_timer {
@@ -39,6 +40,7 @@ struct uv_based_timer {
 void loop_init_base(struct loop *loop, const struct loop_ops *ops)
 {
 	*loop = (struct loop){.ops = ops};
+	histogram_init(&loop->turns, &histogram_short);
 	pthread_mutex_init(&loop->mutex, NULL);
 }
 
@@ -148,6 +150,22 @@ uint64_t loop_slow_turns(const struct loop *loop)
 	return loop->slow_turns;
 }
 
+const struct histogram *loop_turns(const struct loop *loop)
+{
+	return &loop->turns;
+}
+
+uint64_t loop_turn_us(struct loop *loop)
+{
+	return loop->turn_us ? loop->turn_us : loop_fresh_us(loop);
+}
+
+uint64_t loop_fresh_us(struct loop *loop)
+{
+	loop->turn_us = loop->ops->now_us(loop);
+	return loop->turn_us;
+}
+
 uint64_t loop_now_ms(const struct loop *loop)
 {
 	return loop->ops->now_ms(loop);
@@ -226,6 +244,16 @@ static void on_after_poll(uv_check_t *check)
 	self->turn_began_ms = uv_now(&self->uv);
 }
 
+static void count_turn(struct uv_based_loop *self)
+{
+	uint64_t now_ns = uv_hrtime(), idle_ns = uv_metrics_idle_time(&self->uv);
+	if (self->counted_ns)
+		histogram_add(&self->base.turns, (now_ns - self->counted_ns - (idle_ns - self->idle_ns)) / 1000, 1);
+	self->counted_ns = now_ns;
+	self->idle_ns = idle_ns;
+	self->base.turn_us = 0;
+}
+
 static void on_before_poll(uv_prepare_t *prepare)
 {
 	struct uv_based_loop *self = prepare->data;
@@ -234,6 +262,7 @@ static void on_before_poll(uv_prepare_t *prepare)
 		self->base.slow_turns++;
 		log_warn("slow_turn", "ms=%llu", (unsigned long long)(now_ms - self->turn_began_ms));
 	}
+	count_turn(self);
 }
 
 static void uv_based_run(struct loop *loop)
@@ -310,6 +339,12 @@ static void read_boot(uint8_t boot[LOOP_BOOT_LEN])
 	}
 	if (digits < 2 * LOOP_BOOT_LEN)
 		memset(boot, 0, LOOP_BOOT_LEN);
+}
+
+static uint64_t uv_based_now_us(const struct loop *loop)
+{
+	(void)loop;
+	return uv_hrtime() / 1000;
 }
 
 static void uv_based_free(struct loop *loop)
@@ -390,6 +425,7 @@ static const struct loop_ops uv_based_ops = {
 	.timer_running = uv_based_timer_running,
 	.timer_free = uv_based_timer_free,
 	.clock_ms = uv_based_clock_ms,
+	.now_us = uv_based_now_us,
 };
 
 struct loop *loop_new(void)
@@ -402,6 +438,7 @@ struct loop *loop_new(void)
 		return NULL;
 	}
 	loop_init_base(&self->base, &uv_based_ops);
+	uv_loop_configure(&self->uv, UV_METRICS_IDLE_TIME);
 	uv_async_init(&self->uv, &self->wake, on_wake);
 	self->wake.data = &self->base;
 	uv_prepare_init(&self->uv, &self->before_poll);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct histogram;
 struct loop;
 struct loop_timer;
 struct uv_loop_s;
@@ -37,6 +38,7 @@ void loop_free(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop); /* any thread */
 uint64_t loop_slow_turns(const struct loop *loop);
+const struct histogram *loop_turns(const struct loop *loop); /* how long they took, without the waiting */
 
 /* Milliseconds of CLOCK_BOOTTIME: for intervals. */
 uint64_t loop_now_ms(const struct loop *loop);
@@ -48,6 +50,11 @@ uint64_t loop_clock_ms(const struct loop *loop);
 /* LOOP_BOOT_LEN bytes, those of CLOCK_BOOTTIME's beginning: processes with the same ones can compare their loop_now_ms.
  * All zero: not known. */
 const uint8_t *loop_boot(const struct loop *loop);
+
+/* Microseconds from some point on, only for measuring. The clock is read when a turn first asks: what is measured is right
+ * to a turn's length. loop_fresh_us reads it again, for the rest of the turn too. */
+uint64_t loop_turn_us(struct loop *loop);
+uint64_t loop_fresh_us(struct loop *loop);
 
 /* For connectors that do their own I/O; NULL for a simulated loop. */
 struct uv_loop_s *loop_uv(struct loop *loop);

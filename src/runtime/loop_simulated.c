@@ -62,10 +62,12 @@ void loop_sim_advance(struct loop *loop, uint64_t ms)
 			break;
 		if (timer->due_ms > self->now_ms)
 			self->now_ms = timer->due_ms;
+		self->base.turn_us = 0;
 		timer->running = false;
 		timer->fn(timer->arg);
 	}
 	self->now_ms = until_ms;
+	self->base.turn_us = 0;
 }
 
 static void simulated_run(struct loop *loop)
@@ -101,6 +103,11 @@ static uint64_t simulated_wall_ms(const struct loop *loop)
 static uint64_t simulated_clock_ms(const struct loop *loop)
 {
 	return simulated_wall_ms(loop) + simulated(loop)->set_by_ms;
+}
+
+static uint64_t simulated_now_us(const struct loop *loop)
+{
+	return simulated(loop)->now_ms * 1000;
 }
 
 static struct loop_timer *simulated_timer_new(struct loop *loop, loop_fn fn, void *arg)
@@ -167,6 +174,7 @@ static const struct loop_ops simulated_ops = {
 	.timer_running = simulated_timer_running,
 	.timer_free = simulated_timer_free,
 	.clock_ms = simulated_clock_ms,
+	.now_us = simulated_now_us,
 };
 
 struct loop *loop_new_simulated(uint64_t wall_ms)

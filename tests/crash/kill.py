@@ -9,7 +9,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.dont_write_bytecode = True
 
-from rig import check, tap, yaml  # noqa: E402  pylint: disable=wrong-import-position
+from rig import check, markers, tap, yaml  # noqa: E402  pylint: disable=wrong-import-position
 from rig.daemon import Linkspan, program  # noqa: E402  pylint: disable=wrong-import-position
 from rig.feed import Feed  # noqa: E402  pylint: disable=wrong-import-position
 from rig.fixtures import own_kafka, own_mosquitto  # noqa: E402  pylint: disable=wrong-import-position
@@ -25,7 +25,7 @@ def configuration(mqtt_port, brokers):
         [yaml.mqtt("plant", mqtt_port), yaml.kafka("lake", brokers)],
         [yaml.mapping("all", {"connection": "plant", "topic": "in/{k}", "qos": 1},
                       {"connection": "lake", "topic": "kill", "key": "{k}"},
-                      {"connection": "plant", "topic": "out/{k}"}),
+                      {"connection": "plant", "topic": "out/{k}"}, markers=True),
          # What no rule can handle becomes a dead letter, which has steps of its own.
          yaml.mapping("poison", {"connection": "plant", "topic": "poison/#", "qos": 1},
                       {"connection": "lake", "topic": "kill"}, payload=".number")],
@@ -134,6 +134,12 @@ def campaign(mode, n, seed):
                 subscriber.wait_for(check.complete(sent), "all numbers in MQTT")
                 witness.look("the last start")
                 reader.drain()
+                # Numbers that linkspan gave: none missing, none twice.
+                for end, arrivals in (("Kafka", markers.of_kafka(reader.records)),
+                                      ("MQTT", markers.of_mqtt(subscriber.messages))):
+                    faults, report_of_markers = markers.faults(arrivals)
+                    witness.faults += [f"{end}: {fault}" for fault in faults]
+                    print(f"# {end}: markers: {report_of_markers}")
             except AssertionError as error:
                 witness.faults.append(str(error))
                 print("\n".join(f"# {line}" for line in bridge.log_lines()[-30:]))

@@ -150,6 +150,8 @@ void fake_journal_finish(struct journal *j, uint64_t seq, enum fake_end end)
 	if (record->lsn > j->durable)
 		fault(j, "finished before durable", seq);
 	record->end = (uint8_t)end;
+	record->why = end == FAKE_DEAD ? JOURNAL_DEAD_LETTERED : JOURNAL_DELIVERED;
+	j->totals[record->why]++;
 	j->waiting--;
 	j->waiting_bytes -= record->bytes;
 	count_ranges(j, seq);
@@ -193,12 +195,28 @@ bool journal_clock_shift(const struct journal *j, uint64_t lsn, int64_t *ret_shi
 	return lsn > j->earlier_lsn;
 }
 
-void journal_done(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes)
+void journal_finish(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes, enum journal_total why)
 {
 	(void)dest;
 	if (seq >= 1 && seq <= j->n_records && bytes != fake_record(j, seq)->bytes)
 		fault(j, "done with other bytes", seq);
+	if (why == JOURNAL_DEAD_LETTERED || why == JOURNAL_DROPPED_NEWEST)
+		fault(j, "finished for a reason that is none", seq);
 	fake_journal_finish(j, seq, FAKE_DONE);
+	j->totals[JOURNAL_DELIVERED]--;
+	j->totals[why]++;
+	fake_record(j, seq)->why = (uint8_t)why;
+}
+
+void journal_done(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes)
+{
+	journal_finish(j, dest, seq, bytes, JOURNAL_DELIVERED);
+}
+
+bool journal_is_done(const struct journal *j, uint32_t dest, uint64_t seq)
+{
+	(void)dest;
+	return seq <= j->n_records && j->records[seq - 1].end != FAKE_UNDONE;
 }
 
 int journal_flush_done(struct journal *j, uint64_t *ret_lsn)

@@ -23,6 +23,7 @@ struct fake_record {
 	bool dying; /* has its final outcome from the sink or is on its way to the dead letters: out of the order */
 	bool left_order; /* was dying once */
 	uint32_t dead_attempts;
+	uint8_t why; /* enum journal_total, once it has ended */
 };
 
 struct journal {
@@ -48,6 +49,7 @@ struct journal {
 	uint64_t faults; /* broken rules, each printed */
 	uint64_t reads, read_messages, readers;
 	uint64_t stages_appended, flushes;
+	uint64_t totals[JOURNAL_N_TOTALS];
 };
 
 struct journal *fake_journal_new(struct loop *loop);

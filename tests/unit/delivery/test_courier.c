@@ -765,9 +765,9 @@ static void test_room_by_messages(void)
 	rig.outbox.max_messages = 4;
 	rig_start(&rig);
 	rig_up(&rig);
-	CU_ASSERT(courier_has_room(rig.courier, 4, 400));
+	CU_ASSERT_EQUAL(courier_room(rig.courier, 4, 400), ROOM_TAKE);
 	rig_publish(&rig, 4, "a");
-	CU_ASSERT_FALSE(courier_has_room(rig.courier, 2, 200));
+	CU_ASSERT_EQUAL(courier_room(rig.courier, 2, 200), ROOM_WAIT);
 	rig_outcome(&rig, 1, OUTCOME_DELIVERED);
 	loop_sim_advance(rig.loop, 0);
 	CU_ASSERT_EQUAL(rig.rooms, 0); /* two were asked for */
@@ -787,10 +787,10 @@ static void test_room_by_bytes(void)
 	rig.outbox.max_bytes = 10 * FAKE_BYTES;
 	rig_start(&rig);
 	rig_up(&rig);
-	CU_ASSERT(courier_has_room(rig.courier, 1, 5000)); /* larger than all, but the outbox is empty */
+	CU_ASSERT_EQUAL(courier_room(rig.courier, 1, 5000), ROOM_TAKE); /* larger than all, but the outbox is empty */
 	rig_publish(&rig, 10, "a");
-	CU_ASSERT_FALSE(courier_has_room(rig.courier, 1, 1));
-	CU_ASSERT_FALSE(courier_has_room(rig.courier, 1, 5000));
+	CU_ASSERT_EQUAL(courier_room(rig.courier, 1, 1), ROOM_WAIT);
+	CU_ASSERT_EQUAL(courier_room(rig.courier, 1, 5000), ROOM_WAIT);
 	rig_outcome(&rig, 1, OUTCOME_DELIVERED);
 	loop_sim_advance(rig.loop, 0);
 	CU_ASSERT_EQUAL(rig.rooms, 0);

@@ -327,7 +327,7 @@ void append_snapshot(struct journal *j)
 	j->done_changed = false;
 }
 
-bool append_has_room(struct journal *j)
+bool append_has_room(const struct journal *j)
 {
 	if (j->failed || j->stalled || j->low_space || j->queued_bytes > MAX_QUEUED / 2)
 		return false;

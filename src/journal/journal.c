@@ -611,8 +611,7 @@ struct journal_stats journal_stats(const struct journal *j)
 	struct journal_stats stats = j->stats;
 	stats.segments = j->n_segments;
 	stats.segments_spare = j->n_spares;
-	stats.takes_messages = !j->failed && !j->stalled &&
-			       (!j->spares_wanted || j->n_spares > j->promised + RESERVE_SEGMENTS);
+	stats.takes_messages = !j->failed && !j->stalled && (!j->spares_wanted || append_has_room(j));
 	journal_unlock(shared);
 	stats.damaged_messages = j->damaged_messages;
 	return stats;

@@ -304,6 +304,7 @@ struct journal_stats {
 	uint64_t groups, frames, bytes_written, fdatasyncs, segments, segments_spare, damaged_frames, damaged_messages;
 	uint64_t fdatasync_last_us, fdatasync_max_us;
 	uint64_t appended_messages, appended_bytes; /* since the start; one for each destination */
+	uint64_t spilled_messages, spilled_bytes; /* to the overflow logs; the bytes count in bytes_written, too */
 	bool takes_messages; /* false: for want of room, or failed */
 	struct histogram fdatasync_us, group_frames, group_bytes;
 };

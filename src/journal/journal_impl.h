@@ -132,7 +132,6 @@ struct journal {
 	struct loop_job wake_job;
 	struct loop_timer *spill_timer; /* runs while a spill that failed waits to be tried again */
 	bool spill_failed; /* the last one */
-	uint64_t overflow_messages, overflow_bytes; /* spilled by this process */
 	struct doomed *doomed; /* by lsn */
 	struct loop_timer *clock_timer;
 	struct clocks_entry clock; /* of this process */
@@ -205,7 +204,7 @@ void append_note_lost(struct journal *j, uint32_t dest, uint64_t first, uint64_t
 /* The undone snapshot, if one is due. */
 void append_snapshot(struct journal *j);
 /* Could an append of messages be tried again? */
-bool append_has_room(struct journal *j);
+bool append_has_room(const struct journal *j);
 
 /* --- commit.c
  * ------------------------------------------------------------------------------------------------------ */

@@ -477,8 +477,6 @@ static void take_over(struct journal *j, const struct spill *spill)
 		dest->overflow_next_file = from->next_file;
 		dest->overflow_own_file = from->files[from->n_files - 1].file;
 	}
-	j->overflow_messages += spill->messages;
-	j->overflow_bytes += spill->bytes;
 	log_info("journal_spilled", "segment=%" PRIu64 " messages=%" PRIu64 " bytes=%" PRIu64, spill->segments[0].number,
 		spill->messages, spill->bytes);
 }
@@ -488,8 +486,12 @@ void spill_settle(struct journal *j)
 	journal_lock(j);
 	struct spill *spill = j->spill_done;
 	j->spill_done = NULL;
-	if (spill)
+	if (spill) {
 		unpin(spill);
+		j->stats.spilled_messages += spill->error ? 0 : spill->messages;
+		j->stats.spilled_bytes += spill->bytes;
+		j->stats.bytes_written += spill->bytes;
+	}
 	journal_unlock(j);
 	if (!spill)
 		return;

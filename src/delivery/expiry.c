@@ -35,6 +35,17 @@ static uint64_t careful_wall_ms(const struct courier *courier)
 	return set_ms < begun_ms ? set_ms : begun_ms;
 }
 
+/* The shift is exact. What has a time from before the machine was started has come another way: sent again from the dead
+ * letters, or imported. */
+static bool clock_is_known(
+	const struct courier *courier, const struct held *held, const struct message_view *view, int64_t *ret_shift_ms)
+{
+	const struct loop *loop = courier->options.loop;
+	bool known = journal_clock_shift(courier->options.journal, held->lsn, ret_shift_ms);
+	int64_t booted_ms = (int64_t)(loop_wall_ms(loop) - loop_now_ms(loop));
+	return known && (int64_t)view->origin_ms >= booted_ms - *ret_shift_ms - 1000;
+}
+
 /* By a clock that had not been set yet. */
 static bool is_before_all(const struct message_view *view, int64_t shift_ms)
 {
@@ -45,7 +56,7 @@ int64_t expiry_shift_ms(const struct courier *courier, const struct held *held)
 {
 	const struct message_view *view = message_view(held->msg);
 	int64_t shift_ms;
-	if (journal_clock_shift(courier->options.journal, held->lsn, &shift_ms))
+	if (clock_is_known(courier, held, view, &shift_ms))
 		return shift_ms;
 	uint64_t wall_ms = loop_wall_ms(courier->options.loop);
 	if (is_before_all(view, shift_ms))
@@ -58,7 +69,7 @@ static uint64_t now_of(const struct courier *courier, const struct held *held, c
 {
 	int64_t shift_ms;
 	uint64_t wall_ms = loop_wall_ms(courier->options.loop);
-	if (!journal_clock_shift(courier->options.journal, held->lsn, &shift_ms)) {
+	if (!clock_is_known(courier, held, view, &shift_ms)) {
 		wall_ms = careful_wall_ms(courier);
 		if (wall_ms <= courier->newest_ms || is_before_all(view, shift_ms))
 			return 0;

@@ -315,7 +315,8 @@ struct courier_stats courier_stats(const struct courier *courier)
 	}
 	stats.link_is_up = courier->up;
 	const struct held *oldest = window_find(&courier->window, courier->window.first);
-	stats.oldest_ms = oldest ? message_view(oldest->msg)->origin_ms : 0;
+	if (oldest)
+		stats.oldest_ms = message_view(oldest->msg)->origin_ms + (uint64_t)expiry_shift_ms(courier, oldest);
 	stats.paused = courier->paused;
 	return stats;
 }

@@ -382,6 +382,7 @@ static void test_ahead_for_a_while(void)
 	turn(&w);
 	CU_ASSERT_EQUAL(w.link.sends, 1);
 	CU_ASSERT_EQUAL(w.link.shift_ms, YEAR);
+	CU_ASSERT_EQUAL(loop_wall_ms(w.rig.loop) - courier_stats(w.courier).oldest_ms, DAY + HOUR);
 	CU_ASSERT_EQUAL(waiting(&w), 2);
 	courier_link_down(w.courier, "gone");
 	pass(&w, 2 * DAY - MINUTE);

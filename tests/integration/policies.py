@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import check, tap, yaml
 from rig.daemon import Linkspan, program
-from rig.fixtures import own_mosquitto
+from rig.fixtures import own_mosquitto, small_disk
 from rig.mqtt import Publisher, Subscriber
 from rig.process import temp_folder
 from rig.wait import until
@@ -155,6 +155,41 @@ def ttl():
         assert _totals(scene.bridge) == totals
         totals, numbers = scene.return_far()
         assert not numbers
+
+
+@tap.case("low space: nothing more is taken in, what waits is delivered; then space again")
+def low_space():
+    disk = small_disk(64)
+    filler = os.path.join(disk, "filler")
+    try:
+        with own_mosquitto() as near, own_mosquitto() as far, Subscriber(far.port, "out/#") as got, \
+                Publisher(near.port) as feed, Linkspan(yaml.configuration(
+                    [yaml.mqtt("near", near.port), yaml.mqtt("far", far.port)],
+                    [yaml.mapping("all", {"connection": "near", "topic": "in/{k}", "qos": 2},
+                                  {"connection": "far", "topic": "out/{k}", "qos": 1})],
+                    journal={"segment_size": "2MiB", "min_free": "16MiB"}),
+                    data_dir=os.path.join(disk, "data")) as bridge:
+            scene = Scene(near, far, got, bridge, feed)
+            assert bridge.events("disk_limits"), "1 GiB may wait on a disk of 64 MiB"
+            far.stop()
+            bridge.wait_event("link_down", connection="far")
+            scene.publish(100)
+            _wait_totals(bridge, lambda t: t["waiting"] == 100, "messages to wait")
+            with open(filler, "wb") as file:  # by somebody else; there is space, but little
+                file.write(bytes(45 << 20))
+            bridge.wait_event("low_space")
+            scene.publish(100)
+            bridge.wait_event("source_paused", connection="near", reason="disk_full")
+            far.start()
+            totals = _wait_totals(bridge, lambda t: t["waiting"] == 0, "what waits to be delivered")
+            assert totals["offered"] < 200, totals
+            os.unlink(filler)
+            bridge.wait_event("space_again")
+            got.wait_count(200)
+            assert sorted(check.parse(m.payload)[1] for m in got.messages) == list(range(1, 201))
+            assert bridge.stop() == 0
+    finally:
+        subprocess.run(["umount", "-l", disk], check=False)
 
 
 def _check(*connections, **keys):

@@ -69,7 +69,8 @@ static const struct config_key journal_keys[] = {
 		.offset = TOP(journal.min_free_bytes) - TOP(journal),
 		.fallback = "64MiB",
 		.max = LONG,
-		.help = "With less than that free on the disk of data_dir nothing more is taken in, as when the disk is "
+		.help = "With less than that free on the disk of data_dir nothing more is taken in, as when the disk "
+			"is "
 			"full; what waits is still delivered. 0 is off."},
 	{.name = "max_sequences",
 		.type = CONFIG_INT,

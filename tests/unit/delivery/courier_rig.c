@@ -162,6 +162,12 @@ void rig_init(struct rig *rig)
 
 void rig_start(struct rig *rig)
 {
+	rig_begin(rig);
+	loop_sim_advance(rig->loop, 0);
+}
+
+void rig_begin(struct rig *rig)
+{
 	struct courier_options options = {
 		.name = "sink",
 		.loop = rig->loop,
@@ -174,7 +180,6 @@ void rig_start(struct rig *rig)
 		.ctx = rig,
 	};
 	rig->courier = courier_new(&options);
-	loop_sim_advance(rig->loop, 0);
 }
 
 static void forget_in_flight(struct link *link)

@@ -272,8 +272,8 @@ void live_survey(struct courier *courier)
 	if (live->reading || (courier->reading && !live->reader) || courier->window.end == courier->appended_end)
 		return;
 	if (!live->reader)
-		live->reader = journal_reader_new(courier->options.journal, courier->options.dest, live->survey_next,
-			on_surveyed, courier);
+		live->reader = journal_reader_new(
+			courier->options.journal, courier->options.dest, live->survey_next, on_surveyed, courier);
 	if (!live->reader) {
 		courier_poke_in(courier, COURIER_REPEAT_MS);
 		return;

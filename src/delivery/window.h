@@ -30,9 +30,9 @@ enum held_state {
 
 /* Ranks: the order in which keys get their turn (key_table.h). Two for each priority: what overtakes goes before what
  * is held in its place. */
-#define HELD_RANKS      20u
-#define HELD_RANK_PLAIN 11u /* the default priority, in its place */
-#define HELD_OVERTAKES(rank) (((rank) & 1u) == 0)
+#define HELD_RANKS           20u
+#define HELD_RANK_PLAIN      11u /* the default priority, in its place */
+#define HELD_OVERTAKES(rank) (((rank)&1u) == 0)
 
 struct letter;
 struct lane;
@@ -72,7 +72,8 @@ struct window {
 	size_t n_held, held_bytes; /* head and tail; bytes of memory */
 	size_t tail_bytes;
 	size_t n_expiring; /* held with `expires` */
-	struct lane *lane; /* messages apart from both runs (delivery/lane.h), which are not in the figures above but the
+	struct lane
+		*lane; /* messages apart from both runs (delivery/lane.h), which are not in the figures above but the
 			      last; NULL: there are never any */
 };
 

@@ -48,8 +48,7 @@ static void check_order(struct rig *rig, uint64_t seq)
 {
 	const struct journal *j = rig->journal;
 	for (uint64_t older = j->oldest; older < seq; older++) {
-		if (fake_record(rig->journal, older)->end != FAKE_UNDONE ||
-			!same_unit(rig, older, seq))
+		if (fake_record(rig->journal, older)->end != FAKE_UNDONE || !same_unit(rig, older, seq))
 			continue;
 		bool flying = rig_in_flight(rig, older);
 		bool dying = fake_record(rig->journal, older)->dying;

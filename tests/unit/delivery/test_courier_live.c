@@ -240,7 +240,8 @@ static void test_not_before_the_survey(void)
 	rig_durable(&rig);
 	loop_sim_advance(rig.loop, 0);
 	CU_ASSERT_FALSE(was_sent(&rig, late) || was_sent(&rig, fresh));
-	uint64_t other = append(&rig, "other", 4), again = append(&rig, "fresh", 4), late_again = append(&rig, "late", 4);
+	uint64_t other = append(&rig, "other", 4), again = append(&rig, "fresh", 4),
+		 late_again = append(&rig, "late", 4);
 	rig_durable(&rig);
 	rig_outcome(&rig, 1, OUTCOME_DELIVERED);
 	CU_ASSERT(was_sent(&rig, other));
@@ -564,7 +565,8 @@ static void test_an_identifier_in_the_lane(void)
 			rig_append_view(&rig, &view);
 		rig_durable(&rig);
 		for (uint64_t seq = rig.journal->oldest; seq <= rig.journal->n_records; seq++)
-			if (seq != live && fake_record(rig.journal, seq)->end == FAKE_UNDONE && rig_stats(&rig).in_flight > 1)
+			if (seq != live && fake_record(rig.journal, seq)->end == FAKE_UNDONE &&
+				rig_stats(&rig).in_flight > 1)
 				courier_outcome(rig.courier, seq, &delivered);
 		loop_sim_advance(rig.loop, 0);
 	}

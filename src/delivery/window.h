@@ -83,7 +83,7 @@ void window_fini(struct window *window); /* gives back every message */
 /* Makes room for capacity seqs (a power of two) from first on. 0 or -ENOMEM. */
 int window_grow(struct window *window, size_t capacity) __attribute__((warn_unused_result));
 
-struct held *lane_find(const struct lane *lane, uint64_t seq);
+struct held *lane_find(const struct lane *lane, uint64_t seq); /* NULL if it is not there */
 
 /* For walks over the head: GONE where the message overtakes. */
 static inline struct held *window_head_slot(const struct window *window, uint64_t seq)

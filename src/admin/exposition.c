@@ -70,9 +70,8 @@ static void put_family_name(struct writer *w)
 {
 	static const char *const suffixes[] = {[METRIC_COUNTER] = "_total", [METRIC_INFO] = "_info"};
 	const char *name = w->metric->name;
-	const char *suffix = w->metric->type == METRIC_COUNTER || w->metric->type == METRIC_INFO
-				     ? suffixes[w->metric->type]
-				     : "";
+	const char *suffix =
+		w->metric->type == METRIC_COUNTER || w->metric->type == METRIC_INFO ? suffixes[w->metric->type] : "";
 	put(w, name, strlen(name) - (openmetrics(w) ? strlen(suffix) : 0));
 }
 
@@ -205,7 +204,7 @@ static void put_connection(struct writer *w, const struct snapshot *snapshot, si
 	const struct snapshot_connection *conn = &snapshot->connections[index];
 	enum metric_of of = w->metric->of;
 	bool as_destination = of == METRIC_DESTINATION || of == METRIC_OUTCOME;
-	if (as_destination   ? !conn->figures.is_destination
+	if (as_destination            ? !conn->figures.is_destination
 		: of == METRIC_SOURCE ? !conn->figures.is_source
 				      : !conn->figures.used)
 		return;
@@ -233,8 +232,8 @@ static void put_metric(struct writer *w, const struct snapshot *snapshot)
 	}
 }
 
-int exposition_write(enum exposition_format format, const struct metric *table, const struct snapshot *snapshot,
-	struct buffer *out)
+int exposition_write(
+	enum exposition_format format, const struct metric *table, const struct snapshot *snapshot, struct buffer *out)
 {
 	struct writer w = {.out = out, .format = format};
 	for (w.metric = table; w.metric->name; w.metric++)

@@ -24,7 +24,7 @@
 
 #define MAX_CONNECTIONS   32u /* of one address */
 #define CONNECTION_BYTES  (16u * 1024) /* of memory: bounds what a request's head may be */
-#define CONNECTION_S      5u  /* without anything moving */
+#define CONNECTION_S      5u /* without anything moving */
 #define METRICS_MS        100u /* so old an answer may be */
 #define DISK_MS           10000u /* between two looks at the free space */
 #define N_FORMATS         2
@@ -83,8 +83,8 @@ static enum MHD_Result reply_with(struct MHD_Connection *connection, struct answ
 
 static enum MHD_Result reply_metrics(struct admin *admin, struct MHD_Connection *connection)
 {
-	enum exposition_format format = exposition_negotiate(
-		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
+	enum exposition_format format =
+		exposition_negotiate(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
 	uint64_t now_ms = loop_now_ms(admin->answers.loop);
 	if (!admin->written[format].response || now_ms - admin->written[format].made_ms >= METRICS_MS) {
 		struct answer answer = answers_metrics(&admin->answers, format);
@@ -104,8 +104,7 @@ static enum MHD_Result reply_metrics(struct admin *admin, struct MHD_Connection 
 static enum MHD_Result refuse_method(struct MHD_Connection *connection)
 {
 	static char text[] = "only GET and HEAD\n";
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(sizeof text - 1, text, MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *response = MHD_create_response_from_buffer(sizeof text - 1, text, MHD_RESPMEM_PERSISTENT);
 	if (!response)
 		return MHD_NO;
 	MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
@@ -153,8 +152,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 
 static unsigned connections(const struct listener *listener)
 {
-	const union MHD_DaemonInfo *info =
-		MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 	return info ? info->num_connections : 0;
 }
 
@@ -226,10 +224,10 @@ static int open_socket(const struct listen_address *address)
 
 static int start_daemon(struct listener *listener, int fd)
 {
-	listener->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, listener->admin,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS,
-		MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)CONNECTION_BYTES, MHD_OPTION_END);
+	listener->daemon =
+		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, listener->admin, MHD_OPTION_LISTEN_SOCKET,
+			fd, MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_S,
+			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
 	if (!listener->daemon)
 		return -ENOMEM;
 	int r = watch(listener);
@@ -276,11 +274,12 @@ static int listen_on(struct admin *admin, const char *text)
 
 static void log_failure(const char *address, int error)
 {
-	const char *what = error == -EADDRINUSE ? "another program listens there, perhaps another linkspan: end it, or give this "
-						  "one another port in admin.listen"
+	const char *what = error == -EADDRINUSE
+				   ? "another program listens there, perhaps another linkspan: end it, or give this "
+				     "one another port in admin.listen"
 			   : error == -EADDRNOTAVAIL ? "this machine has no such address: correct admin.listen"
-			   : error == -EACCES	     ? "ports below 1024 need a privilege: take a higher one in admin.listen"
-						     : "correct admin.listen, or leave the section admin out";
+			   : error == -EACCES ? "ports below 1024 need a privilege: take a higher one in admin.listen"
+					      : "correct admin.listen, or leave the section admin out";
 	log_error("admin_listen_failed", "address=%s error=\"%s\" what=\"%s\"", address, strerror(-error), what);
 }
 
@@ -324,7 +323,7 @@ static double seconds_since_epoch(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)(now.tv_nsec / 1000000) / 1e3;
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 int admin_open(struct loop *loop, const struct config *config, const struct disk *disk, struct admin **ret_admin)

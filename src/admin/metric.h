@@ -33,7 +33,8 @@ struct metric {
 	const char *unit; /* seconds, bytes; NULL: a number of things. The name, without _total, ends in it */
 	enum metric_type type;
 	enum metric_of of;
-	enum metric_value value; /* the C type there: BUCKETS is a struct histogram, BUCKETS_AT a pointer to one; a DOUBLE that
+	enum metric_value
+		value; /* the C type there: BUCKETS is a struct histogram, BUCKETS_AT a pointer to one; a DOUBLE that
 				    is NAN is not known and left out */
 	size_t offset;
 };

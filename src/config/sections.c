@@ -69,7 +69,8 @@ static const struct config_key journal_keys[] = {
 		.offset = TOP(journal.min_free_bytes) - TOP(journal),
 		.fallback = "64MiB",
 		.max = LONG,
-		.help = "With less than that free on the disk of data_dir nothing more is taken in, as when the disk is "
+		.help = "With less than that free on the disk of data_dir nothing more is taken in, as when the disk "
+			"is "
 			"full; what waits is still delivered. 0 is off."},
 	{.name = "max_sequences",
 		.type = CONFIG_INT,
@@ -96,14 +97,17 @@ static const struct config_key admin_keys[] = {
 	{.name = "listen",
 		.type = CONFIG_LIST,
 		.offset = TOP(admin.listen) - TOP(admin),
-		.help = "Address and port to answer HTTP on, 127.0.0.1:9464 or [::1]:9464, or a list of them: /metrics for "
-			"Prometheus, /healthz and /readyz. Left out: nothing listens. Port 0 is any that is free; the log "
+		.help = "Address and port to answer HTTP on, 127.0.0.1:9464 or [::1]:9464, or a list of them: /metrics "
+			"for "
+			"Prometheus, /healthz and /readyz. Left out: nothing listens. Port 0 is any that is free; the "
+			"log "
 			"says which."},
 	{.name = "public",
 		.type = CONFIG_BOOL,
 		.offset = TOP(admin.public) - TOP(admin),
 		.fallback = "false",
-		.help = "Allow addresses that other machines can reach. There is no authentication and no TLS: what is shown "
+		.help = "Allow addresses that other machines can reach. There is no authentication and no TLS: what is "
+			"shown "
 			"(names of connections, counts, states) is then for everybody on that network."},
 	{0},
 };
@@ -176,7 +180,8 @@ static const struct config_key max_rate_keys[] = {
 		.fallback = "0",
 		.max = INT64_C(1) << 40,
 		.help = "Bytes a second, as they count for max_bytes; 0 is no limit. A message that is larger than a "
-			"tenth of that goes out whole, and what follows waits for as long as it takes to make up for it."},
+			"tenth of that goes out whole, and what follows waits for as long as it takes to make up for "
+			"it."},
 	{0},
 };
 

@@ -314,13 +314,7 @@ struct courier_stats courier_stats(const struct courier *courier)
 		stats.held_bytes += courier->window.lane->bytes;
 	}
 	stats.link_is_up = courier->up;
-	const struct held *oldest = window_find(&courier->window, courier->window.first);
-	stats.oldest_ms = oldest ? message_view(oldest->msg)->origin_ms : 0;
+	stats.oldest_ms = times_oldest_ms(courier);
 	stats.paused = courier->paused;
 	return stats;
-}
-
-const struct histogram *courier_delivery_times(const struct courier *courier)
-{
-	return &courier->delivery;
 }

@@ -194,6 +194,8 @@ int live_start(struct courier *courier); /* 0 or -ENOMEM */
 void live_stop(struct courier *courier);
 /* An appended message: does it overtake? If not, it is counted. has_place: it could be held in its place. */
 bool live_takes(struct courier *courier, const struct journal_entry *entry, uint64_t lsn, bool has_place);
+/* By an earlier process, besides what it had close to the oldest one? (QoS 2 messages do not get further.) */
+bool live_may_have_been_sent(const struct courier *courier, const struct message_view *view, uint64_t seq);
 void live_sift(struct courier *courier);
 bool live_may_go(struct courier *courier, uint64_t seq); /* as far as done ranges go */
 void live_sent(struct courier *courier);
@@ -246,5 +248,12 @@ bool surplus_has_room(const struct courier *courier, size_t limit_bytes);
 void surplus_work(struct courier *courier); /* hands on what is durable or due again */
 bool surplus_is_idle(const struct courier *courier); /* nothing is on its way */
 void surplus_free(struct courier *courier);
+
+/* times.c */
+void times_durable(struct courier *courier, struct held *held); /* it is, and is looked at for the first time or again */
+void times_read_back(struct courier *courier, struct held *held);
+void times_delivered(struct courier *courier, uint64_t seq);
+/* When the oldest undone message was received, by loop_wall_ms; 0: none waits, or it is not held. */
+uint64_t times_oldest_ms(const struct courier *courier);
 
 #endif

@@ -80,7 +80,6 @@ static void list_ranked(struct courier *courier, uint64_t seq, struct held *held
 void dispatch_sift(struct courier *courier)
 {
 	struct window *window = &courier->window;
-	uint64_t now_us = loop_turn_us(courier->options.loop);
 	if (courier->draining)
 		return;
 	if (courier->live)
@@ -93,9 +92,10 @@ void dispatch_sift(struct courier *courier)
 		struct held *held = window_head_slot(window, courier->sift_next);
 		if (held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT)
 			continue;
-		if (held->lsn <= courier->durable && !held->durable_us)
-			held->durable_us = now_us;
-		if (held->lsn > courier->durable || !dispatch_sift_one(courier, courier->sift_next, held))
+		if (held->lsn > courier->durable)
+			return;
+		times_durable(courier, held);
+		if (!dispatch_sift_one(courier, courier->sift_next, held))
 			return;
 		if (held->rank != HELD_RANK_PLAIN)
 			list_ranked(courier, courier->sift_next, held);

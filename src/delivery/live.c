@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * drain: live_first. A message that has just come overtakes what waits when nothing older of its unit of order (its
- * key and priority) waits, but for what is in the key table's lists already: it is then held in the window's lane instead
- * of in its place, and listed behind those. It stays undone in the
- * journal as any other, and the head, when it gets there, passes over it.
+ * key and priority) waits, but for what is in the key table's lists already: it is then held in the window's lane
+ * instead of in its place, and listed behind those. It stays undone in the journal as any other, and the head, when it
+ * gets there, passes over it.
  *
- * What is known of the rest, most of which is on disk only, is a count of undone messages by the hash of their unit:
- * up when one is appended and does not overtake, down when the head lets go of it or lists it (which it does at once with
- * other priorities than the default). Units that share a count only keep
- * the order among each other. A count that stays too high (messages that ended without passing through the head) does
- * the same, until the head has everything and counts anew.
+ * What is known of the rest, most of which is on disk only, is a count of undone messages by the hash of their unit: up
+ * when one is appended and does not overtake, down when the head lets go of it or lists it (which it does at once with
+ * other priorities than the default). Units that share a count only keep the order among each other. A count that stays
+ * too high (messages that ended without passing through the head) does the same, until the head has everything and
+ * counts anew.
  *
  * What an earlier process left is counted by a survey with a reader of its own, in seq order, while the head is being
  * delivered; before its end nothing new overtakes. It takes the first ones of higher priorities along: so alarms go
@@ -118,6 +118,11 @@ static bool worthwhile(const struct courier *courier, const struct message_view 
 	return courier->up && (!has_place || courier->send_next < courier->sift_next);
 }
 
+bool live_may_have_been_sent(const struct courier *courier, const struct message_view *view, uint64_t seq)
+{
+	return view->qos < 2 && seq < courier->live->survey_end;
+}
+
 bool live_takes(struct courier *courier, const struct journal_entry *entry, uint64_t lsn, bool has_place)
 {
 	const struct message_view *view = entry->view;
@@ -171,7 +176,10 @@ void live_sift(struct courier *courier)
 		next = lane_next(lane, seq);
 		if (held->state != HELD_NEW && held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT)
 			continue;
-		if (held->lsn > courier->durable || !dispatch_sift_one(courier, seq, held))
+		if (held->lsn > courier->durable)
+			return;
+		times_durable(courier, held);
+		if (!dispatch_sift_one(courier, seq, held))
 			return;
 		held = lane_find(lane, seq);
 		if (!held || held->state != HELD_NEW)
@@ -227,6 +235,7 @@ static void survey(struct courier *courier, const struct journal_read *item)
 	} else if (view->priority > 0 && is_on_disk_only(window, item->seq) &&
 		   may_overtake(courier, view, item->seq, message_memory(item->msg))) {
 		hold(courier, item->seq, item->lsn, item->bytes, item->msg);
+		times_read_back(courier, lane_find(window->lane, item->seq));
 	} else {
 		++*count_of(courier, outbox_key_hash(courier, view));
 		message_unref(item->msg);
@@ -269,11 +278,12 @@ void live_survey(struct courier *courier)
 		return;
 	}
 	/* All may fit into the head: its first read comes first. If it does, live_caught_up comes next. */
-	if (live->reading || (courier->reading && !live->reader) || courier->window.end == courier->appended_end)
+	if (live->reading || courier->draining || (courier->reading && !live->reader) ||
+		courier->window.end == courier->appended_end)
 		return;
 	if (!live->reader)
-		live->reader = journal_reader_new(courier->options.journal, courier->options.dest, live->survey_next,
-			on_surveyed, courier);
+		live->reader = journal_reader_new(
+			courier->options.journal, courier->options.dest, live->survey_next, on_surveyed, courier);
 	if (!live->reader) {
 		courier_poke_in(courier, COURIER_REPEAT_MS);
 		return;

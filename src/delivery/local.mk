@@ -24,5 +24,6 @@ liblinkspan_a_SOURCES += \
 	src/delivery/room.c \
 	src/delivery/stages.c \
 	src/delivery/surplus.c \
+	src/delivery/times.c \
 	src/delivery/window.c \
 	src/delivery/window.h

@@ -74,7 +74,8 @@ void outbox_complete(struct courier *courier, struct held *held, uint64_t seq)
 	const struct message_view *view = message_view(held->msg);
 	held->key_hash = outbox_key_hash(courier, view);
 	held->rank = (uint8_t)(HELD_RANK_PLAIN - 2 * view->priority);
-	held->maybe_sent = seq < courier->maybe_sent_end;
+	held->maybe_sent =
+		seq < courier->maybe_sent_end || (courier->live && live_may_have_been_sent(courier, view, seq));
 	held->session_lost = seq < courier->session_lost_end;
 	held->stage = held->stage_asked = stages_known(courier, seq);
 	held->expires = expiry_applies(courier, view);
@@ -170,9 +171,7 @@ static bool hold(struct courier *courier, const struct journal_read *item)
 		return false;
 	struct held *held = window_add(window, item->seq, item->lsn, item->bytes, item->msg);
 	outbox_complete(courier, held, item->seq);
-	uint64_t wall_ms = loop_wall_ms(courier->options.loop), origin_ms = message_view(item->msg)->origin_ms;
-	uint64_t age_us = wall_ms > origin_ms ? (wall_ms - origin_ms) * 1000 : 0;
-	held->durable_us = loop_turn_us(courier->options.loop) - age_us; /* may wrap, and back again in the difference */
+	times_read_back(courier, held);
 	return true;
 }
 

@@ -136,15 +136,9 @@ static void retry_reply(struct courier *courier, uint64_t seq)
 /* --- the four outcomes
  * ---------------------------------------------------------------------------------------------- */
 
-static void note_time(struct courier *courier, uint64_t seq)
-{
-	uint64_t took_us = loop_turn_us(courier->options.loop) - window_slot(&courier->window, seq)->durable_us;
-	histogram_add(&courier->delivery, took_us, 1);
-}
-
 static void delivered(struct courier *courier, uint64_t seq, const struct message_view *reply)
 {
-	note_time(courier, seq);
+	times_delivered(courier, seq);
 	if (reply && courier->options.on_reply) {
 		if (!journal_reply(courier, seq, reply))
 			keep_reply(courier, seq, reply);

@@ -483,6 +483,15 @@ void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_o
 	}
 }
 
+uint64_t journal_overflow_bytes(const struct journal *j, uint32_t dest)
+{
+	const struct state_dest *box = state_dest(&j->state, dest);
+	uint64_t bytes = 0;
+	for (size_t i = 0; box && i < box->overflow.n; i++)
+		bytes += box->overflow.v[i].bytes;
+	return bytes;
+}
+
 int journal_drop_destination(struct journal *j, uint32_t dest)
 {
 	if (!state_dest(&j->state, dest))
@@ -611,7 +620,7 @@ struct journal_stats journal_stats(const struct journal *j)
 	struct journal_stats stats = j->stats;
 	stats.segments = j->n_segments;
 	stats.segments_spare = j->n_spares;
-	stats.takes_messages = !j->failed && !j->stalled && (!j->spares_wanted || append_has_room(j));
+	stats.takes_messages = !j->failed && !j->stalled && !j->low_space && (!j->spares_wanted || append_has_room(j));
 	journal_unlock(shared);
 	stats.damaged_messages = j->damaged_messages;
 	return stats;

@@ -104,6 +104,8 @@ struct journal_outbox {
 };
 void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg);
 struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest);
+/* The bytes of its overflow log, its files as a whole. */
+uint64_t journal_overflow_bytes(const struct journal *j, uint32_t dest);
 /* Marks every waiting message of the destination done, and forgets its name ("--drop"). */
 int journal_drop_destination(struct journal *j, uint32_t dest) __attribute__((warn_unused_result));
 /* Writes down that nothing is to be sent to the destination, or that it may be again; it says so in journal_outbox, also
@@ -305,7 +307,7 @@ struct journal_stats {
 	uint64_t fdatasync_last_us, fdatasync_max_us;
 	uint64_t appended_messages, appended_bytes; /* since the start; one for each destination */
 	uint64_t spilled_messages, spilled_bytes; /* to the overflow logs; the bytes count in bytes_written, too */
-	bool takes_messages; /* false: for want of room, or failed */
+	bool takes_messages; /* false: for want of room (or less than min_free is left), or failed */
 	struct histogram fdatasync_us, group_frames, group_bytes;
 };
 struct journal_stats journal_stats(const struct journal *j);

@@ -22,6 +22,7 @@ static struct source_figures source_of(const struct endpoint *end)
 		.paused = end->paused,
 		.unacknowledged = end->receipts.count,
 		.acknowledgement = &end->acknowledgement,
+		.unnumbered = end->unnumbered,
 	};
 }
 
@@ -32,6 +33,7 @@ static struct destination_figures destination_of(const struct endpoint *end)
 		.outbox = journal_outbox(end->bridge->journal, end->dest),
 		.limit_bytes = end->config->outbox.max_bytes,
 		.delivery = courier_delivery_times(end->courier),
+		.overflow_bytes = journal_overflow_bytes(end->bridge->journal, end->dest),
 	};
 	const struct journal_outbox *now = &figures.outbox, *then = &end->at_start;
 	for (size_t i = 0; i < JOURNAL_N_TOTALS; i++)
@@ -60,8 +62,8 @@ struct connection_figures bridge_connection(const struct bridge *bridge, size_t 
 	return figures;
 }
 
-void bridge_connection_counters(const struct bridge *bridge, size_t index,
-	void (*fn)(const char *name, uint64_t value, void *arg), void *arg)
+void bridge_connection_counters(
+	const struct bridge *bridge, size_t index, void (*fn)(const char *name, uint64_t value, void *arg), void *arg)
 {
 	const struct endpoint *end = &bridge->endpoints[index];
 	if (end->connector->counters && end->link && (end->is_source || end->is_sink))
@@ -91,6 +93,6 @@ const char *bridge_why_unready(const struct bridge *bridge)
 	if (bridge->state != BRIDGE_RUNNING)
 		return "stopping";
 	if (!journal_stats(bridge->journal).takes_messages)
-		return "the journal has no room: the disk is full";
+		return "the journal has no room: the disk is full, or nearly";
 	return NULL;
 }

@@ -16,6 +16,7 @@ struct source_figures {
 	bool paused;
 	size_t unacknowledged;
 	const struct histogram *acknowledgement; /* us from the offer to its receipt */
+	uint64_t unnumbered; /* with markers, but without a number */
 };
 
 struct destination_figures {
@@ -26,6 +27,7 @@ struct destination_figures {
 	 * shown before it, which whoever computes rates would take for a counter that began anew.) */
 	uint64_t offered, finished[JOURNAL_N_TOTALS];
 	const struct histogram *delivery; /* us from durable to delivered */
+	uint64_t overflow_bytes; /* on disk, beside the journal */
 };
 
 struct connection_figures {
@@ -41,8 +43,8 @@ struct connection_figures {
 size_t bridge_connections(const struct bridge *bridge); /* how many */
 struct connection_figures bridge_connection(const struct bridge *bridge, size_t index);
 /* What only the connector can count, by names of the field. */
-void bridge_connection_counters(const struct bridge *bridge, size_t index,
-	void (*fn)(const char *name, uint64_t value, void *arg), void *arg);
+void bridge_connection_counters(
+	const struct bridge *bridge, size_t index, void (*fn)(const char *name, uint64_t value, void *arg), void *arg);
 
 struct journal_figures {
 	struct journal_stats stats;

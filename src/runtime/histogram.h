@@ -23,7 +23,8 @@ extern const struct histogram_scale histogram_bytes; /* 4 KiB to 4 MiB */
 
 struct histogram {
 	const struct histogram_scale *scale;
-	uint64_t counts[HISTOGRAM_MAX_BOUNDS + 1]; /* of each bucket alone; what is above all bounds is in the one after the last */
+	uint64_t counts[HISTOGRAM_MAX_BOUNDS +
+			1]; /* of each bucket alone; what is above all bounds is in the one after the last */
 	uint64_t sum;
 };
 

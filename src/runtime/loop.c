@@ -25,7 +25,8 @@ struct uv_based_loop {
 	struct loop_job stop_job;
 	uint64_t turn_began_ms; /* 0: before the first poll */
 	uint64_t wall_offset_ms; /* wall clock minus CLOCK_BOOTTIME, at the start */
-	uint64_t counted_ns, idle_ns; /* when the last turn was counted; 0: none yet. How long had been waited by then */
+	uint64_t counted_ns,
+		idle_ns; /* when the last turn was counted; 0: none yet. How long had been waited by then */
 };
 
 struct uv_based_timer {

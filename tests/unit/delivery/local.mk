@@ -22,6 +22,10 @@ check_PROGRAMS += tests/unit/delivery/test_courier_backlog
 tests_unit_delivery_test_courier_backlog_SOURCES = tests/unit/delivery/test_courier_backlog.c $(courier_rig_sources)
 tests_unit_delivery_test_courier_backlog_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/delivery/test_courier_times
+tests_unit_delivery_test_courier_times_SOURCES = tests/unit/delivery/test_courier_times.c $(courier_rig_sources)
+tests_unit_delivery_test_courier_times_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/delivery/test_window
 tests_unit_delivery_test_window_SOURCES = tests/unit/delivery/test_window.c
 tests_unit_delivery_test_window_LDADD = $(TEST_LIBS)

@@ -137,6 +137,10 @@ void message_json_write(FILE *out, const struct message_view *view, const struct
 		fputs(",\"retain\":true", out);
 	if (view->utf8_payload)
 		fputs(",\"utf8_payload\":true", out);
+	if (view->waits)
+		fputs(",\"waits\":true", out);
+	if (view->priority)
+		fprintf(out, ",\"priority\":%d", view->priority + MESSAGE_DEFAULT_PRIORITY);
 	fputs(",\"payload\":", out);
 	message_json_bytes(out, view->payload);
 	fputs("}\n", out);
@@ -299,6 +303,11 @@ static const char *take_attribute(struct reading *in, const char *name, struct s
 		wrong = take_bool(raw, &in->view.retain);
 	} else if (strcmp(name, "utf8_payload") == 0) {
 		wrong = take_bool(raw, &in->view.utf8_payload);
+	} else if (strcmp(name, "waits") == 0) {
+		wrong = take_bool(raw, &in->view.waits);
+	} else if (strcmp(name, "priority") == 0) {
+		wrong = take_number(raw, MESSAGE_MAX_PRIORITY, &number);
+		in->view.priority = (int8_t)((int)number - MESSAGE_DEFAULT_PRIORITY);
 	} else if (strcmp(name, "origin_ms") == 0) {
 		wrong = take_number(raw, UINT64_MAX, &in->view.origin_ms);
 		in->has_origin = true;

@@ -21,7 +21,7 @@
 #include "routing/json.h"
 #include "routing/topic_filter.h"
 
-#define DEFAULT_PEEK 10
+#define DEFAULT_PEEK  10
 #define MOST_MISTAKES 20
 
 struct options {
@@ -51,7 +51,8 @@ static const struct {
 static void usage(FILE *out)
 {
 	fputs("usage: linkspan queue COMMAND DATA_DIR|CONFIG [DEST] [OPTION...]\n\n"
-	      "Shows and mends what waits for a destination. Asks the daemon that runs on the data folder, or works on the\n"
+	      "Shows and mends what waits for a destination. Asks the daemon that runs on the data folder, or works on "
+	      "the\n"
 	      "files when none does.\n\n",
 		out);
 	for (size_t i = 0; i < N_COMMANDS; i++)
@@ -305,7 +306,7 @@ static void show_row(const struct options *options, struct slice row, uint64_t n
 		queue_show_row(stdout, row, now);
 		return;
 	}
-	fputs(before ? ",\n" : "", stdout);
+	fputs(before ? ",\n" : "{\"destinations\":[\n", stdout);
 	fwrite(row.data, 1, row.len, stdout);
 }
 
@@ -315,8 +316,6 @@ static int show_answer(const struct options *options, struct queue_client *clien
 	uint64_t now = now_ms();
 	size_t rows = 0;
 	bool ls = is_command(options, "ls");
-	if (ls && options->json)
-		fputs("{\"destinations\":[\n", stdout);
 	for (;;) {
 		if (queue_client_next(client, answer) < 0)
 			return 1;
@@ -329,8 +328,8 @@ static int show_answer(const struct options *options, struct queue_client *clien
 		if (ferror(stdout))
 			return 1; /* nobody reads it any more */
 	}
-	if (ls && options->json)
-		fputs("\n]}\n", stdout);
+	if (ls && options->json && !answer->error[0])
+		fputs(rows ? "\n]}\n" : "{\"destinations\":[]}\n", stdout);
 	else if (ls && rows == 0 && !answer->error[0])
 		puts("no destinations");
 	return end_status(answer);
@@ -419,7 +418,7 @@ static int next_line(struct import *import)
 		buffer_clear(&import->line);
 		import->number++;
 		while ((c = getc_unlocked(import->in)) != EOF && c != '\n') {
-			if (buffer_reserve(&import->line, 1) < 0) {
+			if (import->line.len == import->line.capacity && buffer_reserve(&import->line, 1) < 0) {
 				fprintf(stderr, "%s:%" PRIu64 ": the line is too long\n", import->name, import->number);
 				return -1;
 			}
@@ -471,8 +470,8 @@ static bool is_good(struct import *import)
 	return import->mistakes == 0;
 }
 
-static int send_message(struct import *import, struct queue_client *client, struct message *msg,
-	const struct message_json *about)
+static int send_message(
+	struct import *import, struct queue_client *client, struct message *msg, const struct message_json *about)
 {
 	struct message_view view = *message_view(msg);
 	if (about->dead)

@@ -80,7 +80,8 @@ int queue_client_close(struct queue_client *client)
 	while (waitpid(client->child, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFSIGNALED(status))
-		fprintf(stderr, "linkspan queue: the process that had the files was ended by signal %d\n", WTERMSIG(status));
+		fprintf(stderr, "linkspan queue: the process that had the files was ended by signal %d\n",
+			WTERMSIG(status));
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1;
 }
 

@@ -16,7 +16,8 @@
 /* A data folder as the command line names it. */
 struct queue_folder {
 	char *path;
-	uint64_t segment_bytes, linger_ms;
+	uint64_t segment_bytes, max_bytes, linger_ms, min_free; /* struct journal_options */
+	bool strict;
 	uint64_t maybe_sent_span; /* struct queue_service_options */
 };
 /* `name`: a data folder, or a configuration that names one. 0, or -EINVAL, told. */
@@ -34,7 +35,8 @@ struct queue_client {
 	bool told; /* that something is wrong */
 };
 
-int queue_client_open(const struct queue_folder *folder, struct queue_client *ret_client) __attribute__((warn_unused_result));
+int queue_client_open(const struct queue_folder *folder, struct queue_client *ret_client)
+	__attribute__((warn_unused_result));
 /* 0, or -1 when nobody listens any more: then the answer says why. */
 int queue_client_send(struct queue_client *client, struct slice bytes);
 int queue_client_flush(struct queue_client *client);

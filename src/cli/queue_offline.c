@@ -32,7 +32,10 @@ static int from_config(const char *name, struct queue_folder *folder)
 		return -EINVAL;
 	folder->path = strdup(config->data_dir);
 	folder->segment_bytes = config->journal.segment_bytes;
+	folder->max_bytes = config->journal.max_bytes;
 	folder->linger_ms = config->journal.linger_ms;
+	folder->min_free = config->journal.min_free_bytes;
+	folder->strict = config->journal.strict;
 	folder->maybe_sent_span = LEAST_SPAN;
 	for (size_t i = 0; i < config->n_connections; i++) {
 		int64_t lookahead = config->connections[i].outbox.lookahead;
@@ -181,7 +184,10 @@ static int open_and_serve(struct disk *disk, const struct queue_folder *folder, 
 		.disk = disk,
 		.loop = server.loop,
 		.segment_bytes = folder->segment_bytes,
+		.max_bytes = folder->max_bytes,
 		.linger_ms = (uint32_t)folder->linger_ms,
+		.strict = folder->strict,
+		.min_free = folder->min_free,
 		.on_durable = on_durable,
 		.on_failed = on_failed,
 		.ctx = &server,
@@ -211,9 +217,10 @@ int queue_offline_serve(const struct queue_folder *folder, int fd)
 	int r = disk->ops->lock(disk, "lock");
 	int status = 1;
 	if (r == -EWOULDBLOCK)
-		complain(folder->path,
-			"another process holds the folder, but does not answer at its socket `control`: a linkspan that is "
-			"starting, stopping or of an older version, or another `linkspan queue`. Try again, or stop it");
+		complain(folder->path, "another process holds the folder, but does not answer at its socket `control`: "
+				       "a linkspan that is "
+				       "starting, stopping or of an older version, or another `linkspan queue`. Try "
+				       "again, or stop it");
 	else if (r < 0)
 		complain(folder->path, strerror(-r));
 	else

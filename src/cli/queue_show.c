@@ -69,8 +69,8 @@ static const char *time_text(uint64_t ms, char text[40])
 
 void queue_show_head(FILE *out)
 {
-	fprintf(out, ROW, "DESTINATION", "LINK", "WAITING", "BYTES", "OLDEST", "IN FLIGHT", "DELIVERED", "EXPIRED", "DROPPED",
-		"PURGED", "LOST", "DEAD LETTERS");
+	fprintf(out, ROW, "DESTINATION", "LINK", "WAITING", "BYTES", "OLDEST", "IN FLIGHT", "DELIVERED", "EXPIRED",
+		"DROPPED", "PURGED", "LOST", "DEAD LETTERS");
 }
 
 static const char *number_text(uint64_t number, char text[24])
@@ -102,7 +102,8 @@ void queue_show_row(FILE *out, struct slice row, uint64_t now_ms)
 		number_text(queue_show_number(row, "in_flight"), columns[3]),
 		number_text(queue_show_number(row, "delivered"), columns[4]),
 		number_text(queue_show_number(row, "expired"), columns[5]),
-		number_text(queue_show_number(row, "dropped_oldest") + queue_show_number(row, "dropped_newest"), columns[6]),
+		number_text(queue_show_number(row, "dropped_oldest") + queue_show_number(row, "dropped_newest"),
+			columns[6]),
 		number_text(queue_show_number(row, "purged"), columns[7]),
 		number_text(queue_show_number(row, "lost"), columns[8]), dead);
 }
@@ -153,11 +154,11 @@ void queue_show_message(FILE *out, const struct message_view *view, const struct
 	char age[24], when[40];
 	fprintf(out, "%" PRIu64 "  ", about->seq);
 	message_json_bytes(out, view->topic);
-	fprintf(out, "  qos %u%s  %s (%s ago)\n", view->qos, view->retain ? " retain" : "", time_text(view->origin_ms, when),
-		age_text(view->origin_ms, now_ms, age));
+	fprintf(out, "  qos %u%s  %s (%s ago)\n", view->qos, view->retain ? " retain" : "",
+		time_text(view->origin_ms, when), age_text(view->origin_ms, now_ms, age));
 	if (about->dead) {
-		fprintf(out, "    died: %s after %" PRIu64 " attempt%s: ", time_text(about->died_ms, when), about->attempts,
-			about->attempts == 1 ? "" : "s");
+		fprintf(out, "    died: %s after %" PRIu64 " attempt%s: ", time_text(about->died_ms, when),
+			about->attempts, about->attempts == 1 ? "" : "s");
 		message_json_bytes(out, slice_str(about->reason));
 		fputc('\n', out);
 	}

@@ -69,7 +69,8 @@ static const struct config_key journal_keys[] = {
 		.offset = TOP(journal.min_free_bytes) - TOP(journal),
 		.fallback = "64MiB",
 		.max = LONG,
-		.help = "With less than that free on the disk of data_dir nothing more is taken in, as when the disk is "
+		.help = "With less than that free on the disk of data_dir nothing more is taken in, as when the disk "
+			"is "
 			"full; what waits is still delivered. 0 is off."},
 	{.name = "max_sequences",
 		.type = CONFIG_INT,
@@ -179,7 +180,8 @@ static const struct config_key max_rate_keys[] = {
 		.fallback = "0",
 		.max = INT64_C(1) << 40,
 		.help = "Bytes a second, as they count for max_bytes; 0 is no limit. A message that is larger than a "
-			"tenth of that goes out whole, and what follows waits for as long as it takes to make up for it."},
+			"tenth of that goes out whole, and what follows waits for as long as it takes to make up for "
+			"it."},
 	{0},
 };
 

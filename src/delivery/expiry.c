@@ -28,25 +28,54 @@ static uint64_t deadline_ms(const struct courier *courier, const struct message_
 	return by_ttl < by_wish ? by_ttl : by_wish;
 }
 
-/* Stamped since the machine has started: the shift is exact. */
-static bool clock_is_known(const struct courier *courier, const struct held *held, int64_t *ret_shift_ms)
+/* For messages of earlier boots. The process goes by the wall clock of its start, and that may have been put right since. */
+static uint64_t careful_wall_ms(const struct courier *courier)
 {
-	return journal_clock_shift(courier->options.journal, held->lsn, ret_shift_ms);
+	uint64_t begun_ms = loop_wall_ms(courier->options.loop), set_ms = loop_clock_ms(courier->options.loop);
+	return set_ms < begun_ms ? set_ms : begun_ms;
+}
+
+/* The shift is exact. What has a time from before the machine was started has come another way: sent again from the dead
+ * letters, or imported. */
+static bool clock_is_known(
+	const struct courier *courier, const struct held *held, const struct message_view *view, int64_t *ret_shift_ms)
+{
+	const struct loop *loop = courier->options.loop;
+	bool known = journal_clock_shift(courier->options.journal, held->lsn, ret_shift_ms);
+	int64_t booted_ms = (int64_t)(loop_wall_ms(loop) - loop_now_ms(loop));
+	return known && (int64_t)view->origin_ms >= booted_ms - *ret_shift_ms - 1000;
 }
 
 /* By a clock that had not been set yet. */
 static bool is_before_all(const struct message_view *view, int64_t shift_ms)
 {
-	return (int64_t)view->origin_ms + shift_ms < FIRST_YEAR_MS;
+	return (int64_t)view->origin_ms < FIRST_YEAR_MS - shift_ms;
 }
 
 int64_t expiry_shift_ms(const struct courier *courier, const struct held *held)
 {
 	const struct message_view *view = message_view(held->msg);
 	int64_t shift_ms;
-	if (clock_is_known(courier, held, &shift_ms) || !is_before_all(view, shift_ms))
+	if (clock_is_known(courier, held, view, &shift_ms))
 		return shift_ms;
-	return (int64_t)(loop_wall_ms(courier->options.loop) - view->origin_ms); /* as if it had come just now */
+	uint64_t wall_ms = loop_wall_ms(courier->options.loop);
+	if (is_before_all(view, shift_ms))
+		return (int64_t)(wall_ms - view->origin_ms); /* as if it had come just now */
+	return shift_ms + (int64_t)(wall_ms - careful_wall_ms(courier));
+}
+
+/* The time by the clock that stamped the message; 0: nobody knows. */
+static uint64_t now_of(const struct courier *courier, const struct held *held, const struct message_view *view)
+{
+	int64_t shift_ms;
+	uint64_t wall_ms = loop_wall_ms(courier->options.loop);
+	if (!clock_is_known(courier, held, view, &shift_ms)) {
+		wall_ms = careful_wall_ms(courier);
+		if (wall_ms <= courier->newest_ms || is_before_all(view, shift_ms))
+			return 0;
+	}
+	int64_t now_ms = (int64_t)wall_ms - shift_ms;
+	return now_ms > 0 ? (uint64_t)now_ms : 0;
 }
 
 bool expiry_passed(const struct courier *courier, const struct held *held)
@@ -56,13 +85,7 @@ bool expiry_passed(const struct courier *courier, const struct held *held)
 	const struct message_view *view = message_view(held->msg);
 	if (held->maybe_sent && view->qos == 2)
 		return false;
-	uint64_t wall_ms = loop_wall_ms(courier->options.loop);
-	int64_t shift_ms, now_ms;
-	if (!clock_is_known(courier, held, &shift_ms) &&
-		(wall_ms <= courier->newest_ms || is_before_all(view, shift_ms)))
-		return false;
-	now_ms = (int64_t)wall_ms - shift_ms;
-	return now_ms > 0 && deadline_ms(courier, view) <= (uint64_t)now_ms;
+	return deadline_ms(courier, view) <= now_of(courier, held, view);
 }
 
 void expiry_drop(struct courier *courier, uint64_t seq)

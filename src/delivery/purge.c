@@ -11,7 +11,7 @@ static bool may_be_at_peer(const struct courier *courier, const struct courier_p
 	if (!held)
 		return surplus_has(courier, item->seq) || stages_known(courier, item->seq) != 0 ||
 		       (item->qos == 2 && item->seq < courier->maybe_sent_end);
-	if (held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT)
+	if (held->state != HELD_WAITING && held->state != HELD_NEW && held->state != HELD_RETRY_WAIT)
 		return true;
 	return held->stage != 0 || held->stage_asked != 0 || (held->maybe_sent && item->qos == 2);
 }
@@ -24,7 +24,8 @@ static bool in_tail(const struct window *window, uint64_t seq)
 static enum courier_purged purge_one(struct courier *courier, const struct courier_purge *item)
 {
 	struct window *window = &courier->window;
-	if (journal_is_done(courier->options.journal, courier->options.dest, item->seq))
+	if (item->seq <= courier->cursor_through ||
+		journal_is_done(courier->options.journal, courier->options.dest, item->seq))
 		return COURIER_PURGE_GONE;
 	const struct held *held = window_find(window, item->seq);
 	if ((!held && item->seq < window->end) || may_be_at_peer(courier, item, held))
@@ -37,8 +38,7 @@ static enum courier_purged purge_one(struct courier *courier, const struct couri
 	}
 	if (in_tail(window, item->seq))
 		window_drop_tail(window); /* what is left of it is read back */
-	journal_finish(
-		courier->options.journal, courier->options.dest, item->seq, item->bytes, JOURNAL_PURGED);
+	journal_finish(courier->options.journal, courier->options.dest, item->seq, item->bytes, JOURNAL_PURGED);
 	return COURIER_PURGED;
 }
 

@@ -180,7 +180,7 @@ static void submit(struct courier *courier, struct surplus *surplus)
 static void retry(struct courier *courier)
 {
 	struct surplus_list *list = &courier->surplus;
-	if (list->retry_ms > courier_now_ms(courier))
+	if (list->retry_ms == UINT64_MAX || list->retry_ms > courier_now_ms(courier))
 		return;
 	list->retry_ms = UINT64_MAX;
 	for (size_t i = list->begin; i < list->submitted; i++)

@@ -359,8 +359,8 @@ void journal_dead_cancel(struct dead_read_job *job)
 		job->fn = NULL;
 }
 
-int journal_dead_remove(struct journal *j, const struct journal_dead_removal *removal,
-	void (*fn)(int error, void *arg), void *arg)
+int journal_dead_remove(
+	struct journal *j, const struct journal_dead_removal *removal, void (*fn)(int error, void *arg), void *arg)
 {
 	struct dead_remove_job *job = calloc(1, sizeof *job);
 	if (!job)

@@ -296,8 +296,8 @@ struct journal_dead_removal {
 };
 /* Takes letters out of one file, durably, on the reader thread. fn(0), or a negative errno: then they are still there, or
  * may be. fn may be NULL; it does not run once the journal is being closed. -ENOMEM. */
-int journal_dead_remove(struct journal *j, const struct journal_dead_removal *removal,
-	void (*fn)(int error, void *arg), void *arg) __attribute__((warn_unused_result));
+int journal_dead_remove(struct journal *j, const struct journal_dead_removal *removal, void (*fn)(int error, void *arg),
+	void *arg) __attribute__((warn_unused_result));
 
 /* --- figures, tests
  * -------------------------------------------------------------------------------------------- */

@@ -230,12 +230,17 @@ enum json_kind json_kind(struct slice raw)
 
 /* --- finding, in well-formed text: what is read here exists --------------------------------------------- */
 
+/* From quote to quote: one that an odd number of backslashes stands before is within. */
 static void pass_string(struct reader *in)
 {
-	in->at++;
-	while (*in->at != '"')
-		in->at += *in->at == '\\' ? 2 : 1;
-	in->at++;
+	const uint8_t *first = ++in->at, *quote;
+	size_t backslashes;
+	do {
+		quote = memchr(in->at, '"', (size_t)(in->end - in->at));
+		for (backslashes = 0; quote - backslashes > first && quote[-1 - (ptrdiff_t)backslashes] == '\\';)
+			backslashes++;
+		in->at = quote + 1;
+	} while (backslashes % 2);
 }
 
 static void pass_container(struct reader *in)

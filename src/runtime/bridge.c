@@ -278,6 +278,10 @@ static int open_courier(struct endpoint *end)
 		.on_room = on_courier_room,
 		.ctx = end,
 	};
+	if (journal_outbox(options.journal, end->dest).paused)
+		log_warn("destination_paused",
+			"destination=%s what=\"paused by hand: linkspan queue resume lets it send again\"",
+			options.name);
 	end->courier = courier_new(&options);
 	return end->courier ? 0 : -ENOMEM;
 }

@@ -144,17 +144,21 @@ static void on_flush(void *arg)
 	flush(arg);
 }
 
-static void client_send(struct queue_listener *listener, struct slice bytes)
+static uint8_t *client_send(struct queue_listener *listener, size_t bytes)
 {
 	struct client *client = (struct client *)listener;
 	if (uv_is_closing((uv_handle_t *)&client->pipe))
-		return;
-	if (buffer_append(&client->out, bytes) < 0) {
+		return NULL;
+	loop_post(client->loop, &client->flush_job);
+	if (buffer_reserve(&client->out, bytes) < 0) {
+		/* An answer with a hole in it would be worse than one without an end. */
 		log_warn("control_client_dropped", "what=\"out of memory\"");
 		client->state = CLIENT_CLOSING;
 		buffer_free(&client->out);
+		return NULL;
 	}
-	loop_post(client->loop, &client->flush_job);
+	client->out.len += bytes;
+	return client->out.data + client->out.len - bytes;
 }
 
 static bool client_can_send(struct queue_listener *listener)
@@ -176,7 +180,9 @@ static void refuse(struct client *client, const char *why)
 	static const char format[] = "{\"end\":true,\"messages\":0,\"kept\":0,\"error\":\"%s\"}\n";
 	char text[256];
 	int len = snprintf(text, sizeof text, format, why);
-	client_send(&client->listener, slice_of(text, (size_t)len));
+	uint8_t *out = client_send(&client->listener, (size_t)len);
+	if (out)
+		memcpy(out, text, (size_t)len);
 	client->state = CLIENT_CLOSING;
 }
 
@@ -250,6 +256,9 @@ static void take_head(struct client *client, struct slice line)
 		client->reading = false;
 	} else {
 		client->frame_bytes = bytes;
+		/* At once what it will need; if there is no memory, reading says so. */
+		int r = buffer_reserve(&client->in, bytes);
+		(void)r;
 	}
 }
 
@@ -298,10 +307,11 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
 	struct client *client = handle->data;
 	(void)suggested;
-	if (buffer_reserve(&client->in, READ_BYTES) < 0)
+	size_t room = client->in.capacity - client->in.len;
+	if (room < READ_BYTES && buffer_reserve(&client->in, room = READ_BYTES) < 0)
 		*buf = uv_buf_init(NULL, 0);
 	else
-		*buf = uv_buf_init((char *)client->in.data + client->in.len, READ_BYTES);
+		*buf = uv_buf_init((char *)client->in.data + client->in.len, (unsigned)room);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -406,8 +416,9 @@ static void on_refused_closed(uv_handle_t *handle)
 
 static void turn_away(struct control *control)
 {
-	static char text[] = "{\"end\":true,\"messages\":0,\"kept\":0,\"error\":\"linkspan serves four clients at a time; "
-			     "try again when one is done\"}\n";
+	static char text[] =
+		"{\"end\":true,\"messages\":0,\"kept\":0,\"error\":\"linkspan serves four clients at a time; "
+		"try again when one is done\"}\n";
 	uv_pipe_t *pipe = malloc(sizeof *pipe);
 	if (!pipe)
 		abort(); /* some hundred bytes */
@@ -484,7 +495,9 @@ static int bind_socket(int folder)
 static int open_folder(const char *data_dir)
 {
 	int folder = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return folder < 0 ? -errno : folder;
+	if (folder < 0)
+		folder = -errno;
+	return folder;
 }
 
 int control_listen(struct control *control, const char *data_dir)

@@ -31,8 +31,8 @@ static bool removes(const struct queue_job *job)
 static void finish(struct queue_job *job)
 {
 	if (job->request.op == QUEUE_PURGE)
-		log_warn("dead_letters_purged", "destination=%s messages=%" PRIu64 " by=queue", job->request.destination,
-			job->n_done);
+		log_warn("dead_letters_purged", "destination=%s messages=%" PRIu64 " by=queue",
+			job->request.destination, job->n_done);
 	else if (job->request.op == QUEUE_REQUEUE)
 		log_info("dead_letters_requeued", "destination=%s messages=%" PRIu64 " by=queue",
 			job->request.destination, job->n_done);
@@ -60,8 +60,9 @@ static void note_failure(struct queue_job *job, int error)
 {
 	job->failed = true;
 	snprintf(job->failure, sizeof job->failure, "%s: %s",
-		job->request.op == QUEUE_REQUEUE ? "letters were sent again but could not be removed: they are there twice"
-						 : "letters could not be removed",
+		job->request.op == QUEUE_REQUEUE
+			? "letters were sent again but could not be removed: they are there twice"
+			: "letters could not be removed",
 		strerror(-error));
 }
 
@@ -207,8 +208,7 @@ static void read_on(struct queue_job *job)
 static void start(struct queue_job *job)
 {
 	struct queue_service *service = job->service;
-	if (job->request.op == QUEUE_REQUEUE &&
-		!queue_find_destination(job, job->request.destination, &job->dest))
+	if (job->request.op == QUEUE_REQUEUE && !queue_find_destination(job, job->request.destination, &job->dest))
 		return;
 	if (removes(job) && service->remover) {
 		queue_end(job, "another client is removing dead letters; try again when it is done");

@@ -92,9 +92,9 @@ void queue_wait(struct queue_job *job, uint64_t lsn); /* ops->durable when that 
 bool queue_is_orphan(struct queue_job *job);
 struct courier *queue_courier(const struct queue_job *job, uint32_t dest);
 bool queue_find_destination(struct queue_job *job, const char *name, uint32_t *ret_dest);
-/* Sends a message in a frame: of type MSG for one that waits, DEAD for a letter. False: no memory, the job has ended. */
-bool queue_send_message(struct queue_job *job, const struct message_view *view, uint64_t seq);
-bool queue_send_letter(struct queue_job *job, const struct journal_dead_item *item);
+/* Sends a message in a frame: of type MSG for one that waits, DEAD for a letter. */
+void queue_send_message(struct queue_job *job, const struct message_view *view, uint64_t seq);
+void queue_send_letter(struct queue_job *job, const struct journal_dead_item *item);
 bool queue_can_send(struct queue_job *job); /* else the job goes on by go_on */
 
 /* --- queue_batch.c --- */

@@ -22,6 +22,13 @@ struct answer {
 	size_t len;
 };
 
+static void send_bytes(struct queue_job *job, const void *bytes, size_t len)
+{
+	uint8_t *out = job->listener ? job->listener->send(job->listener, len) : NULL;
+	if (out && len)
+		memcpy(out, bytes, len);
+}
+
 static bool answer_begin(struct answer *answer)
 {
 	*answer = (struct answer){.json.compact = true};
@@ -36,8 +43,8 @@ static void answer_send(struct answer *answer, struct queue_job *job)
 {
 	json_close(&answer->json, '}');
 	bool good = fclose(answer->json.out) == 0;
-	if (good && job->listener)
-		job->listener->send(job->listener, slice_of(answer->text, answer->len));
+	if (good)
+		send_bytes(job, answer->text, answer->len);
 	free(answer->text);
 }
 
@@ -73,43 +80,37 @@ void queue_end(struct queue_job *job, const char *error, ...)
 		queue_end_now(job);
 }
 
-static bool send_frame(struct queue_job *job, struct frame *frame, const struct message_view *view)
+static void send_frame(struct queue_job *job, struct frame *frame, const struct message_view *view)
 {
 	char head[40];
 	frame->body.len = message_encoded_size(view);
 	size_t size = frame_size(frame);
-	uint8_t *bytes = malloc(size);
-	if (!bytes) {
-		queue_end(job, "out of memory");
-		return false;
-	}
-	message_encode(view, frame_encode(frame, bytes));
-	frame_seal(bytes, 0);
 	int len = snprintf(head, sizeof head, "{\"bytes\":%zu}\n", size);
-	if (job->listener) {
-		job->listener->send(job->listener, slice_of(head, (size_t)len));
-		job->listener->send(job->listener, slice_of(bytes, size));
-	}
-	free(bytes);
+	uint8_t *out = job->listener ? job->listener->send(job->listener, (size_t)len + size) : NULL;
+	if (!out)
+		return; /* nobody is there to hear it */
+	memcpy(out, head, (size_t)len);
+	out += len;
+	message_encode(view, frame_encode(frame, out));
+	frame_seal(out, 0);
 	job->n_done++;
-	return true;
 }
 
-bool queue_send_message(struct queue_job *job, const struct message_view *view, uint64_t seq)
+void queue_send_message(struct queue_job *job, const struct message_view *view, uint64_t seq)
 {
 	struct frame frame = {
 		.type = FRAME_MSG, .seq = seq, .time_ms = view->origin_ms, .name = slice_str(job->request.destination)};
-	return send_frame(job, &frame, view);
+	send_frame(job, &frame, view);
 }
 
-bool queue_send_letter(struct queue_job *job, const struct journal_dead_item *item)
+void queue_send_letter(struct queue_job *job, const struct journal_dead_item *item)
 {
 	struct frame frame = {.type = FRAME_DEAD,
 		.seq = item->seq,
 		.time_ms = item->time_ms,
 		.count = item->attempts,
 		.name = slice_str(item->reason)};
-	return send_frame(job, &frame, message_view(item->msg));
+	send_frame(job, &frame, message_view(item->msg));
 }
 
 bool queue_can_send(struct queue_job *job)
@@ -280,8 +281,8 @@ static void pause_start(struct queue_job *job)
 
 static void pause_durable(struct queue_job *job)
 {
-	log_info(job->request.op == QUEUE_PAUSE ? "destination_paused" : "destination_resumed", "destination=%s by=queue",
-		job->request.destination);
+	log_info(job->request.op == QUEUE_PAUSE ? "destination_paused" : "destination_resumed",
+		"destination=%s by=queue", job->request.destination);
 	queue_end(job, NULL);
 }
 
@@ -356,8 +357,11 @@ static void on_dead_counted(const struct journal_dead_result *result, void *arg)
 static void ls_count_dead(struct queue_job *job)
 {
 	struct journal_outbox box = journal_outbox(job->service->options.journal, job->dests[job->at_dest]);
-	struct journal_dead_query query = {
-		.destination = box.name, .from = job->cursor, .max_messages = SIZE_MAX, .max_bytes = 8u << 20, .count_only = true};
+	struct journal_dead_query query = {.destination = box.name,
+		.from = job->cursor,
+		.max_messages = SIZE_MAX,
+		.max_bytes = 8u << 20,
+		.count_only = true};
 	job->dead_read = journal_dead_read(job->service->options.journal, &query, on_dead_counted, job);
 	if (!job->dead_read)
 		queue_end(job, "out of memory");

@@ -34,7 +34,8 @@ struct queue_service_options {
 	uint64_t maybe_sent_span;
 };
 
-struct queue_service *queue_service_new(const struct queue_service_options *options) __attribute__((warn_unused_result));
+struct queue_service *queue_service_new(const struct queue_service_options *options)
+	__attribute__((warn_unused_result));
 /* Every job must have ended or been cancelled. NULL is allowed. */
 void queue_service_free(struct queue_service *service);
 bool queue_service_is_idle(const struct queue_service *service);
@@ -42,8 +43,9 @@ bool queue_service_is_idle(const struct queue_service *service);
 void queue_service_durable(struct queue_service *service, uint64_t lsn);
 
 struct queue_listener {
-	/* Copies the bytes and sends them. */
-	void (*send)(struct queue_listener *listener, struct slice bytes);
+	/* Sends so many bytes more, which the caller writes there at once. NULL: there is no memory; nothing more can be
+	 * sent then. */
+	uint8_t *(*send)(struct queue_listener *listener, size_t bytes);
 	/* Can it take some more? After false: queue_job_go_on. */
 	bool (*can_send)(struct queue_listener *listener);
 	/* import: queue_job_input said that it is enough, now it can take more. */
@@ -53,8 +55,8 @@ struct queue_listener {
 };
 
 /* line: a request. Mistakes in it come as the last line of the answer, as everything else. NULL: no memory. */
-struct queue_job *queue_job_start(
-	struct queue_service *service, struct slice line, struct queue_listener *listener) __attribute__((warn_unused_result));
+struct queue_job *queue_job_start(struct queue_service *service, struct slice line, struct queue_listener *listener)
+	__attribute__((warn_unused_result));
 bool queue_job_takes_input(const struct queue_job *job);
 /* One message to import, in its frame. False: it is enough for now (the message was taken all the same). */
 bool queue_job_input(struct queue_job *job, struct slice frame);

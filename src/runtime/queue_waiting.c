@@ -94,8 +94,7 @@ static enum courier_purged purge_stopped(struct queue_job *job, const struct cou
 	if (journal_is_done(j, job->dest, item->seq))
 		return COURIER_PURGE_GONE;
 	if ((item->qos == 2 && item->seq < job->maybe_sent_end) ||
-		(job->n_stages &&
-			bsearch(&item->seq, job->stages, job->n_stages, sizeof *job->stages, compare_seq)))
+		(job->n_stages && bsearch(&item->seq, job->stages, job->n_stages, sizeof *job->stages, compare_seq)))
 		return COURIER_PURGE_KEPT;
 	if (box.done_ranges >= JOURNAL_MAX_DONE_RANGES && item->seq != box.oldest_undone)
 		return COURIER_PURGE_NO_ROOM;
@@ -182,7 +181,8 @@ static void purge_durable(struct queue_job *job)
 	log_warn("purged", "destination=%s messages=%llu kept=%llu by=queue", job->request.destination,
 		(unsigned long long)job->n_done, (unsigned long long)job->n_kept);
 	if (job->no_room)
-		queue_end(job, "there are too many gaps between what is left; purge or deliver the oldest messages first");
+		queue_end(job,
+			"there are too many gaps between what is left; purge or deliver the oldest messages first");
 	else
 		queue_end(job, NULL);
 }

@@ -164,6 +164,14 @@ static void fail(const char *what, const char *how, const char *path, uint64_t o
 			told ? told_line : "(none)");
 }
 
+/* What was given waits or is lost: nothing was ever finished. */
+static bool adds_up(struct journal *j, unsigned n_seen)
+{
+	int dest = journal_destination(j, "dest");
+	struct journal_outbox box = journal_outbox(j, (uint32_t)dest);
+	return dest >= 0 && box.waiting == n_seen && box.next_seq - 1 == box.waiting + box.totals[JOURNAL_LOST];
+}
+
 /* Takes sim. */
 static void check(struct sim_disk *sim, const char *how, const char *path, uint64_t offset)
 {
@@ -191,6 +199,8 @@ static void check(struct sim_disk *sim, const char *how, const char *path, uint6
 			fail("messages missing without a word", how, path, offset);
 		if (hole && !told_damage)
 			fail("messages missing in the middle, not called damage", how, path, offset);
+		if (!adds_up(j, MESSAGES - missing))
+			fail("the totals do not add up", how, path, offset);
 		reported += told;
 		journal_close(j);
 	}

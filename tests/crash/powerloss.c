@@ -36,6 +36,7 @@ struct record {
 	uint32_t len, bytes;
 	uint32_t set;
 	bool may_be_done, must_be_done;
+	bool dead; /* when it is done it is by a dead letter */
 	uint64_t done_lsn; /* of the flush that covers its DONE, 0 = none */
 };
 
@@ -275,6 +276,13 @@ static void on_dead(int error, void *arg)
 		rec->must_be_done = true;
 }
 
+static enum journal_total why_of(uint64_t seq, const struct record *rec)
+{
+	static const enum journal_total ends[] = {
+		JOURNAL_DELIVERED, JOURNAL_EXPIRED, JOURNAL_DROPPED_OLDEST, JOURNAL_PURGED};
+	return rec->dead ? JOURNAL_DEAD_LETTERED : ends[seq % 4];
+}
+
 static void do_finish(struct run *run, bool dead)
 {
 	struct model *m = run->model;
@@ -290,9 +298,10 @@ static void do_finish(struct run *run, bool dead)
 		return;
 	rec->may_be_done = true;
 	if (!dead) {
-		journal_done(run->j, (uint32_t)run->dest[d], seq, rec->bytes);
+		journal_finish(run->j, (uint32_t)run->dest[d], seq, rec->bytes, why_of(seq, rec));
 		return;
 	}
+	rec->dead = true;
 	static uint8_t payload[70000];
 	fill(payload, rec->len, rec->id);
 	struct message_view view = {
@@ -525,6 +534,21 @@ static void check_sets(struct run *run, const uint64_t *next_seq, uint32_t *ret_
 	*ret_most = most;
 }
 
+/* What is done, and nothing else, is counted, each for its reason. */
+static void check_totals(struct run *run, unsigned d, uint64_t next_seq)
+{
+	uint64_t counts[JOURNAL_N_TOTALS] = {0};
+	struct journal_outbox box = journal_outbox(run->j, (uint32_t)run->dest[d]);
+	for (uint64_t seq = 1; seq < next_seq; seq++)
+		if (journal_is_done(run->j, (uint32_t)run->dest[d], seq))
+			counts[why_of(seq, &run->model->records[d][seq])]++;
+	for (unsigned i = 0; i < JOURNAL_N_TOTALS; i++)
+		if (counts[i] != box.totals[i])
+			FAIL("a total is wrong", "dest %u: %s %llu, not %llu", d,
+				journal_total_name((enum journal_total)i), (unsigned long long)box.totals[i],
+				(unsigned long long)counts[i]);
+}
+
 static void check_records(struct run *run, const uint64_t *next_seq)
 {
 	static bool seen[MAX_SEQ];
@@ -542,6 +566,7 @@ static void check_records(struct run *run, const uint64_t *next_seq)
 			if (!done && !seen[seq])
 				FAIL("a message cannot be read back", "dest %u seq %llu", d, (unsigned long long)seq);
 		}
+		check_totals(run, d, next_seq[d]);
 	}
 }
 
@@ -561,6 +586,7 @@ static void adopt(struct run *run, const uint64_t *next_seq, const struct state 
 			/* It may have been read from a page cache that a later power cut empties: a DONE is a promise
 			 * to nobody until it is synced, but recovery has synced what it accepted. */
 			rec->must_be_done = rec->may_be_done;
+			rec->dead &= rec->may_be_done;
 		}
 	}
 }

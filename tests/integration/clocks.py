@@ -47,6 +47,7 @@ def own_expiry():
         _publish("own/long", 50, expiry_s=3600)
         clock.set(YEAR_MS)
         _restart(bridge, 150, bridge.stop)
+        assert bridge.events("clock_set", whole=True), "it was not noticed"
         _publish("own/short", 20, expiry_s=3)
         clock.set(0)
         _restart(bridge, 150, bridge.stop)

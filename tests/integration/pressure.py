@@ -10,9 +10,8 @@ import _path  # noqa: F401  pylint: disable=unused-import
 from rig import check, tap, yaml
 from rig.daemon import Linkspan
 from rig.feed import Feed, flood
-from rig.fixtures import own_mosquitto, shared_lake, shared_mosquitto
+from rig.fixtures import own_mosquitto, shared_lake, shared_mosquitto, small_disk
 from rig.mqtt import Subscriber
-from rig.process import temp_folder
 from rig.proxy import Proxy
 from rig.wait import until
 
@@ -81,12 +80,12 @@ def _full_outbox(far_goes, far_returns):
         assert bridge.stop() == 0
 
 
-@tap.case("the far broker stopped with a full outbox: the near one waits uncut, then everything goes over")
+@tap.case("the far broker stopped with a full outbox: the near one waits uncut, then everything goes over (field bug 8)")
 def far_stopped():
     _full_outbox(lambda far, _: far.stop(), lambda far, _: far.start())
 
 
-@tap.case("the way to the far broker swallows everything with a full outbox")
+@tap.case("the way to the far broker swallows everything with a full outbox (field bug 8)")
 def far_swallowed():
     _full_outbox(lambda _, link: link.swallow(), lambda _, link: link.forward())
 
@@ -129,22 +128,13 @@ def dead_destination():
     tap.note(f"{count} messages: {alone:.2f} s alone, {beside:.2f} s beside a dead destination")
 
 
-def _small_disk(mib):
-    folder = temp_folder("disk")
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "linkspan-test", folder], capture_output=True,
-                          text=True, check=False)
-    if made.returncode:
-        raise tap.Skip(f"cannot mount a small file system: {made.stderr.strip()}")
-    return folder
-
-
 @tap.case("the disk full, then space again: it goes on")
 def disk_full():
     kafka, proxy = shared_lake()
     proxy.down()
     kafka.create_topic("disk-full")
     broker = shared_mosquitto()
-    disk = _small_disk(64)
+    disk = small_disk(64)
     try:
         filler = os.path.join(disk, "filler")
         with open(filler, "wb") as file:
@@ -154,7 +144,7 @@ def disk_full():
                 [yaml.mqtt("plant", broker.port, client_id="linkspan-disk-full"), yaml.kafka("lake", kafka.brokers_via)],
                 [yaml.mapping("all", {"connection": "plant", "topic": "disk-full/#", "qos": 1},
                               {"connection": "lake", "topic": "disk-full", "key": "flood"})],
-                journal={"segment_size": "2MiB"}), data_dir=os.path.join(disk, "data"), wait_up=["plant"]) as bridge, \
+                journal={"segment_size": "2MiB", "min_free": "0"}), data_dir=os.path.join(disk, "data"), wait_up=["plant"]) as bridge, \
                 kafka.reader("disk-full") as reader:
             flood(broker.port, "disk-full/x", 1, total, 1000)  # 40 MB into 24 MiB
             bridge.wait_event("source_paused", connection="plant")
@@ -177,13 +167,13 @@ def disk_full_drain():
     kafka, proxy = shared_lake()
     proxy.down()
     kafka.create_topic("disk-drain")
-    disk = _small_disk(24)
+    disk = small_disk(24)
     try:
         with own_mosquitto() as broker, Linkspan(yaml.configuration(
                 [yaml.mqtt("plant", broker.port), yaml.kafka("lake", kafka.brokers_via)],
                 [yaml.mapping("all", {"connection": "plant", "topic": "disk-drain/{k}", "qos": 1},
                               {"connection": "lake", "topic": "disk-drain", "key": "{k}"})],
-                journal={"segment_size": "2MiB"}), data_dir=os.path.join(disk, "data"), wait_up=["plant"]) as bridge, \
+                journal={"segment_size": "2MiB", "min_free": "0"}), data_dir=os.path.join(disk, "data"), wait_up=["plant"]) as bridge, \
                 kafka.reader("disk-drain") as reader, Feed(broker.port, "disk-drain", rate=2000, size=2000) as feed:
             bridge.wait_event("source_paused", connection="plant")
             proxy.forward()

@@ -21,6 +21,7 @@ EXTRA_DIST += \
 	tests/integration/clocks.py \
 	tests/integration/connect.py \
 	tests/integration/examples.py \
+	tests/integration/field_bugs.py \
 	tests/integration/flow.py \
 	tests/integration/interop.py \
 	tests/integration/lake_login.py \

@@ -2,8 +2,10 @@
 """One mosquitto and one Kafka per test file, started when the first case asks, stopped at the end. Cases that stop or
 break a broker start one of their own."""
 import atexit
+import subprocess
 
 from . import brokers, kafka, mosquitto
+from .process import temp_folder
 from .proxy import Proxy
 from .tap import Skip
 
@@ -81,3 +83,13 @@ def own_mosquitto(**options):
 def own_kafka(**options):
     need_kafka()
     return kafka.Kafka(**options)
+
+
+def small_disk(mib):
+    """A file system of its own, to be unmounted by the case. Its folder."""
+    folder = temp_folder("disk")
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "linkspan-test", folder], capture_output=True,
+                          text=True, check=False)
+    if made.returncode:
+        raise Skip(f"cannot mount a small file system: {made.stderr.strip()}")
+    return folder

@@ -75,6 +75,8 @@ static void fill(struct random_message *random)
 		.qos = (uint8_t)random_number(3),
 		.retain = random_number(2),
 		.utf8_payload = random_number(2),
+		.waits = random_number(2),
+		.priority = (int8_t)((int)random_number(MESSAGE_MAX_PRIORITY + 1) - MESSAGE_DEFAULT_PRIORITY),
 	};
 }
 
@@ -204,6 +206,7 @@ static void test_mistakes(void)
 		{"{\"topic\":\"a\",\"qos\":-1}", "qos: is not a whole number in range"},
 		{"{\"topic\":\"a\",\"qos\":\"1\"}", "qos: is not a whole number in range"},
 		{"{\"topic\":\"a\",\"origin_ms\":18446744073709551616}", "origin_ms: is not a whole number in range"},
+		{"{\"topic\":\"a\",\"priority\":10}", "priority: is not a whole number in range"},
 		{"{\"topic\":\"a\",\"retain\":1}", "retain: is neither true nor false"},
 		{"{\"topic\":\"a\",\"headers\":{}}", "headers: is not a list of [name, value]"},
 		{"{\"topic\":\"a\",\"headers\":[[\"n\"]]}", "headers: is not a list of [name, value]"},

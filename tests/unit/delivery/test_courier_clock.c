@@ -105,20 +105,25 @@ static void set_clock(struct world *w, int64_t error_ms)
 	loop_sim_set_clock(w->rig.loop, w->truth_ms + (uint64_t)error_ms);
 }
 
-static void publish(struct world *w, uint64_t expiry_ms)
+static void append(struct world *w, uint64_t origin_ms, uint64_t expiry_ms, size_t size)
 {
-	uint64_t now_ms = loop_wall_ms(w->rig.loop);
+	static uint8_t payload[10000];
 	struct message_view view = {.topic = slice_str("plant/a"),
 		.order_key = slice_str("plant/a"),
-		.payload = slice_str("x"),
-		.origin_ms = now_ms,
-		.expires_ms = expiry_ms ? now_ms + expiry_ms : 0,
+		.payload = slice_of(payload, size),
+		.origin_ms = origin_ms,
+		.expires_ms = expiry_ms ? origin_ms + expiry_ms : 0,
 		.qos = 1};
 	struct journal_entry entry = {.dest = (uint32_t)w->rig.dest, .view = &view};
 	uint64_t lsn;
 	CU_ASSERT_EQUAL_FATAL(journal_append(w->rig.j, &entry, 1, NULL, 0, &lsn), 0);
 	courier_appended(w->courier, &entry, lsn);
 	turn(w);
+}
+
+static void publish(struct world *w, uint64_t expiry_ms)
+{
+	append(w, loop_wall_ms(w->rig.loop), expiry_ms, 1);
 }
 
 static uint64_t waiting(const struct world *w)
@@ -357,6 +362,83 @@ static void test_ahead(void)
 	ahead(true);
 }
 
+/* The machine comes up a year ahead and is put right soon. What expires until then nobody can help. */
+static void test_ahead_for_a_while(void)
+{
+	struct world w;
+	begin_world(&w, 0);
+	start(&w, RIGHT);
+	publish(&w, 0);
+	pass(&w, HOUR);
+	stop(&w);
+	reboot(&w);
+	start(&w, YEAR);
+	set_clock(&w, RIGHT);
+	w.outbox.ttl_ms = 3 * DAY;
+	publish(&w, 0);
+	pass(&w, DAY);
+	struct sink_traits traits = {.max_in_flight = 1};
+	courier_link_up(w.courier, &traits);
+	turn(&w);
+	CU_ASSERT_EQUAL(w.link.sends, 1);
+	CU_ASSERT_EQUAL(w.link.shift_ms, YEAR);
+	CU_ASSERT_EQUAL(loop_wall_ms(w.rig.loop) - courier_stats(w.courier).oldest_ms, DAY + HOUR);
+	CU_ASSERT_EQUAL(waiting(&w), 2);
+	courier_link_down(w.courier, "gone");
+	pass(&w, 2 * DAY - MINUTE);
+	CU_ASSERT_EQUAL(waiting(&w), 1);
+	pass(&w, HOUR);
+	CU_ASSERT_EQUAL(waiting(&w), 0);
+	end_world(&w);
+}
+
+/* A dead letter of whatever time is sent again: what it was stamped by is not known. */
+static void test_from_elsewhere(void)
+{
+	struct world w;
+	begin_world(&w, 3 * DAY);
+	start(&w, RIGHT);
+	append(&w, 5 * MINUTE, 0, 1);
+	append(&w, TRUTH + (uint64_t)YEAR, 0, 1);
+	append(&w, TRUTH - DAY, 0, 1);
+	pass(&w, 2 * DAY - HOUR);
+	CU_ASSERT_EQUAL(waiting(&w), 3);
+	pass(&w, 2 * HOUR);
+	CU_ASSERT_EQUAL(waiting(&w), 2);
+	pass(&w, 30 * DAY);
+	CU_ASSERT_EQUAL(waiting(&w), 2);
+	end_world(&w);
+}
+
+/* More than the journal's segments hold: what was moved on disk still has the clock that stamped it. */
+static void test_moved_on_disk(void)
+{
+	struct world w;
+	begin_world(&w, HOUR);
+	w.rig.max_bytes = 3u * RIG_SEGMENT;
+	for (unsigned life = 0; life < 4; life++) {
+		start(&w, life % 2 ? YEAR : WAY_BACK);
+		for (unsigned i = 0; i < 400; i++)
+			append(&w, loop_wall_ms(w.rig.loop), 0, 10000);
+		pass(&w, 10 * MINUTE);
+		CU_ASSERT_EQUAL(waiting(&w), 400 * (life + 1));
+		stop(&w);
+	}
+	start(&w, RIGHT);
+	turn(&w);
+	char **names = sim_disk_names(w.rig.sim, "outbox/lake");
+	CU_ASSERT_PTR_NOT_NULL(names[0]);
+	sim_disk_free_names(names);
+	for (unsigned quarter = 4; quarter > 0; quarter--) {
+		pass(&w, quarter == 4 ? 19 * MINUTE : 8 * MINUTE);
+		CU_ASSERT_EQUAL(waiting(&w), 400 * quarter);
+		for (unsigned i = 0; i < 100; i++)
+			pass(&w, 2 * MINUTE / 100);
+		CU_ASSERT_EQUAL(waiting(&w), 400 * (quarter - 1));
+	}
+	end_world(&w);
+}
+
 /* Where boot_id cannot be read every process is another boot. */
 static void test_unknown_boot(void)
 {
@@ -388,6 +470,9 @@ static const struct tap_test tests[] = {
 	{"stamped at 1970, then a reboot with the right time", test_stamped_at_1970},
 	{"a clock that goes on where it stood when the power was cut", test_clock_stood_still},
 	{"a clock that stood a year ahead in an earlier boot", test_ahead},
+	{"a clock that is ahead after a reboot and put right", test_ahead_for_a_while},
+	{"times from elsewhere", test_from_elsewhere},
+	{"moved on disk", test_moved_on_disk},
 	{"a boot that is not known", test_unknown_boot},
 	{NULL, NULL},
 };

@@ -135,6 +135,30 @@ static void test_beyond_window(void)
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
+/* What overtakes is held apart. */
+static void test_live_first(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.outbox.lookahead = 16;
+	rig.outbox.drain = DRAIN_LIVE_FIRST;
+	rig.traits.max_in_flight = 1;
+	rig_start(&rig);
+	rig_up(&rig);
+	rig_publish(&rig, 100, "k");
+	uint64_t live = rig_append(&rig, "another");
+	CU_ASSERT_EQUAL(rig.link.n_sent, 1);
+	CU_ASSERT_EQUAL(courier_stats(rig.courier).held, 17); /* 16 and the one that overtakes */
+	rig_durable(&rig);
+	CU_ASSERT_EQUAL(purge(&rig, live, 1), COURIER_PURGED);
+	CU_ASSERT_EQUAL(purge(&rig, 50, 1), COURIER_PURGED);
+	rig.on_send = rig_deliver_at_once;
+	rig_outcome(&rig, 1, OUTCOME_DELIVERED);
+	loop_sim_advance(rig.loop, 10000);
+	CU_ASSERT_EQUAL(rig_stats(&rig).delivered, 99);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
 /* The done ranges of a destination have an end: every second one cannot go for ever, the oldest always can. */
 static void test_ranges(void)
 {
@@ -159,6 +183,7 @@ static const struct tap_test tests[] = {
 	{"what was in flight with QoS 1 may go", test_maybe_sent_qos_1},
 	{"what an earlier process may have sent with QoS 2 is kept", test_after_restart},
 	{"what is not held", test_beyond_window},
+	{"what overtakes", test_live_first},
 	{"no more done ranges than there may be", test_ranges},
 	{NULL, NULL},
 };

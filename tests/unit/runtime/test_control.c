@@ -127,8 +127,11 @@ static char *hear(int fd, size_t *ret_len)
 	size_t len = 0, capacity = 1 << 16;
 	char *text = malloc(capacity);
 	for (;;) {
-		if (capacity - len < 1 << 15)
-			text = realloc(text, capacity *= 2);
+		if (capacity - len < 1 << 15) {
+			char *more = realloc(text, capacity *= 2);
+			CU_ASSERT_PTR_NOT_NULL_FATAL(more);
+			text = more;
+		}
 		ssize_t n = read(fd, text + len, (1 << 15) - 1);
 		if (n < 0 && errno == ECONNRESET)
 			break;
@@ -168,7 +171,8 @@ static uint64_t waiting(void)
 
 static size_t make_frame(uint8_t *room, struct slice payload)
 {
-	struct message_view view = {.topic = slice_str("t"), .order_key = slice_str("t"), .payload = payload, .origin_ms = 1};
+	struct message_view view = {
+		.topic = slice_str("t"), .order_key = slice_str("t"), .payload = payload, .origin_ms = 1};
 	struct frame frame = {
 		.type = FRAME_MSG, .name = slice_str("lake"), .body = {NULL, message_encoded_size(&view)}};
 	message_encode(&view, frame_encode(&frame, room));

@@ -5,6 +5,8 @@
 #include "runtime/loop.h"
 
 #include <pthread.h>
+#include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "runtime/histogram.h"
@@ -149,6 +151,27 @@ static void test_simulated_time(void)
 	loop_free(loop);
 }
 
+static void test_clocks(void)
+{
+	static const uint8_t unknown[LOOP_BOOT_LEN];
+	struct loop *real = loop_new(), *other = loop_new();
+	CU_ASSERT_EQUAL(memcmp(loop_boot(real), loop_boot(other), LOOP_BOOT_LEN), 0);
+	if (access("/proc/sys/kernel/random/boot_id", R_OK) == 0)
+		CU_ASSERT(memcmp(loop_boot(real), unknown, LOOP_BOOT_LEN) != 0);
+	uint64_t apart_ms = loop_clock_ms(real) - loop_wall_ms(real);
+	CU_ASSERT(apart_ms < 60000 || apart_ms + 60000 < 120000);
+	loop_free(other);
+	loop_free(real);
+	struct loop *loop = loop_new_simulated(1000000);
+	CU_ASSERT_EQUAL(memcmp(loop_boot(loop), unknown, LOOP_BOOT_LEN), 0);
+	loop_sim_boot(loop, (const uint8_t[LOOP_BOOT_LEN]){7}, 5000);
+	CU_ASSERT(loop_now_ms(loop) == 5000 && loop_wall_ms(loop) == 1000000 && loop_boot(loop)[0] == 7);
+	loop_sim_set_clock(loop, 60000);
+	loop_sim_advance(loop, 10);
+	CU_ASSERT(loop_wall_ms(loop) == 1000010 && loop_clock_ms(loop) == 60010);
+	loop_free(loop);
+}
+
 static void busy_for_60_ms(void *arg)
 {
 	struct counter *counter = arg;
@@ -230,6 +253,7 @@ int main(void)
 		{"a job may post itself", test_job_may_post_itself},
 		{"a timer may restart and free itself", test_timer_restarts},
 		{"simulated time moves timers in order", test_simulated_time},
+		{"boot and wall clock", test_clocks},
 		{"a slow turn is counted", test_slow_turns_are_counted},
 		{"waiting is no slow turn", test_waiting_is_no_slow_turn},
 		{"turns are counted without the waiting", test_turns_are_counted},

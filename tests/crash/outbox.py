@@ -26,7 +26,8 @@ SIZE, LARGE, SIZE_LIMIT = 600, 1200, 1000  # one in ten is large, too large for 
 LIMIT = 400  # messages
 NOT_DURABLE = 400  # messages that were delivered and wait again after a kill, at most
 MOST_UNDERWAY = 5000  # published and not yet delivered by `block`
-BROKER = ("max_inflight_messages 60000", "max_queued_bytes 0", "log_type error", "log_type warning")
+# max_queued_messages 0, "no limit", would make mosquitto hang up after each message that it finds too large.
+BROKER = ("max_inflight_messages 60000", "max_queued_messages 1000000", "max_queued_bytes 0", "log_type error", "log_type warning")
 ENDS = ("delivered", "expired", "dropped_oldest", "dropped_newest", "dead_lettered", "purged", "lost")
 STEPS = ("_overflow_", "_unlink", "_segment_header_", "_group_", "_dead_", "_spare_")
 OTHER_STEPS = ("_id_", "_dead_replace")  # of a new data folder; of linkspan queue
@@ -123,7 +124,7 @@ class Campaign:
         self.wrong = []
         self._ended = threading.Semaphore(0)
         main = resources.enter_context(own_mosquitto(settings=BROKER, in_memory=True))
-        small = resources.enter_context(own_mosquitto(settings=(*BROKER, f"message_size_limit 5000"),
+        small = resources.enter_context(own_mosquitto(settings=(*BROKER, f"message_size_limit {SIZE_LIMIT}"),
                                                       in_memory=True))
         self.brokers = (main, small)
         for d in self.ends:
@@ -299,7 +300,7 @@ class Campaign:
                   f" arrived={len(d.got)} letters={len(d.letters)} twice={again}"
                   f" of_delivered={len(set(d.letters) & d.got)}")
         picky = self._by_name["picky"]
-        wrong = [] and [one for one in picky.got if large(one[1])] + [one for one in picky.letters if not large(one[1])]
+        wrong = [one for one in picky.got if large(one[1])] + [one for one in picky.letters if not large(one[1])]
         if wrong:
             self.wrong.append(f"picky: {len(wrong)} came that are too large, or died that are not")
         for event in ("source_paused", "journal_spilled"):

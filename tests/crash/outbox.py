@@ -94,7 +94,7 @@ def destinations():
                     when_full="drop_oldest"),
         Destination("newest", "dropped_newest", 0.4, max_bytes="256KiB", when_full="drop_newest"),
         Destination("dead", "dead_lettered", 0.4, max_messages=LIMIT, when_full="dead_letter"),
-        Destination("ttl", "expired", 0.4, ttl="1s"),
+        Destination("ttl", "expired", 0.4, ttl="300ms"),
         Destination("picky", "dead_lettered", 0.6, max_attempts=3),
     ]
 
@@ -190,10 +190,11 @@ class Campaign:
 
     # --- what happens
 
-    def links(self, block=False):
+    def links(self, block=False, others=True):
         """Some are there and the others are not."""
         for d in self.ends:
-            if self.dice.random() < d.up or (block and d.name == "block"):
+            there = self.dice.random() < d.up and others
+            if there or (block and d.name == "block"):
                 d.proxy.forward()
             else:
                 d.proxy.down()
@@ -228,7 +229,10 @@ class Campaign:
     def at_random(self, n):
         """A third of the kills hit the start-up and recovery, the others the flow."""
         for number in range(1, n + 1):
-            self.links()
+            if number < 3:  # so that every limit is reached, whatever comes
+                self.links(block=True, others=False)
+            else:
+                self.links()
             if number % 10 == 5:
                 self.bridge.start(wait_up=False)
                 self.stop()

@@ -85,6 +85,8 @@ struct delivery {
 	bool maybe_sent; /* an earlier connection or process may have sent it: repeat it as a repetition (DUP) */
 	bool session_lost; /* what may have been sent, was so in a session that is lost since (sink_traits) */
 	struct message *msg; /* borrowed until the outcome; message_ref to keep it longer */
+	int64_t shift_ms; /* to add to its origin_ms and expires_ms before they are compared with loop_wall_ms: an earlier
+	                     process may have stamped it, by a clock that stood otherwise */
 };
 
 enum outcome_kind {
@@ -206,7 +208,8 @@ struct connector {
 	/* Can it be told for which filter a message has come when several overlap, so that it is taken once? NULL: yes; else
 	 * why not and what would be right, one static sentence. A NULL member: yes. */
 	const char *(*check_overlap)(const void *settings);
-	/* Does who reads from the destination get the headers of a message? NULL: no. */
+	/* Does who reads from the destination get the headers of a message? NULL: no. A sink that says yes adds
+	 * markers_waited() (message/markers.h) to what it sends of a view with `waits`. */
 	bool (*carries_headers)(const void *settings);
 	/* Does a source with these from_settings never receive what its own link has sent? NULL: it may. */
 	bool (*ignores_own)(const void *from_settings);

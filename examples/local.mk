@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 nobase_dist_doc_DATA += examples/scada-to-kafka/README.md examples/scada-to-kafka/linkspan.yaml \
 	examples/scada-to-kafka/plant.py examples/edge-to-cloud/README.md examples/edge-to-cloud/linkspan.yaml \
-	examples/edge-to-cloud/websocket.yaml
+	examples/edge-to-cloud/websocket.yaml examples/gaps/README.md examples/gaps/check_markers.py examples/gaps/linkspan.yaml
 EXTRA_DIST += examples/quickstart.sh examples/edge-to-cloud/show.py examples/scada-to-kafka/show.py examples/systemd/linkspan.service.in
 
 # The unit finds linkspan where it is installed. Elsewhere than in /usr and /usr/local say --with-systemdsystemunitdir.

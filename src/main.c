@@ -17,6 +17,7 @@ static const struct {
 	{"check", cli_check, "CONFIG", "find every mistake in a configuration, and say what it would do"},
 	{"schema", cli_schema, "[--markdown]", "print the JSON Schema of the configuration, or the reference page"},
 	{"journal", cli_journal, "dump DATA_DIR", "explain what a journal holds, without changing it"},
+	{"queue", cli_queue, "COMMAND FOLDER", "show and mend what waits for destinations, and dead letters"},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -137,10 +137,11 @@ static bool must_wait(const struct kafka_link *kl, uint64_t seq)
 }
 
 /* False: the library's queue is full. Every other outcome is taken care of. */
-static bool try_send(struct kafka_link *kl, uint64_t seq, struct message *msg)
+static bool try_send(struct kafka_link *kl, uint64_t seq, struct message *msg, int64_t shift_ms)
 {
 	const char *detail;
-	rd_kafka_resp_err_t err = kafka_producer_send(kl->producer, seq, msg, &detail);
+	uint64_t now_ms = loop_wall_ms(kl->loop) - (uint64_t)shift_ms; /* by the clock of the message */
+	rd_kafka_resp_err_t err = kafka_producer_send(kl->producer, seq, msg, now_ms, &detail);
 	if (!err)
 		return true;
 	if (kafka_verdict(err) == KAFKA_LATER)
@@ -155,7 +156,7 @@ static void send_pending(struct kafka_link *kl)
 	while (!kl->stopping && !turnover_is_due(kl) && (item = pending_first(&kl->pending)) != NULL &&
 		!must_wait(kl, item->seq)) {
 		struct message *msg = message_ref(item->msg);
-		bool sent = try_send(kl, item->seq, msg);
+		bool sent = try_send(kl, item->seq, msg, item->shift_ms);
 		if (sent)
 			pending_pop(&kl->pending);
 		message_unref(msg);
@@ -170,12 +171,12 @@ void kafka_link_send(struct link *link, const struct delivery *delivery)
 	if (kl->stopping || link_down_is_due(kl))
 		return; /* forgotten by the stop, or ended by the LINK_DOWN that is due */
 	if (pending_first(&kl->pending) == NULL && !must_wait(kl, delivery->seq) &&
-		try_send(kl, delivery->seq, delivery->msg)) {
+		try_send(kl, delivery->seq, delivery->msg, delivery->shift_ms)) {
 		if (turnover_is_due(kl))
 			loop_post(kl->loop, &kl->events_job);
 		return;
 	}
-	if (!pending_push(&kl->pending, delivery->seq, delivery->msg)) {
+	if (!pending_push(&kl->pending, delivery->seq, delivery->msg, delivery->shift_ms)) {
 		give_outcome(kl, delivery->seq, OUTCOME_RETRY, "out of memory");
 		return;
 	}

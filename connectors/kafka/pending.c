@@ -21,11 +21,12 @@ static bool pending_grow(struct pending *pending)
 	return true;
 }
 
-bool pending_push(struct pending *pending, uint64_t seq, struct message *msg)
+bool pending_push(struct pending *pending, uint64_t seq, struct message *msg, int64_t shift_ms)
 {
 	if (pending->n == pending->capacity && !pending_grow(pending))
 		return false;
-	pending->items[(pending->head + pending->n) % pending->capacity] = (struct pending_item){seq, message_ref(msg)};
+	pending->items[(pending->head + pending->n) % pending->capacity] = (struct pending_item){
+		.seq = seq, .msg = message_ref(msg), .shift_ms = shift_ms};
 	pending->n++;
 	return true;
 }

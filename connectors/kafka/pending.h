@@ -15,6 +15,7 @@
 struct pending_item {
 	uint64_t seq;
 	struct message *msg;
+	int64_t shift_ms; /* of the delivery */
 };
 
 struct pending {
@@ -23,7 +24,8 @@ struct pending {
 };
 
 /* Takes a reference. False when memory is out: nothing is kept then. */
-bool pending_push(struct pending *pending, uint64_t seq, struct message *msg) __attribute__((warn_unused_result));
+bool pending_push(struct pending *pending, uint64_t seq, struct message *msg, int64_t shift_ms)
+	__attribute__((warn_unused_result));
 /* The oldest, NULL if empty; valid until the next call. */
 const struct pending_item *pending_first(const struct pending *pending);
 void pending_pop(struct pending *pending); /* lets go of the oldest */

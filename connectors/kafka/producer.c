@@ -13,8 +13,10 @@
 #include <strings.h>
 
 #include "connectors/kafka/topics.h"
+#include "message/markers.h"
 
-#define MAX_VALUES 8
+#define FIRST_YEAR_MS UINT64_C(1577836800000) /* 2020 */
+#define MAX_VALUES    8
 
 struct slot {
 	uint64_t seq;
@@ -175,14 +177,14 @@ static bool has_content_type(const struct message_view *view)
 	return false;
 }
 
-/* The message's headers, and its content type as one (CloudEvents' Kafka binding has it so). NULL when there
- * are none. */
-static rd_kafka_headers_t *make_headers(const struct message_view *view)
+/* The message's headers, its content type as one (CloudEvents' Kafka binding has it so), and how long it has waited
+ * where that is wanted. NULL when there are none. */
+static rd_kafka_headers_t *make_headers(const struct message_view *view, uint64_t wall_ms)
 {
 	bool add_type = view->content_type.data && !has_content_type(view);
-	if (view->n_headers == 0 && !add_type)
+	if (view->n_headers == 0 && !add_type && !view->waits)
 		return NULL;
-	rd_kafka_headers_t *headers = rd_kafka_headers_new(view->n_headers + 1);
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(view->n_headers + 2);
 	for (size_t i = 0; i < view->n_headers; i++) {
 		const struct message_field *field = &view->headers[i];
 		rd_kafka_header_add(headers, (const char *)field->name.data, (ssize_t)field->name.len,
@@ -191,6 +193,11 @@ static rd_kafka_headers_t *make_headers(const struct message_view *view)
 	if (add_type)
 		rd_kafka_header_add(
 			headers, "content-type", -1, view->content_type.data, (ssize_t)view->content_type.len);
+	if (view->waits) {
+		char text[MARKERS_WAITED_SIZE];
+		struct message_field waited = markers_waited(view, wall_ms, text);
+		rd_kafka_header_add(headers, MARKER_WAITED, -1, waited.value.data, (ssize_t)waited.value.len);
+	}
 	return headers;
 }
 
@@ -198,6 +205,13 @@ static rd_kafka_headers_t *make_headers(const struct message_view *view)
 static void *unconst(const void *pointer)
 {
 	return (void *)(uintptr_t)pointer;
+}
+
+/* 0: the library's now. Kafka deletes by timestamp (retention.ms): a record stamped by a clock that had not been set yet
+ * would be gone at once. */
+static int64_t timestamp_ms(const struct message_view *view)
+{
+	return view->origin_ms < FIRST_YEAR_MS ? 0 : (int64_t)view->origin_ms;
 }
 
 /* Takes the headers in every outcome. */
@@ -210,7 +224,7 @@ static rd_kafka_resp_err_t produce(struct kafka_producer *producer, const struct
 		{.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = 0},
 		{.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {unconst(view->payload.data), view->payload.len}},
 		{.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {unconst(view->key.data), view->key.len}},
-		{.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = (int64_t)view->origin_ms},
+		{.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = timestamp_ms(view)},
 		{.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)((uintptr_t)slot + 1)},
 	};
 	size_t n = 7;
@@ -228,7 +242,7 @@ static rd_kafka_resp_err_t produce(struct kafka_producer *producer, const struct
 }
 
 rd_kafka_resp_err_t kafka_producer_send(
-	struct kafka_producer *producer, uint64_t seq, struct message *msg, const char **ret_detail)
+	struct kafka_producer *producer, uint64_t seq, struct message *msg, uint64_t wall_ms, const char **ret_detail)
 {
 	const struct message_view *view = message_view(msg);
 	int32_t partition;
@@ -243,7 +257,7 @@ rd_kafka_resp_err_t kafka_producer_send(
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
 	}
 	uint32_t slot = slot_take(producer);
-	rd_kafka_resp_err_t err = produce(producer, view, topic, partition, make_headers(view), slot);
+	rd_kafka_resp_err_t err = produce(producer, view, topic, partition, make_headers(view, wall_ms), slot);
 	if (err) {
 		slot_release(producer, slot);
 		return err;

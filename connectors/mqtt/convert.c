@@ -42,11 +42,13 @@ static const struct message_field *without_nulls(const struct message_view *view
 	return scratch;
 }
 
-static uint32_t remaining_seconds(uint64_t expires_ms, uint64_t wall_ms)
+static uint32_t remaining_seconds(const struct message_view *view, uint64_t wall_ms)
 {
-	if (expires_ms <= wall_ms)
+	if (wall_ms < view->origin_ms)
+		wall_ms = view->origin_ms; /* a clock that stands back */
+	if (view->expires_ms <= wall_ms)
 		return 1;
-	uint64_t seconds = (expires_ms - wall_ms + 999) / 1000;
+	uint64_t seconds = (view->expires_ms - wall_ms + 999) / 1000;
 	return seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
 }
 
@@ -69,5 +71,16 @@ void convert_to_publish(const struct message_view *view, uint64_t wall_ms, uint8
 	if (view->utf8_payload)
 		mqtt_set_number(ret_props, MQTT_PAYLOAD_FORMAT_INDICATOR, 1);
 	if (view->expires_ms > 0)
-		mqtt_set_number(ret_props, MQTT_MESSAGE_EXPIRY_INTERVAL, remaining_seconds(view->expires_ms, wall_ms));
+		mqtt_set_number(ret_props, MQTT_MESSAGE_EXPIRY_INTERVAL, remaining_seconds(view, wall_ms));
+}
+
+void convert_add_waited(const struct message_view *view, uint64_t wall_ms, struct message_field *scratch,
+	char text[MARKERS_WAITED_SIZE], struct mqtt_properties *props)
+{
+	if (!view->waits)
+		return;
+	if (props->n_user && props->user != scratch)
+		memcpy(scratch, props->user, props->n_user * sizeof *scratch);
+	scratch[props->n_user++] = markers_waited(view, wall_ms, text);
+	props->user = scratch;
 }

@@ -34,6 +34,7 @@ struct flight {
 	bool hashed;
 	enum outcome_kind kind; /* in the list `ended` */
 	const char *reason; /* static */
+	int64_t shift_ms; /* of the delivery */
 };
 
 /* First to last; a circle through the head. */
@@ -52,7 +53,7 @@ struct mqtt_sink {
 	uint32_t n_flights, n_qos2; /* QoS 2: those whose PUBLISH this session has or may have */
 	struct flight **by_id; /* buckets, n_buckets a power of two */
 	uint32_t n_buckets;
-	struct message_field scratch[MESSAGE_MAX_FIELDS];
+	struct message_field scratch[MESSAGE_MAX_FIELDS + 1];
 	struct loop_job job;
 	struct loop_timer *timer;
 	struct mqtt_sink_counters counters;
@@ -309,7 +310,10 @@ static bool sink_encode(struct mqtt_sink *sink, struct flight *flight)
 		return true;
 	struct mqtt_publish publish;
 	struct mqtt_properties props;
-	convert_to_publish(view, loop_wall_ms(sink->options.loop), flight->qos, sink->scratch, &publish, &props);
+	uint64_t now_ms = loop_wall_ms(sink->options.loop) - (uint64_t)flight->shift_ms;
+	char waited[MARKERS_WAITED_SIZE];
+	convert_to_publish(view, now_ms, flight->qos, sink->scratch, &publish, &props);
+	convert_add_waited(view, now_ms, sink->scratch, waited, &props);
 	publish.packet_id = flight->packet_id;
 	publish.dup = sink_is_repetition(sink, flight);
 	int r = mqtt_session_publish(sink->options.session, &publish, &props);
@@ -438,6 +442,7 @@ void mqtt_sink_send(struct mqtt_sink *sink, const struct delivery *delivery)
 		.packet_id = packet_id,
 		.qos = qos,
 		.maybe_sent = delivery->maybe_sent,
+		.shift_ms = delivery->shift_ms,
 	};
 	list_append(&sink->pending, flight);
 	if (flight->qos == 0) {

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "cli/command.h"
+#include "journal/clocks.h"
 #include "journal/identity.h"
 #include "journal/journal.h"
 #include "journal/segment.h"
@@ -64,7 +65,8 @@ static bool is_of_source(const struct frame *frame)
 static bool is_of_dest(const struct frame *frame)
 {
 	static const uint8_t types[] = {FRAME_MSG, FRAME_STAGE, FRAME_BATCH, FRAME_DONE, FRAME_DEAD, FRAME_FINISHED,
-		FRAME_REGISTER, FRAME_DROP, FRAME_OUTBOX, FRAME_STAGES, FRAME_BATCHES, FRAME_TOTALS, FRAME_DROPPED};
+		FRAME_REGISTER, FRAME_DROP, FRAME_OUTBOX, FRAME_STAGES, FRAME_BATCHES, FRAME_TOTALS, FRAME_DROPPED,
+		FRAME_PAUSE};
 	return !is_of_source(frame) && memchr(types, frame->type, sizeof types);
 }
 
@@ -82,6 +84,13 @@ static void print_ranges(struct slice body)
 	}
 }
 
+static void print_hex(const char *key, struct slice bytes)
+{
+	printf(" %s=", key);
+	for (size_t i = 0; i < bytes.len; i++)
+		printf("%02x", bytes.data[i]);
+}
+
 static void print_totals(struct slice body)
 {
 	for (size_t i = 0; i < JOURNAL_N_TOTALS && i < body.len / 8; i++)
@@ -93,6 +102,21 @@ static bool has_reason(const struct frame *frame)
 {
 	return frame->type == FRAME_DROPPED || (frame->type == FRAME_DONE && frame->stage);
 }
+
+static void print_clocks(struct slice body)
+{
+	struct clocks_entry entry;
+	for (size_t at = 0; at + CLOCKS_ENTRY_LEN <= body.len; at += CLOCKS_ENTRY_LEN) {
+		if (clocks_decode(body.data + at, &entry) < 0)
+			continue;
+		printf(" boot=");
+		for (size_t i = 0; i < CLOCKS_BOOT_LEN; i++)
+			printf("%02x", entry.boot[i]);
+		printf(" first_lsn=%" PRIu64 " offset_ms=%" PRId64 " last_ms=%" PRId64 " most_ms=%" PRId64,
+			entry.first_lsn, entry.offset_ms, entry.last_ms, entry.most_ms);
+	}
+}
+
 
 static void print_fields(const struct frame *frame)
 {
@@ -112,14 +136,15 @@ static void print_fields(const struct frame *frame)
 		printf(" why=%s", journal_total_name((enum journal_total)frame->stage));
 	else
 		print_number("stage", frame->stage);
-	print_number(outbox ? "waiting" : frame->type == FRAME_DROPPED ? "count" : "attempts", frame->count);
+	if (frame->type == FRAME_PAUSE)
+		printf(" paused=%s", frame->count ? "yes" : "no");
+	else
+		print_number(outbox ? "waiting" : frame->type == FRAME_DROPPED ? "count" : "attempts", frame->count);
 	print_number("bytes", frame->bytes);
 	print_number("time_ms", frame->time_ms);
 	print_text(frame->type == FRAME_DEAD ? "reason" : "name", frame->name);
 	if (frame->uuid.data)
-		printf(" uuid=");
-	for (size_t i = 0; i < frame->uuid.len; i++)
-		printf("%02x", frame->uuid.data[i]);
+		print_hex("uuid", frame->uuid);
 	if (frame->type == FRAME_DONE || outbox || frame->type == FRAME_BATCHES)
 		print_ranges(frame->body);
 	else if (frame->type == FRAME_TOTALS)
@@ -128,6 +153,10 @@ static void print_fields(const struct frame *frame)
 		print_text("partition", frame->body);
 	else if (frame->type == FRAME_DEAD && !frame->name.data)
 		print_text("reason", frame->body);
+	else if (frame->type == FRAME_CLOCK)
+		print_clocks(frame->body);
+	else if (frame->type == FRAME_SEQUENCE)
+		print_hex("stream", frame->body);
 	else if (frame->body.len)
 		printf(" body=%zu", frame->body.len);
 }
@@ -244,7 +273,7 @@ static int add_file(const char *name, void *arg)
 	int handle = dump->disk->ops->open(dump->disk, path, DISK_READ);
 	if (handle < 0)
 		return handle == -ENOENT ? 0 : handle;
-	int r = segment_read_header(dump->disk, handle, &seg.header);
+	int r = segment_read_header(dump->disk, handle, SEGMENT_JOURNAL, &seg.header);
 	int64_t size = dump->disk->ops->size(dump->disk, handle);
 	dump->disk->ops->close(dump->disk, handle);
 	seg.size = size > 0 ? (uint64_t)size : 0;

@@ -3,5 +3,13 @@ linkspan_SOURCES += \
 	src/cli/check.c \
 	src/cli/command.h \
 	src/cli/journal_dump.c \
+	src/cli/message_json.c \
+	src/cli/message_json.h \
+	src/cli/queue.c \
+	src/cli/queue_client.c \
+	src/cli/queue_client.h \
+	src/cli/queue_offline.c \
+	src/cli/queue_show.c \
+	src/cli/queue_show.h \
 	src/cli/run.c \
 	src/cli/schema.c

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "admin/admin.h"
 #include "cli/command.h"
 #include "config/config.h"
 #include "config/guarantee.h"
@@ -36,6 +37,7 @@ struct run_options {
 struct daemon {
 	struct loop *loop;
 	struct bridge *bridge;
+	struct admin *admin; /* NULL: no listener */
 	struct loop_timer *watchdog;
 	uint64_t watchdog_ms;
 	uv_signal_t signals[4];
@@ -184,6 +186,7 @@ static int open_and_run(struct daemon *d, const struct bridge_options *options)
 		log_error("start_failed", "error=\"%s\"", strerror(-r));
 		return 1;
 	}
+	admin_show(d->admin, d->bridge);
 	watch_signals(d);
 	d->watchdog_ms = notify_watchdog_ms();
 	if (d->watchdog_ms)
@@ -194,6 +197,8 @@ static int open_and_run(struct daemon *d, const struct bridge_options *options)
 	notify_systemd("READY=1");
 	loop_run(d->loop);
 	bridge_log_status(d->bridge);
+	admin_close(d->admin);
+	d->admin = NULL;
 	r = bridge_close(d->bridge);
 	unwatch_signals(d);
 	log_info("stopped", "result=%s", r < 0 ? strerror(-r) : "clean");
@@ -216,7 +221,10 @@ static int run_daemon(const struct run_options *options, const struct config *co
 		.on_stopped = on_bridge_stopped,
 		.ctx = &d,
 	};
-	int status = open_and_run(&d, &bridge);
+	int status = 1;
+	if (admin_open(d.loop, config, disk, &d.admin) == 0)
+		status = open_and_run(&d, &bridge);
+	admin_close(d.admin);
 	loop_timer_free(d.watchdog);
 	loop_free(d.loop);
 	return status;

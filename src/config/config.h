@@ -14,6 +14,7 @@
 struct connector;
 
 enum when_full { WHEN_FULL_BLOCK, WHEN_FULL_DROP_OLDEST, WHEN_FULL_DROP_NEWEST, WHEN_FULL_DEAD_LETTER };
+enum drain { DRAIN_OLDEST_FIRST, DRAIN_LIVE_FIRST };
 enum { RETAIN_SKIP = 2 }; /* what comes retained is not forwarded */
 enum on_error { ON_ERROR_DEAD_LETTER, ON_ERROR_DROP, ON_ERROR_PASS };
 
@@ -28,6 +29,11 @@ struct outbox_config {
 	int64_t window; /* most deliveries in flight; 0 = what the link can hold */
 	int64_t lookahead; /* 10,000 */
 	uint64_t dead_max_bytes; /* 256 MiB */
+	struct {
+		int64_t messages;
+		uint64_t bytes;
+	} max_rate; /* a second; 0 = no limit */
+	int drain; /* enum drain */
 };
 
 struct connection_config {
@@ -70,15 +76,19 @@ struct mapping_config {
 	size_t n_targets;
 	const char *file;
 	int line, column;
+	bool markers;
+	int64_t priority; /* 0 to MESSAGE_MAX_PRIORITY */
 };
 
 struct config {
 	char *data_dir;
 	struct {
 		uint64_t segment_bytes;
+		uint64_t max_bytes; /* of segments in use; 256 MiB */
 		uint64_t linger_ms;
 		bool strict;
 		uint64_t min_free_bytes;
+		int64_t max_sequences;
 	} journal;
 	struct {
 		int level; /* enum log_level */
@@ -90,6 +100,10 @@ struct config {
 	size_t n_connections;
 	struct mapping_config *mappings;
 	size_t n_mappings;
+	struct {
+		struct config_list listen; /* config/listen.h; empty: no listener */
+		bool public;
+	} admin;
 };
 
 /* Reads `path`. 0 with a configuration, or -EINVAL after writing every mistake to `errors` as

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * JSON, two spaces a level.
+ * JSON, two spaces a level, or on one line.
  */
 #include "config/json_writer.h"
 
@@ -25,7 +25,7 @@ static void json_begin(struct json_writer *json, const char *name)
 {
 	if (json->filled)
 		fputc(',', json->out);
-	if (json->depth)
+	if (json->depth && !json->compact)
 		fprintf(json->out, "\n%*s", (int)json->depth * 2, "");
 	if (name) {
 		json_quoted(json, name);
@@ -45,7 +45,7 @@ void json_open(struct json_writer *json, const char *name, char bracket)
 void json_close(struct json_writer *json, char bracket)
 {
 	json->depth--;
-	if (json->filled)
+	if (json->filled && !json->compact)
 		fprintf(json->out, "\n%*s", (int)json->depth * 2, "");
 	fputc(bracket, json->out);
 	json->filled = true;

@@ -14,6 +14,7 @@ struct json_writer {
 	FILE *out;
 	unsigned depth;
 	bool filled; /* the collection that is open has a member */
+	bool compact; /* on one line */
 };
 
 void json_open(struct json_writer *json, const char *name, char bracket); /* '{' or '[' */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/listen.h"
 #include "config/load_include.h"
 #include "config/loader.h"
 #include "config/memory.h"
@@ -199,6 +200,7 @@ static void check_whole(struct loader *loader, const struct node *root)
 		for (size_t j = 0; j < map->n_targets; j++)
 			used[map->targets[j].connection] = true;
 		loader_check_guarantees(loader, map, loader->mappings.items[i].value);
+		loader_check_markers(loader, map, loader->mappings.items[i].value);
 	}
 	loader_check_subscriptions(loader);
 	loader_check_cycles(loader);
@@ -212,6 +214,26 @@ static void check_whole(struct loader *loader, const struct node *root)
 				config->connections[i].line, config->connections[i].column,
 				"no mapping uses connection '%s'", config->connections[i].name);
 	free(used);
+}
+
+static void check_admin(struct config_scope *scope, const struct config *config)
+{
+	if (config_failed(scope, "admin", NULL) || config_failed(scope, "admin", "listen"))
+		return;
+	if (config_given(scope, "admin", NULL) && config->admin.listen.n == 0)
+		config_complain(scope, "admin", NULL, "nothing to listen on; write listen: 127.0.0.1:9464");
+	for (size_t i = 0; i < config->admin.listen.n; i++) {
+		struct listen_address address;
+		const char *text = config->admin.listen.items[i].value;
+		const char *wrong = listen_parse(text, &address);
+		if (wrong)
+			config_complain(scope, "admin", "listen", "'%s': %s", text, wrong);
+		else if (!address.loopback && !config->admin.public && !config_failed(scope, "admin", "public"))
+			config_complain(scope, "admin", "listen",
+				"other machines can reach %s, and nobody has to log in; listen on 127.0.0.1, or write "
+				"public: true beside it if that is meant",
+				text);
+	}
 }
 
 /* What the file says of the process itself; only the main file may. */
@@ -234,6 +256,7 @@ static void read_top(struct loader *loader, const struct node *root)
 	if (config->journal.segment_bytes % 4096 != 0)
 		config_complain(
 			&scope, "journal", "segment_size", "not a multiple of 4KiB; write a size such as 64MiB");
+	check_admin(&scope, config);
 	if (config->data_dir) {
 		char *absolute = source_join(root->source->folder, config->data_dir);
 		free(config->data_dir);

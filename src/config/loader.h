@@ -74,6 +74,8 @@ void loader_read_test(struct loader *loader, const struct node *node);
 /* Refuses mappings that declare more than their legs keep; warns of connections that nothing uses. Once all mappings
  * have been read without mistakes. */
 void loader_check_guarantees(struct loader *loader, const struct mapping_config *map, const struct node *node);
+/* Refuses markers that no destination of the mapping carries, and warns of those that one does not. The same time. */
+void loader_check_markers(struct loader *loader, const struct mapping_config *map, const struct node *node);
 
 /* Refuses mappings that name the same filter with other settings where the peer keeps one subscription per filter, and
  * mappings that are declared exactly-once where overlapping filters bring messages twice. The same time. */

@@ -8,6 +8,8 @@ liblinkspan_a_SOURCES += \
 	src/config/json_schema.c \
 	src/config/json_writer.c \
 	src/config/json_writer.h \
+	src/config/listen.c \
+	src/config/listen.h \
 	src/config/load.c \
 	src/config/load_connection.c \
 	src/config/load_cycles.c \
@@ -15,6 +17,7 @@ liblinkspan_a_SOURCES += \
 	src/config/load_include.c \
 	src/config/load_include.h \
 	src/config/load_mapping.c \
+	src/config/load_markers.c \
 	src/config/load_subscriptions.c \
 	src/config/loader.h \
 	src/config/memory.c \

@@ -30,6 +30,7 @@ static const char *const delivery_choices[] = {
 	"at-most-once", "at-least-once", "exactly-once", NULL}; /* enum guarantee */
 static const char *const when_full_choices[] = {
 	"block", "drop_oldest", "drop_newest", "dead_letter", NULL}; /* enum when_full */
+static const char *const drain_choices[] = {"oldest_first", "live_first", NULL}; /* enum drain */
 static const char *const on_error_choices[] = {"dead_letter", "drop", "pass", NULL}; /* enum on_error */
 static const char *const retain_choices[] = {"keep", "clear", "set", "skip", NULL};
 
@@ -41,6 +42,15 @@ static const struct config_key journal_keys[] = {
 		.min = MIB,
 		.max = GIB,
 		.help = "Size of one journal file, a multiple of 4KiB. Files are written in a ring and used again."},
+	{.name = "max_size",
+		.type = CONFIG_SIZE,
+		.offset = TOP(journal.max_bytes) - TOP(journal),
+		.fallback = "256MiB",
+		.min = MIB,
+		.max = LONG,
+		.help = "What the journal files take together before what still waits in the oldest is moved to the overflow "
+			"logs of its destinations; 3 files at least. For a while it may be twice that. Files made ready in "
+			"advance come on top, 5 at most."},
 	{.name = "linger",
 		.type = CONFIG_DURATION,
 		.offset = TOP(journal.linger_ms) - TOP(journal),
@@ -62,6 +72,14 @@ static const struct config_key journal_keys[] = {
 		.help = "With less than that free on the disk of data_dir nothing more is taken in, as when the disk "
 			"is "
 			"full; what waits is still delivered. 0 is off."},
+	{.name = "max_sequences",
+		.type = CONFIG_INT,
+		.offset = TOP(journal.max_sequences) - TOP(journal),
+		.fallback = "100000",
+		.min = 0,
+		.max = 40000000,
+		.help = "Streams of messages (see markers) that are numbered at most, 24 bytes each in memory and in "
+			"every segment; they may fill an eighth of one. Messages of further ones have no number."},
 	{0},
 };
 
@@ -72,6 +90,25 @@ static const struct config_key log_keys[] = {
 		.fallback = "info",
 		.choices = level_choices,
 		.help = "Least important lines to write. debug writes lines for every message."},
+	{0},
+};
+
+static const struct config_key admin_keys[] = {
+	{.name = "listen",
+		.type = CONFIG_LIST,
+		.offset = TOP(admin.listen) - TOP(admin),
+		.help = "Address and port to answer HTTP on, 127.0.0.1:9464 or [::1]:9464, or a list of them: /metrics "
+			"for "
+			"Prometheus, /healthz and /readyz. Left out: nothing listens. Port 0 is any that is free; the "
+			"log "
+			"says which."},
+	{.name = "public",
+		.type = CONFIG_BOOL,
+		.offset = TOP(admin.public) - TOP(admin),
+		.fallback = "false",
+		.help = "Allow addresses that other machines can reach. There is no authentication and no TLS: what is "
+			"shown "
+			"(names of connections, counts, states) is then for everybody on that network."},
 	{0},
 };
 
@@ -92,6 +129,11 @@ const struct config_key section_top_keys[] = {
 		.offset = TOP(log),
 		.children = log_keys,
 		.help = "Lines on standard error."},
+	{.name = "admin",
+		.type = CONFIG_SECTION,
+		.offset = TOP(admin),
+		.children = admin_keys,
+		.help = "Figures and health over HTTP (see [metrics](#metrics)). Without it there is no listener."},
 	{.name = "shutdown_timeout",
 		.type = CONFIG_DURATION,
 		.offset = TOP(shutdown_timeout_ms),
@@ -121,6 +163,24 @@ const struct config_key section_include_keys[] = {
 		.offset = offsetof(struct section_include, include),
 		.help = "Files whose connections, mappings and tests are added: a name without a slash is a ready-made "
 			"file (zigbee2mqtt), anything else a path that starts at the folder of this file."},
+	{0},
+};
+
+static const struct config_key max_rate_keys[] = {
+	{.name = "messages",
+		.type = CONFIG_INT,
+		.offset = OUTBOX(max_rate.messages) - OUTBOX(max_rate),
+		.fallback = "0",
+		.min = 0,
+		.max = UINT32_MAX,
+		.help = "Messages a second; 0 is no limit. At most a tenth of a second's worth goes out at once."},
+	{.name = "bytes",
+		.type = CONFIG_SIZE,
+		.offset = OUTBOX(max_rate.bytes) - OUTBOX(max_rate),
+		.fallback = "0",
+		.max = INT64_C(1) << 40,
+		.help = "Bytes a second, as they count for max_bytes; 0 is no limit. A message that is larger than a "
+			"tenth of that goes out whole, and what follows waits for as long as it takes to make up for it."},
 	{0},
 };
 
@@ -207,6 +267,20 @@ static const struct config_key outbox_keys[] = {
 		.min = 1,
 		.max = LONG,
 		.help = "Bytes on disk for dead letters of this destination."},
+	{.name = "max_rate",
+		.type = CONFIG_SECTION,
+		.offset = OUTBOX(max_rate),
+		.children = max_rate_keys,
+		.help = "Bounds how fast messages are sent to this destination, new ones, waiting ones and repetitions "
+			"alike."},
+	{.name = "drain",
+		.type = CONFIG_ENUM,
+		.offset = OUTBOX(drain),
+		.fallback = "oldest_first",
+		.choices = drain_choices,
+		.help = "What is sent first when messages have been waiting. oldest_first: those that came first. "
+			"live_first: new ones go before the waiting ones, but never before an older one of the same "
+			"key and priority."},
 	{0},
 };
 
@@ -271,6 +345,21 @@ const struct config_key section_mapping_keys[] = {
 		.offset = MAPPING(delivery),
 		.choices = delivery_choices,
 		.help = "Guarantee that this mapping must keep. More than its connections can give is a mistake."},
+	{.name = "markers",
+		.type = CONFIG_BOOL,
+		.offset = MAPPING(markers),
+		.fallback = "false",
+		.help = "Adds headers by which a consumer sees delays and missing messages: linkspan-origin-time, "
+			"linkspan-waited-ms, linkspan-source, and linkspan-stream with linkspan-sequence, which counts "
+			"without gaps per stream: per mapping, target and key."},
+	{.name = "priority",
+		.type = CONFIG_INT,
+		.offset = MAPPING(priority),
+		.fallback = "4",
+		.min = 0,
+		.max = MESSAGE_MAX_PRIORITY,
+		.help = "Of what is to be sent to a destination the highest priority goes first. Messages of one key "
+			"keep their order only among those of the same priority."},
 	{0},
 };
 

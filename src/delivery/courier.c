@@ -36,6 +36,7 @@ static uint64_t next_due_ms(const struct courier *courier)
 {
 	uint64_t due_ms = least(retry_heap_next_ms(&courier->retries), courier->poke_due_ms);
 	due_ms = least(due_ms, courier->sweep_due_ms);
+	due_ms = least(due_ms, courier->pace_due_ms);
 	return least(due_ms, drop_log_due_ms(courier));
 }
 
@@ -98,6 +99,8 @@ static void work(struct courier *courier)
 		room_make(courier); /* what can be sent now is not dropped */
 		surplus_work(courier);
 		outbox_read_back(courier);
+		if (courier->live)
+			live_survey(courier);
 	} while (courier->again && burst > 0);
 	if (burst == 0)
 		loop_post(courier->options.loop, &courier->go_on);
@@ -165,8 +168,11 @@ static uint64_t seed_of(const struct courier *courier)
 static void init(struct courier *courier, const struct courier_options *options)
 {
 	courier->options = *options;
-	courier->timer_due_ms = courier->poke_due_ms = courier->sweep_due_ms = UINT64_MAX;
 	courier->surplus.retry_ms = UINT64_MAX;
+	courier->timer_due_ms = courier->poke_due_ms = courier->sweep_due_ms = courier->pace_due_ms = UINT64_MAX;
+	pace_init(&courier->pace, (uint64_t)options->outbox->max_rate.messages, options->outbox->max_rate.bytes,
+		loop_now_ms(options->loop));
+	histogram_init(&courier->delivery, &histogram_long);
 	courier->newest_ms = journal_newest_ms(options->journal);
 	key_table_init(&courier->keys);
 	retry_heap_init(&courier->retries, &courier->window);
@@ -184,7 +190,7 @@ struct courier *courier_new(const struct courier_options *options)
 		return NULL;
 	init(courier, options);
 	courier->timer = loop_timer_new(options->loop, on_timer, courier);
-	if (!courier->timer || stages_recover(courier) != 0 || outbox_start(courier) != 0) {
+	if (!courier->timer || stages_recover(courier) != 0 || outbox_start(courier) != 0 || live_start(courier) != 0) {
 		courier_free(courier);
 		return NULL;
 	}
@@ -204,6 +210,7 @@ void courier_free(struct courier *courier)
 		loop_timer_free(courier->timer);
 	if (courier->reader)
 		journal_reader_free(courier->reader);
+	live_stop(courier);
 	letters_orphan(courier);
 	surplus_free(courier);
 	room_free(courier);
@@ -241,9 +248,9 @@ static bool cursor_is_sane(const struct courier *courier, uint64_t done_through)
 			courier->options.name, done_through, courier->appended_end - 1);
 		return false;
 	}
-	if (done_through + 1 < courier->window.first)
+	if (done_through + 1 < window_oldest(&courier->window))
 		log_warn("cursor_behind", "destination=%s done_through=%" PRIu64 " done_here=%" PRIu64,
-			courier->options.name, done_through, courier->window.first - 1);
+			courier->options.name, done_through, window_oldest(&courier->window) - 1);
 	return true;
 }
 
@@ -259,6 +266,8 @@ void courier_link_up(struct courier *courier, const struct sink_traits *traits)
 		courier->up = cursor_is_sane(courier, traits->done_through);
 		courier->cursor_through = courier->up ? traits->done_through : 0;
 		courier->sift_next = courier->window.first;
+		if (courier->live)
+			courier->window.lane->unsifted = lane_first(courier->window.lane);
 	}
 	if (courier->up)
 		log_info("delivery_resumed", "destination=%s held=%zu", courier->options.name, courier->window.n_held);
@@ -300,6 +309,12 @@ struct courier_stats courier_stats(const struct courier *courier)
 	stats.in_flight = courier->in_flight;
 	stats.held = courier->window.n_held;
 	stats.held_bytes = courier->window.held_bytes;
+	if (courier->window.lane) {
+		stats.held += courier->window.lane->n;
+		stats.held_bytes += courier->window.lane->bytes;
+	}
 	stats.link_is_up = courier->up;
+	stats.oldest_ms = times_oldest_ms(courier);
+	stats.paused = courier->paused;
 	return stats;
 }

@@ -75,12 +75,36 @@ void courier_stage(struct courier *courier, uint64_t seq, uint8_t stage);
  * is on its way to the journal (possibly from inside this or any other call; it must not free the courier). */
 void courier_drain(struct courier *courier, void (*on_idle)(void *ctx), void *ctx);
 
+/* By hand: sends nothing new until it is resumed; what is in flight ends. It begins as journal_outbox says (that the
+ * journal knows is the caller's part). */
+void courier_pause(struct courier *courier, bool paused);
+
+/* Throws durable messages away, by hand. */
+enum courier_purged {
+	COURIER_PURGED,
+	COURIER_PURGE_GONE, /* done, dead or purged already */
+	COURIER_PURGE_KEPT, /* in flight, or the peer may have it in part (QoS 2) */
+	COURIER_PURGE_NO_ROOM, /* too many done ranges: deliver or purge older ones first */
+};
+struct courier_purge {
+	uint64_t seq;
+	uint32_t bytes; /* as the reader gave it */
+	uint8_t qos;
+	enum courier_purged result; /* out */
+};
+void courier_purge(struct courier *courier, struct courier_purge *items, size_t n);
+
 struct courier_stats {
 	uint64_t delivered, retried, rejected, expired, dead, link_downs, replies_dropped;
 	uint64_t in_flight, held, held_bytes; /* now */
 	bool link_is_up;
 	uint64_t dropped; /* oldest and newest */
+	uint64_t sent; /* handed to the sink, again or for the first time */
+	uint64_t oldest_ms; /* when the oldest undone message was received (loop_wall_ms); 0: none, or not read back yet */
+	bool paused; /* by hand */
 };
 struct courier_stats courier_stats(const struct courier *courier);
+/* Microseconds from durable to delivered; of what was read back from disk, from its origin. */
+const struct histogram *courier_delivery_times(const struct courier *courier);
 
 #endif

@@ -5,6 +5,7 @@
  *   - outbox.c: what is held, and reading back from the journal
  *   - dispatch.c: what goes out next
  *   - outcome.c: what came back: done, retry, replies
+ *   - live.c: what overtakes (drain: live_first)
  *   - letters.c: dead letters; stages.c: stages; expiry.c: what is too old; packet_id.c: a rule of QoS 2
  *   - room.c: what happens when the outbox is full; surplus.c: what found no room and becomes a dead letter
  *
@@ -19,6 +20,8 @@
 #include "delivery/backoff.h"
 #include "delivery/courier.h"
 #include "delivery/key_table.h"
+#include "delivery/lane.h"
+#include "delivery/pace.h"
 #include "delivery/retry_heap.h"
 #include "delivery/window.h"
 
@@ -108,8 +111,8 @@ struct courier {
 	bool void_due; /* stages are void, which could not be appended yet: nothing is sent */
 
 	/* expiry.c */
-	uint64_t newest_ms; /* in the journal at the start: nothing expires before the wall clock has passed
-			       it */
+	uint64_t newest_ms; /* in the journal at the start: nothing of an earlier boot expires before the wall clock
+			       has passed it */
 	uint64_t sweep_due_ms; /* UINT64_MAX = no sweep */
 	struct drop_log expired_log, dead_log;
 
@@ -135,6 +138,13 @@ struct courier {
 	struct drop_log oldest_log, newest_log;
 
 	struct surplus_list surplus; /* surplus.c */
+	/* dispatch.c */
+	struct pace pace;
+	uint64_t pace_due_ms; /* when the next one may go; UINT64_MAX = it does not wait for that */
+
+	struct live *live; /* live.c; NULL but with drain: live_first */
+	struct histogram delivery; /* us */
+	bool paused; /* by hand: nothing new is sent */
 };
 
 void courier_enter(struct courier *courier);
@@ -147,9 +157,17 @@ int outbox_start(struct courier *courier); /* 0 or -ENOMEM */
 void outbox_read_back(struct courier *courier); /* asks the reader for more if there is room */
 /* A message was appended that is never to be held. */
 void outbox_pass(struct courier *courier, uint64_t seq);
+/* Fills in what follows from the message. */
+void outbox_complete(struct courier *courier, struct held *held, uint64_t seq);
+uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view); /* of its unit of order */
+/* So many seqs from the oldest undone one on may have been sent by an earlier process. */
+uint64_t outbox_span(const struct courier *courier);
 
 /* dispatch.c */
 void dispatch_sift(struct courier *courier);
+/* A held message that is durable. False: it cannot be dealt with now. It may have ended. */
+bool dispatch_sift_one(struct courier *courier, uint64_t seq, const struct held *held);
+void dispatch_reset(struct held *held); /* the link is another one */
 /* Sends what may be sent, *burst at most, and takes it off. */
 void dispatch_send(struct courier *courier, size_t *burst);
 /* May one more message be finished out of order? Takes it off the budget. */
@@ -171,6 +189,20 @@ void outcome_send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms
 /* The time of a held message has come. */
 void outcome_due(struct courier *courier, uint64_t seq);
 
+/* live.c; all but live_start and live_stop with courier->live only */
+int live_start(struct courier *courier); /* 0 or -ENOMEM */
+void live_stop(struct courier *courier);
+/* An appended message: does it overtake? If not, it is counted. has_place: it could be held in its place. */
+bool live_takes(struct courier *courier, const struct journal_entry *entry, uint64_t lsn, bool has_place);
+void live_sift(struct courier *courier);
+bool live_may_go(struct courier *courier, uint64_t seq); /* as far as done ranges go */
+void live_sent(struct courier *courier);
+void live_relist(struct courier *courier, uint64_t seq); /* dispatch_restart comes to it */
+void live_listed(struct courier *courier, uint64_t seq, struct held *held); /* of the head, in the list of its key */
+void live_released(struct courier *courier, uint64_t seq, const struct held *held); /* about to be */
+void live_caught_up(struct courier *courier); /* the head has all that is undone and does not overtake */
+void live_survey(struct courier *courier); /* brings it on */
+
 /* letters.c */
 /* To the dead letters. The message must not be in flight. False when memory is out: nothing has happened. */
 bool letters_send(struct courier *courier, uint64_t seq, struct slice reason) __attribute__((warn_unused_result));
@@ -191,6 +223,8 @@ void packet_id_durable(struct courier *courier);
 
 /* expiry.c */
 bool expiry_applies(const struct courier *courier, const struct message_view *view);
+/* What to add to its times for this process. */
+int64_t expiry_shift_ms(const struct courier *courier, const struct held *held);
 bool expiry_passed(const struct courier *courier, const struct held *held);
 void expiry_drop(struct courier *courier, uint64_t seq);
 void expiry_sweep(struct courier *courier, uint64_t now_ms); /* if due */
@@ -212,5 +246,12 @@ bool surplus_has_room(const struct courier *courier, size_t limit_bytes);
 void surplus_work(struct courier *courier); /* hands on what is durable or due again */
 bool surplus_is_idle(const struct courier *courier); /* nothing is on its way */
 void surplus_free(struct courier *courier);
+
+/* times.c */
+void times_durable(struct courier *courier, struct held *held); /* it is, and is looked at for the first time or again */
+void times_read_back(struct courier *courier, struct held *held);
+void times_delivered(struct courier *courier, uint64_t seq);
+/* When the oldest undone message was received, by loop_wall_ms; 0: none waits, or it is not held. */
+uint64_t times_oldest_ms(const struct courier *courier);
 
 #endif

@@ -5,6 +5,9 @@
  * sends. A message whose key has something to wait for is put into that key's list instead; keys whose turn
  * has come go before the cursor, since what they hold is older.
  *
+ * What has another priority than the default, and what overtakes (live.c), is in the lists of the keys from the
+ * start: the key's rank says whether it goes before the cursor or after it.
+ *
  * A sink that keeps the order of what is in flight (pipelined) is sent everything in seq order without a look
  * at keys, until a message gets RETRY. What followed it of the same key and is in flight already cannot be
  * called back; what was not sent yet waits until the message is delivered.
@@ -32,14 +35,13 @@ bool dispatch_take_range(struct courier *courier, uint64_t seq)
 		courier->range_budget--;
 		return true;
 	}
-	return seq == courier->window.first;
+	return seq == window_oldest(&courier->window);
 }
 
 /* --- sifting
  * ----------------------------------------------------------------------------------------------------- */
 
-/* False: the message cannot be dealt with now. */
-static bool sift(struct courier *courier, uint64_t seq, const struct held *held)
+bool dispatch_sift_one(struct courier *courier, uint64_t seq, const struct held *held)
 {
 	if (seq <= courier->cursor_through) {
 		outcome_done(courier, seq);
@@ -63,21 +65,40 @@ static bool sift(struct courier *courier, uint64_t seq, const struct held *held)
 	return true;
 }
 
+/* A message of another priority than the default does not wait for the cursor. */
+static void list_ranked(struct courier *courier, uint64_t seq, struct held *held)
+{
+	if ((held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT) || held->listed)
+		return;
+	struct key *key = key_table_get(&courier->keys, held->key_hash);
+	key_list_append(key, &courier->window, seq);
+	key_table_update(&courier->keys, key, &courier->window);
+	if (courier->live)
+		live_listed(courier, seq, held);
+}
+
 void dispatch_sift(struct courier *courier)
 {
 	struct window *window = &courier->window;
 	if (courier->draining)
 		return;
+	if (courier->live)
+		live_sift(courier);
 	for (;; courier->sift_next++) {
 		if (courier->sift_next < window->first)
 			courier->sift_next = window->first;
 		if (courier->sift_next >= window->end)
 			return;
-		const struct held *held = window_slot(window, courier->sift_next);
+		struct held *held = window_head_slot(window, courier->sift_next);
 		if (held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT)
 			continue;
-		if (held->lsn > courier->durable || !sift(courier, courier->sift_next, held))
+		if (held->lsn > courier->durable)
 			return;
+		times_durable(courier, held);
+		if (!dispatch_sift_one(courier, courier->sift_next, held))
+			return;
+		if (held->rank != HELD_RANK_PLAIN)
+			list_ranked(courier, courier->sift_next, held);
 	}
 }
 
@@ -94,13 +115,19 @@ static void send(struct courier *courier, uint64_t seq, struct held *held)
 		.maybe_sent = held->maybe_sent,
 		.session_lost = held->session_lost,
 		.msg = held->msg,
+		.shift_ms = expiry_shift_ms(courier, held),
 	};
 	held->state = HELD_IN_FLIGHT;
 	held->session_lost = false; /* from now on it may be known in the new one */
 	courier->in_flight++;
+	courier->stats.sent++;
 	courier->unflushed = true;
 	if (courier->range_budget)
 		courier->range_budget--;
+	if (courier->pace.limited)
+		pace_take(&courier->pace, held->bytes);
+	if (HELD_OVERTAKES(held->rank))
+		live_sent(courier);
 	courier->options.connector->send(courier->options.link, &delivery);
 }
 
@@ -136,6 +163,8 @@ static bool send_listed(struct courier *courier, struct key *key)
 	key_list_remove(key, &courier->window, seq);
 	if (goes_alone(courier, held))
 		own_key(key, seq, held);
+	else if (held->rank != HELD_RANK_PLAIN)
+		key_table_yield(&courier->keys, key);
 	key_table_update(&courier->keys, key, &courier->window);
 	send(courier, seq, held);
 	return true;
@@ -167,7 +196,7 @@ static bool send_fresh(struct courier *courier, uint64_t end)
 		courier->send_next = window->first;
 	while (courier->send_next < end) {
 		uint64_t seq = courier->send_next;
-		struct held *held = window_slot(window, seq);
+		struct held *held = window_head_slot(window, seq);
 		bool waits = (held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT) && !held->listed;
 		if (waits && !packet_id_is_free(courier, seq, held))
 			return false;
@@ -187,9 +216,9 @@ static bool send_fresh(struct courier *courier, uint64_t end)
 /* With all done ranges in use only the oldest one may go: it makes none. */
 static bool send_oldest(struct courier *courier)
 {
-	uint64_t seq = courier->window.first;
+	uint64_t seq = window_oldest(&courier->window);
 	struct held *held = window_find(&courier->window, seq);
-	if (!held || held->state != HELD_WAITING || seq >= courier->sift_next)
+	if (!held || held->state != HELD_WAITING || (!HELD_OVERTAKES(held->rank) && seq >= courier->sift_next))
 		return false;
 	if (!held->listed)
 		return courier->send_next <= seq && send_fresh(courier, seq + 1);
@@ -199,12 +228,28 @@ static bool send_oldest(struct courier *courier)
 	return send_listed(courier, key);
 }
 
+#define RANKS_BEFORE_THE_CURSOR ((UINT32_C(2) << HELD_RANK_PLAIN) - 1)
+
+/* One of a key whose turn has come, the first ranks first. */
+static bool send_ready(struct courier *courier, uint32_t ranks)
+{
+	for (ranks &= courier->keys.ready_ranks; ranks; ranks &= ranks - 1) {
+		unsigned rank = (unsigned)__builtin_ctz(ranks);
+		struct key *key = key_table_first_of(&courier->keys, rank);
+		if (HELD_OVERTAKES(rank) && !live_may_go(courier, key->head))
+			continue;
+		if (send_listed(courier, key))
+			return true;
+	}
+	return false;
+}
+
 static bool send_next(struct courier *courier)
 {
 	if (!have_range(courier))
 		return send_oldest(courier);
-	struct key *key = key_table_first_ready(&courier->keys);
-	return key ? send_listed(courier, key) : send_fresh(courier, courier->sift_next);
+	return send_ready(courier, RANKS_BEFORE_THE_CURSOR) || send_fresh(courier, courier->sift_next) ||
+	       send_ready(courier, ~RANKS_BEFORE_THE_CURSOR);
 }
 
 static bool window_is_open(const struct courier *courier)
@@ -213,29 +258,56 @@ static bool window_is_open(const struct courier *courier)
 	int64_t configured = courier->options.outbox->window;
 	if (configured > 0 && (uint64_t)configured < limit)
 		limit = (uint64_t)configured;
-	return courier->up && !courier->draining && !courier->void_due &&
+	return courier->up && !courier->draining && !courier->paused && !courier->void_due &&
 	       courier->in_flight + courier->n_replies < limit;
+}
+
+/* If it would be too fast, the timer is set for when it is not. Should there be nothing to send then, nothing is lost
+ * but one turn. */
+static bool keeps_pace(struct courier *courier)
+{
+	if (!courier->pace.limited)
+		return true;
+	uint64_t now_ms = courier_now_ms(courier);
+	if (pace_allows(&courier->pace, now_ms))
+		return true;
+	courier->pace_due_ms = pace_due_ms(&courier->pace, now_ms);
+	return false;
 }
 
 void dispatch_send(struct courier *courier, size_t *burst)
 {
-	while (*burst > 0 && window_is_open(courier) && send_next(courier))
+	courier->pace_due_ms = UINT64_MAX;
+	while (*burst > 0 && window_is_open(courier) && keeps_pace(courier) && send_next(courier))
 		--*burst;
+}
+
+void dispatch_reset(struct held *held)
+{
+	if (held->state == HELD_IN_FLIGHT) {
+		held->state = HELD_WAITING;
+		held->maybe_sent = true;
+	}
+	held->listed = held->owns_key = false;
+	held->stage_asked = held->stage;
 }
 
 void dispatch_restart(struct courier *courier)
 {
 	struct window *window = &courier->window;
+	const struct lane *lane = window->lane;
+	uint64_t apart = lane ? lane_first(lane) : 0;
 	key_table_clear(&courier->keys);
-	for (uint64_t seq = window->first; seq < courier->send_next && seq < window->end; seq++) {
-		struct held *held = window_slot(window, seq);
-		if (held->state == HELD_IN_FLIGHT) {
-			held->state = HELD_WAITING;
-			held->maybe_sent = true;
-		}
-		held->listed = held->owns_key = false;
-		held->stage_asked = held->stage;
+	for (uint64_t seq = window->first; seq < courier->sift_next && seq < window->end; seq++) {
+		struct held *held = window_head_slot(window, seq);
+		for (; apart && apart < seq; apart = lane_next(lane, apart))
+			live_relist(courier, apart);
+		dispatch_reset(held);
+		if (held->rank != HELD_RANK_PLAIN)
+			list_ranked(courier, seq, held);
 	}
+	for (; apart; apart = lane_next(lane, apart))
+		live_relist(courier, apart);
 	courier->in_flight = 0;
 	courier->drop_next = 0;
 	courier->send_next = window->first;

@@ -3,12 +3,17 @@
  * Messages that are too old: by their own expiry or by the outbox's ttl. Looked at when they are read, before
  * they are sent, and once a second while they wait. What the peer may have in part is never dropped (MQTT 5
  * §4.3.3: a QoS 2 message that may have been sent). Drops are logged as ranges, one line a second.
+ *
+ * Ages: of what has come since the machine was started by CLOCK_BOOTTIME, whatever the wall clock did. Of what is older
+ * by the wall clock, when it stands later than all that the journal has seen, and when the stamp can be right.
  */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "delivery/courier_impl.h"
 #include "runtime/log.h"
+
+#define FIRST_YEAR_MS INT64_C(1577836800000) /* 2020: no message is older than the program */
 
 bool expiry_applies(const struct courier *courier, const struct message_view *view)
 {
@@ -23,6 +28,56 @@ static uint64_t deadline_ms(const struct courier *courier, const struct message_
 	return by_ttl < by_wish ? by_ttl : by_wish;
 }
 
+/* For messages of earlier boots. The process goes by the wall clock of its start, and that may have been put right since. */
+static uint64_t careful_wall_ms(const struct courier *courier)
+{
+	uint64_t begun_ms = loop_wall_ms(courier->options.loop), set_ms = loop_clock_ms(courier->options.loop);
+	return set_ms < begun_ms ? set_ms : begun_ms;
+}
+
+/* The shift is exact. What has a time from before the machine was started has come another way: sent again from the dead
+ * letters, or imported. */
+static bool clock_is_known(
+	const struct courier *courier, const struct held *held, const struct message_view *view, int64_t *ret_shift_ms)
+{
+	const struct loop *loop = courier->options.loop;
+	bool known = journal_clock_shift(courier->options.journal, held->lsn, ret_shift_ms);
+	int64_t booted_ms = (int64_t)(loop_wall_ms(loop) - loop_now_ms(loop));
+	return known && (int64_t)view->origin_ms >= booted_ms - *ret_shift_ms - 1000;
+}
+
+/* By a clock that had not been set yet. */
+static bool is_before_all(const struct message_view *view, int64_t shift_ms)
+{
+	return (int64_t)view->origin_ms < FIRST_YEAR_MS - shift_ms;
+}
+
+int64_t expiry_shift_ms(const struct courier *courier, const struct held *held)
+{
+	const struct message_view *view = message_view(held->msg);
+	int64_t shift_ms;
+	if (clock_is_known(courier, held, view, &shift_ms))
+		return shift_ms;
+	uint64_t wall_ms = loop_wall_ms(courier->options.loop);
+	if (is_before_all(view, shift_ms))
+		return (int64_t)(wall_ms - view->origin_ms); /* as if it had come just now */
+	return shift_ms + (int64_t)(wall_ms - careful_wall_ms(courier));
+}
+
+/* The time by the clock that stamped the message; 0: nobody knows. */
+static uint64_t now_of(const struct courier *courier, const struct held *held, const struct message_view *view)
+{
+	int64_t shift_ms;
+	uint64_t wall_ms = loop_wall_ms(courier->options.loop);
+	if (!clock_is_known(courier, held, view, &shift_ms)) {
+		wall_ms = careful_wall_ms(courier);
+		if (wall_ms <= courier->newest_ms || is_before_all(view, shift_ms))
+			return 0;
+	}
+	int64_t now_ms = (int64_t)wall_ms - shift_ms;
+	return now_ms > 0 ? (uint64_t)now_ms : 0;
+}
+
 bool expiry_passed(const struct courier *courier, const struct held *held)
 {
 	if (!held->expires || held->stage != 0 || held->stage_asked != 0)
@@ -30,9 +85,7 @@ bool expiry_passed(const struct courier *courier, const struct held *held)
 	const struct message_view *view = message_view(held->msg);
 	if (held->maybe_sent && view->qos == 2)
 		return false;
-	uint64_t wall_ms = loop_wall_ms(courier->options.loop);
-	/* A clock that stands before what the journal has seen cannot tell ages. */
-	return wall_ms > courier->newest_ms && deadline_ms(courier, view) <= wall_ms;
+	return deadline_ms(courier, view) <= now_of(courier, held, view);
 }
 
 void expiry_drop(struct courier *courier, uint64_t seq)
@@ -42,6 +95,22 @@ void expiry_drop(struct courier *courier, uint64_t seq)
 	outcome_finish(courier, seq, JOURNAL_EXPIRED);
 }
 
+static void sweep_one(struct courier *courier, uint64_t seq, const struct held *held)
+{
+	bool waits = held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT;
+	if (waits && expiry_passed(courier, held) && dispatch_take_range(courier, seq))
+		expiry_drop(courier, seq);
+}
+
+static void sweep_lane(struct courier *courier)
+{
+	const struct lane *lane = courier->window.lane;
+	for (uint64_t seq = lane_first(lane), next; seq; seq = next) {
+		next = lane_next(lane, seq);
+		sweep_one(courier, seq, lane_find(lane, seq));
+	}
+}
+
 void expiry_sweep(struct courier *courier, uint64_t now_ms)
 {
 	struct window *window = &courier->window;
@@ -49,13 +118,12 @@ void expiry_sweep(struct courier *courier, uint64_t now_ms)
 		return;
 	courier->sweep_due_ms = UINT64_MAX;
 	for (uint64_t seq = window->first; seq < courier->sift_next && seq < window->end; seq++) {
-		const struct held *held = window_slot(window, seq);
-		bool waits = held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT;
-		if (waits && expiry_passed(courier, held) && dispatch_take_range(courier, seq))
-			expiry_drop(courier, seq);
+		sweep_one(courier, seq, window_head_slot(window, seq));
 		if (seq < window->first)
 			seq = window->first - 1;
 	}
+	if (window->lane)
+		sweep_lane(courier);
 }
 
 void drop_log_add(struct courier *courier, struct drop_log *log, uint64_t seq, const char *reason)

@@ -77,7 +77,10 @@ void key_table_clear(struct key_table *table)
 		memset(table->buckets, 0, table->capacity * sizeof *table->buckets);
 	table->n_keys = 0;
 	table->n_touched = 0;
-	table->free_head = table->ready_head = table->ready_tail = 0;
+	table->free_head = 0;
+	table->ready_ranks = 0;
+	memset(table->ready_head, 0, sizeof table->ready_head);
+	memset(table->ready_tail, 0, sizeof table->ready_tail);
 }
 
 struct key *key_table_find(const struct key_table *table, uint64_t hash)
@@ -111,7 +114,12 @@ struct key *key_table_get(struct key_table *table, uint64_t hash)
 
 struct key *key_table_first_ready(const struct key_table *table)
 {
-	return key_at(table, table->ready_head);
+	return table->ready_ranks ? key_table_first_of(table, (unsigned)__builtin_ctz(table->ready_ranks)) : NULL;
+}
+
+struct key *key_table_first_of(const struct key_table *table, unsigned rank)
+{
+	return key_at(table, table->ready_head[rank]);
 }
 
 static void link_between(struct key *key, struct window *window, uint64_t prev, uint64_t seq, uint64_t next)
@@ -166,30 +174,41 @@ void key_list_remove(struct key *key, struct window *window, uint64_t seq)
 	held->next = held->prev = 0;
 }
 
-static void ready_push(struct key_table *table, struct key *key)
+static void ready_push(struct key_table *table, struct key *key, unsigned rank)
 {
 	uint32_t index = index_of(table, key);
 	key->ready = true;
+	key->rank = (uint8_t)rank;
 	key->ready_next = 0;
-	key->ready_prev = table->ready_tail;
-	if (table->ready_tail)
-		key_at(table, table->ready_tail)->ready_next = index;
+	key->ready_prev = table->ready_tail[rank];
+	if (key->ready_prev)
+		key_at(table, key->ready_prev)->ready_next = index;
 	else
-		table->ready_head = index;
-	table->ready_tail = index;
+		table->ready_head[rank] = index;
+	table->ready_tail[rank] = index;
+	table->ready_ranks |= UINT32_C(1) << rank;
 }
 
 static void ready_remove(struct key_table *table, struct key *key)
 {
+	unsigned rank = key->rank;
 	if (key->ready_prev)
 		key_at(table, key->ready_prev)->ready_next = key->ready_next;
 	else
-		table->ready_head = key->ready_next;
+		table->ready_head[rank] = key->ready_next;
 	if (key->ready_next)
 		key_at(table, key->ready_next)->ready_prev = key->ready_prev;
 	else
-		table->ready_tail = key->ready_prev;
+		table->ready_tail[rank] = key->ready_prev;
+	if (!table->ready_head[rank])
+		table->ready_ranks &= ~(UINT32_C(1) << rank);
 	key->ready = false;
+}
+
+void key_table_yield(struct key_table *table, struct key *key)
+{
+	if (key->ready)
+		ready_remove(table, key);
 }
 
 static void drop(struct key_table *table, struct key *key)
@@ -206,11 +225,12 @@ static void drop(struct key_table *table, struct key *key)
 
 void key_table_update(struct key_table *table, struct key *key, const struct window *window)
 {
-	bool ready = key->head && !key->busy && window_slot(window, key->head)->state == HELD_WAITING;
-	if (ready && !key->ready)
-		ready_push(table, key);
-	else if (!ready && key->ready)
+	const struct held *first = key->head && !key->busy ? window_slot(window, key->head) : NULL;
+	bool ready = first && first->state == HELD_WAITING;
+	if (key->ready && (!ready || key->rank != first->rank))
 		ready_remove(table, key);
+	if (ready && !key->ready)
+		ready_push(table, key, first->rank);
 	if (!key->head && !key->busy)
 		drop(table, key);
 }

@@ -2,7 +2,7 @@
  *
  * Order per key. A key is in the table while something of it has to wait for something else of it: a list of
  * messages in seq order, of which the first is sent alone (`busy`) or waits for its back-off. Keys whose
- * first message may be sent now stand in a queue. Two keys with the same 64-bit hash are taken for one, which
+ * first message may be sent now stand in a queue, one for each rank. Two keys with the same 64-bit hash are taken for one, which
  * only serialises them.
  *
  * Legal states of a key: idle (not in the table) → busy, listed or both → idle. `ready` means: listed, not
@@ -29,6 +29,7 @@ struct key {
 	uint32_t chain; /* 1-based index of the next key in the bucket, or of the next free one */
 	uint32_t ready_next, ready_prev; /* 1-based */
 	bool ready;
+	uint8_t rank; /* while ready: of the first message */
 };
 
 struct key_table {
@@ -37,7 +38,9 @@ struct key_table {
 	size_t capacity; /* of both; a power of two */
 	size_t n_keys;
 	uint32_t n_touched; /* keys beyond were never used: their pages cost nothing */
-	uint32_t free_head, ready_head, ready_tail;
+	uint32_t free_head;
+	uint32_t ready_head[HELD_RANKS], ready_tail[HELD_RANKS];
+	uint32_t ready_ranks; /* bit by rank: there are ready keys */
 };
 
 /* An empty table that takes nothing before key_table_reserve. */
@@ -52,7 +55,8 @@ uint64_t key_hash(struct slice order_key, uint64_t seed);
 
 struct key *key_table_find(const struct key_table *table, uint64_t hash); /* NULL if absent */
 struct key *key_table_get(struct key_table *table, uint64_t hash); /* adds it if absent; there must be room */
-struct key *key_table_first_ready(const struct key_table *table); /* NULL if none */
+struct key *key_table_first_ready(const struct key_table *table); /* of the lowest rank; NULL if none */
+struct key *key_table_first_of(const struct key_table *table, unsigned rank); /* NULL if none is ready */
 
 void key_list_append(struct key *key, struct window *window, uint64_t seq); /* seq is higher than all in the list */
 void key_list_insert(struct key *key, struct window *window, uint64_t seq); /* at its place in seq order */
@@ -61,5 +65,8 @@ void key_list_remove(struct key *key, struct window *window, uint64_t seq);
 /* To be called after each change of busy, of the list, or of its first message's state: puts the key into the
  * queue of ready ones or takes it out; drops it when it has become idle. The key may be gone afterwards. */
 void key_table_update(struct key_table *table, struct key *key, const struct window *window);
+
+/* Lets the other ready ones of its rank go first: key_table_update puts it at the end. */
+void key_table_yield(struct key_table *table, struct key *key);
 
 #endif

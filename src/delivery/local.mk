@@ -9,14 +9,21 @@ liblinkspan_a_SOURCES += \
 	src/delivery/expiry.c \
 	src/delivery/key_table.c \
 	src/delivery/key_table.h \
-	src/delivery/letters.c \
 	src/delivery/outbox.c \
 	src/delivery/outcome.c \
+	src/delivery/lane.c \
+	src/delivery/lane.h \
+	src/delivery/letters.c \
+	src/delivery/live.c \
+	src/delivery/pace.c \
+	src/delivery/pace.h \
 	src/delivery/packet_id.c \
+	src/delivery/purge.c \
 	src/delivery/retry_heap.c \
 	src/delivery/retry_heap.h \
 	src/delivery/room.c \
 	src/delivery/stages.c \
 	src/delivery/surplus.c \
+	src/delivery/times.c \
 	src/delivery/window.c \
 	src/delivery/window.h

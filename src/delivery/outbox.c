@@ -14,6 +14,15 @@
 #define MESSAGE_OVERHEAD 512u /* more than a message takes in memory beyond its bytes on disk, mostly */
 #define READ_BYTES       (512u * 1024)
 
+/* For a window of that many, and what is held apart. */
+static int reserve_others(struct courier *courier, size_t capacity)
+{
+	if (courier->options.outbox->drain == DRAIN_LIVE_FIRST)
+		capacity = 2 * (capacity > LANE_MESSAGES ? capacity : LANE_MESSAGES);
+	int error = retry_heap_reserve(&courier->retries, capacity);
+	return error ? error : key_table_reserve(&courier->keys, capacity);
+}
+
 /* Makes the slot of seq usable. Grows the window, the heap and the table together, so that none of them can
  * be out of memory later. */
 static bool reserve(struct courier *courier, uint64_t seq)
@@ -27,8 +36,12 @@ static bool reserve(struct courier *courier, uint64_t seq)
 		return true;
 	while (capacity <= distance)
 		capacity *= 2;
-	return retry_heap_reserve(&courier->retries, capacity) == 0 &&
-	       key_table_reserve(&courier->keys, capacity) == 0 && window_grow(window, capacity) == 0;
+	return reserve_others(courier, capacity) == 0 && window_grow(window, capacity) == 0;
+}
+
+uint64_t outbox_span(const struct courier *courier)
+{
+	return courier->lookahead > COURIER_DEFAULT_LOOKAHEAD ? courier->lookahead : COURIER_DEFAULT_LOOKAHEAD;
 }
 
 int outbox_start(struct courier *courier)
@@ -39,24 +52,28 @@ int outbox_start(struct courier *courier)
 		lookahead = COURIER_DEFAULT_LOOKAHEAD;
 	courier->lookahead = lookahead < COURIER_MAX_LOOKAHEAD ? (uint64_t)lookahead : COURIER_MAX_LOOKAHEAD;
 	courier->appended_end = box.next_seq;
+	courier->paused = box.paused;
 	courier->durable = journal_durable_lsn(courier->options.journal);
 	courier->read_seq = courier->sift_next = courier->send_next = box.oldest_undone;
 	courier->done_floor = box.oldest_undone;
 	/* The earlier process may have looked further ahead than this one does. */
-	uint64_t span = courier->lookahead > COURIER_DEFAULT_LOOKAHEAD ? courier->lookahead : COURIER_DEFAULT_LOOKAHEAD;
+	uint64_t span = outbox_span(courier);
 	courier->maybe_sent_end = box.next_seq - box.oldest_undone < span ? box.next_seq : box.oldest_undone + span;
 	int error = window_init(&courier->window, box.oldest_undone);
-	if (error == 0)
-		error = retry_heap_reserve(&courier->retries, courier->window.capacity);
-	if (error == 0)
-		error = key_table_reserve(&courier->keys, courier->window.capacity);
-	return error;
+	return error ? error : reserve_others(courier, courier->window.capacity);
 }
 
-static void complete(struct courier *courier, struct held *held, uint64_t seq)
+uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view)
+{
+	uint64_t hash = key_hash(view->order_key, courier->hash_seed);
+	return view->priority ? hash ^ (uint64_t)(view->priority + 16) * 0x9e3779b97f4a7c15u : hash;
+}
+
+void outbox_complete(struct courier *courier, struct held *held, uint64_t seq)
 {
 	const struct message_view *view = message_view(held->msg);
-	held->key_hash = key_hash(view->order_key, courier->hash_seed);
+	held->key_hash = outbox_key_hash(courier, view);
+	held->rank = (uint8_t)(HELD_RANK_PLAIN - 2 * view->priority);
 	held->maybe_sent = seq < courier->maybe_sent_end;
 	held->session_lost = seq < courier->session_lost_end;
 	held->stage = held->stage_asked = stages_known(courier, seq);
@@ -86,6 +103,16 @@ static bool tail_takes(const struct courier *courier, uint64_t seq, uint32_t byt
 	       window->held_bytes + bytes <= COURIER_HELD_BYTES;
 }
 
+/* The message overtakes; in its place a hole is held, if that is next to what is. */
+static void pass_over(struct courier *courier, uint64_t seq, bool live)
+{
+	struct window *window = &courier->window;
+	if (live && (window->first == window->end || reserve(courier, seq)))
+		window_skip(window, seq + 1);
+	else if (window_has_tail(window) && seq == window->tail_end && reserve(courier, seq))
+		window_skip_tail(window, seq);
+}
+
 void courier_appended(struct courier *courier, const struct journal_entry *entry, uint64_t lsn)
 {
 	uint64_t seq = entry->seq;
@@ -93,15 +120,19 @@ void courier_appended(struct courier *courier, const struct journal_entry *entry
 		return; /* reported twice */
 	bool live = is_live(courier) && seq == courier->appended_end;
 	courier->appended_end = seq + 1;
-	if (!(live ? head_takes(courier, entry->bytes) : tail_takes(courier, seq, entry->bytes)))
+	bool fits = (live ? head_takes(courier, entry->bytes) : tail_takes(courier, seq, entry->bytes)) &&
+		    reserve(courier, seq);
+	if (courier->live && live_takes(courier, entry, lsn, live && fits)) {
+		pass_over(courier, seq, live);
 		return;
-	if (!reserve(courier, seq))
+	}
+	if (!fits)
 		return;
 	struct message *msg = message_new(entry->view);
 	if (!msg)
 		return;
 	struct window *window = &courier->window;
-	complete(courier,
+	outbox_complete(courier,
 		live ? window_add(window, seq, lsn, entry->bytes, msg)
 		     : window_add_tail(window, seq, lsn, entry->bytes, msg),
 		seq);
@@ -137,7 +168,9 @@ static bool hold(struct courier *courier, const struct journal_read *item)
 		window_skip(window, item->seq);
 	if (!read_fits(courier, item->msg) || !reserve(courier, item->seq))
 		return false;
-	complete(courier, window_add(window, item->seq, item->lsn, item->bytes, item->msg), item->seq);
+	struct held *held = window_add(window, item->seq, item->lsn, item->bytes, item->msg);
+	outbox_complete(courier, held, item->seq);
+	times_read_back(courier, held);
 	return true;
 }
 
@@ -158,6 +191,10 @@ static void skip_to(struct courier *courier, uint64_t seq)
 
 static bool hold_or_drop(struct courier *courier, const struct journal_read *item, bool fits)
 {
+	if (courier->live && lane_find(courier->window.lane, item->seq)) {
+		message_unref(item->msg);
+		return fits;
+	}
 	bool known = item->seq < courier->window.end || surplus_has(courier, item->seq);
 	if (fits && !known && hold(courier, item))
 		return true;
@@ -231,6 +268,8 @@ static void end_reading(struct courier *courier)
 	if (courier->reader && !courier->in_read && !courier->reading) {
 		journal_reader_free(courier->reader);
 		courier->reader = NULL;
+		if (courier->live)
+			live_caught_up(courier);
 	}
 }
 

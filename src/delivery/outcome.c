@@ -41,6 +41,8 @@ void outcome_detach(struct courier *courier, uint64_t seq)
 void outcome_release(struct courier *courier, uint64_t seq)
 {
 	outcome_detach(courier, seq);
+	if (courier->live)
+		live_released(courier, seq, window_slot(&courier->window, seq));
 	window_release(&courier->window, seq);
 }
 
@@ -136,6 +138,7 @@ static void retry_reply(struct courier *courier, uint64_t seq)
 
 static void delivered(struct courier *courier, uint64_t seq, const struct message_view *reply)
 {
+	times_delivered(courier, seq);
 	if (reply && courier->options.on_reply) {
 		if (!journal_reply(courier, seq, reply))
 			keep_reply(courier, seq, reply);

@@ -15,7 +15,7 @@
 /* What is below is done, but perhaps not durably. */
 static uint64_t floor_of(const struct courier *courier)
 {
-	uint64_t surplus = surplus_oldest(courier), held = courier->window.first;
+	uint64_t surplus = surplus_oldest(courier), held = window_oldest(&courier->window);
 	return surplus < held ? surplus : held;
 }
 

@@ -159,18 +159,25 @@ static void note_stage(uint64_t seq, uint8_t stage, void *arg)
 	*(bool *)arg = true;
 }
 
+static void void_one(struct held *held)
+{
+	held->stage = held->stage_asked = 0;
+	held->session_lost |= held->maybe_sent;
+}
+
 void stages_void(struct courier *courier)
 {
 	struct window *window = &courier->window;
 	bool any = courier->n_stages > 0;
 	journal_stages(courier->options.journal, courier->options.dest, note_stage, &any);
 	for (uint64_t seq = window->first; seq < window->end; seq++) {
-		struct held *held = window_slot(window, seq);
-		if (held->state == HELD_GONE)
-			continue;
-		held->stage = held->stage_asked = 0;
-		held->session_lost |= held->maybe_sent;
+		struct held *held = window_head_slot(window, seq);
+		if (held->state != HELD_GONE)
+			void_one(held);
 	}
+	if (window->lane)
+		for (uint64_t seq = lane_first(window->lane); seq; seq = lane_next(window->lane, seq))
+			void_one(lane_find(window->lane, seq));
 	/* What is not held was not sent by this process. */
 	courier->session_lost_end = courier->maybe_sent_end;
 	courier->n_known_stages = 0;

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "delivery/lane.h"
+
 #define WINDOW_FIRST_CAPACITY 64u
 
 int window_init(struct window *window, uint64_t first)
@@ -20,7 +22,7 @@ int window_init(struct window *window, uint64_t first)
 static void unref_run(struct window *window, uint64_t from, uint64_t to)
 {
 	for (uint64_t seq = from; seq < to; seq++) {
-		struct held *held = window_slot(window, seq);
+		struct held *held = window_head_slot(window, seq);
 		if (held->state == HELD_REPLY)
 			message_unref(held->reply);
 		if (held->state != HELD_GONE)
@@ -36,12 +38,14 @@ void window_fini(struct window *window)
 	unref_run(window, window->tail_begin, window->tail_end);
 	free(window->slots);
 	window->slots = NULL;
+	lane_free(window->lane);
+	window->lane = NULL;
 }
 
 static void move_run(struct held *to, size_t to_capacity, const struct window *from, uint64_t begin, uint64_t end)
 {
 	for (uint64_t seq = begin; seq < end; seq++)
-		to[seq & (to_capacity - 1)] = *window_slot(from, seq);
+		to[seq & (to_capacity - 1)] = *window_head_slot(from, seq);
 }
 
 int window_grow(struct window *window, size_t capacity)
@@ -59,21 +63,24 @@ int window_grow(struct window *window, size_t capacity)
 
 struct held *window_find(const struct window *window, uint64_t seq)
 {
+	struct held *apart = window->lane ? lane_find(window->lane, seq) : NULL;
+	if (apart)
+		return apart;
 	if (seq < window->first || seq >= window->end)
 		return NULL;
-	struct held *held = window_slot(window, seq);
+	struct held *held = window_head_slot(window, seq);
 	return held->state == HELD_GONE ? NULL : held;
 }
 
 static void pass_gone(struct window *window)
 {
-	while (window->first < window->end && window_slot(window, window->first)->state == HELD_GONE)
+	while (window->first < window->end && window_head_slot(window, window->first)->state == HELD_GONE)
 		window->first++;
 }
 
 static struct held *fill(struct window *window, uint64_t seq, uint64_t lsn, uint32_t bytes, struct message *msg)
 {
-	struct held *held = window_slot(window, seq);
+	struct held *held = window_head_slot(window, seq);
 	*held = (struct held){.msg = msg, .lsn = lsn, .bytes = bytes, .state = HELD_WAITING};
 	window->n_held++;
 	window->held_bytes += message_memory(msg);
@@ -98,12 +105,18 @@ struct held *window_add_tail(struct window *window, uint64_t seq, uint64_t lsn, 
 	return fill(window, seq, lsn, bytes, msg);
 }
 
+void window_skip_tail(struct window *window, uint64_t seq)
+{
+	window_head_slot(window, seq)->state = HELD_GONE;
+	window->tail_end = seq + 1;
+}
+
 void window_skip(struct window *window, uint64_t seq)
 {
 	if (window->first == window->end && seq > window->end)
 		window->first = window->end = seq;
 	for (; window->end < seq; window->end++)
-		window_slot(window, window->end)->state = HELD_GONE;
+		window_head_slot(window, window->end)->state = HELD_GONE;
 }
 
 void window_join(struct window *window)
@@ -128,13 +141,26 @@ static void let_go(struct window *window, struct held *held)
 void window_drop_tail(struct window *window)
 {
 	for (uint64_t seq = window->tail_begin; seq < window->tail_end; seq++)
-		let_go(window, window_slot(window, seq));
+		if (window_head_slot(window, seq)->state != HELD_GONE)
+			let_go(window, window_head_slot(window, seq));
 	window->tail_begin = window->tail_end = 0;
 	window->tail_bytes = 0;
 }
 
 void window_release(struct window *window, uint64_t seq)
 {
-	let_go(window, window_slot(window, seq));
+	const struct held *apart = window->lane ? lane_find(window->lane, seq) : NULL;
+	if (apart) {
+		window->n_expiring -= apart->expires;
+		lane_remove(window->lane, seq);
+		return;
+	}
+	let_go(window, window_head_slot(window, seq));
 	pass_gone(window);
+}
+
+uint64_t window_oldest(const struct window *window)
+{
+	uint64_t apart = window->lane ? lane_first(window->lane) : 0;
+	return apart && apart < window->first ? apart : window->first;
 }

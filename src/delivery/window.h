@@ -25,9 +25,17 @@ enum held_state {
 	HELD_RETRY_WAIT, /* until its place in the retry heap is due */
 	HELD_DEAD, /* on its way to the dead letters; out of the order */
 	HELD_REPLY, /* delivered; its reply could not be journalled yet */
+	HELD_NEW, /* as WAITING, and has not been looked at since it became durable (only of what overtakes) */
 };
 
+/* Ranks: the order in which keys get their turn (key_table.h). Two for each priority: what overtakes goes before what
+ * is held in its place. */
+#define HELD_RANKS      20u
+#define HELD_RANK_PLAIN 11u /* the default priority, in its place */
+#define HELD_OVERTAKES(rank) (((rank) & 1u) == 0)
+
 struct letter;
+struct lane;
 
 struct held {
 	struct message *msg;
@@ -46,11 +54,14 @@ struct held {
 	uint8_t state;
 	uint8_t stage; /* durable */
 	uint8_t stage_asked; /* on its way to the disk, or durable */
+	uint8_t rank;
 	bool maybe_sent : 1;
 	bool session_lost : 1; /* maybe sent, in a session that is lost; not sent since */
 	bool expires : 1; /* by its own wish or by the outbox's ttl */
 	bool listed : 1; /* in the list of its key: waits for its turn */
 	bool owns_key : 1; /* in flight alone: its key's list waits for its outcome */
+	bool uncounted : 1; /* live.c: what comes after it may overtake */
+	uint64_t durable_us; /* loop_turn_us when it was seen to be durable; 0: not yet */
 };
 
 struct window {
@@ -62,6 +73,8 @@ struct window {
 	size_t n_held, held_bytes; /* head and tail; bytes of memory */
 	size_t tail_bytes;
 	size_t n_expiring; /* held with `expires` */
+	struct lane *lane; /* messages apart from both runs (delivery/lane.h), which are not in the figures above but the
+			      last; NULL: there are never any */
 };
 
 int window_init(struct window *window, uint64_t first) __attribute__((warn_unused_result)); /* 0 or -ENOMEM */
@@ -70,12 +83,21 @@ void window_fini(struct window *window); /* gives back every message */
 /* Makes room for capacity seqs (a power of two) from first on. 0 or -ENOMEM. */
 int window_grow(struct window *window, size_t capacity) __attribute__((warn_unused_result));
 
-static inline struct held *window_slot(const struct window *window, uint64_t seq)
+struct held *lane_find(const struct lane *lane, uint64_t seq);
+
+/* For walks over the head: GONE where the message overtakes. */
+static inline struct held *window_head_slot(const struct window *window, uint64_t seq)
 {
 	return &window->slots[seq & (window->capacity - 1)];
 }
 
-/* The held message of the head with that seq, NULL if there is none. */
+static inline struct held *window_slot(const struct window *window, uint64_t seq)
+{
+	struct held *held = window->lane ? lane_find(window->lane, seq) : NULL;
+	return held ? held : window_head_slot(window, seq);
+}
+
+/* The held message of the head or the lane with that seq, NULL if there is none. */
 struct held *window_find(const struct window *window, uint64_t seq);
 
 static inline bool window_has_tail(const struct window *window)
@@ -89,6 +111,9 @@ static inline bool window_has_tail(const struct window *window)
 struct held *window_add(struct window *window, uint64_t seq, uint64_t lsn, uint32_t bytes, struct message *msg);
 struct held *window_add_tail(struct window *window, uint64_t seq, uint64_t lsn, uint32_t bytes, struct message *msg);
 
+/* The same as a hole: the message is held apart. */
+void window_skip_tail(struct window *window, uint64_t seq);
+
 /* Moves the end of the head to seq: nothing between is to be held. Within capacity, unless the head is empty.
  */
 void window_skip(struct window *window, uint64_t seq);
@@ -100,5 +125,8 @@ void window_drop_tail(struct window *window);
 
 /* The message is no longer held; `first` moves on over what is gone. */
 void window_release(struct window *window, uint64_t seq);
+
+/* The oldest undone seq that is held; where the head ends if nothing is. */
+uint64_t window_oldest(const struct window *window);
 
 #endif

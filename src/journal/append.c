@@ -101,10 +101,11 @@ static void forget_pending(struct journal *j)
 static int check_spares(struct journal *j, bool messages)
 {
 	size_t ready = j->n_spares > j->promised ? j->n_spares - j->promised : 0;
-	if (ready > (messages ? RESERVE_SEGMENTS : 0))
+	bool crowded = messages && j->n_segments + j->promised >= 2 * j->max_segments;
+	if (ready > (messages ? RESERVE_SEGMENTS : 0) && !crowded)
 		return 0;
 	j->spares_wanted |= messages;
-	if (!j->disk_full && !j->spares_behind) {
+	if (!j->disk_full && !j->spares_behind && !crowded) {
 		j->spares_behind = true;
 		pthread_cond_signal(&j->prepare_wake);
 	}
@@ -315,13 +316,18 @@ void append_snapshot(struct journal *j)
 	uint64_t *oldest = realloc(j->snapshot.oldest, (n + 1) * sizeof *oldest);
 	if (!oldest)
 		return;
-	for (size_t i = 0; i < n; i++)
-		oldest[i] = j->state.dests[i].name ? j->state.dests[i].oldest_undone : UINT64_MAX;
+	for (size_t i = 0; i < n; i++) {
+		const struct state_dest *dest = &j->state.dests[i];
+		oldest[i] = dest->oldest_undone > dest->overflow_end ? dest->oldest_undone : dest->overflow_end;
+		if (!dest->name)
+			oldest[i] = UINT64_MAX;
+	}
+	spill_release_files(j);
 	j->snapshot = (struct undone_snapshot){j->appended_lsn, oldest, n};
 	j->done_changed = false;
 }
 
-bool append_has_room(struct journal *j)
+bool append_has_room(const struct journal *j)
 {
 	if (j->failed || j->stalled || j->low_space || j->queued_bytes > MAX_QUEUED / 2)
 		return false;
@@ -329,7 +335,8 @@ bool append_has_room(struct journal *j)
 		for (size_t i = 0; i < j->state.n_dests; i++)
 			if (j->state.dests[i].done.n >= JOURNAL_MAX_DONE_RANGES)
 				return false;
-	return !j->spares_wanted || j->n_spares > j->promised + RESERVE_SEGMENTS;
+	return !j->spares_wanted || (j->n_spares > j->promised + RESERVE_SEGMENTS &&
+					    j->n_segments + j->promised < 2 * j->max_segments);
 }
 
 /* --- sets
@@ -350,6 +357,7 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 		[JOURNAL_DEAD] = FRAME_DEAD,
 		[JOURNAL_FINISHED] = FRAME_FINISHED,
 		[JOURNAL_DROPPED] = FRAME_DROPPED,
+		[JOURNAL_SEQUENCE] = FRAME_SEQUENCE,
 	};
 	if ((unsigned)change->type >= sizeof types || !types[change->type])
 		return false;
@@ -371,6 +379,9 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 	case JOURNAL_BATCH:
 		frame->last = change->last;
 		break;
+	case JOURNAL_SEQUENCE:
+		frame->position = change->position;
+		return change->position && change->blob.len == JOURNAL_STREAM_LEN;
 	case JOURNAL_DEAD:
 	case JOURNAL_FINISHED:
 		frame->bytes = change->bytes;
@@ -397,8 +408,10 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 }
 
 /* How much a CHECKPOINT may grow by it. */
-static int64_t change_growth(const struct journal_change *change)
+static int64_t change_growth(const struct journal *j, const struct journal_change *change)
 {
+	if (change->type == JOURNAL_SEQUENCE)
+		return sequences_last(&j->state.sequences, change->blob.data) ? 0 : SEQUENCES_ENTRY_LEN;
 	if (change->type == JOURNAL_STAGE && change->seq == 0)
 		return 0;
 	switch (change->type) {
@@ -445,6 +458,7 @@ static int measure_entries(const struct journal *j, struct journal_entry *entrie
 static int measure_changes(struct journal *j, const struct journal_change *changes, size_t n, size_t *size)
 {
 	int64_t growth = 0;
+	size_t sequences = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct frame frame;
 		if (!change_frame(j, &changes[i], &frame))
@@ -452,20 +466,23 @@ static int measure_changes(struct journal *j, const struct journal_change *chang
 		if (frame.body.len > j->segment_bytes)
 			return -EMSGSIZE;
 		*size += frame.body.len + NUMBERS_MAX;
-		growth += change_growth(&changes[i]);
+		growth += change_growth(j, &changes[i]);
+		sequences += changes[i].type == JOURNAL_SEQUENCE;
 	}
-	return growth ? check_growth(j, growth) : 0;
+	int r = sequences ? sequences_reserve(&j->state.sequences, sequences) : 0;
+	return r == 0 && growth ? check_growth(j, growth) : r;
 }
 
 /* Lock held. */
 static void put_entry(struct journal *j, struct journal_entry *entry, bool last)
 {
 	struct state_dest *dest = state_dest(&j->state, entry->dest);
+	uint64_t now_ms = loop_wall_ms(j->loop); /* what claims to come from the future says nothing about the clock */
 	struct frame frame = {.type = FRAME_MSG,
 		.flags = last ? FRAME_SET_END : 0,
 		.dest = entry->dest,
 		.seq = dest->next_seq,
-		.time_ms = entry->view->origin_ms,
+		.time_ms = entry->view->origin_ms < now_ms ? entry->view->origin_ms : now_ms,
 		.body = {NULL, entry->bytes}};
 	message_encode(entry->view, put_frame(j, &frame));
 	entry->seq = frame.seq;
@@ -474,8 +491,9 @@ static void put_entry(struct journal *j, struct journal_entry *entry, bool last)
 	dest->next_seq++;
 	dest->waiting++;
 	dest->waiting_bytes += frame.length;
-	if (frame.time_ms > j->state.newest_ms)
-		j->state.newest_ms = frame.time_ms;
+	clocks_stamp(&j->state.clocks, frame.time_ms);
+	j->stats.appended_messages++;
+	j->stats.appended_bytes += frame.length;
 }
 
 static void put_set(struct journal *j, struct journal_entry *entries, size_t n_entries,
@@ -551,17 +569,26 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 	return 0;
 }
 
+int append_frames(struct journal *j, struct frame *frames, size_t n)
+{
+	size_t size = 0;
+	for (size_t i = 0; i < n; i++)
+		size += frame_size(&frames[i]) + NUMBERS_MAX;
+	journal_lock(j);
+	int r = make_room(j, size, false);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		frames[i].flags |= i + 1 == n ? FRAME_SET_END : 0;
+		put_frame(j, &frames[i]);
+	}
+	if (r == 0)
+		wake_commit(j);
+	journal_unlock(j);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		apply(j, &frames[i]);
+	return r;
+}
+
 int append_frame(struct journal *j, struct frame *frame)
 {
-	journal_lock(j);
-	int r = make_room(j, frame_size(frame) + NUMBERS_MAX, false);
-	if (r == 0) {
-		frame->flags |= FRAME_SET_END;
-		put_frame(j, frame);
-		wake_commit(j);
-	}
-	journal_unlock(j);
-	if (r == 0)
-		apply(j, frame);
-	return r;
+	return append_frames(j, frame, 1);
 }

@@ -32,6 +32,22 @@ static void put_ranges(uint8_t *out, const struct range *v, size_t n)
 	}
 }
 
+static void put_overflow(struct writer *writer, uint64_t number, const struct state_dest *dest)
+{
+	const struct state_overflow *overflow = &dest->overflow;
+	if (overflow->n == 0)
+		return;
+	uint8_t *body = put(writer, &(struct frame){.type = FRAME_OVERFLOW,
+					    .dest = number,
+					    .seq = dest->overflow_end,
+					    .body = {NULL, overflow->n * 24}});
+	for (size_t i = 0; body && i < overflow->n; i++, body += 24) {
+		put_u64(body, overflow->v[i].file);
+		put_u64(body + 8, overflow->v[i].first_seq);
+		put_u64(body + 16, overflow->v[i].bytes);
+	}
+}
+
 static void put_dest(struct writer *writer, uint64_t number, const struct state_dest *dest)
 {
 	put(writer, &(struct frame){.type = FRAME_REGISTER,
@@ -62,6 +78,9 @@ static void put_dest(struct writer *writer, uint64_t number, const struct state_
 			&(struct frame){.type = FRAME_BATCHES, .dest = number, .body = {NULL, dest->batches.n * 16}});
 		put_ranges(body, dest->batches.v, dest->batches.n);
 	}
+	put_overflow(writer, number, dest);
+	if (dest->paused)
+		put(writer, &(struct frame){.type = FRAME_PAUSE, .dest = number, .count = 1});
 }
 
 static void put_source(struct writer *writer, uint64_t number, const struct state_source *source)
@@ -92,18 +111,41 @@ static void put_source(struct writer *writer, uint64_t number, const struct stat
 	}
 }
 
+static void put_clocks(struct writer *writer, const struct clocks *clocks)
+{
+	if (!clocks->n)
+		return;
+	uint8_t *body = put(writer, &(struct frame){.type = FRAME_CLOCK,
+					    .time_ms = clocks_newest_of_boot_ms(clocks),
+					    .body = {NULL, clocks->n * CLOCKS_ENTRY_LEN}});
+	for (size_t i = 0; body && i < clocks->n; i++, body += CLOCKS_ENTRY_LEN)
+		clocks_encode(&clocks->v[i], body);
+}
+
+static void put_sequences(struct writer *writer, const struct sequences *sequences)
+{
+	if (!sequences->n)
+		return;
+	uint8_t *body = put(
+		writer, &(struct frame){.type = FRAME_SEQUENCES, .body = {NULL, sequences->n * SEQUENCES_ENTRY_LEN}});
+	if (body)
+		sequences_encode(sequences, body);
+}
+
 static void put_state(struct writer *writer, const struct state *state)
 {
 	put(writer, &(struct frame){.type = FRAME_BASE,
 			    .dest = state->n_dests,
 			    .source = state->n_sources,
-			    .time_ms = state->newest_ms});
+			    .time_ms = state->clocks.earlier_ms});
+	put_clocks(writer, &state->clocks);
 	for (size_t i = 0; i < state->n_dests; i++)
 		if (state->dests[i].name)
 			put_dest(writer, i, &state->dests[i]);
 	for (size_t i = 0; i < state->n_sources; i++)
 		if (state->sources[i].name)
 			put_source(writer, i, &state->sources[i]);
+	put_sequences(writer, &state->sequences);
 }
 
 size_t state_checkpoint_size(const struct state *state)

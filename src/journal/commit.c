@@ -113,7 +113,7 @@ static int write_header(struct journal *j)
 {
 	const struct segment *seg = j->current;
 	uint8_t block[SEGMENT_BLOCK];
-	struct segment_header header = {
+	struct segment_header header = {.kind = SEGMENT_JOURNAL,
 		.number = seg->number, .base_lsn = seg->base_lsn, .salt = seg->salt, .bytes = seg->bytes};
 	memcpy(header.uuid, j->uuid, JOURNAL_UUID_LEN);
 	segment_encode_header(&header, block);
@@ -173,6 +173,7 @@ static int sync_group(struct journal *j)
 	journal_lock(j);
 	j->stats.fdatasyncs++;
 	j->stats.fdatasync_last_us = took_us;
+	histogram_add(&j->stats.fdatasync_us, took_us, 1);
 	if (took_us > j->stats.fdatasync_max_us)
 		j->stats.fdatasync_max_us = took_us;
 	journal_unlock(j);
@@ -238,6 +239,8 @@ static void group_durable(struct journal *j, struct batch *batch)
 	j->current->checkpointed |= batch->starts_segment;
 	j->stats.groups++;
 	j->stats.frames += batch->n_frames;
+	histogram_add(&j->stats.group_frames, batch->n_frames, 1);
+	histogram_add(&j->stats.group_bytes, batch->bytes.len, 1);
 	j->stats.bytes_written += batch->bytes.len + (batch->starts_segment ? SEGMENT_BLOCK : 0);
 	j->stalled = false;
 	recycle_batch(j, batch);

@@ -15,14 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "journal/folder.h"
 #include "journal/journal_impl.h"
 #include "runtime/failpoint.h"
 #include "runtime/log.h"
 
 #define DEAD_FILE_BYTES (8u * 1024 * 1024)
 #define GROUP_BYTES     (1024u * 1024) /* stored together, about */
-#define DEAD_PATH_LEN   900u /* a name may need three bytes for one */
-#define DEAD_HEADER_LEN 16u
 
 static const uint8_t dead_header[DEAD_HEADER_LEN] = "LNKSPAND\1";
 
@@ -51,22 +50,9 @@ struct dead_job {
 /* --- the reader thread's half
  * ------------------------------------------------------------------------------------------ */
 
-/* "dead/<name>", with what cannot stand in a file name written as %XX. */
-static size_t folder_path(const char *name, char *path, size_t size)
-{
-	size_t at = (size_t)snprintf(path, size, "dead/");
-	for (; *name && at + 4 < size; name++) {
-		char c = *name;
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-			     c == '_';
-		at += (size_t)snprintf(path + at, size - at, plain ? "%c" : "%%%02X", (unsigned char)c);
-	}
-	return at;
-}
-
 static void file_path(const struct dead_folder *folder, char *path, size_t size)
 {
-	size_t at = folder_path(folder->name, path, size - 32);
+	size_t at = folder_path("dead", folder->name, path, size - 32);
 	snprintf(path + at, size - at, "/%020" PRIu64 ".dead", folder->file);
 }
 
@@ -80,7 +66,7 @@ static int survey_file(const char *name, void *arg)
 {
 	struct survey *survey = arg;
 	struct disk *disk = survey->j->disk;
-	char path[DEAD_PATH_LEN + 300];
+	char path[FOLDER_PATH_LEN + 300];
 	snprintf(path, sizeof path, "%s/%s", survey->folder, name);
 	uint64_t file = strtoull(name, NULL, 10);
 	if (file > survey->last)
@@ -108,8 +94,8 @@ static int open_folder(struct journal *j, const char *name, struct dead_folder *
 			return 0;
 		}
 	}
-	char path[DEAD_PATH_LEN];
-	folder_path(name, path, sizeof path);
+	char path[FOLDER_PATH_LEN];
+	folder_path("dead", name, path, sizeof path);
 	struct survey survey = {.j = j, .folder = path};
 	int r = j->disk->ops->mkdir(j->disk, path);
 	if (r == 0)
@@ -136,7 +122,7 @@ static int open_dead_file(struct journal *j, struct dead_folder *folder, int *re
 		folder->file = folder->next_file++;
 		folder->offset = 0;
 	}
-	char path[DEAD_PATH_LEN];
+	char path[FOLDER_PATH_LEN];
 	file_path(folder, path, sizeof path);
 	int handle = j->disk->ops->open(j->disk, path, fresh ? DISK_WRITE | DISK_CREATE : DISK_WRITE);
 	if (handle < 0)
@@ -166,8 +152,8 @@ static int write_letters(struct journal *j, struct dead_folder *folder, const st
 	FAILPOINT("journal.after_dead_fdatasync");
 	j->disk->ops->close(j->disk, handle);
 	if (r == 0 && fresh) {
-		char path[DEAD_PATH_LEN];
-		folder_path(folder->name, path, sizeof path);
+		char path[FOLDER_PATH_LEN];
+		folder_path("dead", folder->name, path, sizeof path);
 		r = j->disk->ops->sync_dir(j->disk, path);
 		FAILPOINT("journal.after_dead_sync_dir");
 	}
@@ -178,6 +164,20 @@ static int write_letters(struct journal *j, struct dead_folder *folder, const st
 	folder->offset += bytes->len;
 	folder->total_bytes += bytes->len + (fresh ? DEAD_HEADER_LEN : 0);
 	return 0;
+}
+
+void dead_letter_changed(struct journal *j, const char *name)
+{
+	for (struct dead_folder *folder = j->dead_folders; folder; folder = folder->next) {
+		if (strcmp(folder->name, name) != 0)
+			continue;
+		char path[FOLDER_PATH_LEN];
+		folder_path("dead", name, path, sizeof path);
+		struct survey survey = {.j = j, .folder = path};
+		folder->file = 0;
+		if (survey_folder(&survey) == 0)
+			folder->total_bytes = survey.bytes;
+	}
 }
 
 /* Behind those that are in it. */
@@ -210,8 +210,8 @@ static int check_limit(
 {
 	if (job->max_bytes == 0 || folder->total_bytes + more <= job->max_bytes)
 		return 0;
-	char path[DEAD_PATH_LEN];
-	folder_path(folder->name, path, sizeof path);
+	char path[FOLDER_PATH_LEN];
+	folder_path("dead", folder->name, path, sizeof path);
 	struct survey survey = {.j = j, .folder = path};
 	int r = *looked ? 0 : survey_folder(&survey);
 	if (r < 0)

@@ -51,6 +51,7 @@ struct disk_ops {
 /* Implementations embed this as their first member. */
 struct disk {
 	const struct disk_ops *ops;
+	uint64_t bytes_written; /* by this process; atomic */
 };
 
 /* The real file system below `root` (created with mode 0700 if absent). NULL with errno set on failure. */

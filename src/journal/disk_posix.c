@@ -65,7 +65,7 @@ static ssize_t posix_pread(struct disk *disk, int handle, void *buf, size_t len,
 
 static int posix_pwrite(struct disk *disk, int handle, const void *buf, size_t len, uint64_t offset)
 {
-	(void)disk;
+	__atomic_fetch_add(&disk->bytes_written, len, __ATOMIC_RELAXED);
 	size_t put = 0;
 	while (put < len) {
 		ssize_t n = pwrite(handle, (const char *)buf + put, len - put, (off_t)(offset + put));

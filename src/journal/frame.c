@@ -206,6 +206,9 @@ const char *frame_type_name(uint8_t type)
 		[FRAME_PAUSE] = "PAUSE",
 		[FRAME_TOTALS] = "TOTALS",
 		[FRAME_DROPPED] = "DROPPED",
+		[FRAME_CLOCK] = "CLOCK",
+		[FRAME_SEQUENCE] = "SEQUENCE",
+		[FRAME_SEQUENCES] = "SEQUENCES",
 	};
 	return type < sizeof names / sizeof names[0] && names[type] ? names[type] : "UNKNOWN";
 }

@@ -38,10 +38,13 @@ enum frame_type {
 	FRAME_STAGES = 19, /* dest; body = (u64 seq, u8 stage) … */
 	FRAME_BATCHES = 20, /* dest; body = (u64 first, u64 last) … */
 	FRAME_OPEN_IDS = 21, /* source; body = (u16 id, u64 hash) … */
-	FRAME_OVERFLOW = 22, /* reserved: extent of a destination's overflow log */
+	FRAME_OVERFLOW = 22, /* dest, seq = end; body = (u64 file, u64 first seq, u64 bytes) …; a record as well */
 	FRAME_PAUSE = 27, /* dest, count = 1: delivery is paused by order, 0: no longer; alone and in a CHECKPOINT */
 	FRAME_TOTALS = 23, /* of a CHECKPOINT only: dest; body = u64 … by enum journal_total */
 	FRAME_DROPPED = 24, /* dest, stage = JOURNAL_DROPPED_NEWEST, count, bytes */
+	FRAME_CLOCK = 28, /* body = entries of clocks.h; in a CHECKPOINT time_ms = newest time since the last boot */
+	FRAME_SEQUENCE = 25, /* position = last number given; body = the stream. Not in a CHECKPOINT */
+	FRAME_SEQUENCES = 26, /* in a CHECKPOINT; body = (16 bytes of stream, u64 last number) … */
 };
 
 enum frame_flags {

@@ -81,6 +81,7 @@ static void take_durable(struct journal *j, uint64_t durable, uint64_t newest)
 	if (promote_snapshot(j) || newest != j->recycled_at)
 		prepare_recycle(j);
 	dead_letter_durable(j);
+	spill_durable(j);
 	if (j->options.on_durable)
 		j->options.on_durable(j->options.ctx, durable);
 }
@@ -91,8 +92,10 @@ static void deliver_finished(struct journal *j)
 	while ((job = job_pop(&j->delivering))) {
 		if (job->type == JOB_READ)
 			reader_deliver(j, job);
-		else
+		else if (job->type == JOB_DEAD_LETTER)
 			dead_letter_deliver(j, job);
+		else
+			dead_read_deliver(job);
 	}
 }
 
@@ -129,8 +132,10 @@ static void on_wake(void *arg)
 	if (j->want_checkpoint && !failed)
 		j->want_checkpoint = append_rotate(j, false) < 0;
 	deliver_finished(j);
+	spill_settle(j);
 	if (j->recycle_again)
 		prepare_recycle(j);
+	spill_consider(j);
 	tell_room(j);
 	if (failed && !j->told_failed) {
 		j->told_failed = true;
@@ -152,6 +157,11 @@ static void on_done_timer(void *arg)
 		loop_timer_start(j->done_timer, DONE_DELAY_MS - waited_ms);
 	else if (journal_flush_done(j, &lsn) < 0)
 		loop_timer_start(j->done_timer, DONE_DELAY_MS);
+}
+
+static void on_spill_timer(void *arg)
+{
+	spill_consider(arg);
 }
 
 /* --- open and close
@@ -223,6 +233,13 @@ static struct journal *new_journal(const struct journal_options *options)
 	j->next_file = j->next_number = 1;
 	j->tail_offset = j->segment_bytes; /* the first append begins a segment */
 	j->spare_target = RESERVE_SEGMENTS + 1;
+	uint64_t max_bytes = options->max_bytes ? options->max_bytes : JOURNAL_MAX_BYTES;
+	j->max_segments = (size_t)(max_bytes / j->segment_bytes);
+	if (j->max_segments < MIN_SEGMENTS)
+		j->max_segments = MIN_SEGMENTS;
+	histogram_init(&j->stats.fdatasync_us, &histogram_short);
+	histogram_init(&j->stats.group_frames, &histogram_number);
+	histogram_init(&j->stats.group_bytes, &histogram_bytes);
 	state_init(&j->state);
 	init_locks(j);
 	loop_job_init(&j->wake_job, on_wake, j);
@@ -233,7 +250,9 @@ static void free_jobs(struct job_list *list)
 {
 	struct reader_job *job;
 	while ((job = job_pop(list)))
-		(job->type == JOB_READ ? reader_discard : dead_letter_discard)(job);
+		(job->type == JOB_READ                 ? reader_discard
+			: job->type == JOB_DEAD_LETTER ? dead_letter_discard
+						       : dead_read_discard)(job);
 }
 
 static void free_journal(struct journal *j)
@@ -241,6 +260,8 @@ static void free_journal(struct journal *j)
 	stop_threads(j);
 	loop_cancel(j->loop, &j->wake_job);
 	loop_timer_free(j->done_timer);
+	loop_timer_free(j->spill_timer);
+	loop_timer_free(j->clock_timer);
 	free_jobs(&j->jobs);
 	free_jobs(&j->finished);
 	free_jobs(&j->delivering);
@@ -280,8 +301,11 @@ static int begin_segment(struct journal *j)
 	int r = first_snapshot(j);
 	if (r == 0 && !j->spares)
 		r = prepare_spare(j);
+	wall_clock_begin(j);
 	if (r == 0)
 		r = append_rotate(j, false);
+	if (r == 0)
+		r = wall_clock_note(j);
 	while (r == 0 && commit_step(j))
 		;
 	if (r == 0 && (j->failed || j->durable_lsn != j->appended_lsn))
@@ -324,7 +348,8 @@ int journal_open(const struct journal_options *options, struct journal **ret_jou
 		r = begin_segment(j);
 	if (r == 0) {
 		j->done_timer = loop_timer_new(j->loop, on_done_timer, j);
-		r = j->done_timer ? 0 : -ENOMEM;
+		j->spill_timer = loop_timer_new(j->loop, on_spill_timer, j);
+		r = j->done_timer && j->spill_timer ? wall_clock_watch(j) : -ENOMEM;
 	}
 	if (r == 0)
 		log_info("journal_open", "segment=%" PRIu64 " lsn=%" PRIu64 " segments=%zu spare=%zu",
@@ -347,6 +372,7 @@ int journal_open(const struct journal_options *options, struct journal **ret_jou
 int journal_close(struct journal *j)
 {
 	uint64_t lsn;
+	wall_clock_look(j);
 	int r = journal_flush_done(j, &lsn);
 	struct frame seal = {.type = FRAME_SEAL};
 	if (r == 0)
@@ -427,7 +453,8 @@ struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest)
 		.oldest_undone = box->oldest_undone,
 		.waiting = box->waiting,
 		.waiting_bytes = box->waiting_bytes,
-		.done_ranges = box->done.n};
+		.done_ranges = box->done.n,
+		.paused = box->paused};
 	memcpy(outbox.totals, box->totals, sizeof outbox.totals);
 	return outbox;
 }
@@ -456,13 +483,37 @@ void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_o
 	}
 }
 
+uint64_t journal_overflow_bytes(const struct journal *j, uint32_t dest)
+{
+	const struct state_dest *box = state_dest(&j->state, dest);
+	uint64_t bytes = 0;
+	for (size_t i = 0; box && i < box->overflow.n; i++)
+		bytes += box->overflow.v[i].bytes;
+	return bytes;
+}
+
 int journal_drop_destination(struct journal *j, uint32_t dest)
 {
 	if (!state_dest(&j->state, dest))
 		return -ENOENT;
 	struct frame frame = {.type = FRAME_DROP, .dest = dest};
-	int r = append_frame(j, &frame);
+	struct spill_files files;
+	int r = spill_files_of(j, dest, &files);
+	if (r == 0)
+		r = append_frame(j, &frame);
+	spill_files_end(j, &files, r == 0);
 	j->done_changed |= r == 0;
+	return r;
+}
+
+int journal_pause(struct journal *j, uint32_t dest, bool paused, uint64_t *ret_lsn)
+{
+	if (!state_dest(&j->state, dest))
+		return -ENOENT;
+	struct frame frame = {.type = FRAME_PAUSE, .dest = dest, .count = paused};
+	int r = append_frame(j, &frame);
+	if (r == 0)
+		*ret_lsn = j->appended_lsn;
 	return r;
 }
 
@@ -529,9 +580,37 @@ bool journal_position(const struct journal *j, uint32_t source, struct slice par
 	return from && state_position(from, partition, ret_position);
 }
 
+/* Half of what check_growth leaves to all tables is for streams; where the others have taken more than their half, less,
+ * so that it is never a new stream for which a set is refused. */
+static bool has_room_for_stream(const struct journal *j)
+{
+	size_t n = j->state.sequences.n;
+	return n < j->options.max_sequences && n < j->segment_bytes / 8 / SEQUENCES_ENTRY_LEN &&
+	       state_checkpoint_size(&j->state) < j->segment_bytes / 4 - j->segment_bytes / 16;
+}
+
+bool journal_sequence(const struct journal *j, const uint8_t *stream, uint64_t *ret_last)
+{
+	uint64_t last = sequences_last(&j->state.sequences, stream);
+	if (last == 0 && !has_room_for_stream(j))
+		return false;
+	*ret_last = last;
+	return true;
+}
+
+size_t journal_sequences(const struct journal *j)
+{
+	return j->state.sequences.n;
+}
+
 uint64_t journal_newest_ms(const struct journal *j)
 {
-	return j->state.newest_ms;
+	return clocks_newest_ms(&j->state.clocks);
+}
+
+bool journal_clock_shift(const struct journal *j, uint64_t lsn, int64_t *ret_shift_ms)
+{
+	return clocks_shift(&j->state.clocks, lsn, ret_shift_ms);
 }
 
 struct journal_stats journal_stats(const struct journal *j)
@@ -541,6 +620,7 @@ struct journal_stats journal_stats(const struct journal *j)
 	struct journal_stats stats = j->stats;
 	stats.segments = j->n_segments;
 	stats.segments_spare = j->n_spares;
+	stats.takes_messages = !j->failed && !j->stalled && !j->low_space && (!j->spares_wanted || append_has_room(j));
 	journal_unlock(shared);
 	stats.damaged_messages = j->damaged_messages;
 	return stats;

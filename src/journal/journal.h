@@ -20,11 +20,14 @@
 
 #include "journal/disk.h"
 #include "message/message.h"
+#include "runtime/histogram.h"
 #include "runtime/loop.h"
 
 #define JOURNAL_SEGMENT_BYTES   (64u * 1024 * 1024) /* default of options.segment_bytes */
+#define JOURNAL_MAX_BYTES       (256u * 1024 * 1024) /* default of options.max_bytes */
 #define JOURNAL_MAX_DONE_RANGES 4096
 #define JOURNAL_UUID_LEN        16
+#define JOURNAL_STREAM_LEN      16
 
 struct journal;
 
@@ -32,6 +35,7 @@ struct journal_options {
 	struct disk *disk; /* borrowed until journal_close */
 	struct loop *loop; /* borrowed */
 	uint64_t segment_bytes; /* 0 = default; at least 1 MiB, a multiple of 4096 */
+	uint64_t max_bytes; /* of segments in use, before the oldest is spilled; 0 = default; at least 3 segments */
 	uint32_t linger_ms; /* wait this long for more before a group is written; 0 = no timer (default) */
 	bool strict; /* journal_open fails with -EBADMSG when data is damaged, instead of quarantine */
 	bool manual; /* tests: no threads; journal_step does what they would do */
@@ -44,6 +48,7 @@ struct journal_options {
 	 * stop taking anything in and exit non-zero. error is a negative errno. */
 	void (*on_failed)(void *ctx, int error);
 	void *ctx;
+	uint64_t max_sequences; /* streams that are numbered at most; fewer where a CHECKPOINT would pass its share */
 };
 
 /* Opens or creates the journal in the disk's data folder: lock, id, recovery, a fresh segment. Blocks. On
@@ -95,11 +100,17 @@ struct journal_outbox {
 	uint64_t waiting_bytes; /* their encoded bytes on disk */
 	size_t done_ranges; /* above oldest_undone */
 	uint64_t totals[JOURNAL_N_TOTALS];
+	bool paused; /* see journal_pause */
 };
 void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg);
 struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest);
+/* The bytes of its overflow log, its files as a whole. */
+uint64_t journal_overflow_bytes(const struct journal *j, uint32_t dest);
 /* Marks every waiting message of the destination done, and forgets its name ("--drop"). */
 int journal_drop_destination(struct journal *j, uint32_t dest) __attribute__((warn_unused_result));
+/* Writes down that nothing is to be sent to the destination, or that it may be again; it says so in journal_outbox, also
+ * after a restart. The journal itself goes on as before. *ret_lsn: durable with it. */
+int journal_pause(struct journal *j, uint32_t dest, bool paused, uint64_t *ret_lsn) __attribute__((warn_unused_result));
 
 /* --- append ------------------------------------------------------------------------------------------------
  */
@@ -125,6 +136,7 @@ enum journal_change_type {
 	JOURNAL_DEAD, /* dest, seq, bytes, blob = reason: its copy is durable in dead/; final like DONE */
 	JOURNAL_FINISHED, /* dest, seq, bytes: DONE in this very group, e.g. with the reply it caused */
 	JOURNAL_DROPPED, /* dest, count, bytes: so many found no room and get no seq (JOURNAL_DROPPED_NEWEST) */
+	JOURNAL_SEQUENCE, /* blob = stream (JOURNAL_STREAM_LEN bytes), position = the last number given in it */
 };
 struct journal_change {
 	enum journal_change_type type;
@@ -176,8 +188,16 @@ void journal_open_ids(
 bool journal_id_open(const struct journal *j, uint32_t source, uint16_t id, uint64_t *ret_hash);
 struct slice journal_subscriptions(const struct journal *j, uint32_t source); /* until the next append */
 bool journal_position(const struct journal *j, uint32_t source, struct slice partition, uint64_t *ret_position);
+/* The last number given in a stream of numbered messages, 0 in a new one. False: it is new, and max_sequences streams are
+ * known already. */
+bool journal_sequence(const struct journal *j, const uint8_t *stream, uint64_t *ret_last);
+size_t journal_sequences(const struct journal *j); /* streams known */
 /* The newest origin time that the journal holds: before the wall clock passes it, nothing may expire. */
 uint64_t journal_newest_ms(const struct journal *j);
+/* What to add to the times of the message with that lsn (origin, expiry) so that they can be compared with loop_wall_ms.
+ * True: exact, it was stamped since the machine has started. False: it was not, or nobody knows: by wall clocks, which may
+ * have stood wrong. */
+bool journal_clock_shift(const struct journal *j, uint64_t lsn, int64_t *ret_shift_ms);
 
 /* --- reading a backlog back
  * ---------------------------------------------------------------------------------- */
@@ -226,12 +246,69 @@ struct journal_letter {
 void journal_dead_letter(
 	struct journal *j, const struct journal_letter *letter, void (*fn)(int error, void *arg), void *arg);
 
+/* --- dead letters, looked at again
+ * ---------------------------------------------------------------------------------------------- */
+
+/* A place among the dead letters of a destination. All zero: the beginning. */
+struct journal_dead_cursor {
+	uint64_t file, offset;
+	uint64_t last_file; /* those that begin files after it came later and are not read */
+	uint64_t generation;
+};
+struct journal_dead_query {
+	const char *destination; /* borrowed; one that the journal does not know any more may have letters, too */
+	struct journal_dead_cursor from;
+	size_t max_messages, max_bytes; /* of one answer; one letter always fits */
+	bool count_only; /* no items, only n_counted and unreadable */
+};
+struct journal_dead_item {
+	uint64_t offset; /* in result->file */
+	uint64_t seq, time_ms; /* when it died */
+	uint32_t attempts;
+	char reason[256];
+	struct message *msg; /* the callback takes it */
+};
+struct journal_dead_result {
+	int error; /* -ESTALE: letters were removed since the cursor was got; other negative errnos: of the disk */
+	struct journal_dead_item *items; /* in the order of their dying; the array is borrowed */
+	size_t n_items;
+	uint64_t n_counted; /* letters looked at */
+	uint64_t unreadable; /* bytes: unfinished when a process ended, or damaged */
+	uint64_t file; /* that all of them are in; 0: none */
+	uint64_t file_size;
+	bool file_ended; /* nothing of that file comes after them */
+	struct journal_dead_cursor next;
+	bool at_end;
+};
+struct dead_read_job;
+/* Reads some letters, of one file at most, on the reader thread; fn runs on the loop, but not after
+ * journal_dead_cancel, nor once the journal is being closed. NULL: no memory. */
+struct dead_read_job *journal_dead_read(struct journal *j, const struct journal_dead_query *query,
+	void (*fn)(const struct journal_dead_result *result, void *arg), void *arg) __attribute__((warn_unused_result));
+void journal_dead_cancel(struct dead_read_job *job); /* NULL is allowed */
+
+struct journal_dead_removal {
+	const char *destination; /* borrowed, like the offsets */
+	uint64_t file;
+	const uint64_t *offsets; /* of its letters, ascending, got since letters of the destination were last removed */
+	size_t n_offsets;
+	uint64_t drop_size; /* the whole file goes, readable or not, if it is still of this size; 0: never */
+};
+/* Takes letters out of one file, durably, on the reader thread. fn(0), or a negative errno: then they are still there, or
+ * may be. fn may be NULL; it does not run once the journal is being closed. -ENOMEM. */
+int journal_dead_remove(struct journal *j, const struct journal_dead_removal *removal, void (*fn)(int error, void *arg),
+	void *arg) __attribute__((warn_unused_result));
+
 /* --- figures, tests
  * -------------------------------------------------------------------------------------------- */
 
 struct journal_stats {
 	uint64_t groups, frames, bytes_written, fdatasyncs, segments, segments_spare, damaged_frames, damaged_messages;
 	uint64_t fdatasync_last_us, fdatasync_max_us;
+	uint64_t appended_messages, appended_bytes; /* since the start; one for each destination */
+	uint64_t spilled_messages, spilled_bytes; /* to the overflow logs; the bytes count in bytes_written, too */
+	bool takes_messages; /* false: for want of room (or less than min_free is left), or failed */
+	struct histogram fdatasync_us, group_frames, group_bytes;
 };
 struct journal_stats journal_stats(const struct journal *j);
 

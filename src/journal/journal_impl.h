@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 
+#include "journal/folder.h"
 #include "journal/pages.h"
 #include "journal/journal.h"
 #include "journal/segment.h"
@@ -20,6 +21,7 @@
 /* Spare segments that only sets without messages may use, two, so that they can take turns. */
 #define RESERVE_SEGMENTS 2u
 #define MAX_SPARES       5u
+#define MIN_SEGMENTS     3u /* in use, before the oldest is spilled */
 /* A batch is closed at this size; more than MAX_QUEUED waiting to be written and messages are refused for a
  * while. */
 #define BATCH_BYTES   (4u * 1024 * 1024)
@@ -71,7 +73,7 @@ struct batch {
 /* --- work for the reader thread
  * ------------------------------------------------------------------------------------ */
 
-enum job_type { JOB_READ, JOB_DEAD_LETTER };
+enum job_type { JOB_READ, JOB_DEAD_LETTER, JOB_DEAD_READ, JOB_DEAD_REMOVE };
 struct reader_job { /* first member of the jobs in reader.c and dead_letter.c */
 	struct reader_job *next;
 	enum job_type type;
@@ -87,11 +89,19 @@ bool job_remove(struct job_list *list, struct reader_job *job); /* false: it was
 /* What is durable in the destinations at some lsn: what frees segments. */
 struct undone_snapshot {
 	uint64_t lsn; /* 0: none */
-	uint64_t *oldest;
+	uint64_t *oldest; /* per destination: below it nothing in the segments is wanted */
 	size_t n;
 };
 
+/* A file of an overflow log that goes when lsn is durable. */
+struct doomed {
+	struct doomed *next;
+	uint64_t lsn;
+	char path[FOLDER_PATH_LEN];
+};
+
 struct dead_folder;
+struct spill;
 
 struct journal {
 	struct journal_options options;
@@ -120,6 +130,11 @@ struct journal {
 	struct job_list dead_waiting; /* for their DEAD frames to be durable */
 	uint64_t damaged_messages;
 	struct loop_job wake_job;
+	struct loop_timer *spill_timer; /* runs while a spill that failed waits to be tried again */
+	bool spill_failed; /* the last one */
+	struct doomed *doomed; /* by lsn */
+	struct loop_timer *clock_timer;
+	struct clocks_entry clock; /* of this process */
 
 	/* The commit thread's own (the loop's until the threads run). */
 	struct segment *current; /* being written; its fields below are */
@@ -127,6 +142,7 @@ struct journal {
 	uint64_t current_offset;
 	struct scan reader_scan; /* the reader thread's own */
 	struct dead_folder *dead_folders; /* likewise */
+	uint64_t dead_generation; /* likewise: raised when dead letters are removed */
 
 	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t commit_wake, prepare_wake, reader_wake;
@@ -148,8 +164,11 @@ struct journal {
 	size_t spare_target;
 	bool spares_behind; /* a set had to wait for a spare though the disk has room */
 	bool disk_full; /* the last try to make a spare said so */
+	size_t max_segments; /* in use before the oldest is spilled; constant */
+	struct spill *spill, *spill_done; /* for the prepare thread; for the loop */
+	struct doomed *doomed_files; /* to remove */
 	bool low_space; /* less than options.min_free was free when that was last looked at */
-	struct spare *trash; /* files to remove */
+	struct spare *trash; /* segments to remove */
 	uint64_t next_file, next_number;
 	bool spares_wanted; /* messages were refused for want of a spare: tell the loop when one is ready */
 	struct job_list jobs, finished;
@@ -179,12 +198,13 @@ uint64_t journal_random(void);
 int append_rotate(struct journal *j, bool messages) __attribute__((warn_unused_result));
 /* A set of one frame without messages; frame->lsn is filled in. */
 int append_frame(struct journal *j, struct frame *frame) __attribute__((warn_unused_result));
+int append_frames(struct journal *j, struct frame *frames, size_t n) __attribute__((warn_unused_result));
 /* The state has them done already, as LOST: write that down with the next group. */
 void append_note_lost(struct journal *j, uint32_t dest, uint64_t first, uint64_t last);
 /* The undone snapshot, if one is due. */
 void append_snapshot(struct journal *j);
 /* Could an append of messages be tried again? */
-bool append_has_room(struct journal *j);
+bool append_has_room(const struct journal *j);
 
 /* --- commit.c
  * ------------------------------------------------------------------------------------------------------ */
@@ -213,7 +233,33 @@ void prepare_add_trash(struct journal *j, uint64_t file); /* lock held */
 void prepare_recycle(struct journal *j);
 void prepare_add_segment(struct journal *j, struct segment *segment); /* lock held; takes it; it is the newest */
 struct segment *prepare_find_segment(const struct journal *j, uint64_t number); /* lock held; first at or after */
+/* The next segment after seg whose starts are known; NULL: none. Lock held, as for the next. */
+const struct segment *prepare_next_known(const struct segment *seg);
+/* May a message of that destination stand in seg, or between it and `later`? */
+bool prepare_has_any(const struct segment *seg, const struct segment *later, size_t dest);
 void prepare_free(struct journal *j);
+
+/* --- spill.c
+ * ------------------------------------------------------------------------------------------------------------- */
+
+void spill_consider(struct journal *j); /* loop: begins one if there is need */
+void spill_work(struct spill *spill); /* prepare thread: does it */
+void spill_settle(struct journal *j); /* loop: ends it */
+void spill_free(struct spill *spill);
+/* Loop. The file goes when all that was appended is durable; spill_durable sees to that. */
+void spill_discard_file(struct journal *j, const char *destination, uint64_t file);
+void spill_durable(struct journal *j);
+/* All files of a destination, kept over the frame that drops it: they go with it, or nothing happens. */
+struct spill_files {
+	char *name;
+	struct state_overflow_file *v;
+	size_t n;
+};
+int spill_files_of(const struct journal *j, uint32_t dest, struct spill_files *ret_files)
+	__attribute__((warn_unused_result));
+void spill_files_end(struct journal *j, struct spill_files *files, bool dropped);
+/* Loop, at a snapshot: files in which nothing undone is left. */
+void spill_release_files(struct journal *j);
 
 /* --- recovery.c
  * ------------------------------------------------------------------------------------------ */
@@ -221,14 +267,31 @@ void prepare_free(struct journal *j);
 /* Finds segments and spares, rebuilds the state, makes durable what it accepted. */
 int recovery_run(struct journal *j) __attribute__((warn_unused_result));
 
+/* --- overflow_recovery.c: what the recovered state says of overflow logs against what is there; at open
+ * ----- */
+
+int overflow_recover(struct journal *j, bool *damaged) __attribute__((warn_unused_result));
+
 /* --- quarantine.c
  * ----------------------------------------------------------------------------------------------------- */
 
 /* Copies a damaged segment aside, once. Logs when it cannot. Any thread; the segment is pinned or cannot go
  * away. */
 void quarantine_segment(struct journal *j, uint64_t file, uint64_t number);
+/* The same for a file of an overflow log. */
+void quarantine_overflow(struct journal *j, const char *path, uint32_t dest, uint64_t file);
 /* Moves a file of which not even the header can be read. */
 int quarantine_move(struct journal *j, uint64_t file) __attribute__((warn_unused_result));
+
+/* --- wall_clock.c
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* Finds out about the clock of this process; before the first CHECKPOINT, which it prunes. */
+void wall_clock_begin(struct journal *j);
+/* Writes down what is known about it. 0 or as append_frame. */
+int wall_clock_note(struct journal *j) __attribute__((warn_unused_result));
+int wall_clock_watch(struct journal *j) __attribute__((warn_unused_result)); /* from now on; 0 or -ENOMEM */
+void wall_clock_look(struct journal *j); /* now */
 
 /* --- reader.c, dead_letter.c
  * ------------------------------------------------------------------------------------------ */
@@ -244,5 +307,17 @@ void dead_letter_deliver(struct journal *j, struct reader_job *job);
 void dead_letter_durable(struct journal *j); /* loop: durable_lsn has advanced */
 void dead_letter_discard(struct reader_job *job);
 void dead_letter_free(struct journal *j);
+
+/* --- dead_letter.c, dead_read.c
+ * ------------------------------------------------------------------------------------------ */
+
+#define DEAD_HEADER_LEN 16u /* of a file */
+#define READ_CHUNK      (128u * 1024)
+
+/* Letters of that destination were removed: counts anew, and begins a fresh file. Reader thread. */
+void dead_letter_changed(struct journal *j, const char *name);
+void dead_read_work(struct journal *j, struct reader_job *job);
+void dead_read_deliver(struct reader_job *job); /* loop */
+void dead_read_discard(struct reader_job *job);
 
 #endif

@@ -2,12 +2,17 @@
 liblinkspan_a_SOURCES += \
 	src/journal/append.c \
 	src/journal/checkpoint.c \
+	src/journal/clocks.c \
+	src/journal/clocks.h \
 	src/journal/commit.c \
 	src/journal/crc32c.c \
 	src/journal/crc32c.h \
 	src/journal/dead_letter.c \
+	src/journal/dead_read.c \
 	src/journal/disk.h \
 	src/journal/disk_posix.c \
+	src/journal/folder.c \
+	src/journal/folder.h \
 	src/journal/frame.c \
 	src/journal/frame.h \
 	src/journal/identity.c \
@@ -15,6 +20,9 @@ liblinkspan_a_SOURCES += \
 	src/journal/journal.c \
 	src/journal/journal.h \
 	src/journal/journal_impl.h \
+	src/journal/overflow.c \
+	src/journal/overflow.h \
+	src/journal/overflow_recovery.c \
 	src/journal/pages.c \
 	src/journal/pages.h \
 	src/journal/prepare.c \
@@ -25,5 +33,11 @@ liblinkspan_a_SOURCES += \
 	src/journal/recovery.c \
 	src/journal/segment.c \
 	src/journal/segment.h \
+	src/journal/sequences.c \
+	src/journal/sequences.h \
+	src/journal/spill.c \
 	src/journal/state.c \
-	src/journal/state.h
+	src/journal/state.h \
+	src/journal/walk.c \
+	src/journal/walk.h \
+	src/journal/wall_clock.c

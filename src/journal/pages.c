@@ -6,9 +6,30 @@
 #include "journal/pages.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define MIN_CAPACITY (16u * 1024)
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WITHOUT_MREMAP /* ThreadSanitizer does not see it, and takes a reused address for shared memory */
+#endif
+#endif
+
+static void *move(const struct pages *buf, size_t capacity)
+{
+#ifdef WITHOUT_MREMAP
+	void *data = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (data != MAP_FAILED) {
+		memcpy(data, buf->data, buf->len);
+		munmap(buf->data, buf->capacity);
+	}
+	return data;
+#else
+	return mremap(buf->data, buf->capacity, capacity, MREMAP_MAYMOVE);
+#endif
+}
 
 int pages_reserve(struct pages *buf, size_t extra)
 {
@@ -20,7 +41,7 @@ int pages_reserve(struct pages *buf, size_t extra)
 			return -ENOMEM;
 		capacity *= 2;
 	}
-	void *data = buf->data ? mremap(buf->data, buf->capacity, capacity, MREMAP_MAYMOVE)
+	void *data = buf->data ? move(buf, capacity)
 			       : mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (data == MAP_FAILED)
 		return -ENOMEM;

@@ -209,19 +209,23 @@ static uint64_t start_of(const struct segment *seg, size_t dest)
 	return dest < seg->n_starts ? seg->starts[dest] : 1;
 }
 
+bool prepare_has_any(const struct segment *seg, const struct segment *later, size_t dest)
+{
+	return !seg->starts || start_of(seg, dest) < start_of(later, dest);
+}
+
 /* May any destination still want a message from seg? `later` is the next segment whose starts are known. */
 static bool is_needed(const struct journal *j, const struct segment *seg, const struct segment *later)
 {
 	for (size_t i = 0; i < later->n_starts; i++) {
 		uint64_t oldest = i < j->durable_undone.n ? j->durable_undone.oldest[i] : 1;
-		bool has_any = !seg->starts || start_of(seg, i) < start_of(later, i);
-		if (has_any && oldest < start_of(later, i))
+		if (prepare_has_any(seg, later, i) && oldest < start_of(later, i))
 			return true;
 	}
 	return false;
 }
 
-static const struct segment *next_known(const struct segment *seg)
+const struct segment *prepare_next_known(const struct segment *seg)
 {
 	do
 		seg = seg->next;
@@ -255,7 +259,7 @@ void prepare_recycle(struct journal *j)
 	struct segment **link = &j->segments;
 	while (*link && (*link)->number < checkpointed) {
 		struct segment *seg = *link;
-		const struct segment *later = next_known(seg);
+		const struct segment *later = prepare_next_known(seg);
 		bool needed = !later || is_needed(j, seg, later);
 		j->recycle_again |= !needed && seg->pins;
 		if (needed || seg->pins) {
@@ -272,13 +276,12 @@ void prepare_recycle(struct journal *j)
  * ---------------------------------------------------------------------------------------------------------------
  */
 
-static void remove_file(struct journal *j, struct spare *spare)
+static void remove_file(struct journal *j, const char *path)
 {
-	char path[SEGMENT_PATH_LEN];
-	segment_path(path, spare->file);
-	free(spare);
+	FAILPOINT("journal.before_unlink");
 	int r = j->disk->ops->unlink(j->disk, path);
-	if (r < 0)
+	FAILPOINT("journal.after_unlink");
+	if (r < 0 && r != -ENOENT)
 		log_warn("journal_unlink", "file=%s error=\"%s\"", path, strerror(-r));
 }
 
@@ -294,18 +297,53 @@ static bool spare_due(struct journal *j)
 	return j->n_spares < wanted;
 }
 
+/* Lock held, given back and taken again. True when there was something to remove. */
+static bool remove_one(struct journal *j)
+{
+	struct spare *trash = j->trash;
+	struct doomed *doomed = j->doomed_files;
+	char path[FOLDER_PATH_LEN];
+	if (trash) {
+		j->trash = trash->next;
+		segment_path(path, trash->file);
+		free(trash);
+	} else if (doomed) {
+		j->doomed_files = doomed->next;
+		memcpy(path, doomed->path, sizeof path);
+		free(doomed);
+	} else {
+		return false;
+	}
+	journal_unlock(j);
+	remove_file(j, path);
+	journal_lock(j);
+	return true;
+}
+
+/* Likewise. */
+static bool spill_one(struct journal *j)
+{
+	struct spill *spill = j->spill;
+	if (!spill || j->spill_done)
+		return false;
+	journal_unlock(j);
+	spill_work(spill);
+	journal_lock(j);
+	j->spill = NULL;
+	j->spill_done = spill;
+	loop_post(j->loop, &j->wake_job);
+	return true;
+}
+
 bool prepare_step(struct journal *j)
 {
 	prepare_check_space(j);
 	journal_lock(j);
-	struct spare *trash = j->trash;
-	if (trash)
-		j->trash = trash->next;
-	bool due = !trash && spare_due(j);
+	/* A spill makes a segment free, which is cheaper than a fresh one. */
+	bool done = remove_one(j) || spill_one(j);
+	bool due = !done && spare_due(j);
 	journal_unlock(j);
-	if (trash)
-		remove_file(j, trash);
-	return trash || (due && prepare_spare(j) == 0);
+	return done || (due && prepare_spare(j) == 0);
 }
 
 /* For something to do, but not longer than until the free space is to be looked at. Lock held. */
@@ -329,14 +367,14 @@ void *prepare_main(void *journal)
 	struct journal *j = journal;
 	journal_lock(j);
 	while (!j->closing) {
-		if (!j->trash && !spare_due(j)) {
+		if (!j->trash && !j->doomed_files && !j->spill && !spare_due(j)) {
 			wait_idle(j);
 			continue;
 		}
 		journal_unlock(j);
 		bool done = prepare_step(j);
 		journal_lock(j);
-		if (!done && !j->closing && !j->trash) {
+		if (!done && !j->closing && !j->trash && !j->doomed_files && !j->spill) {
 			struct timespec at;
 			clock_gettime(CLOCK_MONOTONIC, &at);
 			at.tv_sec += RETRY_MS / 1000;
@@ -347,8 +385,21 @@ void *prepare_main(void *journal)
 	return NULL;
 }
 
+static void free_doomed(struct doomed *doomed)
+{
+	while (doomed) {
+		struct doomed *next = doomed->next;
+		free(doomed);
+		doomed = next;
+	}
+}
+
 void prepare_free(struct journal *j)
 {
+	free_doomed(j->doomed);
+	free_doomed(j->doomed_files);
+	spill_free(j->spill);
+	spill_free(j->spill_done);
 	struct spare *lists[] = {j->spares, j->trash};
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
 		while (lists[i]) {

@@ -13,8 +13,7 @@
 #include "runtime/log.h"
 
 #define COPY_BYTES (128u * 1024)
-#define TEMPORARY  "quarantine/copy.tmp"
-#define PATH_LEN   64u
+#define PATH_LEN   80u
 
 static int copy_bytes(struct disk *disk, int from, int to)
 {
@@ -43,17 +42,34 @@ static int copy_file(struct disk *disk, const char *source, const char *target)
 	int from = disk->ops->open(disk, source, DISK_READ);
 	if (from < 0)
 		return from;
-	disk->ops->unlink(disk, TEMPORARY);
-	int to = disk->ops->open(disk, TEMPORARY, DISK_WRITE | DISK_CREATE);
+	char temporary[PATH_LEN + 4];
+	snprintf(temporary, sizeof temporary, "%s.tmp", target);
+	disk->ops->unlink(disk, temporary);
+	int to = disk->ops->open(disk, temporary, DISK_WRITE | DISK_CREATE);
 	int r = to < 0 ? to : copy_bytes(disk, from, to);
 	if (to >= 0)
 		disk->ops->close(disk, to);
 	disk->ops->close(disk, from);
 	if (r == 0)
-		r = disk->ops->rename(disk, TEMPORARY, target);
+		r = disk->ops->rename(disk, temporary, target);
 	else
-		disk->ops->unlink(disk, TEMPORARY);
+		disk->ops->unlink(disk, temporary);
 	return r < 0 ? r : disk->ops->sync_dir(disk, "quarantine");
+}
+
+static void copy_aside(struct journal *j, const char *source, const char *target)
+{
+	int handle = j->disk->ops->open(j->disk, target, DISK_READ);
+	if (handle >= 0) { /* copied before */
+		j->disk->ops->close(j->disk, handle);
+		return;
+	}
+	int r = copy_file(j->disk, source, target);
+	if (r < 0)
+		log_error("journal_quarantine", "file=%s error=\"%s\" what=\"the damaged file could not be copied aside\"",
+			source, strerror(-r));
+	else
+		log_warn("journal_quarantine", "file=%s copy=%s", source, target);
 }
 
 void quarantine_segment(struct journal *j, uint64_t file, uint64_t number)
@@ -61,19 +77,14 @@ void quarantine_segment(struct journal *j, uint64_t file, uint64_t number)
 	char source[SEGMENT_PATH_LEN], target[PATH_LEN];
 	segment_path(source, file);
 	snprintf(target, sizeof target, "quarantine/segment-%020" PRIu64 ".log", number);
-	int handle = j->disk->ops->open(j->disk, target, DISK_READ);
-	if (handle >= 0) { /* copied at an earlier start */
-		j->disk->ops->close(j->disk, handle);
-		return;
-	}
-	int r = copy_file(j->disk, source, target);
-	if (r < 0)
-		log_error("journal_quarantine",
-			"segment=%" PRIu64
-			" file=%s error=\"%s\" what=\"the damaged segment could not be copied aside\"",
-			number, source, strerror(-r));
-	else
-		log_warn("journal_quarantine", "segment=%" PRIu64 " copy=%s", number, target);
+	copy_aside(j, source, target);
+}
+
+void quarantine_overflow(struct journal *j, const char *path, uint32_t dest, uint64_t file)
+{
+	char target[PATH_LEN];
+	snprintf(target, sizeof target, "quarantine/outbox-%" PRIu32 "-%020" PRIu64 ".log", dest, file);
+	copy_aside(j, path, target);
 }
 
 int quarantine_move(struct journal *j, uint64_t file)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reads the messages of one destination back from the segments. The loop asks and gets the result; the reader
- * thread walks frame by frame from where the last request ended, looks at nothing that is not durable, and
- * verifies every frame.
+ * Reads the messages of one destination back: from its overflow log what is undone below overflow_end, file by file,
+ * then from the segments. The loop asks and gets the result; the reader thread walks frame by frame from where the last
+ * request ended, looks at nothing that is not durable, and verifies every frame.
  *
  * A seq that does not come is noticed because seqs have no gaps: between two messages, or at the end. Whether
  * it is missing or was done long ago only the loop can say, so the thread reports the gap and the loop looks
  * at the state.
  *
  * A job carries everything that the thread needs; the reader itself is the loop's alone. The segment that a
- * job is in is pinned, so that it is not reused under it.
+ * job is in is pinned, so that it is not reused under it. The ones before and after may go while it waits or runs, once
+ * what they held of the destination stands in the overflow log: then the loop lets it read again.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,6 +19,8 @@
 #include <time.h>
 
 #include "journal/journal_impl.h"
+#include "journal/overflow.h"
+#include "journal/walk.h"
 #include "runtime/log.h"
 
 struct cursor {
@@ -26,9 +29,17 @@ struct cursor {
 	uint64_t lsn; /* of the next frame */
 };
 
+/* A file of the overflow log. */
+struct place {
+	uint64_t file; /* 0: none, the journal is meant */
+	uint64_t bytes; /* durable */
+	uint64_t end_seq; /* the first behind it */
+	uint64_t offset; /* of the next frame; 0: at the beginning */
+};
+
 struct gap {
 	uint64_t first, last; /* seqs */
-	uint64_t segment, offset, lsn; /* where the damage was seen, or where it was noticed */
+	uint64_t segment, offset, lsn; /* where the damage was seen, or where it was noticed; lsn 0: an overflow file */
 };
 
 struct read_job {
@@ -39,7 +50,10 @@ struct read_job {
 	size_t max_messages, max_bytes;
 	/* Every seq below target_seq stands at or below target_lsn. */
 	uint64_t target_seq, target_lsn;
-	uint64_t next_seq;
+	uint64_t start_seq, next_seq;
+	uint64_t overflow_end; /* when it was asked */
+	struct place place;
+	char *name; /* of the destination, with a place */
 	struct cursor cursor;
 	struct segment *seg; /* pinned while the job runs */
 	int handle;
@@ -58,7 +72,8 @@ struct journal_reader {
 	uint32_t dest;
 	uint64_t next_seq;
 	struct cursor cursor;
-	uint64_t cursor_seq; /* no seq below it stands at or behind the cursor */
+	struct place place;
+	uint64_t cursor_seq; /* no seq that is at or above it stands before the cursor (the place) */
 	void (*fn)(const struct journal_read_result *result, void *arg);
 	void *arg;
 	struct read_job *job; /* under way */
@@ -78,10 +93,11 @@ static int add_gap(struct read_job *job, uint64_t first, uint64_t last)
 		job->gaps = gaps;
 		job->gaps_capacity = capacity;
 	}
-	struct gap gap = job->damage_seen ? job->damage
-					  : (struct gap){.segment = job->cursor.segment,
-						    .offset = job->cursor.offset,
-						    .lsn = job->cursor.lsn};
+	struct gap gap = {.segment = job->cursor.segment, .offset = job->cursor.offset, .lsn = job->cursor.lsn};
+	if (job->place.file)
+		gap = (struct gap){.segment = job->place.file, .offset = job->place.offset};
+	if (job->damage_seen)
+		gap = job->damage;
 	gap.first = first;
 	gap.last = last;
 	job->gaps[job->n_gaps++] = gap;
@@ -197,67 +213,59 @@ static bool is_early_end(struct read_job *job)
 	bool hole = next && next->number != job->seg->number + 1;
 	journal_unlock(job->j);
 	return hole &&
-	       (scan_peek(&job->j->reader_scan, job->cursor.offset, &lsn, &length) != 0 || lsn != job->cursor.lsn);
+	       (scan_peek(&job->j->reader_scan, job->damage.offset, &lsn, &length) != 0 || lsn != job->damage.lsn);
 }
 
-/* Behind a frame that is not whole: the next frame, if the length leads to it, else the next group. */
-static int skip_damage(struct read_job *job)
+/* What could not be read is copied aside, once for a segment. */
+static void note_damage(struct read_job *job, const struct walk *walk)
 {
-	struct scan *scan = &job->j->reader_scan;
-	struct cursor *at = &job->cursor;
-	struct frame frame;
-	uint64_t ignored, next;
-	uint32_t length;
-	job->damage = (struct gap){.segment = at->segment, .offset = at->offset, .lsn = at->lsn};
+	job->damage = (struct gap){.segment = job->cursor.segment, .offset = walk->damage_offset, .lsn = walk->damage_lsn};
 	job->damage_seen = true;
-	if (job->handle >= 0 && scan_peek(scan, at->offset, &ignored, &length) == 0 && length >= FRAME_HEADER_LEN &&
-		scan_frame(scan, at->offset + length, &frame) == 0 &&
-		frame.lsn == at->lsn + (frame.type != FRAME_COMMIT)) {
-		at->offset += length;
-		at->lsn++;
-		return 0;
-	}
-	bool early_end = job->handle >= 0 && is_early_end(job);
-	int r = job->handle < 0 ? -ENOENT : scan_resync(scan, at->offset + 1, at->lsn, job->end_lsn, &next);
-	if (r == 0)
-		r = scan_frame(scan, next, &frame);
-	if (r < 0 && r != -ENOENT && r != -EBADMSG)
-		return r;
-	if (r == 0)
-		*at = (struct cursor){at->segment, next, frame.lsn};
-	else
-		at->offset = job->limit;
-	if (!job->seg->quarantined && job->handle >= 0 && job->next_seq < job->target_seq && !(early_end && r < 0)) {
-		job->seg->quarantined = true; /* this thread's, once the journal is open */
-		quarantine_segment(job->j, job->seg->file, job->seg->number);
-	}
-	return 0;
+	if (job->seg->quarantined || job->handle < 0 || job->next_seq >= job->target_seq ||
+		(walk->damage_ends_it && is_early_end(job)))
+		return;
+	job->seg->quarantined = true; /* this thread's, once the journal is open */
+	quarantine_segment(job->j, job->seg->file, job->seg->number);
+}
+
+/* Without its file all of a segment is lost. */
+static int step(struct read_job *job, struct walk *walk, struct frame *frame)
+{
+	if (job->handle >= 0 || walk->offset >= job->limit)
+		return walk_next(walk, frame);
+	walk->damage_offset = walk->offset;
+	walk->damage_lsn = walk->lsn;
+	walk->damage_ends_it = true;
+	walk->offset = job->limit;
+	return -EBADMSG;
 }
 
 /* One frame. 1: go on, 0: enough or the end, negative errno. */
 static int read_frame(struct read_job *job)
 {
-	struct cursor *at = &job->cursor;
 	struct frame frame;
-	if (at->lsn >= job->end_lsn || at->offset >= job->limit)
+	struct walk walk = {.scan = &job->j->reader_scan,
+		.offset = job->cursor.offset,
+		.lsn = job->cursor.lsn,
+		.end_lsn = job->end_lsn};
+	int r = step(job, &walk, &frame);
+	if (r == 0) {
+		job->cursor.offset = walk.offset;
 		return next_segment(job);
-	int r = job->handle < 0 ? -EBADMSG : scan_frame(&job->j->reader_scan, at->offset, &frame);
-	bool commit = r == 0 && frame.type == FRAME_COMMIT;
+	}
 	if (r < 0 && r != -EBADMSG)
 		return r;
-	if (r < 0 || frame.lsn != at->lsn - commit) {
-		r = skip_damage(job);
-		return r < 0 ? r : 1;
-	}
-	if (frame.type == FRAME_MSG && frame.dest == job->dest && frame.seq >= job->next_seq) {
+	if (r < 0) {
+		note_damage(job, &walk);
+	} else if (frame.type == FRAME_MSG && frame.dest == job->dest && frame.seq >= job->next_seq) {
 		if (is_full(job, frame.length))
 			return 0;
 		r = take_message(job, &frame);
 		if (r < 0)
 			return r;
 	}
-	at->offset = commit ? segment_pad(at->offset + frame.length) : at->offset + frame.length;
-	at->lsn += !commit;
+	job->cursor.offset = walk.offset;
+	job->cursor.lsn = walk.lsn;
 	return 1;
 }
 
@@ -280,9 +288,81 @@ static void find_start(struct read_job *job)
 	look(job);
 }
 
+/* --- the overflow log
+ * --------------------------------------------------------------------------------------------- */
+
+/* The scan of the job's file; job->handle stays -1 when there is no such file, or not a whole header. */
+static int open_overflow(struct read_job *job)
+{
+	struct disk *disk = job->j->disk;
+	char path[FOLDER_PATH_LEN];
+	struct segment_header header = {.salt = 0};
+	overflow_path(job->name, job->place.file, path);
+	job->handle = disk->ops->open(disk, path, DISK_READ);
+	int r = job->handle < 0 ? job->handle : segment_read_header(disk, job->handle, SEGMENT_OVERFLOW, &header);
+	scan_begin(&job->j->reader_scan, disk, job->handle, header.salt, job->place.bytes);
+	if (r < 0)
+		close_file(job);
+	return r == -ENOENT || r == -EBADMSG || r == -ENODATA || r == -ENOTSUP || r == -EIO ? 0 : r;
+}
+
+static void note_overflow_damage(struct read_job *job, uint64_t offset)
+{
+	char source[FOLDER_PATH_LEN];
+	job->damage = (struct gap){.segment = job->place.file, .offset = offset};
+	job->damage_seen = true;
+	overflow_path(job->name, job->place.file, source);
+	quarantine_overflow(job->j, source, job->dest, job->place.file);
+}
+
+/* One frame. 1: go on, 0: enough or the end, negative errno. */
+static int read_overflow_frame(struct read_job *job)
+{
+	struct frame frame;
+	uint64_t offset = job->place.offset;
+	int r = job->handle < 0 ? 0 : overflow_next(&job->j->reader_scan, &offset, &frame);
+	if (r == 0 && job->next_seq < job->place.end_seq) {
+		r = add_gap(job, job->next_seq, job->place.end_seq - 1);
+		job->next_seq = r < 0 ? job->next_seq : job->place.end_seq;
+		return r;
+	}
+	if (r == -EBADMSG)
+		note_overflow_damage(job, job->place.offset);
+	else if (r <= 0)
+		return r;
+	else if (frame.type == FRAME_MSG && frame.dest == job->dest && frame.seq >= job->next_seq &&
+		 frame.seq < job->place.end_seq) {
+		if (is_full(job, frame.length))
+			return 0;
+		r = take_message(job, &frame);
+		if (r < 0)
+			return r;
+	}
+	job->place.offset = offset;
+	return 1;
+}
+
+static int run_overflow(struct read_job *job)
+{
+	if (job->place.offset == 0)
+		job->place.offset = SEGMENT_BLOCK;
+	int r = open_overflow(job);
+	if (r == 0 && job->handle < 0)
+		job->damage_seen = true, job->damage = (struct gap){.segment = job->place.file};
+	if (r == 0)
+		r = 1;
+	while (r > 0 && !is_full(job, 0))
+		r = read_overflow_frame(job);
+	close_file(job);
+	pages_reset(&job->j->reader_scan.window, IDLE_BUFFER * 4);
+	return r < 0 ? r : 0;
+}
+
 /* Returns a negative errno when it should be tried again later; what was read stays in the job. */
 static int run_read(struct read_job *job)
 {
+	if (job->place.file)
+		return run_overflow(job);
 	journal_lock(job->j);
 	find_start(job);
 	journal_unlock(job->j);
@@ -306,7 +386,10 @@ static int work(struct journal *j, struct reader_job *job)
 {
 	if (job->type == JOB_READ)
 		return run_read((struct read_job *)job);
-	dead_letter_work(j, job);
+	if (job->type == JOB_DEAD_LETTER)
+		dead_letter_work(j, job);
+	else
+		dead_read_work(j, job);
 	return 0;
 }
 
@@ -375,6 +458,7 @@ void reader_discard(struct reader_job *base)
 		message_unref(job->items[i].msg);
 	free(job->items);
 	free(job->gaps);
+	free(job->name);
 	free(job);
 }
 
@@ -386,6 +470,25 @@ struct journal_reader *journal_reader_new(struct journal *j, uint32_t dest, uint
 		*reader = (struct journal_reader){
 			.j = j, .dest = dest, .next_seq = from_seq ? from_seq : 1, .fn = fn, .arg = arg};
 	return reader;
+}
+
+/* Where the message of next_seq stands, if that is in the overflow log. */
+static void find_place(const struct journal_reader *reader, struct read_job *job)
+{
+	const struct state_dest *dest = state_dest(&reader->j->state, reader->dest);
+	if (!dest)
+		return;
+	job->overflow_end = dest->overflow_end;
+	uint64_t end_seq;
+	const struct state_overflow_file *file = state_overflow_of(dest, job->next_seq, &end_seq);
+	if (!file)
+		return;
+	job->name = strdup(dest->name);
+	if (!job->name)
+		abort(); /* a name */
+	job->place = (struct place){.file = file->file, .bytes = file->bytes, .end_seq = end_seq};
+	if (reader->place.file == file->file)
+		job->place.offset = reader->place.offset;
 }
 
 void journal_reader_request(struct journal_reader *reader, size_t max_messages, size_t max_bytes)
@@ -407,9 +510,11 @@ void journal_reader_request(struct journal_reader *reader, size_t max_messages, 
 		.max_bytes = max_bytes,
 		.target_seq = box.next_seq,
 		.target_lsn = j->appended_lsn,
+		.start_seq = reader->next_seq,
 		.next_seq = reader->next_seq,
 		.cursor = reader->cursor,
 		.handle = -1};
+	find_place(reader, job);
 	reader->job = job;
 	reader->max_messages = max_messages;
 	reader->max_bytes = max_bytes;
@@ -422,8 +527,10 @@ void journal_reader_request(struct journal_reader *reader, size_t max_messages, 
 void journal_reader_seek(struct journal_reader *reader, uint64_t seq)
 {
 	/* Forward, the walk goes on from where it is; back, it begins at the head of a segment. */
-	if (seq < reader->cursor_seq)
+	if (seq < reader->cursor_seq) {
 		reader->cursor = (struct cursor){0};
+		reader->place = (struct place){0};
+	}
 	reader->next_seq = seq ? seq : 1;
 }
 
@@ -456,9 +563,9 @@ static void on_missing(void *arg, uint32_t dest, uint64_t first, uint64_t last)
 	append_note_lost(j, dest, first, last);
 	j->damaged_messages += last - first + 1;
 	log_error("journal_damage",
-		"segment=%" PRIu64 " offset=%" PRIu64 " lsn=%" PRIu64 " destination=%s first_seq=%" PRIu64
+		"%s=%" PRIu64 " offset=%" PRIu64 " lsn=%" PRIu64 " destination=%s first_seq=%" PRIu64
 		" last_seq=%" PRIu64 " what=\"these messages cannot be read any more and are lost\"",
-		missing->gap->segment, missing->gap->offset, missing->gap->lsn, journal_outbox(j, dest).name, first,
+		missing->gap->lsn ? "segment" : "overflow_file", missing->gap->segment, missing->gap->offset, missing->gap->lsn, journal_outbox(j, dest).name, first,
 		last);
 }
 
@@ -491,6 +598,14 @@ static size_t keep_undone(struct journal *j, struct read_job *job)
 	return n;
 }
 
+/* Has what it did not find gone to the overflow log meanwhile? */
+static bool has_moved(const struct journal *j, const struct read_job *job)
+{
+	const struct state_dest *dest = state_dest(&j->state, job->dest);
+	return !job->place.file && dest && dest->overflow_end > job->overflow_end && job->n_gaps &&
+	       job->gaps[0].first < dest->overflow_end;
+}
+
 void reader_deliver(struct journal *j, struct reader_job *base)
 {
 	struct read_job *job = (struct read_job *)base;
@@ -499,10 +614,18 @@ void reader_deliver(struct journal *j, struct reader_job *base)
 		reader_discard(base);
 		return;
 	}
+	reader->job = NULL;
+	if (has_moved(j, job)) {
+		reader->cursor = (struct cursor){0};
+		reader->next_seq = job->start_seq;
+		journal_reader_request(reader, reader->max_messages, reader->max_bytes);
+		reader_discard(base);
+		return;
+	}
 	settle_gaps(j, job);
 	size_t n = keep_undone(j, job);
-	reader->job = NULL;
-	reader->cursor = job->cursor;
+	reader->cursor = job->place.file ? (struct cursor){0} : job->cursor;
+	reader->place = job->place;
 	reader->next_seq = reader->cursor_seq = job->next_seq;
 	struct journal_read_result result = {
 		.items = job->items, .n_items = n, .next_seq = job->next_seq, .at_end = job->at_end};

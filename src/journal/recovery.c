@@ -135,7 +135,7 @@ static int classify(struct recovery *rec, uint64_t file, const struct identity *
 	if (handle < 0)
 		return handle;
 	struct segment_header header;
-	int r = segment_read_header(j->disk, handle, &header);
+	int r = segment_read_header(j->disk, handle, SEGMENT_JOURNAL, &header);
 	int64_t size = j->disk->ops->size(j->disk, handle);
 	j->disk->ops->close(j->disk, handle);
 	if (size < 0)
@@ -480,6 +480,19 @@ static int skip_lost_seqs(struct recovery *rec)
 	return 0;
 }
 
+/* The same for the streams of numbered messages: whoever reads one sees a gap where something may have been lost. */
+static void skip_lost_sequences(struct recovery *rec)
+{
+	struct sequences *sequences = &rec->j->state.sequences;
+	if (!rec->lost_frames || !sequences->n)
+		return;
+	sequences_skip(sequences, rec->lost_frames);
+	log_error("journal_damage",
+		"streams=%zu skipped=%" PRIu64 " what=\"the damaged frames may have been numbered messages: as many "
+		"numbers of each stream are left out\"",
+		sequences->n, rec->lost_frames);
+}
+
 static int replay(struct recovery *rec)
 {
 	struct journal *j = rec->j;
@@ -520,6 +533,8 @@ static int replay(struct recovery *rec)
 	}
 	if (r == 0)
 		r = skip_lost_seqs(rec);
+	if (r == 0)
+		skip_lost_sequences(rec);
 	j->state.on_missing = NULL;
 	return r;
 }
@@ -552,7 +567,7 @@ static int sync_segments(struct recovery *rec)
 
 static int make_folders(struct journal *j)
 {
-	static const char *const folders[] = {"journal", "dead", "quarantine"};
+	static const char *const folders[] = {"journal", "outbox", "dead", "quarantine"};
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < sizeof folders / sizeof folders[0]; i++)
 		r = j->disk->ops->mkdir(j->disk, folders[i]);
@@ -568,6 +583,8 @@ int recovery_run(struct journal *j)
 		r = find_files(&rec, &id);
 	if (r == 0)
 		r = replay(&rec);
+	if (r == 0)
+		r = overflow_recover(j, &rec.damaged);
 	if (r == 0 && strictly(&rec)) {
 		log_error("journal_open", "what=\"the journal is damaged, and --strict is set. Without it "
 					  "linkspan goes on with what is left\"");

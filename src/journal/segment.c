@@ -15,7 +15,7 @@
 #define HEADER_COPY 2048u /* where the second copy stands */
 #define READ_AHEAD  (128u * 1024)
 
-static const uint8_t magic[8] = {'L', 'N', 'K', 'S', 'P', 'A', 'N', 'J'};
+static const uint8_t magic[7] = {'L', 'N', 'K', 'S', 'P', 'A', 'N'}; /* and the kind */
 
 void segment_path(char path[SEGMENT_PATH_LEN], uint64_t file)
 {
@@ -41,6 +41,7 @@ void segment_encode_header(const struct segment_header *header, uint8_t block[SE
 {
 	memset(block, 0, SEGMENT_BLOCK);
 	memcpy(block, magic, sizeof magic);
+	block[sizeof magic] = (uint8_t)header->kind;
 	put_u32(block + 8, SEGMENT_VERSION);
 	put_u64(block + 16, header->number);
 	put_u64(block + 24, header->base_lsn);
@@ -51,12 +52,14 @@ void segment_encode_header(const struct segment_header *header, uint8_t block[SE
 	memcpy(block + HEADER_COPY, block, HEADER_LEN);
 }
 
-static int decode_copy(const uint8_t *copy, struct segment_header *header)
+static int decode_copy(const uint8_t *copy, enum segment_kind kind, struct segment_header *header)
 {
-	if (memcmp(copy, magic, sizeof magic) != 0 || get_u32(copy + HEADER_LEN - 4) != crc32c(0, copy, HEADER_LEN - 4))
+	if (memcmp(copy, magic, sizeof magic) != 0 || copy[sizeof magic] != kind ||
+		get_u32(copy + HEADER_LEN - 4) != crc32c(0, copy, HEADER_LEN - 4))
 		return -EBADMSG;
 	if (get_u32(copy + 8) != SEGMENT_VERSION)
 		return -ENOTSUP;
+	header->kind = kind;
 	header->number = get_u64(copy + 16);
 	header->base_lsn = get_u64(copy + 24);
 	header->salt = get_u64(copy + 32);
@@ -65,10 +68,10 @@ static int decode_copy(const uint8_t *copy, struct segment_header *header)
 	return 0;
 }
 
-int segment_decode_header(const uint8_t block[SEGMENT_BLOCK], struct segment_header *ret_header)
+int segment_decode_header(const uint8_t block[SEGMENT_BLOCK], enum segment_kind kind, struct segment_header *ret_header)
 {
 	struct segment_header one, two;
-	int r1 = decode_copy(block, &one), r2 = decode_copy(block + HEADER_COPY, &two);
+	int r1 = decode_copy(block, kind, &one), r2 = decode_copy(block + HEADER_COPY, kind, &two);
 	if (r1 == -ENOTSUP || r2 == -ENOTSUP)
 		return -ENOTSUP;
 	if (r1 < 0 && r2 < 0) {
@@ -82,13 +85,13 @@ int segment_decode_header(const uint8_t block[SEGMENT_BLOCK], struct segment_hea
 	return 0;
 }
 
-int segment_read_header(struct disk *disk, int handle, struct segment_header *ret_header)
+int segment_read_header(struct disk *disk, int handle, enum segment_kind kind, struct segment_header *ret_header)
 {
 	uint8_t block[SEGMENT_BLOCK];
 	ssize_t n = disk->ops->pread(disk, handle, block, sizeof block, 0);
 	if (n < 0)
 		return (int)n;
-	return n == (ssize_t)sizeof block ? segment_decode_header(block, ret_header) : -EBADMSG;
+	return n == (ssize_t)sizeof block ? segment_decode_header(block, kind, ret_header) : -EBADMSG;
 }
 
 /* --- window
@@ -173,6 +176,11 @@ int scan_frame(struct scan *scan, uint64_t offset, struct frame *ret_frame)
 {
 	const uint8_t *bytes;
 	return fetch_frame(scan, offset, ret_frame, &bytes);
+}
+
+const uint8_t *scan_bytes(const struct scan *scan, uint64_t offset)
+{
+	return scan->window.data + (offset - scan->window_at);
 }
 
 int scan_group(struct scan *scan, uint64_t offset, struct scan_group *ret_group)

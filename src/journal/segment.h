@@ -16,12 +16,16 @@
 #define SEGMENT_VERSION  1u
 #define SEGMENT_PATH_LEN 40u /* "journal/<20 digits>.log" */
 
+/* The last letter of the magic. */
+enum segment_kind { SEGMENT_JOURNAL = 'J', SEGMENT_OVERFLOW = 'O' };
+
 struct segment_header {
-	uint8_t uuid[JOURNAL_UUID_LEN]; /* of the instance */
+	enum segment_kind kind;
+	uint8_t uuid[JOURNAL_UUID_LEN]; /* of the instance; overflow: of the destination */
 	uint64_t number;
-	uint64_t base_lsn; /* of the first frame in it */
+	uint64_t base_lsn; /* of the first frame in it; overflow: the first seq */
 	uint64_t salt;
-	uint64_t bytes; /* size of the file */
+	uint64_t bytes; /* size of the file; overflow: 0 */
 };
 
 static inline uint64_t segment_pad(uint64_t bytes)
@@ -35,12 +39,12 @@ int segment_parse_name(const char *name, uint64_t *ret_file) __attribute__((warn
 
 /* The header is written twice into its block, so that one bad sector does not hide a segment. */
 void segment_encode_header(const struct segment_header *header, uint8_t block[SEGMENT_BLOCK]);
-/* 0; -ENODATA: all zero, a spare; -EBADMSG: neither copy is whole; -ENOTSUP: a version that we do not know.
- */
-int segment_decode_header(const uint8_t block[SEGMENT_BLOCK], struct segment_header *ret_header)
+/* 0; -ENODATA: all zero, a spare; -EBADMSG: neither copy is whole, or of another kind; -ENOTSUP: a version that we do
+ * not know. */
+int segment_decode_header(const uint8_t block[SEGMENT_BLOCK], enum segment_kind kind, struct segment_header *ret_header)
 	__attribute__((warn_unused_result));
 /* Reads it from an open file; also the errnos of pread, and -EBADMSG when the file is shorter. */
-int segment_read_header(struct disk *disk, int handle, struct segment_header *ret_header)
+int segment_read_header(struct disk *disk, int handle, enum segment_kind kind, struct segment_header *ret_header)
 	__attribute__((warn_unused_result));
 
 /* --- reading
@@ -63,6 +67,8 @@ void scan_end(struct scan *scan); /* frees */
 /* The frame at offset, its checksum verified. Slices are good until the next call. -EBADMSG: no whole frame
  * there, or a sector of it cannot be read (-EIO); what else pread says as it is. */
 int scan_frame(struct scan *scan, uint64_t offset, struct frame *ret_frame) __attribute__((warn_unused_result));
+/* The bytes of the frame that scan_frame has just read at offset. */
+const uint8_t *scan_bytes(const struct scan *scan, uint64_t offset);
 /* The lsn field and length of what may be a frame, nothing verified. -EBADMSG when the limit is too near. */
 int scan_peek(struct scan *scan, uint64_t offset, uint64_t *ret_lsn, uint32_t *ret_length)
 	__attribute__((warn_unused_result));

@@ -102,6 +102,7 @@ static void clear_dest(struct state_dest *dest)
 		ranges_clear(&dest->pending[i]);
 	free(dest->stages.v);
 	free(dest->batches.v);
+	free(dest->overflow.v);
 	*dest = (struct state_dest){.next_seq = 1, .oldest_undone = 1};
 }
 
@@ -120,6 +121,7 @@ static void clear_source(struct state_source *source)
 void state_init(struct state *state)
 {
 	*state = (struct state){0};
+	clocks_init(&state->clocks);
 }
 
 void state_fini(struct state *state)
@@ -130,6 +132,7 @@ void state_fini(struct state *state)
 		clear_source(&state->sources[i]);
 	free(state->dests);
 	free(state->sources);
+	sequences_clear(&state->sequences);
 	*state = (struct state){.on_missing = state->on_missing, .arg = state->arg};
 }
 
@@ -354,8 +357,7 @@ static int apply_msg(struct state *state, const struct frame *frame)
 	dest->next_seq = frame->seq + 1;
 	dest->waiting++;
 	dest->waiting_bytes += frame->length;
-	if (frame->time_ms > state->newest_ms)
-		state->newest_ms = frame->time_ms;
+	clocks_stamp(&state->clocks, frame->time_ms);
 	return 0;
 }
 
@@ -591,6 +593,22 @@ static int apply_drop(struct state *state, const struct frame *frame)
 	return r;
 }
 
+static int apply_sequence(struct state *state, const struct frame *frame)
+{
+	if (frame->body.len != SEQUENCES_STREAM_LEN || !frame->position)
+		return -EBADMSG;
+	return sequences_set(&state->sequences, frame->body.data, frame->position);
+}
+
+static int apply_pause(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	if (r == 0)
+		dest->paused = frame->count != 0;
+	return r;
+}
+
 /* --- the records of a CHECKPOINT
  * ---------------------------------------------------------------------------------- */
 
@@ -599,8 +617,7 @@ static int apply_base(struct state *state, const struct frame *frame)
 	int r = grow_dests(state, frame->dest);
 	if (r == 0)
 		r = grow_sources(state, frame->source);
-	if (frame->time_ms > state->newest_ms)
-		state->newest_ms = frame->time_ms;
+	clocks_stamp(&state->clocks, frame->time_ms); /* there is no CLOCK yet: of earlier boots */
 	return r;
 }
 
@@ -647,6 +664,33 @@ static int apply_batches(struct state *state, const struct frame *frame)
 	return r;
 }
 
+static int apply_overflow(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	int r = dest_of(state, frame, &dest);
+	size_t n = frame->body.len / 24;
+	if (r < 0)
+		return r;
+	if (frame->body.len % 24 || frame->seq > dest->next_seq)
+		return -EBADMSG;
+	struct state_overflow_file *v = n ? malloc(n * sizeof *v) : NULL;
+	if (n && !v)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *at = frame->body.data + i * 24;
+		v[i] = (struct state_overflow_file){get_u64(at), get_u64(at + 8), get_u64(at + 16)};
+		if ((i && (v[i].file <= v[i - 1].file || v[i].first_seq <= v[i - 1].first_seq)) ||
+			v[i].first_seq >= frame->seq) {
+			free(v);
+			return -EBADMSG;
+		}
+	}
+	free(dest->overflow.v);
+	dest->overflow = (struct state_overflow){v, n, n};
+	dest->overflow_end = frame->seq;
+	return 0;
+}
+
 /* There may be fewer of them than we know, or more. */
 static int apply_totals(struct state *state, const struct frame *frame)
 {
@@ -684,6 +728,11 @@ static int apply_open_ids(struct state *state, const struct frame *frame)
 		r = apply_open(state, &open);
 	}
 	return r;
+}
+
+static int apply_sequences(struct state *state, const struct frame *frame)
+{
+	return sequences_decode(&state->sequences, frame->body);
 }
 
 static int apply_records(struct state *state, struct slice records)
@@ -724,11 +773,25 @@ static int apply_checkpoint(struct state *state, const struct frame *frame)
 		state_fini(&fresh);
 		return r;
 	}
-	if (state->newest_ms > fresh.newest_ms)
-		fresh.newest_ms = state->newest_ms;
+	if (state->clocks.earlier_ms > fresh.clocks.earlier_ms)
+		fresh.clocks.earlier_ms = state->clocks.earlier_ms;
 	state_fini(state);
 	*state = fresh;
 	return 0;
+}
+
+static int apply_clock(struct state *state, const struct frame *frame)
+{
+	struct clocks_entry entry;
+	int r = frame->body.len == 0 || frame->body.len % CLOCKS_ENTRY_LEN ? -EBADMSG : 0;
+	for (size_t at = 0; r == 0 && at < frame->body.len; at += CLOCKS_ENTRY_LEN) {
+		r = clocks_decode(frame->body.data + at, &entry);
+		if (r == 0)
+			clocks_put(&state->clocks, &entry);
+	}
+	if (r == 0 && frame->time_ms && frame->time_ms < (uint64_t)CLOCKS_LIMIT_MS)
+		state->clocks.newest_boot_ms = (int64_t)frame->time_ms - entry.last_ms;
+	return r;
 }
 
 static int apply_nothing(struct state *state, const struct frame *frame)
@@ -759,8 +822,13 @@ static int (*const appliers[])(struct state *state, const struct frame *frame) =
 	[FRAME_STAGES] = apply_stages,
 	[FRAME_BATCHES] = apply_batches,
 	[FRAME_OPEN_IDS] = apply_open_ids,
+	[FRAME_OVERFLOW] = apply_overflow,
 	[FRAME_TOTALS] = apply_totals,
 	[FRAME_DROPPED] = apply_dropped,
+	[FRAME_CLOCK] = apply_clock,
+	[FRAME_SEQUENCE] = apply_sequence,
+	[FRAME_SEQUENCES] = apply_sequences,
+	[FRAME_PAUSE] = apply_pause,
 };
 
 int state_apply(struct state *state, const struct frame *frame)
@@ -768,6 +836,38 @@ int state_apply(struct state *state, const struct frame *frame)
 	if (frame->type >= sizeof appliers / sizeof appliers[0] || !appliers[frame->type])
 		return -EBADMSG;
 	return appliers[frame->type](state, frame);
+}
+
+/* --- overflow
+ * ------------------------------------------------------------------------------------------------------- */
+
+static uint64_t overflow_file_end(const struct state_dest *dest, size_t i)
+{
+	return i + 1 < dest->overflow.n ? dest->overflow.v[i + 1].first_seq : dest->overflow_end;
+}
+
+bool state_release_overflow(struct state_dest *dest, uint64_t *ret_file)
+{
+	struct state_overflow *overflow = &dest->overflow;
+	if (overflow->n == 0 || overflow_file_end(dest, 0) > dest->oldest_undone)
+		return false;
+	*ret_file = overflow->v[0].file;
+	REMOVE(overflow, 0);
+	return true;
+}
+
+const struct state_overflow_file *state_overflow_of(const struct state_dest *dest, uint64_t seq, uint64_t *ret_end)
+{
+	const struct state_overflow *overflow = &dest->overflow;
+	if (overflow->n == 0 || seq >= dest->overflow_end)
+		return NULL;
+	size_t low = 0, high = overflow->n;
+	while (high - low > 1) {
+		size_t mid = low + (high - low) / 2;
+		*(overflow->v[mid].first_seq <= seq ? &low : &high) = mid;
+	}
+	*ret_end = overflow_file_end(dest, low);
+	return &overflow->v[low];
 }
 
 /* --- questions

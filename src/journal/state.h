@@ -10,9 +10,11 @@
 #define LINKSPAN_JOURNAL_STATE_H
 
 #include "journal/pages.h"
+#include "journal/clocks.h"
 #include "journal/frame.h"
 #include "journal/journal.h"
 #include "journal/ranges.h"
+#include "journal/sequences.h"
 
 struct state_stage {
 	uint64_t seq;
@@ -47,6 +49,17 @@ struct state_positions {
 	size_t n, capacity;
 };
 
+/* The files of the overflow log, by number and so by seq: a file holds seqs from its first_seq on and below that of the
+ * next, the last one below overflow_end. */
+struct state_overflow_file {
+	uint64_t file, first_seq;
+	uint64_t bytes; /* durable */
+};
+struct state_overflow {
+	struct state_overflow_file *v;
+	size_t n, capacity;
+};
+
 struct state_dest {
 	char *name; /* NULL: a number that is not in use (dropped, or never registered) */
 	uint8_t uuid[JOURNAL_UUID_LEN];
@@ -56,10 +69,16 @@ struct state_dest {
 	uint64_t waiting, waiting_bytes;
 	struct state_stages stages;
 	struct state_batches batches;
+	struct state_overflow overflow;
+	uint64_t overflow_end; /* what is undone below it stands in the overflow log, the rest in the journal */
+	/* Not part of what a CHECKPOINT says: */
+	uint64_t overflow_next_file; /* the number of the next file; 0: 1 */
+	uint64_t overflow_own_file; /* the one that this process may go on writing; 0: none */
 	/* DONEs that are in memory and not yet in a frame. Not part of what a CHECKPOINT says. */
 	struct ranges pending[JOURNAL_N_TOTALS]; /* by what has become of them */
 	uint64_t pending_bytes[JOURNAL_N_TOTALS];
 	uint64_t totals[JOURNAL_N_TOTALS];
+	bool paused; /* by order, see journal_pause */
 };
 
 struct state_source {
@@ -76,11 +95,12 @@ struct state {
 	size_t n_dests;
 	struct state_source *sources;
 	size_t n_sources;
-	uint64_t newest_ms;
 	/* Set when somebody wants to know: these seqs were given, their MSG frames are gone; they are done
 	 * now. */
 	void (*on_missing)(void *arg, uint32_t dest, uint64_t first, uint64_t last);
 	void *arg;
+	struct clocks clocks;
+	struct sequences sequences;
 };
 
 void state_init(struct state *state);
@@ -108,6 +128,10 @@ int state_mark_done(struct state_dest *dest, uint64_t first, uint64_t last, uint
 /* Marks what is undone in [first, end) done, as LOST, and calls on_missing for each run of it. -ENOMEM. */
 int state_mark_missing(struct state *state, uint32_t dest, uint64_t first, uint64_t end)
 	__attribute__((warn_unused_result));
+/* Takes the oldest file off the overflow log if nothing undone is in it. */
+bool state_release_overflow(struct state_dest *dest, uint64_t *ret_file);
+/* The file in which an undone seq below overflow_end stands; *ret_end is the first seq that is behind it. NULL: none. */
+const struct state_overflow_file *state_overflow_of(const struct state_dest *dest, uint64_t seq, uint64_t *ret_end);
 /* Are there undone seqs in [first, end)? */
 bool state_undone_in(const struct state_dest *dest, uint64_t first, uint64_t end);
 

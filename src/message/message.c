@@ -29,12 +29,14 @@ enum message_tag {
 	TAG_HEADER = 9,
 	TAG_PARAM = 10,
 	TAG_ATTRIBUTES = 11, /* u64 origin_ms, u64 expires_ms, u8 qos, u8 flags */
+	TAG_PRIORITY = 15, /* u8, 0 to 9; absent: 4 */
 };
 
 #define TLV_OVERHEAD   5u /* u8 tag, u32 length */
 #define ATTRIBUTES_LEN 18u
 #define FLAG_RETAIN    1u
 #define FLAG_UTF8      2u
+#define FLAG_WAITS     4u
 
 /* The plain slices of a view, in the order of their tags. */
 static const struct {
@@ -184,7 +186,7 @@ size_t message_encoded_size(const struct message_view *view)
 {
 	if (content_len(view) == SIZE_MAX)
 		return 0;
-	size_t sum = TLV_OVERHEAD + ATTRIBUTES_LEN;
+	size_t sum = TLV_OVERHEAD + ATTRIBUTES_LEN + (view->priority ? TLV_OVERHEAD + 1 : 0);
 	for (size_t i = 0; i < N_SLOTS; i++)
 		if (slot_get(view, i)->data)
 			sum += TLV_OVERHEAD + slot_get(view, i)->len;
@@ -225,12 +227,17 @@ void message_encode(const struct message_view *view, uint8_t *out)
 	put_u64(out, view->origin_ms);
 	put_u64(out + 8, view->expires_ms);
 	out[16] = view->qos;
-	out[17] = (uint8_t)((view->retain ? FLAG_RETAIN : 0) | (view->utf8_payload ? FLAG_UTF8 : 0));
+	out[17] = (uint8_t)((view->retain ? FLAG_RETAIN : 0) | (view->utf8_payload ? FLAG_UTF8 : 0) |
+			    (view->waits ? FLAG_WAITS : 0));
 	out += ATTRIBUTES_LEN;
 	for (size_t i = 0; i < N_SLOTS; i++) {
 		const struct slice *slot = slot_get(view, i);
 		if (slot->data)
 			out = put_bytes(put_head(out, slots[i].tag, slot->len), *slot);
+	}
+	if (view->priority) {
+		out = put_head(out, TAG_PRIORITY, 1);
+		*out++ = (uint8_t)(view->priority + MESSAGE_DEFAULT_PRIORITY);
 	}
 	out = put_fields(out, TAG_HEADER, view->headers, view->n_headers);
 	put_fields(out, TAG_PARAM, view->params, view->n_params);
@@ -272,6 +279,15 @@ static bool decode_attributes(struct slice value, struct message_view *view)
 	view->qos = value.data[16];
 	view->retain = value.data[17] & FLAG_RETAIN;
 	view->utf8_payload = value.data[17] & FLAG_UTF8;
+	view->waits = value.data[17] & FLAG_WAITS;
+	return true;
+}
+
+static bool decode_priority(struct slice value, struct message_view *view)
+{
+	if (value.len != 1 || value.data[0] > MESSAGE_MAX_PRIORITY)
+		return false;
+	view->priority = (int8_t)(value.data[0] - MESSAGE_DEFAULT_PRIORITY);
 	return true;
 }
 
@@ -314,6 +330,8 @@ static bool decode_view(
 			ok = decode_field(value, &params[view->n_params++]);
 		else if (tag == TAG_ATTRIBUTES)
 			ok = attributes = decode_attributes(value, view);
+		else if (tag == TAG_PRIORITY)
+			ok = decode_priority(value, view);
 		else
 			ok = decode_slot(tag, value, view);
 	}

@@ -18,6 +18,9 @@
 #define MESSAGE_MAX_ENCODED (MESSAGE_MAX_PAYLOAD + 1024u * 1024)
 /* At most this many headers, and as many params. */
 #define MESSAGE_MAX_FIELDS 1024
+/* Priorities as users write them go from 0 to that, higher first. */
+#define MESSAGE_MAX_PRIORITY     9
+#define MESSAGE_DEFAULT_PRIORITY 4
 
 /* One header or param. Names and values are UTF-8 where the protocol demands it; Kafka header values are any
  * bytes. A NULL value pointer is a Kafka null header value. */
@@ -45,6 +48,8 @@ struct message_view {
 	uint8_t qos; /* 0, 1 or 2: as received, or for a target as it is to be sent */
 	bool retain;
 	bool utf8_payload; /* MQTT 5 Payload Format Indicator 1 (§3.3.2.3.2) */
+	bool waits; /* who sends it says how long it has waited (message/markers.h); never taken from a peer */
+	int8_t priority; /* of the mapping, less MESSAGE_DEFAULT_PRIORITY: above 0 goes before others */
 };
 
 struct message;

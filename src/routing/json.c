@@ -230,12 +230,17 @@ enum json_kind json_kind(struct slice raw)
 
 /* --- finding, in well-formed text: what is read here exists --------------------------------------------- */
 
+/* From quote to quote: one that an odd number of backslashes stands before is within. */
 static void pass_string(struct reader *in)
 {
-	in->at++;
-	while (*in->at != '"')
-		in->at += *in->at == '\\' ? 2 : 1;
-	in->at++;
+	const uint8_t *first = ++in->at, *quote;
+	size_t backslashes;
+	do {
+		quote = memchr(in->at, '"', (size_t)(in->end - in->at));
+		for (backslashes = 0; quote - backslashes > first && quote[-1 - (ptrdiff_t)backslashes] == '\\';)
+			backslashes++;
+		in->at = quote + 1;
+	} while (backslashes % 2);
 }
 
 static void pass_container(struct reader *in)
@@ -327,6 +332,33 @@ static bool key_equal(struct slice raw, struct slice key)
 		return false;
 	size_t len = json_unescape(raw, text);
 	return len != SIZE_MAX && slice_equal(slice_of(text, len), key);
+}
+
+struct json_walk json_walk(struct slice container)
+{
+	return (struct json_walk){container.data, container.data + container.len};
+}
+
+bool json_walk_next(struct json_walk *walk, struct slice *ret_key, struct slice *ret_value)
+{
+	struct reader in = {.at = walk->at + 1, .end = walk->end}; /* behind the bracket or the comma */
+	if (walk->at == walk->end)
+		return false;
+	skip_space(&in);
+	*ret_key = (struct slice){NULL, 0};
+	bool any = in.at < in.end && *in.at != '}' && *in.at != ']';
+	if (any) {
+		*ret_value = pass_value(&in);
+		skip_space(&in);
+		if (in.at < in.end && *in.at == ':') {
+			in.at++;
+			*ret_key = *ret_value;
+			*ret_value = pass_value(&in);
+			skip_space(&in);
+		}
+	}
+	walk->at = any && *in.at == ',' ? in.at : in.end;
+	return any;
 }
 
 static struct slice find_member(struct slice object, struct slice key)

@@ -31,6 +31,14 @@ struct json_step {
  * counts, as in jq. */
 struct slice json_find(struct slice text, const struct json_step *steps, size_t n_steps);
 
+/* One after the other, the members of an object or the elements of an array (as json_find gives it). */
+struct json_walk {
+	const uint8_t *at, *end;
+};
+struct json_walk json_walk(struct slice container);
+/* False: there is no more. The key as written, quotes included; absent for an element. */
+bool json_walk_next(struct json_walk *walk, struct slice *ret_key, struct slice *ret_value);
+
 /* Writes the characters that a string (as json_find gives it, quotes included) stands for, at most raw.len
  * bytes, and returns their number. SIZE_MAX if it holds half a surrogate pair, which no text can. */
 size_t json_unescape(struct slice raw, uint8_t *out);

@@ -24,6 +24,7 @@ struct target {
 	const struct connector *connector;
 	int qos, retain; /* as struct target_config */
 	bool may_return, counts_hops; /* what is sent there may come back, and may say how often it did */
+	bool marked;
 	struct template *topic, *key, *content_type; /* NULL: not given */
 	struct field *headers, *params;
 	size_t n_headers, n_params;
@@ -37,6 +38,7 @@ struct mapping {
 	size_t n_targets;
 	size_t max_outputs;
 	int on_error; /* enum on_error */
+	int8_t priority; /* as struct message_view */
 };
 
 /* --- compiling --------------------------------------------------------------------------------------- */
@@ -64,14 +66,16 @@ static int compile_fields(const struct config_list *list, const struct names *na
 	return err;
 }
 
-static int compile_target(const struct config *config, const struct target_config *from, int64_t max_hops,
-	const struct names *names, struct target *to)
+static int compile_target(const struct config *config, const struct target_config *from,
+	const struct mapping_config *map, const struct names *names, struct target *to)
 {
 	to->connection = from->connection;
 	to->connector = config->connections[from->connection].connector;
-	to->may_return = max_hops > 0 && to->connector && to->connector->can_source;
-	to->counts_hops = to->may_return && to->connector->carries_headers &&
-			  to->connector->carries_headers(config->connections[from->connection].settings);
+	bool carries_headers = to->connector && to->connector->carries_headers &&
+			       to->connector->carries_headers(config->connections[from->connection].settings);
+	to->may_return = map->max_hops > 0 && to->connector && to->connector->can_source;
+	to->counts_hops = to->may_return && carries_headers;
+	to->marked = map->markers && carries_headers;
 	to->qos = from->qos;
 	to->retain = from->retain;
 	to->n_headers = from->headers.n;
@@ -102,7 +106,7 @@ static int compile_mapping(
 	if (!err && from->payload)
 		err = transform_new(pool, from->payload, names->captures, names->n, &map->payload);
 	for (size_t i = 0; i < from->n_targets && !err; i++)
-		err = compile_target(config, &from->targets[i], from->max_hops, names, &map->targets[i]);
+		err = compile_target(config, &from->targets[i], from, names, &map->targets[i]);
 	return err;
 }
 
@@ -116,6 +120,7 @@ int mapping_new(const struct config *config, size_t number, const char *const *c
 	map->config = &config->mappings[number];
 	map->number = number;
 	map->on_error = map->config->on_error;
+	map->priority = (int8_t)(map->config->priority - MESSAGE_DEFAULT_PRIORITY);
 	map->max_outputs = map->config->max_outputs > 0 ? (size_t)map->config->max_outputs : 1;
 	int err = compile_mapping(map, config, &names, pool);
 	if (err) {
@@ -255,6 +260,7 @@ static struct message_view received(const struct work *work)
 	view.reject_reason = (struct slice){NULL, 0};
 	view.params = NULL;
 	view.n_params = 0;
+	view.priority = work->map->priority;
 	return view;
 }
 
@@ -295,7 +301,7 @@ static int render_envelope(struct work *work, const struct target *to, struct me
 	return 0;
 }
 
-static int emit(struct work *work, const struct target *to, const struct message_view *view)
+static int emit(struct work *work, const struct target *to, const struct message_view *view, bool marked)
 {
 	struct routing *routing = work->routing;
 	if (routing->n_outputs == routing->outputs_size) {
@@ -308,7 +314,9 @@ static int emit(struct work *work, const struct target *to, const struct message
 		routing->outputs = grown;
 		routing->outputs_size = size;
 	}
-	routing->outputs[routing->n_outputs++] = (struct route_output){work->map->number, to->connection, *view};
+	routing->outputs[routing->n_outputs++] =
+		(struct route_output){work->map->number, to->connection, *view, marked};
+	routing->n_marked += marked;
 	return 0;
 }
 
@@ -322,7 +330,7 @@ static int emit_dead_letter(struct work *work, const struct target *to)
 		return err;
 	if (message_encoded_size(&view) == 0)
 		view.n_headers = 0;
-	return emit(work, to, &view);
+	return emit(work, to, &view, false);
 }
 
 static int drop(struct work *work)
@@ -382,7 +390,7 @@ static int route_target(struct work *work, const struct target *to, const struct
 		return target_failed(work, to);
 	for (size_t i = 0; i < n && !err; i++) {
 		view.payload = payloads[i];
-		err = emit(work, to, &view);
+		err = emit(work, to, &view, to->marked);
 	}
 	return err;
 }

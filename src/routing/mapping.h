@@ -39,6 +39,7 @@ struct routing {
 	size_t n_outputs, outputs_size;
 	size_t dropped, looped;
 	int hops; /* of the message, -1: not yet read */
+	size_t n_marked; /* of the outputs */
 };
 
 /* Appends the outputs. captures: values by the names' index, absent where not bound. 0 or -ENOMEM. */

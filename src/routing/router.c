@@ -318,6 +318,7 @@ int router_route(struct router *router, size_t connection, int subscription, con
 		.matched = matched,
 		.looped = routing.looped,
 		.dropped = routing.dropped,
+		.n_marked = routing.n_marked,
 	};
 	return 0;
 }

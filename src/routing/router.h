@@ -33,14 +33,17 @@ struct route_output {
 	size_t mapping; /* index in the configuration */
 	size_t connection; /* the destination */
 	struct message_view view; /* topic = rendered target; order_key set; reject_reason set when on_error says so */
+	bool marked; /* the mapping wants markers, and who reads there can see them */
 };
 
 struct route_result {
-	const struct route_output *outputs; /* borrowed until the next call of router_route or router_free */
+	struct route_output
+		*outputs; /* borrowed until the next call of router_route or router_free; views may be changed */
 	size_t n_outputs;
 	size_t matched; /* mappings whose filter matched */
 	size_t looped; /* outputs left out because of max_hops; logged by the router */
 	size_t dropped; /* outputs left out because on_error: drop; logged by the router */
+	size_t n_marked; /* outputs with `marked` */
 };
 
 /* Routes one message that `connection` received. The outputs' views borrow from `view` and from the router.

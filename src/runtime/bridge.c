@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/control.h"
 #include "runtime/disk_limits.h"
 #include "runtime/endpoint.h"
 #include "runtime/log.h"
@@ -20,6 +21,7 @@ static void host_link_up(struct link_host *host, const struct sink_traits *trait
 {
 	struct endpoint *end = (struct endpoint *)host;
 	log_info("link_up", "connection=%s", end->config->name);
+	end->link_is_up = true;
 	if (end->courier &&
 		end->bridge->state <= BRIDGE_DRAINING) /* then it sends nothing, but may have lost its session */
 		courier_link_up(end->courier, traits);
@@ -29,6 +31,8 @@ static void host_link_down(struct link_host *host, const char *reason)
 {
 	struct endpoint *end = (struct endpoint *)host;
 	log_warn("link_down", "connection=%s reason=\"%s\"", end->config->name, reason ? reason : "");
+	end->link_downs += end->link_is_up;
+	end->link_is_up = false;
 	receipts_clear(&end->receipts);
 	if (end->courier)
 		courier_link_down(end->courier, reason);
@@ -101,6 +105,7 @@ static void on_durable(void *ctx, uint64_t lsn)
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
 		if (bridge->endpoints[i].courier)
 			courier_durable(bridge->endpoints[i].courier, lsn);
+	queue_service_durable(bridge->queue, lsn);
 	bridge_check_drained(bridge);
 }
 
@@ -232,6 +237,7 @@ static int register_names(struct endpoint *end)
 		if (dest < 0)
 			return dest;
 		end->dest = (uint32_t)dest;
+		end->at_start = journal_outbox(j, end->dest);
 	}
 	end->has_state = end->is_source || (end->is_sink && end->connector->keeps_session);
 	if (end->has_state) {
@@ -272,6 +278,10 @@ static int open_courier(struct endpoint *end)
 		.on_room = on_courier_room,
 		.ctx = end,
 	};
+	if (journal_outbox(options.journal, end->dest).paused)
+		log_warn("destination_paused",
+			"destination=%s what=\"paused by hand: linkspan queue resume lets it send again\"",
+			options.name);
 	end->courier = courier_new(&options);
 	return end->courier ? 0 : -ENOMEM;
 }
@@ -329,9 +339,39 @@ static int make_endpoints(struct bridge *bridge)
 			.index = i,
 			.config = &config->connections[i],
 			.connector = config->connections[i].connector,
+			.acknowledgement.scale = &histogram_long,
 		};
 	find_roles(bridge);
 	return 0;
+}
+
+static struct courier *queue_courier_of(void *ctx, uint32_t dest)
+{
+	struct bridge *bridge = ctx;
+	for (size_t i = 0; i < bridge->n_endpoints; i++)
+		if (bridge->endpoints[i].courier && bridge->endpoints[i].dest == dest)
+			return bridge->endpoints[i].courier;
+	return NULL;
+}
+
+static void on_queue_idle(void *ctx)
+{
+	bridge_check_drained(ctx);
+}
+
+static int open_queue_service(struct bridge *bridge)
+{
+	struct queue_service_options options = {
+		.journal = bridge->journal,
+		.loop = bridge->loop,
+		.courier = queue_courier_of,
+		.on_idle = on_queue_idle,
+		.ctx = bridge,
+		/* of destinations that have no courier because nothing writes to them */
+		.maybe_sent_span = UINT32_MAX,
+	};
+	bridge->queue = queue_service_new(&options);
+	return bridge->queue ? 0 : -ENOMEM;
 }
 
 static int open_parts(struct bridge *bridge, const struct bridge_options *options)
@@ -340,9 +380,11 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 		.disk = options->disk,
 		.loop = options->loop,
 		.segment_bytes = options->config->journal.segment_bytes,
+		.max_bytes = options->config->journal.max_bytes,
 		.linger_ms = (uint32_t)options->config->journal.linger_ms,
 		.strict = options->config->journal.strict,
 		.min_free = options->config->journal.min_free_bytes,
+		.max_sequences = (uint64_t)options->config->journal.max_sequences,
 		.on_durable = on_durable,
 		.on_room = on_journal_room,
 		.on_failed = on_journal_failed,
@@ -363,6 +405,8 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 		disk_limits_check(options->disk, options->config);
 	for (size_t i = 0; r == 0 && i < bridge->n_endpoints; i++)
 		r = open_endpoint(&bridge->endpoints[i]);
+	if (r == 0)
+		r = open_queue_service(bridge);
 	return r;
 }
 
@@ -423,9 +467,25 @@ static void start_endpoint(struct endpoint *end)
 	end->connector->start(end->link, &recovery.base);
 }
 
+/* Without it linkspan does its work all the same. */
+static void open_control(struct bridge *bridge)
+{
+	if (!loop_uv(bridge->loop))
+		return;
+	bridge->control = control_new(bridge->loop, bridge->queue);
+	int r = bridge->control ? control_listen(bridge->control, bridge->config->data_dir) : -ENOMEM;
+	if (r == 0)
+		return;
+	log_error("control", "error=\"%s\" what=\"linkspan queue will not reach this process by %s/control\"",
+		strerror(-r), bridge->config->data_dir);
+	control_free(bridge->control);
+	bridge->control = NULL;
+}
+
 void bridge_start(struct bridge *bridge)
 {
 	bridge->state = BRIDGE_RUNNING;
+	open_control(bridge);
 	for (size_t i = 0; i < bridge->n_endpoints; i++) {
 		if (bridge->endpoints[i].is_source || bridge->endpoints[i].is_sink)
 			start_endpoint(&bridge->endpoints[i]);
@@ -457,6 +517,8 @@ void bridge_check_drained(struct bridge *bridge)
 		if ((end->courier && !end->idle) || (end->receipts.count && bridge->failure == 0))
 			return;
 	}
+	if (!queue_service_is_idle(bridge->queue) && bridge->failure == 0)
+		return; /* letters that were sent again and are to be removed */
 	stop_links(bridge);
 }
 
@@ -473,6 +535,8 @@ void bridge_stop(struct bridge *bridge)
 		return;
 	bool was_running = bridge->state == BRIDGE_RUNNING;
 	bridge->state = BRIDGE_DRAINING;
+	control_free(bridge->control);
+	bridge->control = NULL;
 	if (!was_running || bridge->failure < 0) {
 		for (size_t i = 0; !was_running && i < bridge->n_endpoints; i++)
 			bridge->endpoints[i].stopped = true;
@@ -539,10 +603,11 @@ void bridge_log_status(struct bridge *bridge)
 		if (end->is_source)
 			log_info("status",
 				"request=%lu source=%s taken=%llu unmatched=%llu looped=%llu refused=%llu paused=%s "
-				"unacknowledged=%zu",
+				"unacknowledged=%zu unnumbered=%llu",
 				request, end->config->name, (unsigned long long)end->taken,
 				(unsigned long long)end->unmatched, (unsigned long long)end->looped,
-				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count);
+				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count,
+				(unsigned long long)end->unnumbered);
 		if (!end->courier)
 			continue;
 		struct courier_stats stats = courier_stats(end->courier);
@@ -551,12 +616,12 @@ void bridge_log_status(struct bridge *bridge)
 			"request=%lu destination=%s link=%s waiting=%llu waiting_bytes=%llu in_flight=%llu "
 			"journalled=%llu "
 			"delivered=%llu "
-			"retried=%llu dead=%llu expired=%llu",
+			"retried=%llu dead=%llu expired=%llu paused=%s",
 			request, end->config->name, stats.link_is_up ? "up" : "down", (unsigned long long)box.waiting,
 			(unsigned long long)box.waiting_bytes, (unsigned long long)stats.in_flight,
 			(unsigned long long)box.next_seq - 1, (unsigned long long)stats.delivered,
 			(unsigned long long)stats.retried, (unsigned long long)stats.dead,
-			(unsigned long long)stats.expired);
+			(unsigned long long)stats.expired, stats.paused ? "yes" : "no");
 		log_totals(end, request);
 	}
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
@@ -577,6 +642,8 @@ static void close_endpoint(struct endpoint *end)
 int bridge_close(struct bridge *bridge)
 {
 	int r = bridge->failure;
+	control_free(bridge->control);
+	queue_service_free(bridge->queue);
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
 		close_endpoint(&bridge->endpoints[i]);
 	if (bridge->journal) {
@@ -589,6 +656,7 @@ int bridge_close(struct bridge *bridge)
 	router_free(bridge->router);
 	free(bridge->entries);
 	free(bridge->changes);
+	marking_free(&bridge->marking);
 	free(bridge->endpoints);
 	free(bridge);
 	return r;

@@ -10,7 +10,9 @@
 #include "delivery/courier.h"
 #include "journal/journal.h"
 #include "routing/router.h"
+#include "runtime/histogram.h"
 #include "runtime/bridge.h"
+#include "runtime/marking.h"
 #include "runtime/receipts.h"
 
 struct endpoint {
@@ -34,6 +36,11 @@ struct endpoint {
 	uint64_t taken, unmatched, looped, refused; /* messages offered */
 	enum courier_room room; /* scratch of intake_offer: what is to become of the outputs for it */
 	size_t n_outputs; /* likewise: how many they are */
+	uint64_t unnumbered; /* what became of them and has markers, but no number */
+	uint64_t pauses, link_downs;
+	bool link_is_up;
+	struct journal_outbox at_start; /* of the destination */
+	struct histogram acknowledgement; /* us from the offer to its receipt */
 };
 
 enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };
@@ -56,6 +63,9 @@ struct bridge {
 	unsigned long status_requests;
 	void (*on_stopped)(void *ctx);
 	void *stopped_ctx;
+	struct marking marking; /* scratch of intake_offer */
+	struct queue_service *queue; /* linkspan queue */
+	struct control *control; /* its socket; NULL: none */
 };
 
 /* intake.c: from offer to receipt. */

@@ -24,6 +24,7 @@ static enum offer_result hold(struct endpoint *end, const char *why, const struc
 	if (!end->paused) {
 		end->paused = true;
 		end->waits_for = destination;
+		end->pauses++;
 		log_warn("source_paused", "connection=%s reason=%s destination=%s", end->config->name, why,
 			destination ? destination->config->name : "-");
 		end->connector->pause(end->link);
@@ -161,7 +162,11 @@ static int append(struct endpoint *end, const struct offer *offer, const struct 
 	size_t n_changes = journal_change_of(end, &offer->change, bridge->changes);
 	size_t n_entries = list_outputs(bridge, routed, &n_changes);
 	uint64_t lsn;
-	r = journal_append(bridge->journal, bridge->entries, n_entries, bridge->changes, n_changes, &lsn);
+	const struct journal_change *changes;
+	/* What is dropped has its number too: that it is missing tells of it. */
+	r = marking_changes(&bridge->marking, bridge->changes, n_changes, &changes, &n_changes);
+	if (r == 0)
+		r = journal_append(bridge->journal, bridge->entries, n_entries, changes, n_changes, &lsn);
 	if (r < 0)
 		return r;
 	tell_couriers(bridge, routed, lsn);
@@ -196,8 +201,9 @@ static enum offer_result take(struct endpoint *end, const struct offer *offer, c
 	if (r < 0)
 		return append_failed(end, offer, routed->n_outputs > 0, r);
 	end->taken += offer->view != NULL; /* a state change alone is no message */
+	end->unnumbered += bridge->marking.n_unnumbered;
 	if (!offer->no_receipt) {
-		receipts_push(&end->receipts, lsn, offer->cookie);
+		receipts_push(&end->receipts, lsn, offer->cookie, loop_turn_us(bridge->loop));
 		/* What became nothing has no group that would call for it. */
 		if (lsn <= journal_durable_lsn(bridge->journal))
 			loop_post(bridge->loop, &bridge->receipts_job);
@@ -227,6 +233,9 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 		end->unmatched += routed.matched == 0;
 		end->looped += routed.looped;
 	}
+	/* Also what finds no room below is numbered: its set is not appended then, and so no number is given. */
+	if (marking_run(&bridge->marking, end, &routed) < 0)
+		return hold_a_while(end, "out_of_memory");
 	for (size_t i = 0; i < routed.n_outputs; i++) {
 		ask_for_room(bridge, &routed, i);
 		if (destination_of(bridge, &routed, i)->room == ROOM_WAIT)
@@ -235,16 +244,25 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 	return take(end, offer, &routed);
 }
 
+/* What was offered in one turn is counted together. */
 static void give_receipts(struct endpoint *end, uint64_t lsn)
 {
-	uint64_t cookie;
-	bool any = false;
-	while (receipts_take(&end->receipts, lsn, &cookie)) {
-		end->connector->receipt(end->link, cookie, RECEIPT_DURABLE);
-		any = true;
+	struct receipt_slot slot;
+	uint64_t now_us = end->receipts.count ? loop_fresh_us(end->bridge->loop) : 0;
+	uint64_t at_us = 0, n = 0;
+	while (receipts_take(&end->receipts, lsn, &slot)) {
+		if (n && slot.at_us != at_us) {
+			histogram_add(&end->acknowledgement, now_us - at_us, n);
+			n = 0;
+		}
+		at_us = slot.at_us;
+		n++;
+		end->connector->receipt(end->link, slot.cookie, RECEIPT_DURABLE);
 	}
-	if (any)
-		end->connector->receipts_end(end->link);
+	if (n == 0)
+		return;
+	histogram_add(&end->acknowledgement, now_us - at_us, n);
+	end->connector->receipts_end(end->link);
 }
 
 void intake_durable(struct bridge *bridge, uint64_t lsn)

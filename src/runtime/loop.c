@@ -5,7 +5,9 @@
 #include "runtime/loop.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <uv.h>
 
@@ -23,6 +25,8 @@ struct uv_based_loop {
 	struct loop_job stop_job;
 	uint64_t turn_began_ms; /* 0: before the first poll */
 	uint64_t wall_offset_ms; /* wall clock minus CLOCK_BOOTTIME, at the start */
+	uint64_t counted_ns,
+		idle_ns; /* when the last turn was counted; 0: none yet. How long had been waited by then */
 };
 
 struct uv_based_timer {
@@ -37,6 +41,7 @@ struct uv_based_timer {
 void loop_init_base(struct loop *loop, const struct loop_ops *ops)
 {
 	*loop = (struct loop){.ops = ops};
+	histogram_init(&loop->turns, &histogram_short);
 	pthread_mutex_init(&loop->mutex, NULL);
 }
 
@@ -146,6 +151,22 @@ uint64_t loop_slow_turns(const struct loop *loop)
 	return loop->slow_turns;
 }
 
+const struct histogram *loop_turns(const struct loop *loop)
+{
+	return &loop->turns;
+}
+
+uint64_t loop_turn_us(struct loop *loop)
+{
+	return loop->turn_us ? loop->turn_us : loop_fresh_us(loop);
+}
+
+uint64_t loop_fresh_us(struct loop *loop)
+{
+	loop->turn_us = loop->ops->now_us(loop);
+	return loop->turn_us;
+}
+
 uint64_t loop_now_ms(const struct loop *loop)
 {
 	return loop->ops->now_ms(loop);
@@ -154,6 +175,16 @@ uint64_t loop_now_ms(const struct loop *loop)
 uint64_t loop_wall_ms(const struct loop *loop)
 {
 	return loop->ops->wall_ms(loop);
+}
+
+uint64_t loop_clock_ms(const struct loop *loop)
+{
+	return loop->ops->clock_ms(loop);
+}
+
+const uint8_t *loop_boot(const struct loop *loop)
+{
+	return loop->boot;
 }
 
 struct loop_timer *loop_timer_new(struct loop *loop, loop_fn fn, void *arg)
@@ -214,6 +245,16 @@ static void on_after_poll(uv_check_t *check)
 	self->turn_began_ms = uv_now(&self->uv);
 }
 
+static void count_turn(struct uv_based_loop *self)
+{
+	uint64_t now_ns = uv_hrtime(), idle_ns = uv_metrics_idle_time(&self->uv);
+	if (self->counted_ns)
+		histogram_add(&self->base.turns, (now_ns - self->counted_ns - (idle_ns - self->idle_ns)) / 1000, 1);
+	self->counted_ns = now_ns;
+	self->idle_ns = idle_ns;
+	self->base.turn_us = 0;
+}
+
 static void on_before_poll(uv_prepare_t *prepare)
 {
 	struct uv_based_loop *self = prepare->data;
@@ -222,6 +263,7 @@ static void on_before_poll(uv_prepare_t *prepare)
 		self->base.slow_turns++;
 		log_warn("slow_turn", "ms=%llu", (unsigned long long)(now_ms - self->turn_began_ms));
 	}
+	count_turn(self);
 }
 
 static void uv_based_run(struct loop *loop)
@@ -258,6 +300,52 @@ static uint64_t uv_based_wall_ms(const struct loop *loop)
 {
 	const struct uv_based_loop *self = (const struct uv_based_loop *)loop;
 	return clock_ms(CLOCK_BOOTTIME) + self->wall_offset_ms;
+}
+
+static uint64_t uv_based_clock_ms(const struct loop *loop)
+{
+	(void)loop;
+	return clock_ms(CLOCK_REALTIME);
+}
+
+/* In a time namespace of its own CLOCK_BOOTTIME begins elsewhere (time_namespaces(7)). */
+static bool boot_time_is_shifted(void)
+{
+	char line[80];
+	long long seconds = 0, nanoseconds = 0;
+	FILE *file = fopen("/proc/self/timens_offsets", "re");
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "boottime %lld %lld", &seconds, &nanoseconds) == 2)
+			break;
+	if (file)
+		fclose(file);
+	return seconds != 0 || nanoseconds != 0;
+}
+
+/* A uuid as text; left zero when there is none to be had, as in some containers. */
+static void read_boot(uint8_t boot[LOOP_BOOT_LEN])
+{
+	char text[64];
+	FILE *file = boot_time_is_shifted() ? NULL : fopen("/proc/sys/kernel/random/boot_id", "re");
+	size_t len = file ? fread(text, 1, sizeof text, file) : 0, digits = 0;
+	if (file)
+		fclose(file);
+	for (size_t i = 0; i < len && digits < 2 * LOOP_BOOT_LEN; i++) {
+		static const char hex[] = "0123456789abcdef";
+		const char *digit = memchr(hex, text[i], 16);
+		if (!digit)
+			continue;
+		boot[digits / 2] = (uint8_t)(boot[digits / 2] << 4 | (digit - hex));
+		digits++;
+	}
+	if (digits < 2 * LOOP_BOOT_LEN)
+		memset(boot, 0, LOOP_BOOT_LEN);
+}
+
+static uint64_t uv_based_now_us(const struct loop *loop)
+{
+	(void)loop;
+	return uv_hrtime() / 1000;
 }
 
 static void uv_based_free(struct loop *loop)
@@ -337,6 +425,8 @@ static const struct loop_ops uv_based_ops = {
 	.timer_stop = uv_based_timer_stop,
 	.timer_running = uv_based_timer_running,
 	.timer_free = uv_based_timer_free,
+	.clock_ms = uv_based_clock_ms,
+	.now_us = uv_based_now_us,
 };
 
 struct loop *loop_new(void)
@@ -349,6 +439,7 @@ struct loop *loop_new(void)
 		return NULL;
 	}
 	loop_init_base(&self->base, &uv_based_ops);
+	uv_loop_configure(&self->uv, UV_METRICS_IDLE_TIME);
 	uv_async_init(&self->uv, &self->wake, on_wake);
 	self->wake.data = &self->base;
 	uv_prepare_init(&self->uv, &self->before_poll);
@@ -360,6 +451,7 @@ struct loop *loop_new(void)
 	uv_check_start(&self->after_poll, on_after_poll);
 	uv_unref((uv_handle_t *)&self->after_poll);
 	loop_job_init(&self->stop_job, on_stop, self);
+	read_boot(self->base.boot);
 	self->wall_offset_ms = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_BOOTTIME);
 	return &self->base;
 }

@@ -11,9 +11,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct histogram;
 struct loop;
 struct loop_timer;
 struct uv_loop_s;
+
+#define LOOP_BOOT_LEN 16
 
 typedef void (*loop_fn)(void *arg);
 
@@ -35,12 +38,23 @@ void loop_free(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop); /* any thread */
 uint64_t loop_slow_turns(const struct loop *loop);
+const struct histogram *loop_turns(const struct loop *loop); /* how long they took, without the waiting */
 
 /* Milliseconds of CLOCK_BOOTTIME: for intervals. */
 uint64_t loop_now_ms(const struct loop *loop);
 /* Milliseconds since the epoch that never step back or jump while the process runs: the wall clock at the start
  * plus the CLOCK_BOOTTIME since then. For times that outlive the process. */
 uint64_t loop_wall_ms(const struct loop *loop);
+/* Milliseconds since the epoch as the wall clock is set now, right or wrong: only to see that somebody has set it. */
+uint64_t loop_clock_ms(const struct loop *loop);
+/* LOOP_BOOT_LEN bytes, those of CLOCK_BOOTTIME's beginning: processes with the same ones can compare their loop_now_ms.
+ * All zero: not known. */
+const uint8_t *loop_boot(const struct loop *loop);
+
+/* Microseconds from some point on, only for measuring. The clock is read when a turn first asks: what is measured is right
+ * to a turn's length. loop_fresh_us reads it again, for the rest of the turn too. */
+uint64_t loop_turn_us(struct loop *loop);
+uint64_t loop_fresh_us(struct loop *loop);
 
 /* For connectors that do their own I/O; NULL for a simulated loop. */
 struct uv_loop_s *loop_uv(struct loop *loop);
@@ -62,5 +76,9 @@ void loop_cancel(struct loop *loop, struct loop_job *job);
 /* Simulated loop only: moves the clock by ms in steps, running what becomes due in the order of its time, and
  * posted jobs. 0 only runs what is posted. */
 void loop_sim_advance(struct loop *loop, uint64_t ms);
+/* Simulated loop only, before it is used: the process starts in that boot, now_ms after its beginning. */
+void loop_sim_boot(struct loop *loop, const uint8_t boot[LOOP_BOOT_LEN], uint64_t now_ms);
+/* Simulated loop only: somebody sets the wall clock. */
+void loop_sim_set_clock(struct loop *loop, uint64_t wall_ms);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "runtime/histogram.h"
 #include "runtime/loop.h"
 
 struct loop_ops {
@@ -21,6 +22,8 @@ struct loop_ops {
 	void (*timer_stop)(struct loop_timer *timer);
 	bool (*timer_running)(const struct loop_timer *timer);
 	void (*timer_free)(struct loop_timer *timer);
+	uint64_t (*clock_ms)(const struct loop *loop);
+	uint64_t (*now_us)(const struct loop *loop);
 };
 
 /* First member of both. */
@@ -29,6 +32,9 @@ struct loop {
 	pthread_mutex_t mutex;
 	struct loop_job *jobs_head, *jobs_tail; /* guarded by mutex */
 	uint64_t slow_turns;
+	uint8_t boot[LOOP_BOOT_LEN];
+	struct histogram turns; /* us */
+	uint64_t turn_us; /* for loop_turn_us; 0: not read yet in this turn */
 };
 
 /* First member of both timers. */

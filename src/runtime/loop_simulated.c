@@ -6,6 +6,7 @@
 #include "runtime/loop.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/loop_impl.h"
 
@@ -24,6 +25,7 @@ struct simulated_loop {
 	struct loop base;
 	struct simulated_timer *timers;
 	uint64_t now_ms, wall_offset_ms, orders;
+	uint64_t set_by_ms; /* the wall clock is that far from wall_offset_ms */
 	bool stopped;
 };
 
@@ -60,10 +62,12 @@ void loop_sim_advance(struct loop *loop, uint64_t ms)
 			break;
 		if (timer->due_ms > self->now_ms)
 			self->now_ms = timer->due_ms;
+		self->base.turn_us = 0;
 		timer->running = false;
 		timer->fn(timer->arg);
 	}
 	self->now_ms = until_ms;
+	self->base.turn_us = 0;
 }
 
 static void simulated_run(struct loop *loop)
@@ -94,6 +98,16 @@ static uint64_t simulated_now_ms(const struct loop *loop)
 static uint64_t simulated_wall_ms(const struct loop *loop)
 {
 	return simulated(loop)->now_ms + simulated(loop)->wall_offset_ms;
+}
+
+static uint64_t simulated_clock_ms(const struct loop *loop)
+{
+	return simulated_wall_ms(loop) + simulated(loop)->set_by_ms;
+}
+
+static uint64_t simulated_now_us(const struct loop *loop)
+{
+	return simulated(loop)->now_ms * 1000;
 }
 
 static struct loop_timer *simulated_timer_new(struct loop *loop, loop_fn fn, void *arg)
@@ -159,6 +173,8 @@ static const struct loop_ops simulated_ops = {
 	.timer_stop = simulated_timer_stop,
 	.timer_running = simulated_timer_running,
 	.timer_free = simulated_timer_free,
+	.clock_ms = simulated_clock_ms,
+	.now_us = simulated_now_us,
 };
 
 struct loop *loop_new_simulated(uint64_t wall_ms)
@@ -170,4 +186,18 @@ struct loop *loop_new_simulated(uint64_t wall_ms)
 	self->now_ms = 1000;
 	self->wall_offset_ms = wall_ms - self->now_ms;
 	return &self->base;
+}
+
+void loop_sim_boot(struct loop *loop, const uint8_t boot[LOOP_BOOT_LEN], uint64_t now_ms)
+{
+	struct simulated_loop *self = simulated(loop);
+	memcpy(loop->boot, boot, LOOP_BOOT_LEN);
+	self->wall_offset_ms += self->now_ms - now_ms;
+	self->now_ms = now_ms;
+}
+
+void loop_sim_set_clock(struct loop *loop, uint64_t wall_ms)
+{
+	struct simulated_loop *self = simulated(loop);
+	self->set_by_ms = wall_ms - self->now_ms - self->wall_offset_ms;
 }

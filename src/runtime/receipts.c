@@ -26,17 +26,18 @@ int receipts_reserve(struct receipts *queue)
 	return 0;
 }
 
-void receipts_push(struct receipts *queue, uint64_t lsn, uint64_t cookie)
+void receipts_push(struct receipts *queue, uint64_t lsn, uint64_t cookie, uint64_t at_us)
 {
 	assert(queue->count < queue->capacity);
-	queue->slots[(queue->head + queue->count++) & (queue->capacity - 1)] = (struct receipt_slot){lsn, cookie};
+	queue->slots[(queue->head + queue->count++) & (queue->capacity - 1)] =
+		(struct receipt_slot){lsn, cookie, at_us};
 }
 
-bool receipts_take(struct receipts *queue, uint64_t durable_lsn, uint64_t *ret_cookie)
+bool receipts_take(struct receipts *queue, uint64_t durable_lsn, struct receipt_slot *ret_slot)
 {
 	if (!queue->count || queue->slots[queue->head].lsn > durable_lsn)
 		return false;
-	*ret_cookie = queue->slots[queue->head].cookie;
+	*ret_slot = queue->slots[queue->head];
 	queue->head = (queue->head + 1) & (queue->capacity - 1);
 	queue->count--;
 	return true;

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Built by tests/bench/run.sh only.
 EXTRA_DIST += tests/bench/run.sh tests/bench/end_to_end.py tests/bench/mqtt_more.py
-EXTRA_PROGRAMS += tests/bench/bench_journal tests/bench/bench_recovery tests/bench/bench_routing tests/bench/mqtt_load \
+EXTRA_PROGRAMS += tests/bench/bench_journal tests/bench/bench_outage tests/bench/bench_recovery tests/bench/bench_routing tests/bench/mqtt_load \
 	tests/bench/paho_out
 tests_bench_bench_journal_SOURCES = tests/bench/bench_journal.c
 tests_bench_bench_journal_LDADD = $(LINKSPAN_LIBS)
+tests_bench_bench_outage_SOURCES = tests/bench/bench_outage.c
+tests_bench_bench_outage_LDADD = $(LINKSPAN_LIBS)
 tests_bench_bench_recovery_SOURCES = tests/bench/bench_recovery.c
 tests_bench_bench_recovery_LDADD = $(LINKSPAN_LIBS)
 tests_bench_bench_routing_SOURCES = \

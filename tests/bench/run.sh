@@ -10,6 +10,7 @@
 #   sessions       20 sessions with 10 mappings each: memory_mib, per_second, ratio (to one session with as many messages)
 #   mqtt-to-kafka  as mqtt-qos1, as far as a real Kafka
 #   footprint      idle_mib, waiting_mib: anonymous resident memory, idle and with 1,000,000 messages waiting
+#   outage         one of five destinations away while GIB (2 if not given) pass: ratio_others ratio_drain waiting_mib …
 #   recovery       seconds to open a journal with 1 GiB waiting
 # BUILD=folder uses a build that is there; otherwise it makes one (-O2, no sanitizers) in a temporary folder. MESSAGES=n: how
 # many the benchmarks with brokers send, 200000 if not given (mqtt-qos2: 50000).
@@ -18,9 +19,9 @@ cd "$(dirname "$0")/../.."
 top=$PWD
 name=${1:-}
 case $name in
-journal | routing | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | footprint | recovery) ;;
+journal | routing | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | footprint | outage | recovery) ;;
 *)
-    sed -n '3,15s/^# \{0,1\}//p' "$0"
+    sed -n '3,16s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac
@@ -42,6 +43,11 @@ journal | routing | recovery)
     make_program "tests/bench/bench_$name"
     mkdir -p "$work/data"
     "$build/tests/bench/bench_$name" "$work/data"
+    ;;
+outage)
+    make_program tests/bench/bench_outage
+    mkdir -p "$work/data"
+    "$build/tests/bench/bench_outage" "$work/data" "${GIB:-2}"
     ;;
 mqtt-out | round-trip | sessions)
     make_program linkspan tests/bench/mqtt_load

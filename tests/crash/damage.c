@@ -2,8 +2,8 @@
  *
  * Damaged journals: damage [STRIDE]
  *
- * A small journal on a simulated disk is cut at every byte of its last two groups, and every STRIDE-th bit of its used
- * part is flipped (1: every single bit; the default is a sample). After each: start-up succeeds, no wrong byte is handed out, and
+ * A small journal on a simulated disk, and one that has spilled to an overflow log, is cut at every byte of its last two
+ * groups, and every STRIDE-th bit of its used part is flipped (1: every single bit; the default is a sample). After each: start-up succeeds, no wrong byte is handed out, and
  * whatever durable message is missing, a log line names where.
  */
 #include <stdio.h>
@@ -66,6 +66,7 @@ static int open_on(struct sim_disk *sim, struct loop *loop, struct journal **ret
 		.disk = sim_disk_ops(sim),
 		.loop = loop,
 		.segment_bytes = 1 << 20,
+		.max_bytes = 3 << 20,
 		.manual = true,
 		.on_durable = ignore_lsn,
 		.on_room = ignore_room,
@@ -98,6 +99,27 @@ static struct sim_disk *small_journal(void)
 	loop_free(loop);
 	sim_disk_free(sim);
 	return image;
+}
+
+/* The same messages, after restarts that have each begun a segment: they stand in the overflow log. */
+static struct sim_disk *spilled_journal(struct sim_disk *sim)
+{
+	struct loop *loop = loop_new_simulated(1700000000000);
+	for (int i = 0; i < 5; i++) {
+		struct journal *j;
+		if (open_on(sim, loop, &j) < 0)
+			abort();
+		struct message_view view = {.topic = slice_str("other"), .order_key = slice_str("other")};
+		struct journal_entry entry = {.dest = (uint32_t)journal_destination(j, "other"), .view = &view};
+		uint64_t lsn;
+		if (journal_append(j, &entry, 1, NULL, 0, &lsn) < 0)
+			abort();
+		while (journal_step(j))
+			loop_sim_advance(loop, 0);
+		journal_close(j);
+	}
+	loop_free(loop);
+	return sim;
 }
 
 static void on_read(const struct journal_read_result *result, void *arg)
@@ -217,26 +239,41 @@ static void flip_everywhere(const struct sim_disk *image, const char *path, uint
 	}
 }
 
-int main(int argc, char **argv)
+static void damage_folder(const struct sim_disk *image, const char *folder, unsigned long stride)
 {
-	unsigned long stride = argc > 1 ? strtoul(argv[1], NULL, 10) : 251;
-	struct sim_disk *image = small_journal();
+	char **names = sim_disk_names(image, folder);
+	for (size_t i = 0; names[i]; i++) {
+		char path[300];
+		snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+		uint64_t used = used_bytes(image, path);
+		cut_everywhere(image, path, used);
+		flip_everywhere(image, path, used, stride);
+	}
+	sim_disk_free_names(names);
+}
+
+/* One result: takes image; `folder` is damaged. */
+static void run(int number, const char *what, struct sim_disk *image, const char *folder, unsigned long stride)
+{
+	unsigned long failed = failures;
+	states = reported = missing_states = 0;
 	check(sim_disk_fork(image), "undamaged", "", 0);
 	if (missing_states)
 		failures++, printf("# messages are missing from the undamaged journal\n");
-	char **names = sim_disk_names(image, "journal");
-	for (size_t i = 0; names[i]; i++) {
-		char path[300];
-		snprintf(path, sizeof path, "journal/%s", names[i]);
-		uint64_t used = used_bytes(image, path);
-		cut_everywhere(image, path, used);
-		flip_everywhere(image, path, used, stride ? stride : 1);
-	}
-	sim_disk_free_names(names);
+	damage_folder(image, folder, stride);
 	sim_disk_free(image);
 	if (missing_states == 0)
 		failures++, printf("# no state had a message missing: the test damages nothing\n");
-	printf("%s 1 - damaged journals: %lu states, %lu with messages missing, %lu reported\n1..1\n",
-		failures ? "not ok" : "ok", states, missing_states, reported);
+	printf("%s %d - %s: %lu states, %lu with messages missing, %lu reported\n",
+		failures > failed ? "not ok" : "ok", number, what, states, missing_states, reported);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long stride = argc > 1 ? strtoul(argv[1], NULL, 10) : 251;
+	stride = stride ? stride : 1;
+	run(1, "damaged journals", small_journal(), "journal", stride);
+	run(2, "damaged overflow logs", spilled_journal(small_journal()), "outbox/dest", stride);
+	printf("1..2\n");
 	return failures != 0;
 }

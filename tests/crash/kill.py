@@ -9,35 +9,39 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.dont_write_bytecode = True
 
-from rig import check, tap, yaml  # noqa: E402  pylint: disable=wrong-import-position
+from rig import check, markers, tap, yaml  # noqa: E402  pylint: disable=wrong-import-position
 from rig.daemon import Linkspan, program  # noqa: E402  pylint: disable=wrong-import-position
 from rig.feed import Feed  # noqa: E402  pylint: disable=wrong-import-position
 from rig.fixtures import own_kafka, own_mosquitto  # noqa: E402  pylint: disable=wrong-import-position
 from rig.mqtt import Subscriber  # noqa: E402  pylint: disable=wrong-import-position
+from rig.proxy import Proxy  # noqa: E402  pylint: disable=wrong-import-position
 from rig.wait import until  # noqa: E402  pylint: disable=wrong-import-position
 
 PASSES = (1, 2, 5, 13, 34, 89, 233, 610)
 
 
-def configuration(mqtt_port, brokers):
-    """Small segments, so that they fill, are recycled and are checkpointed many times."""
+def configuration(mqtt_port, brokers, archive_port):
+    """Small segments, so that they fill, are recycled and are checkpointed many times. The archive is away most of the time:
+    what waits for it is spilled to its overflow log."""
     return yaml.configuration(
-        [yaml.mqtt("plant", mqtt_port), yaml.kafka("lake", brokers)],
+        [yaml.mqtt("plant", mqtt_port), yaml.kafka("lake", brokers), yaml.mqtt("archive", archive_port)],
         [yaml.mapping("all", {"connection": "plant", "topic": "in/{k}", "qos": 1},
                       {"connection": "lake", "topic": "kill", "key": "{k}"},
-                      {"connection": "plant", "topic": "out/{k}"}),
+                      {"connection": "plant", "topic": "out/{k}"},
+                      {"connection": "archive", "topic": "archive/{k}"}, markers=True),
          # What no rule can handle becomes a dead letter, which has steps of its own.
          yaml.mapping("poison", {"connection": "plant", "topic": "poison/#", "qos": 1},
                       {"connection": "lake", "topic": "kill"}, payload=".number")],
-        journal={"segment_size": "1MiB"}, shutdown_timeout="5s")
+        journal={"segment_size": "1MiB", "max_size": "3MiB"}, shutdown_timeout="5s")
 
 
 class Witness:
     """Both ends as an outside observer sees them, judged after each kill so that a loss has a name."""
 
-    def __init__(self, reader, subscriber):
+    def __init__(self, reader, subscriber, archive):
         self.ends = {"Kafka": (lambda: [r.value for r in reader.records], {}),
-                     "MQTT": (lambda: [m.payload for m in subscriber.messages], {})}
+                     "MQTT": (lambda: [m.payload for m in subscriber.messages], {}),
+                     "Archive": (lambda: [m.payload for m in archive.messages], {})}
         self._reader = reader
         self._positions = {}
         self.faults = []
@@ -56,14 +60,18 @@ class Witness:
             for payload in arrivals[self._positions.get(end, 0):]:
                 key, seq = check.parse(payload)
                 if seq > last.get(key, 0) + 1:
-                    self.faults.append(f"{end}: {k} went from {last.get(key, 0)} to {seq} after {after}")
+                    self.faults.append(f"{end}: {key} went from {last.get(key, 0)} to {seq} after {after}")
                 last[key] = max(seq, last.get(key, 0))
             self._positions[end] = len(arrivals)
 
 
-def kill_at_random(bridge, n, dice, witness):
-    """A third of the kills hit the start-up and recovery, the others the flow."""
+def kill_at_random(bridge, n, dice, witness, archive):
+    """A third of the kills hit the start-up and recovery, the others the flow. Now and then the archive is there."""
     for number in range(1, n + 1):
+        if number % 7 == 0:
+            archive.forward()
+        elif number % 7 == 2:
+            archive.down()
         bridge.start(wait_up=False)
         if number % 3:
             before = witness.arrived("Kafka")
@@ -113,27 +121,38 @@ def walk_fail_points(bridge, passes, witness):
 
 
 def campaign(mode, n, seed):
-    with own_mosquitto() as broker, own_kafka() as kafka:
+    with own_mosquitto() as broker, own_kafka() as kafka, Proxy(broker.port) as archive:
         kafka.create_topic("kill")
-        bridge = Linkspan(configuration(broker.port, kafka.brokers), start=False)
+        bridge = Linkspan(configuration(broker.port, kafka.brokers, archive.port), start=False)
         # linkspan first: only from then on there is a session for which mosquitto keeps messages.
         with bridge.start(), kafka.reader("kill") as reader, Subscriber(broker.port, "out/#") as subscriber, \
+                Subscriber(broker.port, "archive/#") as archived, \
                 Feed(broker.port, "poison", "poisoner", keys=1, rate=20), \
                 Feed(broker.port, "in", rate=1000, size=1000, arrived=lambda: len(reader.records)) as feed:
-            witness = Witness(reader, subscriber)
+            witness = Witness(reader, subscriber, archived)
             reader.wait_count(1)
             bridge.kill()
+            archive.down()
             try:
                 if mode == "failpoints":
                     walk_fail_points(bridge, n, witness)
                 else:
-                    kill_at_random(bridge, n, random.Random(seed), witness)
+                    kill_at_random(bridge, n, random.Random(seed), witness, archive)
+                archive.forward()
                 bridge.start()
                 sent = feed.stop()
                 reader.wait_for(check.complete(sent), "all numbers in Kafka")
                 subscriber.wait_for(check.complete(sent), "all numbers in MQTT")
+                archived.wait_for(check.complete(sent), "all numbers in the archive")
                 witness.look("the last start")
                 reader.drain()
+                # Numbers that linkspan gave: none missing, none twice.
+                for end, arrivals in (("Kafka", markers.of_kafka(reader.records)),
+                                      ("MQTT", markers.of_mqtt(subscriber.messages)),
+                                      ("Archive", markers.of_mqtt(archived.messages))):
+                    faults, report_of_markers = markers.faults(arrivals)
+                    witness.faults += [f"{end}: {fault}" for fault in faults]
+                    print(f"# {end}: markers: {report_of_markers}")
             except AssertionError as error:
                 witness.faults.append(str(error))
                 print("\n".join(f"# {line}" for line in bridge.log_lines()[-30:]))

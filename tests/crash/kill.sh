@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Kills linkspan while numbered QoS 1 messages flow from a real mosquitto into a real Kafka and into another MQTT topic,
-# starts it again, and in the end looks for every number in both.
+# Kills linkspan while numbered QoS 1 messages flow from a real mosquitto into a real Kafka, into another MQTT topic, and
+# into an archive that is away most of the time, so that its messages are spilled to an overflow log; starts it again, and in
+# the end looks for every number in all three.
 #
 #   tests/crash/kill.sh [N]             N SIGKILLs at random moments (default 20)
 #   tests/crash/kill.sh [N] failpoints  at each named step of the commit path instead: at its 1st, 2nd, 5th … N times

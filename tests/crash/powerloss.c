@@ -2,14 +2,16 @@
  *
  * Simulated power loss: powerloss [STATES] [SEED]
  *
- * A journal in manual mode works on a simulated disk: random sets, DONEs, dead letters, state changes. Again and again the
+ * A journal in manual mode works on a simulated disk: random sets, DONEs, dead letters, state changes, and more than its
+ * segments may hold, so that what waits goes to the overflow logs. Again and again the
  * machine loses power (all, none or some of the unsynced sectors survive) or the process dies, also right after a recovery.
  * After each, a model says what must be there:
  *   - every message whose lsn had become durable, or that a recovered journal has handed out, with the same bytes;
  *   - of what was not durable all of a set or nothing, and no set without the ones before it;
- *   - the state (open ids, positions, stages, subscriptions) that exactly those sets make;
+ *   - the state (open ids, positions, stages, subscriptions, numbers of streams) that exactly those sets make;
  *   - a DONE only where one was given, and always where its lsn was durable.
- * Then the negative controls: with fdatasync ignored, always or only while recovering, the same run must fail.
+ * Then the negative controls: with fdatasync ignored, always, only while recovering or only for the overflow logs, the
+ * same run must fail.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,6 +26,7 @@
 #define SOURCES    2u
 #define IDS        16u
 #define PARTITIONS 3u
+#define STREAMS    200u
 #define MAX_SEQ    6000u
 #define MAX_SETS   12000u
 #define SEGMENT    (1024u * 1024)
@@ -49,6 +52,7 @@ struct state {
 	uint64_t position[SOURCES][PARTITIONS];
 	uint64_t subscriptions[SOURCES];
 	uint8_t stages[DESTS][MAX_SEQ];
+	uint64_t sequence[STREAMS];
 };
 
 struct model {
@@ -61,7 +65,7 @@ struct model {
 	uint64_t next_id;
 };
 
-enum control { CONTROL_SYNC, CONTROL_NO_SYNC, CONTROL_NO_RECOVERY_SYNC };
+enum control { CONTROL_SYNC, CONTROL_NO_SYNC, CONTROL_NO_RECOVERY_SYNC, CONTROL_NO_OVERFLOW_SYNC };
 
 struct run {
 	struct sim_disk *sim;
@@ -74,6 +78,7 @@ struct run {
 
 static uint64_t rng;
 static enum control control;
+static bool large; /* messages of such a size that segments fill up */
 static bool dying; /* the journal at hand belongs to a machine that is gone: its callbacks mean nothing */
 static unsigned long states;
 static const char *failure; /* the first thing that was wrong */
@@ -122,13 +127,16 @@ static bool open_journal(struct run *run)
 		.disk = sim_disk_ops(run->sim),
 		.loop = run->loop,
 		.segment_bytes = SEGMENT,
+		.max_bytes = 3 * SEGMENT,
 		.manual = true,
+		.max_sequences = STREAMS,
 		.on_durable = on_durable,
 		.on_room = on_nothing,
 		.on_failed = on_failed,
 		.ctx = run,
 	};
-	sim_disk_ignore_sync(run->sim, control != CONTROL_SYNC);
+	sim_disk_ignore_sync(run->sim, control == CONTROL_NO_SYNC || control == CONTROL_NO_RECOVERY_SYNC);
+	sim_disk_ignore_sync_below(run->sim, control == CONTROL_NO_OVERFLOW_SYNC ? "outbox/" : NULL);
 	int r = journal_open(&options, &run->j);
 	sim_disk_ignore_sync(run->sim, control == CONTROL_NO_SYNC);
 	if (r < 0) {
@@ -156,11 +164,17 @@ static uint64_t value_blob(uint8_t *out, uint64_t value)
 	return sizeof value;
 }
 
+static void name_stream(uint16_t stream, uint8_t ret_name[JOURNAL_STREAM_LEN])
+{
+	memset(ret_name, 's', JOURNAL_STREAM_LEN);
+	memcpy(ret_name, &stream, sizeof stream);
+}
+
 static struct journal_change random_change(struct run *run, struct set *set, uint8_t *blob)
 {
 	struct journal_change change = {.source = (uint32_t)run->source[below(SOURCES)]};
 	set->value = below(1000) + 1;
-	switch (below(6)) {
+	switch (below(7)) {
 	case 0:
 		change.type = JOURNAL_OPEN;
 		change.id = (uint16_t)(1 + below(IDS - 1));
@@ -184,6 +198,15 @@ static struct journal_change random_change(struct run *run, struct set *set, uin
 		blob[0] = (uint8_t)('a' + change.id);
 		change.blob = slice_of(blob, 1);
 		break;
+	case 5:
+		change.type = JOURNAL_SEQUENCE;
+		change.id = (uint16_t)below(STREAMS); /* for the model only */
+		name_stream(change.id, blob);
+		change.blob = slice_of(blob, JOURNAL_STREAM_LEN);
+		if (!journal_sequence(run->j, blob, &change.position))
+			FAIL("no room for a stream", "stream %u", change.id);
+		set->value = ++change.position;
+		break;
 	default: {
 		unsigned d = (unsigned)below(DESTS);
 		uint64_t seq = run->model->next_seq[d] > 1 ? 1 + below(run->model->next_seq[d] - 1) : 0;
@@ -206,7 +229,7 @@ static void do_append(struct run *run)
 	struct journal_entry entries[3];
 	struct message_view views[3];
 	uint64_t ids[3];
-	uint8_t blob[8];
+	uint8_t blob[JOURNAL_STREAM_LEN];
 	struct set *set = &m->sets[m->n_sets];
 	if (m->n_sets + 1 >= MAX_SETS)
 		return;
@@ -215,7 +238,7 @@ static void do_append(struct run *run)
 	for (unsigned i = 0; i < n; i++) {
 		if (m->next_seq[i] + 1 >= MAX_SEQ)
 			return;
-		uint32_t len = (uint32_t)(below(40) == 0 ? below(sizeof payloads[0]) : below(900));
+		uint32_t len = (uint32_t)(below(40) == 0 ? below(sizeof payloads[0]) : below(large ? 12000 : 900));
 		ids[i] = ++m->next_id;
 		fill(payloads[i], len, ids[i]);
 		views[i] = (struct message_view){
@@ -373,6 +396,9 @@ static void apply(struct state *state, const struct run *run, const struct set *
 	case JOURNAL_STAGE:
 		state->stages[d][change->seq] = change->stage;
 		break;
+	case JOURNAL_SEQUENCE:
+		state->sequence[change->id] = set->value;
+		break;
 	default:
 		break;
 	}
@@ -412,13 +438,19 @@ static void read_state(const struct run *run, struct state *state)
 		struct stage_reader reader = {state, d};
 		journal_stages(run->j, (uint32_t)run->dest[d], read_stage, &reader);
 	}
+	for (uint16_t i = 0; i < STREAMS; i++) {
+		uint8_t name[JOURNAL_STREAM_LEN];
+		name_stream(i, name);
+		journal_sequence(run->j, name, &state->sequence[i]);
+	}
 }
 
 /* Stages of what is done are of no interest to anybody: the journal may have forgotten them. */
 static bool states_equal(const struct run *run, const struct state *a, const struct state *b, const struct model *m)
 {
 	if (memcmp(a->open, b->open, sizeof a->open) || memcmp(a->position, b->position, sizeof a->position) ||
-		memcmp(a->subscriptions, b->subscriptions, sizeof a->subscriptions))
+		memcmp(a->subscriptions, b->subscriptions, sizeof a->subscriptions) ||
+		memcmp(a->sequence, b->sequence, sizeof a->sequence))
 		return false;
 	for (unsigned d = 0; d < DESTS; d++)
 		for (uint64_t seq = 1; seq < m->next_seq[d]; seq++)
@@ -628,6 +660,7 @@ static void crash(struct run *run)
 static void run_seed(unsigned long wanted)
 {
 	static struct model model;
+	large = below(3) == 0;
 	memset(&model, 0, sizeof model);
 	for (unsigned d = 0; d < DESTS; d++)
 		model.next_seq[d] = model.safe_seq[d] = 1;
@@ -673,19 +706,20 @@ int main(int argc, char **argv)
 		[CONTROL_SYNC] = "every fdatasync in place",
 		[CONTROL_NO_SYNC] = "without any fdatasync it is noticed",
 		[CONTROL_NO_RECOVERY_SYNC] = "without the fdatasync of recovery it is noticed",
+		[CONTROL_NO_OVERFLOW_SYNC] = "without the fdatasync of the overflow logs it is noticed",
 	};
 	unsigned long wanted = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000;
 	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
 	int failures = 0;
 	if (!getenv("POWERLOSS_LOG"))
 		log_set_sink(silent, NULL);
-	for (int mode = CONTROL_SYNC; mode <= CONTROL_NO_RECOVERY_SYNC; mode++) {
+	for (int mode = CONTROL_SYNC; mode <= CONTROL_NO_OVERFLOW_SYNC; mode++) {
 		campaign((enum control)mode, wanted, seed);
 		bool good = mode == CONTROL_SYNC ? !failure : failure != NULL;
 		failures += !good;
 		printf("%sok %d - power loss: %s (%lu states)\n", good ? "" : "not ", mode + 1, names[mode], states);
 		fflush(stdout);
 	}
-	printf("1..3\n");
+	printf("1..4\n");
 	return failures;
 }

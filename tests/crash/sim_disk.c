@@ -26,6 +26,7 @@ struct image {
 };
 
 struct inode {
+	bool ignore_sync; /* its contents never become durable */
 	struct image cache, medium;
 	unsigned refs; /* names and handles, in both name spaces */
 };
@@ -59,6 +60,7 @@ struct sim_disk {
 	const struct inode *bad_inode; /* its sector at bad_offset cannot be read; NULL: none */
 	uint64_t bad_offset;
 	bool ignore_sync;
+	const char *ignore_below; /* files created below it never become durable; NULL: none */
 };
 
 uint64_t sim_random(uint64_t *state)
@@ -289,6 +291,7 @@ static int sim_open(struct disk *disk, const char *path, int flags)
 		if (sim->space == 0)
 			return -ENOSPC;
 		inode = must(calloc(1, sizeof *inode));
+		inode->ignore_sync = sim->ignore_below && strncmp(path, sim->ignore_below, strlen(sim->ignore_below)) == 0;
 		op_note(sim, OP_LINK, path, "", inode);
 	} else if (!name) {
 		return -ENOENT;
@@ -354,7 +357,7 @@ static int sim_fdatasync(struct disk *disk, int handle)
 	struct inode *inode = sim->handles[handle];
 	if (fails_now(sim))
 		return -EIO;
-	if (!sim->ignore_sync)
+	if (!sim->ignore_sync && !inode->ignore_sync)
 		image_copy(&inode->medium, &inode->cache);
 	return 0;
 }
@@ -638,6 +641,11 @@ struct sim_disk *sim_disk_fork(const struct sim_disk *sim)
 void sim_disk_set_space(struct sim_disk *sim, uint64_t bytes)
 {
 	sim->space = bytes;
+}
+
+void sim_disk_ignore_sync_below(struct sim_disk *sim, const char *prefix)
+{
+	sim->ignore_below = prefix;
 }
 
 void sim_disk_ignore_sync(struct sim_disk *sim, bool ignore)

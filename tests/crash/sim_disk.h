@@ -33,6 +33,8 @@ struct sim_disk *sim_disk_power_loss(const struct sim_disk *sim, enum sim_loss l
 void sim_disk_set_space(struct sim_disk *sim, uint64_t bytes);
 /* With true, fdatasync and sync_dir succeed without doing anything: the negative control. */
 void sim_disk_ignore_sync(struct sim_disk *sim, bool ignore);
+/* The same for the contents of files that are created below a folder ("outbox/"); NULL: none. Borrowed. */
+void sim_disk_ignore_sync_below(struct sim_disk *sim, const char *prefix);
 /* The n-th operation from now that writes or syncs (1 = the next) fails with -EIO, and the `count - 1` after it. */
 void sim_disk_fail(struct sim_disk *sim, unsigned n, unsigned count);
 

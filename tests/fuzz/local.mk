@@ -20,6 +20,14 @@ tests_fuzz_fuzz_message_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_replay_message_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_message_SOURCES)
 tests_fuzz_replay_message_LDADD = $(LINKSPAN_LIBS)
 
+EXTRA_PROGRAMS += tests/fuzz/fuzz_message_json
+check_PROGRAMS += tests/fuzz/replay_message_json
+tests_fuzz_fuzz_message_json_SOURCES = tests/fuzz/fuzz_message_json.c tests/fuzz/fuzz.h src/cli/message_json.c
+tests_fuzz_fuzz_message_json_LDADD = $(LINKSPAN_LIBS)
+tests_fuzz_fuzz_message_json_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_replay_message_json_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_message_json_SOURCES)
+tests_fuzz_replay_message_json_LDADD = $(LINKSPAN_LIBS)
+
 EXTRA_PROGRAMS += tests/fuzz/fuzz_topic_filter
 check_PROGRAMS += tests/fuzz/replay_topic_filter
 tests_fuzz_fuzz_topic_filter_SOURCES = tests/fuzz/fuzz_topic_filter.c tests/fuzz/fuzz.h

@@ -15,6 +15,7 @@ from rig.process import temp_folder
 EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
 PROMISES = {"edge-to-cloud/linkspan.yaml": ("exactly-once", "at-least-once"),
             "edge-to-cloud/websocket.yaml": ("at-least-once", "exactly-once"),
+            "gaps/linkspan.yaml": ("at-least-once", "exactly-once"),
             "scada-to-kafka/linkspan.yaml": ("at-least-once", "exactly-once")}
 
 

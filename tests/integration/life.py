@@ -95,7 +95,7 @@ def impatient():
             assert bridge.stop() == 0
 
 
-@tap.case("a clean reboot keeps the queue")
+@tap.case("a clean reboot keeps the queue (field bug 3)")
 def reboot():
     bridge, kafka, proxy = _lake_bridge("reboot", wait_up=["plant"])
     proxy.down()
@@ -116,7 +116,7 @@ def reboot():
         assert bridge.stop() == 0
 
 
-@tap.case("kill -9 with Kafka away: all that mosquitto saw acknowledged arrives")
+@tap.case("kill -9 with Kafka away: all that mosquitto saw acknowledged arrives (field bug 2)")
 def kill_while_away():
     bridge, kafka, proxy = _lake_bridge("kill-away", wait_up=["plant"])
     proxy.down()

@@ -28,7 +28,7 @@ def _quiet(bridge, published):
         assert status["taken"] == published, f"{published} were published: {status}"
 
 
-@tap.case("two brokers mirror each other with no_local: everything is on both once, retained messages too, and it is quiet")
+@tap.case("two brokers mirror each other with no_local: everything is on both once, retained messages too, and it is quiet (field bug 11)")
 def mirror():
     with own_mosquitto() as near, own_mosquitto() as far, \
             Publisher(near.port) as out_near, Publisher(far.port) as out_far:

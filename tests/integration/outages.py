@@ -104,7 +104,7 @@ def _behind_proxies(name, version=5):
         assert bridge.stop() == 0
 
 
-@tap.case("the way to Kafka cut without a word while a backlog drains: nothing counts as delivered that was not")
+@tap.case("the way to Kafka cut without a word while a backlog drains: nothing counts as delivered that was not (field bug 1)")
 def silent_kafka_mid_drain():
     with _behind_proxies("silent-kafka") as (bridge, _, reader, _, to_kafka):
         to_kafka.down()
@@ -128,12 +128,12 @@ def _silent_mqtt(version):
         to_mqtt.forward()
 
 
-@tap.case("the way to mosquitto cut without a word: keep-alive notices, the session goes on (5)")
+@tap.case("the way to mosquitto cut without a word: keep-alive notices, the session goes on (5, field bug 15)")
 def silent_mqtt_5():
     _silent_mqtt(5)
 
 
-@tap.case("the way to mosquitto cut without a word: keep-alive notices, the session goes on (3.1.1)")
+@tap.case("the way to mosquitto cut without a word: keep-alive notices, the session goes on (3.1.1, field bug 15)")
 def silent_mqtt_311():
     _silent_mqtt(4)
 

@@ -80,12 +80,12 @@ def _full_outbox(far_goes, far_returns):
         assert bridge.stop() == 0
 
 
-@tap.case("the far broker stopped with a full outbox: the near one waits uncut, then everything goes over")
+@tap.case("the far broker stopped with a full outbox: the near one waits uncut, then everything goes over (field bug 8)")
 def far_stopped():
     _full_outbox(lambda far, _: far.stop(), lambda far, _: far.start())
 
 
-@tap.case("the way to the far broker swallows everything with a full outbox")
+@tap.case("the way to the far broker swallows everything with a full outbox (field bug 8)")
 def far_swallowed():
     _full_outbox(lambda _, link: link.swallow(), lambda _, link: link.forward())
 

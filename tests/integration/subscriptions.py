@@ -126,7 +126,7 @@ def contained():
         _expect(got, Counter((f"out/{name}", payload) for name in ("all", "one") for payload in payloads))
 
 
-@tap.case("group: two linkspans share the work, beside a mapping that takes everything")
+@tap.case("group: two linkspans share the work, beside a mapping that takes everything (field bug 10)")
 def shared():
     with own_mosquitto() as broker, Publisher(broker.port) as out, Subscriber(broker.port, "out/#") as got:
         def one(client_id, name):

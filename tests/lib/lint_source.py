@@ -8,6 +8,7 @@
   arrows     who may include whom: src/ knows no transport library and no connector, connectors know their own folder,
              the contract and small helpers of src/, and no connector knows another
   leftovers  no notes to oneself
+  field bugs the table in CONTRIBUTING.md and the tests that name one agree
 """
 import json
 import re
@@ -16,6 +17,7 @@ import sys
 
 MOST_FUNCTION_LINES = 80
 MOST_FILE_LINES = 900
+MOST_FIELD_BUGS = 15
 
 BANNED = {
     "strcpy": "use memcpy with a known length", "strcat": "use a bounded buffer",
@@ -28,6 +30,8 @@ BANNED = {
 BANNED_SLEEPS = {name: "wait for an event, never for a time" for name in ("sleep", "usleep", "nanosleep")}
 
 VENDORS = re.compile(r"<(librdkafka/|curl/|coap|MQTTAsync|MQTTClient|MQTTProperties|microhttpd)")
+# The listener of src/admin is no connector.
+VENDORS_ALLOWED = {"src/admin/http.c": "<microhttpd.h>"}
 # What a connector may not know of the core.
 CORE_ONLY = re.compile(r'"(journal/|delivery/|cli/|routing/router\.h|runtime/bridge|config/config\.h)')
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"][^>"]+[>"])', re.M)
@@ -85,7 +89,7 @@ def check_arrows(path, text):
     for include in INCLUDE.finditer(text):
         header, line = include.group(1), line_of(text, include.start(1))
         if folders[0] == "src":
-            if VENDORS.match(header):
+            if VENDORS.match(header) and VENDORS_ALLOWED.get(path) != header:
                 complain(path, line, f"src/ knows no transport library: {header} belongs to a connector")
             if header.startswith('"connectors/') and header != '"connectors/connector.h"':
                 complain(path, line, f"src/ knows connectors only by connectors/connector.h, not by {header}")
@@ -108,6 +112,29 @@ def check_functions(paths):
             complain(tag["path"], tag["line"], f"{tag['name']} has {lines} lines, at most {MOST_FUNCTION_LINES}")
 
 
+def check_field_bugs():
+    """Each row of the table has its tests, and each test that names a bug its place there."""
+    with open("CONTRIBUTING.md", encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    table = {}
+    for number, line in enumerate(lines, 1):
+        if row := re.match(r"\| (\d+) \|.*\|([^|]*)\|$", line):
+            table[int(row[1])] = number, set(re.findall(r"`([^`]+)`", row[2]))
+    named = {}
+    listed = subprocess.run(["git", "grep", "-noE", "field bug [0-9]+", "--", "tests"], check=False,
+                            capture_output=True, text=True).stdout
+    for path, line, text in (found.split(":") for found in listed.splitlines()):
+        named.setdefault(int(text.split()[-1]), {}).setdefault(path, int(line))
+    for bug in sorted({*range(1, MOST_FIELD_BUGS + 1), *table, *named}):
+        line, tests = table.get(bug, (1, set()))
+        if not tests:
+            complain("CONTRIBUTING.md", line, f"field bug {bug} has no tests in the table")
+        for path in tests - set(named.get(bug, {})):
+            complain("CONTRIBUTING.md", line, f"{path} does not say `field bug {bug}`")
+        for path in set(named.get(bug, {})) - tests:
+            complain(path, named[bug][path], f"CONTRIBUTING.md does not name this test for field bug {bug}")
+
+
 def main(paths):
     sources = []
     for path in paths:
@@ -122,6 +149,7 @@ def main(paths):
             if path.startswith(("src/", "connectors/")):
                 check_arrows(path, text)
     check_functions(sources)
+    check_field_bugs()
     return 1 if problems else 0
 
 

@@ -18,8 +18,10 @@ EXTRA_DIST += \
 	tests/crash/qos2.sh \
 	tests/integration/_path.py \
 	tests/integration/abandoned.py \
+	tests/integration/clocks.py \
 	tests/integration/connect.py \
 	tests/integration/examples.py \
+	tests/integration/field_bugs.py \
 	tests/integration/flow.py \
 	tests/integration/interop.py \
 	tests/integration/lake_login.py \
@@ -37,11 +39,13 @@ EXTRA_DIST += \
 	tests/lib/hivemq/OpenHiveMQ.java \
 	tests/lib/hivemq/pom.xml \
 	tests/lib/rig/brokers.py \
+	tests/lib/rig/clock.py \
 	tests/lib/rig/feed.py \
 	tests/lib/rig/http_proxy.py \
 	tests/lib/rig/mock_kafka.py \
 	tests/lib/rig/number_broker.py \
 	tests/lib/rig/qos2.py \
+	tests/lib/rig/shift_clock.c \
 	tests/lib/rig/yaml.py
 
 # Not built by `make`: only the quick start needs it, and only without an Apache Kafka.

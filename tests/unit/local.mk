@@ -3,7 +3,9 @@
 noinst_LIBRARIES += libtesting.a
 libtesting_a_SOURCES = tests/unit/tap.c tests/unit/tap.h
 
+include $(srcdir)/tests/unit/admin/local.mk
 include $(srcdir)/tests/unit/message/local.mk
+include $(srcdir)/tests/unit/cli/local.mk
 include $(srcdir)/tests/unit/runtime/local.mk
 include $(srcdir)/tests/unit/config/local.mk
 include $(srcdir)/tests/unit/routing/local.mk

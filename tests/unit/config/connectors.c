@@ -70,6 +70,12 @@ static const char *mqtt_check_overlap(const void *settings)
 	return mqtt->version != 0 ? "each brings a copy; use version 5" : NULL;
 }
 
+static bool mqtt_carries_headers(const void *settings)
+{
+	const struct test_mqtt *mqtt = settings;
+	return mqtt->version == 0;
+}
+
 static enum guarantee mqtt_guarantee(const void *settings, uint8_t qos)
 {
 	(void)settings;
@@ -159,6 +165,7 @@ static const struct connector mqtt = {
 	.one_per_filter = true,
 	.ignores_own = mqtt_ignores_own,
 	.check_overlap = mqtt_check_overlap,
+	.carries_headers = mqtt_carries_headers,
 	.check_qos = mqtt_check_qos,
 	.source_guarantee = mqtt_guarantee,
 	.sink_guarantee = mqtt_guarantee,

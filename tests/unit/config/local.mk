@@ -16,6 +16,10 @@ check_PROGRAMS += tests/unit/config/test_good
 tests_unit_config_test_good_SOURCES = tests/unit/config/test_good.c
 tests_unit_config_test_good_LDADD = libconfigtesting.a $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/config/test_listen
+tests_unit_config_test_listen_SOURCES = tests/unit/config/test_listen.c
+tests_unit_config_test_listen_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/config/test_schema
 tests_unit_config_test_schema_SOURCES = tests/unit/config/test_schema.c
 tests_unit_config_test_schema_LDADD = libconfigtesting.a $(TEST_LIBS)

@@ -36,13 +36,20 @@ static struct slice order_key(const struct rig *rig, uint64_t seq)
 	return message_view(fake_record(rig->journal, seq)->msg)->order_key;
 }
 
-/* What is older, of the same key and undone must be in flight (pipelined, and never refused) or dying. */
+static bool same_unit(const struct rig *rig, uint64_t a, uint64_t b)
+{
+	return slice_equal(order_key(rig, a), order_key(rig, b)) &&
+	       message_view(fake_record(rig->journal, a)->msg)->priority ==
+		       message_view(fake_record(rig->journal, b)->msg)->priority;
+}
+
+/* What is older, of the same key and priority and undone must be in flight (pipelined, and never refused) or dying. */
 static void check_order(struct rig *rig, uint64_t seq)
 {
 	const struct journal *j = rig->journal;
 	for (uint64_t older = j->oldest; older < seq; older++) {
 		if (fake_record(rig->journal, older)->end != FAKE_UNDONE ||
-			!slice_equal(order_key(rig, older), order_key(rig, seq)))
+			!same_unit(rig, older, seq))
 			continue;
 		bool flying = rig_in_flight(rig, older);
 		bool dying = fake_record(rig->journal, older)->dying;

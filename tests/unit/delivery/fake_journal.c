@@ -189,6 +189,12 @@ uint64_t journal_newest_ms(const struct journal *j)
 	return j->newest_ms;
 }
 
+bool journal_clock_shift(const struct journal *j, uint64_t lsn, int64_t *ret_shift_ms)
+{
+	*ret_shift_ms = 0;
+	return lsn > j->earlier_lsn;
+}
+
 void journal_finish(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes, enum journal_total why)
 {
 	(void)dest;
@@ -205,6 +211,12 @@ void journal_finish(struct journal *j, uint32_t dest, uint64_t seq, uint32_t byt
 void journal_done(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes)
 {
 	journal_finish(j, dest, seq, bytes, JOURNAL_DELIVERED);
+}
+
+bool journal_is_done(const struct journal *j, uint32_t dest, uint64_t seq)
+{
+	(void)dest;
+	return seq <= j->n_records && j->records[seq - 1].end != FAKE_UNDONE;
 }
 
 int journal_flush_done(struct journal *j, uint64_t *ret_lsn)

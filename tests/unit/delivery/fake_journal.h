@@ -35,6 +35,7 @@ struct journal {
 	uint64_t waiting, waiting_bytes;
 	size_t done_ranges, most_done_ranges;
 	uint64_t newest_ms;
+	uint64_t earlier_lsn; /* up to here stamped in an earlier boot */
 	uint64_t flush_lsn, flush_oldest, done_durable; /* DONEs below done_durable are durable */
 	struct fake_letter *letters;
 	char last_reason[512];

@@ -22,6 +22,10 @@ check_PROGRAMS += tests/unit/delivery/test_courier_backlog
 tests_unit_delivery_test_courier_backlog_SOURCES = tests/unit/delivery/test_courier_backlog.c $(courier_rig_sources)
 tests_unit_delivery_test_courier_backlog_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/delivery/test_courier_times
+tests_unit_delivery_test_courier_times_SOURCES = tests/unit/delivery/test_courier_times.c $(courier_rig_sources)
+tests_unit_delivery_test_courier_times_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/delivery/test_window
 tests_unit_delivery_test_window_SOURCES = tests/unit/delivery/test_window.c
 tests_unit_delivery_test_window_LDADD = $(TEST_LIBS)
@@ -34,6 +38,10 @@ check_PROGRAMS += tests/unit/delivery/test_retry_heap
 tests_unit_delivery_test_retry_heap_SOURCES = tests/unit/delivery/test_retry_heap.c
 tests_unit_delivery_test_retry_heap_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/delivery/test_courier_clock
+tests_unit_delivery_test_courier_clock_SOURCES = tests/unit/delivery/test_courier_clock.c $(journal_rig)
+tests_unit_delivery_test_courier_clock_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/delivery/test_courier_journal
 tests_unit_delivery_test_courier_journal_SOURCES = tests/unit/delivery/test_courier_journal.c $(journal_rig)
 tests_unit_delivery_test_courier_journal_LDADD = $(TEST_LIBS)
@@ -41,3 +49,21 @@ tests_unit_delivery_test_courier_journal_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/delivery/test_courier_full
 tests_unit_delivery_test_courier_full_SOURCES = tests/unit/delivery/test_courier_full.c $(courier_rig_sources)
 tests_unit_delivery_test_courier_full_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/delivery/test_pace
+tests_unit_delivery_test_pace_SOURCES = tests/unit/delivery/test_pace.c
+tests_unit_delivery_test_pace_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/delivery/test_lane
+tests_unit_delivery_test_lane_SOURCES = tests/unit/delivery/test_lane.c
+tests_unit_delivery_test_lane_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/delivery/test_courier_live
+tests_unit_delivery_test_courier_live_SOURCES = tests/unit/delivery/test_courier_live.c $(courier_rig_sources)
+tests_unit_delivery_test_courier_live_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/delivery/test_courier_pace
+tests_unit_delivery_test_courier_pace_SOURCES = tests/unit/delivery/test_courier_pace.c $(courier_rig_sources)
+tests_unit_delivery_test_courier_pace_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/delivery/test_purge
+tests_unit_delivery_test_purge_SOURCES = tests/unit/delivery/test_purge.c $(courier_rig_sources)
+tests_unit_delivery_test_purge_LDADD = $(TEST_LIBS)

@@ -2,7 +2,8 @@
  *
  * Everything at once, at random, for many seeds: appends, durability, outcomes of all kinds, flapping links, restarts,
  * failing dead letters, stages, replies, windows of any size. The sink and the fake journal check each step; at the end
- * every message has exactly one final outcome, and DELIVERED kept the order of each key.
+ * every message has exactly one final outcome, and DELIVERED kept the order of each key. The same with priorities,
+ * messages that overtake (drain: live_first) and a bounded rate: then of each key and priority.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +18,8 @@
 #define STEPS 400u
 
 static const char *const key_names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
-#define N_KEYS (sizeof key_names / sizeof key_names[0])
+#define N_KEYS       (sizeof key_names / sizeof key_names[0])
+#define N_PRIORITIES (MESSAGE_MAX_PRIORITY + 1u)
 
 struct chaos {
 	struct rig rig;
@@ -25,9 +27,14 @@ struct chaos {
 	unsigned n_keys;
 	unsigned nasty; /* in 16: share of outcomes that are not DELIVERED */
 	bool answer_at_once;
-	uint64_t last_delivered[N_KEYS];
+	bool replay; /* priorities, live_first, max_rate */
+	unsigned n_priorities;
+	uint64_t last_delivered[N_KEYS][N_PRIORITIES];
 	uint64_t out_of_order;
+	uint64_t overtakings; /* sent before an older one that is not in flight */
 	bool delivered[8 * STEPS]; /* by seq */
+	uint32_t sent_epoch[8 * STEPS], sent_attempt[8 * STEPS]; /* of the last time */
+	uint32_t epoch; /* of the link and the process; from 1 */
 };
 
 static void quiet(enum log_level level, const char *line, void *arg)
@@ -43,8 +50,9 @@ static unsigned dice(struct chaos *chaos, unsigned sides)
 
 static void note_delivered(struct chaos *chaos, uint64_t seq)
 {
-	struct slice key = message_view(fake_record(chaos->rig.journal, seq)->msg)->order_key;
-	uint64_t *last = &chaos->last_delivered[key.data[0] - 'a'];
+	const struct message_view *view = message_view(fake_record(chaos->rig.journal, seq)->msg);
+	uint64_t *last =
+		&chaos->last_delivered[view->order_key.data[0] - 'a'][view->priority + MESSAGE_DEFAULT_PRIORITY];
 	CU_ASSERT_FATAL(seq < sizeof chaos->delivered);
 	/* After a restart one whose reply had not been journalled comes again, and one whose dead letter had not. */
 	if (!chaos->delivered[seq] && !fake_record(chaos->rig.journal, seq)->left_order) {
@@ -70,9 +78,28 @@ static void random_outcome(struct chaos *chaos, uint64_t seq)
 	rig_outcome_full(&chaos->rig, seq, &outcome);
 }
 
+/* Never again without a reason: a new link or process, or a refusal, which counts as an attempt. */
+static void note_sent(struct chaos *chaos, const struct delivery *delivery)
+{
+	uint64_t seq = delivery->seq;
+	CU_ASSERT_FATAL(seq < sizeof chaos->delivered);
+	if (chaos->sent_epoch[seq] == chaos->epoch && delivery->attempt <= chaos->sent_attempt[seq]) {
+		printf("# sent twice: %u\n", (unsigned)seq);
+		chaos->rig.faults++;
+	}
+	chaos->sent_epoch[seq] = chaos->epoch;
+	chaos->sent_attempt[seq] = delivery->attempt;
+	for (uint64_t older = chaos->rig.journal->oldest; older < seq; older++)
+		if (fake_record(chaos->rig.journal, older)->end == FAKE_UNDONE && !rig_in_flight(&chaos->rig, older)) {
+			chaos->overtakings++;
+			break;
+		}
+}
+
 static void on_send(struct rig *rig, const struct delivery *delivery)
 {
 	struct chaos *chaos = (struct chaos *)rig; /* its first member */
+	note_sent(chaos, delivery);
 	if (chaos->answer_at_once && dice(chaos, 2))
 		random_outcome(chaos, delivery->seq);
 }
@@ -96,6 +123,8 @@ static void append_some(struct chaos *chaos)
 		if (dice(chaos, 10) == 0)
 			view.expires_ms = view.origin_ms + dice(chaos, 2000);
 		view.qos = (uint8_t)dice(chaos, 3);
+		if (chaos->n_priorities > 1)
+			view.priority = (int8_t)((int)dice(chaos, chaos->n_priorities) - 2);
 		rig_append_view(&chaos->rig, &view);
 	}
 }
@@ -112,7 +141,7 @@ static void set_cursor(struct chaos *chaos)
 {
 	struct rig *rig = &chaos->rig;
 	uint64_t seq = rig->journal->oldest;
-	rig->traits.cursor_valid = dice(chaos, 4) == 0;
+	rig->traits.cursor_valid = !chaos->replay && dice(chaos, 4) == 0; /* it knows of seq order alone */
 	while (rig_in_flight(rig, seq) && dice(chaos, 4))
 		seq++;
 	rig->traits.done_through = seq - 1;
@@ -120,6 +149,7 @@ static void set_cursor(struct chaos *chaos)
 
 static void flap(struct chaos *chaos)
 {
+	chaos->epoch++;
 	if (chaos->rig.link.up) {
 		set_cursor(chaos);
 		rig_down(&chaos->rig);
@@ -130,6 +160,7 @@ static void flap(struct chaos *chaos)
 
 static void restart(struct chaos *chaos)
 {
+	chaos->epoch++;
 	chaos->rig.traits.cursor_valid = false;
 	rig_stop(&chaos->rig);
 	fake_journal_restart(chaos->rig.journal);
@@ -198,9 +229,20 @@ static void settle(struct chaos *chaos)
 	}
 }
 
-static void setup(struct chaos *chaos, uint64_t seed, bool pipelined)
+static void setup_replay(struct chaos *chaos)
 {
-	*chaos = (struct chaos){.state = seed * 7919 + 1};
+	struct outbox_config *outbox = &chaos->rig.outbox;
+	outbox->drain = dice(chaos, 4) ? DRAIN_LIVE_FIRST : DRAIN_OLDEST_FIRST;
+	outbox->max_rate.messages = dice(chaos, 3) ? 0 : 1 + dice(chaos, 200);
+	outbox->max_rate.bytes = dice(chaos, 3) ? 0 : 100 + dice(chaos, 20000);
+	outbox->lookahead = dice(chaos, 4) ? 1 + dice(chaos, 40) : 10000;
+	chaos->n_priorities = dice(chaos, 3) ? 1 + dice(chaos, 5) : 1;
+	chaos->rig.traits.max_in_flight = 1 + dice(chaos, 4);
+}
+
+static void setup(struct chaos *chaos, uint64_t seed, bool pipelined, bool replay)
+{
+	*chaos = (struct chaos){.state = seed * 7919 + 1, .replay = replay, .n_priorities = 1, .epoch = 1};
 	struct rig *rig = &chaos->rig;
 	rig_init(rig);
 	for (int i = 0; i < 8; i++)
@@ -215,15 +257,21 @@ static void setup(struct chaos *chaos, uint64_t seed, bool pipelined)
 	rig->outbox.max_attempts = dice(chaos, 2) ? 0 : 1 + dice(chaos, 5);
 	rig->outbox.backoff_max_ms = 1000;
 	rig->take_replies = dice(chaos, 2);
+	if (replay)
+		setup_replay(chaos);
 	rig->on_send = on_send;
 	rig_start(rig);
 	rig_up(rig);
 }
 
-static bool run(uint64_t seed, bool pipelined)
+struct totals {
+	uint64_t overtakings, wrong;
+};
+
+static void run(uint64_t seed, bool pipelined, bool replay, struct totals *totals)
 {
 	static struct chaos chaos;
-	setup(&chaos, seed, pipelined);
+	setup(&chaos, seed, pipelined, replay);
 	for (unsigned i = 0; i < STEPS; i++)
 		step(&chaos);
 	settle(&chaos);
@@ -235,24 +283,44 @@ static bool run(uint64_t seed, bool pipelined)
 	if (!good || faults)
 		printf("# seed %u: waiting %u held %u out of order %u faults %u\n", (unsigned)seed, (unsigned)waiting,
 			(unsigned)stats.held, (unsigned)chaos.out_of_order, (unsigned)faults);
-	return good && faults == 0;
+	totals->wrong += !good || faults;
+	totals->overtakings += chaos.overtakings;
+}
+
+static uint64_t run_all(bool pipelined, bool replay)
+{
+	struct totals totals = {0};
+	for (uint64_t seed = 1; seed <= SEEDS; seed++)
+		run(seed, pipelined, replay, &totals);
+	CU_ASSERT_EQUAL(totals.wrong, 0);
+	return totals.overtakings;
 }
 
 static void test_one_in_flight_per_key(void)
 {
-	for (uint64_t seed = 1; seed <= SEEDS; seed++)
-		CU_ASSERT(run(seed, false));
+	run_all(false, false);
 }
 
 static void test_pipelined(void)
 {
-	for (uint64_t seed = 1; seed <= SEEDS; seed++)
-		CU_ASSERT(run(seed, true));
+	run_all(true, false);
+}
+
+static void test_replay(void)
+{
+	CU_ASSERT(run_all(false, true) > 10000);
+}
+
+static void test_replay_pipelined(void)
+{
+	CU_ASSERT(run_all(true, true) > 10000);
 }
 
 static const struct tap_test tests[] = {
 	{"one in flight per key", test_one_in_flight_per_key},
 	{"pipelined", test_pipelined},
+	{"priorities and overtaking, one in flight per key", test_replay},
+	{"priorities and overtaking, pipelined", test_replay_pipelined},
 	{NULL, NULL},
 };
 

@@ -18,11 +18,13 @@ struct rig {
 	struct loop *loop;
 	struct journal *j;
 	bool strict;
+	uint64_t max_bytes; /* of the journal; 0: as usual */
 	uint64_t min_free;
 	uint64_t durable;
 	unsigned rooms;
 	int failed;
 	int dest, source; /* "lake" and "plant", made by rig_open */
+	uint64_t max_sequences; /* of the next rig_open */
 };
 
 void rig_init(struct rig *rig);

@@ -112,29 +112,29 @@ static void test_frame_damage(void)
 
 static void test_header(void)
 {
-	struct segment_header in = {.number = 7, .base_lsn = 9, .salt = 11, .bytes = 1 << 20}, out;
+	struct segment_header in = {.kind = SEGMENT_JOURNAL, .number = 7, .base_lsn = 9, .salt = 11, .bytes = 1 << 20}, out;
 	memcpy(in.uuid, "0123456789abcdef", 16);
 	uint8_t block[SEGMENT_BLOCK], older[SEGMENT_BLOCK];
 	segment_encode_header(&in, block);
-	CU_ASSERT_EQUAL(segment_decode_header(block, &out), 0);
+	CU_ASSERT_EQUAL(segment_decode_header(block, SEGMENT_JOURNAL, &out), 0);
 	CU_ASSERT_EQUAL(memcmp(&in, &out, sizeof in), 0);
 	/* A torn write over an older header leaves one copy of each. */
 	in.number = 3;
 	segment_encode_header(&in, older);
 	memcpy(older, block, 512);
-	CU_ASSERT_EQUAL(segment_decode_header(older, &out), 0);
+	CU_ASSERT_EQUAL(segment_decode_header(older, SEGMENT_JOURNAL, &out), 0);
 	CU_ASSERT_EQUAL(out.number, 7);
 	for (size_t bit = 0; bit < sizeof block * 8; bit++) {
 		block[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		CU_ASSERT_EQUAL(segment_decode_header(block, &out), 0);
+		CU_ASSERT_EQUAL(segment_decode_header(block, SEGMENT_JOURNAL, &out), 0);
 		CU_ASSERT_EQUAL(out.number, 7);
 		block[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 	block[20] ^= 1;
 	block[2048 + 20] ^= 1;
-	CU_ASSERT_EQUAL(segment_decode_header(block, &out), -EBADMSG);
+	CU_ASSERT_EQUAL(segment_decode_header(block, SEGMENT_JOURNAL, &out), -EBADMSG);
 	memset(block, 0, sizeof block);
-	CU_ASSERT_EQUAL(segment_decode_header(block, &out), -ENODATA);
+	CU_ASSERT_EQUAL(segment_decode_header(block, SEGMENT_JOURNAL, &out), -ENODATA);
 }
 
 static void test_names(void)

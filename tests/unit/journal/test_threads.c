@@ -27,6 +27,7 @@ struct scene {
 	uint64_t appended, read, done, dead, durable_lsn;
 	bool held; /* -ENOSPC: until on_room */
 	bool reading, wrong;
+	uint64_t read_from; /* nothing is read before so many were appended */
 	uint32_t bytes;
 };
 
@@ -79,7 +80,7 @@ static void on_read(const struct journal_read_result *result, void *arg)
 
 static void request(struct scene *scene)
 {
-	if (scene->reading)
+	if (scene->reading || scene->appended < scene->read_from)
 		return;
 	scene->reading = true;
 	journal_reader_request(scene->reader, 256, 256 * 1024);
@@ -139,6 +140,7 @@ static void open_scene(struct scene *scene, const char *path)
 	struct journal_options options = {.disk = scene->disk,
 		.loop = scene->loop,
 		.segment_bytes = SEGMENT,
+		.max_bytes = 3 * SEGMENT,
 		.on_durable = on_durable,
 		.on_room = on_room,
 		.on_failed = on_failed,
@@ -181,6 +183,24 @@ static void test_flow(void)
 	CU_ASSERT_EQUAL(box.waiting, 0);
 	CU_ASSERT(journal_stats(again.j).segments < 8);
 	close_scene(&again);
+}
+
+/* Most is spilled before anything is read; what is spilled goes on while it is read. */
+static void test_spill(void)
+{
+	struct scene scene = {.read_from = MESSAGES / 4 * 3};
+	open_scene(&scene, tap_tempdir());
+	scene.reader = journal_reader_new(scene.j, scene.dest, 1, on_read, &scene);
+	loop_post(scene.loop, &scene.append_job);
+	loop_run(scene.loop);
+	CU_ASSERT_FALSE(scene.wrong);
+	CU_ASSERT_EQUAL(scene.done + scene.dead, MESSAGES);
+	journal_reader_free(scene.reader);
+	struct journal_stats stats = journal_stats(scene.j);
+	CU_ASSERT(stats.spilled_messages > MESSAGES / 2);
+	CU_ASSERT_EQUAL(stats.damaged_messages, 0);
+	CU_ASSERT(stats.segments <= 7);
+	close_scene(&scene);
 }
 
 /* The lock is for the process's life, by whatever name the folder is opened. */
@@ -263,6 +283,7 @@ static void test_linger(void)
 
 static const struct tap_test tests[] = {
 	{"append, read back, finish, recycle", test_flow},
+	{"spill, read back", test_spill},
 	{"a second process is refused", test_two_opens},
 	{"cancelled reads", test_cancelled_reads},
 	{"linger", test_linger},

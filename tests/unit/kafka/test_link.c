@@ -150,6 +150,20 @@ static bool equals(struct slice slice, const char *text)
 	return slice.data && slice_equal(slice, slice_str(text));
 }
 
+/* Kafka deletes by the timestamp: what was stamped before the clock was set goes without its own. */
+static void test_stamped_at_1970(void)
+{
+	struct scene *scene = scene_new(1);
+	scene_start(scene);
+	struct message_view view = reading("21.5");
+	view.origin_ms = 60000;
+	fake_host_deliver(scene->fake, &view);
+	CU_ASSERT_TRUE_FATAL(read_records(scene, 1));
+	CU_ASSERT(message_view(scene->reader->records[0])->origin_ms > 1700000000123);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	scene_end(scene);
+}
+
 static void test_whole_message(void)
 {
 	struct scene *scene = scene_new(1);
@@ -524,6 +538,7 @@ int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"key, headers, content type, timestamp and payload arrive", test_whole_message},
+		{"a message stamped at 1970 goes without a timestamp of its own", test_stamped_at_1970},
 		{"null payload and empty payload differ", test_tombstone_and_empty},
 		{"partition by number", test_partition},
 		{"25,000 messages arrive once and in order", test_many},

@@ -90,7 +90,7 @@ static void test_pending_keeps_order(void)
 	uint64_t in = 0, out = 0;
 	for (unsigned round = 0; round < 50; round++) { /* more in than out: grows while wrapped */
 		for (unsigned i = 0; i < 7; i++)
-			CU_ASSERT_TRUE(pending_push(&pending, in++, msg));
+			CU_ASSERT_TRUE(pending_push(&pending, in++, msg, 0));
 		for (unsigned i = 0; i < 4; i++) {
 			CU_ASSERT_EQUAL(pending_first(&pending)->seq, out++);
 			pending_pop(&pending);

@@ -10,3 +10,11 @@ tests_unit_message_test_message_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/message/test_utf8
 tests_unit_message_test_utf8_SOURCES = tests/unit/message/test_utf8.c
 tests_unit_message_test_utf8_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/message/test_markers
+tests_unit_message_test_markers_SOURCES = tests/unit/message/test_markers.c
+tests_unit_message_test_markers_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/message/test_siphash
+tests_unit_message_test_siphash_SOURCES = tests/unit/message/test_siphash.c
+tests_unit_message_test_siphash_LDADD = $(TEST_LIBS)

@@ -32,6 +32,7 @@ static struct message_view full_view(void)
 		.qos = 2,
 		.retain = true,
 		.utf8_payload = true,
+		.waits = true,
 	};
 }
 
@@ -65,7 +66,7 @@ static void test_round_trip(void)
 	CU_ASSERT(slice_equal(message_param(out, "partition"), slice_str("3")));
 	CU_ASSERT_EQUAL(out->origin_ms, in.origin_ms);
 	CU_ASSERT_EQUAL(out->expires_ms, in.expires_ms);
-	CU_ASSERT(out->qos == 2 && out->retain && out->utf8_payload);
+	CU_ASSERT(out->qos == 2 && out->retain && out->utf8_payload && out->waits);
 	message_unref(msg);
 }
 

@@ -95,6 +95,8 @@ static void test_expiry(void)
 		CU_ASSERT_EQUAL(sent.message_expiry_interval, cases[i].seconds);
 	}
 	struct mqtt_publish out;
+	convert_to_publish(&view, NOW - 86400000, 1, NULL, &out, &props); /* the clock stands before the message */
+	CU_ASSERT_EQUAL(props.message_expiry_interval, 10);
 	view.expires_ms = UINT64_MAX - 1000; /* of another protocol */
 	convert_to_publish(&view, NOW, 1, NULL, &out, &props);
 	CU_ASSERT_EQUAL(props.message_expiry_interval, UINT32_MAX);
@@ -118,6 +120,30 @@ static void test_nulls(void)
 	CU_ASSERT(!headers[1].value.data);
 }
 
+/* Behind the others, whether they were copied or not; without the wish nothing changes. */
+static void test_waited(void)
+{
+	const struct message_field headers[] = {{slice_str("a"), slice_str("1")}, {slice_str("b"), {NULL, 0}}};
+	struct message_view view = {.topic = slice_str("out"), .headers = headers, .n_headers = 1, .origin_ms = NOW};
+	struct message_field scratch[3];
+	struct mqtt_publish publish;
+	struct mqtt_properties props;
+	char text[MARKERS_WAITED_SIZE];
+	convert_to_publish(&view, NOW, 1, scratch, &publish, &props);
+	convert_add_waited(&view, NOW, scratch, text, &props);
+	CU_ASSERT(props.user == headers && props.n_user == 1);
+	view.waits = true;
+	for (view.n_headers = 0; view.n_headers <= 2; view.n_headers++) {
+		convert_to_publish(&view, NOW + 1234, 1, scratch, &publish, &props);
+		convert_add_waited(&view, NOW + 1234, scratch, text, &props);
+		CU_ASSERT_EQUAL_FATAL(props.n_user, view.n_headers + 1);
+		CU_ASSERT(same(props.user[view.n_headers].name, "linkspan-waited-ms"));
+		CU_ASSERT(same(props.user[view.n_headers].value, "1234"));
+		CU_ASSERT(view.n_headers < 1 || same(props.user[0].value, "1"));
+		CU_ASSERT(view.n_headers < 2 || same(props.user[1].value, ""));
+	}
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -125,6 +151,7 @@ int main(void)
 		{"a message as a packet", test_to_publish},
 		{"the expiry is passed on as what remains", test_expiry},
 		{"null payloads and null header values become empty", test_nulls},
+		{"how long it has waited", test_waited},
 		{NULL, NULL},
 	};
 	return tap_main("mqtt convert", tests);

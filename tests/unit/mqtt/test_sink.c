@@ -89,6 +89,30 @@ static void test_properties(void)
 	rig_close(&rig);
 }
 
+/* Stamped by another process a year ago by its clock, thirty seconds in truth. */
+static void test_expiry_by_another_clock(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig_connect(&rig);
+	int64_t year_ms = INT64_C(365) * 86400000;
+	uint64_t then_ms = loop_wall_ms(rig.loop) - (uint64_t)year_ms - 30000;
+	struct message_view view = {.topic = slice_str("out"),
+		.payload = slice_str("x"),
+		.qos = 1,
+		.origin_ms = then_ms,
+		.expires_ms = then_ms + 90500};
+	struct message *msg = message_new(&view);
+	struct delivery delivery = {.seq = 1, .attempt = 1, .msg = msg, .shift_ms = year_ms};
+	mqtt_connector.send(rig.link, &delivery);
+	rig_send_end(&rig);
+	UNTIL(&rig, rig.n_outcomes == 1);
+	uint32_t seconds = published(&rig, 0)->message_expiry;
+	CU_ASSERT(seconds > 30 && seconds <= 61);
+	rig_close(&rig);
+	message_unref(msg);
+}
+
 static void test_3_1_1_has_no_properties(void)
 {
 	struct rig rig;
@@ -342,6 +366,7 @@ static const struct tap_test tests[] = {
 	{"qos 1 is delivered by its PUBACK", test_qos1_delivered_by_puback},
 	{"qos 0 is delivered when it is written", test_qos0_delivered_when_written},
 	{"version 5 properties", test_properties},
+	{"what remains of an expiry, stamped by another clock", test_expiry_by_another_clock},
 	{"3.1.1 carries no properties", test_3_1_1_has_no_properties},
 	{"a repetition has the same identifier, and DUP if the session is there", test_dup_on_resend},
 	{"the window is the smaller of settings and broker", test_window},

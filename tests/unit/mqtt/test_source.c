@@ -403,7 +403,7 @@ static const struct tap_test tests[] = {
 	{"qos 0 asks for no receipt", test_qos0_needs_no_receipt},
 	{"version 5 properties", test_properties},
 	{"receipts of an old epoch acknowledge nothing", test_receipts_of_an_old_epoch},
-	{"a repeated PUBLISH is a new offer", test_dup_is_an_offer_like_any_other},
+	{"a repeated PUBLISH is a new offer (field bug 9)", test_dup_is_an_offer_like_any_other},
 	{"a failed receipt is not acknowledged, nor what follows it", test_a_failed_receipt_is_not_acknowledged},
 	{"a refused message is acknowledged in its turn", test_refused_is_acknowledged_in_its_turn},
 	{"an illegal message is acknowledged and passed over", test_unusable_is_acknowledged_and_passed_over},

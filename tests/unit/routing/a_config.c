@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message/message.h"
+
 static void *grow(void *array, size_t n, size_t element)
 {
 	char *grown = realloc(array, (n + 1) * element);
@@ -41,6 +43,7 @@ struct mapping_config *a_mapping(struct config *config, const char *name, const 
 	map->name = a_text(name);
 	map->max_outputs = 100;
 	map->on_error = ON_ERROR_DEAD_LETTER;
+	map->priority = MESSAGE_DEFAULT_PRIORITY;
 	a_filter(map, filter);
 	return map;
 }

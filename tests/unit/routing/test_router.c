@@ -644,6 +644,48 @@ static void test_hops_not_carried(void)
 	end();
 }
 
+/* --- markers ----------------------------------------------------------------------------------------- */
+
+/* What is to be marked, as a word of 0 and 1 per output. */
+static const char *marked(void)
+{
+	static char text[20];
+	size_t n = 0, count = 0;
+	for (; n < result.n_outputs && n < sizeof text - 1; n++) {
+		text[n] = result.outputs[n].marked ? '1' : '0';
+		count += result.outputs[n].marked;
+	}
+	text[n] = '\0';
+	CU_ASSERT_EQUAL(result.n_marked, count);
+	return text;
+}
+
+static void test_markers(void)
+{
+	begin();
+	struct mapping_config *map = a_mapping(config, "marked", "a");
+	map->markers = true;
+	map->payload = a_text("if . == 3 then error else ., . end");
+	a_target(map, 1, "t");
+	a_target(map, 2, "{.x}");
+	a_target(a_mapping(config, "plain", "a"), 1, "u");
+	route("a", "{\"x\":\"v\"}");
+	CU_ASSERT_STRING_EQUAL(where(), "1:t 1:t 2:v 2:v 1:u");
+	CU_ASSERT_STRING_EQUAL(marked(), "11110");
+	/* A dead letter of the mapping's own is of no stream. */
+	route("a", "{}");
+	CU_ASSERT_STRING_EQUAL(marked(), "1100");
+	route("a", "3");
+	CU_ASSERT_STRING_EQUAL(marked(), "000");
+	router_free(router);
+	router = NULL;
+	no_headers = true;
+	route("a", "{\"x\":\"v\"}");
+	CU_ASSERT_STRING_EQUAL(marked(), "00000");
+	no_headers = false;
+	end();
+}
+
 /* --- memory ------------------------------------------------------------------------------------------ */
 
 static size_t heap_in_use(void)
@@ -727,6 +769,7 @@ static const struct tap_test tests[] = {
 	{"several filters of one mapping", test_several_filters},
 	{"hops are counted where a message may come back", test_hops},
 	{"hops where headers do not fit", test_hops_not_carried},
+	{"what is to get markers", test_markers},
 	{"memory is stable over 100,000 messages", test_memory_is_stable},
 	{"a wrong configuration makes no router", test_wrong_configuration},
 	{NULL, NULL},

@@ -226,6 +226,7 @@ static void scene_config(struct scene *sc, const char *dir)
 		.from_qos = 1,
 		.max_outputs = 10,
 		.delivery = -1,
+		.priority = MESSAGE_DEFAULT_PRIORITY,
 		.targets = &sc->target,
 		.n_targets = 1};
 	sc->config = (struct config){.journal = {.segment_bytes = 1 << 20},

@@ -390,6 +390,7 @@ static void scene_config(const char *dir)
 			.from_qos = 1,
 			.max_outputs = 10,
 			.delivery = -1,
+			.priority = MESSAGE_DEFAULT_PRIORITY,
 			.targets = &scene.targets[i],
 			.n_targets = 1};
 	}

@@ -5,8 +5,11 @@
 #include "runtime/loop.h"
 
 #include <pthread.h>
+#include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
+#include "runtime/histogram.h"
 #include "tests/unit/tap.h"
 
 #define POSTS 2000
@@ -148,6 +151,27 @@ static void test_simulated_time(void)
 	loop_free(loop);
 }
 
+static void test_clocks(void)
+{
+	static const uint8_t unknown[LOOP_BOOT_LEN];
+	struct loop *real = loop_new(), *other = loop_new();
+	CU_ASSERT_EQUAL(memcmp(loop_boot(real), loop_boot(other), LOOP_BOOT_LEN), 0);
+	if (access("/proc/sys/kernel/random/boot_id", R_OK) == 0)
+		CU_ASSERT(memcmp(loop_boot(real), unknown, LOOP_BOOT_LEN) != 0);
+	uint64_t apart_ms = loop_clock_ms(real) - loop_wall_ms(real);
+	CU_ASSERT(apart_ms < 60000 || apart_ms + 60000 < 120000);
+	loop_free(other);
+	loop_free(real);
+	struct loop *loop = loop_new_simulated(1000000);
+	CU_ASSERT_EQUAL(memcmp(loop_boot(loop), unknown, LOOP_BOOT_LEN), 0);
+	loop_sim_boot(loop, (const uint8_t[LOOP_BOOT_LEN]){7}, 5000);
+	CU_ASSERT(loop_now_ms(loop) == 5000 && loop_wall_ms(loop) == 1000000 && loop_boot(loop)[0] == 7);
+	loop_sim_set_clock(loop, 60000);
+	loop_sim_advance(loop, 10);
+	CU_ASSERT(loop_wall_ms(loop) == 1000010 && loop_clock_ms(loop) == 60010);
+	loop_free(loop);
+}
+
 static void busy_for_60_ms(void *arg)
 {
 	struct counter *counter = arg;
@@ -186,6 +210,41 @@ static void test_waiting_is_no_slow_turn(void)
 	CU_ASSERT(quiet);
 }
 
+static void burn_and_stop(void *arg)
+{
+	struct counter *counter = arg;
+	uint64_t first_us = loop_turn_us(counter->loop);
+	while (uv_hrtime() / 1000 < first_us + 6000)
+		;
+	CU_ASSERT_EQUAL(loop_turn_us(counter->loop), first_us); /* read once a turn */
+	CU_ASSERT(loop_fresh_us(counter->loop) >= first_us + 6000);
+	CU_ASSERT(loop_turn_us(counter->loop) >= first_us + 6000);
+	if (++counter->runs < counter->wanted)
+		loop_timer_start(counter->timer, 30);
+	else
+		loop_stop(counter->loop);
+}
+
+/* Twice 30 ms of waiting and a turn of 6 ms: only the turns count. The last one ends the loop and is not counted. */
+static void test_turns_are_counted(void)
+{
+	struct counter counter = {.loop = loop_new(), .wanted = 2};
+	counter.timer = loop_timer_new(counter.loop, burn_and_stop, &counter);
+	uint64_t began_us = uv_hrtime() / 1000, long_ones = 0;
+	loop_timer_start(counter.timer, 30);
+	loop_run(counter.loop);
+	uint64_t took_us = uv_hrtime() / 1000 - began_us;
+	const struct histogram *turns = loop_turns(counter.loop);
+	for (size_t i = 1; i <= HISTOGRAM_MAX_BOUNDS; i++)
+		if (turns->scale->bounds[i - 1] >= 5000)
+			long_ones += turns->counts[i];
+	CU_ASSERT(long_ones >= 1);
+	CU_ASSERT(turns->sum >= 6000);
+	CU_ASSERT(turns->sum + 2 * 29000 <= took_us); /* a timer may come a millisecond early */
+	loop_timer_free(counter.timer);
+	loop_free(counter.loop);
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -194,8 +253,10 @@ int main(void)
 		{"a job may post itself", test_job_may_post_itself},
 		{"a timer may restart and free itself", test_timer_restarts},
 		{"simulated time moves timers in order", test_simulated_time},
+		{"boot and wall clock", test_clocks},
 		{"a slow turn is counted", test_slow_turns_are_counted},
 		{"waiting is no slow turn", test_waiting_is_no_slow_turn},
+		{"turns are counted without the waiting", test_turns_are_counted},
 		{NULL, NULL},
 	};
 	return tap_main("loop", tests);

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spill, overflow, overflow_recovery, and the reader over both: a destination that is away while others are not. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "journal/journal_impl.h"
+#include "tests/unit/journal/rig.h"
+
+#define BODY 10000u
+
+static int hooks; /* the other destination, never away */
+
+static void open_both(struct rig *rig)
+{
+	rig_open(rig);
+	hooks = journal_destination(rig->j, "web/hooks");
+	CU_ASSERT_FATAL(hooks >= 0);
+	rig_run(rig);
+}
+
+static void begin(struct rig *rig)
+{
+	rig_init(rig);
+	rig->max_bytes = 3 * RIG_SEGMENT;
+	open_both(rig);
+}
+
+static int append_to(struct rig *rig, int dest, uint64_t number, struct journal_entry *ret_entry)
+{
+	static uint8_t body[BODY];
+	memset(body, (int)(number % 251), sizeof body);
+	snprintf((char *)body, sizeof body, "message %llu", (unsigned long long)number);
+	struct message_view view = {.topic = slice_str("plant/a"),
+		.order_key = slice_str("plant/a"),
+		.payload = slice_of(body, sizeof body),
+		.origin_ms = 1600000000000};
+	struct journal_entry entry = {.dest = (uint32_t)dest, .view = &view};
+	uint64_t lsn;
+	int r = journal_append(rig->j, &entry, 1, NULL, 0, &lsn);
+	if (r == 0 && ret_entry)
+		*ret_entry = entry;
+	return r;
+}
+
+/* One message for the destination that is away, `healthy` for the other one, which has them at once. */
+static void traffic(struct rig *rig, unsigned rounds, unsigned healthy)
+{
+	for (unsigned i = 0; i < rounds; i++) {
+		struct journal_entry entry;
+		uint64_t next = journal_outbox(rig->j, (uint32_t)rig->dest).next_seq;
+		int r = append_to(rig, rig->dest, next, NULL);
+		CU_ASSERT_EQUAL(r, 0);
+		for (unsigned k = 0; k < healthy; k++) {
+			r = append_to(rig, hooks, k, &entry);
+			CU_ASSERT_EQUAL(r, 0);
+			if (r == 0)
+				journal_done(rig->j, (uint32_t)hooks, entry.seq, entry.bytes);
+		}
+		loop_sim_advance(rig->loop, 300);
+		rig_run(rig);
+	}
+	loop_sim_advance(rig->loop, 2000);
+	rig_run(rig);
+}
+
+static size_t count_names(struct rig *rig, const char *folder)
+{
+	char **names = sim_disk_names(rig->sim, folder);
+	size_t n = 0;
+	while (names[n])
+		n++;
+	sim_disk_free_names(names);
+	return n;
+}
+
+static uint64_t bytes_in(struct rig *rig, const char *folder)
+{
+	char **names = sim_disk_names(rig->sim, folder), path[300];
+	uint64_t sum = 0;
+	for (size_t i = 0; names[i]; i++) {
+		snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+		sum += (uint64_t)sim_disk_size(rig->sim, path);
+	}
+	sim_disk_free_names(names);
+	return sum;
+}
+
+static void check_all_there(struct rig *rig, uint64_t first, uint64_t last)
+{
+	struct rig_read *read = rig_read_all(rig, rig->dest, 1);
+	CU_ASSERT_EQUAL(read->n, last - first + 1);
+	unsigned wrong = 0;
+	for (size_t i = 0; i < read->n; i++)
+		wrong += read->seqs[i] != first + i;
+	CU_ASSERT_EQUAL(wrong, 0);
+	char text[40];
+	snprintf(text, sizeof text, "message %llu", (unsigned long long)last);
+	if (read->last && read->n)
+		CU_ASSERT_STRING_EQUAL((const char *)message_view(read->last)->payload.data, text);
+	rig_read_free(read);
+}
+
+/* Ten times as much traffic as the journal takes: it does not grow, the overflow log holds only what waits. */
+static void test_journal_does_not_grow(void)
+{
+	struct rig rig;
+	begin(&rig);
+	traffic(&rig, 60, 8);
+	size_t early = count_names(&rig, "journal");
+	traffic(&rig, 340, 8);
+	CU_ASSERT(count_names(&rig, "journal") <= early + 1);
+	CU_ASSERT(count_names(&rig, "journal") <= 3 + 5 + 1);
+	uint64_t waiting = journal_outbox(rig.j, (uint32_t)rig.dest).waiting_bytes;
+	CU_ASSERT_EQUAL(journal_outbox(rig.j, (uint32_t)rig.dest).waiting, 400);
+	CU_ASSERT(bytes_in(&rig, "outbox/lake") > waiting / 2);
+	CU_ASSERT(bytes_in(&rig, "outbox/lake") < waiting + waiting / 4);
+	CU_ASSERT_EQUAL(count_names(&rig, "outbox"), 1); /* nothing of the healthy one */
+	check_all_there(&rig, 1, 400);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	rig_fini(&rig);
+}
+
+static void test_restart(void)
+{
+	struct rig rig;
+	begin(&rig);
+	traffic(&rig, 100, 4);
+	rig_crash(&rig);
+	open_both(&rig);
+	check_all_there(&rig, 1, 100);
+	traffic(&rig, 100, 4);
+	check_all_there(&rig, 1, 200);
+	rig_close(&rig);
+	open_both(&rig);
+	check_all_there(&rig, 1, 200);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	rig_fini(&rig);
+}
+
+struct drain {
+	struct rig *rig;
+	uint64_t expected;
+	unsigned wrong;
+	bool at_end;
+};
+
+static void on_drain(const struct journal_read_result *result, void *arg)
+{
+	struct drain *drain = arg;
+	for (size_t i = 0; i < result->n_items; i++) {
+		drain->wrong += result->items[i].seq != drain->expected;
+		drain->expected = result->items[i].seq + 1;
+		journal_done(drain->rig->j, (uint32_t)drain->rig->dest, result->items[i].seq, result->items[i].bytes);
+		message_unref(result->items[i].msg);
+	}
+	drain->at_end = result->at_end;
+}
+
+/* Delivers everything while more comes in: in order, and the files go. */
+static void test_drain(void)
+{
+	struct rig rig;
+	begin(&rig);
+	traffic(&rig, 200, 4);
+	size_t files = count_names(&rig, "outbox/lake");
+	CU_ASSERT(files > 3);
+	struct drain drain = {.rig = &rig, .expected = 1};
+	struct journal_reader *reader = journal_reader_new(rig.j, (uint32_t)rig.dest, 1, on_drain, &drain);
+	for (unsigned i = 0; i < 2000 && drain.expected < 251; i++) {
+		journal_reader_request(reader, 3, 1 << 20);
+		if (i < 50)
+			traffic(&rig, 1, 8); /* segments are spilled and used again under the reader */
+		loop_sim_advance(rig.loop, 100);
+		rig_run(&rig);
+	}
+	CU_ASSERT_EQUAL(drain.expected, 251);
+	CU_ASSERT_EQUAL(drain.wrong, 0);
+	loop_sim_advance(rig.loop, 2000);
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(count_names(&rig, "outbox/lake"), 0);
+	journal_reader_free(reader);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	rig_close(&rig);
+	open_both(&rig);
+	CU_ASSERT_EQUAL(journal_outbox(rig.j, (uint32_t)rig.dest).waiting, 0);
+	rig_fini(&rig);
+}
+
+/* Every second one is done: the others are copied alone. */
+static void test_packed(void)
+{
+	struct rig rig;
+	begin(&rig);
+	for (uint64_t seq = 1; seq <= 300; seq++) {
+		struct journal_entry entry;
+		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, seq, &entry), 0);
+		if (seq % 4)
+			journal_done(rig.j, (uint32_t)rig.dest, entry.seq, entry.bytes);
+		loop_sim_advance(rig.loop, 300);
+		rig_run(&rig);
+	}
+	uint64_t waiting = journal_outbox(rig.j, (uint32_t)rig.dest).waiting_bytes;
+	CU_ASSERT_EQUAL(journal_outbox(rig.j, (uint32_t)rig.dest).waiting, 75);
+	CU_ASSERT(bytes_in(&rig, "outbox/lake") < waiting + waiting / 2);
+	struct rig_read *read = rig_read_all(&rig, rig.dest, 1);
+	CU_ASSERT_EQUAL(read->n, 75);
+	for (size_t i = 0; i < read->n; i++)
+		CU_ASSERT_EQUAL(read->seqs[i], 4 * (i + 1));
+	rig_read_free(read);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	rig_fini(&rig);
+}
+
+/* All but the newest are done. */
+static void finish_old(struct rig *rig, uint64_t keep)
+{
+	struct journal_outbox box = journal_outbox(rig->j, (uint32_t)rig->dest);
+	for (uint64_t seq = box.oldest_undone; seq + keep < box.next_seq; seq++)
+		journal_done(rig->j, (uint32_t)rig->dest, seq, BODY);
+	uint64_t ignored;
+	CU_ASSERT_EQUAL(journal_flush_done(rig->j, &ignored), 0);
+}
+
+/* What the log holds is done while a spill is about to append to its newest file: the file must not go then. */
+static void test_drained_while_it_is_written(void)
+{
+	struct rig rig;
+	unsigned caught = 0;
+	begin(&rig);
+	for (unsigned round = 0; round < 1500; round++) {
+		uint64_t next = journal_outbox(rig.j, (uint32_t)rig.dest).next_seq;
+		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, next, NULL), 0);
+		while (journal_step(rig.j)) {
+			loop_sim_advance(rig.loop, 0);
+			if (rig.j->spill && rig.j->state.dests[rig.dest].overflow.n && ++caught % 2)
+				finish_old(&rig, 250);
+		}
+		if (round % 100 == 99) {
+			struct journal_outbox box = journal_outbox(rig.j, (uint32_t)rig.dest);
+			check_all_there(&rig, box.oldest_undone, box.next_seq - 1);
+		}
+	}
+	CU_ASSERT(caught > 4);
+	finish_old(&rig, 0);
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(count_names(&rig, "outbox/lake"), 0);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_spill_failed"), 0);
+	rig_fini(&rig);
+}
+
+/* --- damage ------------------------------------------------------------------------------------------------------- */
+
+static void first_file(struct rig *rig, char path[300])
+{
+	char **names = sim_disk_names(rig->sim, "outbox/lake");
+	CU_ASSERT_FATAL(names[0] != NULL);
+	snprintf(path, 300, "outbox/lake/%s", names[0]);
+	sim_disk_free_names(names);
+}
+
+/* What it held is lost, and said so: at the start already. */
+static void test_missing_file(void)
+{
+	struct rig rig;
+	char path[300];
+	begin(&rig);
+	traffic(&rig, 200, 4);
+	rig_close(&rig);
+	first_file(&rig, path);
+	CU_ASSERT_EQUAL(sim_disk_ops(rig.sim)->ops->unlink(sim_disk_ops(rig.sim), path), 0);
+	rig_forget_log();
+	open_both(&rig);
+	CU_ASSERT(rig_logged("an overflow file is missing") == 1);
+	CU_ASSERT(rig_logged("destination=lake first_seq=1 last_seq=") == 1);
+	struct journal_outbox box = journal_outbox(rig.j, (uint32_t)rig.dest);
+	CU_ASSERT(box.oldest_undone > 1 && box.oldest_undone < 100);
+	CU_ASSERT_EQUAL(journal_stats(rig.j).damaged_messages, box.oldest_undone - 1);
+	check_all_there(&rig, box.oldest_undone, 200);
+	rig_close(&rig);
+	rig.strict = true;
+	open_both(&rig); /* it is settled */
+	rig_fini(&rig);
+}
+
+/* One bit of one message: that one is lost, no other. */
+static void test_flipped_bit(void)
+{
+	struct rig rig;
+	char path[300];
+	begin(&rig);
+	traffic(&rig, 200, 4);
+	rig_close(&rig);
+	first_file(&rig, path);
+	sim_disk_flip(rig.sim, path, 4096 + 3 * (BODY + 100) / 2, 4); /* in the second */
+	open_both(&rig);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	struct rig_read *read = rig_read_all(&rig, rig.dest, 1);
+	CU_ASSERT_EQUAL(read->n, 199);
+	CU_ASSERT(read->seqs[0] == 1 && read->seqs[1] == 3 && read->seqs[198] == 200);
+	rig_read_free(read);
+	CU_ASSERT_EQUAL(rig_logged("destination=lake first_seq=2 last_seq=2"), 1);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_quarantine file=outbox/lake"), 1);
+	CU_ASSERT_EQUAL(count_names(&rig, "quarantine"), 1);
+	CU_ASSERT_EQUAL(journal_outbox(rig.j, (uint32_t)rig.dest).waiting, 199);
+	rig_fini(&rig);
+}
+
+/* A damaged length field costs the rest of its chunk at most. */
+static void test_damaged_length(void)
+{
+	struct rig rig;
+	char path[300];
+	begin(&rig);
+	traffic(&rig, 200, 4);
+	rig_close(&rig);
+	first_file(&rig, path);
+	sim_disk_flip(rig.sim, path, 4096 + 2, 1);
+	open_both(&rig);
+	struct rig_read *read = rig_read_all(&rig, rig.dest, 1);
+	CU_ASSERT(read->n >= 190 && read->n < 200);
+	CU_ASSERT_EQUAL(read->seqs[read->n - 1], 200);
+	rig_read_free(read);
+	CU_ASSERT_EQUAL(rig_logged("destination=lake first_seq=1 last_seq="), 1);
+	rig_fini(&rig);
+}
+
+static void test_damaged_header(void)
+{
+	struct rig rig;
+	char path[300];
+	begin(&rig);
+	traffic(&rig, 200, 4);
+	rig_close(&rig);
+	first_file(&rig, path);
+	sim_disk_flip(rig.sim, path, 33, 1);
+	open_both(&rig); /* the copy */
+	check_all_there(&rig, 1, 200);
+	rig_close(&rig);
+	sim_disk_flip(rig.sim, path, 2048 + 33, 1);
+	open_both(&rig);
+	CU_ASSERT_EQUAL(rig_logged("its header is not whole"), 1);
+	CU_ASSERT_EQUAL(count_names(&rig, "quarantine"), 1);
+	rig_fini(&rig);
+}
+
+/* --- failures ----------------------------------------------------------------------------------------------------- */
+
+/* The disk is full when a segment is to be spilled: nothing is lost, and it goes on when there is room. */
+static void test_disk_full(void)
+{
+	struct rig rig;
+	begin(&rig);
+	traffic(&rig, 20, 4);
+	sim_disk_set_space(rig.sim, 2 * RIG_SEGMENT + 4096); /* spares take it before the first spill */
+	unsigned taken = 20;
+	for (unsigned i = 0; i < 500; i++) {
+		int r = append_to(&rig, rig.dest, taken + 1, NULL);
+		CU_ASSERT(r == 0 || r == -ENOSPC);
+		taken += r == 0;
+		loop_sim_advance(rig.loop, 300);
+		rig_run(&rig);
+	}
+	CU_ASSERT(taken < 500);
+	CU_ASSERT(rig_logged("event=journal_spill_failed") >= 1);
+	unsigned rooms = rig.rooms;
+	sim_disk_set_space(rig.sim, UINT64_MAX);
+	for (unsigned i = 0; i < 20; i++) {
+		loop_sim_advance(rig.loop, 1000);
+		rig_run(&rig);
+	}
+	CU_ASSERT(rig.rooms > rooms);
+	check_all_there(&rig, 1, taken);
+	CU_ASSERT_EQUAL(append_to(&rig, rig.dest, taken + 1, NULL), 0);
+	check_all_there(&rig, 1, taken + 1);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	rig_fini(&rig);
+}
+
+/* Each write and sync of the spill fails once. */
+static void test_failing_disk(void)
+{
+	for (unsigned n = 1; n <= 40; n++) {
+		struct rig rig;
+		begin(&rig);
+		traffic(&rig, 66, 4);
+		sim_disk_fail(rig.sim, n, 1);
+		for (unsigned i = 0; i < 40; i++) {
+			if (append_to(&rig, rig.dest, journal_outbox(rig.j, (uint32_t)rig.dest).next_seq, NULL) == -EIO)
+				break;
+			loop_sim_advance(rig.loop, 700);
+			rig_run(&rig);
+		}
+		uint64_t last = journal_outbox(rig.j, (uint32_t)rig.dest).next_seq - 1;
+		check_all_there(&rig, 1, last);
+		rig_crash(&rig);
+		open_both(&rig);
+		check_all_there(&rig, 1, last);
+		CU_ASSERT_EQUAL(rig_logged("first_seq="), 0);
+		rig_fini(&rig);
+	}
+}
+
+/* The rest of a spill that was cut short is removed; a dropped destination's files go at once. */
+static void test_strays(void)
+{
+	struct rig rig;
+	begin(&rig);
+	traffic(&rig, 100, 4);
+	struct disk *disk = sim_disk_ops(rig.sim);
+	int handle = disk->ops->open(disk, "outbox/lake/00000000000000000999.log", DISK_WRITE | DISK_CREATE);
+	CU_ASSERT_FATAL(handle >= 0);
+	disk->ops->close(disk, handle);
+	rig_close(&rig);
+	open_both(&rig);
+	CU_ASSERT(sim_disk_size(rig.sim, "outbox/lake/00000000000000000999.log") < 0);
+	check_all_there(&rig, 1, 100);
+	traffic(&rig, 100, 4); /* numbers go on behind it */
+	check_all_there(&rig, 1, 200);
+	CU_ASSERT_EQUAL(journal_drop_destination(rig.j, (uint32_t)rig.dest), 0);
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(count_names(&rig, "outbox/lake"), 0);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	rig_fini(&rig);
+}
+
+/* The frame that named the files is lost with its group: they are taken back. */
+static void test_lost_frame(void)
+{
+	struct rig rig;
+	begin(&rig);
+	traffic(&rig, 60, 4);
+	char path[300];
+	uint64_t offset;
+	CU_ASSERT_FATAL(rig_find(&rig, "message 60", path, &offset));
+	size_t before = count_names(&rig, "outbox/lake");
+	/* Both CHECKPOINTs of every segment, so that only frames are left: state from the oldest segment on. */
+	rig_crash(&rig);
+	char **names = sim_disk_names(rig.sim, "journal");
+	for (size_t i = 0; names[i]; i++) {
+		snprintf(path, sizeof path, "journal/%s", names[i]);
+		uint8_t magic[8];
+		sim_disk_read(rig.sim, path, 0, magic, sizeof magic);
+		if (memcmp(magic, "LNKSPANJ", 8) != 0)
+			continue;
+		sim_disk_flip(rig.sim, path, 4096 + 40, 1);
+		sim_disk_flip(rig.sim, path, 8192 + 40, 1);
+	}
+	sim_disk_free_names(names);
+	rig_forget_log();
+	int r = rig_try_open(&rig);
+	CU_ASSERT_EQUAL(r, 0);
+	CU_ASSERT(rig_logged("event=journal_damage") > 0);
+	CU_ASSERT_EQUAL(count_names(&rig, "outbox/lake"), before); /* nothing is thrown away over damage */
+	rig_fini(&rig);
+}
+
+static const struct tap_test tests[] = {
+	{"the journal does not grow", test_journal_does_not_grow},
+	{"over a restart", test_restart},
+	{"drained while more comes in", test_drain},
+	{"only what is undone is copied", test_packed},
+	{"drained while it is written", test_drained_while_it_is_written},
+	{"a missing file", test_missing_file},
+	{"a flipped bit", test_flipped_bit},
+	{"a damaged length", test_damaged_length},
+	{"a damaged header", test_damaged_header},
+	{"a full disk", test_disk_full},
+	{"a failing disk", test_failing_disk},
+	{"files that nobody names", test_strays},
+	{"nothing is thrown away when state is lost", test_lost_frame},
+	{NULL, NULL},
+};
+
+int main(void)
+{
+	return tap_main("journal overflow", tests);
+}

@@ -109,7 +109,9 @@ struct sink_traits {
 	                           smaller of this and the configured one */
 	bool session_lost; /* the peer knows nothing of earlier connections: all stages are void, and journalled so before
 	                      any new one */
-	bool cursor_valid; /* the destination keeps a cursor: everything up to done_through is delivered */
+	/* The destination keeps a cursor: everything up to done_through is delivered. That is true only of what goes out
+	 * in seq order: a connector that says so must have `check` refuse drain: live_first and priorities. */
+	bool cursor_valid;
 	uint64_t done_through;
 };
 
@@ -120,7 +122,7 @@ struct link_host_ops {
 	/* Source. May call pause() from inside when it returns OFFER_BUSY. Never calls receipt() from inside. */
 	enum offer_result (*offer)(struct link_host *host, const struct offer *offer);
 
-	/* Both. Up: connected and authenticated; a sink then gets deliveries, in seq order, beginning with what has no
+	/* Both. Up: connected and authenticated; a sink then gets deliveries, beginning with what has no
 	 * final outcome; send() may be called from inside. Down: every delivery in flight has thereby ended with
 	 * LINK_DOWN, and receipts of this connection will not be given any more (the epoch has ended). May be repeated. */
 	void (*link_up)(struct link_host *host, const struct sink_traits *traits);

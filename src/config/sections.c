@@ -180,7 +180,8 @@ static const struct config_key max_rate_keys[] = {
 		.fallback = "0",
 		.max = INT64_C(1) << 40,
 		.help = "Bytes a second, as they count for max_bytes; 0 is no limit. A message that is larger than a "
-			"tenth of that goes out whole, and what follows waits for as long as it takes to make up for it."},
+			"tenth of that goes out whole, and what follows waits for as long as it takes to make up for "
+			"it."},
 	{0},
 };
 

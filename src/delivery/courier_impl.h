@@ -194,6 +194,8 @@ int live_start(struct courier *courier); /* 0 or -ENOMEM */
 void live_stop(struct courier *courier);
 /* An appended message: does it overtake? If not, it is counted. has_place: it could be held in its place. */
 bool live_takes(struct courier *courier, const struct journal_entry *entry, uint64_t lsn, bool has_place);
+/* By an earlier process, besides what it had close to the oldest one? (QoS 2 messages do not get further.) */
+bool live_may_have_been_sent(const struct courier *courier, const struct message_view *view, uint64_t seq);
 void live_sift(struct courier *courier);
 bool live_may_go(struct courier *courier, uint64_t seq); /* as far as done ranges go */
 void live_sent(struct courier *courier);

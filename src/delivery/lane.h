@@ -36,7 +36,7 @@ struct held *lane_add(struct lane *lane, uint64_t seq, uint64_t lsn, uint32_t by
 /* Forgets the place; the message is given back. */
 void lane_remove(struct lane *lane, uint64_t seq);
 
-struct held *lane_find(const struct lane *lane, uint64_t seq); /* NULL if it is not here */
+/* lane_find stands in window.h. */
 uint64_t lane_first(const struct lane *lane); /* the oldest; 0: none */
 uint64_t lane_next(const struct lane *lane, uint64_t seq); /* the next one; 0: none, or seq is not here */
 

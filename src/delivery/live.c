@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * drain: live_first. A message that has just come overtakes what waits when nothing older of its unit of order (its
- * key and priority) waits, but for what is in the key table's lists already: it is then held in the window's lane instead
- * of in its place, and listed behind those. It stays undone in the
- * journal as any other, and the head, when it gets there, passes over it.
+ * key and priority) waits, but for what is in the key table's lists already: it is then held in the window's lane
+ * instead of in its place, and listed behind those. It stays undone in the journal as any other, and the head, when it
+ * gets there, passes over it.
  *
- * What is known of the rest, most of which is on disk only, is a count of undone messages by the hash of their unit:
- * up when one is appended and does not overtake, down when the head lets go of it or lists it (which it does at once with
- * other priorities than the default). Units that share a count only keep
- * the order among each other. A count that stays too high (messages that ended without passing through the head) does
- * the same, until the head has everything and counts anew.
+ * What is known of the rest, most of which is on disk only, is a count of undone messages by the hash of their unit: up
+ * when one is appended and does not overtake, down when the head lets go of it or lists it (which it does at once with
+ * other priorities than the default). Units that share a count only keep the order among each other. A count that stays
+ * too high (messages that ended without passing through the head) does the same, until the head has everything and
+ * counts anew.
  *
  * What an earlier process left is counted by a survey with a reader of its own, in seq order, while the head is being
  * delivered; before its end nothing new overtakes. It takes the first ones of higher priorities along: so alarms go
@@ -116,6 +116,11 @@ static bool worthwhile(const struct courier *courier, const struct message_view 
 	if (view->priority > 0)
 		return !has_place;
 	return courier->up && (!has_place || courier->send_next < courier->sift_next);
+}
+
+bool live_may_have_been_sent(const struct courier *courier, const struct message_view *view, uint64_t seq)
+{
+	return view->qos < 2 && seq < courier->live->survey_end;
 }
 
 bool live_takes(struct courier *courier, const struct journal_entry *entry, uint64_t lsn, bool has_place)
@@ -273,7 +278,8 @@ void live_survey(struct courier *courier)
 		return;
 	}
 	/* All may fit into the head: its first read comes first. If it does, live_caught_up comes next. */
-	if (live->reading || (courier->reading && !live->reader) || courier->window.end == courier->appended_end)
+	if (live->reading || courier->draining || (courier->reading && !live->reader) ||
+		courier->window.end == courier->appended_end)
 		return;
 	if (!live->reader)
 		live->reader = journal_reader_new(

@@ -74,7 +74,8 @@ void outbox_complete(struct courier *courier, struct held *held, uint64_t seq)
 	const struct message_view *view = message_view(held->msg);
 	held->key_hash = outbox_key_hash(courier, view);
 	held->rank = (uint8_t)(HELD_RANK_PLAIN - 2 * view->priority);
-	held->maybe_sent = seq < courier->maybe_sent_end;
+	held->maybe_sent =
+		seq < courier->maybe_sent_end || (courier->live && live_may_have_been_sent(courier, view, seq));
 	held->session_lost = seq < courier->session_lost_end;
 	held->stage = held->stage_asked = stages_known(courier, seq);
 	held->expires = expiry_applies(courier, view);

@@ -4,10 +4,10 @@
  */
 #include "delivery/pace.h"
 
-#define TOKEN          1000 /* thousandths */
-#define BURSTS         10 /* in a second */
-#define GATHER_MS      10
-#define MOST_A_SECOND  (INT64_C(1) << 50)
+#define TOKEN         1000 /* thousandths */
+#define BURSTS        10 /* in a second */
+#define GATHER_MS     10
+#define MOST_A_SECOND (INT64_C(1) << 50)
 
 static void bucket_init(struct pace_bucket *bucket, uint64_t rate)
 {

@@ -30,9 +30,9 @@ enum held_state {
 
 /* Ranks: the order in which keys get their turn (key_table.h). Two for each priority: what overtakes goes before what
  * is held in its place. */
-#define HELD_RANKS      20u
-#define HELD_RANK_PLAIN 11u /* the default priority, in its place */
-#define HELD_OVERTAKES(rank) (((rank) & 1u) == 0)
+#define HELD_RANKS           20u
+#define HELD_RANK_PLAIN      11u /* the default priority, in its place */
+#define HELD_OVERTAKES(rank) (((rank)&1u) == 0)
 
 struct letter;
 struct lane;
@@ -73,7 +73,8 @@ struct window {
 	size_t n_held, held_bytes; /* head and tail; bytes of memory */
 	size_t tail_bytes;
 	size_t n_expiring; /* held with `expires` */
-	struct lane *lane; /* messages apart from both runs (delivery/lane.h), which are not in the figures above but the
+	struct lane
+		*lane; /* messages apart from both runs (delivery/lane.h), which are not in the figures above but the
 			      last; NULL: there are never any */
 };
 
@@ -83,7 +84,7 @@ void window_fini(struct window *window); /* gives back every message */
 /* Makes room for capacity seqs (a power of two) from first on. 0 or -ENOMEM. */
 int window_grow(struct window *window, size_t capacity) __attribute__((warn_unused_result));
 
-struct held *lane_find(const struct lane *lane, uint64_t seq);
+struct held *lane_find(const struct lane *lane, uint64_t seq); /* NULL if it is not there */
 
 /* For walks over the head: GONE where the message overtakes. */
 static inline struct held *window_head_slot(const struct window *window, uint64_t seq)

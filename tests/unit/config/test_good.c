@@ -76,6 +76,7 @@ static void test_outbox(void)
 	CU_ASSERT_EQUAL(box->ttl_ms, UINT64_C(2) * 24 * 3600 * 1000);
 	CU_ASSERT_EQUAL(box->max_attempts, 5);
 	CU_ASSERT_EQUAL(box->backoff_min_ms, 1000);
+	CU_ASSERT(box->max_rate.messages == 500 && box->max_rate.bytes == 1u << 20 && box->drain == DRAIN_LIVE_FIRST);
 	box = &connection("lake")->outbox;
 	CU_ASSERT_EQUAL(box->max_bytes, 1u << 30);
 	CU_ASSERT_EQUAL(box->max_messages, 0);
@@ -83,6 +84,7 @@ static void test_outbox(void)
 	CU_ASSERT(box->ttl_ms == 0 && box->max_attempts == 0 && box->window == 0);
 	CU_ASSERT(box->backoff_min_ms == 100 && box->backoff_max_ms == 60000);
 	CU_ASSERT(box->lookahead == 10000 && box->dead_max_bytes == 256u << 20);
+	CU_ASSERT(box->max_rate.messages == 0 && box->max_rate.bytes == 0 && box->drain == DRAIN_OLDEST_FIRST);
 }
 
 static void test_lists_and_maps(void)
@@ -92,7 +94,7 @@ static void test_lists_and_maps(void)
 	CU_ASSERT_EQUAL(conn->delivery, AT_LEAST_ONCE);
 	CU_ASSERT_EQUAL_FATAL(kafka->brokers.n, 2);
 	CU_ASSERT_STRING_EQUAL(kafka->brokers.items[1].value, "k2:9092");
-	CU_ASSERT(kafka->brokers.items[1].line == 26 && kafka->brokers.items[1].column == 24);
+	CU_ASSERT(kafka->brokers.items[1].line == 28 && kafka->brokers.items[1].column == 24);
 	CU_ASSERT_EQUAL_FATAL(kafka->properties.n, 3);
 	CU_ASSERT_STRING_EQUAL(kafka->properties.items[1].name, "enable.idempotence");
 	CU_ASSERT_STRING_EQUAL(kafka->properties.items[1].value, "true");
@@ -111,6 +113,7 @@ static void test_mapping(void)
 	CU_ASSERT_STRING_EQUAL(map->when, ".quality == \"good\"");
 	CU_ASSERT_STRING_EQUAL(map->payload, "{line: $line,\n cell: $cell, v: .value}\n");
 	CU_ASSERT(map->on_error == ON_ERROR_PASS && map->max_outputs == 3 && map->delivery == -1);
+	CU_ASSERT_EQUAL(map->priority, 4);
 	CU_ASSERT_EQUAL_FATAL(map->n_targets, 1);
 	const struct target_config *target = &map->targets[0];
 	CU_ASSERT_STRING_EQUAL(plant.config->connections[target->connection].name, "lake");
@@ -131,6 +134,7 @@ static void test_more_mappings(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(map);
 	CU_ASSERT(map->from_qos == 1 && map->delivery == AT_MOST_ONCE && map->max_outputs == 100);
 	CU_ASSERT_EQUAL(map->max_hops, 16);
+	CU_ASSERT_EQUAL(map->priority, 9);
 	CU_ASSERT(!map->when && !map->payload && map->on_error == ON_ERROR_DEAD_LETTER);
 	CU_ASSERT_EQUAL_FATAL(map->n_targets, 2);
 	CU_ASSERT(map->targets[0].retain == RETAIN_SKIP);

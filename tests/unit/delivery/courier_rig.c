@@ -48,8 +48,7 @@ static void check_order(struct rig *rig, uint64_t seq)
 {
 	const struct journal *j = rig->journal;
 	for (uint64_t older = j->oldest; older < seq; older++) {
-		if (fake_record(rig->journal, older)->end != FAKE_UNDONE ||
-			!same_unit(rig, older, seq))
+		if (fake_record(rig->journal, older)->end != FAKE_UNDONE || !same_unit(rig, older, seq))
 			continue;
 		bool flying = rig_in_flight(rig, older);
 		bool dying = fake_record(rig->journal, older)->dying;
@@ -162,6 +161,12 @@ void rig_init(struct rig *rig)
 
 void rig_start(struct rig *rig)
 {
+	rig_begin(rig);
+	loop_sim_advance(rig->loop, 0);
+}
+
+void rig_begin(struct rig *rig)
+{
 	struct courier_options options = {
 		.name = "sink",
 		.loop = rig->loop,
@@ -174,7 +179,6 @@ void rig_start(struct rig *rig)
 		.ctx = rig,
 	};
 	rig->courier = courier_new(&options);
-	loop_sim_advance(rig->loop, 0);
 }
 
 static void forget_in_flight(struct link *link)

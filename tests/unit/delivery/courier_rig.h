@@ -56,7 +56,8 @@ struct rig {
 
 /* Defaults of the configuration; the test may change rig->outbox, connector, traits before rig_start. */
 void rig_init(struct rig *rig);
-void rig_start(struct rig *rig); /* makes the courier */
+void rig_start(struct rig *rig); /* makes the courier, and lets the loop turn */
+void rig_begin(struct rig *rig); /* makes it */
 void rig_stop(struct rig *rig); /* frees it: as a crash, if things are under way */
 /* Frees all; returns how many rules were broken. */
 uint64_t rig_fini(struct rig *rig);

@@ -209,6 +209,7 @@ static void test_alarms_after_a_restart(void)
 	rig_start(&rig);
 	rig.on_send = rig_deliver_at_once;
 	CU_ASSERT_EQUAL(rig_stats(&rig).held, 1000 + 200 - 9);
+	uint64_t recovered = rig.journal->n_records;
 	rig_up(&rig);
 	CU_ASSERT_EQUAL(rig.journal->readers, 1); /* the survey is over */
 	loop_sim_advance(rig.loop, 300);
@@ -221,6 +222,8 @@ static void test_alarms_after_a_restart(void)
 	CU_ASSERT_FALSE(was_sent(&rig, 20202));
 	drain(&rig);
 	CU_ASSERT_EQUAL(rig.link.n_sent, 20202);
+	for (size_t i = 0; i < rig.link.n_sent; i++) /* the earlier process may have let any of them overtake */
+		CU_ASSERT_EQUAL(rig.link.sent[i].maybe_sent, rig.link.sent[i].seq <= recovered);
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
@@ -234,25 +237,14 @@ static void test_not_before_the_survey(void)
 	struct message_view view = rig_view(&rig, "late");
 	rig_append_view(&rig, &view); /* of the backlog, at its end */
 	rig_durable(&rig);
-	struct courier *courier;
-	rig_start(&rig);
-	courier = rig.courier;
-	CU_ASSERT_PTR_NOT_NULL(courier);
-	rig_stop(&rig);
-	/* Again, but something comes before the loop turns. */
-	struct courier_options options = {.name = "sink",
-		.loop = rig.loop,
-		.journal = rig.journal,
-		.outbox = &rig.outbox,
-		.connector = &rig.connector,
-		.link = &rig.link};
-	rig.courier = courier_new(&options);
+	rig_begin(&rig);
 	rig_up(&rig);
 	uint64_t late = append(&rig, "late", 4), fresh = append(&rig, "fresh", 4);
 	rig_durable(&rig);
 	loop_sim_advance(rig.loop, 0);
 	CU_ASSERT_FALSE(was_sent(&rig, late) || was_sent(&rig, fresh));
-	uint64_t other = append(&rig, "other", 4), again = append(&rig, "fresh", 4), late_again = append(&rig, "late", 4);
+	uint64_t other = append(&rig, "other", 4), again = append(&rig, "fresh", 4),
+		 late_again = append(&rig, "late", 4);
 	rig_durable(&rig);
 	rig_outcome(&rig, 1, OUTCOME_DELIVERED);
 	CU_ASSERT(was_sent(&rig, other));
@@ -372,6 +364,45 @@ static void test_outcomes_of_what_overtakes(void)
 	rig_up(&rig);
 	CU_ASSERT(rig.link.sent[rig.link.n_sent - 100].session_lost);
 	drain(&rig);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* The head has caught up: what comes now is held in its place behind what is refused in the lane, over a new link too. */
+static void test_behind_what_overtook(void)
+{
+	struct rig rig;
+	setup(&rig, DRAIN_LIVE_FIRST);
+	rig_start(&rig);
+	rig_publish(&rig, 2000, "old");
+	uint64_t refused = append(&rig, "alarm", 9);
+	rig_durable(&rig);
+	rig_up(&rig);
+	struct outcome later = {.kind = OUTCOME_RETRY, .reason = "later", .retry_after_ms = 10000};
+	rig_outcome_full(&rig, refused, &later);
+	for (int i = 0; i < 1000 && rig.journal->waiting > 1; i++)
+		rig_deliver_all(&rig);
+	uint64_t next = append(&rig, "alarm", 9);
+	rig_durable(&rig);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 2);
+	rig_down(&rig);
+	rig_up(&rig);
+	CU_ASSERT_EQUAL(rig.link.n_in_flight, 0);
+	/* Again a backlog; both are in the list of their key, so the next one may overtake. */
+	rig_publish(&rig, 2000, "old");
+	uint64_t third = append(&rig, "alarm", 9);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 1001 + 1); /* the lookahead counts from `next` on */
+	rig_durable(&rig);
+	loop_sim_advance(rig.loop, 10000);
+	rig_outcome(&rig, 2002 + 1, OUTCOME_DELIVERED);
+	CU_ASSERT(rig_in_flight(&rig, refused));
+	rig_outcome(&rig, refused, OUTCOME_DELIVERED);
+	drain(&rig);
+	uint64_t order[3] = {0}, n = 0;
+	for (size_t i = 0; i < rig.link.n_sent; i++)
+		if (is_alarm(&rig, rig.link.sent[i].seq) && rig.link.sent[i].attempt == 1 + (n == 0) && n < 3 &&
+			rig.link.sent[i].at_ms > 0)
+			order[n++] = rig.link.sent[i].seq;
+	CU_ASSERT(order[0] == refused && order[1] == next && order[2] == third);
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
@@ -537,7 +568,8 @@ static void test_an_identifier_in_the_lane(void)
 			rig_append_view(&rig, &view);
 		rig_durable(&rig);
 		for (uint64_t seq = rig.journal->oldest; seq <= rig.journal->n_records; seq++)
-			if (seq != live && fake_record(rig.journal, seq)->end == FAKE_UNDONE && rig_stats(&rig).in_flight > 1)
+			if (seq != live && fake_record(rig.journal, seq)->end == FAKE_UNDONE &&
+				rig_stats(&rig).in_flight > 1)
 				courier_outcome(rig.courier, seq, &delivered);
 		loop_sim_advance(rig.loop, 0);
 	}
@@ -665,6 +697,7 @@ static const struct tap_test tests[] = {
 	{"live messages and a backlog", test_live_and_backlog},
 	{"a small backlog", test_a_small_backlog},
 	{"outcomes of what overtakes", test_outcomes_of_what_overtakes},
+	{"behind what overtook", test_behind_what_overtook},
 	{"a full lane", test_a_full_lane},
 	{"done ranges", test_done_ranges},
 	{"passed by", test_passed_by},

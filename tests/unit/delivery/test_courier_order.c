@@ -165,7 +165,10 @@ static void restart(struct chaos *chaos)
 	rig_stop(&chaos->rig);
 	fake_journal_restart(chaos->rig.journal);
 	/* What was delivered and done without being durable would be sent again; the fake makes DONE durable at once. */
-	rig_start(&chaos->rig);
+	if (chaos->replay && dice(chaos, 2))
+		rig_begin(&chaos->rig); /* something happens before the backlog is read */
+	else
+		rig_start(&chaos->rig);
 	rig_up(&chaos->rig);
 }
 
@@ -198,7 +201,7 @@ static void step(struct chaos *chaos)
 		rig->reply_error = dice(chaos, 4) ? 0 : -ENOSPC;
 		break;
 	case 10:
-		if (dice(chaos, 20) == 0)
+		if (dice(chaos, chaos->replay ? 6 : 20) == 0)
 			restart(chaos);
 		break;
 	case 11:

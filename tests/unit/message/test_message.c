@@ -33,6 +33,7 @@ static struct message_view full_view(void)
 		.retain = true,
 		.utf8_payload = true,
 		.waits = true,
+		.priority = 5,
 	};
 }
 
@@ -66,7 +67,7 @@ static void test_round_trip(void)
 	CU_ASSERT(slice_equal(message_param(out, "partition"), slice_str("3")));
 	CU_ASSERT_EQUAL(out->origin_ms, in.origin_ms);
 	CU_ASSERT_EQUAL(out->expires_ms, in.expires_ms);
-	CU_ASSERT(out->qos == 2 && out->retain && out->utf8_payload && out->waits);
+	CU_ASSERT(out->qos == 2 && out->retain && out->utf8_payload && out->waits && out->priority == 5);
 	message_unref(msg);
 }
 
@@ -79,6 +80,33 @@ static void test_null_and_empty_payload_differ(void)
 	view.payload = slice_str("");
 	msg = round_trip(&view);
 	CU_ASSERT(message_view(msg)->payload.data && message_view(msg)->payload.len == 0);
+	message_unref(msg);
+}
+
+/* Old encodings have no priority: what is not said is the default. */
+static void test_priority(void)
+{
+	struct message_view view = {.topic = slice_str("t")};
+	size_t plain = message_encoded_size(&view);
+	for (int priority = 0; priority <= MESSAGE_MAX_PRIORITY; priority++) {
+		view.priority = (int8_t)(priority - MESSAGE_DEFAULT_PRIORITY);
+		CU_ASSERT_EQUAL(message_encoded_size(&view) == plain, priority == MESSAGE_DEFAULT_PRIORITY);
+		struct message *msg = round_trip(&view);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(msg);
+		CU_ASSERT_EQUAL(message_view(msg)->priority, view.priority);
+		message_unref(msg);
+	}
+	uint8_t bytes[64];
+	view.priority = 5;
+	size_t len = message_encoded_size(&view);
+	message_encode(&view, bytes);
+	CU_ASSERT_EQUAL_FATAL(bytes[len - 1], 9);
+	bytes[len - 1] = 10;
+	struct message *msg;
+	CU_ASSERT_EQUAL(message_decode(slice_of(bytes, len), &msg), -EBADMSG);
+	bytes[len - 6] = 99; /* an unknown tag is skipped */
+	CU_ASSERT_EQUAL_FATAL(message_decode(slice_of(bytes, len), &msg), 0);
+	CU_ASSERT_EQUAL(message_view(msg)->priority, 0);
 	message_unref(msg);
 }
 
@@ -137,6 +165,7 @@ int main(void)
 	static const struct tap_test tests[] = {
 		{"encode and decode give the same message", test_round_trip},
 		{"a null payload is not an empty one", test_null_and_empty_payload_differ},
+		{"the priority, if it is not the default", test_priority},
 		{"sizes past the limits are refused", test_limits},
 		{"hostile bytes are refused or harmless", test_hostile_bytes},
 		{"references keep a message alive", test_reference_counts},

@@ -7,6 +7,7 @@
 #define LINKSPAN_TESTS_UNIT_ROUTING_A_CONFIG_H
 
 #include "config/config.h"
+#include "message/message.h"
 
 struct connector;
 

@@ -157,7 +157,9 @@ static void test_carried_over(void)
 		{{(const uint8_t *)"a", 1}, {(const uint8_t *)"3", 1}},
 	};
 	begin();
-	a_target(a_mapping(config, "plain", "a/{b}"), 1, NULL);
+	struct mapping_config *plain = a_mapping(config, "plain", "a/{b}");
+	plain->priority = 9;
+	a_target(plain, 1, NULL);
 	struct target_config *to = a_target(a_mapping(config, "changed", "a/{b}"), 1, "t");
 	to->qos = 2;
 	to->retain = 0;
@@ -180,18 +182,19 @@ static void test_carried_over(void)
 	view.key = slice_str("k");
 	view.retain = true;
 	view.utf8_payload = true;
+	view.priority = -3; /* the mapping's counts */
 	route_view(&view, -1);
 	CU_ASSERT_EQUAL_FATAL(result.n_outputs, 3);
 	const struct message_view *out = output(0);
 	CU_ASSERT_PTR_EQUAL(out->payload.data, view.payload.data); /* untouched, not even copied */
 	CU_ASSERT_EQUAL(out->n_headers, 3);
 	CU_ASSERT_EQUAL(out->n_params, 0); /* never taken from a peer */
-	CU_ASSERT_TRUE(out->retain && out->utf8_payload && out->qos == 1);
+	CU_ASSERT_TRUE(out->retain && out->utf8_payload && out->qos == 1 && out->priority == 5);
 	CU_ASSERT_TRUE(is(out->content_type, "application/x") && is(out->response_topic, "answer"));
 	CU_ASSERT_TRUE(is(out->correlation, "id") && is(out->key, "k") && is(out->order_key, "a/x"));
 	CU_ASSERT_TRUE(out->origin_ms == 5 && out->expires_ms == 6);
 	out = output(1);
-	CU_ASSERT_TRUE(!out->retain && out->qos == 2);
+	CU_ASSERT_TRUE(!out->retain && out->qos == 2 && out->priority == 0);
 	CU_ASSERT_TRUE(is(out->content_type, "text/x"));
 	CU_ASSERT_EQUAL_FATAL(out->n_headers, 3);
 	CU_ASSERT_TRUE(is(out->headers[0].name, "b") && is(out->headers[0].value, "2"));

@@ -260,8 +260,9 @@ def _greedy(admin, path, connections, requests):
 
 @tap.case("half requests, clients that do not read, and 100,000 requests do not hold up the loop")
 def bad_clients():
-    broker, admin, count = shared_mosquitto(), free_port(), 3000
-    with Linkspan(configuration(admin, broker.port, broker.port)) as bridge, Subscriber(broker.port, "out") as got:
+    admin, count = free_port(), 3000
+    with own_mosquitto(in_memory=True) as broker, Linkspan(configuration(admin, broker.port, broker.port)) as bridge, \
+            Subscriber(broker.port, "out") as got:
         halves = [socket.create_connection(("127.0.0.1", admin), timeout=60) for _ in range(32)]
         for link in halves[:16]:
             link.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")

@@ -5,6 +5,7 @@ one, and what a SIGKILL in between leaves."""
 import collections
 import json
 import os
+import pty
 import signal
 import subprocess
 
@@ -142,6 +143,54 @@ def stopped():
         bridge.start()
         _arrive(got, left)
         assert bridge.stop() == 0
+
+
+def _answered(folder, answer):
+    """`queue purge` at a terminal on which somebody answers: (exit status, what it asked)."""
+    ours, its = pty.openpty()
+    with subprocess.Popen([program(), "queue", "purge", folder, "far"], stdin=its, stderr=its,
+                          stdout=subprocess.PIPE) as purge:
+        os.close(its)
+        asked = b""
+        while b"[y/N]" not in asked:
+            asked += os.read(ours, 1000)
+        os.write(ours, answer)
+        purge.stdout.read()
+        status = purge.wait()
+    os.close(ours)
+    return status, asked.decode()
+
+
+@tap.case("purge asks on a terminal, and does nothing without a yes")
+def asks():
+    with own_mosquitto() as near, Proxy(near.port) as to_far:
+        to_far.down()
+        with _bridge(near, to_far) as bridge:
+            flood(near.port, "in/x", 1, 100)
+            bridge.wait_waiting("far", 100)
+            for answer in (b"n\n", b"\n", b"\x04"):
+                status, asked = _answered(bridge.data_dir, answer)
+                assert status == 1 and "far has 100 messages waiting" in asked, (status, asked)
+            assert _row(bridge.data_dir)["waiting"] == 100
+            assert _answered(bridge.data_dir, b"y\n")[0] == 0
+            assert _row(bridge.data_dir)["waiting"] == 0
+            assert bridge.stop() == 0
+
+
+@tap.case("SIGTERM while letters are sent again: none is in both places afterwards")
+def stopped_in_requeue():
+    with own_mosquitto() as near, Proxy(near.port) as to_far, _with_letters(near, to_far) as bridge:
+        given = "".join(json.dumps({"topic": f"out/{n}", "payload": "x" * 300, "reject_reason": "no"}) + "\n"
+                        for n in range(3000))
+        _queue("import", bridge.data_dir, "--to", "far", given=given)
+        until(lambda: _row(bridge.data_dir)["dead"] == 3005, "the dead letters")
+        with subprocess.Popen([program(), "queue", "requeue", bridge.data_dir, "far"], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as requeue:
+            until(lambda: _row(bridge.data_dir)["waiting"] > 0, "the first that waits")
+            assert bridge.stop() == 0
+            requeue.wait()
+        row = _row(bridge.data_dir)
+        assert row["waiting"] + row["dead"] == 3005, row
 
 
 LINES = [

@@ -33,6 +33,7 @@ static struct {
 	struct link *links[3];
 	bool away_is_up, away_holds; /* it gives no outcome */
 	int64_t lookahead; /* of the one that is away */
+	size_t payload_len;
 	unsigned offered, to_offer, receipts, pauses, delivered[3];
 	struct loop_job offer_job;
 	struct loop_timer *poll, *deadline;
@@ -77,7 +78,9 @@ static void offer_some(void *arg)
 	struct link *link = scene.links[IN];
 	(void)arg;
 	for (unsigned i = 0; i < 50 && scene.offered < scene.to_offer && !link->paused; i++) {
-		struct message_view view = {.topic = slice_str("a/b"), .payload = slice_str("payload"), .qos = 1};
+		static char payload[4000];
+		struct message_view view = {
+			.topic = slice_str("a/b"), .payload = slice_of(payload, scene.payload_len), .qos = 1};
 		struct offer offer = {.view = &view, .subscription = -1, .cookie = scene.offered};
 		if (link->host->ops->offer(link->host, &offer) != OFFER_TAKEN)
 			return;
@@ -205,7 +208,7 @@ static struct config configure(const char *dir, enum when_full when_full)
 		.delivery = -1,
 		.targets = targets,
 		.n_targets = 3};
-	return (struct config){.journal = {.segment_bytes = 1 << 20},
+	return (struct config){.journal = {.segment_bytes = 1 << 20, .max_bytes = 3 << 20},
 		.data_dir = folder,
 		.shutdown_timeout_ms = scene.away_holds ? 50 : 5000,
 		.max_transform_bytes = 1 << 20,
@@ -315,11 +318,12 @@ static void test_drop_oldest(void)
 }
 
 /* What is in flight stays, and the window stays with it: what is dropped is read by a reader of its own. */
-static void test_drop_behind_what_stays(void)
+static void drop_behind_what_stays(size_t payload_len)
 {
 	const char *dir = tap_tempdir();
 	scene.away_is_up = scene.away_holds = true;
 	scene.lookahead = 150;
+	scene.payload_len = payload_len;
 	struct journal_outbox box = live(dir, WHEN_FULL_DROP_OLDEST, OFFERED, all_acknowledged);
 	uint64_t kept = box.waiting;
 	CU_ASSERT(kept <= LIMIT && kept >= LIMIT - LIMIT / 64);
@@ -330,6 +334,14 @@ static void test_drop_behind_what_stays(void)
 	CU_ASSERT_EQUAL(box.totals[JOURNAL_DELIVERED], kept);
 	check_totals(&box, JOURNAL_DROPPED_OLDEST, 2 * OFFERED - kept);
 	scene.lookahead = 10000;
+	scene.payload_len = 7;
+}
+
+/* With large messages what stays goes to the overflow log, and what follows it too. */
+static void test_drop_behind_what_stays(void)
+{
+	drop_behind_what_stays(7);
+	drop_behind_what_stays(4000);
 }
 
 static void test_dead_letter(void)
@@ -387,5 +399,6 @@ int main(void)
 	};
 	log_set_level(LOG_LEVEL_ERROR);
 	scene.lookahead = 10000;
+	scene.payload_len = 7;
 	return tap_main("bridge with a full outbox", tests);
 }

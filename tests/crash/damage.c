@@ -264,8 +264,8 @@ static void run(int number, const char *what, struct sim_disk *image, const char
 	sim_disk_free(image);
 	if (missing_states == 0)
 		failures++, printf("# no state had a message missing: the test damages nothing\n");
-	printf("%s %d - %s: %lu states, %lu with messages missing, %lu reported\n",
-		failures > failed ? "not ok" : "ok", number, what, states, missing_states, reported);
+	printf("%s %d - %s: %lu states, %lu with messages missing, %lu reported\n", failures > failed ? "not ok" : "ok",
+		number, what, states, missing_states, reported);
 }
 
 int main(int argc, char **argv)

@@ -625,7 +625,7 @@ void reader_deliver(struct journal *j, struct reader_job *base)
 	}
 	settle_gaps(j, job);
 	size_t n = keep_undone(j, job);
-	reader->cursor = job->place.file ? (struct cursor){0} : job->cursor;
+	reader->cursor = job->cursor; /* still nowhere after a file of the overflow log */
 	reader->place = job->place;
 	reader->next_seq = reader->cursor_seq = job->next_seq;
 	struct journal_read_result result = {

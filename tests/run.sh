@@ -7,6 +7,7 @@
 #   integration  linkspan between a real mosquitto and a real Kafka, and with other MQTT brokers (tests/integration)
 #   crash        20 SIGKILLs, and each fail point once                          (tests/crash/kill.sh)
 #                50 faults between two brokers, QoS 2                           (tests/crash/qos2.sh)
+#                20 SIGKILLs while every outbox is full, counted                (tests/crash/outbox.sh)
 #   asan         the unit tests again, built by clang with ASan and UBSan
 #   fuzz         each fuzz target for ten seconds, MQTT's codec and session machine for a minute
 #   lint         format, rules of the house, cppcheck, clang-tidy               (make lint)
@@ -31,7 +32,7 @@ for argument in "$@"; do
     --no-install) install= ;;
     --keep) keep=yes ;;
     check | integration | crash | asan | fuzz | lint) parts="$parts $argument" ;;
-    *) sed -n '3,20s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    *) sed -n '3,21s/^# \{0,1\}//p' "$0" && exit 2 ;;
     esac
 done
 [ -n "$parts" ] || parts="check integration crash"
@@ -295,6 +296,7 @@ elif ! { has_part check || has_part integration || has_part crash; } || build gc
         run_crash crash-random kill.sh 20
         run_crash crash-failpoints kill.sh 1 failpoints
         run_crash crash-qos2 qos2.sh 50
+        run_crash crash-outbox outbox.sh 20
         make -C "$work/gcc" tests/crash/powerloss tests/crash/damage tests/model/qos2 >>"$work/gcc.log" 2>&1
         run_simulated crash/powerloss 20000
         run_simulated crash/damage 61

@@ -242,7 +242,7 @@ static void put_pending(struct journal *j)
 	j->any_pending = false;
 }
 
-static int flush_done(struct journal *j)
+int append_pending(struct journal *j)
 {
 	journal_lock(j);
 	int r = j->any_pending ? make_room(j, pending_size(j), false) : 0;
@@ -251,17 +251,17 @@ static int flush_done(struct journal *j)
 	if (r == 0 && j->head)
 		wake_commit(j);
 	journal_unlock(j);
-	if (r == 0)
-		append_snapshot(j);
 	return r;
 }
 
 int journal_flush_done(struct journal *j, uint64_t *ret_lsn)
 {
-	int r = flush_done(j);
-	if (r == 0)
-		*ret_lsn = j->appended_lsn;
-	return r;
+	int r = append_pending(j);
+	if (r < 0)
+		return r;
+	append_snapshot(j);
+	*ret_lsn = j->appended_lsn;
+	return 0;
 }
 
 static void note_pending(struct journal *j)

@@ -199,6 +199,8 @@ int append_rotate(struct journal *j, bool messages) __attribute__((warn_unused_r
 /* A set of one frame without messages; frame->lsn is filled in. */
 int append_frame(struct journal *j, struct frame *frame) __attribute__((warn_unused_result));
 int append_frames(struct journal *j, struct frame *frames, size_t n) __attribute__((warn_unused_result));
+/* Writes the DONEs that wait for the next group; what is appended after it is not durable without them. */
+int append_pending(struct journal *j) __attribute__((warn_unused_result));
 /* The state has them done already, as LOST: write that down with the next group. */
 void append_note_lost(struct journal *j, uint32_t dest, uint64_t first, uint64_t last);
 /* The undone snapshot, if one is due. */

@@ -497,7 +497,10 @@ void spill_settle(struct journal *j)
 	journal_unlock(j);
 	if (!spill)
 		return;
-	int r = spill->error ? spill->error : append_frames_of(j, spill);
+	/* The copies are without what was done when they were begun: no OVERFLOW may be durable before those DONEs. */
+	int r = spill->error ? spill->error : append_pending(j);
+	if (r == 0)
+		r = append_frames_of(j, spill);
 	if (r == 0) {
 		take_over(j, spill);
 		j->done_changed = true;

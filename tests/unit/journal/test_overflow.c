@@ -188,6 +188,33 @@ static void test_drain(void)
 	rig_fini(&rig);
 }
 
+/* What was done just before a spill is not copied, and the process dies before the second is over in which DONEs gather:
+ * delivered all the same, not lost. */
+static void test_done_just_before(void)
+{
+	struct rig rig;
+	struct journal_entry entries[400];
+	begin(&rig);
+	unsigned n = 0, done = 0;
+	for (; n < 400 && !journal_stats(rig.j).spilled_messages; n++) {
+		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, n + 1, &entries[n]), 0);
+		if (n >= 200) { /* after the append, so that it does not ride along with it */
+			journal_done(rig.j, (uint32_t)rig.dest, entries[done].seq, entries[done].bytes);
+			done++;
+		}
+		rig_run(&rig);
+	}
+	CU_ASSERT(n < 400 && done > 0);
+	rig_crash(&rig);
+	open_both(&rig);
+	check_all_there(&rig, done + 1, n);
+	struct journal_outbox box = journal_outbox(rig.j, (uint32_t)rig.dest);
+	CU_ASSERT_EQUAL(box.totals[JOURNAL_LOST], 0);
+	CU_ASSERT_EQUAL(box.totals[JOURNAL_DELIVERED], done);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	rig_fini(&rig);
+}
+
 /* Every second one is done: the others are copied alone. */
 static void test_packed(void)
 {
@@ -461,6 +488,7 @@ static const struct tap_test tests[] = {
 	{"the journal does not grow", test_journal_does_not_grow},
 	{"over a restart", test_restart},
 	{"drained while more comes in", test_drain},
+	{"done just before a spill, and a crash", test_done_just_before},
 	{"only what is undone is copied", test_packed},
 	{"drained while it is written", test_drained_while_it_is_written},
 	{"a missing file", test_missing_file},

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "journal/journal_impl.h"
+#include "journal/overflow.h"
 #include "tests/unit/journal/rig.h"
 
 #define BODY 10000u
@@ -534,6 +535,127 @@ static void test_done_before_a_spill(void)
 	rig_fini(&rig);
 }
 
+/* A reader is asked before a spill and runs after it: what it does not find has moved. */
+static void test_moved_under_a_reader(void)
+{
+	struct rig rig;
+	struct drain drain = {.rig = &rig, .expected = 1};
+	begin(&rig);
+	fill_until_spill(&rig);
+	uint64_t spilled = rig.j->segments->number;
+	struct journal_reader *reader = journal_reader_new(rig.j, (uint32_t)rig.dest, 1, on_drain, &drain);
+	journal_reader_request(reader, 3, 1 << 20);
+	struct reader_job *job = job_pop(&rig.j->jobs);
+	rig_run(&rig);
+	CU_ASSERT(rig.j->segments->number > spilled);
+	job_push(&rig.j->jobs, job);
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(drain.expected, 4);
+	CU_ASSERT_EQUAL(drain.wrong, 0);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	journal_reader_free(reader);
+	rig_fini(&rig);
+}
+
+/* The file that a spill would go on writing is not one any more: the next try makes another. */
+static void test_own_file_damaged(void)
+{
+	struct rig rig;
+	char path[300];
+	begin(&rig);
+	for (unsigned i = 0; i < 400; i++) {
+		if (i == 200) {
+			char **names = sim_disk_names(rig.sim, "outbox/lake");
+			size_t n = count_names(&rig, "outbox/lake");
+			CU_ASSERT_FATAL(n > 0);
+			snprintf(path, sizeof path, "outbox/lake/%s", names[n - 1]);
+			sim_disk_free_names(names);
+			sim_disk_flip(rig.sim, path, 33, 1);
+			sim_disk_flip(rig.sim, path, 2048 + 33, 1);
+		}
+		traffic(&rig, 1, 4);
+	}
+	CU_ASSERT(rig.j->n_segments <= rig.j->max_segments + 1);
+	CU_ASSERT(rig_logged("event=journal_spill_failed") <= 1);
+	struct rig_read *read = rig_read_all(&rig, rig.dest, 1);
+	CU_ASSERT(read->n < 400);
+	CU_ASSERT_EQUAL(read->n + journal_outbox(rig.j, (uint32_t)rig.dest).totals[JOURNAL_LOST], 400);
+	rig_read_free(read);
+	rig_fini(&rig);
+}
+
+/* A file that a dropped destination of that name has left is neither written to nor waited for. */
+static void test_file_in_the_way(void)
+{
+	struct rig rig;
+	char path[FOLDER_PATH_LEN];
+	begin(&rig);
+	traffic(&rig, 50, 8);
+	uint64_t number = rig.j->state.dests[rig.dest].overflow_next_file;
+	CU_ASSERT(number > 1);
+	overflow_path("lake", number, path);
+	struct disk *disk = sim_disk_ops(rig.sim);
+	int handle = disk->ops->open(disk, path, DISK_WRITE | DISK_CREATE);
+	CU_ASSERT_FATAL(handle >= 0);
+	disk->ops->close(disk, handle);
+	traffic(&rig, 100, 8);
+	CU_ASSERT(rig.j->state.dests[rig.dest].overflow_next_file > number + 1);
+	CU_ASSERT_EQUAL(sim_disk_size(rig.sim, path), 0);
+	check_all_there(&rig, 1, 150);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_spill_failed"), 0);
+	rig_fini(&rig);
+}
+
+/* What is done, and not yet durably so, frees no segment. */
+static void test_done_in_memory(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	open_both(&rig);
+	uint64_t next = 1;
+	while (rig.j->n_segments < 3 && next < 1000) {
+		if (append_to(&rig, rig.dest, next, NULL) == 0)
+			next++;
+		else
+			rig_run(&rig); /* there was no spare */
+		loop_sim_advance(rig.loop, 0);
+		journal_step(rig.j); /* a group; the loop has not heard of it yet */
+	}
+	uint64_t oldest = rig.j->segments->number;
+	for (uint64_t seq = 1; seq < next; seq++)
+		journal_done(rig.j, (uint32_t)rig.dest, seq, BODY);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_EQUAL(rig.j->segments->number, oldest);
+	rig_crash(&rig);
+	open_both(&rig);
+	check_all_there(&rig, 1, journal_outbox(rig.j, (uint32_t)rig.dest).next_seq - 1);
+	loop_sim_advance(rig.loop, 2000);
+	rig_run(&rig);
+	rig_fini(&rig);
+}
+
+/* Nor does it remove a file. */
+static void test_files_done_in_memory(void)
+{
+	struct rig rig;
+	begin(&rig);
+	traffic(&rig, 100, 4);
+	size_t files = count_names(&rig, "outbox/lake");
+	CU_ASSERT(files > 1);
+	CU_ASSERT_EQUAL(append_to(&rig, rig.dest, 101, NULL), 0);
+	CU_ASSERT(journal_step(rig.j)); /* durable; the loop has not heard of it yet */
+	finish_old(&rig, 0);
+	CU_ASSERT_PTR_NOT_NULL(rig.j->doomed);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_PTR_NULL(rig.j->doomed_files);
+	CU_ASSERT_EQUAL(count_names(&rig, "outbox/lake"), files);
+	rig_crash(&rig);
+	open_both(&rig);
+	check_all_there(&rig, 1, 101);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	rig_fini(&rig);
+}
+
 /* No more than has to go: the next spill waits for what the last one gives back, also when nothing else happens. */
 static void test_one_segment_goes(void)
 {
@@ -668,6 +790,11 @@ static const struct tap_test tests[] = {
 	{"nothing is thrown away when state is lost", test_lost_frame},
 	{"the end before a hole is no damage", test_end_before_a_hole},
 	{"done a moment before", test_done_before_a_spill},
+	{"moved under a reader", test_moved_under_a_reader},
+	{"the file to go on with is damaged", test_own_file_damaged},
+	{"a file is in the way", test_file_in_the_way},
+	{"done in memory alone", test_done_in_memory},
+	{"done in memory alone, files", test_files_done_in_memory},
 	{"one segment goes at a time", test_one_segment_goes},
 	{"a full disk is not filled again and again", test_failed_again},
 	{"dropped while it is copied", test_dropped_in_a_spill},

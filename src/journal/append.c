@@ -242,7 +242,7 @@ static void put_pending(struct journal *j)
 	j->any_pending = false;
 }
 
-int append_pending(struct journal *j)
+static int flush_done(struct journal *j)
 {
 	journal_lock(j);
 	int r = j->any_pending ? make_room(j, pending_size(j), false) : 0;
@@ -251,17 +251,17 @@ int append_pending(struct journal *j)
 	if (r == 0 && j->head)
 		wake_commit(j);
 	journal_unlock(j);
+	if (r == 0)
+		append_snapshot(j);
 	return r;
 }
 
 int journal_flush_done(struct journal *j, uint64_t *ret_lsn)
 {
-	int r = append_pending(j);
-	if (r < 0)
-		return r;
-	append_snapshot(j);
-	*ret_lsn = j->appended_lsn;
-	return 0;
+	int r = flush_done(j);
+	if (r == 0)
+		*ret_lsn = j->appended_lsn;
+	return r;
 }
 
 static void note_pending(struct journal *j)
@@ -575,7 +575,10 @@ int append_frames(struct journal *j, struct frame *frames, size_t n)
 	for (size_t i = 0; i < n; i++)
 		size += frame_size(&frames[i]) + NUMBERS_MAX;
 	journal_lock(j);
-	int r = make_room(j, size, false);
+	int r = make_room(j, size + pending_size(j), false);
+	/* Before them: what an OVERFLOW leaves out because it is done must not be undone after a crash. */
+	if (r == 0)
+		put_pending(j);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		frames[i].flags |= i + 1 == n ? FRAME_SET_END : 0;
 		put_frame(j, &frames[i]);
@@ -585,6 +588,8 @@ int append_frames(struct journal *j, struct frame *frames, size_t n)
 	journal_unlock(j);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		apply(j, &frames[i]);
+	if (r == 0 && j->done_changed)
+		append_snapshot(j);
 	return r;
 }
 

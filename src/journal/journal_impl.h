@@ -131,7 +131,8 @@ struct journal {
 	uint64_t damaged_messages;
 	struct loop_job wake_job;
 	struct loop_timer *spill_timer; /* runs while a spill that failed waits to be tried again */
-	bool spill_failed; /* the last one */
+	unsigned spill_failed; /* so many in a row */
+	uint64_t spilled_lsn; /* when that is durable, what the last spill moved is given back */
 	struct doomed *doomed; /* by lsn */
 	struct loop_timer *clock_timer;
 	struct clocks_entry clock; /* of this process */
@@ -199,8 +200,6 @@ int append_rotate(struct journal *j, bool messages) __attribute__((warn_unused_r
 /* A set of one frame without messages; frame->lsn is filled in. */
 int append_frame(struct journal *j, struct frame *frame) __attribute__((warn_unused_result));
 int append_frames(struct journal *j, struct frame *frames, size_t n) __attribute__((warn_unused_result));
-/* Writes the DONEs that wait for the next group; what is appended after it is not durable without them. */
-int append_pending(struct journal *j) __attribute__((warn_unused_result));
 /* The state has them done already, as LOST: write that down with the next group. */
 void append_note_lost(struct journal *j, uint32_t dest, uint64_t first, uint64_t last);
 /* The undone snapshot, if one is due. */

@@ -335,7 +335,8 @@ static int show_answer(const struct options *options, struct queue_client *clien
 	return end_status(answer);
 }
 
-static void show_counts(const struct options *options, const struct queue_answer *end, const char *done)
+static void show_counts(
+	const struct options *options, const struct queue_answer *end, const char *done, const char *why_kept)
 {
 	if (options->json) {
 		printf("{\"messages\":%" PRIu64 ",\"kept\":%" PRIu64 "}\n", end->messages, end->kept);
@@ -343,7 +344,7 @@ static void show_counts(const struct options *options, const struct queue_answer
 	}
 	printf("%" PRIu64 " message%s %s\n", end->messages, end->messages == 1 ? "" : "s", done);
 	if (end->kept)
-		printf("%" PRIu64 " kept: in flight, or the peer may have them in part (QoS 2)\n", end->kept);
+		printf("%" PRIu64 " kept: %s\n", end->kept, why_kept);
 }
 
 static int ask(const struct options *options)
@@ -355,9 +356,10 @@ static int ask(const struct options *options)
 	send_request(options, options->command, &client); /* if nobody hears it, nobody answers */
 	int status = show_answer(options, &client, &answer);
 	if (answer.kind == ANSWER_END && is_command(options, "purge"))
-		show_counts(options, &answer, "purged");
+		show_counts(options, &answer, "purged", "in flight, or the peer may have them in part (QoS 2)");
 	else if (answer.kind == ANSWER_END && is_command(options, "requeue"))
-		show_counts(options, &answer, "queued again");
+		show_counts(options, &answer, "queued again",
+			"the time by which their sender wanted them delivered has passed");
 	int closed = queue_client_close(&client);
 	return status ? status : closed;
 }
@@ -514,7 +516,7 @@ static int import_from(const struct options *options, struct import *import)
 	bool good = send_request(options, "import", &client) < 0 || send_all(import, &client);
 	int status = show_answer(options, &client, &answer);
 	if (answer.kind == ANSWER_END)
-		show_counts(options, &answer, "imported, durably");
+		show_counts(options, &answer, "imported, durably", "");
 	int closed = queue_client_close(&client);
 	return good && status == 0 ? closed : 1;
 }

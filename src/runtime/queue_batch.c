@@ -99,6 +99,7 @@ static int append(struct queue_job *job, struct journal_entry *entries, struct m
 	const struct queue_batch *batch = &job->batch;
 	for (size_t i = 0; i < batch->n; i++) {
 		views[i] = *message_view(batch->items[i].msg);
+		views[i].queued_ms = loop_wall_ms(job->service->options.loop);
 		if (job->request.op == QUEUE_REQUEUE) /* it is to be sent this time */
 			views[i].reject_reason = (struct slice){NULL, 0};
 		entries[i] = (struct journal_entry){.dest = batch->items[i].dest, .view = &views[i]};

@@ -52,7 +52,7 @@ struct queue_job {
 	char failure[512];
 	bool blocked; /* goes on with queue_job_go_on */
 	uint32_t dest;
-	uint64_t n_done, n_kept; /* messages: sent, imported, requeued, purged; and left alone */
+	uint64_t n_done, n_kept; /* messages: sent, imported, requeued, purged; and left alone (purge, requeue) */
 
 	/* queue_waiting.c; ls too */
 	struct journal_reader *reader;

@@ -54,15 +54,13 @@ const struct metric metrics[] = {
 		ONCE(journal.stats.appended_messages)},
 	{"linkspan_journal_appended_bytes_total", "Bytes of those, as they are on disk", COUNTER, BYTES,
 		ONCE(journal.stats.appended_bytes)},
-	{"linkspan_journal_spilled_messages_total", "Messages moved to the overflow log of their destination", COUNTER,
-		ONCE(journal.stats.spilled_messages)},
-	{"linkspan_journal_spilled_bytes_total", "Bytes of those", COUNTER, BYTES, ONCE(journal.stats.spilled_bytes)},
 	{"linkspan_journal_frames_total", "Frames made durable: messages and changes of state", COUNTER,
 		ONCE(journal.stats.frames)},
 	{"linkspan_journal_groups_total", "Groups of frames made durable, each with one fdatasync", COUNTER,
 		ONCE(journal.stats.groups)},
-	{"linkspan_journal_written_bytes_total", "Bytes of the groups, with their padding, and of what was spilled",
-		COUNTER, BYTES, ONCE(journal.stats.bytes_written)},
+	{"linkspan_journal_written_bytes_total",
+		"Bytes of the groups, with their padding, and of what was moved to overflow logs", COUNTER, BYTES,
+		ONCE(journal.stats.bytes_written)},
 	{"linkspan_journal_fdatasync_seconds", "Time that the disk took to make a group durable", HISTOGRAM, SECONDS,
 		.value = METRIC_BUCKETS, ONCE(journal.stats.fdatasync_us)},
 	{"linkspan_journal_group_frames", "Frames in a group", HISTOGRAM, .value = METRIC_BUCKETS,
@@ -104,8 +102,7 @@ const struct metric metrics[] = {
 		TO(overflow_bytes)},
 	{"linkspan_destination_oldest_age_seconds",
 		"Age of the oldest message that waits, since linkspan received it; left out for the moment in which it "
-		"is "
-		"read back from disk",
+		"is read back from disk",
 		SECONDS, .type = METRIC_GAUGE, .value = METRIC_DOUBLE, .of = METRIC_DESTINATION,
 		.offset = offsetof(struct snapshot_connection, oldest_age_s)},
 	{"linkspan_destination_held_messages", "Waiting messages that are in memory, not only on disk", GAUGE,
@@ -135,8 +132,7 @@ const struct metric metrics[] = {
 		.of = METRIC_OUTCOME, EACH(destination.finished)},
 	{"linkspan_destination_delivery_seconds",
 		"Time from a message being durable to its being delivered; of one that was read back from disk, since "
-		"it "
-		"was received",
+		"it was received",
 		HISTOGRAM, SECONDS, .value = METRIC_BUCKETS_AT, TO(delivery)},
 
 	/* The process. */

@@ -342,6 +342,8 @@ static void show_counts(
 		printf("{\"messages\":%" PRIu64 ",\"kept\":%" PRIu64 "}\n", end->messages, end->kept);
 		return;
 	}
+	if (end->error[0] && end->messages == 0 && end->kept == 0)
+		return;
 	printf("%" PRIu64 " message%s %s\n", end->messages, end->messages == 1 ? "" : "s", done);
 	if (end->kept)
 		printf("%" PRIu64 " kept: %s\n", end->kept, why_kept);
@@ -558,6 +560,7 @@ int cli_queue(int argc, char **argv)
 	queue_folder_free(&options.folder);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	perror("linkspan queue");
+	if (errno != EPIPE) /* else who reads has had enough */
+		perror("linkspan queue");
 	return 1;
 }

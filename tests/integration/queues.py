@@ -322,6 +322,11 @@ def refused():
         bridge.kill()
         assert _row(bridge.data_dir)["link"] == "stopped"
         assert "no journal" in _queue("ls", bridge.folder, status=1)
+        with subprocess.Popen([program(), "queue", "purge", bridge.data_dir, "fra", "--yes"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as purge:
+            counted, told = purge.communicate(timeout=60)
+        assert counted == "" and "there is no destination 'fra'" in told, (counted, told)
+        assert "linkspan queue: unrecognized option '--frob'" in _queue("ls", bridge.data_dir, "--frob", status=2)
         assert "No such file" in _queue("ls", bridge.folder + "/nowhere", status=1)
         bridge.start()  # after a kill the socket file may be there still
         assert _row(bridge.data_dir)["link"] in ("up", "down")
@@ -373,6 +378,12 @@ def lazy_clients():
                 client.kill()
                 client.wait()
                 client.stdout.close()
+            with subprocess.Popen([program(), "queue", "export", bridge.data_dir, "far"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE) as client:  # as `| head -1` does it
+                client.stdout.readline()
+                client.stdout.close()
+                told = client.stderr.read()
+            assert (client.returncode, told) == (1, b""), (client.returncode, told)
             until(lambda: bridge.open_files() <= files, "their sockets closed")
             assert len(_queue("export", bridge.data_dir, "far").splitlines()) == 20000
             assert not bridge.events("slow_turn"), bridge.events("slow_turn")

@@ -117,7 +117,6 @@ static void print_clocks(struct slice body)
 	}
 }
 
-
 static void print_fields(const struct frame *frame)
 {
 	if (is_of_dest(frame))

@@ -250,7 +250,8 @@ bool surplus_is_idle(const struct courier *courier); /* nothing is on its way */
 void surplus_free(struct courier *courier);
 
 /* times.c */
-void times_durable(struct courier *courier, struct held *held); /* it is, and is looked at for the first time or again */
+void times_durable(
+	struct courier *courier, struct held *held); /* it is, and is looked at for the first time or again */
 void times_read_back(struct courier *courier, struct held *held);
 void times_delivered(struct courier *courier, uint64_t seq);
 /* When the oldest undone message was received, by loop_wall_ms; 0: none waits, or it is not held. */

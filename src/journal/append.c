@@ -335,8 +335,8 @@ bool append_has_room(const struct journal *j)
 		for (size_t i = 0; i < j->state.n_dests; i++)
 			if (j->state.dests[i].done.n >= JOURNAL_MAX_DONE_RANGES)
 				return false;
-	return !j->spares_wanted || (j->n_spares > j->promised + RESERVE_SEGMENTS &&
-					    j->n_segments + j->promised < 2 * j->max_segments);
+	return !j->spares_wanted ||
+	       (j->n_spares > j->promised + RESERVE_SEGMENTS && j->n_segments + j->promised < 2 * j->max_segments);
 }
 
 /* --- sets

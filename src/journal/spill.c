@@ -84,8 +84,8 @@ static int begin_file(struct spill *spill, struct spill_dest *dest, uint64_t seq
 	if (dest->append_to.file && dest->n_files == 0) {
 		int r = note_file(dest, dest->append_to);
 		return r < 0 ? r
-			     : overflow_append(&dest->writer, disk, dest->name, dest->append_to.file,
-				       dest->append_to.bytes);
+			     : overflow_append(
+				       &dest->writer, disk, dest->name, dest->append_to.file, dest->append_to.bytes);
 	}
 	int r = dest->fresh_names ? 0 : make_folder(spill, dest);
 	if (r == 0)
@@ -141,7 +141,8 @@ static int copy_segment(struct spill *spill, const struct spill_segment *seg)
 	if (handle < 0)
 		return handle;
 	scan_begin(&spill->scan, disk, handle, seg->salt, seg->limit);
-	struct walk walk = {.scan = &spill->scan, .offset = SEGMENT_BLOCK, .lsn = seg->base_lsn, .end_lsn = seg->end_lsn};
+	struct walk walk = {
+		.scan = &spill->scan, .offset = SEGMENT_BLOCK, .lsn = seg->base_lsn, .end_lsn = seg->end_lsn};
 	struct frame frame;
 	int r;
 	while ((r = walk_next(&walk, &frame)) != 0) {
@@ -422,8 +423,8 @@ static void discard(struct journal *j, const struct spill *spill)
 }
 
 /* The OVERFLOW frame of one destination; its body is *ret_body, to be freed. */
-static int make_frame(
-	const struct state_dest *dest, uint64_t number, const struct spill_dest *from, struct frame *frame, uint8_t **ret_body)
+static int make_frame(const struct state_dest *dest, uint64_t number, const struct spill_dest *from,
+	struct frame *frame, uint8_t **ret_body)
 {
 	const struct state_overflow *overflow = &dest->overflow;
 	size_t kept = overflow->n;
@@ -440,7 +441,8 @@ static int make_frame(
 		put_u64(body + i * 24 + 16, file->bytes);
 	}
 	*ret_body = body;
-	*frame = (struct frame){.type = FRAME_OVERFLOW, .dest = number, .seq = from->end, .body = slice_of(body, n * 24)};
+	*frame = (struct frame){
+		.type = FRAME_OVERFLOW, .dest = number, .seq = from->end, .body = slice_of(body, n * 24)};
 	return 0;
 }
 
@@ -477,8 +479,8 @@ static void take_over(struct journal *j, const struct spill *spill)
 		dest->overflow_next_file = from->next_file;
 		dest->overflow_own_file = from->files[from->n_files - 1].file;
 	}
-	log_info("journal_spilled", "segment=%" PRIu64 " messages=%" PRIu64 " bytes=%" PRIu64, spill->segments[0].number,
-		spill->messages, spill->bytes);
+	log_info("journal_spilled", "segment=%" PRIu64 " messages=%" PRIu64 " bytes=%" PRIu64,
+		spill->segments[0].number, spill->messages, spill->bytes);
 }
 
 void spill_settle(struct journal *j)
@@ -503,7 +505,8 @@ void spill_settle(struct journal *j)
 	} else {
 		if (!j->spill_failed)
 			log_warn("journal_spill_failed",
-				"segment=%" PRIu64 " error=\"%s\" free=%lld what=\"what waits could not be moved to the "
+				"segment=%" PRIu64
+				" error=\"%s\" free=%lld what=\"what waits could not be moved to the "
 				"overflow logs; the segment stays, tried again in a second\"",
 				spill->segments[0].number, strerror(-r), (long long)j->disk->ops->free_bytes(j->disk));
 		discard(j, spill);

@@ -160,7 +160,8 @@ const char *metric_type_name(const struct metric *metric)
 	return names[metric->type];
 }
 
-const char *metric_labels(const struct metric *metric)
+/* "connection", "destination, outcome"; "" for none. */
+static const char *labels_of(const struct metric *metric)
 {
 	static const char *const labels[] = {
 		[METRIC_ONCE] = "",
@@ -183,8 +184,8 @@ void metrics_write_reference(FILE *out)
 	      "| metric | type | labels | |\n| --- | --- | --- | --- |\n",
 		out);
 	for (const struct metric *metric = metrics; metric->name; metric++)
-		fprintf(out, "| `%s` | %s | %s | %s. |\n", metric->name, metric_type_name(metric),
-			metric_labels(metric), metric->help);
+		fprintf(out, "| `%s` | %s | %s | %s. |\n", metric->name, metric_type_name(metric), labels_of(metric),
+			metric->help);
 	fputs("\nOutcomes of `linkspan_destination_finished_total`:", out);
 	for (int i = 0; i < JOURNAL_N_TOTALS; i++)
 		fprintf(out, "%s `%s`", i ? "," : "", journal_total_name((enum journal_total)i));

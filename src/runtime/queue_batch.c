@@ -36,7 +36,7 @@ bool queue_batch_add(struct queue_job *job, uint32_t dest, struct message *msg)
 	return true;
 }
 
-bool queue_batch_is_full(const struct queue_batch *batch)
+static bool is_full(const struct queue_batch *batch)
 {
 	return batch->n >= QUEUE_CHUNK_MESSAGES || batch->bytes >= QUEUE_CHUNK_BYTES;
 }
@@ -183,7 +183,7 @@ bool queue_import_input(struct queue_job *job, struct slice bytes)
 		queue_end(job, "out of memory");
 		return true;
 	}
-	if (!queue_batch_is_full(&job->batch))
+	if (!is_full(&job->batch))
 		return true;
 	queue_batch_append(job);
 	return false;

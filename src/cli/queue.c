@@ -314,13 +314,14 @@ static void show_row(const struct options *options, struct slice row, uint64_t n
 static int show_answer(const struct options *options, struct queue_client *client, struct queue_answer *answer)
 {
 	uint64_t now = now_ms();
-	size_t rows = 0;
-	bool ls = is_command(options, "ls");
+	size_t rows = 0, messages = 0;
+	bool ls = is_command(options, "ls"), peek = is_command(options, "peek");
 	for (;;) {
 		if (queue_client_next(client, answer) < 0)
 			return 1;
 		if (answer->kind == ANSWER_END)
 			break;
+		messages += answer->kind == ANSWER_MESSAGE;
 		if (answer->kind == ANSWER_MESSAGE)
 			show_message(options, answer, now);
 		else if (ls && row_of(answer->line).data)
@@ -332,6 +333,8 @@ static int show_answer(const struct options *options, struct queue_client *clien
 		fputs(rows ? "\n]}\n" : "{\"destinations\":[]}\n", stdout);
 	else if (ls && rows == 0 && !answer->error[0])
 		puts("no destinations");
+	else if (peek && messages == 0 && !options->json && !answer->error[0])
+		puts("no messages");
 	return end_status(answer);
 }
 
@@ -525,9 +528,10 @@ static int import_from(const struct options *options, struct import *import)
 
 static int run_import(const struct options *options)
 {
+	bool named = options->file && strcmp(options->file, "-") != 0;
 	struct import import = {
-		.in = options->file ? fopen(options->file, "re") : stdin,
-		.name = options->file ? options->file : "standard input",
+		.in = named ? fopen(options->file, "re") : stdin,
+		.name = named ? options->file : "standard input",
 		.origin_ms = now_ms(),
 		.to = options->destination,
 	};
@@ -538,7 +542,7 @@ static int run_import(const struct options *options)
 	buffer_init(&import.line, MESSAGE_JSON_MAX);
 	int status = import_from(options, &import);
 	buffer_free(&import.line);
-	if (options->file)
+	if (named)
 		fclose(import.in);
 	return status;
 }

@@ -226,7 +226,7 @@ def lossless():
         told = _queue("import", bridge.data_dir, path, "--to", "far", status=1)
         assert ":3: qos: " in told and ":4: topc: " in told and "nothing was imported" in told, told
         assert _row(bridge.data_dir)["next_seq"] == before
-        assert "there is no destination 'sea'" in _queue("import", bridge.data_dir, "--to", "sea", status=1,
+        assert "there is no destination 'sea'" in _queue("import", bridge.data_dir, "-", "--to", "sea", status=1,
                                                          given='{"topic": "a"}\n')
 
 
@@ -254,6 +254,7 @@ def letters():
         topic = lines[1]["topic"]
         assert _queue("requeue", bridge.data_dir, "far", "--topic", topic) == "1 message queued again\n"
         assert "0 messages" in _queue("requeue", bridge.data_dir, "far", "--reason", "no such reason")
+        assert _queue("peek", bridge.data_dir, "far", "--dead", "--reason", "no such reason") == "no messages\n"
         assert _queue("purge", bridge.data_dir, "far", "--dead", "--topic", lines[2]["topic"],
                       "--yes") == "1 message purged\n"
         row = _row(bridge.data_dir)

@@ -184,8 +184,6 @@ void outcome_done(struct courier *courier, uint64_t seq);
 void outcome_release(struct courier *courier, uint64_t seq);
 /* Takes it out of the order of its key and out of the retry heap. */
 void outcome_detach(struct courier *courier, uint64_t seq);
-/* Puts it back into the order of its key, to be sent again after delay_ms. */
-void outcome_send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms);
 /* The time of a held message has come. */
 void outcome_due(struct courier *courier, uint64_t seq);
 

@@ -350,7 +350,7 @@ void spill_consider(struct journal *j)
  * ---------------------------------------------------------------------------------------- */
 
 /* A file that no frame names, or will name any more; it goes when everything appended so far is durable. */
-void spill_discard_file(struct journal *j, const char *destination, uint64_t file)
+static void discard_file(struct journal *j, const char *destination, uint64_t file)
 {
 	struct doomed *doomed = calloc(1, sizeof *doomed);
 	if (!doomed)
@@ -392,7 +392,7 @@ void spill_release_files(struct journal *j)
 		uint64_t file;
 		while (dest->name && dest->overflow.n && !is_written(spill, i, dest->overflow.v[0].file) &&
 			state_release_overflow(dest, &file))
-			spill_discard_file(j, dest->name, file);
+			discard_file(j, dest->name, file);
 	}
 }
 
@@ -412,7 +412,7 @@ int spill_files_of(const struct journal *j, uint32_t number, struct spill_files 
 void spill_files_end(struct journal *j, struct spill_files *files, bool dropped)
 {
 	for (size_t i = 0; dropped && i < files->n; i++)
-		spill_discard_file(j, files->name, files->v[i].file);
+		discard_file(j, files->name, files->v[i].file);
 	free(files->name);
 	free(files->v);
 }
@@ -421,7 +421,7 @@ static void discard_files(struct journal *j, const struct spill_dest *from)
 {
 	for (size_t k = 0; k < from->n_files; k++)
 		if (from->files[k].file != from->append_to.file)
-			spill_discard_file(j, from->name, from->files[k].file);
+			discard_file(j, from->name, from->files[k].file);
 }
 
 /* What could not be used of it. Of a file that was appended to only the durable part counts: nothing is appended to it

@@ -207,7 +207,7 @@ def _check(*connections, **keys):
 def checked():
     near = yaml.mqtt("near", 1883)
     said = _check(near, yaml.mqtt("far", 1884))
-    assert said.returncode == 0 and "\n  full outbox of far (block) stops: near\n" in said.stdout, said
+    assert said.returncode == 0 and "\nfull outbox of far (block) stops: near\n" in said.stdout, said
     said = _check(near, yaml.mqtt("far", 1884, outbox={"when_full": "drop_oldest"}))
     assert "at-most-once, for its outbox has when_full: drop_oldest\n" in said.stdout, said
     assert "stops:" not in said.stdout

@@ -577,7 +577,10 @@ int append_frames(struct journal *j, struct frame *frames, size_t n)
 	for (size_t i = 0; i < n; i++)
 		size += frame_size(&frames[i]) + NUMBERS_MAX;
 	journal_lock(j);
-	int r = make_room(j, size, false);
+	int r = make_room(j, size + pending_size(j), false);
+	/* Before them: what an OVERFLOW leaves out because it is done must not be undone after a crash. */
+	if (r == 0)
+		put_pending(j);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		frames[i].flags |= i + 1 == n ? FRAME_SET_END : 0;
 		put_frame(j, &frames[i]);
@@ -587,6 +590,8 @@ int append_frames(struct journal *j, struct frame *frames, size_t n)
 	journal_unlock(j);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		apply(j, &frames[i]);
+	if (r == 0 && j->done_changed)
+		append_snapshot(j);
 	return r;
 }
 

@@ -131,7 +131,8 @@ struct journal {
 	uint64_t damaged_messages;
 	struct loop_job wake_job;
 	struct loop_timer *spill_timer; /* runs while a spill that failed waits to be tried again */
-	bool spill_failed; /* the last one */
+	unsigned spill_failed; /* so many in a row */
+	uint64_t spilled_lsn; /* when that is durable, what the last spill moved is given back */
 	struct doomed *doomed; /* by lsn */
 	struct loop_timer *clock_timer;
 	struct clocks_entry clock; /* of this process */

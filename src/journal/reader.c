@@ -204,16 +204,13 @@ static int next_segment(struct read_job *job)
 
 /* After a restart the end of a segment is known only from the base of the next one. Where segments between the two were
  * given back, the end comes earlier: nothing that looks like the expected frame is no damage there. */
-static bool is_early_end(struct read_job *job)
+static bool is_early_end(const struct read_job *job, const struct walk *walk)
 {
-	uint64_t lsn = 0;
-	uint32_t length;
 	journal_lock(job->j);
 	const struct segment *next = job->seg->next;
 	bool hole = next && next->number != job->seg->number + 1;
 	journal_unlock(job->j);
-	return hole &&
-	       (scan_peek(&job->j->reader_scan, job->damage.offset, &lsn, &length) != 0 || lsn != job->damage.lsn);
+	return hole && walk_ended(walk);
 }
 
 /* What could not be read is copied aside, once for a segment. */
@@ -222,8 +219,7 @@ static void note_damage(struct read_job *job, const struct walk *walk)
 	job->damage =
 		(struct gap){.segment = job->cursor.segment, .offset = walk->damage_offset, .lsn = walk->damage_lsn};
 	job->damage_seen = true;
-	if (job->seg->quarantined || job->handle < 0 || job->next_seq >= job->target_seq ||
-		(walk->damage_ends_it && is_early_end(job)))
+	if (job->seg->quarantined || job->handle < 0 || job->next_seq >= job->target_seq || is_early_end(job, walk))
 		return;
 	job->seg->quarantined = true; /* this thread's, once the journal is open */
 	quarantine_segment(job->j, job->seg->file, job->seg->number);

@@ -101,6 +101,8 @@ const struct metric metrics[] = {
 	{"linkspan_destination_waiting_messages", "Messages that have no final outcome yet", GAUGE, TO(outbox.waiting)},
 	{"linkspan_destination_waiting_bytes", "Bytes on disk of those", GAUGE, BYTES, TO(outbox.waiting_bytes)},
 	{"linkspan_destination_limit_bytes", "The most that may wait, outbox.max_bytes", GAUGE, BYTES, TO(limit_bytes)},
+	{"linkspan_destination_limit_messages", "The most messages that may wait, outbox.max_messages; 0 is no limit",
+		GAUGE, TO(limit_messages)},
 	{"linkspan_destination_overflow_bytes", "Size of the destination's overflow log on disk", GAUGE, BYTES,
 		TO(overflow_bytes)},
 	{"linkspan_destination_oldest_age_seconds",

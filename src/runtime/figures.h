@@ -29,6 +29,7 @@ struct destination_figures {
 	uint64_t offered, finished[JOURNAL_N_TOTALS];
 	const struct histogram *delivery; /* us from durable to delivered */
 	uint64_t overflow_bytes; /* on disk, beside the journal */
+	uint64_t limit_messages; /* outbox.max_messages; 0: none */
 };
 
 struct connection_figures {

@@ -218,8 +218,7 @@ static void note_damage(struct read_job *job, const struct walk *walk)
 {
 	job->damage = (struct gap){.segment = job->cursor.segment, .offset = walk->damage_offset, .lsn = walk->damage_lsn};
 	job->damage_seen = true;
-	if (job->seg->quarantined || job->handle < 0 || job->next_seq >= job->target_seq ||
-		is_early_end(job, walk))
+	if (job->seg->quarantined || job->handle < 0 || job->next_seq >= job->target_seq || is_early_end(job, walk))
 		return;
 	job->seg->quarantined = true; /* this thread's, once the journal is open */
 	quarantine_segment(job->j, job->seg->file, job->seg->number);

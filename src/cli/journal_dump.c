@@ -461,9 +461,8 @@ static int dump_folder(struct disk *disk)
 static void usage(FILE *out)
 {
 	fputs("usage: linkspan journal dump DATA_DIR\n\n"
-	      "Explains what lies in the journal, the overflow logs and among the dead letters of a data folder, "
-	      "without\n"
-	      "changing it.\n"
+	      "Explains what lies in the journal, the overflow logs and among the dead letters of a data folder,\n"
+	      "without changing it.\n"
 	      "Exit status 1 when something is damaged or cannot be read.\n",
 		out);
 }

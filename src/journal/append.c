@@ -293,16 +293,11 @@ void journal_finish(struct journal *j, uint32_t number, uint64_t seq, uint32_t b
 		r = state_mark_done(dest, seq, seq, bytes, why);
 	if (r < 0) {
 		/* It will be delivered again. */
-		log_warn("journal_done", "seq=%llu error=\"%s\"", (unsigned long long)seq, strerror(-r));
+		log_warn("journal_finish", "seq=%llu error=\"%s\"", (unsigned long long)seq, strerror(-r));
 		return;
 	}
 	dest->pending_bytes[why] += bytes;
 	note_pending(j);
-}
-
-void journal_done(struct journal *j, uint32_t number, uint64_t seq, uint32_t bytes)
-{
-	journal_finish(j, number, seq, bytes, JOURNAL_DELIVERED);
 }
 
 /* --- snapshot

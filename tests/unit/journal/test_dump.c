@@ -98,7 +98,7 @@ static void make_overflow(const char *folder)
 		if (i % 20 == 0)
 			CU_ASSERT_EQUAL(journal_append(j, &away, 1, NULL, 0, &lsn), 0);
 		CU_ASSERT_EQUAL(journal_append(j, &other, 1, NULL, 0, &lsn), 0);
-		journal_done(j, other.dest, other.seq, other.bytes);
+		journal_finish(j, other.dest, other.seq, other.bytes, JOURNAL_DELIVERED);
 		while (journal_step(j))
 			loop_sim_advance(loop, 0);
 	}

@@ -57,7 +57,7 @@ static void traffic(struct rig *rig, unsigned rounds, unsigned healthy)
 			r = append_to(rig, hooks, k, &entry);
 			CU_ASSERT_EQUAL(r, 0);
 			if (r == 0)
-				journal_done(rig->j, (uint32_t)hooks, entry.seq, entry.bytes);
+				journal_finish(rig->j, (uint32_t)hooks, entry.seq, entry.bytes, JOURNAL_DELIVERED);
 		}
 		loop_sim_advance(rig->loop, 300);
 		rig_run(rig);
@@ -153,7 +153,8 @@ static void on_drain(const struct journal_read_result *result, void *arg)
 	for (size_t i = 0; i < result->n_items; i++) {
 		drain->wrong += result->items[i].seq != drain->expected;
 		drain->expected = result->items[i].seq + 1;
-		journal_done(drain->rig->j, (uint32_t)drain->rig->dest, result->items[i].seq, result->items[i].bytes);
+		journal_finish(drain->rig->j, (uint32_t)drain->rig->dest, result->items[i].seq, result->items[i].bytes,
+			JOURNAL_DELIVERED);
 		message_unref(result->items[i].msg);
 	}
 	drain->at_end = result->at_end;
@@ -200,7 +201,8 @@ static void test_done_just_before(void)
 	for (; n < 400 && !journal_stats(rig.j).spilled_messages; n++) {
 		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, n + 1, &entries[n]), 0);
 		if (n >= 200) { /* after the append, so that it does not ride along with it */
-			journal_done(rig.j, (uint32_t)rig.dest, entries[done].seq, entries[done].bytes);
+			journal_finish(
+				rig.j, (uint32_t)rig.dest, entries[done].seq, entries[done].bytes, JOURNAL_DELIVERED);
 			done++;
 		}
 		rig_run(&rig);
@@ -225,7 +227,7 @@ static void test_packed(void)
 		struct journal_entry entry;
 		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, seq, &entry), 0);
 		if (seq % 4)
-			journal_done(rig.j, (uint32_t)rig.dest, entry.seq, entry.bytes);
+			journal_finish(rig.j, (uint32_t)rig.dest, entry.seq, entry.bytes, JOURNAL_DELIVERED);
 		loop_sim_advance(rig.loop, 300);
 		rig_run(&rig);
 	}
@@ -246,7 +248,7 @@ static void finish_old(struct rig *rig, uint64_t keep)
 {
 	struct journal_outbox box = journal_outbox(rig->j, (uint32_t)rig->dest);
 	for (uint64_t seq = box.oldest_undone; seq + keep < box.next_seq; seq++)
-		journal_done(rig->j, (uint32_t)rig->dest, seq, BODY);
+		journal_finish(rig->j, (uint32_t)rig->dest, seq, BODY, JOURNAL_DELIVERED);
 	uint64_t ignored;
 	CU_ASSERT_EQUAL(journal_flush_done(rig->j, &ignored), 0);
 }
@@ -493,7 +495,7 @@ static void healthy_traffic(struct rig *rig, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		struct journal_entry entry;
 		CU_ASSERT_EQUAL_FATAL(append_to(rig, hooks, i, &entry), 0);
-		journal_done(rig->j, (uint32_t)hooks, entry.seq, entry.bytes);
+		journal_finish(rig->j, (uint32_t)hooks, entry.seq, entry.bytes, JOURNAL_DELIVERED);
 		loop_sim_advance(rig->loop, 300);
 		rig_run(rig);
 	}
@@ -550,7 +552,7 @@ static void test_done_before_a_spill(void)
 	}
 	CU_ASSERT_PTR_NULL(rig.j->spill);
 	for (uint64_t seq = 3; seq <= 5; seq++)
-		journal_done(rig.j, (uint32_t)rig.dest, seq, BODY);
+		journal_finish(rig.j, (uint32_t)rig.dest, seq, BODY, JOURNAL_DELIVERED);
 	rig_run(&rig);
 	CU_ASSERT(journal_overflow_bytes(rig.j, (uint32_t)rig.dest) > 0);
 	rig_crash(&rig);
@@ -650,7 +652,7 @@ static void test_done_in_memory(void)
 	}
 	uint64_t oldest = rig.j->segments->number;
 	for (uint64_t seq = 1; seq < next; seq++)
-		journal_done(rig.j, (uint32_t)rig.dest, seq, BODY);
+		journal_finish(rig.j, (uint32_t)rig.dest, seq, BODY, JOURNAL_DELIVERED);
 	loop_sim_advance(rig.loop, 0);
 	CU_ASSERT_EQUAL(rig.j->segments->number, oldest);
 	rig_crash(&rig);
@@ -814,7 +816,7 @@ static void finish_some(struct rig *rig, int dest, uint32_t *rng)
 	struct journal_outbox box = journal_outbox(rig->j, (uint32_t)dest);
 	for (uint64_t seq = box.oldest_undone; seq < box.next_seq && seq < box.oldest_undone + 40; seq++)
 		if (below(rng, 3))
-			journal_done(rig->j, (uint32_t)dest, seq, BODY);
+			journal_finish(rig->j, (uint32_t)dest, seq, BODY, JOURNAL_DELIVERED);
 }
 
 /* What the journal says that waits can be read. */

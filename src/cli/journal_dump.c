@@ -416,10 +416,13 @@ static int print_dead_file(const char *name, void *arg)
 	printf("%s: dead letters, %" PRId64 " bytes\n", path, size);
 	struct scan scan = {0};
 	scan_begin(&scan, disk, handle, 0, size > 0 ? (uint64_t)size : 0);
-	uint64_t end = print_frames(&scan, DEAD_HEADER_LEN, scan.limit);
-	if (end < scan.limit)
-		printf("  %10" PRIu64 " the rest is not readable: unfinished when the process ended, or damaged\n",
-			end);
+	for (uint64_t at = DEAD_HEADER_LEN; (at = print_frames(&scan, at, scan.limit)) < scan.limit;) {
+		uint64_t next = scan_past_damage(&scan, at, FRAME_DEAD);
+		printf("  %10" PRIu64 " %" PRIu64
+		       " bytes are not readable: unfinished when the process ended, or damaged\n",
+			at, next - at);
+		at = next;
+	}
 	scan_end(&scan);
 	disk->ops->close(disk, handle);
 	return 0;
@@ -458,8 +461,9 @@ static int dump_folder(struct disk *disk)
 static void usage(FILE *out)
 {
 	fputs("usage: linkspan journal dump DATA_DIR\n\n"
-	      "Explains what lies in the journal, the overflow logs and among the dead letters of a data folder,\n"
-	      "without changing it.\n"
+	      "Explains what lies in the journal, the overflow logs and among the dead letters of a data folder, "
+	      "without\n"
+	      "changing it.\n"
 	      "Exit status 1 when something is damaged or cannot be read.\n",
 		out);
 }

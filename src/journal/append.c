@@ -335,8 +335,8 @@ bool append_has_room(const struct journal *j)
 		for (size_t i = 0; i < j->state.n_dests; i++)
 			if (j->state.dests[i].done.n >= JOURNAL_MAX_DONE_RANGES)
 				return false;
-	return !j->spares_wanted || (j->n_spares > j->promised + RESERVE_SEGMENTS &&
-					    j->n_segments + j->promised < 2 * j->max_segments);
+	return !j->spares_wanted ||
+	       (j->n_spares > j->promised + RESERVE_SEGMENTS && j->n_segments + j->promised < 2 * j->max_segments);
 }
 
 /* --- sets
@@ -477,14 +477,16 @@ static int measure_changes(struct journal *j, const struct journal_change *chang
 static void put_entry(struct journal *j, struct journal_entry *entry, bool last)
 {
 	struct state_dest *dest = state_dest(&j->state, entry->dest);
+	const struct message_view *view = entry->view;
+	uint64_t stamp_ms = view->queued_ms ? view->queued_ms : view->origin_ms;
 	uint64_t now_ms = loop_wall_ms(j->loop); /* what claims to come from the future says nothing about the clock */
 	struct frame frame = {.type = FRAME_MSG,
 		.flags = last ? FRAME_SET_END : 0,
 		.dest = entry->dest,
 		.seq = dest->next_seq,
-		.time_ms = entry->view->origin_ms < now_ms ? entry->view->origin_ms : now_ms,
+		.time_ms = stamp_ms < now_ms ? stamp_ms : now_ms,
 		.body = {NULL, entry->bytes}};
-	message_encode(entry->view, put_frame(j, &frame));
+	message_encode(view, put_frame(j, &frame));
 	entry->seq = frame.seq;
 	entry->bytes = frame.length;
 	/* What state_apply would do for a MSG; it cannot fail. */

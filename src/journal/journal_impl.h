@@ -247,8 +247,7 @@ void spill_consider(struct journal *j); /* loop: begins one if there is need */
 void spill_work(struct spill *spill); /* prepare thread: does it */
 void spill_settle(struct journal *j); /* loop: ends it */
 void spill_free(struct spill *spill);
-/* Loop. The file goes when all that was appended is durable; spill_durable sees to that. */
-void spill_discard_file(struct journal *j, const char *destination, uint64_t file);
+/* Loop. Files that nothing names any more go when all that was appended before is durable. */
 void spill_durable(struct journal *j);
 /* All files of a destination, kept over the frame that drops it: they go with it, or nothing happens. */
 struct spill_files {

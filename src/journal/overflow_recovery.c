@@ -157,7 +157,8 @@ static uint64_t journal_begins(const struct recovery *rec)
 }
 
 /* The seq behind the last whole frame, 0 if there is none. */
-static int find_end(struct recovery *rec, int handle, const struct segment_header *header, uint64_t size, uint64_t *ret_end)
+static int find_end(
+	struct recovery *rec, int handle, const struct segment_header *header, uint64_t size, uint64_t *ret_end)
 {
 	struct scan scan = {0};
 	struct frame frame;
@@ -295,8 +296,9 @@ static int check_folder(const char *name, void *arg)
 			return 0;
 	}
 	if (rec->damaged) {
-		log_warn("journal_overflow_stray", "folder=%s/%s what=\"no destination has this overflow log; it is left alone\"",
-			OVERFLOW_ROOT, name);
+		log_warn("journal_overflow_stray",
+			"folder=%s/%s what=\"no destination has this overflow log; it is left alone\"", OVERFLOW_ROOT,
+			name);
 		return 0;
 	}
 	struct stray stray = {rec, name};

@@ -85,8 +85,8 @@ static int begin_file(struct spill *spill, struct spill_dest *dest, uint64_t seq
 	if (dest->append_to.file && dest->n_files == 0) {
 		int r = note_file(dest, dest->append_to);
 		return r < 0 ? r
-			     : overflow_append(&dest->writer, disk, dest->name, dest->append_to.file,
-				       dest->append_to.bytes);
+			     : overflow_append(
+				       &dest->writer, disk, dest->name, dest->append_to.file, dest->append_to.bytes);
 	}
 	int r = dest->fresh_names ? 0 : make_folder(spill, dest);
 	if (r == 0)
@@ -151,7 +151,8 @@ static int copy_segment(struct spill *spill, const struct spill_segment *seg)
 	if (handle < 0)
 		return handle == -ENOENT ? 0 : handle;
 	scan_begin(&spill->scan, disk, handle, seg->salt, seg->limit);
-	struct walk walk = {.scan = &spill->scan, .offset = SEGMENT_BLOCK, .lsn = seg->base_lsn, .end_lsn = seg->end_lsn};
+	struct walk walk = {
+		.scan = &spill->scan, .offset = SEGMENT_BLOCK, .lsn = seg->base_lsn, .end_lsn = seg->end_lsn};
 	struct frame frame;
 	int r;
 	while ((r = walk_next(&walk, &frame)) != 0) {
@@ -349,7 +350,7 @@ void spill_consider(struct journal *j)
  * ---------------------------------------------------------------------------------------- */
 
 /* A file that no frame names, or will name any more; it goes when everything appended so far is durable. */
-void spill_discard_file(struct journal *j, const char *destination, uint64_t file)
+static void discard_file(struct journal *j, const char *destination, uint64_t file)
 {
 	struct doomed *doomed = calloc(1, sizeof *doomed);
 	if (!doomed)
@@ -391,7 +392,7 @@ void spill_release_files(struct journal *j)
 		uint64_t file;
 		while (dest->name && dest->overflow.n && !is_written(spill, i, dest->overflow.v[0].file) &&
 			state_release_overflow(dest, &file))
-			spill_discard_file(j, dest->name, file);
+			discard_file(j, dest->name, file);
 	}
 }
 
@@ -411,7 +412,7 @@ int spill_files_of(const struct journal *j, uint32_t number, struct spill_files 
 void spill_files_end(struct journal *j, struct spill_files *files, bool dropped)
 {
 	for (size_t i = 0; dropped && i < files->n; i++)
-		spill_discard_file(j, files->name, files->v[i].file);
+		discard_file(j, files->name, files->v[i].file);
 	free(files->name);
 	free(files->v);
 }
@@ -420,7 +421,7 @@ static void discard_files(struct journal *j, const struct spill_dest *from)
 {
 	for (size_t k = 0; k < from->n_files; k++)
 		if (from->files[k].file != from->append_to.file)
-			spill_discard_file(j, from->name, from->files[k].file);
+			discard_file(j, from->name, from->files[k].file);
 }
 
 /* What could not be used of it. Of a file that was appended to only the durable part counts: nothing is appended to it
@@ -439,8 +440,8 @@ static void discard(struct journal *j, const struct spill *spill)
 }
 
 /* The OVERFLOW frame of one destination; its body is *ret_body, to be freed. */
-static int make_frame(
-	const struct state_dest *dest, uint64_t number, const struct spill_dest *from, struct frame *frame, uint8_t **ret_body)
+static int make_frame(const struct state_dest *dest, uint64_t number, const struct spill_dest *from,
+	struct frame *frame, uint8_t **ret_body)
 {
 	const struct state_overflow *overflow = &dest->overflow;
 	size_t kept = overflow->n;
@@ -457,7 +458,8 @@ static int make_frame(
 		put_u64(body + i * 24 + 16, file->bytes);
 	}
 	*ret_body = body;
-	*frame = (struct frame){.type = FRAME_OVERFLOW, .dest = number, .seq = from->end, .body = slice_of(body, n * 24)};
+	*frame = (struct frame){
+		.type = FRAME_OVERFLOW, .dest = number, .seq = from->end, .body = slice_of(body, n * 24)};
 	return 0;
 }
 
@@ -496,8 +498,8 @@ static void take_over(struct journal *j, const struct spill *spill)
 		dest->overflow_next_file = from->next_file;
 		dest->overflow_own_file = from->files[from->n_files - 1].file;
 	}
-	log_info("journal_spilled", "segment=%" PRIu64 " messages=%" PRIu64 " bytes=%" PRIu64, spill->segments[0].number,
-		spill->messages, spill->bytes);
+	log_info("journal_spilled", "segment=%" PRIu64 " messages=%" PRIu64 " bytes=%" PRIu64,
+		spill->segments[0].number, spill->messages, spill->bytes);
 }
 
 void spill_settle(struct journal *j)
@@ -524,7 +526,8 @@ void spill_settle(struct journal *j)
 	} else {
 		if (!j->spill_failed)
 			log_warn("journal_spill_failed",
-				"segment=%" PRIu64 " error=\"%s\" free=%lld what=\"what waits could not be moved to the "
+				"segment=%" PRIu64
+				" error=\"%s\" free=%lld what=\"what waits could not be moved to the "
 				"overflow logs; the segment stays, tried again later\"",
 				spill->segments[0].number, strerror(-r), (long long)j->disk->ops->free_bytes(j->disk));
 		discard(j, spill);

@@ -23,6 +23,7 @@ static struct source_figures source_of(const struct endpoint *end)
 		.unacknowledged = end->receipts.count,
 		.acknowledgement = &end->acknowledgement,
 		.unnumbered = end->unnumbered,
+		.dropped = end->dropped,
 	};
 }
 

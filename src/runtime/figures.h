@@ -17,6 +17,7 @@ struct source_figures {
 	size_t unacknowledged;
 	const struct histogram *acknowledgement; /* us from the offer to its receipt */
 	uint64_t unnumbered; /* with markers, but without a number */
+	uint64_t dropped; /* by on_error: drop */
 };
 
 struct destination_figures {

@@ -14,6 +14,8 @@ EXTRA_DIST += \
 	.ci/run \
 	tests/crash/kill.py \
 	tests/crash/kill.sh \
+	tests/crash/outbox.py \
+	tests/crash/outbox.sh \
 	tests/crash/qos2.py \
 	tests/crash/qos2.sh \
 	tests/integration/_path.py \

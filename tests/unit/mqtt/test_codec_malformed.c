@@ -143,6 +143,7 @@ static const struct bad bad_bodies[] = {
 	{V3, SERVER, 0x81, "40 03 0001 00", "3.1.1: a reason"},
 	{V5, SERVER, 0x82, "40 03 0001 92", "PUBACK 0x92"},
 	{V5, CLIENT, 0x82, "40 03 0001 10", "PUBACK 0x10 from a client"},
+	{V5, CLIENT, 0x82, "40 03 0001 95", "PUBACK 0x95 from a client"},
 	{V5, SERVER, 0x82, "50 03 0001 82", "PUBREC 0x82"},
 	{V5, SERVER, 0x82, "62 03 0001 10", "PUBREL 0x10"},
 	{V5, SERVER, 0x82, "70 03 0001 87", "PUBCOMP 0x87"},

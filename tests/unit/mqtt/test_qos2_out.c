@@ -174,6 +174,7 @@ static void test_reason_codes(void)
 		{MQTT_UNSPECIFIED_ERROR, OUTCOME_RETRY},
 		{MQTT_PAYLOAD_FORMAT_INVALID, OUTCOME_REJECTED},
 		{MQTT_TOPIC_NAME_INVALID, OUTCOME_REJECTED},
+		{MQTT_PACKET_TOO_LARGE, OUTCOME_REJECTED}, /* mosquitto's answer beyond its message_size_limit */
 		{MQTT_NOT_AUTHORIZED, OUTCOME_LINK_DOWN},
 	};
 	struct rig rig;

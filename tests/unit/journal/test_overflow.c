@@ -803,84 +803,6 @@ static void test_lost_last_frame(void)
 	rig_fini(&rig);
 }
 
-/* --- any order ---------------------------------------------------------------------------------------------------- */
-
-static uint32_t below(uint32_t *rng, uint32_t n)
-{
-	*rng = *rng * 1664525u + 1013904223u;
-	return (*rng >> 8) % n;
-}
-
-static void finish_some(struct rig *rig, int dest, uint32_t *rng)
-{
-	struct journal_outbox box = journal_outbox(rig->j, (uint32_t)dest);
-	for (uint64_t seq = box.oldest_undone; seq < box.next_seq && seq < box.oldest_undone + 40; seq++)
-		if (below(rng, 3))
-			journal_finish(rig->j, (uint32_t)dest, seq, BODY, JOURNAL_DELIVERED);
-}
-
-/* What the journal says that waits can be read. */
-static void check_what_waits(struct rig *rig)
-{
-	struct rig_read *read = rig_read_all(rig, rig->dest, 1);
-	CU_ASSERT_EQUAL(read->n, journal_outbox(rig->j, (uint32_t)rig->dest).waiting);
-	rig_read_free(read);
-	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
-	CU_ASSERT_EQUAL(rig_logged("event=journal_quarantine"), 0);
-	CU_ASSERT_EQUAL(rig_logged("event=journal_spill_failed"), 0);
-}
-
-static void step_some(struct rig *rig, uint32_t *rng)
-{
-	for (uint32_t steps = below(rng, 12); steps && journal_step(rig->j); steps--)
-		if (below(rng, 3))
-			loop_sim_advance(rig->loop, 0);
-}
-
-static void do_something(struct rig *rig, uint32_t *rng)
-{
-	switch (below(rng, 40)) {
-	case 0:
-		rig_crash(rig);
-		open_both(rig);
-		break;
-	case 1:
-		if (below(rng, 4) == 0 && journal_drop_destination(rig->j, (uint32_t)rig->dest) == 0)
-			rig->dest = journal_destination(rig->j, "lake");
-		break;
-	case 2:
-	case 3:
-		finish_some(rig, rig->dest, rng);
-		break;
-	case 4:
-		loop_sim_advance(rig->loop, 1000);
-		break;
-	case 5:
-		check_what_waits(rig);
-		break;
-	default:
-		for (uint32_t n = below(rng, 8); n; n--)
-			if (append_to(rig, below(rng, 3) ? hooks : rig->dest, n, NULL) < 0)
-				rig_run(rig);
-		if (below(rng, 2))
-			finish_some(rig, hooks, rng);
-	}
-	step_some(rig, rng);
-}
-
-static void test_any_order(void)
-{
-	for (uint32_t seed = 1; seed <= 12; seed++) {
-		struct rig rig;
-		uint32_t rng = seed;
-		begin(&rig);
-		for (unsigned i = 0; i < 1500; i++)
-			do_something(&rig, &rng);
-		check_what_waits(&rig);
-		rig_fini(&rig);
-	}
-}
-
 static const struct tap_test tests[] = {
 	{"the journal does not grow", test_journal_does_not_grow},
 	{"over a restart", test_restart},
@@ -909,7 +831,6 @@ static const struct tap_test tests[] = {
 	{"dropped, and its segments are free", test_dropped_frees_segments},
 	{"a segment's file has vanished", test_segment_vanished},
 	{"the last frame is lost", test_lost_last_frame},
-	{"in any order", test_any_order},
 	{NULL, NULL},
 };
 

@@ -33,9 +33,14 @@ static void usage(FILE *out)
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (strcmp(name, commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+	char title[32]; /* getopt puts it before what it complains of */
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (strcmp(name, commands[i].name) != 0)
+			continue;
+		snprintf(title, sizeof title, "linkspan %s", name);
+		argv[1] = title;
+		return commands[i].run(argc - 1, argv + 1);
+	}
 	if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
 		printf("linkspan %s\n", LINKSPAN_VERSION);
 		return 0;

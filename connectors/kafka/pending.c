@@ -25,8 +25,8 @@ bool pending_push(struct pending *pending, uint64_t seq, struct message *msg, in
 {
 	if (pending->n == pending->capacity && !pending_grow(pending))
 		return false;
-	pending->items[(pending->head + pending->n) % pending->capacity] = (struct pending_item){
-		.seq = seq, .msg = message_ref(msg), .shift_ms = shift_ms};
+	pending->items[(pending->head + pending->n) % pending->capacity] =
+		(struct pending_item){.seq = seq, .msg = message_ref(msg), .shift_ms = shift_ms};
 	pending->n++;
 	return true;
 }

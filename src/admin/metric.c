@@ -35,6 +35,9 @@ const struct metric metrics[] = {
 	{"linkspan_source_unmatched_total", "Those of them that no mapping matched", COUNTER, FROM(unmatched)},
 	{"linkspan_source_looped_total", "Messages that were not passed on because they had made too many hops",
 		COUNTER, FROM(looped)},
+	{"linkspan_source_dropped_total",
+		"Messages thrown away for one destination because a program or template failed, by on_error: drop",
+		COUNTER, FROM(dropped)},
 	{"linkspan_source_refused_total", "Messages that can never be taken, such as too large ones", COUNTER,
 		FROM(refused)},
 	{"linkspan_source_unnumbered_total", "Messages that should carry a sequence number and go without one", COUNTER,
@@ -54,15 +57,13 @@ const struct metric metrics[] = {
 		ONCE(journal.stats.appended_messages)},
 	{"linkspan_journal_appended_bytes_total", "Bytes of those, as they are on disk", COUNTER, BYTES,
 		ONCE(journal.stats.appended_bytes)},
-	{"linkspan_journal_spilled_messages_total", "Messages moved to the overflow log of their destination", COUNTER,
-		ONCE(journal.stats.spilled_messages)},
-	{"linkspan_journal_spilled_bytes_total", "Bytes of those", COUNTER, BYTES, ONCE(journal.stats.spilled_bytes)},
 	{"linkspan_journal_frames_total", "Frames made durable: messages and changes of state", COUNTER,
 		ONCE(journal.stats.frames)},
 	{"linkspan_journal_groups_total", "Groups of frames made durable, each with one fdatasync", COUNTER,
 		ONCE(journal.stats.groups)},
-	{"linkspan_journal_written_bytes_total", "Bytes of the groups, with their padding, and of what was spilled",
-		COUNTER, BYTES, ONCE(journal.stats.bytes_written)},
+	{"linkspan_journal_written_bytes_total",
+		"Bytes of the groups, with their padding, and of what was moved to overflow logs", COUNTER, BYTES,
+		ONCE(journal.stats.bytes_written)},
 	{"linkspan_journal_fdatasync_seconds", "Time that the disk took to make a group durable", HISTOGRAM, SECONDS,
 		.value = METRIC_BUCKETS, ONCE(journal.stats.fdatasync_us)},
 	{"linkspan_journal_group_frames", "Frames in a group", HISTOGRAM, .value = METRIC_BUCKETS,
@@ -100,12 +101,13 @@ const struct metric metrics[] = {
 	{"linkspan_destination_waiting_messages", "Messages that have no final outcome yet", GAUGE, TO(outbox.waiting)},
 	{"linkspan_destination_waiting_bytes", "Bytes on disk of those", GAUGE, BYTES, TO(outbox.waiting_bytes)},
 	{"linkspan_destination_limit_bytes", "The most that may wait, outbox.max_bytes", GAUGE, BYTES, TO(limit_bytes)},
+	{"linkspan_destination_limit_messages", "The most messages that may wait, outbox.max_messages; 0 is no limit",
+		GAUGE, TO(limit_messages)},
 	{"linkspan_destination_overflow_bytes", "Size of the destination's overflow log on disk", GAUGE, BYTES,
 		TO(overflow_bytes)},
 	{"linkspan_destination_oldest_age_seconds",
 		"Age of the oldest message that waits, since linkspan received it; left out for the moment in which it "
-		"is "
-		"read back from disk",
+		"is read back from disk",
 		SECONDS, .type = METRIC_GAUGE, .value = METRIC_DOUBLE, .of = METRIC_DESTINATION,
 		.offset = offsetof(struct snapshot_connection, oldest_age_s)},
 	{"linkspan_destination_held_messages", "Waiting messages that are in memory, not only on disk", GAUGE,
@@ -135,8 +137,7 @@ const struct metric metrics[] = {
 		.of = METRIC_OUTCOME, EACH(destination.finished)},
 	{"linkspan_destination_delivery_seconds",
 		"Time from a message being durable to its being delivered; of one that was read back from disk, since "
-		"it "
-		"was received",
+		"it was received",
 		HISTOGRAM, SECONDS, .value = METRIC_BUCKETS_AT, TO(delivery)},
 
 	/* The process. */
@@ -164,7 +165,8 @@ const char *metric_type_name(const struct metric *metric)
 	return names[metric->type];
 }
 
-const char *metric_labels(const struct metric *metric)
+/* "connection", "destination, outcome"; "" for none. */
+static const char *labels_of(const struct metric *metric)
 {
 	static const char *const labels[] = {
 		[METRIC_ONCE] = "",
@@ -187,8 +189,8 @@ void metrics_write_reference(FILE *out)
 	      "| metric | type | labels | |\n| --- | --- | --- | --- |\n",
 		out);
 	for (const struct metric *metric = metrics; metric->name; metric++)
-		fprintf(out, "| `%s` | %s | %s | %s. |\n", metric->name, metric_type_name(metric),
-			metric_labels(metric), metric->help);
+		fprintf(out, "| `%s` | %s | %s | %s. |\n", metric->name, metric_type_name(metric), labels_of(metric),
+			metric->help);
 	fputs("\nOutcomes of `linkspan_destination_finished_total`:", out);
 	for (int i = 0; i < JOURNAL_N_TOTALS; i++)
 		fprintf(out, "%s `%s`", i ? "," : "", journal_total_name((enum journal_total)i));

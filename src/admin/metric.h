@@ -42,8 +42,6 @@ struct metric {
 extern const struct metric metrics[]; /* ended by one without a name */
 
 const char *metric_type_name(const struct metric *metric);
-/* "connection", "destination, outcome"; "" for none. */
-const char *metric_labels(const struct metric *metric);
 
 /* The table as a part of the reference page, in Markdown. */
 void metrics_write_reference(FILE *out);

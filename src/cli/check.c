@@ -86,7 +86,7 @@ static void print_stops(const struct config *config, size_t destination)
 		if (!feeds(config, i, destination))
 			continue;
 		if (!any)
-			printf("  full %s of %s (%s) stops: ",
+			printf("full %s of %s (%s) stops: ",
 				conn->outbox.when_full == WHEN_FULL_BLOCK ? "outbox" : "dead letters", conn->name,
 				when_full_name((enum when_full)conn->outbox.when_full));
 		printf("%s%s", any ? ", " : "", config->connections[i].name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * `linkspan journal dump DATA_DIR`: prints what is in a journal, segment by segment, group by group, frame by frame, and
- * where it is damaged. It takes no lock and writes nothing, so it can look at the journal of a running daemon; the last
+ * where it is damaged; then overflow logs and dead letters. It takes no lock and writes nothing, so it can look at the journal of a running daemon; the last
  * groups may then be half written.
  */
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include "journal/clocks.h"
 #include "journal/identity.h"
 #include "journal/journal.h"
+#include "journal/overflow.h"
 #include "journal/segment.h"
 #include "message/endian.h"
 
@@ -66,7 +67,7 @@ static bool is_of_dest(const struct frame *frame)
 {
 	static const uint8_t types[] = {FRAME_MSG, FRAME_STAGE, FRAME_BATCH, FRAME_DONE, FRAME_DEAD, FRAME_FINISHED,
 		FRAME_REGISTER, FRAME_DROP, FRAME_OUTBOX, FRAME_STAGES, FRAME_BATCHES, FRAME_TOTALS, FRAME_DROPPED,
-		FRAME_PAUSE};
+		FRAME_PAUSE, FRAME_OVERFLOW};
 	return !is_of_source(frame) && memchr(types, frame->type, sizeof types);
 }
 
@@ -117,6 +118,26 @@ static void print_clocks(struct slice body)
 	}
 }
 
+static void print_files(struct slice body)
+{
+	for (size_t at = 0; at + 24 <= body.len; at += 24)
+		printf(" file=%" PRIu64 " first_seq=%" PRIu64 " bytes=%" PRIu64, get_u64(body.data + at),
+			get_u64(body.data + at + 8), get_u64(body.data + at + 16));
+}
+
+static const char *seq_key(const struct frame *frame)
+{
+	switch (frame->type) {
+	case FRAME_OUTBOX:
+		return "next_seq";
+	case FRAME_BATCH:
+		return "first";
+	case FRAME_OVERFLOW:
+		return "end_seq";
+	default:
+		return "seq";
+	}
+}
 
 static void print_fields(const struct frame *frame)
 {
@@ -127,7 +148,7 @@ static void print_fields(const struct frame *frame)
 	bool outbox = frame->type == FRAME_OUTBOX, base = frame->type == FRAME_BASE;
 	if (base)
 		printf(" destinations=%" PRIu64 " sources=%" PRIu64, frame->dest, frame->source);
-	print_number(outbox ? "next_seq" : frame->type == FRAME_BATCH ? "first" : "seq", frame->seq);
+	print_number(seq_key(frame), frame->seq);
 	print_number(outbox ? "oldest_undone" : "last", frame->last);
 	print_number("position", frame->position);
 	print_number("id", frame->id);
@@ -155,6 +176,8 @@ static void print_fields(const struct frame *frame)
 		print_text("reason", frame->body);
 	else if (frame->type == FRAME_CLOCK)
 		print_clocks(frame->body);
+	else if (frame->type == FRAME_OVERFLOW)
+		print_files(frame->body);
 	else if (frame->type == FRAME_SEQUENCE)
 		print_hex("stream", frame->body);
 	else if (frame->body.len)
@@ -316,16 +339,73 @@ static void print_identity(struct dump *dump)
 	printf(" segment>=%" PRIu64 "\n", id.segment);
 }
 
-/* --- dead letters ------------------------------------------------------------------------------------------------------ */
+/* --- overflow logs ---------------------------------------------------------------------------------------------------- */
 
-struct dead_dump {
+/* What destinations have outside of the journal. */
+struct folder_dump {
 	struct dump *dump;
 	const char *folder;
 };
 
+/* How much of a file counts only the journal says; behind that may stand the rest of what was never finished. */
+static void print_overflow_frames(struct scan *scan)
+{
+	struct frame frame;
+	uint64_t offset = SEGMENT_BLOCK, at = offset;
+	int r;
+	while ((r = overflow_next(scan, &offset, &frame)) == 1 || r == -EBADMSG) {
+		if (r == 1)
+			print_frame(&frame, offset - frame.length);
+		else
+			printf("  %10" PRIu64 " not readable up to %" PRIu64 ": unfinished, or damaged\n", at, offset);
+		at = offset;
+	}
+	if (r < 0)
+		printf("  %10" PRIu64 " %s\n", offset, strerror(-r));
+}
+
+static int print_overflow_file(const char *name, void *arg)
+{
+	const struct folder_dump *overflow = arg;
+	struct disk *disk = overflow->dump->disk;
+	char path[1024];
+	snprintf(path, sizeof path, OVERFLOW_ROOT "/%s/%s", overflow->folder, name);
+	int handle = disk->ops->open(disk, path, DISK_READ);
+	if (handle < 0)
+		return 0;
+	struct segment_header header;
+	int r = segment_read_header(disk, handle, SEGMENT_OVERFLOW, &header);
+	int64_t size = disk->ops->size(disk, handle);
+	if (r < 0) {
+		printf("%s: no whole header: unfinished, or damaged\n", path);
+	} else {
+		printf("%s: overflow log, file %" PRIu64 " first_seq=%" PRIu64 " bytes=%" PRId64, path, header.number,
+			header.base_lsn, size);
+		print_hex("destination_uuid", slice_of(header.uuid, JOURNAL_UUID_LEN));
+		printf("\n");
+		struct scan scan = {0};
+		scan_begin(&scan, disk, handle, header.salt, size > 0 ? (uint64_t)size : 0);
+		print_overflow_frames(&scan);
+		scan_end(&scan);
+	}
+	disk->ops->close(disk, handle);
+	return 0;
+}
+
+static int print_overflow_folder(const char *name, void *arg)
+{
+	struct folder_dump overflow = {arg, name};
+	char path[1024];
+	snprintf(path, sizeof path, OVERFLOW_ROOT "/%s", name);
+	overflow.dump->disk->ops->list(overflow.dump->disk, path, print_overflow_file, &overflow);
+	return 0;
+}
+
+/* --- dead letters ------------------------------------------------------------------------------------------------------ */
+
 static int print_dead_file(const char *name, void *arg)
 {
-	const struct dead_dump *dead = arg;
+	const struct folder_dump *dead = arg;
 	struct disk *disk = dead->dump->disk;
 	char path[1024];
 	snprintf(path, sizeof path, "dead/%s/%s", dead->folder, name);
@@ -336,10 +416,13 @@ static int print_dead_file(const char *name, void *arg)
 	printf("%s: dead letters, %" PRId64 " bytes\n", path, size);
 	struct scan scan = {0};
 	scan_begin(&scan, disk, handle, 0, size > 0 ? (uint64_t)size : 0);
-	uint64_t end = print_frames(&scan, DEAD_HEADER_LEN, scan.limit);
-	if (end < scan.limit)
-		printf("  %10" PRIu64 " the rest is not readable: unfinished when the process ended, or damaged\n",
-			end);
+	for (uint64_t at = DEAD_HEADER_LEN; (at = print_frames(&scan, at, scan.limit)) < scan.limit;) {
+		uint64_t next = scan_past_damage(&scan, at, FRAME_DEAD);
+		printf("  %10" PRIu64 " %" PRIu64
+		       " bytes are not readable: unfinished when the process ended, or damaged\n",
+			at, next - at);
+		at = next;
+	}
 	scan_end(&scan);
 	disk->ops->close(disk, handle);
 	return 0;
@@ -347,7 +430,7 @@ static int print_dead_file(const char *name, void *arg)
 
 static int print_dead_folder(const char *name, void *arg)
 {
-	struct dead_dump dead = {arg, name};
+	struct folder_dump dead = {arg, name};
 	char path[1024];
 	snprintf(path, sizeof path, "dead/%s", name);
 	dead.dump->disk->ops->list(dead.dump->disk, path, print_dead_file, &dead);
@@ -365,6 +448,7 @@ static int dump_folder(struct disk *disk)
 		qsort(dump.segments, dump.n, sizeof *dump.segments, compare_segments);
 	for (size_t i = 0; r == 0 && i < dump.n; i++)
 		r = print_segment(&dump, &dump.segments[i], i + 1 < dump.n ? &dump.segments[i + 1] : NULL);
+	disk->ops->list(disk, OVERFLOW_ROOT, print_overflow_folder, &dump);
 	disk->ops->list(disk, "dead", print_dead_folder, &dump);
 	free(dump.segments);
 	if (r < 0)
@@ -377,7 +461,8 @@ static int dump_folder(struct disk *disk)
 static void usage(FILE *out)
 {
 	fputs("usage: linkspan journal dump DATA_DIR\n\n"
-	      "Explains what lies in the journal and among the dead letters of a data folder, without changing it.\n"
+	      "Explains what lies in the journal, the overflow logs and among the dead letters of a data folder,\n"
+	      "without changing it.\n"
 	      "Exit status 1 when something is damaged or cannot be read.\n",
 		out);
 }

@@ -314,13 +314,14 @@ static void show_row(const struct options *options, struct slice row, uint64_t n
 static int show_answer(const struct options *options, struct queue_client *client, struct queue_answer *answer)
 {
 	uint64_t now = now_ms();
-	size_t rows = 0;
-	bool ls = is_command(options, "ls");
+	size_t rows = 0, messages = 0;
+	bool ls = is_command(options, "ls"), peek = is_command(options, "peek");
 	for (;;) {
 		if (queue_client_next(client, answer) < 0)
 			return 1;
 		if (answer->kind == ANSWER_END)
 			break;
+		messages += answer->kind == ANSWER_MESSAGE;
 		if (answer->kind == ANSWER_MESSAGE)
 			show_message(options, answer, now);
 		else if (ls && row_of(answer->line).data)
@@ -332,18 +333,23 @@ static int show_answer(const struct options *options, struct queue_client *clien
 		fputs(rows ? "\n]}\n" : "{\"destinations\":[]}\n", stdout);
 	else if (ls && rows == 0 && !answer->error[0])
 		puts("no destinations");
+	else if (peek && messages == 0 && !options->json && !answer->error[0])
+		puts("no messages");
 	return end_status(answer);
 }
 
-static void show_counts(const struct options *options, const struct queue_answer *end, const char *done)
+static void show_counts(
+	const struct options *options, const struct queue_answer *end, const char *done, const char *why_kept)
 {
 	if (options->json) {
 		printf("{\"messages\":%" PRIu64 ",\"kept\":%" PRIu64 "}\n", end->messages, end->kept);
 		return;
 	}
+	if (end->error[0] && end->messages == 0 && end->kept == 0)
+		return;
 	printf("%" PRIu64 " message%s %s\n", end->messages, end->messages == 1 ? "" : "s", done);
 	if (end->kept)
-		printf("%" PRIu64 " kept: in flight, or the peer may have them in part (QoS 2)\n", end->kept);
+		printf("%" PRIu64 " kept: %s\n", end->kept, why_kept);
 }
 
 static int ask(const struct options *options)
@@ -355,9 +361,10 @@ static int ask(const struct options *options)
 	send_request(options, options->command, &client); /* if nobody hears it, nobody answers */
 	int status = show_answer(options, &client, &answer);
 	if (answer.kind == ANSWER_END && is_command(options, "purge"))
-		show_counts(options, &answer, "purged");
+		show_counts(options, &answer, "purged", "in flight, or the peer may have them in part (QoS 2)");
 	else if (answer.kind == ANSWER_END && is_command(options, "requeue"))
-		show_counts(options, &answer, "queued again");
+		show_counts(options, &answer, "queued again",
+			"the time by which their sender wanted them delivered has passed");
 	int closed = queue_client_close(&client);
 	return status ? status : closed;
 }
@@ -514,16 +521,17 @@ static int import_from(const struct options *options, struct import *import)
 	bool good = send_request(options, "import", &client) < 0 || send_all(import, &client);
 	int status = show_answer(options, &client, &answer);
 	if (answer.kind == ANSWER_END)
-		show_counts(options, &answer, "imported, durably");
+		show_counts(options, &answer, "imported, durably", "");
 	int closed = queue_client_close(&client);
 	return good && status == 0 ? closed : 1;
 }
 
 static int run_import(const struct options *options)
 {
+	bool named = options->file && strcmp(options->file, "-") != 0;
 	struct import import = {
-		.in = options->file ? fopen(options->file, "re") : stdin,
-		.name = options->file ? options->file : "standard input",
+		.in = named ? fopen(options->file, "re") : stdin,
+		.name = named ? options->file : "standard input",
 		.origin_ms = now_ms(),
 		.to = options->destination,
 	};
@@ -534,7 +542,7 @@ static int run_import(const struct options *options)
 	buffer_init(&import.line, MESSAGE_JSON_MAX);
 	int status = import_from(options, &import);
 	buffer_free(&import.line);
-	if (options->file)
+	if (named)
 		fclose(import.in);
 	return status;
 }
@@ -556,6 +564,7 @@ int cli_queue(int argc, char **argv)
 	queue_folder_free(&options.folder);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	perror("linkspan queue");
+	if (errno != EPIPE) /* else who reads has had enough */
+		perror("linkspan queue");
 	return 1;
 }

@@ -72,7 +72,9 @@ static int look_at(struct queue_folder *folder, bool by_config)
 	int r = journal < 0 ? -errno : 0;
 	if (r < 0)
 		fprintf(stderr, "linkspan queue: %s: %s\n", folder->path,
-			r == -ENOENT ? "there is no journal of linkspan's in it" : strerror(-r));
+			r == -ENOENT   ? "there is no journal of linkspan's in it"
+			: r == -EACCES ? "permission denied: run this as the user that linkspan runs as"
+				       : strerror(-r));
 	else if (!by_config)
 		folder->segment_bytes = size_of_segments(journal);
 	if (journal >= 0)

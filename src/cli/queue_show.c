@@ -87,15 +87,18 @@ static void name_text(struct slice raw, char *text, size_t size)
 
 void queue_show_row(FILE *out, struct slice row, uint64_t now_ms)
 {
-	char name[256], link[16], dead[64], size[24], columns[9][24];
+	char name[256], link[16], dead[96], size[24], columns[9][24];
 	struct slice paused = member(row, "paused");
 	uint64_t letters = queue_show_number(row, "dead");
 	name_text(member(row, "name"), name, sizeof name);
 	name_text(member(row, "link"), link, sizeof link);
 	if (paused.data && json_kind(paused) == JSON_TRUE)
 		snprintf(link, sizeof link, "paused");
-	snprintf(dead, sizeof dead, letters ? "%" PRIu64 " (%s)" : "-", letters,
+	uint64_t unreadable = queue_show_number(row, "dead_unreadable_bytes");
+	int len = snprintf(dead, sizeof dead, letters ? "%" PRIu64 " (%s)" : "-", letters,
 		size_text(queue_show_number(row, "dead_bytes"), size));
+	if (unreadable)
+		snprintf(dead + len, sizeof dead - (size_t)len, ", %s unreadable", size_text(unreadable, size));
 	fprintf(out, ROW, name, link, number_text(queue_show_number(row, "waiting"), columns[0]),
 		size_text(queue_show_number(row, "waiting_bytes"), columns[1]),
 		age_text(queue_show_number(row, "oldest_ms"), now_ms, columns[2]),

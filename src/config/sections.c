@@ -48,8 +48,10 @@ static const struct config_key journal_keys[] = {
 		.fallback = "256MiB",
 		.min = MIB,
 		.max = LONG,
-		.help = "What the journal files take together before what still waits in the oldest is moved to the overflow "
-			"logs of its destinations; 3 files at least. For a while it may be twice that. Files made ready in "
+		.help = "What the journal files take together before what still waits in the oldest is moved to the "
+			"overflow "
+			"logs of its destinations; 3 files at least. For a while it may be twice that. Files made "
+			"ready in "
 			"advance come on top, 5 at most."},
 	{.name = "linger",
 		.type = CONFIG_DURATION,

@@ -100,7 +100,8 @@ struct courier_stats {
 	bool link_is_up;
 	uint64_t dropped; /* oldest and newest */
 	uint64_t sent; /* handed to the sink, again or for the first time */
-	uint64_t oldest_ms; /* when the oldest undone message was received (loop_wall_ms); 0: none, or not read back yet */
+	uint64_t
+		oldest_ms; /* when the oldest undone message was received (loop_wall_ms); 0: none, or not read back yet */
 	bool paused; /* by hand */
 };
 struct courier_stats courier_stats(const struct courier *courier);

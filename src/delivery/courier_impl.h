@@ -184,8 +184,6 @@ void outcome_done(struct courier *courier, uint64_t seq);
 void outcome_release(struct courier *courier, uint64_t seq);
 /* Takes it out of the order of its key and out of the retry heap. */
 void outcome_detach(struct courier *courier, uint64_t seq);
-/* Puts it back into the order of its key, to be sent again after delay_ms. */
-void outcome_send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms);
 /* The time of a held message has come. */
 void outcome_due(struct courier *courier, uint64_t seq);
 
@@ -250,7 +248,8 @@ bool surplus_is_idle(const struct courier *courier); /* nothing is on its way */
 void surplus_free(struct courier *courier);
 
 /* times.c */
-void times_durable(struct courier *courier, struct held *held); /* it is, and is looked at for the first time or again */
+void times_durable(
+	struct courier *courier, struct held *held); /* it is, and is looked at for the first time or again */
 void times_read_back(struct courier *courier, struct held *held);
 void times_delivered(struct courier *courier, uint64_t seq);
 /* When the oldest undone message was received, by loop_wall_ms; 0: none waits, or it is not held. */

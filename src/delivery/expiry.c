@@ -20,12 +20,16 @@ bool expiry_applies(const struct courier *courier, const struct message_view *vi
 	return view->expires_ms != 0 || courier->options.outbox->ttl_ms != 0;
 }
 
-static uint64_t deadline_ms(const struct courier *courier, const struct message_view *view)
+/* When the ttl of the outbox begins. */
+static uint64_t begun_ms(const struct message_view *view)
 {
-	uint64_t ttl_ms = courier->options.outbox->ttl_ms;
-	uint64_t by_ttl = ttl_ms && ttl_ms < UINT64_MAX - view->origin_ms ? view->origin_ms + ttl_ms : UINT64_MAX;
-	uint64_t by_wish = view->expires_ms ? view->expires_ms : UINT64_MAX;
-	return by_ttl < by_wish ? by_ttl : by_wish;
+	return view->queued_ms ? view->queued_ms : view->origin_ms;
+}
+
+static uint64_t ttl_end_ms(const struct courier *courier, const struct message_view *view)
+{
+	uint64_t ttl_ms = courier->options.outbox->ttl_ms, from_ms = begun_ms(view);
+	return ttl_ms && ttl_ms < UINT64_MAX - from_ms ? from_ms + ttl_ms : UINT64_MAX;
 }
 
 /* For messages of earlier boots. The process goes by the wall clock of its start, and that may have been put right since. */
@@ -38,40 +42,40 @@ static uint64_t careful_wall_ms(const struct courier *courier)
 /* The shift is exact. What has a time from before the machine was started has come another way: sent again from the dead
  * letters, or imported. */
 static bool clock_is_known(
-	const struct courier *courier, const struct held *held, const struct message_view *view, int64_t *ret_shift_ms)
+	const struct courier *courier, const struct held *held, uint64_t stamp_ms, int64_t *ret_shift_ms)
 {
 	const struct loop *loop = courier->options.loop;
 	bool known = journal_clock_shift(courier->options.journal, held->lsn, ret_shift_ms);
 	int64_t booted_ms = (int64_t)(loop_wall_ms(loop) - loop_now_ms(loop));
-	return known && (int64_t)view->origin_ms >= booted_ms - *ret_shift_ms - 1000;
+	return known && (int64_t)stamp_ms >= booted_ms - *ret_shift_ms - 1000;
 }
 
 /* By a clock that had not been set yet. */
-static bool is_before_all(const struct message_view *view, int64_t shift_ms)
+static bool is_before_all(uint64_t stamp_ms, int64_t shift_ms)
 {
-	return (int64_t)view->origin_ms < FIRST_YEAR_MS - shift_ms;
+	return (int64_t)stamp_ms < FIRST_YEAR_MS - shift_ms;
 }
 
 int64_t expiry_shift_ms(const struct courier *courier, const struct held *held)
 {
-	const struct message_view *view = message_view(held->msg);
+	uint64_t origin_ms = message_view(held->msg)->origin_ms;
 	int64_t shift_ms;
-	if (clock_is_known(courier, held, view, &shift_ms))
+	if (clock_is_known(courier, held, origin_ms, &shift_ms))
 		return shift_ms;
 	uint64_t wall_ms = loop_wall_ms(courier->options.loop);
-	if (is_before_all(view, shift_ms))
-		return (int64_t)(wall_ms - view->origin_ms); /* as if it had come just now */
+	if (is_before_all(origin_ms, shift_ms))
+		return (int64_t)(wall_ms - origin_ms); /* as if it had come just now */
 	return shift_ms + (int64_t)(wall_ms - careful_wall_ms(courier));
 }
 
-/* The time by the clock that stamped the message; 0: nobody knows. */
-static uint64_t now_of(const struct courier *courier, const struct held *held, const struct message_view *view)
+/* The time by the clock that gave the message that stamp; 0: nobody knows. */
+static uint64_t now_of(const struct courier *courier, const struct held *held, uint64_t stamp_ms)
 {
 	int64_t shift_ms;
 	uint64_t wall_ms = loop_wall_ms(courier->options.loop);
-	if (!clock_is_known(courier, held, view, &shift_ms)) {
+	if (!clock_is_known(courier, held, stamp_ms, &shift_ms)) {
 		wall_ms = careful_wall_ms(courier);
-		if (wall_ms <= courier->newest_ms || is_before_all(view, shift_ms))
+		if (wall_ms <= courier->newest_ms || is_before_all(stamp_ms, shift_ms))
 			return 0;
 	}
 	int64_t now_ms = (int64_t)wall_ms - shift_ms;
@@ -85,7 +89,8 @@ bool expiry_passed(const struct courier *courier, const struct held *held)
 	const struct message_view *view = message_view(held->msg);
 	if (held->maybe_sent && view->qos == 2)
 		return false;
-	return deadline_ms(courier, view) <= now_of(courier, held, view);
+	return ttl_end_ms(courier, view) <= now_of(courier, held, begun_ms(view)) ||
+	       (view->expires_ms && view->expires_ms <= now_of(courier, held, view->origin_ms));
 }
 
 void expiry_drop(struct courier *courier, uint64_t seq)

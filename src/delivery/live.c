@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "delivery/courier_impl.h"
+#include "runtime/log.h"
 
 #define COUNTS          65536u
 #define LANE_BYTES      (1024u * 1024) /* of memory */
@@ -257,6 +258,9 @@ static void on_surveyed(const struct journal_read_result *result, void *arg)
 			survey(courier, &result->items[i]);
 	if (!over)
 		live->survey_next = result->at_end ? live->survey_end : result->next_seq;
+	if (!over && !is_surveying(live))
+		log_info("backlog_counted", "destination=%s what=\"from now on new messages may overtake\"",
+			courier->options.name);
 	courier_leave(courier);
 	live->in_survey = false;
 }

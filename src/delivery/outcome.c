@@ -58,7 +58,8 @@ void outcome_done(struct courier *courier, uint64_t seq)
 	outcome_finish(courier, seq, JOURNAL_DELIVERED);
 }
 
-void outcome_send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms)
+/* Puts it back into the order of its key, to be sent again after delay_ms. */
+static void send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms)
 {
 	struct held *held = window_slot(&courier->window, seq);
 	held->state = HELD_RETRY_WAIT;
@@ -152,7 +153,7 @@ static void delivered(struct courier *courier, uint64_t seq, const struct messag
 static void bury(struct courier *courier, uint64_t seq, struct slice reason)
 {
 	if (!letters_send(courier, seq, reason))
-		outcome_send_later(courier, seq, COURIER_REPEAT_MS);
+		send_later(courier, seq, COURIER_REPEAT_MS);
 }
 
 static void rejected(struct courier *courier, uint64_t seq, const char *reason)
@@ -186,7 +187,7 @@ static void retry(struct courier *courier, uint64_t seq, const struct outcome *o
 	}
 	uint64_t delay_ms = backoff_delay_ms(&courier->backoff, held->attempts);
 	uint64_t wish_ms = outcome->retry_after_ms < MAX_RETRY_AFTER_MS ? outcome->retry_after_ms : MAX_RETRY_AFTER_MS;
-	outcome_send_later(courier, seq, delay_ms > wish_ms ? delay_ms : wish_ms);
+	send_later(courier, seq, delay_ms > wish_ms ? delay_ms : wish_ms);
 }
 
 /* Sends nothing more before the next link_up. What else is in flight may still end well. */

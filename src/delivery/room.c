@@ -207,15 +207,15 @@ static bool drop_held(struct courier *courier)
 	}
 }
 
-/* Of what is not held only what an earlier process may have sent can be half delivered. */
+/* What overtakes is held apart from the head. Of what is not held only what an earlier process may have sent can be half delivered. */
 static bool may_go_unseen(const struct courier *courier, const struct journal_read *item)
 {
 	const struct window *window = &courier->window;
 	uint64_t end = window_has_tail(window) ? window->tail_begin : courier->appended_end;
 	const struct message_view *view = message_view(item->msg);
-	return item->seq >= window->end && item->seq < end && !view->reject_reason.data &&
-	       stages_known(courier, item->seq) == 0 && !(item->seq < courier->maybe_sent_end && view->qos == 2) &&
-	       item->seq > courier->cursor_through;
+	bool held = item->seq < window->end || item->seq >= end || window_find(window, item->seq);
+	return !held && !view->reject_reason.data && stages_known(courier, item->seq) == 0 &&
+	       !(item->seq < courier->maybe_sent_end && view->qos == 2) && item->seq > courier->cursor_through;
 }
 
 static bool drop_unseen(struct courier *courier, const struct journal_read *item)

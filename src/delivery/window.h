@@ -48,7 +48,7 @@ struct held {
 		struct letter *letter; /* HELD_DEAD */
 		struct message *reply; /* HELD_REPLY */
 	};
-	uint32_t bytes; /* for journal_done */
+	uint32_t bytes; /* for journal_finish */
 	uint32_t attempts; /* that ended with RETRY */
 	uint32_t heap_place; /* in the retry heap, 1-based; 0 = not there */
 	uint8_t state;

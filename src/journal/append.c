@@ -242,7 +242,7 @@ static void put_pending(struct journal *j)
 	j->any_pending = false;
 }
 
-int append_pending(struct journal *j)
+static int flush_done(struct journal *j)
 {
 	journal_lock(j);
 	int r = j->any_pending ? make_room(j, pending_size(j), false) : 0;
@@ -251,17 +251,17 @@ int append_pending(struct journal *j)
 	if (r == 0 && j->head)
 		wake_commit(j);
 	journal_unlock(j);
+	if (r == 0)
+		append_snapshot(j);
 	return r;
 }
 
 int journal_flush_done(struct journal *j, uint64_t *ret_lsn)
 {
-	int r = append_pending(j);
-	if (r < 0)
-		return r;
-	append_snapshot(j);
-	*ret_lsn = j->appended_lsn;
-	return 0;
+	int r = flush_done(j);
+	if (r == 0)
+		*ret_lsn = j->appended_lsn;
+	return r;
 }
 
 static void note_pending(struct journal *j)
@@ -293,16 +293,11 @@ void journal_finish(struct journal *j, uint32_t number, uint64_t seq, uint32_t b
 		r = state_mark_done(dest, seq, seq, bytes, why);
 	if (r < 0) {
 		/* It will be delivered again. */
-		log_warn("journal_done", "seq=%llu error=\"%s\"", (unsigned long long)seq, strerror(-r));
+		log_warn("journal_finish", "seq=%llu error=\"%s\"", (unsigned long long)seq, strerror(-r));
 		return;
 	}
 	dest->pending_bytes[why] += bytes;
 	note_pending(j);
-}
-
-void journal_done(struct journal *j, uint32_t number, uint64_t seq, uint32_t bytes)
-{
-	journal_finish(j, number, seq, bytes, JOURNAL_DELIVERED);
 }
 
 /* --- snapshot
@@ -477,14 +472,16 @@ static int measure_changes(struct journal *j, const struct journal_change *chang
 static void put_entry(struct journal *j, struct journal_entry *entry, bool last)
 {
 	struct state_dest *dest = state_dest(&j->state, entry->dest);
+	const struct message_view *view = entry->view;
+	uint64_t stamp_ms = view->queued_ms ? view->queued_ms : view->origin_ms;
 	uint64_t now_ms = loop_wall_ms(j->loop); /* what claims to come from the future says nothing about the clock */
 	struct frame frame = {.type = FRAME_MSG,
 		.flags = last ? FRAME_SET_END : 0,
 		.dest = entry->dest,
 		.seq = dest->next_seq,
-		.time_ms = entry->view->origin_ms < now_ms ? entry->view->origin_ms : now_ms,
+		.time_ms = stamp_ms < now_ms ? stamp_ms : now_ms,
 		.body = {NULL, entry->bytes}};
-	message_encode(entry->view, put_frame(j, &frame));
+	message_encode(view, put_frame(j, &frame));
 	entry->seq = frame.seq;
 	entry->bytes = frame.length;
 	/* What state_apply would do for a MSG; it cannot fail. */
@@ -575,7 +572,10 @@ int append_frames(struct journal *j, struct frame *frames, size_t n)
 	for (size_t i = 0; i < n; i++)
 		size += frame_size(&frames[i]) + NUMBERS_MAX;
 	journal_lock(j);
-	int r = make_room(j, size, false);
+	int r = make_room(j, size + pending_size(j), false);
+	/* Before them: what an OVERFLOW leaves out because it is done must not be undone after a crash. */
+	if (r == 0)
+		put_pending(j);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		frames[i].flags |= i + 1 == n ? FRAME_SET_END : 0;
 		put_frame(j, &frames[i]);
@@ -585,6 +585,8 @@ int append_frames(struct journal *j, struct frame *frames, size_t n)
 	journal_unlock(j);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		apply(j, &frames[i]);
+	if (r == 0 && j->done_changed)
+		append_snapshot(j);
 	return r;
 }
 

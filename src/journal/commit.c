@@ -114,7 +114,10 @@ static int write_header(struct journal *j)
 	const struct segment *seg = j->current;
 	uint8_t block[SEGMENT_BLOCK];
 	struct segment_header header = {.kind = SEGMENT_JOURNAL,
-		.number = seg->number, .base_lsn = seg->base_lsn, .salt = seg->salt, .bytes = seg->bytes};
+		.number = seg->number,
+		.base_lsn = seg->base_lsn,
+		.salt = seg->salt,
+		.bytes = seg->bytes};
 	memcpy(header.uuid, j->uuid, JOURNAL_UUID_LEN);
 	segment_encode_header(&header, block);
 	FAILPOINT("journal.before_segment_header_write");

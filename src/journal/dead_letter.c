@@ -329,7 +329,7 @@ void dead_letter_deliver(struct journal *j, struct reader_job *base)
 		.blob = slice_str(job->reason)};
 	int r = job->error;
 	if (r < 0)
-		log_warn("journal_dead_letter",
+		log_debug("journal_dead_letter", /* whoever asked says it, once for many */
 			"destination=%s seq=%" PRIu64 " error=\"%s\" what=\"could not be stored\"", job->name, job->seq,
 			strerror(-r));
 	else

@@ -153,8 +153,10 @@ static int read_file(struct dead_read_job *job, struct scan *scan)
 		if (r == 0 && frame.type != FRAME_DEAD)
 			r = -EBADMSG;
 		if (r == -EBADMSG) {
-			job->result.unreadable += scan->limit - at->offset;
-			break;
+			uint64_t next = scan_past_damage(scan, at->offset, FRAME_DEAD);
+			job->result.unreadable += next - at->offset;
+			at->offset = next;
+			continue;
 		}
 		if (r < 0)
 			return r;

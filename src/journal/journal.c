@@ -78,7 +78,10 @@ static void take_durable(struct journal *j, uint64_t durable, uint64_t newest)
 	if (durable <= j->reported_lsn)
 		return;
 	j->reported_lsn = durable;
-	if (promote_snapshot(j) || newest != j->recycled_at)
+	bool promoted = false;
+	while (promote_snapshot(j))
+		promoted = true;
+	if (promoted || newest != j->recycled_at)
 		prepare_recycle(j);
 	dead_letter_durable(j);
 	spill_durable(j);
@@ -133,6 +136,7 @@ static void on_wake(void *arg)
 		j->want_checkpoint = append_rotate(j, false) < 0;
 	deliver_finished(j);
 	spill_settle(j);
+	spill_durable(j);
 	if (j->recycle_again)
 		prepare_recycle(j);
 	spill_consider(j);
@@ -503,6 +507,7 @@ int journal_drop_destination(struct journal *j, uint32_t dest)
 		r = append_frame(j, &frame);
 	spill_files_end(j, &files, r == 0);
 	j->done_changed |= r == 0;
+	append_snapshot(j);
 	return r;
 }
 

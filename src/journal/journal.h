@@ -120,7 +120,7 @@ struct journal_entry {
 	uint32_t dest;
 	const struct message_view *view; /* borrowed until journal_append returns */
 	uint64_t seq; /* out */
-	uint32_t bytes; /* out: what it counts for in waiting_bytes; give it back in journal_done */
+	uint32_t bytes; /* out: what it counts for in waiting_bytes; give it back in journal_finish */
 };
 
 /* State changes that may accompany messages or come alone. */
@@ -170,7 +170,6 @@ uint64_t journal_appended_lsn(const struct journal *j);
  * latest after one second. `bytes` as journal_append gave it or the reader gave it. `why` is any total but
  * DROPPED_NEWEST and DEAD_LETTERED, which are changes. */
 void journal_finish(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes, enum journal_total why);
-void journal_done(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes); /* JOURNAL_DELIVERED */
 bool journal_is_done(const struct journal *j, uint32_t dest, uint64_t seq);
 /* The lsn with which every DONE so far will be durable (for the QoS 2 rule of one undone seq per packet id):
  * writes them now rather than within the second. */
@@ -205,7 +204,7 @@ bool journal_clock_shift(const struct journal *j, uint64_t lsn, int64_t *ret_shi
 struct journal_read {
 	uint64_t seq;
 	uint64_t lsn;
-	uint32_t bytes; /* for journal_done */
+	uint32_t bytes; /* for journal_finish */
 	struct message *msg; /* the callback takes it */
 };
 struct journal_read_result {

@@ -131,7 +131,8 @@ struct journal {
 	uint64_t damaged_messages;
 	struct loop_job wake_job;
 	struct loop_timer *spill_timer; /* runs while a spill that failed waits to be tried again */
-	bool spill_failed; /* the last one */
+	unsigned spill_failed; /* so many in a row */
+	uint64_t spilled_lsn; /* when that is durable, what the last spill moved is given back */
 	struct doomed *doomed; /* by lsn */
 	struct loop_timer *clock_timer;
 	struct clocks_entry clock; /* of this process */
@@ -199,8 +200,6 @@ int append_rotate(struct journal *j, bool messages) __attribute__((warn_unused_r
 /* A set of one frame without messages; frame->lsn is filled in. */
 int append_frame(struct journal *j, struct frame *frame) __attribute__((warn_unused_result));
 int append_frames(struct journal *j, struct frame *frames, size_t n) __attribute__((warn_unused_result));
-/* Writes the DONEs that wait for the next group; what is appended after it is not durable without them. */
-int append_pending(struct journal *j) __attribute__((warn_unused_result));
 /* The state has them done already, as LOST: write that down with the next group. */
 void append_note_lost(struct journal *j, uint32_t dest, uint64_t first, uint64_t last);
 /* The undone snapshot, if one is due. */
@@ -248,8 +247,7 @@ void spill_consider(struct journal *j); /* loop: begins one if there is need */
 void spill_work(struct spill *spill); /* prepare thread: does it */
 void spill_settle(struct journal *j); /* loop: ends it */
 void spill_free(struct spill *spill);
-/* Loop. The file goes when all that was appended is durable; spill_durable sees to that. */
-void spill_discard_file(struct journal *j, const char *destination, uint64_t file);
+/* Loop. Files that nothing names any more go when all that was appended before is durable. */
 void spill_durable(struct journal *j);
 /* All files of a destination, kept over the frame that drops it: they go with it, or nothing happens. */
 struct spill_files {

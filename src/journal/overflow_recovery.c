@@ -157,7 +157,8 @@ static uint64_t journal_begins(const struct recovery *rec)
 }
 
 /* The seq behind the last whole frame, 0 if there is none. */
-static int find_end(struct recovery *rec, int handle, const struct segment_header *header, uint64_t size, uint64_t *ret_end)
+static int find_end(
+	struct recovery *rec, int handle, const struct segment_header *header, uint64_t size, uint64_t *ret_end)
 {
 	struct scan scan = {0};
 	struct frame frame;
@@ -194,6 +195,11 @@ static int take_back(struct recovery *rec, uint64_t file, uint64_t begins)
 	if (floor >= begins || !state_undone_in(dest, floor, begins))
 		return 0;
 	int r = open_file(rec, file, &header, &handle);
+	if (r < 0 && r != -ENOENT && is_of_file(r)) {
+		char path[FOLDER_PATH_LEN];
+		overflow_path(dest->name, file, path);
+		quarantine_overflow(rec->j, path, rec->number, file);
+	}
 	if (r < 0)
 		return is_of_file(r) ? 0 : r;
 	int64_t size = rec->j->disk->ops->size(rec->j->disk, handle);
@@ -215,7 +221,9 @@ static int take_back(struct recovery *rec, uint64_t file, uint64_t begins)
 
 static int check_unnamed(struct recovery *rec, uint64_t file, uint64_t begins)
 {
-	int r = rec->damaged ? take_back(rec, file, begins) : 0;
+	/* Also when no damage was seen: the last group of the journal may be missing without a trace. */
+	const struct segment *oldest = rec->j->segments;
+	int r = rec->damaged || (oldest && oldest->starts) ? take_back(rec, file, begins) : 0;
 	if (r != 0)
 		return r < 0 ? r : 0;
 	char path[FOLDER_PATH_LEN];
@@ -288,8 +296,9 @@ static int check_folder(const char *name, void *arg)
 			return 0;
 	}
 	if (rec->damaged) {
-		log_warn("journal_overflow_stray", "folder=%s/%s what=\"no destination has this overflow log; it is left alone\"",
-			OVERFLOW_ROOT, name);
+		log_warn("journal_overflow_stray",
+			"folder=%s/%s what=\"no destination has this overflow log; it is left alone\"", OVERFLOW_ROOT,
+			name);
 		return 0;
 	}
 	struct stray stray = {rec, name};

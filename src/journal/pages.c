@@ -11,9 +11,12 @@
 
 #define MIN_CAPACITY (16u * 1024)
 
-#if defined(__has_feature)
+/* ThreadSanitizer does not see it, and takes a reused address for shared memory. */
+#if defined(__SANITIZE_THREAD__)
+#define WITHOUT_MREMAP
+#elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#define WITHOUT_MREMAP /* ThreadSanitizer does not see it, and takes a reused address for shared memory */
+#define WITHOUT_MREMAP
 #endif
 #endif
 

@@ -66,8 +66,9 @@ static void copy_aside(struct journal *j, const char *source, const char *target
 	}
 	int r = copy_file(j->disk, source, target);
 	if (r < 0)
-		log_error("journal_quarantine", "file=%s error=\"%s\" what=\"the damaged file could not be copied aside\"",
-			source, strerror(-r));
+		log_error("journal_quarantine",
+			"file=%s error=\"%s\" what=\"the damaged file could not be copied aside\"", source,
+			strerror(-r));
 	else
 		log_warn("journal_quarantine", "file=%s copy=%s", source, target);
 }

@@ -204,25 +204,22 @@ static int next_segment(struct read_job *job)
 
 /* After a restart the end of a segment is known only from the base of the next one. Where segments between the two were
  * given back, the end comes earlier: nothing that looks like the expected frame is no damage there. */
-static bool is_early_end(struct read_job *job)
+static bool is_early_end(const struct read_job *job, const struct walk *walk)
 {
-	uint64_t lsn = 0;
-	uint32_t length;
 	journal_lock(job->j);
 	const struct segment *next = job->seg->next;
 	bool hole = next && next->number != job->seg->number + 1;
 	journal_unlock(job->j);
-	return hole &&
-	       (scan_peek(&job->j->reader_scan, job->damage.offset, &lsn, &length) != 0 || lsn != job->damage.lsn);
+	return hole && walk_ended(walk);
 }
 
 /* What could not be read is copied aside, once for a segment. */
 static void note_damage(struct read_job *job, const struct walk *walk)
 {
-	job->damage = (struct gap){.segment = job->cursor.segment, .offset = walk->damage_offset, .lsn = walk->damage_lsn};
+	job->damage =
+		(struct gap){.segment = job->cursor.segment, .offset = walk->damage_offset, .lsn = walk->damage_lsn};
 	job->damage_seen = true;
-	if (job->seg->quarantined || job->handle < 0 || job->next_seq >= job->target_seq ||
-		(walk->damage_ends_it && is_early_end(job)))
+	if (job->seg->quarantined || job->handle < 0 || job->next_seq >= job->target_seq || is_early_end(job, walk))
 		return;
 	job->seg->quarantined = true; /* this thread's, once the journal is open */
 	quarantine_segment(job->j, job->seg->file, job->seg->number);
@@ -565,8 +562,8 @@ static void on_missing(void *arg, uint32_t dest, uint64_t first, uint64_t last)
 	log_error("journal_damage",
 		"%s=%" PRIu64 " offset=%" PRIu64 " lsn=%" PRIu64 " destination=%s first_seq=%" PRIu64
 		" last_seq=%" PRIu64 " what=\"these messages cannot be read any more and are lost\"",
-		missing->gap->lsn ? "segment" : "overflow_file", missing->gap->segment, missing->gap->offset, missing->gap->lsn, journal_outbox(j, dest).name, first,
-		last);
+		missing->gap->lsn ? "segment" : "overflow_file", missing->gap->segment, missing->gap->offset,
+		missing->gap->lsn, journal_outbox(j, dest).name, first, last);
 }
 
 static void settle_gaps(struct journal *j, const struct read_job *job)
@@ -624,7 +621,7 @@ void reader_deliver(struct journal *j, struct reader_job *base)
 	}
 	settle_gaps(j, job);
 	size_t n = keep_undone(j, job);
-	reader->cursor = job->place.file ? (struct cursor){0} : job->cursor;
+	reader->cursor = job->cursor; /* still nowhere after a file of the overflow log */
 	reader->place = job->place;
 	reader->next_seq = reader->cursor_seq = job->next_seq;
 	struct journal_read_result result = {

@@ -183,6 +183,17 @@ const uint8_t *scan_bytes(const struct scan *scan, uint64_t offset)
 	return scan->window.data + (offset - scan->window_at);
 }
 
+uint64_t scan_past_damage(struct scan *scan, uint64_t offset, uint8_t type)
+{
+	struct frame frame;
+	uint64_t lsn;
+	uint32_t length;
+	if (scan_peek(scan, offset, &lsn, &length) < 0 || length < FRAME_HEADER_LEN ||
+		scan_frame(scan, offset + length, &frame) < 0 || frame.type != type)
+		return scan->limit;
+	return offset + length;
+}
+
 int scan_group(struct scan *scan, uint64_t offset, struct scan_group *ret_group)
 {
 	struct scan_group group = {.offset = offset};

@@ -73,6 +73,10 @@ const uint8_t *scan_bytes(const struct scan *scan, uint64_t offset);
 int scan_peek(struct scan *scan, uint64_t offset, uint64_t *ret_lsn, uint32_t *ret_length)
 	__attribute__((warn_unused_result));
 
+/* Behind what is no whole frame at offset: where its length leads, if a whole frame of that type stands there, else the
+ * limit. -ENOMEM and what pread says are the limit, too. */
+uint64_t scan_past_damage(struct scan *scan, uint64_t offset, uint8_t type);
+
 struct scan_group {
 	uint64_t offset;
 	uint64_t end; /* padded: where the next one begins */

@@ -38,6 +38,7 @@ struct spill_dest {
 struct spill_segment {
 	uint64_t file, number, salt, base_lsn, end_lsn, limit;
 	struct segment *pinned;
+	bool hole; /* behind it: it may end before end_lsn */
 };
 
 struct spill {
@@ -84,16 +85,20 @@ static int begin_file(struct spill *spill, struct spill_dest *dest, uint64_t seq
 	if (dest->append_to.file && dest->n_files == 0) {
 		int r = note_file(dest, dest->append_to);
 		return r < 0 ? r
-			     : overflow_append(&dest->writer, disk, dest->name, dest->append_to.file,
-				       dest->append_to.bytes);
+			     : overflow_append(
+				       &dest->writer, disk, dest->name, dest->append_to.file, dest->append_to.bytes);
 	}
 	int r = dest->fresh_names ? 0 : make_folder(spill, dest);
 	if (r == 0)
-		r = note_file(dest, (struct state_overflow_file){.file = dest->next_file, .first_seq = seq});
+		r = note_file(dest, (struct state_overflow_file){.first_seq = seq});
 	if (r < 0)
 		return r;
 	dest->fresh_names = true;
-	return overflow_create(&dest->writer, disk, dest->name, dest->uuid, dest->next_file++, seq);
+	do { /* a name that is there belongs to what was dropped, and goes soon */
+		dest->files[dest->n_files - 1].file = dest->next_file;
+		r = overflow_create(&dest->writer, disk, dest->name, dest->uuid, dest->next_file++, seq);
+	} while (r == -EEXIST);
+	return r;
 }
 
 static int end_file(struct spill_dest *dest)
@@ -138,18 +143,25 @@ static int copy_segment(struct spill *spill, const struct spill_segment *seg)
 	char path[SEGMENT_PATH_LEN];
 	segment_path(path, seg->file);
 	int handle = disk->ops->open(disk, path, DISK_READ);
+	if (handle == -ENOENT)
+		log_error("journal_damage",
+			"segment=%" PRIu64 " file=%s what=\"the file of a segment is missing; what waited in it is "
+			"reported when it is read\"",
+			seg->number, path);
 	if (handle < 0)
-		return handle;
+		return handle == -ENOENT ? 0 : handle;
 	scan_begin(&spill->scan, disk, handle, seg->salt, seg->limit);
-	struct walk walk = {.scan = &spill->scan, .offset = SEGMENT_BLOCK, .lsn = seg->base_lsn, .end_lsn = seg->end_lsn};
+	struct walk walk = {
+		.scan = &spill->scan, .offset = SEGMENT_BLOCK, .lsn = seg->base_lsn, .end_lsn = seg->end_lsn};
 	struct frame frame;
 	int r;
 	while ((r = walk_next(&walk, &frame)) != 0) {
 		struct spill_dest *dest = r > 0 ? wants(spill, &frame) : NULL;
-		if (r == -EBADMSG) /* what is missing is noticed when it is read; the segment goes, so a copy stays */
-			quarantine_segment(spill->j, seg->file, seg->number);
-		else if (r < 0)
+		if (r < 0 && r != -EBADMSG)
 			break;
+		/* What is missing is noticed when it is read; the segment goes, so a copy stays. */
+		if (r < 0 && !(seg->hole && walk_ended(&walk)))
+			quarantine_segment(spill->j, seg->file, seg->number);
 		r = dest ? copy_message(spill, dest, &frame, scan_bytes(&spill->scan, walk.offset - frame.length)) : 0;
 		if (r < 0)
 			break;
@@ -273,7 +285,8 @@ static int fill_segments(struct spill *spill, struct segment *oldest, const stru
 			.base_lsn = seg->base_lsn,
 			.end_lsn = seg->end_lsn,
 			.limit = seg->limit,
-			.pinned = seg};
+			.pinned = seg,
+			.hole = seg->next->number != seg->number + 1};
 	}
 	return 0;
 }
@@ -320,7 +333,7 @@ static bool find_oldest(const struct journal *j, struct segment **ret_seg, const
 
 void spill_consider(struct journal *j)
 {
-	if (loop_timer_running(j->spill_timer))
+	if (loop_timer_running(j->spill_timer) || j->spilled_lsn > j->reported_lsn)
 		return;
 	journal_lock(j);
 	struct segment *oldest;
@@ -337,7 +350,7 @@ void spill_consider(struct journal *j)
  * ---------------------------------------------------------------------------------------- */
 
 /* A file that no frame names, or will name any more; it goes when everything appended so far is durable. */
-void spill_discard_file(struct journal *j, const char *destination, uint64_t file)
+static void discard_file(struct journal *j, const char *destination, uint64_t file)
 {
 	struct doomed *doomed = calloc(1, sizeof *doomed);
 	if (!doomed)
@@ -379,7 +392,7 @@ void spill_release_files(struct journal *j)
 		uint64_t file;
 		while (dest->name && dest->overflow.n && !is_written(spill, i, dest->overflow.v[0].file) &&
 			state_release_overflow(dest, &file))
-			spill_discard_file(j, dest->name, file);
+			discard_file(j, dest->name, file);
 	}
 }
 
@@ -399,9 +412,16 @@ int spill_files_of(const struct journal *j, uint32_t number, struct spill_files 
 void spill_files_end(struct journal *j, struct spill_files *files, bool dropped)
 {
 	for (size_t i = 0; dropped && i < files->n; i++)
-		spill_discard_file(j, files->name, files->v[i].file);
+		discard_file(j, files->name, files->v[i].file);
 	free(files->name);
 	free(files->v);
+}
+
+static void discard_files(struct journal *j, const struct spill_dest *from)
+{
+	for (size_t k = 0; k < from->n_files; k++)
+		if (from->files[k].file != from->append_to.file)
+			discard_file(j, from->name, from->files[k].file);
 }
 
 /* What could not be used of it. Of a file that was appended to only the durable part counts: nothing is appended to it
@@ -415,15 +435,13 @@ static void discard(struct journal *j, const struct spill *spill)
 			dest->overflow_next_file = from->next_file;
 		if (dest && from->n_files)
 			dest->overflow_own_file = 0;
-		for (size_t k = 0; k < from->n_files; k++)
-			if (from->files[k].file != from->append_to.file)
-				spill_discard_file(j, from->name, from->files[k].file);
+		discard_files(j, from);
 	}
 }
 
 /* The OVERFLOW frame of one destination; its body is *ret_body, to be freed. */
-static int make_frame(
-	const struct state_dest *dest, uint64_t number, const struct spill_dest *from, struct frame *frame, uint8_t **ret_body)
+static int make_frame(const struct state_dest *dest, uint64_t number, const struct spill_dest *from,
+	struct frame *frame, uint8_t **ret_body)
 {
 	const struct state_overflow *overflow = &dest->overflow;
 	size_t kept = overflow->n;
@@ -440,7 +458,8 @@ static int make_frame(
 		put_u64(body + i * 24 + 16, file->bytes);
 	}
 	*ret_body = body;
-	*frame = (struct frame){.type = FRAME_OVERFLOW, .dest = number, .seq = from->end, .body = slice_of(body, n * 24)};
+	*frame = (struct frame){
+		.type = FRAME_OVERFLOW, .dest = number, .seq = from->end, .body = slice_of(body, n * 24)};
 	return 0;
 }
 
@@ -472,13 +491,15 @@ static void take_over(struct journal *j, const struct spill *spill)
 	for (size_t i = 0; i < spill->n_dests; i++) {
 		const struct spill_dest *from = &spill->dests[i];
 		struct state_dest *dest = state_dest(&j->state, i);
+		if (!dest)
+			discard_files(j, from); /* it was dropped meanwhile */
 		if (!dest || !from->n_files)
 			continue;
 		dest->overflow_next_file = from->next_file;
 		dest->overflow_own_file = from->files[from->n_files - 1].file;
 	}
-	log_info("journal_spilled", "segment=%" PRIu64 " messages=%" PRIu64 " bytes=%" PRIu64, spill->segments[0].number,
-		spill->messages, spill->bytes);
+	log_info("journal_spilled", "segment=%" PRIu64 " messages=%" PRIu64 " bytes=%" PRIu64,
+		spill->segments[0].number, spill->messages, spill->bytes);
 }
 
 void spill_settle(struct journal *j)
@@ -495,23 +516,24 @@ void spill_settle(struct journal *j)
 	journal_unlock(j);
 	if (!spill)
 		return;
-	/* The copies are without what was done when they were begun: no OVERFLOW may be durable before those DONEs. */
-	int r = spill->error ? spill->error : append_pending(j);
-	if (r == 0)
-		r = append_frames_of(j, spill);
+	int r = spill->error ? spill->error : append_frames_of(j, spill);
 	if (r == 0) {
 		take_over(j, spill);
 		j->done_changed = true;
+		j->spilled_lsn = j->appended_lsn;
+		j->spill_failed = 0;
 		append_snapshot(j);
 	} else {
 		if (!j->spill_failed)
 			log_warn("journal_spill_failed",
-				"segment=%" PRIu64 " error=\"%s\" free=%lld what=\"what waits could not be moved to the "
-				"overflow logs; the segment stays, tried again in a second\"",
+				"segment=%" PRIu64
+				" error=\"%s\" free=%lld what=\"what waits could not be moved to the "
+				"overflow logs; the segment stays, tried again later\"",
 				spill->segments[0].number, strerror(-r), (long long)j->disk->ops->free_bytes(j->disk));
 		discard(j, spill);
-		loop_timer_start(j->spill_timer, RETRY_MS);
+		/* A try may write as much as is free: not every second for days. */
+		loop_timer_start(j->spill_timer, RETRY_MS << (j->spill_failed < 5 ? j->spill_failed : 5));
+		j->spill_failed++;
 	}
-	j->spill_failed = r < 0;
 	spill_free(spill);
 }

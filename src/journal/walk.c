@@ -53,3 +53,11 @@ int walk_next(struct walk *walk, struct frame *ret_frame)
 	}
 	return 0;
 }
+
+bool walk_ended(const struct walk *walk)
+{
+	uint64_t lsn = 0;
+	uint32_t length;
+	return walk->damage_ends_it &&
+	       (scan_peek(walk->scan, walk->damage_offset, &lsn, &length) != 0 || lsn != walk->damage_lsn);
+}

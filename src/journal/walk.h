@@ -21,4 +21,7 @@ struct walk {
  * stands behind it; other errnos: as pread says, the walk stands where it stood. */
 int walk_next(struct walk *walk, struct frame *ret_frame) __attribute__((warn_unused_result));
 
+/* After -EBADMSG, in a segment that may end before end_lsn: is this only its end? Nothing looks like the next frame. */
+bool walk_ended(const struct walk *walk);
+
 #endif

@@ -30,6 +30,7 @@ enum message_tag {
 	TAG_PARAM = 10,
 	TAG_ATTRIBUTES = 11, /* u64 origin_ms, u64 expires_ms, u8 qos, u8 flags */
 	TAG_PRIORITY = 15, /* u8, 0 to 9; absent: 4 */
+	TAG_QUEUED = 16, /* u64 queued_ms; absent: 0 */
 };
 
 #define TLV_OVERHEAD   5u /* u8 tag, u32 length */
@@ -186,7 +187,8 @@ size_t message_encoded_size(const struct message_view *view)
 {
 	if (content_len(view) == SIZE_MAX)
 		return 0;
-	size_t sum = TLV_OVERHEAD + ATTRIBUTES_LEN + (view->priority ? TLV_OVERHEAD + 1 : 0);
+	size_t sum = TLV_OVERHEAD + ATTRIBUTES_LEN + (view->priority ? TLV_OVERHEAD + 1 : 0) +
+		     (view->queued_ms ? TLV_OVERHEAD + 8 : 0);
 	for (size_t i = 0; i < N_SLOTS; i++)
 		if (slot_get(view, i)->data)
 			sum += TLV_OVERHEAD + slot_get(view, i)->len;
@@ -238,6 +240,11 @@ void message_encode(const struct message_view *view, uint8_t *out)
 	if (view->priority) {
 		out = put_head(out, TAG_PRIORITY, 1);
 		*out++ = (uint8_t)(view->priority + MESSAGE_DEFAULT_PRIORITY);
+	}
+	if (view->queued_ms) {
+		out = put_head(out, TAG_QUEUED, 8);
+		put_u64(out, view->queued_ms);
+		out += 8;
 	}
 	out = put_fields(out, TAG_HEADER, view->headers, view->n_headers);
 	put_fields(out, TAG_PARAM, view->params, view->n_params);
@@ -291,6 +298,14 @@ static bool decode_priority(struct slice value, struct message_view *view)
 	return true;
 }
 
+static bool decode_queued(struct slice value, struct message_view *view)
+{
+	if (value.len != 8)
+		return false;
+	view->queued_ms = get_u64(value.data);
+	return true;
+}
+
 static bool decode_slot(uint8_t tag, struct slice value, struct message_view *view)
 {
 	for (size_t i = 0; i < N_SLOTS; i++) {
@@ -332,6 +347,8 @@ static bool decode_view(
 			ok = attributes = decode_attributes(value, view);
 		else if (tag == TAG_PRIORITY)
 			ok = decode_priority(value, view);
+		else if (tag == TAG_QUEUED)
+			ok = decode_queued(value, view);
 		else
 			ok = decode_slot(tag, value, view);
 	}

@@ -50,6 +50,9 @@ struct message_view {
 	bool utf8_payload; /* MQTT 5 Payload Format Indicator 1 (§3.3.2.3.2) */
 	bool waits; /* who sends it says how long it has waited (message/markers.h); never taken from a peer */
 	int8_t priority; /* of the mapping, less MESSAGE_DEFAULT_PRIORITY: above 0 goes before others */
+	uint64_t
+		queued_ms; /* when somebody put it into the queue by hand (requeue, import), same clock; 0: nobody has. A
+	                       ttl counts from then */
 };
 
 struct message;

@@ -603,11 +603,11 @@ void bridge_log_status(struct bridge *bridge)
 		if (end->is_source)
 			log_info("status",
 				"request=%lu source=%s taken=%llu unmatched=%llu looped=%llu refused=%llu paused=%s "
-				"unacknowledged=%zu unnumbered=%llu",
+				"unacknowledged=%zu unnumbered=%llu dropped=%llu",
 				request, end->config->name, (unsigned long long)end->taken,
 				(unsigned long long)end->unmatched, (unsigned long long)end->looped,
 				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count,
-				(unsigned long long)end->unnumbered);
+				(unsigned long long)end->unnumbered, (unsigned long long)end->dropped);
 		if (!end->courier)
 			continue;
 		struct courier_stats stats = courier_stats(end->courier);

@@ -190,7 +190,8 @@ static void refuse(struct client *client, const char *why)
 
 static struct slice rest_of(const struct client *client)
 {
-	return slice_of(client->in.data + client->in_at, client->in.len - client->in_at);
+	bool empty = client->in.len == client->in_at; /* and perhaps there is no buffer */
+	return empty ? slice_str("") : slice_of(client->in.data + client->in_at, client->in.len - client->in_at);
 }
 
 /* Takes a line off the input. False: it has not come whole. */

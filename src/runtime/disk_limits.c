@@ -11,9 +11,9 @@
 #include "journal/journal.h"
 #include "runtime/log.h"
 
-#define PATH_LEN 1200u
-/* Of the journal, with all that waits counted for itself: the segment being written, and spares. */
-#define JOURNAL_SEGMENTS 6u
+#define PATH_LEN       1200u
+#define MIN_SEGMENTS   3u /* of the journal, in use */
+#define SPARE_SEGMENTS 5u /* at most, on top */
 
 struct usage {
 	struct disk *disk;
@@ -72,10 +72,16 @@ static bool is_destination(const struct config *config, size_t connection)
 	return false;
 }
 
-void disk_limits_check(struct disk *disk, const struct config *config)
+static uint64_t journal_bytes(const struct config *config)
 {
 	uint64_t segment = config->journal.segment_bytes ? config->journal.segment_bytes : JOURNAL_SEGMENT_BYTES;
-	uint64_t journal = JOURNAL_SEGMENTS * segment, outboxes = 0, dead = 0;
+	uint64_t most = config->journal.max_bytes ? config->journal.max_bytes : JOURNAL_MAX_BYTES;
+	return sum_of(most > MIN_SEGMENTS * segment ? most : MIN_SEGMENTS * segment, SPARE_SEGMENTS * segment);
+}
+
+void disk_limits_check(struct disk *disk, const struct config *config)
+{
+	uint64_t journal = journal_bytes(config), outboxes = 0, dead = 0;
 	for (size_t i = 0; i < config->n_connections; i++) {
 		const struct outbox_config *outbox = &config->connections[i].outbox;
 		if (!is_destination(config, i))

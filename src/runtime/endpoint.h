@@ -33,7 +33,7 @@ struct endpoint {
 	const struct endpoint *waits_for; /* while paused: the destination that is full, NULL = the journal or memory */
 	bool stopped; /* host->stopped() was heard */
 	bool idle; /* the courier has nothing in flight any more (during a stop) */
-	uint64_t taken, unmatched, looped, refused; /* messages offered */
+	uint64_t taken, unmatched, looped, refused; /* messages offered; what is held counts once it is taken */
 	enum courier_room room; /* scratch of intake_offer: what is to become of the outputs for it */
 	size_t n_outputs; /* likewise: how many they are */
 	uint64_t unnumbered; /* what became of them and has markers, but no number */
@@ -41,6 +41,7 @@ struct endpoint {
 	bool link_is_up;
 	struct journal_outbox at_start; /* of the destination */
 	struct histogram acknowledgement; /* us from the offer to its receipt */
+	uint64_t dropped; /* by on_error: drop */
 };
 
 enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };

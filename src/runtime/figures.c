@@ -23,6 +23,7 @@ static struct source_figures source_of(const struct endpoint *end)
 		.unacknowledged = end->receipts.count,
 		.acknowledgement = &end->acknowledgement,
 		.unnumbered = end->unnumbered,
+		.dropped = end->dropped,
 	};
 }
 
@@ -32,6 +33,7 @@ static struct destination_figures destination_of(const struct endpoint *end)
 		.courier = courier_stats(end->courier),
 		.outbox = journal_outbox(end->bridge->journal, end->dest),
 		.limit_bytes = end->config->outbox.max_bytes,
+		.limit_messages = (uint64_t)end->config->outbox.max_messages,
 		.delivery = courier_delivery_times(end->courier),
 		.overflow_bytes = journal_overflow_bytes(end->bridge->journal, end->dest),
 	};

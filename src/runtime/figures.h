@@ -17,6 +17,7 @@ struct source_figures {
 	size_t unacknowledged;
 	const struct histogram *acknowledgement; /* us from the offer to its receipt */
 	uint64_t unnumbered; /* with markers, but without a number */
+	uint64_t dropped; /* by on_error: drop */
 };
 
 struct destination_figures {
@@ -28,6 +29,7 @@ struct destination_figures {
 	uint64_t offered, finished[JOURNAL_N_TOTALS];
 	const struct histogram *delivery; /* us from durable to delivered */
 	uint64_t overflow_bytes; /* on disk, beside the journal */
+	uint64_t limit_messages; /* outbox.max_messages; 0: none */
 };
 
 struct connection_figures {

@@ -201,6 +201,9 @@ static enum offer_result take(struct endpoint *end, const struct offer *offer, c
 	if (r < 0)
 		return append_failed(end, offer, routed->n_outputs > 0, r);
 	end->taken += offer->view != NULL; /* a state change alone is no message */
+	end->unmatched += offer->view && routed->matched == 0;
+	end->looped += routed->looped;
+	end->dropped += routed->dropped;
 	end->unnumbered += bridge->marking.n_unnumbered;
 	if (!offer->no_receipt) {
 		receipts_push(&end->receipts, lsn, offer->cookie, loop_turn_us(bridge->loop));
@@ -230,8 +233,6 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 		int r = router_route(bridge->router, end->index, offer->subscription, offer->view, &routed);
 		if (r < 0)
 			return hold_a_while(end, "out_of_memory");
-		end->unmatched += routed.matched == 0;
-		end->looped += routed.looped;
 	}
 	/* Also what finds no room below is numbered: its set is not appended then, and so no number is given. */
 	if (marking_run(&bridge->marking, end, &routed) < 0)

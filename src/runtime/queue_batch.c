@@ -36,7 +36,7 @@ bool queue_batch_add(struct queue_job *job, uint32_t dest, struct message *msg)
 	return true;
 }
 
-bool queue_batch_is_full(const struct queue_batch *batch)
+static bool is_full(const struct queue_batch *batch)
 {
 	return batch->n >= QUEUE_CHUNK_MESSAGES || batch->bytes >= QUEUE_CHUNK_BYTES;
 }
@@ -99,6 +99,7 @@ static int append(struct queue_job *job, struct journal_entry *entries, struct m
 	const struct queue_batch *batch = &job->batch;
 	for (size_t i = 0; i < batch->n; i++) {
 		views[i] = *message_view(batch->items[i].msg);
+		views[i].queued_ms = loop_wall_ms(job->service->options.loop);
 		if (job->request.op == QUEUE_REQUEUE) /* it is to be sent this time */
 			views[i].reject_reason = (struct slice){NULL, 0};
 		entries[i] = (struct journal_entry){.dest = batch->items[i].dest, .view = &views[i]};
@@ -182,7 +183,7 @@ bool queue_import_input(struct queue_job *job, struct slice bytes)
 		queue_end(job, "out of memory");
 		return true;
 	}
-	if (!queue_batch_is_full(&job->batch))
+	if (!is_full(&job->batch))
 		return true;
 	queue_batch_append(job);
 	return false;

@@ -141,12 +141,22 @@ static bool is_wanted(const struct queue_job *job, const struct journal_dead_ite
 	       queue_filter_matches(&job->request.filter, item->seq, message_view(item->msg), item->reason);
 }
 
+/* A letter whose sender wanted it delivered by a time that has passed would expire at once. */
+static bool is_past(const struct queue_job *job, const struct journal_dead_item *item)
+{
+	uint64_t expires_ms = message_view(item->msg)->expires_ms;
+	return job->request.op == QUEUE_REQUEUE && expires_ms && expires_ms <= loop_wall_ms(job->service->options.loop);
+}
+
 /* Takes the message. */
 static void take_letter(struct queue_job *job, const struct journal_dead_item *item)
 {
 	bool good = true;
 	if (!is_wanted(job, item)) {
 		job->dead_file.kept = true;
+	} else if (is_past(job, item)) {
+		job->dead_file.kept = true;
+		job->n_kept++;
 	} else if (!removes(job)) {
 		queue_send_letter(job, item);
 	} else {

@@ -52,7 +52,7 @@ struct queue_job {
 	char failure[512];
 	bool blocked; /* goes on with queue_job_go_on */
 	uint32_t dest;
-	uint64_t n_done, n_kept; /* messages: sent, imported, requeued, purged; and left alone */
+	uint64_t n_done, n_kept; /* messages: sent, imported, requeued, purged; and left alone (purge, requeue) */
 
 	/* queue_waiting.c; ls too */
 	struct journal_reader *reader;
@@ -100,7 +100,6 @@ bool queue_can_send(struct queue_job *job); /* else the job goes on by go_on */
 /* --- queue_batch.c --- */
 /* Takes the message. False: no memory. */
 bool queue_batch_add(struct queue_job *job, uint32_t dest, struct message *msg);
-bool queue_batch_is_full(const struct queue_batch *batch);
 /* Appends all of it as one set; then ops->durable. Ends the job when there is no room. */
 void queue_batch_append(struct queue_job *job);
 void queue_batch_free(struct queue_batch *batch);

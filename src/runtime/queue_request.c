@@ -22,11 +22,6 @@ static const char *const op_names[QUEUE_N_OPS] = {
 	[QUEUE_RESUME] = "resume",
 };
 
-const char *queue_op_name(enum queue_op op)
-{
-	return op_names[op];
-}
-
 static struct slice member(struct slice line, const char *name)
 {
 	struct json_step step = {.key = slice_str(name)};

@@ -26,7 +26,6 @@ enum queue_op {
 	QUEUE_RESUME,
 	QUEUE_N_OPS
 };
-const char *queue_op_name(enum queue_op op);
 
 /* All of what is given must fit. */
 struct queue_filter {

@@ -91,7 +91,7 @@ static void on_durable(void *ctx, uint64_t lsn)
 		return;
 	}
 	while (b->finished < b->appended && b->lsns[b->finished % OUTSTANDING] <= lsn)
-		journal_done(b->j, 0, ++b->finished, b->bytes);
+		journal_finish(b->j, 0, ++b->finished, b->bytes, JOURNAL_DELIVERED);
 	if (b->finished == b->wanted)
 		loop_stop(b->loop);
 	else if (!b->pace)
@@ -180,7 +180,7 @@ static double lone_once(struct bench *b)
 	must(journal_append(b->j, &entry, 1, NULL, 0, &b->lone_lsn), "append");
 	loop_run(b->loop);
 	double took = now_s() - began;
-	journal_done(b->j, 0, entry.seq, entry.bytes);
+	journal_finish(b->j, 0, entry.seq, entry.bytes, JOURNAL_DELIVERED);
 	return took;
 }
 
@@ -224,7 +224,7 @@ static double bytes_per_message(const char *dir, const uint8_t *payload)
 		must(journal_append(b.j, &entry, 1, NULL, 0, &b.lone_lsn), "append");
 		while (journal_step(b.j))
 			loop_sim_advance(b.loop, 0);
-		journal_done(b.j, 0, entry.seq, entry.bytes);
+		journal_finish(b.j, 0, entry.seq, entry.bytes, JOURNAL_DELIVERED);
 		loop_sim_advance(b.loop, 100);
 		while (journal_step(b.j))
 			loop_sim_advance(b.loop, 0);

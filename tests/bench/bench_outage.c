@@ -117,8 +117,7 @@ static void end_phase(void)
 	b.memory[b.phase] = memory_mib();
 	sample();
 	if (b.phase == OUTAGE) {
-		struct journal_outbox box =
-			journal_outbox(b.bridge->journal, b.bridge->endpoints[1 + AWAY].dest);
+		struct journal_outbox box = journal_outbox(b.bridge->journal, b.bridge->endpoints[1 + AWAY].dest);
 		b.own_mib = (double)box.waiting_bytes / MIB;
 		b.waiting_mib = folder_mib("outbox/sink4");
 		for (unsigned i = 0; i < AWAY; i++) {
@@ -129,7 +128,8 @@ static void end_phase(void)
 				complain(name, folder_mib(name), 64);
 		}
 	}
-	fprintf(stderr, "outage: phase %d: %.0f messages a second, %.1f MiB anonymous, journal %.0f MiB, overflow %.0f MiB\n",
+	fprintf(stderr,
+		"outage: phase %d: %.0f messages a second, %.1f MiB anonymous, journal %.0f MiB, overflow %.0f MiB\n",
 		(int)b.phase, b.rates[b.phase], b.memory[b.phase], folder_mib("journal"), folder_mib("outbox/sink4"));
 }
 
@@ -179,13 +179,12 @@ static void offer_more(void *arg)
 {
 	static uint8_t payload[PAYLOAD];
 	(void)arg;
-	for (unsigned i = 0; i < 1000 && b.offered < b.target && b.offered - b.receipts < OUTSTANDING && !b.source->paused;
-		i++) {
+	for (unsigned i = 0;
+		i < 1000 && b.offered < b.target && b.offered - b.receipts < OUTSTANDING && !b.source->paused; i++) {
 		char topic[32];
 		snprintf(topic, sizeof topic, "a/%u", (unsigned)(b.offered % KEYS));
 		memcpy(payload, &b.offered, sizeof b.offered);
-		struct message_view view = {
-			.topic = slice_str(topic), .payload = slice_of(payload, PAYLOAD), .qos = 1};
+		struct message_view view = {.topic = slice_str(topic), .payload = slice_of(payload, PAYLOAD), .qos = 1};
 		struct offer offer = {.view = &view, .subscription = -1, .cookie = b.offered};
 		if (b.source->host->ops->offer(b.source->host, &offer) != OFFER_TAKEN)
 			return;

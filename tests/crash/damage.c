@@ -2,23 +2,35 @@
  *
  * Damaged journals: damage [STRIDE]
  *
- * A small journal on a simulated disk, and one that has spilled to an overflow log, is cut at every byte of its last two
- * groups, and every STRIDE-th bit of its used part is flipped (1: every single bit; the default is a sample). After each: start-up succeeds, no wrong byte is handed out, and
- * whatever durable message is missing, a log line names where.
+ * A small journal on a simulated disk, one that has spilled to an overflow log, and one whose messages have become dead
+ * letters, is cut at every byte of its last two groups, and every STRIDE-th bit of its used part is flipped (1: every single
+ * bit; the default is a sample). After each: start-up succeeds, no wrong byte is handed out, and whatever durable message is
+ * missing, a log line names where; of dead letters the reader says how many bytes are not readable, and one bit costs at
+ * most one letter, but where it is one of a length.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "journal/journal.h"
+#include "message/endian.h"
 #include "runtime/log.h"
 #include "tests/crash/sim_disk.h"
 
-#define MESSAGES 24u
-#define GROUP    4096u
+#define MESSAGES    24u
+#define GROUP       4096u
+#define DEAD_HEADER 16u /* of a file of dead letters */
 
 struct reading {
 	bool seen[MESSAGES + 1];
+	bool wrong, at_end;
+};
+
+struct letters {
+	bool seen[MESSAGES + 1];
+	unsigned n_seen;
+	uint64_t unreadable;
+	struct journal_dead_cursor next;
 	bool wrong, at_end;
 };
 
@@ -122,6 +134,39 @@ static struct sim_disk *spilled_journal(struct sim_disk *sim)
 	return sim;
 }
 
+static void on_buried(int error, void *arg)
+{
+	(void)arg;
+	if (error < 0)
+		abort();
+}
+
+/* The same messages, all of them dead letters. */
+static struct sim_disk *dead_journal(struct sim_disk *sim)
+{
+	struct loop *loop = loop_new_simulated(1700000000000);
+	struct journal *j;
+	if (open_on(sim, loop, &j) < 0)
+		abort();
+	for (uint64_t seq = 1; seq <= MESSAGES; seq++) {
+		struct message_view view = {
+			.topic = slice_str("plant/a"), .order_key = slice_str("plant/a"), .payload = payload_of(seq)};
+		struct journal_letter letter = {.dest = 0,
+			.bytes = (uint32_t)(journal_outbox(j, 0).waiting_bytes / journal_outbox(j, 0).waiting),
+			.seq = seq,
+			.msg = message_new(&view),
+			.reason = "refused",
+			.attempts = 1};
+		journal_dead_letter(j, &letter, on_buried, NULL);
+		while (journal_step(j))
+			loop_sim_advance(loop, 0);
+		message_unref(letter.msg);
+	}
+	journal_close(j);
+	loop_free(loop);
+	return sim;
+}
+
 static void on_read(const struct journal_read_result *result, void *arg)
 {
 	struct reading *reading = arg;
@@ -155,6 +200,37 @@ static void read_all(struct journal *j, struct loop *loop, struct reading *readi
 	if (!reading->at_end)
 		reading->wrong = true;
 	journal_reader_free(reader);
+}
+
+static void on_letters(const struct journal_dead_result *result, void *arg)
+{
+	struct letters *letters = arg;
+	for (size_t i = 0; i < result->n_items; i++) {
+		const struct journal_dead_item *item = &result->items[i];
+		if (item->seq < 1 || item->seq > MESSAGES || strcmp(item->reason, "refused") != 0 ||
+			!slice_equal(message_view(item->msg)->payload, payload_of(item->seq)))
+			letters->wrong = true;
+		else
+			letters->n_seen += !letters->seen[item->seq];
+		letters->seen[item->seq <= MESSAGES ? item->seq : 0] = true;
+		message_unref(item->msg);
+	}
+	letters->unreadable += result->unreadable;
+	letters->next = result->next;
+	letters->wrong |= result->error < 0;
+	letters->at_end = result->at_end || result->error < 0;
+}
+
+static void read_letters(struct journal *j, struct loop *loop, struct letters *letters)
+{
+	for (unsigned i = 0; i < 100 && !letters->at_end; i++) {
+		struct journal_dead_query query = {
+			.destination = "dest", .from = letters->next, .max_messages = 7, .max_bytes = 1 << 20};
+		if (!journal_dead_read(j, &query, on_letters, letters))
+			abort();
+		while (journal_step(j))
+			loop_sim_advance(loop, 0);
+	}
 }
 
 static void fail(const char *what, const char *how, const char *path, uint64_t offset)
@@ -239,6 +315,77 @@ static void flip_everywhere(const struct sim_disk *image, const char *path, uint
 	}
 }
 
+/* Takes sim. `most`: so many letters may be missing. */
+static void check_letters(struct sim_disk *sim, const char *how, const char *path, uint64_t offset, unsigned most)
+{
+	struct loop *loop = loop_new_simulated(1700000000000);
+	struct journal *j;
+	struct letters letters = {0};
+	told = false;
+	states++;
+	if (open_on(sim, loop, &j) < 0) {
+		fail("start-up failed", how, path, offset);
+	} else {
+		read_letters(j, loop, &letters);
+		unsigned missing = MESSAGES - letters.n_seen;
+		missing_states += missing > 0;
+		reported += letters.unreadable > 0;
+		if (letters.wrong || !letters.at_end)
+			fail("wrong letters or no end", how, path, offset);
+		if ((missing > 0) != (letters.unreadable > 0))
+			fail("what is said to be unreadable is not what is missing", how, path, offset);
+		if (missing > most)
+			fail("more letters are missing than were damaged", how, path, offset);
+		if (journal_outbox(j, 0).waiting)
+			fail("a dead message waits", how, path, offset);
+		journal_close(j);
+	}
+	loop_free(loop);
+	sim_disk_free(sim);
+}
+
+/* Is that a byte of the length of some frame? */
+static bool is_of_length(const struct sim_disk *image, const char *path, uint64_t offset, uint64_t used)
+{
+	uint8_t head[4];
+	for (uint64_t at = DEAD_HEADER; at < used; at += get_u32(head)) {
+		if (offset >= at && offset < at + 4)
+			return true;
+		sim_disk_read(image, path, at, head, sizeof head);
+	}
+	return false;
+}
+
+static void damage_letters(struct sim_disk *image, unsigned long stride)
+{
+	char **names = sim_disk_names(image, "dead/dest");
+	unsigned long failed = failures;
+	states = reported = missing_states = 0;
+	check_letters(sim_disk_fork(image), "undamaged", "", 0, 0);
+	for (size_t i = 0; names[i]; i++) {
+		char path[300];
+		snprintf(path, sizeof path, "dead/dest/%s", names[i]);
+		uint64_t used = (uint64_t)sim_disk_size(image, path);
+		for (uint64_t bit = DEAD_HEADER * 8; bit < used * 8; bit += stride / 20 + 1) {
+			struct sim_disk *sim = sim_disk_fork(image);
+			sim_disk_flip(sim, path, bit / 8, (uint8_t)(1u << bit % 8));
+			check_letters(sim, "bit flipped", path, bit / 8,
+				is_of_length(image, path, bit / 8, used) ? MESSAGES : 1);
+		}
+		for (uint64_t at = DEAD_HEADER; at < used; at++) {
+			struct sim_disk *sim = sim_disk_fork(image);
+			sim_disk_zero_from(sim, path, at);
+			check_letters(sim, "cut", path, at, MESSAGES);
+		}
+	}
+	sim_disk_free_names(names);
+	sim_disk_free(image);
+	if (missing_states == 0)
+		failures++, printf("# no state had a letter missing: the test damages nothing\n");
+	printf("%s 3 - damaged dead letters: %lu states, %lu with letters missing, %lu reported\n",
+		failures > failed ? "not ok" : "ok", states, missing_states, reported);
+}
+
 static void damage_folder(const struct sim_disk *image, const char *folder, unsigned long stride)
 {
 	char **names = sim_disk_names(image, folder);
@@ -264,8 +411,8 @@ static void run(int number, const char *what, struct sim_disk *image, const char
 	sim_disk_free(image);
 	if (missing_states == 0)
 		failures++, printf("# no state had a message missing: the test damages nothing\n");
-	printf("%s %d - %s: %lu states, %lu with messages missing, %lu reported\n",
-		failures > failed ? "not ok" : "ok", number, what, states, missing_states, reported);
+	printf("%s %d - %s: %lu states, %lu with messages missing, %lu reported\n", failures > failed ? "not ok" : "ok",
+		number, what, states, missing_states, reported);
 }
 
 int main(int argc, char **argv)
@@ -274,6 +421,7 @@ int main(int argc, char **argv)
 	stride = stride ? stride : 1;
 	run(1, "damaged journals", small_journal(), "journal", stride);
 	run(2, "damaged overflow logs", spilled_journal(small_journal()), "outbox/dest", stride);
-	printf("1..2\n");
+	damage_letters(dead_journal(small_journal()), stride);
+	printf("1..3\n");
 	return failures != 0;
 }

@@ -30,16 +30,28 @@ BROKER = ("autosave_interval 1", "max_inflight_messages 60000", "max_queued_byte
           "log_type warning")
 
 
-def configuration(proxy_a, proxy_b, versions):
+# Most of what waits is on disk only, and what is new goes before it.
+REPLAY = {"drain": "live_first", "lookahead": 40, "window": 20, "max_rate": {"messages": 2500}}
+
+
+def mapping(version, name, keys, **more):
+    return yaml.mapping(f"{name}{version}",
+                        {"connection": f"a{version}", "topic": [f"in{version}/{key}" for key in keys], "qos": 2},
+                        {"connection": f"b{version}", "topic": f"out{version}/{{topic[1]}}", "qos": 2},
+                        delivery="exactly-once", **more)
+
+
+def configuration(proxy_a, proxy_b, versions, replay=False):
     connections, mappings = [], []
     for version in versions:
         for name, proxy in (("a", proxy_a), ("b", proxy_b)):
             only_5 = {"receive_maximum": WINDOW} if version == 5 else {}
             connections.append(yaml.mqtt(f"{name}{version}", proxy.port, version, keep_alive="1s", ack_timeout="5s",
-                                         max_in_flight=WINDOW, **only_5))
-        mappings.append(yaml.mapping(f"v{version}", {"connection": f"a{version}", "topic": f"in{version}/{{k}}", "qos": 2},
-                                     {"connection": f"b{version}", "topic": f"out{version}/{{k}}", "qos": 2},
-                                     delivery="exactly-once"))
+                                         max_in_flight=WINDOW, outbox=REPLAY if replay else None, **only_5))
+        if replay:
+            mappings += [mapping(version, "v", ["k1", "k2", "k3"]), mapping(version, "p", ["k0"], priority=8)]
+        else:
+            mappings.append(mapping(version, "v", ["+"]))
     # Small segments, so that they fill, are recycled and are checkpointed many times.
     return yaml.configuration(connections, mappings, journal={"segment_size": "1MiB"}, shutdown_timeout="5s")
 
@@ -211,23 +223,27 @@ def own_proxy(resources, name, broker):
     return proxy
 
 
-def through_linkspan(resources, versions, rate=RATE):
+def through_linkspan(resources, versions, rate=RATE, replay=False):
     a, b = own_broker(resources), own_broker(resources)
     proxy_a, proxy_b = own_proxy(resources, "a", a), own_proxy(resources, "b", b)
     paths = [resources.enter_context(Path(f"v{v}", v, (a.port, f"in{v}"), (b.port, f"out{v}"), rate))
              for v in versions]
     # linkspan first: only from then on there are sessions for which A keeps messages.
-    bridge = resources.enter_context(Linkspan(configuration(proxy_a, proxy_b, versions)))
+    bridge = resources.enter_context(Linkspan(configuration(proxy_a, proxy_b, versions, replay)))
     return a, b, proxy_a, proxy_b, paths, bridge
 
 
-def exact(resources, n, dice):
-    a, b, proxy_a, proxy_b, paths, bridge = through_linkspan(resources, (5, 4))
+def exact(resources, n, dice, replay=False):
+    a, b, proxy_a, proxy_b, paths, bridge = through_linkspan(resources, (5, 4), replay=replay)
     campaign = Campaign(dice, paths, bridge)
     return campaign, n, True, [
         ("kill-linkspan", 10, campaign.kill_linkspan), ("stop-linkspan", 2, campaign.stop_linkspan),
         *faults_of_links(campaign, proxy_a, proxy_b),
         ("restart-a", 4, lambda: campaign.restart(a)), ("restart-b", 4, lambda: campaign.restart(b))]
+
+
+def replay_exact(resources, n, dice):
+    return exact(resources, n, dice, True)
 
 
 def bare(resources, n, dice):
@@ -289,7 +305,7 @@ def report(mode, campaign, seed):
 
 
 def run(mode, n, seed):
-    prepare = {"exact": exact, "bare": bare, "broker-kill": broker_kill}[mode]
+    prepare = {"exact": exact, "replay": replay_exact, "bare": bare, "broker-kill": broker_kill}[mode]
     with contextlib.ExitStack() as resources:
         campaign, n, all_of_it, faults = prepare(resources, n, random.Random(seed))
         for path in campaign.paths:
@@ -315,7 +331,7 @@ def run(mode, n, seed):
 
 def main():
     arguments = sys.argv[1:]
-    mode = next((m for m in ("bare", "broker-kill") if m in arguments), "exact")
+    mode = next((m for m in ("replay", "bare", "broker-kill") if m in arguments), "exact")
     numbers = [int(a) for a in arguments if a.isdigit()]
     seed = int(os.environ.get("SEED") or random.randrange(1 << 32))
     print(f"# seed={seed}", flush=True)

@@ -5,6 +5,7 @@
 # without a word, and both brokers are restarted. In the end each number must be there, once, in order per key.
 #
 #   tests/crash/qos2.sh [N]              N faults at random (default 50)
+#   tests/crash/qos2.sh [N] replay       with drain: live_first, priorities, max_rate, and most of what waits on disk only
 #   tests/crash/qos2.sh [N] bare         without linkspan, one broker: shows that the two clients themselves are exact
 #   tests/crash/qos2.sh [N] broker-kill  N SIGKILLs of mosquitto, which then loses and repeats messages itself
 #   SEED=… repeats the choices of an earlier run, as far as a machine does the same thing twice.

@@ -291,7 +291,8 @@ static int sim_open(struct disk *disk, const char *path, int flags)
 		if (sim->space == 0)
 			return -ENOSPC;
 		inode = must(calloc(1, sizeof *inode));
-		inode->ignore_sync = sim->ignore_below && strncmp(path, sim->ignore_below, strlen(sim->ignore_below)) == 0;
+		inode->ignore_sync =
+			sim->ignore_below && strncmp(path, sim->ignore_below, strlen(sim->ignore_below)) == 0;
 		op_note(sim, OP_LINK, path, "", inode);
 	} else if (!name) {
 		return -ENOENT;

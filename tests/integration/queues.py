@@ -226,7 +226,7 @@ def lossless():
         told = _queue("import", bridge.data_dir, path, "--to", "far", status=1)
         assert ":3: qos: " in told and ":4: topc: " in told and "nothing was imported" in told, told
         assert _row(bridge.data_dir)["next_seq"] == before
-        assert "there is no destination 'sea'" in _queue("import", bridge.data_dir, "--to", "sea", status=1,
+        assert "there is no destination 'sea'" in _queue("import", bridge.data_dir, "-", "--to", "sea", status=1,
                                                          given='{"topic": "a"}\n')
 
 
@@ -254,6 +254,7 @@ def letters():
         topic = lines[1]["topic"]
         assert _queue("requeue", bridge.data_dir, "far", "--topic", topic) == "1 message queued again\n"
         assert "0 messages" in _queue("requeue", bridge.data_dir, "far", "--reason", "no such reason")
+        assert _queue("peek", bridge.data_dir, "far", "--dead", "--reason", "no such reason") == "no messages\n"
         assert _queue("purge", bridge.data_dir, "far", "--dead", "--topic", lines[2]["topic"],
                       "--yes") == "1 message purged\n"
         row = _row(bridge.data_dir)
@@ -322,6 +323,11 @@ def refused():
         bridge.kill()
         assert _row(bridge.data_dir)["link"] == "stopped"
         assert "no journal" in _queue("ls", bridge.folder, status=1)
+        with subprocess.Popen([program(), "queue", "purge", bridge.data_dir, "fra", "--yes"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as purge:
+            counted, told = purge.communicate(timeout=60)
+        assert counted == "" and "there is no destination 'fra'" in told, (counted, told)
+        assert "linkspan queue: unrecognized option '--frob'" in _queue("ls", bridge.data_dir, "--frob", status=2)
         assert "No such file" in _queue("ls", bridge.folder + "/nowhere", status=1)
         bridge.start()  # after a kill the socket file may be there still
         assert _row(bridge.data_dir)["link"] in ("up", "down")
@@ -373,6 +379,12 @@ def lazy_clients():
                 client.kill()
                 client.wait()
                 client.stdout.close()
+            with subprocess.Popen([program(), "queue", "export", bridge.data_dir, "far"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE) as client:  # as `| head -1` does it
+                client.stdout.readline()
+                client.stdout.close()
+                told = client.stderr.read()
+            assert (client.returncode, told) == (1, b""), (client.returncode, told)
             until(lambda: bridge.open_files() <= files, "their sockets closed")
             assert len(_queue("export", bridge.data_dir, "far").splitlines()) == 20000
             assert not bridge.events("slow_turn"), bridge.events("slow_turn")

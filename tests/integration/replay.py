@@ -77,6 +77,7 @@ def killed():
         _fill(near, bridge)
         bridge.kill()
         bridge.start(wait_up=["near"])
+        bridge.wait_event("backlog_counted", destination="far")
         _judge(near, to_far, bridge, got)
 
 

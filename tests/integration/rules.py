@@ -57,6 +57,23 @@ def on_error():
         bridge.wait_event("message_dropped", mapping="drop")
         bridge.wait_event("message_passed", mapping="pass")
         bridge.wait_event("dead_letters", destination="near", count="2")
+        bridge.wait_status(lambda s: s["dropped"] == 2, "both that were dropped", source="near")
+        assert bridge.stop() == 0
+
+
+@tap.case("what is dropped counts once, however often its message is offered until there is room")
+def counted_once():
+    port = shared_mosquitto().port
+    with Linkspan(yaml.configuration(
+            [yaml.mqtt("near", port, client_id="counted-once"),
+             yaml.kafka("lake", "127.0.0.1:1", outbox={"max_messages": 1})],
+            [_rule("broken", "counted/in", "counted/out", payload='error("no")', on_error="drop"),
+             yaml.mapping("all", {"connection": "near", "topic": "counted/in", "qos": 1},
+                          {"connection": "lake", "topic": "t"})]), wait_up=["near"]) as bridge, Publisher(port) as out:
+        for n in range(3):
+            out.publish("counted/in", b"%d" % n)
+        bridge.wait_status(lambda s: s["paused"] == "yes", "a full outbox", source="near")
+        bridge.wait_status(lambda s: s["taken"] == s["dropped"] == 1, "as many as were taken", source="near")
         assert bridge.stop() == 0
 
 

@@ -208,11 +208,6 @@ void journal_finish(struct journal *j, uint32_t dest, uint64_t seq, uint32_t byt
 	fake_record(j, seq)->why = (uint8_t)why;
 }
 
-void journal_done(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes)
-{
-	journal_finish(j, dest, seq, bytes, JOURNAL_DELIVERED);
-}
-
 bool journal_is_done(const struct journal *j, uint32_t dest, uint64_t seq)
 {
 	(void)dest;

@@ -105,20 +105,39 @@ static void set_clock(struct world *w, int64_t error_ms)
 	loop_sim_set_clock(w->rig.loop, w->truth_ms + (uint64_t)error_ms);
 }
 
-static void append(struct world *w, uint64_t origin_ms, uint64_t expiry_ms, size_t size)
+static void append_view(struct world *w, const struct message_view *view)
 {
-	static uint8_t payload[10000];
-	struct message_view view = {.topic = slice_str("plant/a"),
-		.order_key = slice_str("plant/a"),
-		.payload = slice_of(payload, size),
-		.origin_ms = origin_ms,
-		.expires_ms = expiry_ms ? origin_ms + expiry_ms : 0,
-		.qos = 1};
-	struct journal_entry entry = {.dest = (uint32_t)w->rig.dest, .view = &view};
+	struct journal_entry entry = {.dest = (uint32_t)w->rig.dest, .view = view};
 	uint64_t lsn;
 	CU_ASSERT_EQUAL_FATAL(journal_append(w->rig.j, &entry, 1, NULL, 0, &lsn), 0);
 	courier_appended(w->courier, &entry, lsn);
 	turn(w);
+}
+
+static struct message_view stamped(uint64_t origin_ms, uint64_t expiry_ms)
+{
+	return (struct message_view){.topic = slice_str("plant/a"),
+		.order_key = slice_str("plant/a"),
+		.payload = slice_str("x"),
+		.origin_ms = origin_ms,
+		.expires_ms = expiry_ms ? origin_ms + expiry_ms : 0,
+		.qos = 1};
+}
+
+static void append(struct world *w, uint64_t origin_ms, uint64_t expiry_ms, size_t size)
+{
+	static uint8_t payload[10000];
+	struct message_view view = stamped(origin_ms, expiry_ms);
+	view.payload = slice_of(payload, size);
+	append_view(w, &view);
+}
+
+/* By hand, as requeue and import do it. */
+static void queue_again(struct world *w, uint64_t origin_ms, uint64_t expiry_ms)
+{
+	struct message_view view = stamped(origin_ms, expiry_ms);
+	view.queued_ms = loop_wall_ms(w->rig.loop);
+	append_view(w, &view);
 }
 
 static void publish(struct world *w, uint64_t expiry_ms)
@@ -392,7 +411,7 @@ static void test_ahead_for_a_while(void)
 	end_world(&w);
 }
 
-/* A dead letter of whatever time is sent again: what it was stamped by is not known. */
+/* Of whatever time: what they were stamped by is not known. */
 static void test_from_elsewhere(void)
 {
 	struct world w;
@@ -407,6 +426,49 @@ static void test_from_elsewhere(void)
 	CU_ASSERT_EQUAL(waiting(&w), 2);
 	pass(&w, 30 * DAY);
 	CU_ASSERT_EQUAL(waiting(&w), 2);
+	end_world(&w);
+}
+
+/* What was queued by hand waits for all of the ttl, however old it is and whatever the clock does; its sender's wish holds. */
+static void queued_again(uint64_t origin_ms, int64_t error_ms, bool rebooted)
+{
+	struct world w;
+	begin_world(&w, 3 * DAY);
+	w.truth_ms += 10 * DAY;
+	start(&w, error_ms);
+	queue_again(&w, origin_ms, 0);
+	pass(&w, DAY);
+	stop(&w);
+	if (rebooted)
+		reboot(&w);
+	start(&w, RIGHT);
+	pass(&w, 2 * DAY - HOUR);
+	CU_ASSERT_EQUAL(waiting(&w), 1);
+	pass(&w, 2 * HOUR);
+	CU_ASSERT_EQUAL(waiting(&w), 0);
+	end_world(&w);
+}
+
+static void test_queued_again(void)
+{
+	const uint64_t origins[] = {5 * MINUTE, TRUTH, TRUTH + (uint64_t)YEAR};
+	for (size_t i = 0; i < 3; i++) {
+		queued_again(origins[i], RIGHT, false);
+		queued_again(origins[i], RIGHT, true);
+		queued_again(origins[i], YEAR, false);
+		queued_again(origins[i], WAY_BACK, false);
+	}
+	struct world w;
+	begin_world(&w, 0);
+	w.truth_ms += 10 * DAY;
+	start(&w, RIGHT);
+	append(&w, TRUTH + 10 * DAY, 0, 1);
+	pass(&w, MINUTE);
+	queue_again(&w, TRUTH, 11 * DAY);
+	pass(&w, DAY - HOUR);
+	CU_ASSERT_EQUAL(waiting(&w), 2);
+	pass(&w, 2 * HOUR);
+	CU_ASSERT_EQUAL(waiting(&w), 1);
 	end_world(&w);
 }
 
@@ -472,6 +534,7 @@ static const struct tap_test tests[] = {
 	{"a clock that stood a year ahead in an earlier boot", test_ahead},
 	{"a clock that is ahead after a reboot and put right", test_ahead_for_a_while},
 	{"times from elsewhere", test_from_elsewhere},
+	{"queued by hand: the ttl counts anew", test_queued_again},
 	{"moved on disk", test_moved_on_disk},
 	{"a boot that is not known", test_unknown_boot},
 	{NULL, NULL},

@@ -8,6 +8,7 @@ check_PROGRAMS += \
 	tests/unit/journal/test_formats \
 	tests/unit/journal/test_journal \
 	tests/unit/journal/test_overflow \
+	tests/unit/journal/test_overflow_order \
 	tests/unit/journal/test_recovery \
 	tests/unit/journal/test_sequences \
 	tests/unit/journal/test_space \
@@ -28,6 +29,8 @@ tests_unit_journal_test_journal_SOURCES = tests/unit/journal/test_journal.c $(jo
 tests_unit_journal_test_journal_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_overflow_SOURCES = tests/unit/journal/test_overflow.c $(journal_rig)
 tests_unit_journal_test_overflow_LDADD = $(TEST_LIBS)
+tests_unit_journal_test_overflow_order_SOURCES = tests/unit/journal/test_overflow_order.c $(journal_rig)
+tests_unit_journal_test_overflow_order_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_recovery_SOURCES = tests/unit/journal/test_recovery.c $(journal_rig)
 tests_unit_journal_test_recovery_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_sequences_SOURCES = tests/unit/journal/test_sequences.c $(journal_rig)

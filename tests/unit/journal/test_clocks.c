@@ -188,7 +188,7 @@ static void test_reopened(void)
 		CU_ASSERT_EQUAL(rig_append_bytes(&rig, large, 100000, NULL), 0);
 		rig_run(&rig);
 		if (i % 2)
-			journal_done(rig.j, (uint32_t)rig.dest, i + 1, 100000);
+			journal_finish(rig.j, (uint32_t)rig.dest, i + 1, 100000, JOURNAL_DELIVERED);
 	}
 	free(large);
 	uint64_t second = journal_appended_lsn(rig.j);

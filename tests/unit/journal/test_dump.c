@@ -78,6 +78,59 @@ static void test_dump(void)
 	CU_ASSERT_PTR_NULL(strstr(output, "DAMAGE"));
 }
 
+/* One message waits while many others are delivered: it goes to the overflow log. */
+static void make_overflow(const char *folder)
+{
+	struct disk *disk = disk_posix_new(folder);
+	struct loop *loop = loop_new_simulated(1700000000000);
+	struct journal_options options = {
+		.disk = disk, .loop = loop, .segment_bytes = 1 << 20, .max_bytes = 3 << 20, .manual = true};
+	struct journal *j;
+	CU_ASSERT_EQUAL_FATAL(journal_open(&options, &j), 0);
+	static uint8_t body[60000];
+	struct message_view view = {
+		.topic = slice_str("t"), .order_key = slice_str("t"), .payload = slice_str("the needle")};
+	struct journal_entry away = {.dest = (uint32_t)journal_destination(j, "lake"), .view = &view};
+	struct journal_entry other = {.dest = (uint32_t)journal_destination(j, "hooks"), .view = &view};
+	uint64_t lsn;
+	for (unsigned i = 0; i < 120; i++) {
+		view.payload = slice_of(body, sizeof body);
+		if (i % 20 == 0)
+			CU_ASSERT_EQUAL(journal_append(j, &away, 1, NULL, 0, &lsn), 0);
+		CU_ASSERT_EQUAL(journal_append(j, &other, 1, NULL, 0, &lsn), 0);
+		journal_finish(j, other.dest, other.seq, other.bytes, JOURNAL_DELIVERED);
+		while (journal_step(j))
+			loop_sim_advance(loop, 0);
+	}
+	CU_ASSERT(journal_overflow_bytes(j, away.dest) > 0);
+	CU_ASSERT_EQUAL(journal_close(j), 0);
+	loop_free(loop);
+	disk_posix_free(disk);
+}
+
+static void test_dump_overflow(void)
+{
+	const char *folder = tap_tempdir();
+	char path[400];
+	make_overflow(folder);
+	CU_ASSERT_EQUAL(dump(folder), 0);
+	static const char *const wanted[] = {"OVERFLOW destination=0 end_seq=", " file=1 first_seq=1 bytes=",
+		"outbox/lake/00000000000000000001.log: overflow log, file 1 first_seq=1 bytes=", " destination_uuid="};
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+		CU_ASSERT_PTR_NOT_NULL(strstr(output, wanted[i]));
+	const char *overflow = strstr(output, ": overflow log");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(overflow);
+	CU_ASSERT_PTR_NOT_NULL(strstr(overflow, "MSG length=60"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(overflow, " destination=0 seq=1 "));
+	CU_ASSERT_PTR_NULL(strstr(output, "not readable"));
+	snprintf(path, sizeof path, "%s/outbox/lake/00000000000000000001.log", folder);
+	int fd = open(path, O_RDWR);
+	CU_ASSERT_EQUAL_FATAL(pwrite(fd, "x", 1, 4096 + 300), 1);
+	close(fd);
+	dump(folder);
+	CU_ASSERT_PTR_NOT_NULL(strstr(output, " 4096 not readable up to "));
+}
+
 static void test_dump_damaged(void)
 {
 	const char *folder = tap_tempdir();
@@ -104,6 +157,7 @@ static void test_dump_nothing(void)
 
 static const struct tap_test tests[] = {
 	{"a whole journal", test_dump},
+	{"overflow logs", test_dump_overflow},
 	{"a damaged one", test_dump_damaged},
 	{"none", test_dump_nothing},
 	{NULL, NULL},

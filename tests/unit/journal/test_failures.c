@@ -23,7 +23,8 @@ static void finish_all(struct rig *rig)
 {
 	struct journal_outbox box = journal_outbox(rig->j, (uint32_t)rig->dest);
 	for (uint64_t seq = box.oldest_undone; seq < box.next_seq; seq++)
-		journal_done(rig->j, (uint32_t)rig->dest, seq, (uint32_t)(box.waiting_bytes / box.waiting));
+		journal_finish(rig->j, (uint32_t)rig->dest, seq, (uint32_t)(box.waiting_bytes / box.waiting),
+			JOURNAL_DELIVERED);
 	loop_sim_advance(rig->loop, 1100);
 	rig_run(rig);
 }
@@ -139,7 +140,7 @@ static void test_failed_for_good(void)
 	CU_ASSERT_EQUAL(rig.durable, durable);
 	CU_ASSERT_EQUAL(rig_append(&rig, "x", NULL), -EIO);
 	uint64_t lsn;
-	journal_done(rig.j, (uint32_t)rig.dest, 1, 10);
+	journal_finish(rig.j, (uint32_t)rig.dest, 1, 10, JOURNAL_DELIVERED);
 	CU_ASSERT_EQUAL(journal_flush_done(rig.j, &lsn), -EIO);
 	CU_ASSERT_EQUAL(journal_close(rig.j), -EIO);
 	rig.j = NULL;
@@ -299,7 +300,7 @@ static void test_sizes(void)
 		CU_ASSERT_EQUAL(rig_append(&rig, "small", &entry), 0);
 	rig_run(&rig);
 	for (uint64_t seq = entry.seq; seq > entry.seq - 2000; seq -= 2)
-		journal_done(rig.j, entry.dest, seq, entry.bytes);
+		journal_finish(rig.j, entry.dest, seq, entry.bytes, JOURNAL_DELIVERED);
 	CU_ASSERT_EQUAL(rig_append_bytes(&rig, big, RIG_SEGMENT - 50000, NULL), 0);
 	/* A table that would make the CHECKPOINT too large. */
 	CU_ASSERT_EQUAL(rig_change(&rig, (struct journal_change){JOURNAL_SUBSCRIPTIONS, .source = (uint32_t)rig.source,
@@ -338,7 +339,7 @@ static void test_done_rides_along(void)
 		struct journal_entry entry;
 		CU_ASSERT_EQUAL(rig_append_bytes(&rig, block, 100, &entry), 0);
 		rig_run(&rig);
-		journal_done(rig.j, (uint32_t)rig.dest, seq, entry.bytes);
+		journal_finish(rig.j, (uint32_t)rig.dest, seq, entry.bytes, JOURNAL_DELIVERED);
 		loop_sim_advance(rig.loop, 100);
 		rig_run(&rig);
 	}

@@ -112,7 +112,8 @@ static void test_frame_damage(void)
 
 static void test_header(void)
 {
-	struct segment_header in = {.kind = SEGMENT_JOURNAL, .number = 7, .base_lsn = 9, .salt = 11, .bytes = 1 << 20}, out;
+	struct segment_header in = {.kind = SEGMENT_JOURNAL, .number = 7, .base_lsn = 9, .salt = 11, .bytes = 1 << 20},
+			      out;
 	memcpy(in.uuid, "0123456789abcdef", 16);
 	uint8_t block[SEGMENT_BLOCK], older[SEGMENT_BLOCK];
 	segment_encode_header(&in, block);

@@ -61,8 +61,8 @@ static void test_reopen_keeps_everything(void)
 		CU_ASSERT_EQUAL(rig_append(&rig, "payload", NULL), 0);
 	struct journal_outbox box = journal_outbox(rig.j, (uint32_t)rig.dest);
 	uint32_t bytes = (uint32_t)(box.waiting_bytes / 10);
-	journal_done(rig.j, (uint32_t)rig.dest, 1, bytes);
-	journal_done(rig.j, (uint32_t)rig.dest, 4, bytes);
+	journal_finish(rig.j, (uint32_t)rig.dest, 1, bytes, JOURNAL_DELIVERED);
+	journal_finish(rig.j, (uint32_t)rig.dest, 4, bytes, JOURNAL_DELIVERED);
 	uint8_t uuid[JOURNAL_UUID_LEN];
 	memcpy(uuid, journal_destination_uuid(rig.j, (uint32_t)rig.dest), sizeof uuid);
 	rig_close(&rig);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "journal/journal_impl.h"
+#include "journal/overflow.h"
 #include "tests/unit/journal/rig.h"
 
 #define BODY 10000u
@@ -56,7 +57,7 @@ static void traffic(struct rig *rig, unsigned rounds, unsigned healthy)
 			r = append_to(rig, hooks, k, &entry);
 			CU_ASSERT_EQUAL(r, 0);
 			if (r == 0)
-				journal_done(rig->j, (uint32_t)hooks, entry.seq, entry.bytes);
+				journal_finish(rig->j, (uint32_t)hooks, entry.seq, entry.bytes, JOURNAL_DELIVERED);
 		}
 		loop_sim_advance(rig->loop, 300);
 		rig_run(rig);
@@ -152,7 +153,8 @@ static void on_drain(const struct journal_read_result *result, void *arg)
 	for (size_t i = 0; i < result->n_items; i++) {
 		drain->wrong += result->items[i].seq != drain->expected;
 		drain->expected = result->items[i].seq + 1;
-		journal_done(drain->rig->j, (uint32_t)drain->rig->dest, result->items[i].seq, result->items[i].bytes);
+		journal_finish(drain->rig->j, (uint32_t)drain->rig->dest, result->items[i].seq, result->items[i].bytes,
+			JOURNAL_DELIVERED);
 		message_unref(result->items[i].msg);
 	}
 	drain->at_end = result->at_end;
@@ -199,7 +201,8 @@ static void test_done_just_before(void)
 	for (; n < 400 && !journal_stats(rig.j).spilled_messages; n++) {
 		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, n + 1, &entries[n]), 0);
 		if (n >= 200) { /* after the append, so that it does not ride along with it */
-			journal_done(rig.j, (uint32_t)rig.dest, entries[done].seq, entries[done].bytes);
+			journal_finish(
+				rig.j, (uint32_t)rig.dest, entries[done].seq, entries[done].bytes, JOURNAL_DELIVERED);
 			done++;
 		}
 		rig_run(&rig);
@@ -224,7 +227,7 @@ static void test_packed(void)
 		struct journal_entry entry;
 		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, seq, &entry), 0);
 		if (seq % 4)
-			journal_done(rig.j, (uint32_t)rig.dest, entry.seq, entry.bytes);
+			journal_finish(rig.j, (uint32_t)rig.dest, entry.seq, entry.bytes, JOURNAL_DELIVERED);
 		loop_sim_advance(rig.loop, 300);
 		rig_run(&rig);
 	}
@@ -245,7 +248,7 @@ static void finish_old(struct rig *rig, uint64_t keep)
 {
 	struct journal_outbox box = journal_outbox(rig->j, (uint32_t)rig->dest);
 	for (uint64_t seq = box.oldest_undone; seq + keep < box.next_seq; seq++)
-		journal_done(rig->j, (uint32_t)rig->dest, seq, BODY);
+		journal_finish(rig->j, (uint32_t)rig->dest, seq, BODY, JOURNAL_DELIVERED);
 	uint64_t ignored;
 	CU_ASSERT_EQUAL(journal_flush_done(rig->j, &ignored), 0);
 }
@@ -484,6 +487,322 @@ static void test_lost_frame(void)
 	rig_fini(&rig);
 }
 
+/* --- the edges of a spill ----------------------------------------------------------------------------------------- */
+
+/* hooks takes n messages and has them at once. */
+static void healthy_traffic(struct rig *rig, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct journal_entry entry;
+		CU_ASSERT_EQUAL_FATAL(append_to(rig, hooks, i, &entry), 0);
+		journal_finish(rig->j, (uint32_t)hooks, entry.seq, entry.bytes, JOURNAL_DELIVERED);
+		loop_sim_advance(rig->loop, 300);
+		rig_run(rig);
+	}
+	loop_sim_advance(rig->loop, 2000);
+	rig_run(rig);
+}
+
+/* Where segments between two were given back, the end of the first is not damage after a restart. */
+static void test_end_before_a_hole(void)
+{
+	struct rig rig;
+	begin(&rig);
+	CU_ASSERT_EQUAL(rig_append(&rig, "message 1", NULL), 0);
+	rig_run(&rig);
+	healthy_traffic(&rig, 900);
+	CU_ASSERT(rig.j->segments->next->number > rig.j->segments->number + 1);
+	CU_ASSERT_EQUAL(journal_overflow_bytes(rig.j, (uint32_t)rig.dest), 0);
+	rig_crash(&rig);
+	open_both(&rig);
+	for (uint64_t number = 2; number <= 400; number++) {
+		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, number, NULL), 0);
+		loop_sim_advance(rig.loop, 300);
+		rig_run(&rig);
+	}
+	CU_ASSERT(journal_overflow_bytes(rig.j, (uint32_t)rig.dest) > 0);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_quarantine"), 0);
+	CU_ASSERT_EQUAL(count_names(&rig, "quarantine"), 0);
+	check_all_there(&rig, 1, 400);
+	rig_fini(&rig);
+}
+
+/* Steps until a spill is under way, or done and not yet settled, with messages for lake alone. */
+static void fill_until_spill(struct rig *rig)
+{
+	for (unsigned i = 0; i < 2000 && !rig->j->spill; i++) {
+		uint64_t next = journal_outbox(rig->j, (uint32_t)rig->dest).next_seq;
+		CU_ASSERT_EQUAL_FATAL(append_to(rig, rig->dest, next, NULL), 0);
+		for (unsigned steps = 0; steps < 100 && !rig->j->spill && journal_step(rig->j); steps++)
+			loop_sim_advance(rig->loop, 0);
+	}
+	CU_ASSERT_PTR_NOT_NULL_FATAL(rig->j->spill);
+}
+
+/* What was done a moment before a spill is not copied; a crash must not find it undone and missing. */
+static void test_done_before_a_spill(void)
+{
+	struct rig rig;
+	begin(&rig);
+	for (unsigned i = 0; i < 2000 && rig.j->n_segments <= rig.j->max_segments; i++) {
+		uint64_t next = journal_outbox(rig.j, (uint32_t)rig.dest).next_seq;
+		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, next, NULL), 0);
+		while (rig.j->n_segments <= rig.j->max_segments && journal_step(rig.j))
+			;
+	}
+	CU_ASSERT_PTR_NULL(rig.j->spill);
+	for (uint64_t seq = 3; seq <= 5; seq++)
+		journal_finish(rig.j, (uint32_t)rig.dest, seq, BODY, JOURNAL_DELIVERED);
+	rig_run(&rig);
+	CU_ASSERT(journal_overflow_bytes(rig.j, (uint32_t)rig.dest) > 0);
+	rig_crash(&rig);
+	open_both(&rig);
+	struct rig_read *read = rig_read_all(&rig, rig.dest, 1);
+	CU_ASSERT(read->n > 3 && read->seqs[1] == 2);
+	rig_read_free(read);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	rig_fini(&rig);
+}
+
+/* A reader is asked before a spill and runs after it: what it does not find has moved. */
+static void test_moved_under_a_reader(void)
+{
+	struct rig rig;
+	struct drain drain = {.rig = &rig, .expected = 1};
+	begin(&rig);
+	fill_until_spill(&rig);
+	uint64_t spilled = rig.j->segments->number;
+	struct journal_reader *reader = journal_reader_new(rig.j, (uint32_t)rig.dest, 1, on_drain, &drain);
+	journal_reader_request(reader, 3, 1 << 20);
+	struct reader_job *job = job_pop(&rig.j->jobs);
+	rig_run(&rig);
+	CU_ASSERT(rig.j->segments->number > spilled);
+	job_push(&rig.j->jobs, job);
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(drain.expected, 4);
+	CU_ASSERT_EQUAL(drain.wrong, 0);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	journal_reader_free(reader);
+	rig_fini(&rig);
+}
+
+/* The file that a spill would go on writing is not one any more: the next try makes another. */
+static void test_own_file_damaged(void)
+{
+	struct rig rig;
+	char path[300];
+	begin(&rig);
+	for (unsigned i = 0; i < 400; i++) {
+		if (i == 200) {
+			char **names = sim_disk_names(rig.sim, "outbox/lake");
+			size_t n = count_names(&rig, "outbox/lake");
+			CU_ASSERT_FATAL(n > 0);
+			snprintf(path, sizeof path, "outbox/lake/%s", names[n - 1]);
+			sim_disk_free_names(names);
+			sim_disk_flip(rig.sim, path, 33, 1);
+			sim_disk_flip(rig.sim, path, 2048 + 33, 1);
+		}
+		traffic(&rig, 1, 4);
+	}
+	CU_ASSERT(rig.j->n_segments <= rig.j->max_segments + 1);
+	CU_ASSERT(rig_logged("event=journal_spill_failed") <= 1);
+	struct rig_read *read = rig_read_all(&rig, rig.dest, 1);
+	CU_ASSERT(read->n < 400);
+	CU_ASSERT_EQUAL(read->n + journal_outbox(rig.j, (uint32_t)rig.dest).totals[JOURNAL_LOST], 400);
+	rig_read_free(read);
+	rig_fini(&rig);
+}
+
+/* A file that a dropped destination of that name has left is neither written to nor waited for. */
+static void test_file_in_the_way(void)
+{
+	struct rig rig;
+	char path[FOLDER_PATH_LEN];
+	begin(&rig);
+	traffic(&rig, 50, 8);
+	uint64_t number = rig.j->state.dests[rig.dest].overflow_next_file;
+	CU_ASSERT(number > 1);
+	overflow_path("lake", number, path);
+	struct disk *disk = sim_disk_ops(rig.sim);
+	int handle = disk->ops->open(disk, path, DISK_WRITE | DISK_CREATE);
+	CU_ASSERT_FATAL(handle >= 0);
+	disk->ops->close(disk, handle);
+	traffic(&rig, 100, 8);
+	CU_ASSERT(rig.j->state.dests[rig.dest].overflow_next_file > number + 1);
+	CU_ASSERT_EQUAL(sim_disk_size(rig.sim, path), 0);
+	check_all_there(&rig, 1, 150);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_spill_failed"), 0);
+	rig_fini(&rig);
+}
+
+/* What is done, and not yet durably so, frees no segment. */
+static void test_done_in_memory(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	open_both(&rig);
+	uint64_t next = 1;
+	while (rig.j->n_segments < 3 && next < 1000) {
+		if (append_to(&rig, rig.dest, next, NULL) == 0)
+			next++;
+		else
+			rig_run(&rig); /* there was no spare */
+		loop_sim_advance(rig.loop, 0);
+		journal_step(rig.j); /* a group; the loop has not heard of it yet */
+	}
+	uint64_t oldest = rig.j->segments->number;
+	for (uint64_t seq = 1; seq < next; seq++)
+		journal_finish(rig.j, (uint32_t)rig.dest, seq, BODY, JOURNAL_DELIVERED);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_EQUAL(rig.j->segments->number, oldest);
+	rig_crash(&rig);
+	open_both(&rig);
+	check_all_there(&rig, 1, journal_outbox(rig.j, (uint32_t)rig.dest).next_seq - 1);
+	loop_sim_advance(rig.loop, 2000);
+	rig_run(&rig);
+	rig_fini(&rig);
+}
+
+/* Nor does it remove a file. */
+static void test_files_done_in_memory(void)
+{
+	struct rig rig;
+	begin(&rig);
+	traffic(&rig, 100, 4);
+	size_t files = count_names(&rig, "outbox/lake");
+	CU_ASSERT(files > 1);
+	CU_ASSERT_EQUAL(append_to(&rig, rig.dest, 101, NULL), 0);
+	CU_ASSERT(journal_step(rig.j)); /* durable; the loop has not heard of it yet */
+	finish_old(&rig, 0);
+	CU_ASSERT_PTR_NOT_NULL(rig.j->doomed);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_PTR_NULL(rig.j->doomed_files);
+	CU_ASSERT_EQUAL(count_names(&rig, "outbox/lake"), files);
+	rig_crash(&rig);
+	open_both(&rig);
+	check_all_there(&rig, 1, 101);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	rig_fini(&rig);
+}
+
+/* No more than has to go: the next spill waits for what the last one gives back, also when nothing else happens. */
+static void test_one_segment_goes(void)
+{
+	struct rig rig;
+	begin(&rig);
+	fill_until_spill(&rig);
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(rig.j->n_segments, rig.j->max_segments);
+	rig_fini(&rig);
+}
+
+/* With the disk full it is not tried again and again: each try may write as much as is free. */
+static void test_failed_again(void)
+{
+	struct rig rig;
+	begin(&rig);
+	fill_until_spill(&rig);
+	sim_disk_set_space(rig.sim, 100000);
+	for (unsigned i = 0; i < 200; i++) {
+		loop_sim_advance(rig.loop, 1000);
+		rig_run(&rig);
+	}
+	CU_ASSERT(rig.j->spill_failed >= 5 && rig.j->spill_failed <= 12);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_spill_failed"), 1);
+	CU_ASSERT_EQUAL(count_names(&rig, "outbox/lake"), 0);
+	rig_fini(&rig);
+}
+
+/* A destination that is dropped while it is copied leaves nothing behind, under the same name or without. */
+static void test_dropped_in_a_spill(void)
+{
+	struct rig rig;
+	begin(&rig);
+	fill_until_spill(&rig);
+	CU_ASSERT_EQUAL(journal_drop_destination(rig.j, (uint32_t)rig.dest), 0);
+	rig.dest = journal_destination(rig.j, "lake");
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(count_names(&rig, "outbox/lake"), 0);
+	traffic(&rig, 100, 4);
+	check_all_there(&rig, 1, 100);
+	CU_ASSERT(journal_overflow_bytes(rig.j, (uint32_t)rig.dest) > 0);
+	rig_crash(&rig);
+	open_both(&rig);
+	check_all_there(&rig, 1, 100);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 0);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_spill_failed"), 0);
+	rig_fini(&rig);
+}
+
+/* Nothing else need happen for its segments to become free. */
+static void test_dropped_frees_segments(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	open_both(&rig);
+	for (uint64_t i = 1; i <= 400; i++) {
+		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, i, NULL), 0);
+		rig_run(&rig);
+	}
+	CU_ASSERT(rig.j->n_segments >= 4);
+	CU_ASSERT_EQUAL(journal_drop_destination(rig.j, (uint32_t)rig.dest), 0);
+	rig_run(&rig);
+	CU_ASSERT_EQUAL(rig.j->n_segments, 1);
+	rig_fini(&rig);
+}
+
+/* A segment's file goes away under the journal: damage, which does not keep the others from being spilled. */
+static void test_segment_vanished(void)
+{
+	struct rig rig;
+	begin(&rig);
+	for (uint64_t i = 1; i <= 50; i++)
+		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, i, NULL), 0);
+	rig_run(&rig);
+	char path[SEGMENT_PATH_LEN];
+	segment_path(path, rig.j->segments->file);
+	CU_ASSERT_EQUAL(sim_disk_ops(rig.sim)->ops->unlink(sim_disk_ops(rig.sim), path), 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		uint64_t next = journal_outbox(rig.j, (uint32_t)rig.dest).next_seq;
+		CU_ASSERT_EQUAL(append_to(&rig, rig.dest, next, NULL), 0);
+		loop_sim_advance(rig.loop, 300);
+		rig_run(&rig);
+	}
+	CU_ASSERT(rig.j->n_segments <= rig.j->max_segments + 1);
+	CU_ASSERT_EQUAL(rig_logged("event=journal_damage"), 1);
+	struct rig_read *read = rig_read_all(&rig, rig.dest, 1);
+	CU_ASSERT(read->n > 940 && read->n < 1000);
+	CU_ASSERT_EQUAL(read->seqs[read->n - 1], 1050);
+	CU_ASSERT_EQUAL(read->n + journal_outbox(rig.j, (uint32_t)rig.dest).totals[JOURNAL_LOST], 1050);
+	rig_read_free(read);
+	rig_fini(&rig);
+}
+
+/* The last group, which said so, is damaged, and the segment is gone: no sign of damage but that messages are missing. */
+static void test_lost_last_frame(void)
+{
+	struct rig rig;
+	char path[300];
+	begin(&rig);
+	fill_until_spill(&rig);
+	uint64_t spilled = rig.j->segments->number, file = rig.j->segments->file;
+	uint64_t last = journal_outbox(rig.j, (uint32_t)rig.dest).next_seq - 1;
+	while (rig.j->segments->number == spilled && journal_step(rig.j))
+		loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_FATAL(rig.j->segments->number > spilled);
+	uint64_t group = rig.j->current_offset - SEGMENT_BLOCK;
+	segment_path(path, rig.j->newest->file);
+	rig_crash(&rig);
+	sim_disk_flip(rig.sim, path, group + 30, 1);
+	segment_path(path, file);
+	CU_ASSERT_EQUAL(sim_disk_ops(rig.sim)->ops->unlink(sim_disk_ops(rig.sim), path), 0);
+	rig_forget_log();
+	open_both(&rig);
+	check_all_there(&rig, 1, last);
+	CU_ASSERT(rig_logged("the file is taken back") > 0);
+	rig_fini(&rig);
+}
+
 static const struct tap_test tests[] = {
 	{"the journal does not grow", test_journal_does_not_grow},
 	{"over a restart", test_restart},
@@ -499,6 +818,19 @@ static const struct tap_test tests[] = {
 	{"a failing disk", test_failing_disk},
 	{"files that nobody names", test_strays},
 	{"nothing is thrown away when state is lost", test_lost_frame},
+	{"the end before a hole is no damage", test_end_before_a_hole},
+	{"done a moment before", test_done_before_a_spill},
+	{"moved under a reader", test_moved_under_a_reader},
+	{"the file to go on with is damaged", test_own_file_damaged},
+	{"a file is in the way", test_file_in_the_way},
+	{"done in memory alone", test_done_in_memory},
+	{"done in memory alone, files", test_files_done_in_memory},
+	{"one segment goes at a time", test_one_segment_goes},
+	{"a full disk is not filled again and again", test_failed_again},
+	{"dropped while it is copied", test_dropped_in_a_spill},
+	{"dropped, and its segments are free", test_dropped_frees_segments},
+	{"a segment's file has vanished", test_segment_vanished},
+	{"the last frame is lost", test_lost_last_frame},
 	{NULL, NULL},
 };
 

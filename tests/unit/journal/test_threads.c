@@ -68,7 +68,7 @@ static void on_read(const struct journal_read_result *result, void *arg)
 				.attempts = 3};
 			journal_dead_letter(scene->j, &letter, on_dead, scene);
 		} else {
-			journal_done(scene->j, scene->dest, item->seq, item->bytes);
+			journal_finish(scene->j, scene->dest, item->seq, item->bytes, JOURNAL_DELIVERED);
 			scene->done++;
 		}
 		message_unref(item->msg);
@@ -255,7 +255,7 @@ static void on_durable_lingering(void *ctx, uint64_t lsn)
 	if (lsn < journal_appended_lsn(scene->j))
 		return;
 	if (scene->appended)
-		journal_done(scene->j, scene->dest, scene->appended, scene->bytes);
+		journal_finish(scene->j, scene->dest, scene->appended, scene->bytes, JOURNAL_DELIVERED);
 	if (scene->appended == 5)
 		loop_stop(scene->loop);
 	else

@@ -34,6 +34,7 @@ static struct message_view full_view(void)
 		.utf8_payload = true,
 		.waits = true,
 		.priority = 5,
+		.queued_ms = 1700000008888,
 	};
 }
 
@@ -67,6 +68,7 @@ static void test_round_trip(void)
 	CU_ASSERT(slice_equal(message_param(out, "partition"), slice_str("3")));
 	CU_ASSERT_EQUAL(out->origin_ms, in.origin_ms);
 	CU_ASSERT_EQUAL(out->expires_ms, in.expires_ms);
+	CU_ASSERT_EQUAL(out->queued_ms, in.queued_ms);
 	CU_ASSERT(out->qos == 2 && out->retain && out->utf8_payload && out->waits && out->priority == 5);
 	message_unref(msg);
 }

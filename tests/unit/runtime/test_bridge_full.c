@@ -31,7 +31,9 @@ static struct {
 	struct bridge *bridge;
 	struct connection_config connections[3];
 	struct link *links[3];
-	bool away_is_up;
+	bool away_is_up, away_holds; /* it gives no outcome */
+	int64_t lookahead; /* of the one that is away */
+	size_t payload_len;
 	unsigned offered, to_offer, receipts, pauses, delivered[3];
 	struct loop_job offer_job;
 	struct loop_timer *poll, *deadline;
@@ -76,7 +78,9 @@ static void offer_some(void *arg)
 	struct link *link = scene.links[IN];
 	(void)arg;
 	for (unsigned i = 0; i < 50 && scene.offered < scene.to_offer && !link->paused; i++) {
-		struct message_view view = {.topic = slice_str("a/b"), .payload = slice_str("payload"), .qos = 1};
+		static char payload[4000];
+		struct message_view view = {
+			.topic = slice_str("a/b"), .payload = slice_of(payload, scene.payload_len), .qos = 1};
 		struct offer offer = {.view = &view, .subscription = -1, .cookie = scene.offered};
 		if (link->host->ops->offer(link->host, &offer) != OFFER_TAKEN)
 			return;
@@ -107,6 +111,8 @@ static void fake_receipt(struct link *link, uint64_t cookie, enum receipt receip
 
 static void fake_send(struct link *link, const struct delivery *delivery)
 {
+	if (number_of(link) == AWAY && scene.away_holds)
+		return;
 	scene.delivered[number_of(link)]++;
 	link->host->ops->outcome(link->host, delivery->seq, &(struct outcome){.kind = OUTCOME_DELIVERED});
 }
@@ -193,6 +199,7 @@ static struct config configure(const char *dir, enum when_full when_full)
 			.name = names[i], .connector = &fake, .delivery = -1, .outbox = outbox};
 	scene.connections[AWAY].outbox.when_full = (int)when_full;
 	scene.connections[AWAY].outbox.max_messages = LIMIT;
+	scene.connections[AWAY].outbox.lookahead = scene.lookahead;
 	/* Two outputs for the one that is away, with another one between. */
 	mapping = (struct mapping_config){.name = name,
 		.filters = {&text, 1},
@@ -201,9 +208,9 @@ static struct config configure(const char *dir, enum when_full when_full)
 		.delivery = -1,
 		.targets = targets,
 		.n_targets = 3};
-	return (struct config){.journal = {.segment_bytes = 1 << 20},
+	return (struct config){.journal = {.segment_bytes = 1 << 20, .max_bytes = 3 << 20},
 		.data_dir = folder,
-		.shutdown_timeout_ms = 5000,
+		.shutdown_timeout_ms = scene.away_holds ? 50 : 5000,
 		.max_transform_bytes = 1 << 20,
 		.max_message_bytes = 1 << 20,
 		.connections = scene.connections,
@@ -305,6 +312,36 @@ static void test_drop_newest(void)
 static void test_drop_oldest(void)
 {
 	check_policy(WHEN_FULL_DROP_OLDEST, JOURNAL_DROPPED_OLDEST);
+	scene.lookahead = 50; /* read back to be dropped */
+	check_policy(WHEN_FULL_DROP_OLDEST, JOURNAL_DROPPED_OLDEST);
+	scene.lookahead = 10000;
+}
+
+/* What is in flight stays, and the window stays with it: what is dropped is read by a reader of its own. */
+static void drop_behind_what_stays(size_t payload_len)
+{
+	const char *dir = tap_tempdir();
+	scene.away_is_up = scene.away_holds = true;
+	scene.lookahead = 150;
+	scene.payload_len = payload_len;
+	struct journal_outbox box = live(dir, WHEN_FULL_DROP_OLDEST, OFFERED, all_acknowledged);
+	uint64_t kept = box.waiting;
+	CU_ASSERT(kept <= LIMIT && kept >= LIMIT - LIMIT / 64);
+	CU_ASSERT_EQUAL(box.oldest_undone, 1);
+	check_totals(&box, JOURNAL_DROPPED_OLDEST, 2 * OFFERED - kept);
+	scene.away_holds = false;
+	box = live(dir, WHEN_FULL_DROP_OLDEST, 0, is_empty);
+	CU_ASSERT_EQUAL(box.totals[JOURNAL_DELIVERED], kept);
+	check_totals(&box, JOURNAL_DROPPED_OLDEST, 2 * OFFERED - kept);
+	scene.lookahead = 10000;
+	scene.payload_len = 7;
+}
+
+/* With large messages what stays goes to the overflow log, and what follows it too. */
+static void test_drop_behind_what_stays(void)
+{
+	drop_behind_what_stays(7);
+	drop_behind_what_stays(4000);
 }
 
 static void test_dead_letter(void)
@@ -355,10 +392,13 @@ int main(void)
 		{"block", test_block},
 		{"drop_newest", test_drop_newest},
 		{"drop_oldest", test_drop_oldest},
+		{"drop_oldest behind what stays", test_drop_behind_what_stays},
 		{"dead_letter", test_dead_letter},
 		{"dead_letter without room", test_dead_letters_full},
 		{NULL, NULL},
 	};
 	log_set_level(LOG_LEVEL_ERROR);
+	scene.lookahead = 10000;
+	scene.payload_len = 7;
 	return tap_main("bridge with a full outbox", tests);
 }

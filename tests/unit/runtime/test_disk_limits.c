@@ -27,6 +27,7 @@ static bool warns(uint64_t space)
 {
 	struct config config = {.connections = connections, .n_connections = 3, .mappings = &mapping, .n_mappings = 1};
 	config.journal.segment_bytes = MIB;
+	config.journal.max_bytes = 7 * MIB;
 	struct sim_disk *sim = sim_disk_new();
 	struct disk *disk = sim_disk_ops(sim);
 	/* Two MiB are used already. */
@@ -52,12 +53,12 @@ static void test_limits(void)
 	connections[0].outbox = (struct outbox_config){.max_bytes = 1000 * MIB}; /* no destination */
 	connections[1].outbox = (struct outbox_config){.max_bytes = 50 * MIB, .dead_max_bytes = 10 * MIB};
 	connections[2].outbox = (struct outbox_config){.max_bytes = 30 * MIB, .dead_max_bytes = 4 * MIB};
-	CU_ASSERT_FALSE(warns(98 * MIB)); /* 80 + 14 + 6 for the journal, 2 of it used */
-	CU_ASSERT(warns(98 * MIB - 1));
+	CU_ASSERT_FALSE(warns(104 * MIB)); /* 80 + 14 + 7 and 5 for the journal, 2 of it used */
+	CU_ASSERT(warns(104 * MIB - 1));
 	CU_ASSERT_PTR_NOT_NULL(strstr(last, "event=disk_limits outboxes=83886080 dead_letters=14680064 "
-					    "journal=6291456 free=102760447 used=2097152"));
+					    "journal=12582912 free=109051903 used=2097152"));
 	connections[2].outbox.max_bytes = UINT64_MAX; /* the sum is not smaller for that */
-	CU_ASSERT(warns(98 * MIB));
+	CU_ASSERT(warns(104 * MIB));
 	log_set_sink(NULL, NULL);
 }
 

@@ -185,11 +185,12 @@ static void on_letter(int error, void *arg)
 	CU_ASSERT_EQUAL(error, 0);
 }
 
-/* A message that died. */
-static void bury(struct scene *s, unsigned number)
+/* A message that died; its sender had a wish, or not (0). */
+static void bury_wish(struct scene *s, unsigned number, uint64_t expires_ms)
 {
 	char text[16];
 	struct message_view view = numbered(text, number);
+	view.expires_ms = expires_ms;
 	view.reject_reason = slice_str("no");
 	struct journal_entry entry = {.dest = (uint32_t)s->rig.dest, .view = &view};
 	uint64_t lsn;
@@ -207,12 +208,19 @@ static void bury(struct scene *s, unsigned number)
 	message_unref(msg);
 }
 
+static void bury(struct scene *s, unsigned number)
+{
+	bury_wish(s, number, 0);
+}
+
 /* --- what is there ------------------------------------------------------------------------------------------------------- */
 
 struct tally {
 	unsigned waiting[64], dead[64];
 	unsigned n_waiting, n_dead;
 	bool rejected; /* a waiting one would go to the dead letters at once */
+	uint64_t queued_ms; /* of the last waiting one */
+	bool other_origin; /* than when it was made */
 	struct journal_dead_cursor at;
 	bool more;
 };
@@ -243,6 +251,8 @@ static void on_waiting(const struct journal_read_result *result, void *arg)
 		tally->waiting[strtoul(text, NULL, 10) % 64]++;
 		tally->n_waiting++;
 		tally->rejected |= view->reject_reason.data != NULL;
+		tally->queued_ms = view->queued_ms;
+		tally->other_origin |= view->origin_ms != 1600000000000 + strtoul(text, NULL, 10);
 		message_unref(result->items[i].msg);
 	}
 	tally->more = !result->at_end;
@@ -428,7 +438,8 @@ static void test_import(void)
 	settle(&s);
 	CU_ASSERT(said(&s, "{\"end\": true,\"messages\": 600,"));
 	crash(&s);
-	CU_ASSERT_EQUAL(count(&s).n_waiting, 600);
+	struct tally tally = count(&s);
+	CU_ASSERT(tally.n_waiting == 600 && tally.queued_ms == loop_wall_ms(s.rig.loop) && !tally.other_origin);
 	end(&s);
 }
 
@@ -483,6 +494,24 @@ static void test_requeue(void)
 	crash(&s);
 	tally = count(&s);
 	CU_ASSERT(tally.n_waiting == 7 && tally.n_dead == 0);
+	end(&s);
+}
+
+/* It is as old as it is, but waits from now on; one that would expire at once by its sender's wish stays. */
+static void test_requeue_old(void)
+{
+	struct scene s;
+	begin(&s);
+	uint64_t now_ms = loop_wall_ms(s.rig.loop);
+	bury_wish(&s, 1, now_ms - 1);
+	bury_wish(&s, 2, now_ms + 1000);
+	bury_wish(&s, 3, 0);
+	ask(&s, "{\"op\":\"requeue\",\"destination\":\"lake\"}");
+	CU_ASSERT(said(&s, "{\"end\": true,\"messages\": 2,\"kept\": 1}"));
+	struct tally tally = count(&s);
+	CU_ASSERT(tally.n_waiting == 2 && tally.waiting[1] == 0 && tally.n_dead == 1 && tally.dead[1] == 1);
+	CU_ASSERT_FALSE(tally.other_origin);
+	CU_ASSERT_EQUAL(tally.queued_ms, now_ms);
 	end(&s);
 }
 
@@ -682,6 +711,7 @@ static const struct tap_test tests[] = {
 	{"import", test_import},
 	{"import: mistakes", test_import_mistakes},
 	{"requeue", test_requeue},
+	{"requeue of what is old", test_requeue_old},
 	{"requeue and a crash at any step", test_requeue_crash},
 	{"requeue and a client that goes away", test_requeue_orphan},
 	{"one client removes dead letters at a time", test_one_remover},

@@ -26,7 +26,7 @@ def _one_connection(version):
     and pauses all share one socket. A loop of waiting for each other would show as a stall."""
     name = f"pressure-v{version}"
     with own_mosquitto() as broker, Proxy(broker.port) as link, Linkspan(yaml.configuration(
-            [yaml.mqtt("plant", link.port, version, keep_alive="2s",
+            [yaml.mqtt("plant", link.port, version, keep_alive="10s",
                        outbox={"max_messages": 50})],
             [yaml.mapping("all", {"connection": "plant", "topic": "in/{k}", "qos": 1},
                           {"connection": "plant", "topic": "out/{k}"})])) as bridge, \

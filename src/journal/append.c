@@ -334,6 +334,15 @@ bool append_has_room(const struct journal *j)
 	       (j->n_spares > j->promised + RESERVE_SEGMENTS && j->n_segments + j->promised < 2 * j->max_segments);
 }
 
+bool journal_disk_is_full(const struct journal *j)
+{
+	struct journal *shared = (struct journal *)(uintptr_t)j; /* only its lock */
+	journal_lock(shared);
+	bool full = j->disk_full || j->stalled || j->low_space || j->spill_failed;
+	journal_unlock(shared);
+	return full;
+}
+
 /* --- sets
  * ----------------------------------------------------------------------------------------------------------
  */

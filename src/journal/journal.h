@@ -163,6 +163,9 @@ struct journal_change {
 int journal_append(struct journal *j, struct journal_entry *entries, size_t n_entries,
 	const struct journal_change *changes, size_t n_changes, uint64_t *ret_lsn) __attribute__((warn_unused_result));
 
+/* Is that because of the disk? Else segments are being made ready, or spilled. */
+bool journal_disk_is_full(const struct journal *j);
+
 uint64_t journal_durable_lsn(const struct journal *j);
 uint64_t journal_appended_lsn(const struct journal *j);
 

@@ -181,7 +181,10 @@ static enum offer_result append_failed(struct endpoint *end, const struct offer 
 		return refuse(end, offer->view, "larger than the journal takes");
 	case -ENOSPC:
 		/* The end of it is told only to who asked for room for messages. */
-		return messages ? hold(end, "disk_full", NULL) : hold_a_while(end, "disk_full");
+		if (messages)
+			return hold(
+				end, journal_disk_is_full(end->bridge->journal) ? "disk_full" : "journal_busy", NULL);
+		return hold_a_while(end, "disk_full");
 	case -ENOMEM:
 		return hold_a_while(end, "out_of_memory");
 	case -EOVERFLOW:

@@ -2,7 +2,7 @@
  *
  * One of five destinations is away: bench_outage DIR GIB. The real bridge, router, journal and couriers on a real disk;
  * the links are scripted: one source offers as fast as it may, each message goes to five destinations that have it at
- * once. Phases: all five there; one away, until GIB of messages have passed the journal; the one comes back and drains,
+ * once. Phases, after as much traffic as makes the disk busy: all five there; one away, until GIB of messages have passed the journal; the one comes back and drains,
  * with nothing else going on; all five there again.
  *   ratio_others  rate of the four while the fifth is away, to that while all are there (before and after)
  *   ratio_drain   rate of the drain, messages a second, to the rate of one destination while all are there
@@ -42,7 +42,7 @@ struct link {
 	uint64_t last[KEYS]; /* number of the newest of each key */
 };
 
-enum phase { BEFORE, OUTAGE, DRAIN, AFTER, ENDED };
+enum phase { WARM_UP, BEFORE, OUTAGE, DRAIN, AFTER, ENDED };
 
 static struct bench {
 	const char *dir;
@@ -383,7 +383,7 @@ int main(int argc, char **argv)
 	b.dir = argv[1];
 	/* Five copies of each. */
 	uint64_t messages = (uint64_t)(strtod(argv[2], NULL) * 1024 * MIB / (SINKS * (PAYLOAD + 70.0)));
-	b.lengths[BEFORE] = b.lengths[AFTER] = messages / 10 > 150000 ? messages / 10 : 150000;
+	b.lengths[WARM_UP] = b.lengths[BEFORE] = b.lengths[AFTER] = messages / 10 > 150000 ? messages / 10 : 150000;
 	b.lengths[OUTAGE] = messages;
 	make_config(&config);
 	config.data_dir = argv[1];

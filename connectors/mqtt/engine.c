@@ -71,22 +71,24 @@ static int engine_publish(
 	return mqtt_encode(transport_output(s->transport), s->version, s->terms.maximum_packet_size, &packet);
 }
 
+/* Acknowledgements keep their order (§4.6): when one could not be appended, the connection is about to end, and what
+ * follows in this turn is not to be taken for the answer that the broker waits for. */
 static void engine_ack(struct mqtt_session *session, enum mqtt_type type, uint16_t packet_id, uint8_t reason)
 {
 	struct mqtt_engine *s = engine_of(session);
-	if (s->state != ENGINE_UP)
+	if (s->state != ENGINE_UP || s->ack_failed)
 		return;
 	/* PUBREC leaves the message under way, unless it refuses it (§4.3.3). */
 	if (s->unacked > 0 && (type == MQTT_PUBACK || type == MQTT_PUBCOMP || reason >= MQTT_UNSPECIFIED_ERROR))
 		s->unacked--;
 	if (reason == MQTT_SUCCESS || s->version == MQTT_3_1_1) {
-		if (mqtt_encode_acks(transport_output(s->transport), type, &packet_id, 1) < 0)
+		s->ack_failed = mqtt_encode_acks(transport_output(s->transport), type, &packet_id, 1) < 0;
+		if (s->ack_failed)
 			engine_reconnect(s, MQTT_AGAIN_BACKOFF, "out of memory");
 		return;
 	}
 	struct mqtt_packet packet = {.type = type, .ack = {.packet_id = packet_id, .reason = reason}};
-	int r = engine_send(s, &packet);
-	(void)r; /* the connection ends then */
+	s->ack_failed = engine_send(s, &packet) < 0; /* the connection ends then */
 }
 
 void engine_flush(struct mqtt_engine *s)
@@ -170,7 +172,7 @@ static bool engine_drop_transport(struct mqtt_engine *s, int disconnect)
 		engine_disconnect_packet(s, (uint8_t)disconnect);
 	transport_close(s->transport, says_why ? LINGER_MS : 0);
 	s->transport = NULL;
-	s->end_due = false;
+	s->end_due = s->ack_failed = false;
 	loop_cancel(s->options.loop, &s->end_job);
 	loop_timer_stop(s->timer);
 	alias_reset(&s->aliases_in, 0);

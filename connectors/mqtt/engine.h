@@ -99,6 +99,7 @@ struct mqtt_engine {
 	uint64_t sent_mark; /* transport_appended at the last flush */
 
 	struct engine_subscriber subscriber;
+	bool ack_failed; /* one could not be appended: none may follow it on this connection */
 };
 
 /* engine.c. disconnect: the reason of the DISCONNECT to send first (5 only, MQTT_SUCCESS: both), or -1 for none. */

@@ -55,7 +55,7 @@ tests_fuzz_replay_config_LDADD = $(LINKSPAN_LIBS)
 # The whole MQTT link over a played network: wire.c takes the place of connectors/mqtt/transport.c, and the linker puts
 # the model between the link and its halves.
 SESSION_WRAP = -Wl,--wrap=mqtt_source_publish,--wrap=mqtt_source_unusable,--wrap=mqtt_source_released \
-	-Wl,--wrap=mqtt_sink_up,--wrap=mqtt_sink_acked
+	-Wl,--wrap=mqtt_sink_up,--wrap=mqtt_sink_acked,--wrap=qos2_in_publish
 EXTRA_PROGRAMS += tests/fuzz/fuzz_mqtt_session
 check_PROGRAMS += tests/fuzz/replay_mqtt_session
 tests_fuzz_fuzz_mqtt_session_SOURCES = tests/fuzz/fuzz_mqtt_session.c tests/fuzz/fuzz.h tests/fuzz/session/model.c \

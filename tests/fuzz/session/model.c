@@ -39,27 +39,23 @@ uint64_t model_hash(const struct slice *topic, const struct slice *payload)
 	return hash;
 }
 
-/* What was held comes later, and in its order. What looked pending may have come after the release of the one before. */
+/* What was held comes later, and in its order; what is left at the broker came behind all that is held. */
 static struct incoming *model_held(const struct offer *offer)
 {
-	struct incoming *pending = NULL;
 	for (size_t i = 0; i < model.n_incoming; i++) {
 		struct incoming *in = &model.incoming[i];
-		if (in->state != INCOMING_NEW && (in->state != INCOMING_PENDING || pending))
+		if (in->state != INCOMING_NEW)
 			continue;
 		if (offer->change.type == CHANGE_OPEN_ID && in->qos == 2 && in->id == offer->change.id &&
-			in->hash == offer->change.hash) {
-			if (in->state == INCOMING_NEW)
-				return in;
-			pending = in;
-		}
+			in->hash == offer->change.hash)
+			return in;
 		if (offer->change.type == CHANGE_RELEASE_ID && in->qos == 0 && in->id == offer->change.id)
 			return in;
 		if (offer->change.type == CHANGE_NONE && offer->view && in->qos == 1 &&
 			in->hash == model_hash(&offer->view->topic, &offer->view->payload))
 			return in;
 	}
-	return pending;
+	return NULL;
 }
 
 static void model_open_id(uint16_t id, uint64_t hash)
@@ -123,7 +119,7 @@ static void model_owe_receipt(const struct offer *offer)
 {
 	struct incoming *in = model.reading ? model.reading : model_held(offer);
 	/* A receipt is for something that came. */
-	fuzz_require(in != NULL && (in->state == INCOMING_NEW || in->state == INCOMING_PENDING));
+	fuzz_require(in != NULL && in->state == INCOMING_NEW);
 	fuzz_require(model.n_receipts < MODEL_RECEIPTS);
 	in->state = INCOMING_OFFERED;
 	model.receipts[model.n_receipts++] = (struct model_receipt){offer->cookie, in};

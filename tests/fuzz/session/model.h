@@ -3,7 +3,8 @@
  * The host of an MQTT link for the fuzz target of the session machine, and what must hold whatever the broker and the
  * network do. It plays the journal (receipts, stages and open identifiers become durable when told to) and the courier,
  * reads what the link writes to the broker, and sees which PUBLISH, PUBREL and acknowledgement reaches the source and the
- * sink (the linker puts model_*.c between mqtt.c and them). A promise that is broken is a finding (fuzz_require).
+ * sink, and which is taken for a repetition (the linker puts model_*.c between mqtt.c and them). A promise that is broken
+ * is a finding (fuzz_require).
  *
  * One link at a time; the thread that calls.
  */
@@ -21,7 +22,7 @@
 
 enum incoming_state {
 	INCOMING_NEW, /* not offered (yet): held or forgotten */
-	INCOMING_PENDING, /* a repetition whose PUBREC is under way */
+	INCOMING_PENDING, /* a repetition; the PUBREC of an earlier one answers it, too */
 	INCOMING_OFFERED, /* its receipt is to come */
 	INCOMING_DURABLE,
 	INCOMING_REFUSED, /* never to be taken: acknowledged, in version 5 with a reason */

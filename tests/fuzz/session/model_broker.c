@@ -15,6 +15,8 @@
 
 /* --- between mqtt.c and its halves: the linker's --wrap ------------------------------------------------------------- */
 
+enum qos2_in_verdict __real_qos2_in_publish(struct qos2_in *in, uint16_t id, uint64_t hash);
+enum qos2_in_verdict __wrap_qos2_in_publish(struct qos2_in *in, uint16_t id, uint64_t hash);
 void __real_mqtt_source_publish(
 	struct mqtt_source *source, const struct mqtt_publish *publish, const struct mqtt_properties *props);
 void __wrap_mqtt_source_publish(
@@ -40,13 +42,25 @@ static struct incoming *model_came(uint8_t qos, uint16_t id)
 	return in;
 }
 
-/* The PUBREC of the one before answers it, too. */
-static bool model_is_pending(const struct incoming *in)
+/* An earlier one whose PUBREC is still to come answers it, too. */
+static bool model_may_be_pending(const struct incoming *in)
 {
 	for (const struct incoming *before = in; before-- > model.incoming;)
-		if (before->qos == in->qos && before->id == in->id && before->state != INCOMING_PENDING)
-			return before->hash == in->hash && !before->acked && before->state != INCOMING_REFUSED;
+		if (before->qos == in->qos && before->id == in->id && before->hash == in->hash && !before->acked &&
+			before->state != INCOMING_PENDING && before->state != INCOMING_REFUSED)
+			return true;
 	return false;
+}
+
+/* Only the link knows which PUBLISHes it takes for repetitions: a release in between makes the same bytes new. */
+enum qos2_in_verdict __wrap_qos2_in_publish(struct qos2_in *in, uint16_t id, uint64_t hash)
+{
+	enum qos2_in_verdict verdict = __real_qos2_in_publish(in, id, hash);
+	if (verdict != QOS2_IN_PENDING)
+		return verdict;
+	fuzz_require(model.reading && model_may_be_pending(model.reading));
+	model.reading->state = INCOMING_PENDING;
+	return verdict;
 }
 
 void __wrap_mqtt_source_publish(
@@ -61,8 +75,6 @@ void __wrap_mqtt_source_publish(
 	model.reading = in;
 	__real_mqtt_source_publish(source, publish, props);
 	model.reading = NULL;
-	if (in && in->qos == 2 && in->state == INCOMING_NEW && model_is_pending(in))
-		in->state = INCOMING_PENDING;
 }
 
 void __wrap_mqtt_source_unusable(struct mqtt_source *source, uint8_t qos, uint16_t packet_id, uint8_t reason)

@@ -196,6 +196,32 @@ static void test_unusable_is_acknowledged_and_passed_over(void)
 	rig_close(&rig);
 }
 
+/* The broker takes no packet as large as a PUBACK with a reason. [MQTT-4.6.0-2] holds up to the end of the connection. */
+static void test_nothing_is_acknowledged_behind_what_cannot_be(void)
+{
+	static const uint8_t wild[] = {0x32, 9, 0, 4, 'i', 'n', '/', '+', 0, 2, 0};
+	struct rig rig;
+	begin(&rig);
+	rig.broker.session_present = true; /* no SUBSCRIBE again: it would be too large, too */
+	mqtt_set_number(&rig.broker.connack_props, MQTT_MAXIMUM_PACKET_SIZE, 4);
+	fake_broker_drop(&rig.broker);
+	UNTIL(&rig, rig.ups == 2);
+	fake_broker_publish(&rig.broker, "in/a", "first", 1, 1);
+	fake_broker_send_bytes(&rig.broker, wild, sizeof wild);
+	fake_broker_publish(&rig.broker, "in/a", "third", 1, 3);
+	UNTIL(&rig, rig_messages(&rig) == 2);
+	rig_receipts(&rig, 2);
+	UNTIL(&rig, rig.ups == 3);
+	CU_ASSERT(fake_broker_count(&rig.broker, MQTT_PUBACK) == 1);
+	CU_ASSERT(fake_broker_packet(&rig.broker, MQTT_PUBACK, 0)->packet_id == 1);
+	fake_broker_publish(&rig.broker, "in/a", "third", 1, 3);
+	UNTIL(&rig, rig_messages(&rig) == 3);
+	rig_receipts(&rig, 1);
+	UNTIL(&rig, fake_broker_count(&rig.broker, MQTT_PUBACK) == 2);
+	CU_ASSERT(fake_broker_packet(&rig.broker, MQTT_PUBACK, 1)->packet_id == 3);
+	rig_close(&rig);
+}
+
 static void test_oversized_is_passed_over(void)
 {
 	static uint8_t zeros[65536];
@@ -407,6 +433,7 @@ static const struct tap_test tests[] = {
 	{"a failed receipt is not acknowledged, nor what follows it", test_a_failed_receipt_is_not_acknowledged},
 	{"a refused message is acknowledged in its turn", test_refused_is_acknowledged_in_its_turn},
 	{"an illegal message is acknowledged and passed over", test_unusable_is_acknowledged_and_passed_over},
+	{"nothing is acknowledged behind what cannot be", test_nothing_is_acknowledged_behind_what_cannot_be},
 	{"a message that is too large is passed over", test_oversized_is_passed_over},
 	{"a message larger than the read buffer", test_large_message},
 	{"held while the host is busy, offered in order", test_held_while_busy},

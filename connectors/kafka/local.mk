@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	connectors/kafka/connection.c \
+	connectors/kafka/connection.h \
 	connectors/kafka/deliver.c \
 	connectors/kafka/kafka.c \
 	connectors/kafka/kafka.h \
 	connectors/kafka/link.c \
 	connectors/kafka/link.h \
+	connectors/kafka/part.h \
 	connectors/kafka/pending.c \
 	connectors/kafka/pending.h \
 	connectors/kafka/producer.c \

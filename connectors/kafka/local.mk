@@ -9,6 +9,8 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/pending.h \
 	connectors/kafka/producer.c \
 	connectors/kafka/producer.h \
+	connectors/kafka/security.c \
+	connectors/kafka/security.h \
 	connectors/kafka/settings.c \
 	connectors/kafka/settings.h \
 	connectors/kafka/topics.c \

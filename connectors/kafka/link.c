@@ -294,8 +294,9 @@ void kafka_link_continue_stop(struct kafka_link *kl)
 	}
 }
 
-void kafka_link_stop(struct link *link)
+void kafka_link_stop(struct link *link, uint64_t linger_ms)
 {
+	(void)linger_ms; /* the cluster is told nothing that it could miss */
 	struct kafka_link *kl = kafka_link_of(link);
 	if (kl->stopping)
 		return;

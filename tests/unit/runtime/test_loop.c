@@ -286,8 +286,9 @@ static void burn_and_stop(void *arg)
 		loop_stop(counter->loop);
 }
 
-/* Twice 30 ms of waiting and a turn of 6 ms: only the turns count. The last one ends the loop and is not counted. */
-static void test_turns_are_counted(void)
+/* Twice 30 ms of waiting and a turn of 6 ms: only the turns count. The last one ends the loop and is not counted. Whether
+ * nobody kept the thread from waiting that long. */
+static bool waiting_is_not_counted(void)
 {
 	struct counter counter = {.loop = loop_new(), .wanted = 2};
 	counter.timer = loop_timer_new(counter.loop, burn_and_stop, &counter);
@@ -301,9 +302,19 @@ static void test_turns_are_counted(void)
 			long_ones += turns->counts[i];
 	CU_ASSERT(long_ones >= 1);
 	CU_ASSERT(turns->sum >= 6000);
-	CU_ASSERT(turns->sum + 2 * 29000 <= took_us); /* a timer may come a millisecond early */
+	bool without = turns->sum + 2 * 29000 <= took_us; /* a timer may come a millisecond early */
 	loop_timer_free(counter.timer);
 	loop_free(counter.loop);
+	return without;
+}
+
+/* As above: one undisturbed try is enough. */
+static void test_turns_are_counted(void)
+{
+	bool without = false;
+	for (int i = 0; i < 50 && !without; i++)
+		without = waiting_is_not_counted();
+	CU_ASSERT(without);
 }
 
 int main(void)

@@ -46,6 +46,7 @@ struct kafka_exact {
 	unsigned failures; /* in a row, for the back-off */
 	struct kafka_limits limits; /* of the next producer */
 	uint64_t isolate_until; /* with limits.one_by_one: up to there */
+	bool size_in_doubt; /* … because a batch was too large, and no single record has been so far */
 
 	/* Taken and without outcome, by seq; [0, n_given) were given to the worker. */
 	struct exact_item *items;
@@ -284,6 +285,17 @@ static void on_opened(struct kafka_exact *ex, uint64_t done_through)
 	ex->host->ops->link_up(ex->host, &traits);
 }
 
+/* All that had to go one by one is through. */
+static void end_isolation(struct kafka_exact *ex)
+{
+	uint32_t batch_bytes = exact_worker_batch_bytes(ex->worker);
+	ex->limits.one_by_one = false;
+	if (ex->size_in_doubt) /* no record was to blame */
+		ex->limits.batch_bytes = batch_bytes > SMALLER_BATCH ? batch_bytes / SMALLER_BATCH : 1;
+	ex->size_in_doubt = false;
+	go_down(ex, "the refused batch has been sent message by message; back to batches");
+}
+
 static void on_committed(struct kafka_exact *ex, uint64_t seq)
 {
 	static const struct outcome delivered = {.kind = OUTCOME_DELIVERED};
@@ -297,10 +309,8 @@ static void on_committed(struct kafka_exact *ex, uint64_t seq)
 		ex->host->ops->outcome(ex->host, item.seq, &delivered); /* may send */
 	}
 	FAILPOINT("kafka.after_outcome");
-	if (ex->limits.one_by_one && seq >= ex->isolate_until && ex->state == EX_UP) {
-		ex->limits.one_by_one = false;
-		go_down(ex, "the refused batch has been sent message by message; back to batches");
-	}
+	if (ex->limits.one_by_one && seq >= ex->isolate_until && ex->state == EX_UP)
+		end_isolation(ex);
 }
 
 static struct exact_item *item_find(const struct kafka_exact *ex, uint64_t seq)
@@ -315,6 +325,7 @@ static void on_rejects(struct kafka_exact *ex, const struct exact_report *report
 {
 	if (ex->state != EX_UP)
 		return;
+	ex->size_in_doubt = false; /* it was a record */
 	if (ex->settling) { /* for the end of a later transaction, which is to be asked for again */
 		ex->due = true;
 		ex->n_gathered += ex->n_gathered == 0;
@@ -343,14 +354,12 @@ static void on_rejects(struct kafka_exact *ex, const struct exact_report *report
 /* What the next producer must do differently. */
 static void learn(struct kafka_exact *ex, const struct exact_report *report)
 {
-	uint32_t batch_bytes = exact_worker_batch_bytes(ex->worker);
 	switch (report->failure) {
 	case EXACT_BATCH_TOO_LARGE:
-		ex->limits.batch_bytes = batch_bytes / SMALLER_BATCH ? batch_bytes / SMALLER_BATCH : 1;
-		break;
 	case EXACT_BATCH_INVALID:
 		ex->limits.one_by_one = true;
 		ex->isolate_until = report->failed_seq;
+		ex->size_in_doubt = report->failure == EXACT_BATCH_TOO_LARGE;
 		break;
 	case EXACT_LOST:
 	case EXACT_NEEDS_PERSON:

@@ -130,8 +130,19 @@ static rd_kafka_resp_err_t try_write(struct exact_worker *worker, const struct e
 	return kafka_record_produce(worker->rk, topic, view, &record, (void *)(uintptr_t)order->seq);
 }
 
+/* After a record was refused by a broker the library takes no more: that one's report tells, now or later. */
+static bool is_aftermath(struct exact_worker *worker, rd_kafka_resp_err_t err)
+{
+	if (err != RD_KAFKA_RESP_ERR__STATE)
+		return false;
+	worker->trouble.refused = true;
+	return true;
+}
+
 static void judge_local(struct exact_worker *worker, const struct exact_order *order, rd_kafka_resp_err_t err)
 {
+	if (is_aftermath(worker, err))
+		return;
 	struct slice name = message_view(order->msg)->topic;
 	char topic[250];
 	snprintf(topic, sizeof topic, "%.*s", (int)name.len, (const char *)name.data);
@@ -180,19 +191,8 @@ static bool add_cursor(struct exact_worker *worker, uint64_t seq)
 			return false;
 		rd_kafka_poll(worker->rk, FULL_STEP_MS);
 	}
-	if (err)
+	if (err && !is_aftermath(worker, err))
 		judge(worker, 0, err, worker->settings->cursor_topic, true);
-	return true;
-}
-
-/* In steps, so that a stop need not wait for brokers that are away; the library gives up after transaction.timeout. */
-static bool flush(struct exact_worker *worker)
-{
-	while (rd_kafka_outq_len(worker->rk) > 0 && !worker->trouble.lost) {
-		if (exact_closing(worker))
-			return false;
-		rd_kafka_flush(worker->rk, FLUSH_STEP_MS);
-	}
 	return true;
 }
 
@@ -201,18 +201,33 @@ static bool is_spoilt(const struct exact_worker *worker)
 	return worker->trouble.lost || worker->trouble.refused;
 }
 
+/* In steps, so that a stop need not wait for brokers that are away; the library gives up after transaction.timeout. What a
+ * refused record leaves behind it in the library's queue is not sent any more. */
+static bool flush(struct exact_worker *worker)
+{
+	while (rd_kafka_outq_len(worker->rk) > 0 && !is_spoilt(worker)) {
+		if (exact_closing(worker))
+			return false;
+		rd_kafka_flush(worker->rk, FLUSH_STEP_MS);
+	}
+	return true;
+}
+
 /* What can be blamed on single records goes back, and with a definite abort nothing of the rest is there. */
 static bool undo(struct exact_worker *worker, bool *ret_undone)
 {
 	const struct exact_trouble *trouble = &worker->trouble;
-	if (trouble->lost || trouble->apart) {
-		exact_fail(worker, trouble->failure, "%s", trouble->reason);
+	if (!trouble->lost && !trouble->apart) {
+		rd_kafka_error_t *error = rd_kafka_abort_transaction(worker->rk, -1); /* reports may come from inside */
+		if (error)
+			return fail_with(worker, "a transaction cannot be undone", error);
+		worker->in_transaction = false;
+	}
+	if (trouble->lost || trouble->apart || worker->n_rejects == 0) {
+		exact_fail(worker, trouble->failure, "%s",
+			*trouble->reason ? trouble->reason : "the library takes no more records");
 		return false;
 	}
-	rd_kafka_error_t *error = rd_kafka_abort_transaction(worker->rk, -1);
-	if (error)
-		return fail_with(worker, "a transaction cannot be undone", error);
-	worker->in_transaction = false;
 	*ret_undone = true;
 	return exact_ask(worker, true);
 }

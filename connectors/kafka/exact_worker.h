@@ -36,8 +36,8 @@ struct exact_reject {
 enum exact_failure {
 	EXACT_LOST, /* begin again */
 	EXACT_NEEDS_PERSON, /* the same, and somebody has to do something first */
-	EXACT_BATCH_TOO_LARGE, /* begin again with smaller batches */
-	EXACT_BATCH_INVALID, /* begin again with every message in a batch of its own */
+	EXACT_BATCH_TOO_LARGE, /* begin again with every message in a batch of its own */
+	EXACT_BATCH_INVALID, /* the same */
 	EXACT_FENCED, /* do not begin again: another process has written as this destination */
 };
 

@@ -104,7 +104,7 @@ def poison():
         got = [int(r.key) for r in reader.drain()]
         wanted = [n for n in range(400) if n % 100 not in (7, 20, 50)]
         assert got == wanted, f"too many: {sorted(set(got) - set(wanted))}, missing: {sorted(set(wanted) - set(got))}"
-        assert bridge.status(destination="lake")["dead"] == 12, bridge.status(destination="lake")
+        assert bridge.status(destination="lake")["dead"] == "12", bridge.status(destination="lake")
         assert bridge.stop() == 0
 
 

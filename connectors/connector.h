@@ -277,8 +277,9 @@ struct connector {
 	/* Stops taking in (no more messages; changes of a session go on), may still acknowledge and deliver: first half of a
 	 * clean stop. */
 	void (*stop_intake)(struct link *link);
-	/* Ends everything: disconnects cleanly. Deliveries without outcome are forgotten. host->stopped() follows. */
-	void (*stop)(struct link *link);
+	/* Ends everything: disconnects cleanly. Deliveries without outcome are forgotten. The peer is given linger_ms to take
+	 * in what it has been told, acknowledgements above all. host->stopped() follows. */
+	void (*stop)(struct link *link, uint64_t linger_ms);
 	void (*destroy)(struct link *link);
 };
 

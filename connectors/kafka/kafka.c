@@ -12,8 +12,7 @@
 static enum guarantee kafka_sink_guarantee(const void *settings, uint8_t qos, bool declared)
 {
 	(void)settings, (void)qos;
-	(void)declared;
-	return AT_LEAST_ONCE;
+	return declared ? EXACTLY_ONCE : AT_LEAST_ONCE;
 }
 
 static bool kafka_carries_headers(const void *settings)

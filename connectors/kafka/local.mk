@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	connectors/kafka/backoff.c \
+	connectors/kafka/backoff.h \
 	connectors/kafka/connection.c \
 	connectors/kafka/connection.h \
 	connectors/kafka/consumer.c \
@@ -12,13 +14,22 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/consumer_topics.c \
 	connectors/kafka/convert.c \
 	connectors/kafka/convert.h \
+	connectors/kafka/cursor.c \
+	connectors/kafka/cursor.h \
 	connectors/kafka/deliver.c \
+	connectors/kafka/exact.c \
+	connectors/kafka/exact_transaction.c \
+	connectors/kafka/exact_worker.c \
+	connectors/kafka/exact_worker.h \
+	connectors/kafka/exact_worker_impl.h \
 	connectors/kafka/from.c \
 	connectors/kafka/from.h \
 	connectors/kafka/handover.c \
 	connectors/kafka/handover.h \
 	connectors/kafka/kafka.c \
 	connectors/kafka/kafka.h \
+	connectors/kafka/library_log.c \
+	connectors/kafka/library_log.h \
 	connectors/kafka/link.c \
 	connectors/kafka/link.h \
 	connectors/kafka/part.h \

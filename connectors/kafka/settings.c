@@ -17,6 +17,41 @@
 
 static const char *const compressions[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
 
+#define TRANSACTION(member) offsetof(struct kafka_transaction, member)
+
+static const struct config_key transaction_keys[] = {
+	{.name = "interval",
+		.type = CONFIG_DURATION,
+		.offset = TRANSACTION(interval_ms),
+		.fallback = "100ms",
+		.min = 1,
+		.max = 60000,
+		.help = "How long a transaction gathers messages before it is committed: so much later do readers see them."},
+	{.name = "max_messages",
+		.type = CONFIG_INT,
+		.offset = TRANSACTION(max_messages),
+		.fallback = "5000",
+		.min = 1,
+		.max = 1000000,
+		.help = "With that many messages it is committed at once, and also with half of max_in_flight."},
+	{.name = "max_bytes",
+		.type = CONFIG_SIZE,
+		.offset = TRANSACTION(max_bytes),
+		.fallback = "1MiB",
+		.min = 1,
+		.max = 1 << 30,
+		.help = "With that many bytes it is committed at once. More than 2 MiB are never gathered."},
+	{.name = "timeout",
+		.type = CONFIG_DURATION,
+		.offset = TRANSACTION(timeout_ms),
+		.fallback = "30s",
+		.min = 1000,
+		.max = 900000,
+		.help = "When linkspan vanishes in the middle of a transaction, the cluster gives that up after so long; until then "
+			"readers wait. Not more than the brokers' transaction.max.timeout.ms."},
+	{.name = NULL},
+};
+
 const struct config_key kafka_connection_keys[] = {
 	{.name = "brokers",
 		.type = CONFIG_LIST,
@@ -50,6 +85,17 @@ const struct config_key kafka_connection_keys[] = {
 		.min = 1,
 		.max = 1000000,
 		.help = "Messages handed to the cluster and not yet acknowledged, at most."},
+	{.name = "transaction",
+		.type = CONFIG_SECTION,
+		.offset = offsetof(struct kafka_settings, transaction),
+		.children = transaction_keys,
+		.help = "The transactions with which messages are written where exactly-once is declared."},
+	{.name = "cursor_topic",
+		.type = CONFIG_STRING,
+		.offset = offsetof(struct kafka_settings, cursor_topic),
+		.fallback = "linkspan-cursor",
+		.help = "Compacted topic in which exactly-once destinations keep how far they are, one record per destination and "
+			"transaction. Made with one partition if it is not there."},
 	{.name = "tls",
 		.type = CONFIG_SECTION,
 		.offset = offsetof(struct kafka_settings, tls),
@@ -131,7 +177,8 @@ static const struct reserved_property reserved[] = {
 	{"queuing.strategy", "fifo", "messages keep their order"},
 	{"delivery.report.only.error", "false", "the delivery report is what marks a message as delivered"},
 	{"enable.gapless.guarantee", "false", "one refused message would stop the producer"},
-	{"transactional.id", NULL, "this connection does not use transactions; leave it out"},
+	{"transactional.id", NULL, "linkspan gives it where exactly-once is declared"},
+	{"transaction.timeout.ms", NULL, "it is given by `transaction: {timeout: …}`"},
 	{"log.queue", "true", "the library's log goes into linkspan's own"},
 };
 
@@ -237,6 +284,14 @@ static bool check_brokers(const struct kafka_settings *settings, struct config_s
 	return good;
 }
 
+static bool check_cursor_topic(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	const char *wrong = settings->cursor_topic ? kafka_check_target(slice_str(settings->cursor_topic)) : NULL;
+	if (wrong && !config_failed(scope, "cursor_topic", NULL))
+		config_complain(scope, "cursor_topic", NULL, "%s", wrong);
+	return !wrong;
+}
+
 /* What only the library can say: whether the properties agree with each other, and whether the TLS files can
  * be used. A producer without brokers has nobody to connect to. */
 static void check_whole(const struct kafka_settings *settings, struct config_scope *scope)
@@ -257,7 +312,7 @@ static void check_whole(const struct kafka_settings *settings, struct config_sco
 void kafka_settings_check(const void *arg, struct config_scope *scope)
 {
 	const struct kafka_settings *settings = arg;
-	bool good = check_brokers(settings, scope);
+	bool good = check_brokers(settings, scope) && check_cursor_topic(settings, scope);
 	good &= kafka_consumer_check(settings, scope);
 	good &= kafka_security_check(&settings->tls, &settings->sasl, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -347,12 +402,44 @@ static void conf_set_defaults(struct conf_builder *builder, const struct kafka_s
 	conf_set(builder, "queue.buffering.max.kbytes", "2097151");
 }
 
-static void conf_set_promise(struct conf_builder *builder)
+/* What all clients of a connection have in common. */
+static void conf_begin(struct conf_builder *builder, const struct kafka_settings *settings, bool is_producer)
 {
+	conf_set_brokers(builder, &settings->brokers);
+	conf_set(builder, "client.id", settings->client_id);
+	if (!builder->failed)
+		builder->failed = kafka_security_conf(&settings->tls, &settings->sasl, builder->conf, builder->errstr,
+					  builder->errstr_size) < 0;
+	for (size_t i = 0; i < settings->properties.n; i++) {
+		const struct config_text *property = &settings->properties.items[i];
+		if (is_producer ? !kafka_is_consumer_property(property->name)
+				: !kafka_is_producer_property(property->name))
+			conf_set(builder, property->name, property->value);
+	}
+	conf_set(builder, "log.queue", "true");
+}
+
+static void conf_begin_producer(
+	struct conf_builder *builder, const struct kafka_settings *settings, const struct kafka_limits *limits)
+{
+	conf_set_defaults(builder, settings);
+	conf_set(builder, "compression.type", compressions[settings->compression]);
+	conf_set_number(builder, "linger.ms", settings->linger_ms);
+	conf_begin(builder, settings, true);
+	if (limits && limits->batch_bytes)
+		conf_set_number(builder, "batch.size", limits->batch_bytes);
+	if (limits && limits->one_by_one)
+		conf_set(builder, "batch.num.messages", "1");
 	conf_set(builder, "enable.idempotence", "true"); /* and with it acks=all, retries without end */
 	conf_set(builder, "acks", "all");
-	conf_set(builder, "message.timeout.ms", "0");
-	conf_set(builder, "log.queue", "true");
+}
+
+static rd_kafka_conf_t *conf_end(struct conf_builder *builder)
+{
+	if (!builder->failed)
+		return builder->conf;
+	rd_kafka_conf_destroy(builder->conf);
+	return NULL;
 }
 
 int kafka_settings_brokers(
@@ -368,27 +455,33 @@ rd_kafka_conf_t *kafka_settings_conf(
 	const struct kafka_settings *settings, const struct kafka_limits *limits, char *errstr, size_t errstr_size)
 {
 	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
-	conf_set_defaults(&builder, settings);
-	conf_set_brokers(&builder, &settings->brokers);
-	conf_set(&builder, "client.id", settings->client_id);
-	conf_set(&builder, "compression.type", compressions[settings->compression]);
-	conf_set_number(&builder, "linger.ms", settings->linger_ms);
-	if (!builder.failed)
-		builder.failed =
-			kafka_security_conf(&settings->tls, &settings->sasl, builder.conf, errstr, errstr_size) < 0;
-	for (size_t i = 0; i < settings->properties.n; i++)
-		if (!kafka_is_consumer_property(settings->properties.items[i].name))
-			conf_set(&builder, settings->properties.items[i].name, settings->properties.items[i].value);
-	if (limits && limits->batch_bytes)
-		conf_set_number(&builder, "batch.size", limits->batch_bytes);
-	if (limits && limits->one_by_one)
-		conf_set(&builder, "batch.num.messages", "1");
-	conf_set_promise(&builder);
-	if (builder.failed) {
-		rd_kafka_conf_destroy(builder.conf);
-		return NULL;
-	}
+	conf_begin_producer(&builder, settings, limits);
+	conf_set(&builder, "message.timeout.ms", "0");
 	rd_kafka_conf_set_events(
 		builder.conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS);
-	return builder.conf;
+	return conf_end(&builder);
+}
+
+rd_kafka_conf_t *kafka_settings_conf_exact(const struct kafka_settings *settings, const struct kafka_limits *limits,
+	const char *transactional_id, char *errstr, size_t errstr_size)
+{
+	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
+	conf_begin_producer(&builder, settings, limits);
+	conf_set(&builder, "transactional.id", transactional_id);
+	/* With it come limits for a message and for an answer: message.timeout.ms, socket.timeout.ms. */
+	conf_set_number(&builder, "transaction.timeout.ms", settings->transaction.timeout_ms);
+	conf_set(&builder, "delivery.report.only.error", "true"); /* the commit says all else */
+	return conf_end(&builder);
+}
+
+rd_kafka_conf_t *kafka_settings_conf_cursor(const struct kafka_settings *settings, char *errstr, size_t errstr_size)
+{
+	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
+	conf_set(&builder, "socket.nagle.disable", "true");
+	conf_set(&builder, "log.connection.close", "false");
+	conf_begin(&builder, settings, false);
+	conf_set(&builder, "isolation.level", "read_committed");
+	conf_set(&builder, "enable.partition.eof", "true");
+	conf_set(&builder, "allow.auto.create.topics", "false"); /* it must be a compacted one */
+	return conf_end(&builder);
 }

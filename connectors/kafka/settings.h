@@ -13,6 +13,12 @@
 #include "connectors/kafka/security.h"
 #include "message/slice.h"
 
+struct kafka_transaction {
+	uint64_t interval_ms, timeout_ms;
+	int64_t max_messages;
+	uint64_t max_bytes;
+};
+
 struct kafka_settings {
 	struct config_list brokers;
 	char *client_id;
@@ -22,6 +28,8 @@ struct kafka_settings {
 	struct kafka_tls tls;
 	struct kafka_sasl sasl;
 	struct config_list properties;
+	struct kafka_transaction transaction;
+	char *cursor_topic;
 	/* Source. */
 	char *group; /* NULL: static assignment */
 	int from; /* enum kafka_from */
@@ -57,5 +65,12 @@ int kafka_settings_brokers(const struct kafka_settings *settings, rd_kafka_conf_
 /* A new configuration for a producer, the caller's; NULL with the reason in errstr. limits may be NULL. */
 rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, const struct kafka_limits *limits,
 	char *errstr, size_t errstr_size) __attribute__((warn_unused_result));
+
+/* The same for a transactional producer, without events: it is served by callbacks. */
+rd_kafka_conf_t *kafka_settings_conf_exact(const struct kafka_settings *settings, const struct kafka_limits *limits,
+	const char *transactional_id, char *errstr, size_t errstr_size) __attribute__((warn_unused_result));
+/* The same for the consumer that reads the cursor. */
+rd_kafka_conf_t *kafka_settings_conf_cursor(const struct kafka_settings *settings, char *errstr, size_t errstr_size)
+	__attribute__((warn_unused_result));
 
 #endif

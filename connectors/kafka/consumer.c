@@ -185,7 +185,11 @@ static bool hand_over(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 	struct kafka_partition *partition = msg ? partition_of(consumer, msg) : NULL;
 	if (!partition || (partition->state != KAFKA_PARTITION_READING && partition->state != KAFKA_PARTITION_CHECKING))
 		return false;
-	uint64_t offset = (uint64_t)msg->offset, fingerprint = kafka_fingerprint(msg);
+	rd_kafka_timestamp_type_t type;
+	int64_t timestamp_ms = rd_kafka_message_timestamp(msg, &type);
+	if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE)
+		timestamp_ms = -1;
+	uint64_t offset = (uint64_t)msg->offset, fingerprint = kafka_fingerprint(msg, timestamp_ms);
 	if (partition->state == KAFKA_PARTITION_CHECKING &&
 		!kafka_check_record(consumer, partition, offset, fingerprint))
 		return false;
@@ -204,7 +208,8 @@ static bool hand_over(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 		.headers = headers,
 		.partition = partition,
 		.next = offset + 1,
-		.fingerprint = fingerprint};
+		.fingerprint = fingerprint,
+		.timestamp_ms = timestamp_ms};
 	partition->next = offset + 1;
 	partition->last_fingerprint = fingerprint;
 	partition->known = true;

@@ -5,8 +5,6 @@
 #include "tests/conformance/kafka_source_peer.h"
 
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "connectors/kafka/kafka.h"
 #include "connectors/kafka/settings.h"
@@ -16,10 +14,8 @@
 #define TOPIC      "conformance"
 #define N_BROKERS  3
 #define SLOW_MS    300
-#define WRITTEN_MS 60000
 
 static struct kafka_mock *mock;
-static rd_kafka_t *producer;
 static const char *group_name;
 static struct config_text broker, properties[3];
 static struct kafka_settings settings;
@@ -31,17 +27,8 @@ static char *text(const char *literal)
 
 static void source_begin(void)
 {
-	char errstr[256];
 	mock = kafka_mock_new(N_BROKERS);
 	kafka_mock_topic(mock, TOPIC, 1);
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	rd_kafka_conf_set(conf, "bootstrap.servers", mock->brokers, errstr, sizeof errstr);
-	rd_kafka_conf_set(conf, "linger.ms", "0", errstr, sizeof errstr);
-	producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof errstr);
-	if (!producer) {
-		printf("Bail out! rd_kafka_new: %s\n", errstr);
-		exit(1);
-	}
 	broker.value = mock->brokers;
 	properties[0] = (struct config_text){.name = text("reconnect.backoff.max.ms"), .value = text("100")};
 	properties[1] = (struct config_text){.name = text("fetch.wait.max.ms"), .value = text("50")};
@@ -61,7 +48,6 @@ static void source_begin(void)
 
 static void source_end(void)
 {
-	rd_kafka_destroy(producer);
 	kafka_mock_free(mock);
 }
 
@@ -85,15 +71,7 @@ static void source_slow(void)
 
 static void source_publish(struct slice payload)
 {
-	rd_kafka_resp_err_t err = rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(TOPIC), RD_KAFKA_V_PARTITION(0),
-		RD_KAFKA_V_VALUE((void *)(uintptr_t)payload.data, payload.len),
-		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
-	if (!err)
-		err = rd_kafka_flush(producer, WRITTEN_MS);
-	if (!err)
-		return;
-	printf("Bail out! produce: %s\n", rd_kafka_err2str(err));
-	exit(1);
+	kafka_mock_publish(mock, TOPIC, payload);
 }
 
 int kafka_source_peer_main(const char *name, const char *group)

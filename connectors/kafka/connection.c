@@ -253,5 +253,3 @@ struct link *kafka_connection_sink(struct link *link)
 {
 	return connection_of(link)->sink.link;
 }
-
-const struct kafka_part_ops kafka_source_part = {0};

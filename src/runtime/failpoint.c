@@ -59,6 +59,10 @@ static const char *const names[] = {
 	"kafka.before_commit",
 	"kafka.before_cursor",
 	"kafka.before_init",
+	"kafka.after_offer",
+	"kafka.after_offset_commit",
+	"kafka.before_offer",
+	"kafka.before_offset_commit",
 	"queue.after_requeue_durable",
 	"queue.before_dead_remove",
 };

@@ -5,6 +5,7 @@
 #include "connectors/kafka/kafka.h"
 
 #include "connectors/kafka/connection.h"
+#include "connectors/kafka/naming.h"
 #include "connectors/kafka/settings.h"
 
 /* Without transactions a restart of the process may repeat what was in flight: the producer's numbering dies with it. */
@@ -33,7 +34,12 @@ const struct connector kafka_connector = {
 	.exactly_once_in_order = true,
 	.check = kafka_settings_check,
 	.carries_headers = kafka_carries_headers,
+	.level_separator = '.',
+	.check_from = kafka_check_filters,
 	.check_target = kafka_check_target,
+	.warn_open_target = kafka_warn_open_target,
+	.insert_in_target = kafka_insert_in_target,
+	.restore_topic = kafka_restore_topic,
 	.sink_guarantee = kafka_sink_guarantee,
 	.create = kafka_connection_create,
 	.start = kafka_connection_start,

@@ -12,10 +12,14 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/pending.h \
 	connectors/kafka/producer.c \
 	connectors/kafka/producer.h \
+	connectors/kafka/naming.c \
+	connectors/kafka/naming.h \
 	connectors/kafka/record.c \
 	connectors/kafka/record.h \
 	connectors/kafka/settings.c \
 	connectors/kafka/settings.h \
+	connectors/kafka/topic_names.c \
+	connectors/kafka/topic_names.h \
 	connectors/kafka/topics.c \
 	connectors/kafka/topics.h \
 	connectors/kafka/verdict.c \

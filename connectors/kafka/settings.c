@@ -10,9 +10,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define MAX_TOPIC_NAME 249 /* Kafka's Topic.MAX_NAME_LENGTH */
+#include "connectors/kafka/topic_names.h"
 
 static const char *const compressions[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
+static const char *const topic_characters[] = {"refuse", "escape", NULL};
 static const char *const mechanisms[] = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", NULL};
 
 static const struct config_key tls_keys[] = {
@@ -107,6 +108,21 @@ const struct config_key kafka_connection_keys[] = {
 		.offset = offsetof(struct kafka_settings, sasl),
 		.children = sasl_keys,
 		.help = "User name and password. Other mechanisms (GSSAPI) are set up through properties."},
+	{.name = "topics_allowed",
+		.type = CONFIG_LIST,
+		.offset = offsetof(struct kafka_settings, topics_allowed),
+		.help = "Topics that mappings may write to; * stands for any characters, as in scada.*. A message for "
+			"another one becomes a dead letter and the topic is not created. Default: every topic, so who "
+			"chooses what a template inserts may choose the topic."},
+	{.name = "topic_characters",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_settings, topic_characters),
+		.fallback = "refuse",
+		.choices = topic_characters,
+		.help = "What becomes of characters that a Kafka topic cannot have. refuse: the message becomes a dead "
+			"letter. escape: what a template inserts into a topic is written with the characters that "
+			"there "
+			"are, / as a dot; and of what is read, {topic} and captures are turned back."},
 	{.name = "properties",
 		.type = CONFIG_MAP,
 		.offset = offsetof(struct kafka_settings, properties),
@@ -265,6 +281,17 @@ static bool check_credentials(const struct kafka_settings *settings, struct conf
 	return good;
 }
 
+static void check_allowed(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	for (size_t i = 0; i < settings->topics_allowed.n; i++) {
+		const char *wrong = kafka_pattern_check(settings->topics_allowed.items[i].value);
+		char index[24];
+		snprintf(index, sizeof index, "%zu", i);
+		if (wrong)
+			config_complain(scope, "topics_allowed", index, "%s", wrong);
+	}
+}
+
 /* What only the library can say: whether the properties agree with each other, and whether the TLS files can
  * be used. A producer without brokers has nobody to connect to. */
 static void check_whole(const struct kafka_settings *settings, struct config_scope *scope)
@@ -287,32 +314,13 @@ void kafka_settings_check(const void *arg, struct config_scope *scope)
 	const struct kafka_settings *settings = arg;
 	bool good = check_brokers(settings, scope);
 	good &= check_credentials(settings, scope);
+	check_allowed(settings, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < settings->properties.n; i++)
 		good &= check_property(&settings->properties.items[i], conf, scope);
 	rd_kafka_conf_destroy(conf);
 	if (good && !config_failed(scope, NULL, NULL))
 		check_whole(settings, scope);
-}
-
-const char *kafka_check_target(struct slice topic)
-{
-	if (topic.len == 0)
-		return "the Kafka topic is empty. Give it a name of letters, digits, dot, underscore and "
-		       "hyphen.";
-	if (topic.len > MAX_TOPIC_NAME)
-		return "the Kafka topic is longer than 249 characters. Shorten it.";
-	if ((topic.len == 1 && topic.data[0] == '.') || (topic.len == 2 && memcmp(topic.data, "..", 2) == 0))
-		return "\".\" and \"..\" are not Kafka topics. Give it another name.";
-	for (size_t i = 0; i < topic.len; i++) {
-		uint8_t c = topic.data[i];
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-			    c == '_' || c == '-'))
-			return "the Kafka topic has a character that Kafka does not allow. Use letters, "
-			       "digits, dot, "
-			       "underscore and hyphen only.";
-	}
-	return NULL;
 }
 
 /* --- into the library

@@ -63,7 +63,9 @@ struct target_config {
 struct mapping_config {
 	char *name;
 	size_t from_connection;
-	struct config_list filters; /* `topic:`, one or several, {name} captures allowed */
+	struct config_list
+		filters; /* `topic:`, one or several, {name} captures allowed; levels end with '/', whatever ends
+	                               them at that connection (config_filter_as_written) */
 	int from_qos;
 	void *from_settings; /* the source connector's from struct */
 	char *when; /* jq, NULL = always */
@@ -112,6 +114,10 @@ struct config {
 int config_load(const char *path, FILE *errors, struct config **ret_config, size_t *ret_mistakes)
 	__attribute__((warn_unused_result));
 void config_free(struct config *config);
+
+/* A filter of the mapping as it stands in the file. The caller frees. */
+char *config_filter_as_written(const struct config *config, const struct mapping_config *map, size_t filter)
+	__attribute__((warn_unused_result));
 
 /* `text` with everything that is secret in this configuration (or came from ${env:…} or ${file:…}) replaced by ***: for
  * whoever shows parts of a configuration. The caller frees. */

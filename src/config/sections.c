@@ -378,7 +378,9 @@ const struct config_key section_from_keys[] = {
 		.required = true,
 		.help = "Topic filter, or a list of them: + is one level, # all below, {name} one level that templates "
 			"and "
-			"jq can use. $share/group/filter shares the work with others of that group."},
+			"jq can use. $share/group/filter shares the work with others of that group. Levels end with a "
+			"slash, in Kafka "
+			"with a dot."},
 	{.name = "qos",
 		.type = CONFIG_INT,
 		.offset = FROM(qos),

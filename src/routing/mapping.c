@@ -9,9 +9,12 @@
 #include <stdlib.h>
 
 #include "connectors/connector.h"
+#include "message/utf8.h"
 #include "routing/hops.h"
 #include "routing/template.h"
 #include "runtime/log.h"
+
+#define SHOWN_BYTES 150 /* of a target, in a reason */
 
 struct field {
 	struct slice name;
@@ -22,6 +25,7 @@ struct field {
 struct target {
 	size_t connection;
 	const struct connector *connector;
+	const void *settings; /* of the connection */
 	int qos, retain; /* as struct target_config */
 	bool may_return, counts_hops; /* what is sent there may come back, and may say how often it did */
 	bool marked;
@@ -71,8 +75,9 @@ static int compile_target(const struct config *config, const struct target_confi
 {
 	to->connection = from->connection;
 	to->connector = config->connections[from->connection].connector;
-	bool carries_headers = to->connector && to->connector->carries_headers &&
-			       to->connector->carries_headers(config->connections[from->connection].settings);
+	to->settings = config->connections[from->connection].settings;
+	bool carries_headers =
+		to->connector && to->connector->carries_headers && to->connector->carries_headers(to->settings);
 	to->may_return = map->max_hops > 0 && to->connector && to->connector->can_source;
 	to->counts_hops = to->may_return && carries_headers;
 	to->marked = map->markers && carries_headers;
@@ -178,15 +183,37 @@ static int render(struct work *work, const struct template *tpl, struct slice *r
 	return template_render(tpl, &work->source, work->routing->arena, ret_text, &work->reason);
 }
 
+/* The dead letter has the source's topic, so the target is said here, if it can be. */
+static const char *illegal_target(struct arena *arena, struct slice topic, const char *wrong)
+{
+	bool plain = utf8_valid(topic) && topic.len > 0;
+	for (size_t i = 0; i < topic.len && plain; i++)
+		plain = topic.data[i] >= ' ' && topic.data[i] != '"' && topic.data[i] != 0x7f;
+	if (!plain)
+		return arena_printf(arena, "the target is not legal: %s", wrong);
+	size_t shown = topic.len < SHOWN_BYTES ? topic.len : SHOWN_BYTES;
+	return arena_printf(arena, "the target %.*s%s is not legal: %s", (int)shown, (const char *)topic.data,
+		shown < topic.len ? "…" : "", wrong);
+}
+
 static int render_topic(struct work *work, const struct target *to, struct slice *ret_topic)
 {
+	struct arena *arena = work->routing->arena;
+	const struct connector *connector = to->connector;
 	struct slice topic = work->routing->view->topic;
-	int err = to->topic ? render(work, to->topic, &topic) : 0;
+	int err = 0;
+	work->source.insert = connector ? connector->insert_in_target : NULL;
+	work->source.insert_with = to->settings;
+	if (to->topic)
+		err = render(work, to->topic, &topic);
+	else if (work->source.insert)
+		err = work->source.insert(to->settings, topic, arena, &topic);
+	work->source.insert = NULL;
 	if (err)
 		return err;
-	const char *wrong = to->connector && to->connector->check_target ? to->connector->check_target(topic) : NULL;
+	const char *wrong = connector && connector->check_target ? connector->check_target(to->settings, topic) : NULL;
 	if (wrong)
-		return fail(work, arena_printf(work->routing->arena, "the target is not legal: %s", wrong));
+		return fail(work, illegal_target(arena, topic, wrong));
 	*ret_topic = topic;
 	return 0;
 }
@@ -437,7 +464,10 @@ int mapping_route(struct mapping *map, struct routing *routing, const struct sli
 	struct work work = {
 		.map = map,
 		.routing = routing,
-		.source = {.view = routing->view, .captures = captures, .json = &routing->json},
+		.source = {.view = routing->view,
+			.separator = routing->separator,
+			.captures = captures,
+			.json = &routing->json},
 	};
 	struct slice as_received = routing->view->payload, *payloads = &as_received;
 	size_t n = 1;

@@ -16,6 +16,8 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/naming.h \
 	connectors/kafka/record.c \
 	connectors/kafka/record.h \
+	connectors/kafka/security.c \
+	connectors/kafka/security.h \
 	connectors/kafka/settings.c \
 	connectors/kafka/settings.h \
 	connectors/kafka/topic_names.c \

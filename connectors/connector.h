@@ -224,6 +224,8 @@ struct connector {
 	/* Does who reads from the destination get the headers of a message? NULL: no. A sink that says yes adds
 	 * markers_waited() (message/markers.h) to what it sends of a view with `waits`. */
 	bool (*carries_headers)(const void *settings);
+	/* Does a null payload differ from an empty one at this destination? */
+	bool carries_null;
 	/* Does a source with these from_settings never receive what its own link has sent? NULL: it may. */
 	bool (*ignores_own)(const void *from_settings);
 	/* Is this target (a rendered topic or path) legal? NULL: yes; else what is wrong. Used at check time for constant

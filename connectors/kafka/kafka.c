@@ -33,6 +33,7 @@ const struct connector kafka_connector = {
 	.pipelined_order = true,
 	.exactly_once_in_order = true,
 	.check = kafka_settings_check,
+	.carries_null = true,
 	.carries_headers = kafka_carries_headers,
 	.level_separator = '.',
 	.check_from = kafka_check_filters,

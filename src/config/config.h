@@ -15,6 +15,8 @@ struct connector;
 
 enum when_full { WHEN_FULL_BLOCK, WHEN_FULL_DROP_OLDEST, WHEN_FULL_DROP_NEWEST, WHEN_FULL_DEAD_LETTER };
 enum drain { DRAIN_OLDEST_FIRST, DRAIN_LIVE_FIRST };
+/* What becomes a null payload at a destination, beside what is one. */
+enum tombstones { TOMBSTONES_RECEIVED, TOMBSTONES_CLEARED, TOMBSTONES_EMPTY, TOMBSTONES_EMPTY_OR_NULL };
 enum { RETAIN_SKIP = 2 }; /* what comes retained is not forwarded */
 enum on_error { ON_ERROR_DEAD_LETTER, ON_ERROR_DROP, ON_ERROR_PASS };
 
@@ -56,6 +58,7 @@ struct target_config {
 	struct config_list params; /* the connector's to_keys, name → template */
 	int qos; /* -1 = as received */
 	int retain; /* -1 = keep, 0 = clear, 1 = set, RETAIN_SKIP */
+	int tombstones; /* enum tombstones */
 	const char *file;
 	int line, column;
 };

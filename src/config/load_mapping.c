@@ -264,7 +264,16 @@ static void take_common(struct target_config *target, struct section_to *to)
 	target->headers = to->headers;
 	target->qos = (int)to->qos;
 	target->retain = to->retain - 1; /* keep, clear, set, skip: -1, 0, 1, 2 */
+	target->tombstones = to->tombstones;
 	free(to->connection);
+}
+
+static void check_tombstones(
+	struct reading *reading, const struct connector *connector, const struct node *section, int tombstones)
+{
+	if (tombstones != TOMBSTONES_RECEIVED && !connector->carries_null)
+		table_mistake(reading->loader->report, node_get(section, "tombstones"), 0,
+			"tombstones: a connection of type %s has no null payloads; leave this out", connector->name);
 }
 
 static void check_headers(struct reading *reading, const struct node *headers)
@@ -308,6 +317,7 @@ static void read_target(struct reading *reading, const struct node *node)
 	if (connector) {
 		take_params(target, keys, values, n);
 		check_target(reading, connector, target->connection, node, target->target);
+		check_tombstones(reading, connector, node, target->tombstones);
 		check_qos(reading, target->connection, node, target->qos >= 0 ? target->qos : map->from_qos);
 	}
 	free(title);

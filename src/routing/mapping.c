@@ -29,6 +29,8 @@ struct target {
 	int qos, retain; /* as struct target_config */
 	bool may_return, counts_hops; /* what is sent there may come back, and may say how often it did */
 	bool marked;
+	bool carries_null;
+	int tombstones; /* as struct target_config */
 	struct template *topic, *key, *content_type; /* NULL: not given */
 	struct field *headers, *params;
 	size_t n_headers, n_params;
@@ -83,6 +85,8 @@ static int compile_target(const struct config *config, const struct target_confi
 	to->marked = map->markers && carries_headers;
 	to->qos = from->qos;
 	to->retain = from->retain;
+	to->carries_null = to->connector && to->connector->carries_null;
+	to->tombstones = from->tombstones;
 	to->n_headers = from->headers.n;
 	to->n_params = from->params.n;
 	int err = compile_template(from->target, names, &to->topic);
@@ -170,6 +174,7 @@ struct work {
 	struct template_source source;
 	const char *reason; /* why the last step failed */
 	bool transformed; /* the payload is the transform's output */
+	bool null; /* what was received is a null payload, here or at some target */
 };
 
 static int fail(struct work *work, const char *reason)
@@ -393,6 +398,50 @@ static int target_failed(struct work *work, const struct target *to)
 	return work->map->on_error == ON_ERROR_DROP ? drop(work) : emit_dead_letter(work, to);
 }
 
+/* --- null payloads -------------------------------------------------------------------------------------- */
+
+/* Is that a null payload at the target, as it was received? */
+static bool is_tombstone(const struct target *to, const struct message_view *view)
+{
+	if (!view->payload.data)
+		return true;
+	if (view->payload.len > 0 || to->tombstones == TOMBSTONES_RECEIVED)
+		return false;
+	return to->tombstones != TOMBSTONES_CLEARED || view->retain;
+}
+
+static bool is_null_for_any(const struct mapping *map, const struct message_view *view)
+{
+	bool any = !view->payload.data;
+	for (size_t i = 0; i < map->n_targets && !any && view->payload.len == 0; i++)
+		any = is_tombstone(&map->targets[i], view);
+	return any;
+}
+
+static bool is_json_null(struct slice payload)
+{
+	return slice_equal(payload, slice_str("null"));
+}
+
+/* A null that was received stays one if the transform makes null of it. */
+static struct slice payload_for(const struct work *work, const struct target *to, struct slice payload)
+{
+	struct slice null = {NULL, 0};
+	if (!work->transformed && is_tombstone(to, work->routing->view))
+		return null;
+	if (work->transformed && work->null && is_json_null(payload))
+		return null;
+	if (to->tombstones == TOMBSTONES_EMPTY_OR_NULL && is_json_null(payload))
+		return null;
+	return payload;
+}
+
+/* Does a null payload clear what is retained there? */
+static bool clears(const struct target *to)
+{
+	return !to->carries_null && to->retain < 0;
+}
+
 static bool fits(const struct message_view *envelope, const struct slice *payloads, size_t n)
 {
 	struct message_view view = *envelope;
@@ -415,8 +464,10 @@ static int route_target(struct work *work, const struct target *to, const struct
 		err = fail(work, "the message would pass the limits of 32 MiB of payload or 1 MiB of all else");
 	if (err == -EINVAL)
 		return target_failed(work, to);
+	bool retain = !err && view.retain;
 	for (size_t i = 0; i < n && !err; i++) {
-		view.payload = payloads[i];
+		view.payload = payload_for(work, to, payloads[i]);
+		view.retain = retain || (!view.payload.data && clears(to));
 		err = emit(work, to, &view, to->marked);
 	}
 	return err;
@@ -449,6 +500,8 @@ static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_
 	struct routing *routing = work->routing;
 	bool pass = true;
 	int err = 0;
+	work->null = is_null_for_any(map, routing->view);
+	transform_input_null(routing->input, work->null);
 	if (map->when)
 		err = transform_test(
 			map->when, routing->input, work->source.captures, routing->arena, &pass, &work->reason);

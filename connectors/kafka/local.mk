@@ -20,6 +20,8 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/security.h \
 	connectors/kafka/settings.c \
 	connectors/kafka/settings.h \
+	connectors/kafka/timestamp.c \
+	connectors/kafka/timestamp.h \
 	connectors/kafka/topic_names.c \
 	connectors/kafka/topic_names.h \
 	connectors/kafka/topics.c \

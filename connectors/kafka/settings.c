@@ -87,6 +87,12 @@ const struct config_key kafka_to_keys[] = {
 		.type = CONFIG_TEMPLATE,
 		.help = "Number of the partition to write to. Default: chosen by the key, as Java clients "
 			"choose."},
+	{.name = "timestamp",
+		.type = CONFIG_TEMPLATE,
+		.help = "Time of the record, as in {.ts}: seconds, milliseconds, microseconds or nanoseconds since "
+			"1970 (told apart by their size), or RFC 3339. One before 2020 comes from a clock that was not "
+			"set: the default is taken. What is no time makes the message a dead letter. Default: when "
+			"linkspan received the message."},
 	{.name = NULL},
 };
 

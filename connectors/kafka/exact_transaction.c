@@ -122,9 +122,9 @@ static rd_kafka_resp_err_t try_write(struct exact_worker *worker, const struct e
 {
 	const struct message_view *view = message_view(order->msg);
 	struct kafka_record record;
-	rd_kafka_topic_t *topic = kafka_topics_get(worker->topics, view->topic);
-	*ret_wrong = topic ? kafka_record_make(worker->settings, view, order->wall_ms, &record)
-			   : "the topic is not a legal Kafka topic";
+	rd_kafka_topic_t *topic = kafka_topics_get(worker->topics, view->topic, ret_wrong);
+	if (topic)
+		*ret_wrong = kafka_record_make(worker->settings, view, order->wall_ms, &record);
 	if (*ret_wrong)
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
 	return kafka_record_produce(worker->rk, topic, view, &record, (void *)(uintptr_t)order->seq);

@@ -188,7 +188,7 @@ static bool make_producer(struct exact_worker *worker)
 	report_begin(worker);
 	worker->batch_bytes = (uint32_t)strtoul(text, NULL, 10);
 	report_end(worker);
-	worker->topics = kafka_topics_new(worker->rk);
+	worker->topics = kafka_topics_new(worker->rk, worker->settings);
 	if (!worker->topics)
 		exact_fail(worker, EXACT_LOST, "out of memory");
 	return worker->topics != NULL;

@@ -39,6 +39,8 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/pending.h \
 	connectors/kafka/producer.c \
 	connectors/kafka/producer.h \
+	connectors/kafka/naming.c \
+	connectors/kafka/naming.h \
 	connectors/kafka/record.c \
 	connectors/kafka/record.h \
 	connectors/kafka/security.c \
@@ -47,6 +49,10 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/settings.h \
 	connectors/kafka/source.c \
 	connectors/kafka/source.h \
+	connectors/kafka/timestamp.c \
+	connectors/kafka/timestamp.h \
+	connectors/kafka/topic_names.c \
+	connectors/kafka/topic_names.h \
 	connectors/kafka/topics.c \
 	connectors/kafka/topics.h \
 	connectors/kafka/verdict.c \

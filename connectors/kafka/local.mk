@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	connectors/kafka/certificate_files.c \
+	connectors/kafka/certificate_files.h \
+	connectors/kafka/client.c \
+	connectors/kafka/client.h \
 	connectors/kafka/connection.c \
 	connectors/kafka/connection.h \
 	connectors/kafka/deliver.c \
+	connectors/kafka/diagnosis.c \
+	connectors/kafka/diagnosis.h \
 	connectors/kafka/kafka.c \
 	connectors/kafka/kafka.h \
 	connectors/kafka/link.c \

@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "connectors/kafka/diagnosis.h"
+#include "connectors/kafka/gateway.h"
 
 struct client;
 
@@ -35,6 +36,7 @@ struct client {
 	const struct kafka_settings *settings;
 	rd_kafka_t *rk;
 	struct login *login; /* NULL: no tokens */
+	struct gateway *gateway; /* NULL: the library logs in itself */
 	struct client *next; /* of the same login */
 	pthread_mutex_t lock;
 	char finding[400]; /* guarded: why the last certificate was refused */
@@ -186,6 +188,33 @@ static int on_certificate(rd_kafka_t *rk, const char *broker, int32_t broker_id,
 	return 0;
 }
 
+/* --- the way through a gateway ------------------------------------------------------------------------------------- */
+
+static int on_socket(int domain, int type, int protocol, void *opaque)
+{
+	struct client *client = opaque;
+	(void)domain, (void)type, (void)protocol;
+	return gateway_socket(client->gateway);
+}
+
+static int on_connect(int fd, const struct sockaddr *address, int address_len, const char *broker, void *opaque)
+{
+	struct client *client = opaque;
+	return gateway_connect(client->gateway, fd, address, (socklen_t)address_len, broker);
+}
+
+/* The library sees a plain broker that hangs up. */
+static bool explain_by_gateway(struct client *client, bool was_up, rd_kafka_resp_err_t err, char *sentence, size_t size,
+	enum kafka_error *ret_error)
+{
+	struct channel_failure failure;
+	if (!client->gateway || err != RD_KAFKA_RESP_ERR__TRANSPORT || !gateway_failure(client->gateway, &failure))
+		return false;
+	snprintf(sentence, size, "%s", failure.sentence);
+	*ret_error = failure.person && !(failure.hang_up && was_up) ? KAFKA_ERROR_ALARM : KAFKA_ERROR_NOTE;
+	return true;
+}
+
 /* --- life -------------------------------------------------------------------------------------------------------- */
 
 static void client_free(struct client *client)
@@ -196,8 +225,25 @@ static void client_free(struct client *client)
 		pthread_mutex_unlock(&logins_lock);
 		login_free(unused);
 	}
+	gateway_free(client->gateway);
 	pthread_mutex_destroy(&client->lock);
 	free(client);
+}
+
+/* Sets what conf asks back for. 0, or -EINVAL. */
+static int client_prepare(struct client *client, rd_kafka_conf_t *conf, char *errstr, size_t errstr_size)
+{
+	const struct kafka_settings *settings = client->settings;
+	rd_kafka_conf_set_opaque(conf, client);
+	if (gateway_wanted(&settings->sasl)) {
+		client->gateway = gateway_new(settings, errstr, errstr_size);
+		rd_kafka_conf_set_socket_cb(conf, on_socket);
+		rd_kafka_conf_set_connect_cb(conf, on_connect);
+		return client->gateway ? 0 : -EINVAL;
+	}
+	if (kafka_tls_used(&settings->tls) && settings->tls.verify)
+		rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate);
+	return 0;
 }
 
 rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, const struct kafka_settings *settings,
@@ -210,10 +256,8 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, const 
 	}
 	client->settings = settings;
 	pthread_mutex_init(&client->lock, NULL);
-	rd_kafka_conf_set_opaque(conf, client);
-	if (kafka_tls_used(&settings->tls) && settings->tls.verify)
-		rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate);
-	client->rk = rd_kafka_new(type, conf, errstr, errstr_size);
+	if (client_prepare(client, conf, errstr, errstr_size) == 0)
+		client->rk = rd_kafka_new(type, conf, errstr, errstr_size);
 	if (!client->rk) {
 		client_free(client);
 		return NULL;
@@ -242,16 +286,21 @@ void kafka_client_destroy(rd_kafka_t *rk, int flags)
 }
 
 enum kafka_error kafka_client_error(
-	rd_kafka_t *rk, bool was_up, rd_kafka_resp_err_t err, const char *text, char *alarm, size_t alarm_size)
+	rd_kafka_t *rk, bool was_up, rd_kafka_resp_err_t err, const char *text, char *sentence, size_t sentence_size)
 {
 	struct client *client = rd_kafka_opaque(rk);
+	enum kafka_error error;
+	if (explain_by_gateway(client, was_up, err, sentence, sentence_size, &error))
+		return error;
 	char finding[sizeof client->finding];
 	pthread_mutex_lock(&client->lock);
 	memcpy(finding, client->finding, sizeof finding);
 	pthread_mutex_unlock(&client->lock);
-	if (!kafka_diagnose(client->settings, was_up, err, text, finding, alarm, alarm_size))
+	if (!kafka_diagnose(client->settings, was_up, err, text, finding, sentence, sentence_size)) {
+		snprintf(sentence, sentence_size, "%s", text);
 		return was_up && err == RD_KAFKA_RESP_ERR__TRANSPORT && strstr(text, "Disconnected") ? KAFKA_ERROR_QUIET
 												     : KAFKA_ERROR_NOTE;
+	}
 	/* A token that a broker refuses may have been a good one of before: the next one may do. */
 	if (client->login && err == RD_KAFKA_RESP_ERR__AUTHENTICATION && strstr(text, "SASL authentication error"))
 		oauth_client_refused(client->login->oauth);

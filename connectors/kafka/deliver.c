@@ -190,14 +190,15 @@ void kafka_link_send(struct link *link, const struct delivery *delivery)
 
 static void on_broker_error(struct kafka_link *kl, rd_kafka_resp_err_t err, const char *text)
 {
-	char alarm[400];
+	char sentence[400];
 	switch (kafka_client_error(
-		kafka_producer_handle(kl->producer), kl->announced, err, text, alarm, sizeof alarm)) {
+		kafka_producer_handle(kl->producer), kl->announced, err, text, sentence, sizeof sentence)) {
 	case KAFKA_ERROR_ALARM:
-		kafka_link_alarm(kl, alarm);
+		kafka_link_alarm(kl, sentence);
 		break;
 	case KAFKA_ERROR_NOTE:
-		log_warn("kafka_error", "connection=%s code=%s text=\"%s\"", kl->name, rd_kafka_err2name(err), text);
+		log_warn(
+			"kafka_error", "connection=%s code=%s text=\"%s\"", kl->name, rd_kafka_err2name(err), sentence);
 		break;
 	case KAFKA_ERROR_QUIET:
 		break;

@@ -56,6 +56,14 @@ struct sign {
 	bool hang_up; /* means nothing from a broker that has let us in before */
 };
 
+const char kafka_hint_not_tls[] = "the broker hangs up during the TLS handshake; is this its TLS listener? Else use "
+				  "its TLS port, or leave tls out";
+const char kafka_hint_wants_tls[] =
+	"the broker hangs up at the first request; does this listener want TLS? Then set tls";
+const char kafka_hint_not_sasl[] = "this listener does not use SASL; take another port, or leave sasl out";
+const char kafka_hint_login_cut[] =
+	"the broker hangs up during authentication; is this its SASL listener? Else leave sasl out";
+
 static const struct sign signs[] = {
 	/* A client that cannot know better is told so by the broker's alert; in TLS 1.3 after the handshake. */
 	{"SSL alert number", "certificate", NULL, false},
@@ -66,26 +74,15 @@ static const struct sign signs[] = {
 		"the broker ended the TLS handshake; it has no cipher in common, or wants a client certificate "
 		"(tls.cert and tls.key)",
 		false},
-	{"wrong version number", NULL, "this is no TLS listener; use the broker's TLS port, or leave tls out", false},
-	{"SSL_HANDSHAKE", "unexpected eof",
-		"the broker hangs up during the TLS handshake; is this its TLS listener? Else use its TLS port, or "
-		"leave "
-		"tls out",
-		true},
-	{"SSL_HANDSHAKE", "Disconnected",
-		"the broker hangs up during the TLS handshake; is this its TLS listener? Else use its TLS port, or "
-		"leave "
-		"tls out",
-		true},
-	{"connecting to a SSL listener", NULL,
-		"the broker hangs up at the first request; does this listener want TLS? Then set tls", true},
+	{"wrong version number", NULL, kafka_hint_not_tls, false},
+	{"SSL_HANDSHAKE", "unexpected eof", kafka_hint_not_tls, true},
+	{"SSL_HANDSHAKE", "Disconnected", kafka_hint_not_tls, true},
+	{"connecting to a SSL listener", NULL, kafka_hint_wants_tls, true},
 	{"broker might require SASL", NULL,
 		"the broker hangs up as soon as it is asked for something; does this listener want SASL? Then set sasl",
 		true},
-	{"not valid in current SASL state", NULL,
-		"this listener does not use SASL; take another port, or leave sasl out", false},
-	{"in state AUTH_", "Disconnected",
-		"the broker hangs up during authentication; is this its SASL listener? Else leave sasl out", true},
+	{"not valid in current SASL state", NULL, kafka_hint_not_sasl, false},
+	{"in state AUTH_", "Disconnected", kafka_hint_login_cut, true},
 };
 
 /* What comes after `mark`, up to " (after 5ms in state AUTH_REQ, 3 identical error(s) suppressed)". */
@@ -102,10 +99,11 @@ static bool after_mark(const char *text, const char *mark, char *rest, size_t si
 	return true;
 }
 
-static void describe_client_certificate(
-	const struct kafka_settings *settings, const char *text, char *sentence, size_t size)
+bool kafka_diagnose_alert(bool has_certificate, const char *text, char *sentence, size_t size)
 {
-	if (!settings->tls.cert)
+	if (!strstr(text, "certificate") && !strstr(text, "unknown ca"))
+		return false;
+	if (!has_certificate)
 		snprintf(sentence, size, "the broker wants a client certificate; set tls.cert and tls.key");
 	else
 		snprintf(sentence, size,
@@ -115,34 +113,42 @@ static void describe_client_certificate(
 			: strstr(text, "revoked")    ? "revoked"
 			: strstr(text, "unknown ca") ? "unknown authority"
 						     : "not accepted");
+	return true;
 }
 
-/* What a broker, or the token's side, says of who we are. */
-static bool describe_login(const struct kafka_settings *settings, const char *text, char *sentence, size_t size)
+void kafka_diagnose_mechanism(const struct kafka_sasl *sasl, const char *offered, char *sentence, size_t size)
 {
-	char rest[300];
-	if (after_mark(text, "Failed to acquire SASL OAUTHBEARER token: ", rest, sizeof rest)) {
-		snprintf(sentence, size, "no token to log in with: %s", rest);
-		return true;
-	}
-	if (after_mark(text, "Unsupported SASL mechanism: broker's supported mechanisms: ", rest, sizeof rest)) {
-		snprintf(sentence, size, "the broker does not offer %s here but %s; see sasl.mechanism",
-			kafka_sasl_mechanism(&settings->sasl), rest[0] ? rest : "nothing");
-		return true;
-	}
-	if (!after_mark(text, "SASL authentication error: ", rest, sizeof rest))
-		return false;
-	if (kafka_sasl_uses_tokens(&settings->sasl))
+	snprintf(sentence, size, "the broker does not offer %s here but %s; see sasl.mechanism",
+		kafka_sasl_mechanism(sasl), offered[0] ? offered : "nothing");
+}
+
+void kafka_diagnose_login(const struct kafka_sasl *sasl, const char *said, char *sentence, size_t size)
+{
+	if (kafka_sasl_uses_tokens(sasl))
 		snprintf(sentence, size,
 			"the broker refuses the token (it says: %s); compare issuer, audience, scope and keys of the "
 			"token "
 			"endpoint with what the broker wants",
-			rest);
+			said);
 	else
 		snprintf(sentence, size,
 			"the broker refuses user name or password (it says: %s); see sasl.username, sasl.password and "
 			"sasl.mechanism",
-			rest);
+			said);
+}
+
+/* What a broker, or the token's side, says of who we are. */
+static bool describe_login(const struct kafka_sasl *sasl, const char *text, char *sentence, size_t size)
+{
+	char rest[300];
+	if (after_mark(text, "Failed to acquire SASL OAUTHBEARER token: ", rest, sizeof rest))
+		snprintf(sentence, size, "no token to log in with: %s", rest);
+	else if (after_mark(text, "Unsupported SASL mechanism: broker's supported mechanisms: ", rest, sizeof rest))
+		kafka_diagnose_mechanism(sasl, rest, sentence, size);
+	else if (after_mark(text, "SASL authentication error: ", rest, sizeof rest))
+		kafka_diagnose_login(sasl, rest, sentence, size);
+	else
+		return false;
 	return true;
 }
 
@@ -154,7 +160,10 @@ bool kafka_diagnose(const struct kafka_settings *settings, bool was_up, rd_kafka
 			finding[0] ? finding : "the broker's certificate does not verify; see tls.ca");
 		return true;
 	}
-	if (describe_login(settings, text, sentence, size))
+	/* A broker that was lost on the way, under the code of a refusal. */
+	if (strstr(text, "SASL authentication error: SaslAuthenticateRequest failed: Local:"))
+		return false;
+	if (describe_login(&settings->sasl, text, sentence, size))
 		return true;
 	for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
 		if (!strstr(text, signs[i].holds) || (signs[i].too && !strstr(text, signs[i].too)))
@@ -164,7 +173,7 @@ bool kafka_diagnose(const struct kafka_settings *settings, bool was_up, rd_kafka
 		if (signs[i].sentence)
 			snprintf(sentence, size, "%s", signs[i].sentence);
 		else
-			describe_client_certificate(settings, text, sentence, size);
+			kafka_diagnose_alert(settings->tls.cert != NULL, text, sentence, size);
 		return true;
 	}
 	if (!kafka_needs_person(err))

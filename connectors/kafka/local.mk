@@ -2,6 +2,8 @@
 liblinkspan_a_SOURCES += \
 	connectors/kafka/certificate_files.c \
 	connectors/kafka/certificate_files.h \
+	connectors/kafka/channel.c \
+	connectors/kafka/channel.h \
 	connectors/kafka/client.c \
 	connectors/kafka/client.h \
 	connectors/kafka/connection.c \
@@ -9,6 +11,8 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/deliver.c \
 	connectors/kafka/diagnosis.c \
 	connectors/kafka/diagnosis.h \
+	connectors/kafka/gateway.c \
+	connectors/kafka/gateway.h \
 	connectors/kafka/kafka.c \
 	connectors/kafka/kafka.h \
 	connectors/kafka/link.c \
@@ -20,6 +24,10 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/producer.h \
 	connectors/kafka/record.c \
 	connectors/kafka/record.h \
+	connectors/kafka/sasl_login.c \
+	connectors/kafka/sasl_login.h \
+	connectors/kafka/scram.c \
+	connectors/kafka/scram.h \
 	connectors/kafka/security.c \
 	connectors/kafka/security.h \
 	connectors/kafka/settings.c \

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "connectors/kafka/certificate_files.h"
+#include "connectors/kafka/gateway.h"
 
 enum { PLAIN, SCRAM_SHA_256, SCRAM_SHA_512, OAUTHBEARER };
 static const char *const mechanisms[] = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", NULL};
@@ -242,6 +243,12 @@ int kafka_security_conf(const struct kafka_tls *tls, const struct kafka_sasl *sa
 {
 	struct security_conf to = {conf, errstr, errstr_size, false};
 	bool use_tls = kafka_tls_used(tls), use_sasl = kafka_sasl_used(sasl);
+	if (gateway_wanted(sasl)) {
+		conf_set(&to, "security.protocol", "plaintext");
+		conf_set(&to, "socket.nagle.disable",
+			"false"); /* cannot be set for a socket pair; the gateway does it */
+		return to.failed ? -EINVAL : 0;
+	}
 	if (use_tls || use_sasl)
 		conf_set(&to, "security.protocol", use_tls ? (use_sasl ? "sasl_ssl" : "ssl") : "sasl_plaintext");
 	if (use_tls) {

@@ -47,7 +47,7 @@ def _no_secrets(bridge):
     assert "sesame" not in log and "eyJ" not in log, log
 
 
-@tap.case("TLS, mutual TLS, PLAIN with and without TLS, OAUTHBEARER: messages go through")
+@tap.case("TLS, mutual TLS, PLAIN, SCRAM-SHA-256 and -512 with and without TLS, OAUTHBEARER: messages go through")
 def let_in():
     kafka = _guarded()
     cert, at = kafka.certificates, kafka.at
@@ -60,7 +60,7 @@ def let_in():
                                                                 audience="lake")}),
         **{f"{mechanism}-{listener}".lower(): (at[listener], {"sasl": _password(mechanism),
                                                               **({"tls": tls} if listener == "login" else {})})
-           for mechanism in ("PLAIN",) for listener in ("login", "open")},
+           for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512") for listener in ("login", "open")},
     }
     for name in ways:
         kafka.create_topic(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-check_PROGRAMS += tests/unit/kafka/test_diagnosis tests/unit/kafka/test_settings tests/unit/kafka/test_verdict tests/unit/kafka/test_link
+check_PROGRAMS += tests/unit/kafka/test_scram tests/unit/kafka/test_diagnosis tests/unit/kafka/test_settings tests/unit/kafka/test_verdict tests/unit/kafka/test_link
 kafka_complaints = tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h
 tests_unit_kafka_test_settings_SOURCES = tests/unit/kafka/test_settings.c $(kafka_complaints)
 tests_unit_kafka_test_settings_LDADD = libconformance.a $(TEST_LIBS)
@@ -9,3 +9,5 @@ tests_unit_kafka_test_link_SOURCES = tests/unit/kafka/test_link.c $(kafka_compla
 tests_unit_kafka_test_link_LDADD = libconformance.a $(TEST_LIBS)
 tests_unit_kafka_test_diagnosis_SOURCES = tests/unit/kafka/test_diagnosis.c
 tests_unit_kafka_test_diagnosis_LDADD = $(TEST_LIBS)
+tests_unit_kafka_test_scram_SOURCES = tests/unit/kafka/test_scram.c
+tests_unit_kafka_test_scram_LDADD = $(TEST_LIBS)

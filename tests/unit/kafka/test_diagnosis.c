@@ -77,6 +77,10 @@ static const struct row {
 	{OAUTHBEARER, false, true, RD_KAFKA_RESP_ERR__AUTHENTICATION,
 		"k1: SASL authentication error: {\"status\":\"invalid_token\"} (after 301ms in state AUTH_REQ)",
 		"refuses the token (it says: {'status':'invalid_token'})"},
+	{OAUTHBEARER, false, false, RD_KAFKA_RESP_ERR__AUTHENTICATION,
+		"k1: SASL authentication error: SaslAuthenticateRequest failed: Local: Broker transport failure (after "
+		"3001ms in state AUTH_REQ)",
+		NULL},
 	{OAUTHBEARER, false, true, RD_KAFKA_RESP_ERR__AUTHENTICATION,
 		"Failed to acquire SASL OAUTHBEARER token: the token endpoint cannot be reached",
 		"no token to log in with: the token endpoint cannot be reached"},

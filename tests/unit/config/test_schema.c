@@ -81,7 +81,7 @@ static void test_types(void)
 	expect(".definitions.\"connection-mqtt\".properties.outbox.properties.when_full.default", "\"block\"");
 	expect(".properties.journal.properties.strict.default", "false");
 	expect(".definitions.to.properties | keys",
-		"[\"connection\",\"content_type\",\"headers\",\"key\",\"partition\",\"qos\",\"retain\",\"topic\"]");
+		"[\"connection\",\"content_type\",\"headers\",\"key\",\"partition\",\"qos\",\"retain\",\"tombstones\",\"topic\"]");
 	expect(".definitions.from.properties | keys",
 		"[\"after\",\"connection\",\"limit\",\"no_local\",\"qos\",\"topic\"]");
 }

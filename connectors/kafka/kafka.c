@@ -5,6 +5,7 @@
 #include "connectors/kafka/kafka.h"
 
 #include "connectors/kafka/connection.h"
+#include "connectors/kafka/headers.h"
 #include "connectors/kafka/naming.h"
 #include "connectors/kafka/settings.h"
 
@@ -22,6 +23,15 @@ static bool kafka_carries_headers(const void *settings)
 	return true;
 }
 
+static int kafka_fit_header(const void *arg, const struct message_field *field, bool set_by_mapping,
+	struct arena *arena, struct message_field *ret_field, const char **ret_reason)
+{
+	const struct kafka_settings *settings = arg;
+	(void)ret_reason;
+	*ret_field = *field;
+	return set_by_mapping ? 0 : kafka_headers_fit(settings->mqtt_headers, field, arena, ret_field);
+}
+
 const struct connector kafka_connector = {
 	.name = "kafka",
 	.help = "Writes messages to the topics of a Kafka cluster.",
@@ -33,6 +43,8 @@ const struct connector kafka_connector = {
 	.pipelined_order = true,
 	.exactly_once_in_order = true,
 	.check = kafka_settings_check,
+	.fit_header = kafka_fit_header,
+	.write_reference = kafka_headers_write_reference,
 	.carries_null = true,
 	.carries_headers = kafka_carries_headers,
 	.level_separator = '.',

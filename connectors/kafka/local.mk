@@ -3,6 +3,8 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/connection.c \
 	connectors/kafka/connection.h \
 	connectors/kafka/deliver.c \
+	connectors/kafka/headers.c \
+	connectors/kafka/headers.h \
 	connectors/kafka/kafka.c \
 	connectors/kafka/kafka.h \
 	connectors/kafka/link.c \

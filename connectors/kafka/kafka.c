@@ -5,6 +5,7 @@
 #include "connectors/kafka/kafka.h"
 
 #include "connectors/kafka/connection.h"
+#include "connectors/kafka/from.h"
 #include "connectors/kafka/headers.h"
 #include "connectors/kafka/naming.h"
 #include "connectors/kafka/settings.h"
@@ -13,8 +14,7 @@
 static enum guarantee kafka_sink_guarantee(const void *settings, uint8_t qos, bool declared)
 {
 	(void)settings, (void)qos;
-	(void)declared;
-	return AT_LEAST_ONCE;
+	return declared ? EXACTLY_ONCE : AT_LEAST_ONCE;
 }
 
 static bool kafka_carries_headers(const void *settings)
@@ -32,13 +32,23 @@ static int kafka_fit_header(const void *arg, const struct message_field *field, 
 	return set_by_mapping ? 0 : kafka_headers_fit(settings->mqtt_headers, field, arena, ret_field);
 }
 
+static void kafka_explain_guarantee(
+	const void *settings, bool source, uint8_t qos, enum guarantee wished, char *ret_why, size_t size)
+{
+	(void)qos;
+	*ret_why = '\0';
+	if (source)
+		kafka_explain_source(settings, wished, ret_why, size);
+}
+
 const struct connector kafka_connector = {
 	.name = "kafka",
-	.help = "Writes messages to the topics of a Kafka cluster.",
+	.help = "The topics of a Kafka cluster, as source and as destination.",
 	.connection_keys = kafka_connection_keys,
 	.settings_size = sizeof(struct kafka_settings),
 	.target_key = "topic",
 	.to_keys = kafka_to_keys,
+	.can_source = true,
 	.can_sink = true,
 	.pipelined_order = true,
 	.exactly_once_in_order = true,
@@ -46,14 +56,16 @@ const struct connector kafka_connector = {
 	.fit_header = kafka_fit_header,
 	.write_reference = kafka_headers_write_reference,
 	.carries_null = true,
+	.check_from = kafka_check_from,
 	.carries_headers = kafka_carries_headers,
 	.level_separator = '.',
-	.check_from = kafka_check_filters,
 	.check_target = kafka_check_target,
 	.warn_open_target = kafka_warn_open_target,
 	.insert_in_target = kafka_insert_in_target,
 	.restore_topic = kafka_restore_topic,
+	.source_guarantee = kafka_source_guarantee,
 	.sink_guarantee = kafka_sink_guarantee,
+	.explain_guarantee = kafka_explain_guarantee,
 	.create = kafka_connection_create,
 	.start = kafka_connection_start,
 	.pause = kafka_connection_pause,

@@ -23,15 +23,6 @@ static bool kafka_carries_headers(const void *settings)
 	return true;
 }
 
-static int kafka_fit_header(const void *arg, const struct message_field *field, bool set_by_mapping,
-	struct arena *arena, struct message_field *ret_field, const char **ret_reason)
-{
-	const struct kafka_settings *settings = arg;
-	(void)ret_reason;
-	*ret_field = *field;
-	return set_by_mapping ? 0 : kafka_headers_fit(settings->mqtt_headers, field, arena, ret_field);
-}
-
 static void kafka_explain_guarantee(
 	const void *settings, bool source, uint8_t qos, enum guarantee wished, char *ret_why, size_t size)
 {
@@ -39,6 +30,15 @@ static void kafka_explain_guarantee(
 	*ret_why = '\0';
 	if (source)
 		kafka_explain_source(settings, wished, ret_why, size);
+}
+
+static int kafka_fit_header(const void *arg, const struct message_field *field, bool set_by_mapping,
+	struct arena *arena, struct message_field *ret_field, const char **ret_reason)
+{
+	const struct kafka_settings *settings = arg;
+	(void)ret_reason;
+	*ret_field = *field;
+	return set_by_mapping ? 0 : kafka_headers_fit(settings->mqtt_headers, field, arena, ret_field);
 }
 
 const struct connector kafka_connector = {
@@ -53,17 +53,17 @@ const struct connector kafka_connector = {
 	.pipelined_order = true,
 	.exactly_once_in_order = true,
 	.check = kafka_settings_check,
+	.check_from = kafka_check_filters,
 	.fit_header = kafka_fit_header,
 	.write_reference = kafka_headers_write_reference,
 	.carries_null = true,
-	.check_from = kafka_check_from,
 	.carries_headers = kafka_carries_headers,
 	.level_separator = '.',
 	.check_target = kafka_check_target,
+	.source_guarantee = kafka_source_guarantee,
 	.warn_open_target = kafka_warn_open_target,
 	.insert_in_target = kafka_insert_in_target,
 	.restore_topic = kafka_restore_topic,
-	.source_guarantee = kafka_source_guarantee,
 	.sink_guarantee = kafka_sink_guarantee,
 	.explain_guarantee = kafka_explain_guarantee,
 	.create = kafka_connection_create,

@@ -5,6 +5,7 @@
 #include "connectors/kafka/naming.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "connectors/kafka/settings.h"
 #include "connectors/kafka/topic_names.h"
@@ -39,6 +40,19 @@ const char *kafka_warn_open_target(const void *arg)
 		       : "the topic has something of the message in it, so who sends it may have any topic created; "
 			 "name "
 			 "those that are wanted in topics_allowed of the connection, as in topics_allowed: [scada.*]";
+}
+
+void kafka_check_filters(
+	const void *settings, const void *from_settings, const struct config_list *filters, struct config_scope *scope)
+{
+	(void)settings, (void)from_settings;
+	for (size_t i = 0; i < filters->n; i++) {
+		const char *wrong = kafka_filter_check(filters->items[i].value);
+		char index[24];
+		snprintf(index, sizeof index, "%zu", i);
+		if (wrong)
+			config_complain(scope, "topic", index, "%s", wrong);
+	}
 }
 
 int kafka_insert_in_target(const void *arg, struct slice text, struct arena *arena, struct slice *ret_text)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connectors/kafka/topic_names.h"
+#include "connectors/kafka/settings.h"
 
 static uint32_t hash_of(const char *topic, int32_t number) /* FNV-1a */
 {

@@ -14,8 +14,8 @@
 #include <librdkafka/rdkafka.h>
 #include <stdatomic.h>
 
-#include "connectors/kafka/topic_names.h"
 #include "message/slice.h"
+#include "connectors/kafka/topic_names.h"
 
 #define KAFKA_PARTITION_NAME (KAFKA_MAX_TOPIC + 12u) /* with NUL */
 

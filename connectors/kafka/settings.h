@@ -13,13 +13,13 @@
 #include "connectors/kafka/security.h"
 #include "message/slice.h"
 
-enum kafka_topic_characters { KAFKA_CHARACTERS_REFUSE, KAFKA_CHARACTERS_ESCAPE };
-
 struct kafka_transaction {
 	uint64_t interval_ms, timeout_ms;
 	int64_t max_messages;
 	uint64_t max_bytes;
 };
+
+enum kafka_topic_characters { KAFKA_CHARACTERS_REFUSE, KAFKA_CHARACTERS_ESCAPE };
 
 struct kafka_settings {
 	struct config_list brokers;

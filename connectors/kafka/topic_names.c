@@ -29,6 +29,34 @@ const char *kafka_topic_check(struct slice topic)
 	return NULL;
 }
 
+static bool is_wild(struct slice level)
+{
+	return level.len && (level.data[0] == '+' || level.data[0] == '#' || level.data[0] == '{');
+}
+
+const char *kafka_filter_check(const char *filter)
+{
+	struct slice text = slice_str(filter);
+	size_t shortest = 0; /* that matches, and a dot */
+	if (strcmp(filter, ".") == 0 || strcmp(filter, "..") == 0)
+		return "\".\" and \"..\" are not Kafka topics, so nothing comes by this filter. Name a topic, or use + "
+		       "and # for its levels.";
+	for (size_t start = 0, end; start <= text.len; start = end + 1) {
+		end = start + strcspn(filter + start, ".");
+		struct slice level = slice_of(text.data + start, end - start);
+		shortest += is_wild(level) ? level.data[0] != '#' : level.len + 1;
+		if (is_wild(level))
+			continue;
+		for (size_t i = 0; i < level.len; i++)
+			if (!is_word(level.data[i]))
+				return "a Kafka topic has letters, digits, dot, underscore and hyphen only, so "
+				       "nothing comes by this filter. Levels end with a dot, as in scada.+.state.";
+	}
+	if (shortest > KAFKA_MAX_TOPIC + 1)
+		return "a Kafka topic has at most 249 characters, so nothing comes by this filter. Shorten it.";
+	return NULL;
+}
+
 const char *kafka_pattern_check(const char *pattern)
 {
 	if (*pattern == '\0')

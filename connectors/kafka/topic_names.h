@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Names of Kafka topics: which are legal, which of those are allowed, and how any text is written with the characters that
- * Kafka has (topic_characters: escape).
+ * Names of Kafka topics: which are legal and which of those are allowed, which filters can match one, and how any text
+ * is written with the characters that Kafka has (topic_characters: escape).
  *
  * What is escaped byte by byte, so that each name comes from one text alone:
  *     /                         .
@@ -18,11 +18,14 @@
 #include "config/schema.h"
 #include "message/slice.h"
 
-#define KAFKA_MAX_TOPIC 249u /* Kafka's Topic.MAX_NAME_LENGTH */
+#define KAFKA_MAX_TOPIC 249 /* Kafka's Topic.MAX_NAME_LENGTH */
 
 /* NULL if that is a legal name of a topic (Kafka's Topic.java: 1 to 249 of [a-zA-Z0-9._-], not "." or ".."), else one
  * static sentence of what is wrong and one of what would be right. */
 const char *kafka_topic_check(struct slice topic);
+
+/* NULL if some legal topic matches this filter (as written, well formed, levels ended by '.'), else as above. */
+const char *kafka_filter_check(const char *filter);
 
 /* NULL if this is a pattern for topics: characters of topics, and * for any number of them; else as above. */
 const char *kafka_pattern_check(const char *pattern);

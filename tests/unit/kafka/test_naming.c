@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Names of topics: what is legal and allowed, escaping there and back, and a router whose source has dots.
+ * Names of topics: what is legal, allowed and matched, escaping there and back, and a router whose source has dots.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +22,24 @@ static bool is(struct slice got, const char *expected)
 	if (!same)
 		printf("# %.*s is not %s\n", (int)got.len, got.data ? (const char *)got.data : "", expected);
 	return same;
+}
+
+static void test_filters(void)
+{
+	static const char *const good[] = {
+		"#", "+", "scada.#", "scada.{line}.+", "a_b-C.9", ".a", "a..b", "a.", "{x}.#"};
+	static const char *const bad[] = {".", "..", "sc ada", "a.b\xC3\xA4", "$SYS.#", "a.b:c", "a%.#"};
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+		CU_ASSERT_PTR_NULL(kafka_filter_check(good[i]));
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		CU_ASSERT_PTR_NOT_NULL(kafka_filter_check(bad[i]));
+	char longest[253 + 1] = "";
+	memset(longest, 'a', 249);
+	CU_ASSERT_PTR_NULL(kafka_filter_check(longest));
+	strcpy(longest + 249, ".#"); /* it matches what is above it */
+	CU_ASSERT_PTR_NULL(kafka_filter_check(longest));
+	strcpy(longest + 249, ".+");
+	CU_ASSERT_PTR_NOT_NULL(kafka_filter_check(longest));
 }
 
 static bool allowed(const char *pattern, const char *topic)
@@ -233,6 +251,7 @@ static void test_refused_characters(void)
 int main(void)
 {
 	static const struct tap_test tests[] = {
+		{"filters that can match a topic", test_filters},
 		{"patterns", test_patterns},
 		{"allowed targets", test_allowed_targets},
 		{"escaping", test_escape},

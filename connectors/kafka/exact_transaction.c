@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/kafka/client.h"
 #include "connectors/kafka/exact_worker_impl.h"
 #include "connectors/kafka/record.h"
 #include "connectors/kafka/verdict.h"
@@ -79,8 +80,8 @@ static void judge(struct exact_worker *worker, uint64_t seq, rd_kafka_resp_err_t
 
 void exact_on_delivery_report(rd_kafka_t *rk, const rd_kafka_message_t *report, void *arg)
 {
-	struct exact_worker *worker = arg;
-	(void)rk;
+	struct exact_worker *worker = kafka_client_owner(rk);
+	(void)arg;
 	if (!report->err || report->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
 		report->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
 		return; /* purged: the abort's doing */

@@ -2,6 +2,12 @@
 liblinkspan_a_SOURCES += \
 	connectors/kafka/backoff.c \
 	connectors/kafka/backoff.h \
+	connectors/kafka/certificate_files.c \
+	connectors/kafka/certificate_files.h \
+	connectors/kafka/channel.c \
+	connectors/kafka/channel.h \
+	connectors/kafka/client.c \
+	connectors/kafka/client.h \
 	connectors/kafka/connection.c \
 	connectors/kafka/connection.h \
 	connectors/kafka/cursor.c \
@@ -26,6 +32,10 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/from.h \
 	connectors/kafka/handover.c \
 	connectors/kafka/handover.h \
+	connectors/kafka/diagnosis.c \
+	connectors/kafka/diagnosis.h \
+	connectors/kafka/gateway.c \
+	connectors/kafka/gateway.h \
 	connectors/kafka/headers.c \
 	connectors/kafka/headers.h \
 	connectors/kafka/kafka.c \
@@ -45,6 +55,10 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/naming.h \
 	connectors/kafka/record.c \
 	connectors/kafka/record.h \
+	connectors/kafka/sasl_login.c \
+	connectors/kafka/sasl_login.h \
+	connectors/kafka/scram.c \
+	connectors/kafka/scram.h \
 	connectors/kafka/security.c \
 	connectors/kafka/security.h \
 	connectors/kafka/settings.c \

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "connectors/kafka/record.h"
+#include "connectors/kafka/client.h"
 #include "connectors/kafka/topics.h"
 
 struct slot {
@@ -56,7 +57,7 @@ int kafka_producer_open(const struct kafka_settings *settings, const struct kafk
 	conf = kafka_settings_conf(settings, limits, errstr, errstr_size);
 	if (!conf)
 		goto out;
-	producer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, errstr_size);
+	producer->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, settings, NULL, errstr, errstr_size);
 	if (!producer->rk)
 		goto out;
 	conf = NULL; /* the library's now */
@@ -94,7 +95,7 @@ void kafka_producer_close(struct kafka_producer *producer)
 	/* Without the purge, destroy would wait for brokers that are down. */
 	rd_kafka_purge(
 		producer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-	rd_kafka_destroy(producer->rk);
+	kafka_client_destroy(producer->rk, 0);
 	producer->rk = NULL;
 }
 

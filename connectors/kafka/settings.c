@@ -356,7 +356,7 @@ void kafka_settings_check(const void *arg, struct config_scope *scope)
 	bool good = check_brokers(settings, scope);
 	good &= check_cursor_topic(settings, scope);
 	good &= kafka_consumer_check(settings, scope);
-	good &= kafka_security_check(&settings->tls, &settings->sasl, scope);
+	good &= kafka_security_check(&settings->tls, &settings->sasl, &settings->brokers, scope);
 	check_allowed(settings, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < settings->properties.n; i++)
@@ -413,7 +413,8 @@ static void conf_set_defaults(struct conf_builder *builder, const struct kafka_s
 	/* Off by default in this version, and our small requests suffer from it. */
 	conf_set(builder, "socket.nagle.disable", "true");
 	conf_set(builder, "socket.keepalive.enable", "true");
-	conf_set(builder, "log.connection.close", "false"); /* brokers cut idle connections all the time */
+	/* At first a broker's hanging up is all that tells us of TLS or SASL that do not fit (kafka_client_error). */
+	conf_set(builder, "log.connection.close", "true");
 	conf_set(builder, "partitioner", "murmur2_random"); /* as Java clients */
 	/* A topic that is not there (yet) is reported by an outcome, not waited for: others share the window.
 	 */

@@ -36,6 +36,8 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/gateway.h \
 	connectors/kafka/handover.c \
 	connectors/kafka/handover.h \
+	connectors/kafka/headers.c \
+	connectors/kafka/headers.h \
 	connectors/kafka/kafka.c \
 	connectors/kafka/kafka.h \
 	connectors/kafka/library_log.c \

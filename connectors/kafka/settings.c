@@ -15,6 +15,7 @@
 #include "connectors/kafka/topic_names.h"
 
 static const char *const compressions[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
+static const char *const mqtt_headers[] = {"none", "properties", "all", NULL};
 static const char *const topic_characters[] = {"refuse", "escape", NULL};
 
 #define TRANSACTION(member) offsetof(struct kafka_transaction, member)
@@ -156,6 +157,14 @@ const struct config_key kafka_connection_keys[] = {
 			"letter. escape: what a template inserts into a topic is written with the characters that "
 			"there "
 			"are, / as a dot; and of what is read, {topic} and captures are turned back."},
+	{.name = "mqtt_headers",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_settings, mqtt_headers),
+		.fallback = "properties",
+		.choices = mqtt_headers,
+		.help = "Which fields of a message are headers of the record, both ways, by the table below. none: the "
+			"content type alone. properties: what MQTT 5 knows as properties, and that a message is "
+			"retained. all: also its QoS."},
 	{.name = "properties",
 		.type = CONFIG_MAP,
 		.offset = offsetof(struct kafka_settings, properties),

@@ -15,8 +15,8 @@ struct kafka_scratch {
 	struct message_field headers[MESSAGE_MAX_FIELDS + 1];
 };
 
-/* The view borrows from the input and the scratch. wall_ms: loop_wall_ms, for records without a timestamp. */
-void kafka_convert(const struct kafka_input *input, uint64_t wall_ms, struct kafka_scratch *scratch,
+/* The view borrows from the input and the scratch. mqtt_headers: enum kafka_mqtt_headers. wall_ms: loop_wall_ms, for records without a timestamp. */
+void kafka_convert(const struct kafka_input *input, int mqtt_headers, uint64_t wall_ms, struct kafka_scratch *scratch,
 	struct message_view *ret_view);
 
 /* What tells a record from another one at the same offset: a hash of its timestamp, key and value, never 0. It is kept on

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/kafka/client.h"
 #include "connectors/kafka/library_log.h"
 #include "runtime/log.h"
 
@@ -274,6 +275,11 @@ static int read_all(struct reading *reading)
 	return 0;
 }
 
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	kafka_library_log(kafka_client_owner(rk), level, facility, text);
+}
+
 int kafka_cursor_read(const struct kafka_cursor_request *request, struct kafka_cursor *ret_cursor, char *errstr,
 	size_t errstr_size)
 {
@@ -281,9 +287,9 @@ int kafka_cursor_read(const struct kafka_cursor_request *request, struct kafka_c
 	rd_kafka_conf_t *conf = kafka_settings_conf_cursor(request->settings, errstr, errstr_size);
 	if (!conf)
 		return -EPERM;
-	rd_kafka_conf_set_opaque(conf, (void *)(uintptr_t)request->name);
-	rd_kafka_conf_set_log_cb(conf, kafka_library_log_cb);
-	reading.rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, errstr, errstr_size);
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	reading.rk = kafka_client_new(
+		RD_KAFKA_CONSUMER, conf, request->settings, (void *)(uintptr_t)request->name, errstr, errstr_size);
 	if (!reading.rk) {
 		rd_kafka_conf_destroy(conf);
 		return -EPERM;
@@ -297,6 +303,6 @@ int kafka_cursor_read(const struct kafka_cursor_request *request, struct kafka_c
 	}
 	if (r == 0)
 		*ret_cursor = reading.cursor;
-	rd_kafka_destroy(reading.rk);
+	kafka_client_destroy(reading.rk, 0);
 	return r;
 }

@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "connectors/kafka/client.h"
 #include "connectors/kafka/exact_worker_impl.h"
 #include "connectors/kafka/library_log.h"
 #include "connectors/kafka/verdict.h"
@@ -143,24 +144,29 @@ static bool wait_for_open(struct exact_worker *worker)
 
 static void on_error(rd_kafka_t *rk, int code, const char *text, void *arg)
 {
-	struct exact_worker *worker = arg;
+	struct exact_worker *worker = kafka_client_owner(rk);
 	rd_kafka_resp_err_t err = (rd_kafka_resp_err_t)code;
-	char alarm[400];
+	char words[400];
+	(void)arg;
 	if (err == RD_KAFKA_RESP_ERR__FATAL) {
-		err = rd_kafka_fatal_error(rk, alarm, sizeof alarm);
-		exact_fail(worker, kafka_needs_person(err) ? EXACT_NEEDS_PERSON : EXACT_LOST, "%s", alarm);
-	} else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-		log_warn("kafka_brokers_down", "connection=%s", worker->name);
-	} else if (kafka_connection_alarm(alarm, sizeof alarm, err, text)) {
-		exact_alarm(worker, alarm);
-	} else {
-		log_warn("kafka_error", "connection=%s code=%s text=\"%s\"", worker->name, rd_kafka_err2name(err), text);
+		err = rd_kafka_fatal_error(rk, words, sizeof words);
+		exact_fail(worker, kafka_needs_person(err) ? EXACT_NEEDS_PERSON : EXACT_LOST, "%s", words);
+		return;
 	}
+	if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+		log_warn("kafka_brokers_down", "connection=%s", worker->name);
+		return;
+	}
+	enum kafka_error kind = kafka_client_error(rk, worker->is_open, err, text, words, sizeof words);
+	if (kind == KAFKA_ERROR_ALARM)
+		exact_alarm(worker, words);
+	else if (kind == KAFKA_ERROR_NOTE)
+		log_warn("kafka_error", "connection=%s code=%s text=\"%s\"", worker->name, rd_kafka_err2name(err), words);
 }
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-	const struct exact_worker *worker = rd_kafka_opaque(rk);
+	const struct exact_worker *worker = kafka_client_owner(rk);
 	kafka_library_log(worker->name, level, facility, text);
 }
 
@@ -172,11 +178,11 @@ static bool make_producer(struct exact_worker *worker)
 		worker->settings, &worker->limits, worker->transactional_id, errstr, sizeof errstr);
 	if (conf) {
 		rd_kafka_conf_get(conf, "batch.size", text, &size);
-		rd_kafka_conf_set_opaque(conf, worker);
 		rd_kafka_conf_set_dr_msg_cb(conf, exact_on_delivery_report);
 		rd_kafka_conf_set_error_cb(conf, on_error);
 		rd_kafka_conf_set_log_cb(conf, on_log);
-		worker->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof errstr);
+		worker->rk = kafka_client_new(
+			RD_KAFKA_PRODUCER, conf, worker->settings, worker, errstr, sizeof errstr);
 		if (!worker->rk)
 			rd_kafka_conf_destroy(conf);
 	}
@@ -188,7 +194,7 @@ static bool make_producer(struct exact_worker *worker)
 	report_begin(worker);
 	worker->batch_bytes = (uint32_t)strtoul(text, NULL, 10);
 	report_end(worker);
-	worker->topics = kafka_topics_new(worker->rk);
+	worker->topics = kafka_topics_new(worker->rk, worker->settings);
 	if (!worker->topics)
 		exact_fail(worker, EXACT_LOST, "out of memory");
 	return worker->topics != NULL;
@@ -266,7 +272,8 @@ static bool open_outside(struct exact_worker *worker)
 	rd_kafka_conf_t *conf = kafka_settings_conf(worker->settings, NULL, errstr, sizeof errstr);
 	if (conf) {
 		rd_kafka_conf_set_events(conf, 0);
-		worker->outside = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof errstr);
+		worker->outside = kafka_client_new(
+			RD_KAFKA_PRODUCER, conf, worker->settings, worker, errstr, sizeof errstr);
 	}
 	return worker->outside != NULL;
 }
@@ -275,6 +282,7 @@ static bool open_producer(struct exact_worker *worker)
 {
 	if (!make_producer(worker) || !init_transactions(worker) || !read_cursor(worker) || !open_outside(worker))
 		return false;
+	worker->is_open = true;
 	report_begin(worker);
 	worker->report.opened = true;
 	worker->report.done_through = worker->cursor.seq;
@@ -292,13 +300,13 @@ static void close_producer(struct exact_worker *worker)
 		/* Without the purge, destroy would wait for brokers that are down. */
 		rd_kafka_purge(
 			worker->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-		rd_kafka_destroy(worker->rk);
+		kafka_client_destroy(worker->rk, 0);
 	}
 	worker->rk = NULL;
 	if (worker->outside)
-		rd_kafka_destroy(worker->outside);
+		kafka_client_destroy(worker->outside, 0);
 	worker->outside = NULL;
-	worker->in_transaction = worker->has_failed = false;
+	worker->in_transaction = worker->has_failed = worker->is_open = false;
 	worker->n_rejects = 0;
 	worker->trouble = (struct exact_trouble){.failure = EXACT_LOST};
 	report_begin(worker);

@@ -6,6 +6,8 @@
 
 #include "connectors/kafka/connection.h"
 #include "connectors/kafka/from.h"
+#include "connectors/kafka/headers.h"
+#include "connectors/kafka/naming.h"
 #include "connectors/kafka/settings.h"
 
 /* Without transactions a restart of the process may repeat what was in flight: the producer's numbering dies with it. */
@@ -30,6 +32,15 @@ static void kafka_explain_guarantee(
 		kafka_explain_source(settings, wished, ret_why, size);
 }
 
+static int kafka_fit_header(const void *arg, const struct message_field *field, bool set_by_mapping,
+	struct arena *arena, struct message_field *ret_field, const char **ret_reason)
+{
+	const struct kafka_settings *settings = arg;
+	(void)ret_reason;
+	*ret_field = *field;
+	return set_by_mapping ? 0 : kafka_headers_fit(settings->mqtt_headers, field, arena, ret_field);
+}
+
 const struct connector kafka_connector = {
 	.name = "kafka",
 	.help = "The topics of a Kafka cluster, as source and as destination.",
@@ -42,10 +53,17 @@ const struct connector kafka_connector = {
 	.pipelined_order = true,
 	.exactly_once_in_order = true,
 	.check = kafka_settings_check,
-	.check_from = kafka_check_from,
+	.check_from = kafka_check_filters,
+	.fit_header = kafka_fit_header,
+	.write_reference = kafka_headers_write_reference,
+	.carries_null = true,
 	.carries_headers = kafka_carries_headers,
+	.level_separator = '.',
 	.check_target = kafka_check_target,
 	.source_guarantee = kafka_source_guarantee,
+	.warn_open_target = kafka_warn_open_target,
+	.insert_in_target = kafka_insert_in_target,
+	.restore_topic = kafka_restore_topic,
 	.sink_guarantee = kafka_sink_guarantee,
 	.explain_guarantee = kafka_explain_guarantee,
 	.create = kafka_connection_create,

@@ -17,8 +17,3 @@ void kafka_library_log(const char *connection, int level, const char *facility, 
 	if (log_get_level() >= our_level)
 		log_event(our_level, "kafka_library", "connection=%s facility=%s text=\"%s\"", connection, facility, text);
 }
-
-void kafka_library_log_cb(const rd_kafka_t *rk, int level, const char *facility, const char *text)
-{
-	kafka_library_log(rd_kafka_opaque(rk), level, facility, text);
-}

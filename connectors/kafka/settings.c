@@ -12,10 +12,11 @@
 #include <strings.h>
 
 #include "connectors/kafka/consumer_conf.h"
-
-#define MAX_TOPIC_NAME 249 /* Kafka's Topic.MAX_NAME_LENGTH */
+#include "connectors/kafka/topic_names.h"
 
 static const char *const compressions[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
+static const char *const mqtt_headers[] = {"none", "properties", "all", NULL};
+static const char *const topic_characters[] = {"refuse", "escape", NULL};
 
 #define TRANSACTION(member) offsetof(struct kafka_transaction, member)
 
@@ -141,6 +142,29 @@ const struct config_key kafka_connection_keys[] = {
 		.min = 65536,
 		.max = INT64_C(1) << 40,
 		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes on top."},
+	{.name = "topics_allowed",
+		.type = CONFIG_LIST,
+		.offset = offsetof(struct kafka_settings, topics_allowed),
+		.help = "Topics that mappings may write to; * stands for any characters, as in scada.*. A message for "
+			"another one becomes a dead letter and the topic is not created. Default: every topic, so who "
+			"chooses what a template inserts may choose the topic."},
+	{.name = "topic_characters",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_settings, topic_characters),
+		.fallback = "refuse",
+		.choices = topic_characters,
+		.help = "What becomes of characters that a Kafka topic cannot have. refuse: the message becomes a dead "
+			"letter. escape: what a template inserts into a topic is written with the characters that "
+			"there "
+			"are, / as a dot; and of what is read, {topic} and captures are turned back."},
+	{.name = "mqtt_headers",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_settings, mqtt_headers),
+		.fallback = "properties",
+		.choices = mqtt_headers,
+		.help = "Which fields of a message are headers of the record, both ways, by the table below. none: the "
+			"content type alone. properties: what MQTT 5 knows as properties, and that a message is "
+			"retained. all: also its QoS."},
 	{.name = "properties",
 		.type = CONFIG_MAP,
 		.offset = offsetof(struct kafka_settings, properties),
@@ -154,6 +178,12 @@ const struct config_key kafka_to_keys[] = {
 		.type = CONFIG_TEMPLATE,
 		.help = "Number of the partition to write to. Default: chosen by the key, as Java clients "
 			"choose."},
+	{.name = "timestamp",
+		.type = CONFIG_TEMPLATE,
+		.help = "Time of the record, as in {.ts}: seconds, milliseconds, microseconds or nanoseconds since "
+			"1970 (told apart by their size), or RFC 3339. One before 2020 comes from a clock that was not "
+			"set: the default is taken. What is no time makes the message a dead letter. Default: when "
+			"linkspan received the message."},
 	{.name = NULL},
 };
 
@@ -286,10 +316,21 @@ static bool check_brokers(const struct kafka_settings *settings, struct config_s
 
 static bool check_cursor_topic(const struct kafka_settings *settings, struct config_scope *scope)
 {
-	const char *wrong = settings->cursor_topic ? kafka_check_target(slice_str(settings->cursor_topic)) : NULL;
+	const char *wrong = settings->cursor_topic ? kafka_topic_check(slice_str(settings->cursor_topic)) : NULL;
 	if (wrong && !config_failed(scope, "cursor_topic", NULL))
 		config_complain(scope, "cursor_topic", NULL, "%s", wrong);
 	return !wrong;
+}
+
+static void check_allowed(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	for (size_t i = 0; i < settings->topics_allowed.n; i++) {
+		const char *wrong = kafka_pattern_check(settings->topics_allowed.items[i].value);
+		char index[24];
+		snprintf(index, sizeof index, "%zu", i);
+		if (wrong)
+			config_complain(scope, "topics_allowed", index, "%s", wrong);
+	}
 }
 
 /* What only the library can say: whether the properties agree with each other, and whether the TLS files can
@@ -312,35 +353,19 @@ static void check_whole(const struct kafka_settings *settings, struct config_sco
 void kafka_settings_check(const void *arg, struct config_scope *scope)
 {
 	const struct kafka_settings *settings = arg;
-	bool good = check_brokers(settings, scope) && check_cursor_topic(settings, scope);
+	bool good = check_brokers(settings, scope);
+	good &= check_cursor_topic(settings, scope);
 	good &= kafka_consumer_check(settings, scope);
-	good &= kafka_security_check(&settings->tls, &settings->sasl, scope);
+	good &= kafka_security_check(&settings->tls, &settings->sasl, &settings->brokers, scope);
+	check_allowed(settings, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < settings->properties.n; i++)
 		good &= check_property(&settings->properties.items[i], conf, scope);
 	rd_kafka_conf_destroy(conf);
-	if (good && !config_failed(scope, NULL, NULL))
-		check_whole(settings, scope);
-}
-
-const char *kafka_check_target(struct slice topic)
-{
-	if (topic.len == 0)
-		return "the Kafka topic is empty. Give it a name of letters, digits, dot, underscore and "
-		       "hyphen.";
-	if (topic.len > MAX_TOPIC_NAME)
-		return "the Kafka topic is longer than 249 characters. Shorten it.";
-	if ((topic.len == 1 && topic.data[0] == '.') || (topic.len == 2 && memcmp(topic.data, "..", 2) == 0))
-		return "\".\" and \"..\" are not Kafka topics. Give it another name.";
-	for (size_t i = 0; i < topic.len; i++) {
-		uint8_t c = topic.data[i];
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-			    c == '_' || c == '-'))
-			return "the Kafka topic has a character that Kafka does not allow. Use letters, "
-			       "digits, dot, "
-			       "underscore and hyphen only.";
-	}
-	return NULL;
+	if (!good || config_failed(scope, NULL, NULL))
+		return;
+	check_whole(settings, scope);
+	kafka_consumer_check_whole(settings, scope);
 }
 
 /* --- into the library
@@ -390,7 +415,8 @@ static void conf_set_defaults(struct conf_builder *builder, const struct kafka_s
 	/* Off by default in this version, and our small requests suffer from it. */
 	conf_set(builder, "socket.nagle.disable", "true");
 	conf_set(builder, "socket.keepalive.enable", "true");
-	conf_set(builder, "log.connection.close", "false"); /* brokers cut idle connections all the time */
+	/* At first a broker's hanging up is all that tells us of TLS or SASL that do not fit (kafka_client_error). */
+	conf_set(builder, "log.connection.close", "true");
 	conf_set(builder, "partitioner", "murmur2_random"); /* as Java clients */
 	/* A topic that is not there (yet) is reported by an outcome, not waited for: others share the window.
 	 */

@@ -198,7 +198,8 @@ static bool offer_position(struct kafka_source *source, const struct kafka_input
 static bool offer_record(struct kafka_source *source, const struct kafka_input *input, bool with_receipt)
 {
 	struct message_view view;
-	kafka_convert(input, loop_wall_ms(source->options.loop), &source->scratch, &view);
+	kafka_convert(input, source->options.settings->mqtt_headers, loop_wall_ms(source->options.loop),
+		&source->scratch, &view);
 	struct offer offer = {
 		.view = &view,
 		.change = {.type = CHANGE_POSITION,

@@ -14,8 +14,8 @@ bool failpoint_armed;
 
 static const char *const names[] = {
 	"journal.after_dead_fdatasync",
-	"journal.after_dead_sync_dir",
 	"journal.after_dead_replace",
+	"journal.after_dead_sync_dir",
 	"journal.after_group_fdatasync",
 	"journal.after_group_write",
 	"journal.after_id_fdatasync",
@@ -32,8 +32,8 @@ static const char *const names[] = {
 	"journal.after_spare_write",
 	"journal.after_unlink",
 	"journal.before_dead_fdatasync",
-	"journal.before_dead_write",
 	"journal.before_dead_replace",
+	"journal.before_dead_write",
 	"journal.before_group_fdatasync",
 	"journal.before_group_write",
 	"journal.before_id_fdatasync",

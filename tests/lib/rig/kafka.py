@@ -64,9 +64,10 @@ def jars():
 
 
 class Kafka:
-    """Stopping keeps the data: start() again is a restart. listeners: (name, protocol, port) of further ones."""
+    """Stopping keeps the data: start() again is a restart. listeners: (name, protocol, port) of further ones. scram: what
+    the storage tool's -S takes, one per user and mechanism. jvm: further arguments for Java."""
 
-    def __init__(self, via=None, properties=(), listeners=()):
+    def __init__(self, via=None, properties=(), listeners=(), scram=(), jvm=()):
         self.folder = temp_folder("kafka")
         self._direct, self.port_behind, controller = free_port(), free_port(), free_port()
         self.brokers = f"127.0.0.1:{self._direct}"
@@ -79,9 +80,9 @@ class Kafka:
                                         more_protocols="".join(f",{n}:{protocol}" for n, protocol, _ in listeners)))
             out.writelines(f"{line}\n" for line in properties)
         self._process = None
-        self._java = ["java", *JVM, "-cp", os.path.join(jars(), "*")]
+        self._java = ["java", *JVM, *jvm, "-cp", os.path.join(jars(), "*")]
         subprocess.run([*self._java, "kafka.tools.StorageTool", "format", "-t", "bGlua3NwYW4tdGVzdHMtLQ", "-c",
-                        self._properties], check=True, capture_output=True)
+                        self._properties, *(word for user in scram for word in ("-S", user))], check=True, capture_output=True)
         self.start()
 
     def start(self):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Filters against topics, the same as regular expressions, and what is said of filters that match nothing.
+ * Filters against topics, the same as regular expressions.
  */
 #include <regex.h>
 #include <stdio.h>
@@ -8,7 +8,6 @@
 
 #include "connectors/kafka/from.h"
 #include "connectors/kafka/settings.h"
-#include "tests/unit/kafka/complaints.h"
 #include "tests/unit/tap.h"
 
 static const char *const topics[] = {"a", "b", "a.b", "a.b.c", "ab", "a-b", "a_b", "a.", ".a", "a..b", "_", "_a", "__a", "__",
@@ -65,38 +64,6 @@ static void test_highest_qos(void)
 	CU_ASSERT_EQUAL(kafka_subscriptions_match(subscriptions, 3, "d"), -1);
 }
 
-static unsigned complaints_of(const char *filter)
-{
-	struct config_scope scope = {.n = 0};
-	struct config_text item = {.value = (char *)(uintptr_t)filter};
-	struct config_list list = {&item, 1};
-	kafka_check_from(NULL, NULL, &list, &scope);
-	if (scope.n) {
-		CU_ASSERT_STRING_EQUAL(scope.complaints[0].key, "topic");
-		CU_ASSERT_STRING_EQUAL(scope.complaints[0].item, "0");
-	}
-	return scope.n;
-}
-
-static void test_filters_that_match_nothing(void)
-{
-	static const char *const good[] = {"a", "a.b", "a.{line}.#", "+", "#", "a_-Z9.+", NULL};
-	static const char *const bad[] = {"a/b", "a/#", "$share/g/a", "a b", "\xc3\xa4", "a.b+", "a.{x", ".", "..", "a:b"};
-	char longest[300];
-	memset(longest, 'x', sizeof longest);
-	longest[KAFKA_MAX_TOPIC] = '\0';
-	CU_ASSERT_EQUAL(complaints_of(longest), 0);
-	longest[KAFKA_MAX_TOPIC] = 'x';
-	longest[KAFKA_MAX_TOPIC + 1] = '\0';
-	CU_ASSERT_EQUAL(complaints_of(longest), 1);
-	CU_ASSERT_EQUAL(complaints_of(NULL), 0); /* has been said */
-	for (size_t i = 0; good[i]; i++)
-		CU_ASSERT_EQUAL(complaints_of(good[i]), 0);
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		if (complaints_of(bad[i]) != 1)
-			CU_FAIL(bad[i]);
-}
-
 static void test_guarantee(void)
 {
 	char why[300] = "?";
@@ -117,7 +84,6 @@ int main(void)
 		{"a filter and its regular expression match the same", test_the_same_both_ways},
 		{"levels end with dots, Kafka's own topics are left out", test_matches},
 		{"the highest qos of those that match", test_highest_qos},
-		{"filters that match no topic", test_filters_that_match_nothing},
 		{"guarantee with and without a group", test_guarantee},
 		{NULL, NULL},
 	};

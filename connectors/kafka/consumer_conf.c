@@ -16,8 +16,8 @@ const char *const kafka_from_choices[] = {"beginning", "end", "stored", NULL};
 const char *const kafka_reset_choices[] = {"stop", "beginning", "end", NULL};
 
 /* CONFIGURATION.md of librdkafka 2.0.2: C and P in the second column. */
-static const char *const of_consumers[] = {"auto.commit.enable", "auto.commit.interval.ms", "auto.offset.reset", "check.crcs",
-	"consume.callback.max.messages", "coordinator.query.interval.ms", "enable.auto.commit",
+static const char *const of_consumers[] = {"auto.commit.enable", "auto.commit.interval.ms", "auto.offset.reset",
+	"check.crcs", "consume.callback.max.messages", "coordinator.query.interval.ms", "enable.auto.commit",
 	"enable.auto.offset.store", "enable.partition.eof", "fetch.error.backoff.ms", "fetch.max.bytes",
 	"fetch.message.max.bytes", "fetch.min.bytes", "fetch.wait.max.ms", "group.id", "group.instance.id",
 	"group.protocol.type", "heartbeat.interval.ms", "isolation.level", "max.partition.fetch.bytes",
@@ -26,10 +26,10 @@ static const char *const of_consumers[] = {"auto.commit.enable", "auto.commit.in
 static const char *const of_producers[] = {"acks", "batch.num.messages", "batch.size", "compression.codec",
 	"compression.level", "compression.type", "delivery.report.only.error", "delivery.timeout.ms",
 	"enable.gapless.guarantee", "enable.idempotence", "linger.ms", "message.send.max.retries", "message.timeout.ms",
-	"partitioner", "produce.offset.report", "queue.buffering.backpressure.threshold",
-	"queue.buffering.max.kbytes", "queue.buffering.max.messages", "queue.buffering.max.ms", "queuing.strategy",
-	"request.required.acks", "request.timeout.ms", "retries", "retry.backoff.ms", "sticky.partitioning.linger.ms",
-	"transaction.timeout.ms", "transactional.id"};
+	"partitioner", "produce.offset.report", "queue.buffering.backpressure.threshold", "queue.buffering.max.kbytes",
+	"queue.buffering.max.messages", "queue.buffering.max.ms", "queuing.strategy", "request.required.acks",
+	"request.timeout.ms", "retries", "retry.backoff.ms", "sticky.partitioning.linger.ms", "transaction.timeout.ms",
+	"transactional.id"};
 
 #define HAS(list, name) has(list, sizeof(list) / sizeof(list)[0], name)
 
@@ -115,7 +115,8 @@ bool kafka_consumer_check(const struct kafka_settings *settings, struct config_s
 	if (!group || (*group && strlen(group) <= MAX_GROUP && utf8_valid(slice_str(group))))
 		return true;
 	config_complain(scope, "group", NULL,
-		"this is no name for a group. Write 1 to 249 bytes of UTF-8, or leave group out to read all partitions.");
+		"this is no name for a group. Write 1 to 249 bytes of UTF-8, or leave group out to read all "
+		"partitions.");
 	return false;
 }
 
@@ -187,8 +188,8 @@ rd_kafka_conf_t *kafka_consumer_conf(const struct kafka_settings *settings, char
 		rd_kafka_conf_destroy(conf);
 		return NULL;
 	}
-	rd_kafka_conf_set_events(conf,
-		RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS |
-			RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT);
+	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG |
+					       RD_KAFKA_EVENT_STATS | RD_KAFKA_EVENT_REBALANCE |
+					       RD_KAFKA_EVENT_OFFSET_COMMIT);
 	return conf;
 }

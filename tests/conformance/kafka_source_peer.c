@@ -11,9 +11,9 @@
 #include "tests/conformance/kafka_tools.h"
 #include "tests/conformance/peer.h"
 
-#define TOPIC      "conformance"
-#define N_BROKERS  3
-#define SLOW_MS    300
+#define TOPIC     "conformance"
+#define N_BROKERS 3
+#define SLOW_MS   300
 
 static struct kafka_mock *mock;
 static const char *group_name;

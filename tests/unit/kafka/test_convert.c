@@ -26,7 +26,8 @@ static rd_kafka_message_t record_of(const char *key, const char *value)
 static struct kafka_scratch scratch;
 static struct kafka_partition partition = {.topic = "plant.a", .topic_len = 7, .qos = 2};
 
-static struct message_view convert(const rd_kafka_message_t *msg, const rd_kafka_headers_t *headers, int64_t timestamp_ms)
+static struct message_view convert(
+	const rd_kafka_message_t *msg, const rd_kafka_headers_t *headers, int64_t timestamp_ms)
 {
 	struct kafka_input input = {
 		.msg = msg, .headers = headers, .partition = &partition, .timestamp_ms = timestamp_ms};

@@ -40,8 +40,8 @@ static void test_names(void)
 	CU_ASSERT_EQUAL(partition->number, INT32_MAX);
 	CU_ASSERT_EQUAL(partition->topic_len, KAFKA_MAX_TOPIC);
 	CU_ASSERT_STRING_EQUAL(partition->name, longest);
-	static const char *const bad[] = {
-		"", "/", "a", "a/", "/0", "a/-1", "a/+1", "a/1x", "a/2147483648", "a/99999999999", "a b/1", "a/b/1", "../1"};
+	static const char *const bad[] = {"", "/", "a", "a/", "/0", "a/-1", "a/+1", "a/1x", "a/2147483648",
+		"a/99999999999", "a b/1", "a/b/1", "../1"};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		CU_ASSERT_PTR_NULL(kafka_partitions_named(&partitions, slice_str(bad[i])));
 	CU_ASSERT_PTR_NULL(kafka_partitions_get(&partitions, "a", -1));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "connectors/kafka/client.h"
+#include "connectors/kafka/library_log.h"
 #include "connectors/kafka/verdict.h"
 #include "runtime/log.h"
 
@@ -225,12 +226,8 @@ static void on_library_log(struct kafka_link *kl, rd_kafka_event_t *event)
 {
 	const char *facility, *text;
 	int level;
-	if (rd_kafka_event_log(event, &facility, &text, &level) != 0 || strcmp(facility, "FAIL") == 0)
-		return; /* FAIL: comes as an error event as well */
-	enum log_level our_level = level <= 4 ? LOG_LEVEL_WARN : level <= 6 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
-	if (log_get_level() >= our_level)
-		log_event(
-			our_level, "kafka_library", "connection=%s facility=%s text=\"%s\"", kl->name, facility, text);
+	if (rd_kafka_event_log(event, &facility, &text, &level) == 0)
+		kafka_library_log(kl->name, level, facility, text);
 }
 
 /* Handles up to `budget` reports of kl->event; frees it when it is used up. Returns how many it handled. */

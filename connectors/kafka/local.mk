@@ -6,18 +6,45 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/channel.h \
 	connectors/kafka/client.c \
 	connectors/kafka/client.h \
+	connectors/kafka/backoff.c \
+	connectors/kafka/backoff.h \
 	connectors/kafka/connection.c \
 	connectors/kafka/connection.h \
+	connectors/kafka/cursor.c \
+	connectors/kafka/cursor.h \
 	connectors/kafka/deliver.c \
 	connectors/kafka/diagnosis.c \
 	connectors/kafka/diagnosis.h \
 	connectors/kafka/gateway.c \
 	connectors/kafka/gateway.h \
+	connectors/kafka/exact.c \
+	connectors/kafka/exact_transaction.c \
+	connectors/kafka/exact_worker.c \
+	connectors/kafka/exact_worker.h \
+	connectors/kafka/exact_worker_impl.h \
+	connectors/kafka/consumer.c \
+	connectors/kafka/consumer.h \
+	connectors/kafka/consumer_conf.c \
+	connectors/kafka/consumer_conf.h \
+	connectors/kafka/consumer_group.c \
+	connectors/kafka/consumer_impl.h \
+	connectors/kafka/consumer_start.c \
+	connectors/kafka/consumer_topics.c \
+	connectors/kafka/convert.c \
+	connectors/kafka/convert.h \
+	connectors/kafka/from.c \
+	connectors/kafka/from.h \
+	connectors/kafka/handover.c \
+	connectors/kafka/handover.h \
 	connectors/kafka/kafka.c \
 	connectors/kafka/kafka.h \
+	connectors/kafka/library_log.c \
+	connectors/kafka/library_log.h \
 	connectors/kafka/link.c \
 	connectors/kafka/link.h \
 	connectors/kafka/part.h \
+	connectors/kafka/partitions.c \
+	connectors/kafka/partitions.h \
 	connectors/kafka/pending.c \
 	connectors/kafka/pending.h \
 	connectors/kafka/producer.c \
@@ -32,6 +59,8 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/security.h \
 	connectors/kafka/settings.c \
 	connectors/kafka/settings.h \
+	connectors/kafka/source.c \
+	connectors/kafka/source.h \
 	connectors/kafka/topics.c \
 	connectors/kafka/topics.h \
 	connectors/kafka/verdict.c \

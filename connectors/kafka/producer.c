@@ -57,7 +57,7 @@ int kafka_producer_open(const struct kafka_settings *settings, const struct kafk
 	conf = kafka_settings_conf(settings, limits, errstr, errstr_size);
 	if (!conf)
 		goto out;
-	producer->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, settings, errstr, errstr_size);
+	producer->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, settings, NULL, errstr, errstr_size);
 	if (!producer->rk)
 		goto out;
 	conf = NULL; /* the library's now */

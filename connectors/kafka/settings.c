@@ -5,14 +5,54 @@
  */
 #include "connectors/kafka/settings.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "connectors/kafka/consumer_conf.h"
+
 #define MAX_TOPIC_NAME 249 /* Kafka's Topic.MAX_NAME_LENGTH */
 
 static const char *const compressions[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
+
+#define TRANSACTION(member) offsetof(struct kafka_transaction, member)
+
+static const struct config_key transaction_keys[] = {
+	{.name = "interval",
+		.type = CONFIG_DURATION,
+		.offset = TRANSACTION(interval_ms),
+		.fallback = "100ms",
+		.min = 1,
+		.max = 60000,
+		.help = "How long a transaction gathers messages before it is committed: so much later do readers see "
+			"them."},
+	{.name = "max_messages",
+		.type = CONFIG_INT,
+		.offset = TRANSACTION(max_messages),
+		.fallback = "5000",
+		.min = 1,
+		.max = 1000000,
+		.help = "With that many messages it is committed at once, and also with half of max_in_flight."},
+	{.name = "max_bytes",
+		.type = CONFIG_SIZE,
+		.offset = TRANSACTION(max_bytes),
+		.fallback = "1MiB",
+		.min = 1,
+		.max = 1 << 30,
+		.help = "With that many bytes it is committed at once. More than 2 MiB are never gathered."},
+	{.name = "timeout",
+		.type = CONFIG_DURATION,
+		.offset = TRANSACTION(timeout_ms),
+		.fallback = "30s",
+		.min = 1000,
+		.max = 900000,
+		.help = "When linkspan vanishes in the middle of a transaction, the cluster gives that up after so "
+			"long; until then "
+			"readers wait. Not more than the brokers' transaction.max.timeout.ms."},
+	{.name = NULL},
+};
 
 const struct config_key kafka_connection_keys[] = {
 	{.name = "brokers",
@@ -47,6 +87,18 @@ const struct config_key kafka_connection_keys[] = {
 		.min = 1,
 		.max = 1000000,
 		.help = "Messages handed to the cluster and not yet acknowledged, at most."},
+	{.name = "transaction",
+		.type = CONFIG_SECTION,
+		.offset = offsetof(struct kafka_settings, transaction),
+		.children = transaction_keys,
+		.help = "The transactions with which messages are written where exactly-once is declared."},
+	{.name = "cursor_topic",
+		.type = CONFIG_STRING,
+		.offset = offsetof(struct kafka_settings, cursor_topic),
+		.fallback = "linkspan-cursor",
+		.help = "Compacted topic in which exactly-once destinations keep how far they are, one record per "
+			"destination and "
+			"transaction. Made with one partition if it is not there."},
 	{.name = "tls",
 		.type = CONFIG_SECTION,
 		.offset = offsetof(struct kafka_settings, tls),
@@ -57,12 +109,55 @@ const struct config_key kafka_connection_keys[] = {
 		.offset = offsetof(struct kafka_settings, sasl),
 		.children = kafka_sasl_keys,
 		.help = "User name and password. Other mechanisms (GSSAPI) are set up through properties."},
+	{.name = "group",
+		.type = CONFIG_STRING,
+		.offset = offsetof(struct kafka_settings, group),
+		.help = "Source: consumer group. Instances with the same group share the partitions of their topics, "
+			"and "
+			"where they stand is committed to Kafka once it is on disk. Left out: all partitions are read, "
+			"and the "
+			"journal alone knows where they stand."},
+	{.name = "from",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_settings, from),
+		.fallback = "beginning",
+		.choices = kafka_from_choices,
+		.help = "Source: where a partition begins of which neither the journal nor the group knows a position. "
+			"stored: it is "
+			"not read. A partition that comes while linkspan reads begins at its beginning, whatever this "
+			"says."},
+	{.name = "on_offset_reset",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_settings, on_offset_reset),
+		.fallback = "stop",
+		.choices = kafka_reset_choices,
+		.help = "Source: what to do with a partition whose position is no longer there, because its topic was "
+			"made anew, "
+			"or its records were deleted before linkspan had them. stop: that partition is not read until "
+			"this is changed; "
+			"others are. beginning, end: it goes on there, and the log says what was left out."},
+	{.name = "hold_messages",
+		.type = CONFIG_INT,
+		.offset = offsetof(struct kafka_settings, hold_messages),
+		.fallback = "10000",
+		.min = 1,
+		.max = 10000000,
+		.help = "Source: records held in memory between the library and the journal, at most, give or take "
+			"500."},
+	{.name = "hold_bytes",
+		.type = CONFIG_SIZE,
+		.offset = offsetof(struct kafka_settings, hold_bytes),
+		.fallback = "16MiB",
+		.min = 65536,
+		.max = INT64_C(1) << 40,
+		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes "
+			"on top."},
 	{.name = "properties",
 		.type = CONFIG_MAP,
 		.offset = offsetof(struct kafka_settings, properties),
-		.help = "Any producer property of librdkafka, by its name there. Those on which "
-			"at-least-once rests cannot be "
-			"changed."},
+		.help = "Any property of librdkafka, by its name there: those of producers for the sink, those of "
+			"consumers for the "
+			"source. What linkspan's promises rest on cannot be changed."},
 	{.name = NULL},
 };
 
@@ -94,7 +189,8 @@ static const struct reserved_property reserved[] = {
 	{"queuing.strategy", "fifo", "messages keep their order"},
 	{"delivery.report.only.error", "false", "the delivery report is what marks a message as delivered"},
 	{"enable.gapless.guarantee", "false", "one refused message would stop the producer"},
-	{"transactional.id", NULL, "this connection does not use transactions; leave it out"},
+	{"transactional.id", NULL, "linkspan gives it where exactly-once is declared"},
+	{"transaction.timeout.ms", NULL, "it is given by `transaction: {timeout: …}`"},
 	{"log.queue", "true", "the library's log goes into linkspan's own"},
 };
 
@@ -130,6 +226,11 @@ static bool is_allowed_value(const struct reserved_property *property, const cha
 
 static bool check_property(const struct config_text *item, rd_kafka_conf_t *conf, struct config_scope *scope)
 {
+	const char *wrong = kafka_consumer_property_check(item->name, item->value);
+	if (wrong) {
+		config_complain(scope, "properties", item->name, "%s cannot be set to this: %s.", item->name, wrong);
+		return false;
+	}
 	const struct reserved_property *property = reserved_find(item->name);
 	char errstr[512];
 	if (property && !is_allowed_value(property, item->value)) {
@@ -195,6 +296,14 @@ static bool check_brokers(const struct kafka_settings *settings, struct config_s
 	return good;
 }
 
+static bool check_cursor_topic(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	const char *wrong = settings->cursor_topic ? kafka_check_target(slice_str(settings->cursor_topic)) : NULL;
+	if (wrong && !config_failed(scope, "cursor_topic", NULL))
+		config_complain(scope, "cursor_topic", NULL, "%s", wrong);
+	return !wrong;
+}
+
 /* What only the library can say: whether the properties agree with each other, and whether the TLS files can
  * be used. A producer without brokers has nobody to connect to. */
 static void check_whole(const struct kafka_settings *settings, struct config_scope *scope)
@@ -216,6 +325,8 @@ void kafka_settings_check(const void *arg, struct config_scope *scope)
 {
 	const struct kafka_settings *settings = arg;
 	bool good = check_brokers(settings, scope);
+	good &= check_cursor_topic(settings, scope);
+	good &= kafka_consumer_check(settings, scope);
 	good &= kafka_security_check(&settings->tls, &settings->sasl, &settings->brokers, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < settings->properties.n; i++)
@@ -305,38 +416,83 @@ static void conf_set_defaults(struct conf_builder *builder, const struct kafka_s
 	conf_set(builder, "queue.buffering.max.kbytes", "2097151");
 }
 
-static void conf_set_promise(struct conf_builder *builder)
+/* What all clients of a connection have in common. */
+static void conf_begin(struct conf_builder *builder, const struct kafka_settings *settings)
 {
+	conf_set_brokers(builder, &settings->brokers);
+	conf_set(builder, "client.id", settings->client_id);
+	if (!builder->failed)
+		builder->failed = kafka_security_conf(&settings->tls, &settings->sasl, builder->conf, builder->errstr,
+					  builder->errstr_size) < 0;
+	for (size_t i = 0; i < settings->properties.n; i++)
+		if (!kafka_is_consumer_property(settings->properties.items[i].name))
+			conf_set(builder, settings->properties.items[i].name, settings->properties.items[i].value);
+	conf_set(builder, "log.queue", "true");
+}
+
+static void conf_begin_producer(
+	struct conf_builder *builder, const struct kafka_settings *settings, const struct kafka_limits *limits)
+{
+	conf_set_defaults(builder, settings);
+	conf_set(builder, "compression.type", compressions[settings->compression]);
+	conf_set_number(builder, "linger.ms", settings->linger_ms);
+	conf_begin(builder, settings);
+	if (limits && limits->batch_bytes)
+		conf_set_number(builder, "batch.size", limits->batch_bytes);
+	if (limits && limits->one_by_one)
+		conf_set(builder, "batch.num.messages", "1");
 	conf_set(builder, "enable.idempotence", "true"); /* and with it acks=all, retries without end */
 	conf_set(builder, "acks", "all");
-	conf_set(builder, "message.timeout.ms", "0");
-	conf_set(builder, "log.queue", "true");
+}
+
+static rd_kafka_conf_t *conf_end(struct conf_builder *builder)
+{
+	if (!builder->failed)
+		return builder->conf;
+	rd_kafka_conf_destroy(builder->conf);
+	return NULL;
+}
+
+int kafka_settings_brokers(
+	const struct kafka_settings *settings, rd_kafka_conf_t *conf, char *errstr, size_t errstr_size)
+{
+	struct conf_builder builder = {conf, errstr, errstr_size, false};
+	conf_set_brokers(&builder, &settings->brokers);
+	conf_set(&builder, "client.id", settings->client_id);
+	return builder.failed ? -EINVAL : 0;
 }
 
 rd_kafka_conf_t *kafka_settings_conf(
 	const struct kafka_settings *settings, const struct kafka_limits *limits, char *errstr, size_t errstr_size)
 {
 	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
-	conf_set_defaults(&builder, settings);
-	conf_set_brokers(&builder, &settings->brokers);
-	conf_set(&builder, "client.id", settings->client_id);
-	conf_set(&builder, "compression.type", compressions[settings->compression]);
-	conf_set_number(&builder, "linger.ms", settings->linger_ms);
-	if (!builder.failed)
-		builder.failed =
-			kafka_security_conf(&settings->tls, &settings->sasl, builder.conf, errstr, errstr_size) < 0;
-	for (size_t i = 0; i < settings->properties.n; i++)
-		conf_set(&builder, settings->properties.items[i].name, settings->properties.items[i].value);
-	if (limits && limits->batch_bytes)
-		conf_set_number(&builder, "batch.size", limits->batch_bytes);
-	if (limits && limits->one_by_one)
-		conf_set(&builder, "batch.num.messages", "1");
-	conf_set_promise(&builder);
-	if (builder.failed) {
-		rd_kafka_conf_destroy(builder.conf);
-		return NULL;
-	}
+	conf_begin_producer(&builder, settings, limits);
+	conf_set(&builder, "message.timeout.ms", "0");
 	rd_kafka_conf_set_events(
 		builder.conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS);
-	return builder.conf;
+	return conf_end(&builder);
+}
+
+rd_kafka_conf_t *kafka_settings_conf_exact(const struct kafka_settings *settings, const struct kafka_limits *limits,
+	const char *transactional_id, char *errstr, size_t errstr_size)
+{
+	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
+	conf_begin_producer(&builder, settings, limits);
+	conf_set(&builder, "transactional.id", transactional_id);
+	/* With it come limits for a message and for an answer: message.timeout.ms, socket.timeout.ms. */
+	conf_set_number(&builder, "transaction.timeout.ms", settings->transaction.timeout_ms);
+	conf_set(&builder, "delivery.report.only.error", "true"); /* the commit says all else */
+	return conf_end(&builder);
+}
+
+rd_kafka_conf_t *kafka_settings_conf_cursor(const struct kafka_settings *settings, char *errstr, size_t errstr_size)
+{
+	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
+	conf_set(&builder, "socket.nagle.disable", "true");
+	conf_set(&builder, "log.connection.close", "false");
+	conf_begin(&builder, settings);
+	conf_set(&builder, "isolation.level", "read_committed");
+	conf_set(&builder, "enable.partition.eof", "true");
+	conf_set(&builder, "allow.auto.create.topics", "false"); /* it must be a compacted one */
+	return conf_end(&builder);
 }

@@ -13,6 +13,12 @@
 #include "connectors/kafka/security.h"
 #include "message/slice.h"
 
+struct kafka_transaction {
+	uint64_t interval_ms, timeout_ms;
+	int64_t max_messages;
+	uint64_t max_bytes;
+};
+
 struct kafka_settings {
 	struct config_list brokers;
 	char *client_id;
@@ -22,7 +28,19 @@ struct kafka_settings {
 	struct kafka_tls tls;
 	struct kafka_sasl sasl;
 	struct config_list properties;
+	struct kafka_transaction transaction;
+	char *cursor_topic;
+	/* Source. */
+	char *group; /* NULL: static assignment */
+	int from; /* enum kafka_from */
+	int on_offset_reset; /* enum kafka_reset */
+	int64_t hold_messages;
+	uint64_t hold_bytes;
 };
+
+enum kafka_from { KAFKA_FROM_BEGINNING, KAFKA_FROM_END, KAFKA_FROM_STORED };
+enum kafka_reset { KAFKA_RESET_STOP, KAFKA_RESET_BEGINNING, KAFKA_RESET_END };
+extern const char *const kafka_from_choices[], *const kafka_reset_choices[];
 
 /* What a run-time finding adds to the settings (sink.h). */
 struct kafka_limits {
@@ -40,8 +58,19 @@ void kafka_settings_check(const void *arg, struct config_scope *scope);
  * else what is wrong. */
 const char *kafka_check_target(struct slice topic);
 
+/* Who the brokers are and who we are, as every client of the connection needs it. 0, or -EINVAL with the reason. */
+int kafka_settings_brokers(const struct kafka_settings *settings, rd_kafka_conf_t *conf, char *errstr,
+	size_t errstr_size) __attribute__((warn_unused_result));
+
 /* A new configuration for a producer, the caller's; NULL with the reason in errstr. limits may be NULL. */
 rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, const struct kafka_limits *limits,
 	char *errstr, size_t errstr_size) __attribute__((warn_unused_result));
+
+/* The same for a transactional producer, without events: it is served by callbacks. */
+rd_kafka_conf_t *kafka_settings_conf_exact(const struct kafka_settings *settings, const struct kafka_limits *limits,
+	const char *transactional_id, char *errstr, size_t errstr_size) __attribute__((warn_unused_result));
+/* The same for the consumer that reads the cursor. */
+rd_kafka_conf_t *kafka_settings_conf_cursor(const struct kafka_settings *settings, char *errstr, size_t errstr_size)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -336,12 +336,12 @@ static void mqtt_stop_intake(struct link *base)
 		mqtt_session_intake(link->session, MQTT_INTAKE_ENDED);
 }
 
-static void mqtt_stop(struct link *base)
+static void mqtt_stop(struct link *base, uint64_t linger_ms)
 {
 	struct mqtt_link *link = mqtt_of(base);
 	mqtt_source_stop_intake(link->source);
 	mqtt_sink_down(link->sink);
-	mqtt_session_stop(link->session);
+	mqtt_session_stop(link->session, linger_ms);
 }
 
 static const char *mqtt_check_roles(const void *settings, bool source, bool sink)

@@ -141,7 +141,9 @@ const struct config_key section_top_keys[] = {
 		.offset = TOP(shutdown_timeout_ms),
 		.fallback = "10s",
 		.max = DAY,
-		.help = "How long a clean stop goes on delivering what is on its way. The rest waits in the journal."},
+		.help = "How long a clean stop goes on delivering what is on its way, and then waits for MQTT brokers "
+			"to read what "
+			"they are told. What is not delivered waits in the journal."},
 	{.name = "max_transform_bytes",
 		.type = CONFIG_SIZE,
 		.offset = TOP(max_transform_bytes),

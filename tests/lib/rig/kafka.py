@@ -155,9 +155,10 @@ class Reader:
         self.topic = topic
         self.records = []
         self._last_error = None
+        self._ends = {}  # partition → where its end was seen
         self._consumer = Consumer({
             "bootstrap.servers": brokers, "group.id": "rig", "enable.auto.commit": False, "log_level": 0,
-            "isolation.level": "read_committed", "reconnect.backoff.max.ms": 500, "fetch.wait.max.ms": 50,
+            "isolation.level": "read_committed", "enable.partition.eof": True, "reconnect.backoff.max.ms": 500, "fetch.wait.max.ms": 50,
             "fetch.message.max.bytes": 8388608, "error_cb": lambda _: None, "topic.metadata.refresh.interval.ms": 2000,
             "socket.timeout.ms": 5000})
         # A topic that was just made takes a moment to have partitions, and these to have leaders.
@@ -190,8 +191,12 @@ class Reader:
 
     def poll(self, timeout_s=0.2):
         """Takes in what has come; how many."""
+        from confluent_kafka import KafkaError
         n = 0
         for message in self._consumer.consume(num_messages=5000, timeout=timeout_s):
+            if message.error() and message.error().code() == KafkaError._PARTITION_EOF:
+                self._ends[message.partition()] = message.offset()
+                continue
             if message.error():
                 self._note(message.error())
                 continue
@@ -217,7 +222,8 @@ class Reader:
         from confluent_kafka import TopicPartition
         for partition in self._partitions:
             high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=DEADLINE_S)[1]
-            self.wait_for(lambda records: high == 0 or any(
+            # The last offsets may be those of a transaction's end, which is no record.
+            self.wait_for(lambda records, partition=partition, high=high: self._ends.get(partition, 0) >= high or any(
                 r.partition == partition and r.offset >= high - 1 for r in reversed(records)), "the topic's end")
         return self.records
 

@@ -34,7 +34,7 @@ struct login {
 
 struct client {
 	const struct kafka_settings *settings;
-	void *opaque; /* its maker's */
+	void *owner;
 	rd_kafka_t *rk;
 	struct login *login; /* NULL: no tokens */
 	struct gateway *gateway; /* NULL: the library logs in itself */
@@ -247,8 +247,14 @@ static int client_prepare(struct client *client, rd_kafka_conf_t *conf, char *er
 	return 0;
 }
 
+void *kafka_client_owner(const rd_kafka_t *rk)
+{
+	const struct client *client = rd_kafka_opaque(rk);
+	return client->owner;
+}
+
 rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, const struct kafka_settings *settings,
-	void *opaque, char *errstr, size_t errstr_size)
+	void *owner, char *errstr, size_t errstr_size)
 {
 	struct client *client = calloc(1, sizeof *client);
 	if (!client) {
@@ -256,7 +262,7 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, const 
 		return NULL;
 	}
 	client->settings = settings;
-	client->opaque = opaque;
+	client->owner = owner;
 	pthread_mutex_init(&client->lock, NULL);
 	if (client_prepare(client, conf, errstr, errstr_size) == 0)
 		client->rk = rd_kafka_new(type, conf, errstr, errstr_size);
@@ -270,12 +276,6 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, const 
 		client->login = NULL;
 	}
 	return client->rk;
-}
-
-void *kafka_client_opaque(const rd_kafka_t *rk)
-{
-	const struct client *client = rd_kafka_opaque(rk);
-	return client->opaque;
 }
 
 void kafka_client_destroy(rd_kafka_t *rk, int flags)

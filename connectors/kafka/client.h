@@ -11,11 +11,12 @@
 
 #include "connectors/kafka/settings.h"
 
-/* As rd_kafka_new: takes conf if, and only if, it succeeds. `settings` must outlive the client. The opaque of conf is this
- * module's: callbacks get `opaque` by kafka_client_opaque, also before this has returned. */
+/* As rd_kafka_new: takes conf if, and only if, it succeeds. The opaque of conf is this module's; callbacks find `owner` by
+ * kafka_client_owner. `settings` must outlive the client. */
 rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, const struct kafka_settings *settings,
-	void *opaque, char *errstr, size_t errstr_size) __attribute__((warn_unused_result));
-void *kafka_client_opaque(const rd_kafka_t *rk);
+	void *owner, char *errstr, size_t errstr_size) __attribute__((warn_unused_result));
+
+void *kafka_client_owner(const rd_kafka_t *rk);
 
 /* As rd_kafka_destroy_flags (0: as rd_kafka_destroy), which may block. */
 void kafka_client_destroy(rd_kafka_t *rk, int flags);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connectors/kafka/client.h"
 #include "connectors/kafka/library_log.h"
+#include "connectors/kafka/client.h"
 #include "connectors/kafka/verdict.h"
 #include "runtime/log.h"
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/kafka/client.h"
 #include "connectors/kafka/exact_worker_impl.h"
 #include "connectors/kafka/record.h"
 #include "connectors/kafka/verdict.h"
@@ -79,8 +80,8 @@ static void judge(struct exact_worker *worker, uint64_t seq, rd_kafka_resp_err_t
 
 void exact_on_delivery_report(rd_kafka_t *rk, const rd_kafka_message_t *report, void *arg)
 {
-	struct exact_worker *worker = arg;
-	(void)rk;
+	struct exact_worker *worker = kafka_client_owner(rk);
+	(void)arg;
 	if (!report->err || report->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
 		report->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
 		return; /* purged: the abort's doing */
@@ -122,9 +123,9 @@ static rd_kafka_resp_err_t try_write(struct exact_worker *worker, const struct e
 {
 	const struct message_view *view = message_view(order->msg);
 	struct kafka_record record;
-	rd_kafka_topic_t *topic = kafka_topics_get(worker->topics, view->topic);
-	*ret_wrong = topic ? kafka_record_make(worker->settings, view, order->wall_ms, &record)
-			   : "the topic is not a legal Kafka topic";
+	rd_kafka_topic_t *topic = kafka_topics_get(worker->topics, view->topic, ret_wrong);
+	if (topic)
+		*ret_wrong = kafka_record_make(worker->settings, view, order->wall_ms, &record);
 	if (*ret_wrong)
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
 	return kafka_record_produce(worker->rk, topic, view, &record, (void *)(uintptr_t)order->seq);

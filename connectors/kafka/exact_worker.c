@@ -144,30 +144,29 @@ static bool wait_for_open(struct exact_worker *worker)
 
 static void on_error(rd_kafka_t *rk, int code, const char *text, void *arg)
 {
-	struct exact_worker *worker = kafka_client_opaque(rk);
+	struct exact_worker *worker = kafka_client_owner(rk);
 	rd_kafka_resp_err_t err = (rd_kafka_resp_err_t)code;
-	char sentence[400];
-	(void)arg; /* the client's */
+	char words[400];
+	(void)arg;
 	if (err == RD_KAFKA_RESP_ERR__FATAL) {
-		err = rd_kafka_fatal_error(rk, sentence, sizeof sentence);
-		exact_fail(worker, kafka_needs_person(err) ? EXACT_NEEDS_PERSON : EXACT_LOST, "%s", sentence);
+		err = rd_kafka_fatal_error(rk, words, sizeof words);
+		exact_fail(worker, kafka_needs_person(err) ? EXACT_NEEDS_PERSON : EXACT_LOST, "%s", words);
 		return;
 	}
 	if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
 		log_warn("kafka_brokers_down", "connection=%s", worker->name);
 		return;
 	}
-	enum kafka_error error = kafka_client_error(rk, worker->opened_before, err, text, sentence, sizeof sentence);
-	if (error == KAFKA_ERROR_ALARM)
-		exact_alarm(worker, sentence);
-	else if (error == KAFKA_ERROR_NOTE)
-		log_warn("kafka_error", "connection=%s code=%s text=\"%s\"", worker->name, rd_kafka_err2name(err),
-			sentence);
+	enum kafka_error kind = kafka_client_error(rk, worker->is_open, err, text, words, sizeof words);
+	if (kind == KAFKA_ERROR_ALARM)
+		exact_alarm(worker, words);
+	else if (kind == KAFKA_ERROR_NOTE)
+		log_warn("kafka_error", "connection=%s code=%s text=\"%s\"", worker->name, rd_kafka_err2name(err), words);
 }
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-	const struct exact_worker *worker = kafka_client_opaque(rk);
+	const struct exact_worker *worker = kafka_client_owner(rk);
 	kafka_library_log(worker->name, level, facility, text);
 }
 
@@ -182,7 +181,8 @@ static bool make_producer(struct exact_worker *worker)
 		rd_kafka_conf_set_dr_msg_cb(conf, exact_on_delivery_report);
 		rd_kafka_conf_set_error_cb(conf, on_error);
 		rd_kafka_conf_set_log_cb(conf, on_log);
-		worker->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, worker->settings, worker, errstr, sizeof errstr);
+		worker->rk = kafka_client_new(
+			RD_KAFKA_PRODUCER, conf, worker->settings, worker, errstr, sizeof errstr);
 		if (!worker->rk)
 			rd_kafka_conf_destroy(conf);
 	}
@@ -194,7 +194,7 @@ static bool make_producer(struct exact_worker *worker)
 	report_begin(worker);
 	worker->batch_bytes = (uint32_t)strtoul(text, NULL, 10);
 	report_end(worker);
-	worker->topics = kafka_topics_new(worker->rk);
+	worker->topics = kafka_topics_new(worker->rk, worker->settings);
 	if (!worker->topics)
 		exact_fail(worker, EXACT_LOST, "out of memory");
 	return worker->topics != NULL;
@@ -256,10 +256,8 @@ static bool read_cursor(struct exact_worker *worker)
 	}
 	if (!is_ours(worker)) {
 		exact_fail(worker, EXACT_FENCED,
-			"another process has written to the cluster as this destination (%s): is there a second "
-			"linkspan with a copy "
-			"of this data folder? Nothing more is sent from here; run only one of the two, and start it "
-			"again",
+			"another process has written to the cluster as this destination (%s): is there a second linkspan with a copy "
+			"of this data folder? Nothing more is sent from here; run only one of the two, and start it again",
 			worker->transactional_id);
 		return false;
 	}
@@ -274,8 +272,8 @@ static bool open_outside(struct exact_worker *worker)
 	rd_kafka_conf_t *conf = kafka_settings_conf(worker->settings, NULL, errstr, sizeof errstr);
 	if (conf) {
 		rd_kafka_conf_set_events(conf, 0);
-		worker->outside =
-			kafka_client_new(RD_KAFKA_PRODUCER, conf, worker->settings, NULL, errstr, sizeof errstr);
+		worker->outside = kafka_client_new(
+			RD_KAFKA_PRODUCER, conf, worker->settings, worker, errstr, sizeof errstr);
 	}
 	return worker->outside != NULL;
 }
@@ -284,6 +282,7 @@ static bool open_producer(struct exact_worker *worker)
 {
 	if (!make_producer(worker) || !init_transactions(worker) || !read_cursor(worker) || !open_outside(worker))
 		return false;
+	worker->is_open = true;
 	report_begin(worker);
 	worker->report.opened = true;
 	worker->report.done_through = worker->cursor.seq;
@@ -307,7 +306,7 @@ static void close_producer(struct exact_worker *worker)
 	if (worker->outside)
 		kafka_client_destroy(worker->outside, 0);
 	worker->outside = NULL;
-	worker->in_transaction = worker->has_failed = false;
+	worker->in_transaction = worker->has_failed = worker->is_open = false;
 	worker->n_rejects = 0;
 	worker->trouble = (struct exact_trouble){.failure = EXACT_LOST};
 	report_begin(worker);
@@ -359,8 +358,7 @@ static void init_names(struct exact_worker *worker, const uint8_t *uuid)
 	worker->cursor_outside = getenv("LINKSPAN_TEST_CURSOR_OUTSIDE") != NULL;
 	if (worker->cursor_outside)
 		log_warn("kafka_cursor_outside",
-			"connection=%s cause=\"LINKSPAN_TEST_CURSOR_OUTSIDE is set: messages may be repeated\"",
-			worker->name);
+			"connection=%s cause=\"LINKSPAN_TEST_CURSOR_OUTSIDE is set: messages may be repeated\"", worker->name);
 }
 
 struct exact_worker *exact_worker_new(struct loop *loop, const struct kafka_settings *settings, const char *name,

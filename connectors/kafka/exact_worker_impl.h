@@ -56,6 +56,7 @@ struct exact_worker {
 	uint64_t seen_writer; /* of the cursor that was there when we came */
 	bool opened_before, committed_before; /* in this process */
 	bool one_by_one;
+	bool is_open; /* the cluster has let us in */
 	bool in_transaction;
 	bool has_failed;
 	struct exact_order *taken;

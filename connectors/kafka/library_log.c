@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#include "connectors/kafka/client.h"
 #include "runtime/log.h"
 
 void kafka_library_log(const char *connection, int level, const char *facility, const char *text)
@@ -16,11 +15,5 @@ void kafka_library_log(const char *connection, int level, const char *facility, 
 		return;
 	enum log_level our_level = level <= 4 ? LOG_LEVEL_WARN : level <= 6 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 	if (log_get_level() >= our_level)
-		log_event(our_level, "kafka_library", "connection=%s facility=%s text=\"%s\"", connection, facility,
-			text);
-}
-
-void kafka_library_log_cb(const rd_kafka_t *rk, int level, const char *facility, const char *text)
-{
-	kafka_library_log(kafka_client_opaque(rk), level, facility, text);
+		log_event(our_level, "kafka_library", "connection=%s facility=%s text=\"%s\"", connection, facility, text);
 }

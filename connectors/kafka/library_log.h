@@ -10,7 +10,4 @@
 /* level: that of syslog. */
 void kafka_library_log(const char *connection, int level, const char *facility, const char *text);
 
-/* For rd_kafka_conf_set_log_cb: the client's opaque is the connection's name. */
-void kafka_library_log_cb(const rd_kafka_t *rk, int level, const char *facility, const char *text);
-
 #endif

@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	connectors/kafka/backoff.c \
+	connectors/kafka/backoff.h \
 	connectors/kafka/certificate_files.c \
 	connectors/kafka/certificate_files.h \
 	connectors/kafka/channel.c \
 	connectors/kafka/channel.h \
 	connectors/kafka/client.c \
 	connectors/kafka/client.h \
-	connectors/kafka/backoff.c \
-	connectors/kafka/backoff.h \
 	connectors/kafka/connection.c \
 	connectors/kafka/connection.h \
 	connectors/kafka/cursor.c \
 	connectors/kafka/cursor.h \
 	connectors/kafka/deliver.c \
-	connectors/kafka/diagnosis.c \
-	connectors/kafka/diagnosis.h \
-	connectors/kafka/gateway.c \
-	connectors/kafka/gateway.h \
 	connectors/kafka/exact.c \
 	connectors/kafka/exact_transaction.c \
 	connectors/kafka/exact_worker.c \
@@ -36,6 +32,10 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/from.h \
 	connectors/kafka/handover.c \
 	connectors/kafka/handover.h \
+	connectors/kafka/diagnosis.c \
+	connectors/kafka/diagnosis.h \
+	connectors/kafka/gateway.c \
+	connectors/kafka/gateway.h \
 	connectors/kafka/kafka.c \
 	connectors/kafka/kafka.h \
 	connectors/kafka/library_log.c \
@@ -49,6 +49,8 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/pending.h \
 	connectors/kafka/producer.c \
 	connectors/kafka/producer.h \
+	connectors/kafka/naming.c \
+	connectors/kafka/naming.h \
 	connectors/kafka/record.c \
 	connectors/kafka/record.h \
 	connectors/kafka/sasl_login.c \
@@ -61,6 +63,10 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/settings.h \
 	connectors/kafka/source.c \
 	connectors/kafka/source.h \
+	connectors/kafka/timestamp.c \
+	connectors/kafka/timestamp.h \
+	connectors/kafka/topic_names.c \
+	connectors/kafka/topic_names.h \
 	connectors/kafka/topics.c \
 	connectors/kafka/topics.h \
 	connectors/kafka/verdict.c \

@@ -62,7 +62,7 @@ int kafka_producer_open(const struct kafka_settings *settings, const struct kafk
 		goto out;
 	conf = NULL; /* the library's now */
 	producer->batch_bytes = read_batch_bytes(producer->rk);
-	producer->topics = kafka_topics_new(producer->rk);
+	producer->topics = kafka_topics_new(producer->rk, settings);
 	if (!producer->topics) {
 		snprintf(errstr, errstr_size, "out of memory");
 		r = -ENOMEM;
@@ -151,11 +151,9 @@ rd_kafka_resp_err_t kafka_producer_send(
 	const struct message_view *view = message_view(msg);
 	struct kafka_record record;
 	*ret_detail = NULL;
-	rd_kafka_topic_t *topic = kafka_topics_get(producer->topics, view->topic);
-	if (!topic) {
-		*ret_detail = "the topic is not a legal Kafka topic";
+	rd_kafka_topic_t *topic = kafka_topics_get(producer->topics, view->topic, ret_detail);
+	if (!topic)
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
-	}
 	*ret_detail = kafka_record_make(producer->settings, view, wall_ms, &record);
 	if (*ret_detail)
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;

@@ -12,10 +12,10 @@
 #include <strings.h>
 
 #include "connectors/kafka/consumer_conf.h"
-
-#define MAX_TOPIC_NAME 249 /* Kafka's Topic.MAX_NAME_LENGTH */
+#include "connectors/kafka/topic_names.h"
 
 static const char *const compressions[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
+static const char *const topic_characters[] = {"refuse", "escape", NULL};
 
 #define TRANSACTION(member) offsetof(struct kafka_transaction, member)
 
@@ -26,8 +26,7 @@ static const struct config_key transaction_keys[] = {
 		.fallback = "100ms",
 		.min = 1,
 		.max = 60000,
-		.help = "How long a transaction gathers messages before it is committed: so much later do readers see "
-			"them."},
+		.help = "How long a transaction gathers messages before it is committed: so much later do readers see them."},
 	{.name = "max_messages",
 		.type = CONFIG_INT,
 		.offset = TRANSACTION(max_messages),
@@ -48,8 +47,7 @@ static const struct config_key transaction_keys[] = {
 		.fallback = "30s",
 		.min = 1000,
 		.max = 900000,
-		.help = "When linkspan vanishes in the middle of a transaction, the cluster gives that up after so "
-			"long; until then "
+		.help = "When linkspan vanishes in the middle of a transaction, the cluster gives that up after so long; until then "
 			"readers wait. Not more than the brokers' transaction.max.timeout.ms."},
 	{.name = NULL},
 };
@@ -96,8 +94,7 @@ const struct config_key kafka_connection_keys[] = {
 		.type = CONFIG_STRING,
 		.offset = offsetof(struct kafka_settings, cursor_topic),
 		.fallback = "linkspan-cursor",
-		.help = "Compacted topic in which exactly-once destinations keep how far they are, one record per "
-			"destination and "
+		.help = "Compacted topic in which exactly-once destinations keep how far they are, one record per destination and "
 			"transaction. Made with one partition if it is not there."},
 	{.name = "tls",
 		.type = CONFIG_SECTION,
@@ -112,29 +109,23 @@ const struct config_key kafka_connection_keys[] = {
 	{.name = "group",
 		.type = CONFIG_STRING,
 		.offset = offsetof(struct kafka_settings, group),
-		.help = "Source: consumer group. Instances with the same group share the partitions of their topics, "
-			"and "
-			"where they stand is committed to Kafka once it is on disk. Left out: all partitions are read, "
-			"and the "
+		.help = "Source: consumer group. Instances with the same group share the partitions of their topics, and "
+			"where they stand is committed to Kafka once it is on disk. Left out: all partitions are read, and the "
 			"journal alone knows where they stand."},
 	{.name = "from",
 		.type = CONFIG_ENUM,
 		.offset = offsetof(struct kafka_settings, from),
 		.fallback = "beginning",
 		.choices = kafka_from_choices,
-		.help = "Source: where a partition begins of which neither the journal nor the group knows a position. "
-			"stored: it is "
-			"not read. A partition that comes while linkspan reads begins at its beginning, whatever this "
-			"says."},
+		.help = "Source: where a partition begins of which neither the journal nor the group knows a position. stored: it is "
+			"not read. A partition that comes while linkspan reads begins at its beginning, whatever this says."},
 	{.name = "on_offset_reset",
 		.type = CONFIG_ENUM,
 		.offset = offsetof(struct kafka_settings, on_offset_reset),
 		.fallback = "stop",
 		.choices = kafka_reset_choices,
-		.help = "Source: what to do with a partition whose position is no longer there, because its topic was "
-			"made anew, "
-			"or its records were deleted before linkspan had them. stop: that partition is not read until "
-			"this is changed; "
+		.help = "Source: what to do with a partition whose position is no longer there, because its topic was made anew, "
+			"or its records were deleted before linkspan had them. stop: that partition is not read until this is changed; "
 			"others are. beginning, end: it goes on there, and the log says what was left out."},
 	{.name = "hold_messages",
 		.type = CONFIG_INT,
@@ -142,21 +133,33 @@ const struct config_key kafka_connection_keys[] = {
 		.fallback = "10000",
 		.min = 1,
 		.max = 10000000,
-		.help = "Source: records held in memory between the library and the journal, at most, give or take "
-			"500."},
+		.help = "Source: records held in memory between the library and the journal, at most, give or take 500."},
 	{.name = "hold_bytes",
 		.type = CONFIG_SIZE,
 		.offset = offsetof(struct kafka_settings, hold_bytes),
 		.fallback = "16MiB",
 		.min = 65536,
 		.max = INT64_C(1) << 40,
-		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes "
-			"on top."},
+		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes on top."},
+	{.name = "topics_allowed",
+		.type = CONFIG_LIST,
+		.offset = offsetof(struct kafka_settings, topics_allowed),
+		.help = "Topics that mappings may write to; * stands for any characters, as in scada.*. A message for "
+			"another one becomes a dead letter and the topic is not created. Default: every topic, so who "
+			"chooses what a template inserts may choose the topic."},
+	{.name = "topic_characters",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_settings, topic_characters),
+		.fallback = "refuse",
+		.choices = topic_characters,
+		.help = "What becomes of characters that a Kafka topic cannot have. refuse: the message becomes a dead "
+			"letter. escape: what a template inserts into a topic is written with the characters that "
+			"there "
+			"are, / as a dot; and of what is read, {topic} and captures are turned back."},
 	{.name = "properties",
 		.type = CONFIG_MAP,
 		.offset = offsetof(struct kafka_settings, properties),
-		.help = "Any property of librdkafka, by its name there: those of producers for the sink, those of "
-			"consumers for the "
+		.help = "Any property of librdkafka, by its name there: those of producers for the sink, those of consumers for the "
 			"source. What linkspan's promises rest on cannot be changed."},
 	{.name = NULL},
 };
@@ -166,6 +169,12 @@ const struct config_key kafka_to_keys[] = {
 		.type = CONFIG_TEMPLATE,
 		.help = "Number of the partition to write to. Default: chosen by the key, as Java clients "
 			"choose."},
+	{.name = "timestamp",
+		.type = CONFIG_TEMPLATE,
+		.help = "Time of the record, as in {.ts}: seconds, milliseconds, microseconds or nanoseconds since "
+			"1970 (told apart by their size), or RFC 3339. One before 2020 comes from a clock that was not "
+			"set: the default is taken. What is no time makes the message a dead letter. Default: when "
+			"linkspan received the message."},
 	{.name = NULL},
 };
 
@@ -298,10 +307,21 @@ static bool check_brokers(const struct kafka_settings *settings, struct config_s
 
 static bool check_cursor_topic(const struct kafka_settings *settings, struct config_scope *scope)
 {
-	const char *wrong = settings->cursor_topic ? kafka_check_target(slice_str(settings->cursor_topic)) : NULL;
+	const char *wrong = settings->cursor_topic ? kafka_topic_check(slice_str(settings->cursor_topic)) : NULL;
 	if (wrong && !config_failed(scope, "cursor_topic", NULL))
 		config_complain(scope, "cursor_topic", NULL, "%s", wrong);
 	return !wrong;
+}
+
+static void check_allowed(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	for (size_t i = 0; i < settings->topics_allowed.n; i++) {
+		const char *wrong = kafka_pattern_check(settings->topics_allowed.items[i].value);
+		char index[24];
+		snprintf(index, sizeof index, "%zu", i);
+		if (wrong)
+			config_complain(scope, "topics_allowed", index, "%s", wrong);
+	}
 }
 
 /* What only the library can say: whether the properties agree with each other, and whether the TLS files can
@@ -328,32 +348,13 @@ void kafka_settings_check(const void *arg, struct config_scope *scope)
 	good &= check_cursor_topic(settings, scope);
 	good &= kafka_consumer_check(settings, scope);
 	good &= kafka_security_check(&settings->tls, &settings->sasl, &settings->brokers, scope);
+	check_allowed(settings, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < settings->properties.n; i++)
 		good &= check_property(&settings->properties.items[i], conf, scope);
 	rd_kafka_conf_destroy(conf);
 	if (good && !config_failed(scope, NULL, NULL))
 		check_whole(settings, scope);
-}
-
-const char *kafka_check_target(struct slice topic)
-{
-	if (topic.len == 0)
-		return "the Kafka topic is empty. Give it a name of letters, digits, dot, underscore and "
-		       "hyphen.";
-	if (topic.len > MAX_TOPIC_NAME)
-		return "the Kafka topic is longer than 249 characters. Shorten it.";
-	if ((topic.len == 1 && topic.data[0] == '.') || (topic.len == 2 && memcmp(topic.data, "..", 2) == 0))
-		return "\".\" and \"..\" are not Kafka topics. Give it another name.";
-	for (size_t i = 0; i < topic.len; i++) {
-		uint8_t c = topic.data[i];
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-			    c == '_' || c == '-'))
-			return "the Kafka topic has a character that Kafka does not allow. Use letters, "
-			       "digits, dot, "
-			       "underscore and hyphen only.";
-	}
-	return NULL;
 }
 
 /* --- into the library

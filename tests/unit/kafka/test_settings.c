@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "connectors/kafka/settings.h"
+#include "connectors/kafka/topic_names.h"
 #include "tests/conformance/kafka_tools.h"
 #include "tests/unit/kafka/complaints.h"
 #include "tests/unit/tap.h"
@@ -263,15 +264,15 @@ static void test_target(void)
 	char longest[251];
 	memset(longest, 'a', 250);
 	longest[250] = '\0';
-	CU_ASSERT_PTR_NOT_NULL(kafka_check_target(slice_str(longest)));
+	CU_ASSERT_PTR_NOT_NULL(kafka_topic_check(slice_str(longest)));
 	longest[249] = '\0';
-	CU_ASSERT_PTR_NULL(kafka_check_target(slice_str(longest)));
-	CU_ASSERT_PTR_NULL(kafka_check_target(slice_str("a.B_c-9")));
-	CU_ASSERT_PTR_NULL(kafka_check_target(slice_str("...")));
+	CU_ASSERT_PTR_NULL(kafka_topic_check(slice_str(longest)));
+	CU_ASSERT_PTR_NULL(kafka_topic_check(slice_str("a.B_c-9")));
+	CU_ASSERT_PTR_NULL(kafka_topic_check(slice_str("...")));
 	static const char *const bad[] = {"", ".", "..", "a/b", "a b", "a#", "é", "a:b"};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		CU_ASSERT_PTR_NOT_NULL(kafka_check_target(slice_str(bad[i])));
-	CU_ASSERT_PTR_NOT_NULL(kafka_check_target(slice_of("a\0b", 3)));
+		CU_ASSERT_PTR_NOT_NULL(kafka_topic_check(slice_str(bad[i])));
+	CU_ASSERT_PTR_NOT_NULL(kafka_topic_check(slice_of("a\0b", 3)));
 }
 
 int main(void)

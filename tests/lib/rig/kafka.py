@@ -4,8 +4,8 @@
 It has two listeners: `brokers` for the test's own tools, and, when `via` is a port (of a proxy), `brokers_via` for
 linkspan, so that a link can be broken while the checkers still see the topic.
 """
-import glob
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -54,21 +54,52 @@ TRY_S = 2  # one of the tries within the deadline: an answer that is lost is ask
 Record = namedtuple("Record", "partition offset key value headers timestamp_ms")
 
 
+def version():
+    """LINKSPAN_KAFKA_VERSION, or that of tests/lib/kafka/pom.xml."""
+    pom = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kafka", "pom.xml")
+    with open(pom, encoding="utf-8") as text:
+        return os.environ.get("LINKSPAN_KAFKA_VERSION") or re.search(r"<kafka.version>(.*)</", text.read()).group(1)
+
+
 def jars():
     """The folder that tests/lib/install.sh filled, or None."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    wanted = os.environ.get("LINKSPAN_KAFKA_VERSION", "*")
-    found = [f for f in glob.glob(os.path.join(cache, "linkspan", f"kafka-{wanted}"))
-             if os.path.exists(os.path.join(f, "complete"))]
-    return sorted(found)[-1] if found and shutil.which("java") else None
+    folder = os.path.join(cache, "linkspan", f"kafka-{version()}")
+    return folder if os.path.exists(os.path.join(folder, "complete")) and shutil.which("java") else None
+
+
+def _admin(brokers):
+    from confluent_kafka.admin import AdminClient
+    return AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+
+
+def create_topic(brokers, name, partitions=1, config=None, replicas=1):
+    """Also when it is there already."""
+    from confluent_kafka import KafkaError, KafkaException
+    from confluent_kafka.admin import NewTopic
+    admin = _admin(brokers)  # who lets go of it, waits for ever
+    topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=config or {})
+    try:
+        admin.create_topics([topic], operation_timeout=10, request_timeout=10)[name].result()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+
+
+def delete_topic(brokers, name):
+    """Returns once nobody is told of it any more, so that one of the same name can be made."""
+    admin = _admin(brokers)
+    admin.delete_topics([name], operation_timeout=10, request_timeout=10)[name].result()
+    until(lambda: name not in admin.list_topics(timeout=10).topics, f"{name} to go")
 
 
 class Kafka:
-    """Stopping keeps the data: start() again is a restart. listeners: (name, protocol, port) of further ones."""
+    """Stopping keeps the data: start() again is a restart. listeners: (name, protocol, port) of further ones.
+    controller: the port of that listener, known beforehand. start=False: begin() and wait_up() follow."""
 
-    def __init__(self, via=None, properties=(), listeners=()):
+    def __init__(self, via=None, properties=(), listeners=(), controller=None, start=True):
         self.folder = temp_folder("kafka")
-        self._direct, self.port_behind, controller = free_port(), free_port(), free_port()
+        self._direct, self.port_behind, controller = free_port(), free_port(), controller or free_port()
         self.brokers = f"127.0.0.1:{self._direct}"
         self.brokers_via = f"127.0.0.1:{via or self.port_behind}"
         self._properties = os.path.join(self.folder, "server.properties")
@@ -82,11 +113,18 @@ class Kafka:
         self._java = ["java", *JVM, "-cp", os.path.join(jars(), "*")]
         subprocess.run([*self._java, "kafka.tools.StorageTool", "format", "-t", "bGlua3NwYW4tdGVzdHMtLQ", "-c",
                         self._properties], check=True, capture_output=True)
-        self.start()
+        if start:
+            self.start()
 
     def start(self):
+        self.begin()
+        self.wait_up()
+
+    def begin(self):
         self._process = Process("kafka", [*self._java, "kafka.Kafka", self._properties],
                                 os.path.join(self.folder, "kafka.log"))
+
+    def wait_up(self):
         until(lambda: listening(self._direct) or self._died(), "Kafka to listen")
         until(self._answers, "Kafka to answer")
 
@@ -106,15 +144,10 @@ class Kafka:
 
     def create_topic(self, name, partitions=1, config=None):
         """Also when it is there already."""
-        from confluent_kafka import KafkaError, KafkaException
-        from confluent_kafka.admin import AdminClient, NewTopic
-        admin = AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {})
-        try:
-            admin.create_topics([topic], operation_timeout=10, request_timeout=10)[name].result()
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
+        create_topic(self.brokers, name, partitions, config)
+
+    def delete_topic(self, name):
+        delete_topic(self.brokers, name)
 
     def stop(self):
         if self._process:

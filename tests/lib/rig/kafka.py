@@ -198,6 +198,10 @@ class Reader:
         self._consumer.assign([TopicPartition(topic, p, until(lambda p=p: self._offsets(p), f"the offsets of {topic}")[0])
                                for p in self._partitions])
 
+    @property
+    def n_partitions(self):
+        return len(self._partitions)
+
     def _led_partitions(self):
         from confluent_kafka import KafkaException
         try:

@@ -109,8 +109,9 @@ struct sink_traits {
 	                           smaller of this and the configured one */
 	bool session_lost; /* the peer knows nothing of earlier connections: all stages are void, and journalled so before
 	                      any new one */
-	/* The destination keeps a cursor: everything up to done_through is delivered. That is true only of what goes out
-	 * in seq order: a connector that says so must have `check` refuse drain: live_first and priorities. */
+	/* The destination keeps a cursor: everything up to done_through is delivered, and nothing beyond it. Such a sink gets its
+	 * deliveries in the order of seq (`sink_exactly_once`: the configuration that would change it is refused), answers
+	 * with DELIVERED, REJECTED or LINK_DOWN, and moves its cursor as settle() says. */
 	bool cursor_valid;
 	uint64_t done_through;
 };
@@ -137,6 +138,10 @@ struct link_host_ops {
 	/* Sink. Asks to journal that the delivery has reached `stage` (0 is the first, and may be gone back to);
 	 * stage_durable() follows, in the order of asking, if the connection lasts as long. */
 	void (*stage)(struct link_host *host, uint64_t seq, uint8_t stage);
+	/* Sink with a cursor, before it moves it to `seq`, which is in flight: is what the destination has below it and was not
+	 * sent, because it goes to the dead letters, stored there? Else a crash would leave it to the cursor, as delivered.
+	 * False: settled() follows once it is, if the link stays up. A later question replaces an earlier one. */
+	bool (*settle)(struct link_host *host, uint64_t seq);
 
 	/* Answer to stop(). */
 	void (*stopped)(struct link_host *host);
@@ -171,6 +176,7 @@ struct link_spec {
 	size_t n_subscriptions; /* 0: not a source */
 	bool is_sink; /* some mapping writes to it */
 	bool exactly_once; /* some mapping declares it */
+	bool sink_exactly_once; /* some mapping that writes to it does (config/guarantee.h) */
 };
 
 struct connector {
@@ -227,9 +233,12 @@ struct connector {
 	/* May two connections of this type stand beside each other? Answer as above, a sentence about "both". A NULL member:
 	 * they may. */
 	const char *(*check_pair)(const void *settings, const void *other);
-	/* What this leg can keep at that QoS. */
+	/* What this leg can keep at that QoS. declared: the link is created with `sink_exactly_once`. */
 	enum guarantee (*source_guarantee)(const void *settings, uint8_t qos);
-	enum guarantee (*sink_guarantee)(const void *settings, uint8_t qos);
+	enum guarantee (*sink_guarantee)(const void *settings, uint8_t qos, bool declared);
+	/* Does the sink, when it keeps exactly-once, get its deliveries in the order of seq (struct sink_traits, cursor_valid)?
+	 * Then nothing may overtake in its outbox. */
+	bool exactly_once_in_order;
 	/* Why the leg (source: the first of the two) keeps less than `wished` at that QoS and what would do: all of it, what
 	 * follows a "because". Left empty: nothing of these settings could be changed. A NULL member: the same. */
 	void (*explain_guarantee)(
@@ -255,6 +264,7 @@ struct connector {
 	/* Sink: no more deliveries in this turn: write what gathered. */
 	void (*send_end)(struct link *link);
 	void (*stage_durable)(struct link *link, uint64_t seq, uint8_t stage);
+	void (*settled)(struct link *link); /* NULL: the sink never asks */
 
 	/* What the link has counted that the host cannot see, since it was created: names of the field for the status line.
 	 * NULL: nothing. */

@@ -4,24 +4,15 @@
  */
 #include "connectors/kafka/kafka.h"
 
-#include "connectors/kafka/link.h"
+#include "connectors/kafka/connection.h"
 #include "connectors/kafka/settings.h"
 
-/* A restart of the process may repeat what was in flight: the producer's numbering dies with it. */
-static enum guarantee kafka_sink_guarantee(const void *settings, uint8_t qos)
+/* Without transactions a restart of the process may repeat what was in flight: the producer's numbering dies with it. */
+static enum guarantee kafka_sink_guarantee(const void *settings, uint8_t qos, bool declared)
 {
 	(void)settings, (void)qos;
+	(void)declared;
 	return AT_LEAST_ONCE;
-}
-
-static void kafka_send_end(struct link *link)
-{
-	(void)link; /* the library gathers by itself (linger) */
-}
-
-static void kafka_stop_intake(struct link *link)
-{
-	(void)link; /* takes nothing in */
 }
 
 static bool kafka_carries_headers(const void *settings)
@@ -39,15 +30,22 @@ const struct connector kafka_connector = {
 	.to_keys = kafka_to_keys,
 	.can_sink = true,
 	.pipelined_order = true,
+	.exactly_once_in_order = true,
 	.check = kafka_settings_check,
 	.carries_headers = kafka_carries_headers,
 	.check_target = kafka_check_target,
 	.sink_guarantee = kafka_sink_guarantee,
-	.create = kafka_link_create,
-	.start = kafka_link_start,
-	.send = kafka_link_send,
-	.send_end = kafka_send_end,
-	.stop_intake = kafka_stop_intake,
-	.stop = kafka_link_stop,
-	.destroy = kafka_link_destroy,
+	.create = kafka_connection_create,
+	.start = kafka_connection_start,
+	.pause = kafka_connection_pause,
+	.resume = kafka_connection_resume,
+	.receipt = kafka_connection_receipt,
+	.receipts_end = kafka_connection_receipts_end,
+	.send = kafka_connection_send,
+	.send_end = kafka_connection_send_end,
+	.settled = kafka_connection_settled,
+	.counters = kafka_connection_counters,
+	.stop_intake = kafka_connection_stop_intake,
+	.stop = kafka_connection_stop,
+	.destroy = kafka_connection_destroy,
 };

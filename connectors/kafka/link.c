@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "connectors/kafka/part.h"
 #include "runtime/log.h"
 
 #define BACKOFF_FIRST_MS 100u
@@ -244,7 +245,7 @@ void kafka_link_turn_over(struct kafka_link *kl)
 /* --- the table
  * ------------------------------------------------------------------------------------------------ */
 
-int kafka_link_create(const struct link_spec *spec, struct link_host *host, struct link **ret_link)
+static int link_create(const struct link_spec *spec, struct link_host *host, struct link **ret_link)
 {
 	struct kafka_link *kl = calloc(1, sizeof *kl);
 	if (!kl)
@@ -268,7 +269,7 @@ int kafka_link_create(const struct link_spec *spec, struct link_host *host, stru
 	return 0;
 }
 
-void kafka_link_start(struct link *link, const struct link_recovery *recovery)
+static void link_start(struct link *link, const struct link_recovery *recovery)
 {
 	(void)recovery; /* at-least-once: nothing of ours outlives the process */
 	link_open(kafka_link_of(link));
@@ -294,7 +295,7 @@ void kafka_link_continue_stop(struct kafka_link *kl)
 	}
 }
 
-void kafka_link_stop(struct link *link)
+static void link_stop(struct link *link)
 {
 	struct kafka_link *kl = kafka_link_of(link);
 	if (kl->stopping)
@@ -304,7 +305,7 @@ void kafka_link_stop(struct link *link)
 		kafka_link_continue_stop(kl);
 }
 
-void kafka_link_destroy(struct link *link)
+static void link_destroy(struct link *link)
 {
 	struct kafka_link *kl = kafka_link_of(link);
 	kafka_wake_close(kl->wake);
@@ -313,3 +314,17 @@ void kafka_link_destroy(struct link *link)
 	pending_clear(&kl->pending);
 	free(kl);
 }
+
+static void link_send_end(struct link *link)
+{
+	(void)link; /* the library gathers by itself (linger) */
+}
+
+const struct kafka_part_ops kafka_idempotent_part = {
+	.create = link_create,
+	.start = link_start,
+	.stop = link_stop,
+	.destroy = link_destroy,
+	.send = kafka_link_send,
+	.send_end = link_send_end,
+};

@@ -78,11 +78,7 @@ struct kafka_link {
 	int thread_result;
 };
 
-/* link.c */
-int kafka_link_create(const struct link_spec *spec, struct link_host *host, struct link **ret_link);
-void kafka_link_start(struct link *link, const struct link_recovery *recovery);
-void kafka_link_stop(struct link *link);
-void kafka_link_destroy(struct link *link);
+/* link.c: kafka_idempotent_part, and */
 /* Carries out kl->turnover: the producer is given up and another one made. */
 void kafka_link_turn_over(struct kafka_link *kl);
 /* Gives up the producer for good if a stop was asked for meanwhile. */

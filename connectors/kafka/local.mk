@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	connectors/kafka/connection.c \
+	connectors/kafka/connection.h \
 	connectors/kafka/deliver.c \
 	connectors/kafka/kafka.c \
 	connectors/kafka/kafka.h \
 	connectors/kafka/link.c \
 	connectors/kafka/link.h \
+	connectors/kafka/part.h \
 	connectors/kafka/pending.c \
 	connectors/kafka/pending.h \
 	connectors/kafka/producer.c \
 	connectors/kafka/producer.h \
+	connectors/kafka/record.c \
+	connectors/kafka/record.h \
+	connectors/kafka/security.c \
+	connectors/kafka/security.h \
 	connectors/kafka/settings.c \
 	connectors/kafka/settings.h \
 	connectors/kafka/topics.c \

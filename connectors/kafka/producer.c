@@ -10,13 +10,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
+#include "connectors/kafka/record.h"
 #include "connectors/kafka/topics.h"
-#include "message/markers.h"
-
-#define FIRST_YEAR_MS UINT64_C(1577836800000) /* 2020 */
-#define MAX_VALUES    8
 
 struct slot {
 	uint64_t seq;
@@ -25,6 +21,7 @@ struct slot {
 };
 
 struct kafka_producer {
+	const struct kafka_settings *settings;
 	rd_kafka_t *rk; /* NULL after close */
 	rd_kafka_queue_t *events;
 	struct kafka_topics *topics;
@@ -54,6 +51,7 @@ int kafka_producer_open(const struct kafka_settings *settings, const struct kafk
 		r = -ENOMEM;
 		goto out;
 	}
+	producer->settings = settings;
 	producer->capacity = producer->free_slot = capacity;
 	conf = kafka_settings_conf(settings, limits, errstr, errstr_size);
 	if (!conf)
@@ -146,118 +144,23 @@ static void slot_release(struct kafka_producer *producer, uint32_t i)
 	producer->in_flight--;
 }
 
-/* Absent: any partition. Returns false when it is not a partition's number. */
-static bool parse_partition(struct slice text, int32_t *ret_partition)
-{
-	if (!text.data) {
-		*ret_partition = RD_KAFKA_PARTITION_UA;
-		return true;
-	}
-	int64_t number = 0;
-	if (text.len == 0 || text.len > 10)
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] < '0' || text.data[i] > '9')
-			return false;
-		number = number * 10 + (text.data[i] - '0');
-	}
-	if (number > INT32_MAX)
-		return false;
-	*ret_partition = (int32_t)number;
-	return true;
-}
-
-static bool has_content_type(const struct message_view *view)
-{
-	static const char name[] = "content-type";
-	for (size_t i = 0; i < view->n_headers; i++)
-		if (view->headers[i].name.len == sizeof name - 1 &&
-			strncasecmp((const char *)view->headers[i].name.data, name, sizeof name - 1) == 0)
-			return true;
-	return false;
-}
-
-/* The message's headers, its content type as one (CloudEvents' Kafka binding has it so), and how long it has waited
- * where that is wanted. NULL when there are none. */
-static rd_kafka_headers_t *make_headers(const struct message_view *view, uint64_t wall_ms)
-{
-	bool add_type = view->content_type.data && !has_content_type(view);
-	if (view->n_headers == 0 && !add_type && !view->waits)
-		return NULL;
-	rd_kafka_headers_t *headers = rd_kafka_headers_new(view->n_headers + 2);
-	for (size_t i = 0; i < view->n_headers; i++) {
-		const struct message_field *field = &view->headers[i];
-		rd_kafka_header_add(headers, (const char *)field->name.data, (ssize_t)field->name.len,
-			field->value.data, (ssize_t)field->value.len);
-	}
-	if (add_type)
-		rd_kafka_header_add(
-			headers, "content-type", -1, view->content_type.data, (ssize_t)view->content_type.len);
-	if (view->waits) {
-		char text[MARKERS_WAITED_SIZE];
-		struct message_field waited = markers_waited(view, wall_ms, text);
-		rd_kafka_header_add(headers, MARKER_WAITED, -1, waited.value.data, (ssize_t)waited.value.len);
-	}
-	return headers;
-}
-
-/* The library's type has no const; without F_COPY and F_FREE it only reads. */
-static void *unconst(const void *pointer)
-{
-	return (void *)(uintptr_t)pointer;
-}
-
-/* 0: the library's now. Kafka deletes by timestamp (retention.ms): a record stamped by a clock that had not been set yet
- * would be gone at once. */
-static int64_t timestamp_ms(const struct message_view *view)
-{
-	return view->origin_ms < FIRST_YEAR_MS ? 0 : (int64_t)view->origin_ms;
-}
-
-/* Takes the headers in every outcome. */
-static rd_kafka_resp_err_t produce(struct kafka_producer *producer, const struct message_view *view,
-	rd_kafka_topic_t *topic, int32_t partition, rd_kafka_headers_t *headers, uint32_t slot)
-{
-	rd_kafka_vu_t values[MAX_VALUES] = {
-		{.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
-		{.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
-		{.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = 0},
-		{.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {unconst(view->payload.data), view->payload.len}},
-		{.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {unconst(view->key.data), view->key.len}},
-		{.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = timestamp_ms(view)},
-		{.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)((uintptr_t)slot + 1)},
-	};
-	size_t n = 7;
-	if (headers)
-		values[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers};
-	rd_kafka_error_t *error = rd_kafka_produceva(producer->rk, values, n);
-	if (!error)
-		return RD_KAFKA_RESP_ERR_NO_ERROR;
-	rd_kafka_resp_err_t err =
-		rd_kafka_error_is_fatal(error) ? RD_KAFKA_RESP_ERR__FATAL : rd_kafka_error_code(error);
-	rd_kafka_error_destroy(error);
-	if (headers)
-		rd_kafka_headers_destroy(headers);
-	return err;
-}
-
 rd_kafka_resp_err_t kafka_producer_send(
 	struct kafka_producer *producer, uint64_t seq, struct message *msg, uint64_t wall_ms, const char **ret_detail)
 {
 	const struct message_view *view = message_view(msg);
-	int32_t partition;
+	struct kafka_record record;
 	*ret_detail = NULL;
-	if (!parse_partition(message_param(view, "partition"), &partition)) {
-		*ret_detail = "the partition is not a number";
-		return RD_KAFKA_RESP_ERR__INVALID_ARG;
-	}
 	rd_kafka_topic_t *topic = kafka_topics_get(producer->topics, view->topic);
 	if (!topic) {
 		*ret_detail = "the topic is not a legal Kafka topic";
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
 	}
+	*ret_detail = kafka_record_make(producer->settings, view, wall_ms, &record);
+	if (*ret_detail)
+		return RD_KAFKA_RESP_ERR__INVALID_ARG;
 	uint32_t slot = slot_take(producer);
-	rd_kafka_resp_err_t err = produce(producer, view, topic, partition, make_headers(view, wall_ms), slot);
+	rd_kafka_resp_err_t err =
+		kafka_record_produce(producer->rk, topic, view, &record, (void *)((uintptr_t)slot + 1));
 	if (err) {
 		slot_release(producer, slot);
 		return err;

@@ -18,7 +18,7 @@
 
 struct kafka_producer;
 
-/* Side thread. wake_fd is written to (8 bytes) when events begin to wait. capacity: messages held at most. 0,
+/* Side thread. The settings are borrowed until kafka_producer_free. wake_fd is written to (8 bytes) when events begin to wait. capacity: messages held at most. 0,
  * or a negative errno with the library's sentence in errstr. */
 int kafka_producer_open(const struct kafka_settings *settings, const struct kafka_limits *limits, uint32_t capacity,
 	int wake_fd, struct kafka_producer **ret_producer, char *errstr, size_t errstr_size)

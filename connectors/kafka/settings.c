@@ -13,56 +13,6 @@
 #define MAX_TOPIC_NAME 249 /* Kafka's Topic.MAX_NAME_LENGTH */
 
 static const char *const compressions[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
-static const char *const mechanisms[] = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", NULL};
-
-static const struct config_key tls_keys[] = {
-	{.name = "enabled",
-		.type = CONFIG_BOOL,
-		.offset = offsetof(struct kafka_tls, enabled),
-		.fallback = "false",
-		.help = "Speak TLS. Any of ca, cert and key switches it on as well."},
-	{.name = "ca",
-		.type = CONFIG_PATH,
-		.offset = offsetof(struct kafka_tls, ca),
-		.help = "PEM file of the authorities that may sign the brokers' certificates. Default: the "
-			"system's."},
-	{.name = "cert",
-		.type = CONFIG_PATH,
-		.offset = offsetof(struct kafka_tls, cert),
-		.help = "PEM file of our own certificate, followed by its chain."},
-	{.name = "key",
-		.type = CONFIG_PATH,
-		.offset = offsetof(struct kafka_tls, key),
-		.help = "PEM file of the private key of cert."},
-	{.name = "key_password",
-		.type = CONFIG_SECRET,
-		.offset = offsetof(struct kafka_tls, key_password),
-		.help = "Password of the private key."},
-	{.name = "verify",
-		.type = CONFIG_BOOL,
-		.offset = offsetof(struct kafka_tls, verify),
-		.fallback = "true",
-		.help = "Check the brokers' certificates and host names. false is for laboratories."},
-	{.name = NULL},
-};
-
-static const struct config_key sasl_keys[] = {
-	{.name = "mechanism",
-		.type = CONFIG_ENUM,
-		.offset = offsetof(struct kafka_sasl, mechanism),
-		.fallback = "PLAIN",
-		.choices = mechanisms,
-		.help = "How to log in. PLAIN sends the password as it is: use it over TLS only."},
-	{.name = "username",
-		.type = CONFIG_STRING,
-		.offset = offsetof(struct kafka_sasl, username),
-		.help = "User name; switches SASL on."},
-	{.name = "password",
-		.type = CONFIG_SECRET,
-		.offset = offsetof(struct kafka_sasl, password),
-		.help = "Password of that user."},
-	{.name = NULL},
-};
 
 const struct config_key kafka_connection_keys[] = {
 	{.name = "brokers",
@@ -100,12 +50,12 @@ const struct config_key kafka_connection_keys[] = {
 	{.name = "tls",
 		.type = CONFIG_SECTION,
 		.offset = offsetof(struct kafka_settings, tls),
-		.children = tls_keys,
+		.children = kafka_tls_keys,
 		.help = "TLS towards the brokers."},
 	{.name = "sasl",
 		.type = CONFIG_SECTION,
 		.offset = offsetof(struct kafka_settings, sasl),
-		.children = sasl_keys,
+		.children = kafka_sasl_keys,
 		.help = "User name and password. Other mechanisms (GSSAPI) are set up through properties."},
 	{.name = "properties",
 		.type = CONFIG_MAP,
@@ -245,26 +195,6 @@ static bool check_brokers(const struct kafka_settings *settings, struct config_s
 	return good;
 }
 
-static bool check_credentials(const struct kafka_settings *settings, struct config_scope *scope)
-{
-	const struct kafka_sasl *sasl = &settings->sasl;
-	const struct kafka_tls *tls = &settings->tls;
-	bool good = true;
-	if (!sasl->username != !sasl->password && !config_failed(scope, "sasl", NULL)) {
-		config_complain(scope, "sasl", sasl->username ? "username" : "password",
-			"sasl has a %s and no %s. Give both, or neither.", sasl->username ? "username" : "password",
-			sasl->username ? "password" : "username");
-		good = false;
-	}
-	if (!tls->cert != !tls->key && !config_failed(scope, "tls", NULL)) {
-		config_complain(scope, "tls", tls->cert ? "cert" : "key",
-			"tls has a %s and no %s. Give both, or neither.", tls->cert ? "cert" : "key",
-			tls->cert ? "key" : "cert");
-		good = false;
-	}
-	return good;
-}
-
 /* What only the library can say: whether the properties agree with each other, and whether the TLS files can
  * be used. A producer without brokers has nobody to connect to. */
 static void check_whole(const struct kafka_settings *settings, struct config_scope *scope)
@@ -286,7 +216,7 @@ void kafka_settings_check(const void *arg, struct config_scope *scope)
 {
 	const struct kafka_settings *settings = arg;
 	bool good = check_brokers(settings, scope);
-	good &= check_credentials(settings, scope);
+	good &= kafka_security_check(&settings->tls, &settings->sasl, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < settings->properties.n; i++)
 		good &= check_property(&settings->properties.items[i], conf, scope);
@@ -374,27 +304,6 @@ static void conf_set_defaults(struct conf_builder *builder, const struct kafka_s
 	conf_set(builder, "queue.buffering.max.kbytes", "2097151");
 }
 
-static void conf_set_security(struct conf_builder *builder, const struct kafka_settings *settings)
-{
-	const struct kafka_tls *tls = &settings->tls;
-	bool use_tls = tls->enabled || tls->ca || tls->cert || tls->key;
-	bool use_sasl = settings->sasl.username != NULL;
-	if (use_tls || use_sasl)
-		conf_set(builder, "security.protocol", use_tls ? (use_sasl ? "sasl_ssl" : "ssl") : "sasl_plaintext");
-	if (use_tls) {
-		conf_set(builder, "ssl.ca.location", tls->ca);
-		conf_set(builder, "ssl.certificate.location", tls->cert);
-		conf_set(builder, "ssl.key.location", tls->key);
-		conf_set(builder, "ssl.key.password", tls->key_password);
-		conf_set(builder, "enable.ssl.certificate.verification", tls->verify ? "true" : "false");
-	}
-	if (use_sasl) {
-		conf_set(builder, "sasl.mechanism", mechanisms[settings->sasl.mechanism]);
-		conf_set(builder, "sasl.username", settings->sasl.username);
-		conf_set(builder, "sasl.password", settings->sasl.password);
-	}
-}
-
 static void conf_set_promise(struct conf_builder *builder)
 {
 	conf_set(builder, "enable.idempotence", "true"); /* and with it acks=all, retries without end */
@@ -412,7 +321,9 @@ rd_kafka_conf_t *kafka_settings_conf(
 	conf_set(&builder, "client.id", settings->client_id);
 	conf_set(&builder, "compression.type", compressions[settings->compression]);
 	conf_set_number(&builder, "linger.ms", settings->linger_ms);
-	conf_set_security(&builder, settings);
+	if (!builder.failed)
+		builder.failed =
+			kafka_security_conf(&settings->tls, &settings->sasl, builder.conf, errstr, errstr_size) < 0;
 	for (size_t i = 0; i < settings->properties.n; i++)
 		conf_set(&builder, settings->properties.items[i].name, settings->properties.items[i].value);
 	if (limits && limits->batch_bytes)

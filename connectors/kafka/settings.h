@@ -10,20 +10,8 @@
 #include <librdkafka/rdkafka.h>
 
 #include "config/schema.h"
+#include "connectors/kafka/security.h"
 #include "message/slice.h"
-
-struct kafka_tls {
-	bool enabled; /* implied by any of the others */
-	char *ca, *cert, *key;
-	char *key_password;
-	bool verify;
-};
-
-struct kafka_sasl {
-	int mechanism; /* index into the choices */
-	char *username; /* NULL: no SASL */
-	char *password;
-};
 
 struct kafka_settings {
 	struct config_list brokers;

@@ -392,8 +392,9 @@ static bool mqtt_limit_known(const struct mqtt_settings *settings)
 	return mqtt_settings_version(settings) == MQTT_5_0 || settings->max_in_flight > 0;
 }
 
-static enum guarantee mqtt_sink_guarantee(const void *arg, uint8_t qos)
+static enum guarantee mqtt_sink_guarantee(const void *arg, uint8_t qos, bool declared)
 {
+	(void)declared;
 	const struct mqtt_settings *settings = arg;
 	if (qos == 0)
 		return AT_MOST_ONCE;

@@ -15,7 +15,31 @@ enum guarantee mapping_sink_guarantee(
 {
 	const struct connection_config *conn = &config->connections[target->connection];
 	int qos = target->qos >= 0 ? target->qos : map->from_qos;
-	return conn->connector->sink_guarantee(conn->settings, (uint8_t)qos);
+	bool declared = mapping_declared_guarantee(config, map, target) == EXACTLY_ONCE ||
+			connection_sends_exactly_once(config, target->connection);
+	return conn->connector->sink_guarantee(conn->settings, (uint8_t)qos, declared);
+}
+
+int mapping_declared_guarantee(
+	const struct config *config, const struct mapping_config *map, const struct target_config *target)
+{
+	int from = config->connections[map->from_connection].delivery;
+	int to = config->connections[target->connection].delivery;
+	if (map->delivery >= 0)
+		return map->delivery;
+	return to >= from ? to : from;
+}
+
+bool connection_sends_exactly_once(const struct config *config, size_t connection)
+{
+	for (size_t m = 0; m < config->n_mappings; m++) {
+		const struct mapping_config *map = &config->mappings[m];
+		for (size_t t = 0; t < map->n_targets; t++)
+			if (map->targets[t].connection == connection &&
+				mapping_declared_guarantee(config, map, &map->targets[t]) == EXACTLY_ONCE)
+				return true;
+	}
+	return config->connections[connection].delivery == EXACTLY_ONCE;
 }
 
 bool outbox_drops_when_full(const struct outbox_config *outbox)

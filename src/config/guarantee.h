@@ -19,6 +19,11 @@ enum guarantee mapping_legs_guarantee(
 enum guarantee mapping_source_guarantee(const struct config *config, const struct mapping_config *map);
 enum guarantee mapping_sink_guarantee(
 	const struct config *config, const struct mapping_config *map, const struct target_config *target);
+/* What is declared of it: the mapping's own word counts, else the stronger one of its two connections. -1: nothing is. */
+int mapping_declared_guarantee(
+	const struct config *config, const struct mapping_config *map, const struct target_config *target);
+/* Is exactly-once declared of the connection itself, or of a mapping that writes to it? */
+bool connection_sends_exactly_once(const struct config *config, size_t connection);
 const char *guarantee_name(enum guarantee guarantee); /* "at-least-once" … */
 
 /* Does the outbox throw away what finds no room, or what has waited too long? Dead letters are kept: they lose nothing. */

@@ -22,16 +22,8 @@ static struct wish wish_of(
 {
 	const struct connection_config *from = &config->connections[map->from_connection];
 	const struct connection_config *to = &config->connections[target->connection];
-	if (map->delivery >= 0)
-		return (struct wish){map->delivery, NULL};
-	const struct connection_config *stronger = to->delivery >= from->delivery ? to : from;
-	return (struct wish){stronger->delivery, stronger};
-}
-
-int loader_declared_guarantee(
-	const struct config *config, const struct mapping_config *map, const struct target_config *target)
-{
-	return wish_of(config, map, target).guarantee;
+	int declared = mapping_declared_guarantee(config, map, target);
+	return (struct wish){declared, map->delivery >= 0 ? NULL : to->delivery >= from->delivery ? to : from};
 }
 
 struct leg {
@@ -59,15 +51,19 @@ static char *advice(const struct config *config, const struct mapping_config *ma
 		unexplained ? ", or change that leg" : "");
 }
 
+static enum guarantee leg_at(const struct connection_config *conn, const struct leg *leg, uint8_t qos)
+{
+	return leg->source ? conn->connector->source_guarantee(conn->settings, qos)
+			   : conn->connector->sink_guarantee(conn->settings, qos, true); /* or nobody would ask */
+}
+
 /* reasons: what the connector says of it; empty when there is nothing that could be changed. */
 static char *describe_leg(const struct config *config, const struct leg *leg, const char *reasons)
 {
 	const struct connection_config *conn = &config->connections[leg->connection];
 	const char *verb = leg->source ? "reading from" : "writing to", *keeps = guarantee_name(leg->keeps);
 	const char *because = *reasons ? " because " : "";
-	enum guarantee (*ask)(const void *, uint8_t) =
-		leg->source ? conn->connector->source_guarantee : conn->connector->sink_guarantee;
-	if (ask(conn->settings, 0) == leg->keeps && ask(conn->settings, 2) == leg->keeps) /* qos means nothing to it */
+	if (leg_at(conn, leg, 0) == leg->keeps && leg_at(conn, leg, 2) == leg->keeps) /* qos means nothing to it */
 		return memory_format(
 			"%s '%s' (%s) keeps %s%s%s", verb, conn->name, conn->connector->name, keeps, because, reasons);
 	return memory_format("%s '%s' (%s) with qos %d keeps %s%s%s", verb, conn->name, conn->connector->name, leg->qos,
@@ -160,6 +156,29 @@ static void check_policies(struct loader *loader, const struct mapping_config *m
 	to->outbox_refused = outbox_drops_when_full(outbox) || outbox_drops_old(outbox);
 }
 
+/* What would go out in another order than that of seq. */
+static void check_order(struct loader *loader, const struct mapping_config *map, const struct target_config *target,
+	const struct node *node)
+{
+	const struct config *config = &loader->own->config;
+	const struct connection_config *to = &config->connections[target->connection];
+	struct loader_entry *entry = &loader->connections.items[target->connection];
+	if (!to->connector->exactly_once_in_order || entry->failed ||
+		!connection_sends_exactly_once(config, target->connection))
+		return;
+	if (map->priority != MESSAGE_DEFAULT_PRIORITY)
+		table_mistake(loader->report, node_get(node, "priority"), 0,
+			"priority: '%s' keeps exactly-once, for which its messages go out in the order in which they came; "
+			"leave priority out, or let '%s' be at-least-once",
+			to->name, to->name);
+	if (to->outbox.drain == DRAIN_LIVE_FIRST && !entry->order_refused)
+		table_mistake(loader->report, node_get(node_get(entry->value, "outbox"), "drain"), 0,
+			"drain: '%s' keeps exactly-once, for which its messages go out in the order in which they came; write "
+			"oldest_first, or let '%s' be at-least-once",
+			to->name, to->name);
+	entry->order_refused = true;
+}
+
 void loader_check_guarantees(struct loader *loader, const struct mapping_config *map, const struct node *node)
 {
 	const struct config *config = &loader->own->config;
@@ -169,5 +188,6 @@ void loader_check_guarantees(struct loader *loader, const struct mapping_config 
 		if (wish.guarantee > (int)mapping_legs_guarantee(config, map, target))
 			refuse(loader, map, target, &wish, node);
 		check_policies(loader, map, target, &wish);
+		check_order(loader, map, target, node);
 	}
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/guarantee.h"
 #include "config/loader.h"
 #include "config/memory.h"
 #include "routing/filter_list.h"
@@ -135,7 +136,7 @@ static bool find_pair(const struct filter_list *list, const char *wire, const ch
 static bool exactly_once(const struct config *config, const struct mapping_config *map)
 {
 	for (size_t i = 0; i < map->n_targets; i++)
-		if (loader_declared_guarantee(config, map, &map->targets[i]) == EXACTLY_ONCE)
+		if (mapping_declared_guarantee(config, map, &map->targets[i]) == EXACTLY_ONCE)
 			return true;
 	return false;
 }

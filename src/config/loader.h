@@ -41,6 +41,7 @@ struct loader_entry {
 	bool sound; /* of a connection: its connector is known and may be asked; of a mapping: there is no mistake in it */
 	bool failed; /* of a connection: some value was a mistake and holds its fallback */
 	bool outbox_refused; /* of a connection: its outbox throws away what must not be lost, which is reported */
+	bool order_refused; /* of a connection: what is wrong with the order in which it sends is reported */
 	bool legs_known; /* of a mapping: which connections it uses, at which QoS, and what it declares */
 };
 struct loader_entries {
@@ -82,10 +83,6 @@ void loader_check_markers(struct loader *loader, const struct mapping_config *ma
 void loader_check_subscriptions(struct loader *loader);
 /* Refuses mappings by which a message goes round for ever, and warns of those by which it may. The same time. */
 void loader_check_cycles(struct loader *loader);
-/* The guarantee that a mapping or its connections declare for this destination; -1: none. */
-int loader_declared_guarantee(
-	const struct config *config, const struct mapping_config *map, const struct target_config *target);
-
 /* Frees what a connection (mapping) holds. */
 void loader_free_connection(struct connection_config *conn);
 void loader_free_mapping(const struct config *config, struct mapping_config *map);

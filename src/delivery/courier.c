@@ -98,6 +98,7 @@ static void work(struct courier *courier)
 		flush(courier);
 		room_make(courier); /* what can be sent now is not dropped */
 		surplus_work(courier);
+		settle_work(courier);
 		outbox_read_back(courier);
 		if (courier->live)
 			live_survey(courier);
@@ -283,6 +284,7 @@ void courier_link_down(struct courier *courier, const char *reason)
 			courier->in_flight, reason ? reason : "");
 	}
 	courier->up = false;
+	courier->settle_seq = 0;
 	dispatch_restart(courier);
 	courier_leave(courier);
 }

@@ -70,6 +70,7 @@ void courier_link_down(struct courier *courier, const char *reason);
 void courier_window(struct courier *courier, uint32_t max_in_flight);
 void courier_outcome(struct courier *courier, uint64_t seq, const struct outcome *outcome);
 void courier_stage(struct courier *courier, uint64_t seq, uint8_t stage);
+bool courier_settle(struct courier *courier, uint64_t seq);
 
 /* Sends nothing new; what is in flight ends. on_idle, once, when nothing is in flight and no dead letter or reply
  * is on its way to the journal (possibly from inside this or any other call; it must not free the courier). */

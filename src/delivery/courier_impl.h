@@ -6,7 +6,7 @@
  *   - dispatch.c: what goes out next
  *   - outcome.c: what came back: done, retry, replies
  *   - live.c: what overtakes (drain: live_first)
- *   - letters.c: dead letters; stages.c: stages; expiry.c: what is too old; packet_id.c: a rule of QoS 2
+ *   - settle.c: when a cursor may move; letters.c: dead letters; stages.c: stages; expiry.c: what is too old; packet_id.c: a rule of QoS 2
  *   - room.c: what happens when the outbox is full; surplus.c: what found no room and becomes a dead letter
  *
  * No recursion: every way into the courier is bracketed by courier_enter and courier_leave. The outermost
@@ -98,6 +98,9 @@ struct courier {
 	bool up, draining;
 	bool unflushed; /* sent since the last send_end */
 	uint64_t epoch; /* of the link: a new one with each up and down */
+
+	uint64_t settle_seq; /* settle.c: what the sink waits for; 0: nothing */
+	bool settle_due; /* something has left the window since it was looked at */
 
 	/* letters.c, stages.c */
 	struct letter *letters;
@@ -202,6 +205,9 @@ void live_listed(struct courier *courier, uint64_t seq, struct held *held); /* o
 void live_released(struct courier *courier, uint64_t seq, const struct held *held); /* about to be */
 void live_caught_up(struct courier *courier); /* the head has all that is undone and does not overtake */
 void live_survey(struct courier *courier); /* brings it on */
+
+/* settle.c */
+void settle_work(struct courier *courier); /* tells the sink */
 
 /* letters.c */
 /* To the dead letters. The message must not be in flight. False when memory is out: nothing has happened. */

@@ -23,6 +23,7 @@ liblinkspan_a_SOURCES += \
 	src/delivery/retry_heap.h \
 	src/delivery/room.c \
 	src/delivery/stages.c \
+	src/delivery/settle.c \
 	src/delivery/surplus.c \
 	src/delivery/times.c \
 	src/delivery/window.c \

@@ -44,6 +44,7 @@ void outcome_release(struct courier *courier, uint64_t seq)
 	if (courier->live)
 		live_released(courier, seq, window_slot(&courier->window, seq));
 	window_release(&courier->window, seq);
+	courier->settle_due = true;
 }
 
 void outcome_finish(struct courier *courier, uint64_t seq, enum journal_total why)

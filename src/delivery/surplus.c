@@ -124,6 +124,7 @@ static void remove_stored(struct courier *courier, struct surplus *surplus)
 		list->begin++;
 	if (list->n == 0)
 		list->runs = 0;
+	courier->settle_due = true;
 }
 
 static void failed(struct courier *courier, int error)

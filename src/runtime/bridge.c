@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/guarantee.h"
 #include "runtime/control.h"
 #include "runtime/disk_limits.h"
 #include "runtime/endpoint.h"
@@ -66,6 +67,12 @@ static void host_stage(struct link_host *host, uint64_t seq, uint8_t stage)
 		courier_stage(end->courier, seq, stage);
 }
 
+static bool host_settle(struct link_host *host, uint64_t seq)
+{
+	struct endpoint *end = (struct endpoint *)host;
+	return !end->courier || courier_settle(end->courier, seq);
+}
+
 static void finish_if_links_stopped(struct bridge *bridge)
 {
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
@@ -93,6 +100,7 @@ static const struct link_host_ops host_ops = {
 	.alarm = host_alarm,
 	.outcome = host_outcome,
 	.stage = host_stage,
+	.settle = host_settle,
 	.stopped = host_stopped,
 };
 
@@ -317,6 +325,7 @@ static int open_endpoint(struct endpoint *end)
 		.n_subscriptions = end->n_subscriptions,
 		.is_sink = end->is_sink,
 		.exactly_once = declares_exactly_once(end),
+		.sink_exactly_once = connection_sends_exactly_once(end->bridge->config, end->index),
 	};
 	r = end->connector->create(&spec, &end->host, &end->link);
 	if (r < 0)

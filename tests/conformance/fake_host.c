@@ -197,6 +197,12 @@ static void on_alarm(struct link_host *host, const char *what)
 	snprintf(fake->last_alarm, sizeof fake->last_alarm, "%s", what);
 }
 
+static bool on_settle(struct link_host *host, uint64_t seq)
+{
+	(void)host, (void)seq;
+	return true; /* dead letters are stored at once */
+}
+
 static void on_stage(struct link_host *host, uint64_t seq, uint8_t stage)
 {
 	struct fake_host *fake = fake_of(host);
@@ -361,6 +367,7 @@ static const struct link_host_ops fake_ops = {
 	.alarm = on_alarm,
 	.outcome = on_outcome,
 	.stage = on_stage,
+	.settle = on_settle,
 	.stopped = on_stopped,
 };
 

@@ -82,6 +82,12 @@ static enum guarantee mqtt_guarantee(const void *settings, uint8_t qos)
 	return (enum guarantee)qos; /* 0, 1, 2: at most, at least, exactly */
 }
 
+static enum guarantee mqtt_sink_guarantee(const void *settings, uint8_t qos, bool declared)
+{
+	(void)declared;
+	return mqtt_guarantee(settings, qos);
+}
+
 static const struct config_key kafka_keys[] = {
 	{.name = "brokers",
 		.type = CONFIG_LIST,
@@ -129,9 +135,9 @@ static const char *kafka_check_target(struct slice target)
 	return memchr(target.data, '/', target.len) ? "a Kafka topic has no slash; use dots" : NULL;
 }
 
-static enum guarantee kafka_guarantee(const void *settings, uint8_t qos)
+static enum guarantee kafka_guarantee(const void *settings, uint8_t qos, bool declared)
 {
-	(void)settings, (void)qos;
+	(void)settings, (void)qos, (void)declared;
 	return AT_LEAST_ONCE;
 }
 
@@ -168,7 +174,7 @@ static const struct connector mqtt = {
 	.carries_headers = mqtt_carries_headers,
 	.check_qos = mqtt_check_qos,
 	.source_guarantee = mqtt_guarantee,
-	.sink_guarantee = mqtt_guarantee,
+	.sink_guarantee = mqtt_sink_guarantee,
 };
 static const struct connector kafka = {
 	.name = "kafka",
@@ -182,6 +188,12 @@ static const struct connector kafka = {
 	.check_target = kafka_check_target,
 	.sink_guarantee = kafka_guarantee,
 };
+
+static enum guarantee feed_guarantee(const void *settings, uint8_t qos)
+{
+	(void)settings, (void)qos;
+	return AT_LEAST_ONCE;
+}
 
 struct feed_from {
 	char *after;
@@ -209,7 +221,7 @@ static const struct connector feed = {
 	.from_size = sizeof(struct feed_from),
 	.target_key = "path",
 	.can_source = true,
-	.source_guarantee = kafka_guarantee,
+	.source_guarantee = feed_guarantee,
 };
 
 const struct connector *const test_connectors[] = {&mqtt, &kafka, &feed, NULL};

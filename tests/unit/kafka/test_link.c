@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/kafka/connection.h"
 #include "connectors/kafka/kafka.h"
 #include "connectors/kafka/link.h"
 #include "runtime/log.h"
@@ -140,7 +141,7 @@ static void check_numbers(struct scene *scene, unsigned n)
 
 static struct kafka_link *kafka_link_in(struct scene *scene)
 {
-	return (struct kafka_link *)(void *)scene->fake->link;
+	return (struct kafka_link *)(void *)kafka_connection_sink(scene->fake->link);
 }
 
 /* --- what arrives --------------------------------------------------------------------------------------------- */

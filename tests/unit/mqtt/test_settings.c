@@ -416,20 +416,20 @@ static void test_qos_and_guarantees(void)
 	struct mqtt_settings settings = {.session_expiry_ms = 1000};
 	CU_ASSERT(mqtt_connector.source_guarantee(&settings, 0) == AT_MOST_ONCE);
 	CU_ASSERT(mqtt_connector.source_guarantee(&settings, 1) == AT_LEAST_ONCE);
-	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 0) == AT_MOST_ONCE);
-	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 1) == AT_LEAST_ONCE);
+	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 0, false) == AT_MOST_ONCE);
+	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 1, false) == AT_LEAST_ONCE);
 	CU_ASSERT(mqtt_connector.source_guarantee(&settings, 2) == EXACTLY_ONCE);
-	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 2) == EXACTLY_ONCE);
+	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 2, false) == EXACTLY_ONCE);
 	settings.version = 1; /* 3.1.1: only with a limit that the broker is known to allow */
 	CU_ASSERT(mqtt_connector.source_guarantee(&settings, 2) == EXACTLY_ONCE);
-	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 2) == AT_LEAST_ONCE);
+	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 2, false) == AT_LEAST_ONCE);
 	settings.max_in_flight = 20;
-	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 2) == EXACTLY_ONCE);
+	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 2, false) == EXACTLY_ONCE);
 	settings.version = 0;
 	settings.session_expiry_ms = 0;
 	CU_ASSERT(mqtt_connector.source_guarantee(&settings, 1) == AT_MOST_ONCE);
 	CU_ASSERT(mqtt_connector.source_guarantee(&settings, 2) == AT_MOST_ONCE);
-	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 2) == AT_LEAST_ONCE);
+	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 2, false) == AT_LEAST_ONCE);
 	CU_ASSERT(mqtt_connector.check_target(slice_str("a/b")) == NULL);
 	CU_ASSERT(mqtt_connector.check_target(slice_str("a/#")) != NULL);
 }

@@ -312,6 +312,12 @@ static enum guarantee fake_guarantee(const void *settings, uint8_t qos)
 	return AT_LEAST_ONCE;
 }
 
+static enum guarantee fake_sink_guarantee(const void *settings, uint8_t qos, bool declared)
+{
+	(void)declared;
+	return fake_guarantee(settings, qos);
+}
+
 static const struct connector fake = {
 	.name = "fake",
 	.target_key = "topic",
@@ -319,7 +325,7 @@ static const struct connector fake = {
 	.can_sink = true,
 	.pipelined_order = true,
 	.source_guarantee = fake_guarantee,
-	.sink_guarantee = fake_guarantee,
+	.sink_guarantee = fake_sink_guarantee,
 	.create = fake_create,
 	.start = fake_start,
 	.pause = fake_pause,

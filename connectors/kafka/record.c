@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Partition and timestamp from what the target's templates have given, headers from the message.
+ */
+#include "connectors/kafka/record.h"
+
+#include <strings.h>
+
+#include "message/markers.h"
+
+#define FIRST_YEAR_MS UINT64_C(1577836800000) /* 2020 */
+#define MAX_VALUES    8
+
+/* Absent: any partition. Returns false when it is not a partition's number. */
+static bool parse_partition(struct slice text, int32_t *ret_partition)
+{
+	if (!text.data) {
+		*ret_partition = RD_KAFKA_PARTITION_UA;
+		return true;
+	}
+	int64_t number = 0;
+	if (text.len == 0 || text.len > 10)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+		number = number * 10 + (text.data[i] - '0');
+	}
+	if (number > INT32_MAX)
+		return false;
+	*ret_partition = (int32_t)number;
+	return true;
+}
+
+static bool has_content_type(const struct message_view *view)
+{
+	static const char name[] = "content-type";
+	for (size_t i = 0; i < view->n_headers; i++)
+		if (view->headers[i].name.len == sizeof name - 1 &&
+			strncasecmp((const char *)view->headers[i].name.data, name, sizeof name - 1) == 0)
+			return true;
+	return false;
+}
+
+/* The message's headers, its content type as one (CloudEvents' Kafka binding has it so), and how long it has waited
+ * where that is wanted. NULL when there are none. */
+static rd_kafka_headers_t *make_headers(const struct message_view *view, uint64_t wall_ms)
+{
+	bool add_type = view->content_type.data && !has_content_type(view);
+	if (view->n_headers == 0 && !add_type && !view->waits)
+		return NULL;
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(view->n_headers + 2);
+	for (size_t i = 0; i < view->n_headers; i++) {
+		const struct message_field *field = &view->headers[i];
+		rd_kafka_header_add(headers, (const char *)field->name.data, (ssize_t)field->name.len,
+			field->value.data, (ssize_t)field->value.len);
+	}
+	if (add_type)
+		rd_kafka_header_add(
+			headers, "content-type", -1, view->content_type.data, (ssize_t)view->content_type.len);
+	if (view->waits) {
+		char text[MARKERS_WAITED_SIZE];
+		struct message_field waited = markers_waited(view, wall_ms, text);
+		rd_kafka_header_add(headers, MARKER_WAITED, -1, waited.value.data, (ssize_t)waited.value.len);
+	}
+	return headers;
+}
+
+/* 0: the library's now. Kafka deletes by timestamp (retention.ms): a record stamped by a clock that had not been set yet
+ * would be gone at once. */
+static int64_t timestamp_ms(const struct message_view *view)
+{
+	return view->origin_ms < FIRST_YEAR_MS ? 0 : (int64_t)view->origin_ms;
+}
+
+const char *kafka_record_make(const struct kafka_settings *settings, const struct message_view *view, uint64_t wall_ms,
+	struct kafka_record *ret_record)
+{
+	(void)settings;
+	int32_t partition;
+	if (!parse_partition(message_param(view, "partition"), &partition))
+		return "the partition is not a number";
+	*ret_record = (struct kafka_record){
+		.partition = partition, .timestamp_ms = timestamp_ms(view), .headers = make_headers(view, wall_ms)};
+	return NULL;
+}
+
+void kafka_record_drop(struct kafka_record *record)
+{
+	if (record->headers)
+		rd_kafka_headers_destroy(record->headers);
+	record->headers = NULL;
+}
+
+/* The library's type has no const; without F_COPY and F_FREE it only reads. */
+static void *unconst(const void *pointer)
+{
+	return (void *)(uintptr_t)pointer;
+}
+
+rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *rk, rd_kafka_topic_t *topic, const struct message_view *view,
+	struct kafka_record *record, void *opaque)
+{
+	rd_kafka_vu_t values[MAX_VALUES] = {
+		{.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
+		{.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = record->partition},
+		{.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = 0},
+		{.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {unconst(view->payload.data), view->payload.len}},
+		{.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {unconst(view->key.data), view->key.len}},
+		{.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = record->timestamp_ms},
+		{.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque},
+	};
+	size_t n = 7;
+	if (record->headers)
+		values[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = record->headers};
+	rd_kafka_error_t *error = rd_kafka_produceva(rk, values, n);
+	if (!error) {
+		record->headers = NULL; /* the library's now */
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
+	}
+	rd_kafka_resp_err_t err =
+		rd_kafka_error_is_fatal(error) ? RD_KAFKA_RESP_ERR__FATAL : rd_kafka_error_code(error);
+	rd_kafka_error_destroy(error);
+	kafka_record_drop(record);
+	return err;
+}

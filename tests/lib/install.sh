@@ -109,7 +109,11 @@ fetch_aedes() {
         (cd "$1" && npm ci --omit=dev --no-audit --no-fund --ignore-scripts)
 }
 
-install_kafka() { install_cached "$(kafka_jars)" "Apache Kafka $(kafka_version) with Maven" fetch_kafka; }
+install_kafka() {
+    install_cached "$(kafka_jars)" "Apache Kafka $(kafka_version) with Maven" fetch_kafka || return
+    [ -e "$(kafka_jars)/classes.jsa" ] || (cd "$here" && /usr/bin/python3 -B -c \
+        'from rig import kafka; kafka.archive_classes()') >&2 || say "Kafka will start slower than it could"
+}
 
 install_kafka_older() (
     LINKSPAN_KAFKA_VERSION=$(kafka_older_version)

@@ -36,7 +36,8 @@ enum state_change_type {
 	CHANGE_RELEASE_ID, /* packet identifier `id` is released (before PUBCOMP) */
 	CHANGE_SESSION_RESET, /* the peer has forgotten the session */
 	CHANGE_SUBSCRIPTIONS, /* `blob` is the session's new set of subscriptions, opaque */
-	CHANGE_POSITION, /* `blob` names a partition, `position` is where it stands after this message */
+	CHANGE_POSITION, /* `blob` names a partition, `position` is where it stands after this message, `hash` is of the
+			  * message, or 0; replaces the last one, also a higher one */
 };
 
 struct state_change {
@@ -166,6 +167,9 @@ struct link_recovery {
 	void (*open_ids)(
 		const struct link_recovery *recovery, void (*fn)(uint16_t id, uint64_t hash, void *arg), void *arg);
 	bool (*position)(const struct link_recovery *recovery, struct slice partition, uint64_t *ret_position);
+	/* All of them, with the hash of the last CHANGE_POSITION. */
+	void (*positions)(const struct link_recovery *recovery,
+		void (*fn)(struct slice partition, uint64_t position, uint64_t hash, void *arg), void *arg);
 };
 
 struct link_spec {

@@ -253,5 +253,4 @@ struct link *kafka_connection_sink(struct link *link)
 	return connection_of(link)->sink.link;
 }
 
-const struct kafka_part_ops kafka_source_part = {0};
 const struct kafka_part_ops kafka_exact_part = {0};

@@ -5,6 +5,7 @@
 #include "connectors/kafka/kafka.h"
 
 #include "connectors/kafka/connection.h"
+#include "connectors/kafka/from.h"
 #include "connectors/kafka/settings.h"
 
 /* Without transactions a restart of the process may repeat what was in flight: the producer's numbering dies with it. */
@@ -21,20 +22,33 @@ static bool kafka_carries_headers(const void *settings)
 	return true;
 }
 
+static void kafka_explain_guarantee(
+	const void *settings, bool source, uint8_t qos, enum guarantee wished, char *ret_why, size_t size)
+{
+	(void)qos;
+	*ret_why = '\0';
+	if (source)
+		kafka_explain_source(settings, wished, ret_why, size);
+}
+
 const struct connector kafka_connector = {
 	.name = "kafka",
-	.help = "Writes messages to the topics of a Kafka cluster.",
+	.help = "The topics of a Kafka cluster, as source and as destination.",
 	.connection_keys = kafka_connection_keys,
 	.settings_size = sizeof(struct kafka_settings),
 	.target_key = "topic",
 	.to_keys = kafka_to_keys,
+	.can_source = true,
 	.can_sink = true,
 	.pipelined_order = true,
 	.exactly_once_in_order = true,
 	.check = kafka_settings_check,
+	.check_from = kafka_check_from,
 	.carries_headers = kafka_carries_headers,
 	.check_target = kafka_check_target,
+	.source_guarantee = kafka_source_guarantee,
 	.sink_guarantee = kafka_sink_guarantee,
+	.explain_guarantee = kafka_explain_guarantee,
 	.create = kafka_connection_create,
 	.start = kafka_connection_start,
 	.pause = kafka_connection_pause,

@@ -5,10 +5,13 @@
  */
 #include "connectors/kafka/settings.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "connectors/kafka/consumer_conf.h"
 
 #define MAX_TOPIC_NAME 249 /* Kafka's Topic.MAX_NAME_LENGTH */
 
@@ -57,12 +60,46 @@ const struct config_key kafka_connection_keys[] = {
 		.offset = offsetof(struct kafka_settings, sasl),
 		.children = kafka_sasl_keys,
 		.help = "User name and password. Other mechanisms (GSSAPI) are set up through properties."},
+	{.name = "group",
+		.type = CONFIG_STRING,
+		.offset = offsetof(struct kafka_settings, group),
+		.help = "Source: consumer group. Instances with the same group share the partitions of their topics, and "
+			"where they stand is committed to Kafka once it is on disk. Left out: all partitions are read, and the "
+			"journal alone knows where they stand."},
+	{.name = "from",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_settings, from),
+		.fallback = "beginning",
+		.choices = kafka_from_choices,
+		.help = "Source: where a partition begins of which neither the journal nor the group knows a position. stored: it is "
+			"not read. A partition that comes while linkspan reads begins at its beginning, whatever this says."},
+	{.name = "on_offset_reset",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_settings, on_offset_reset),
+		.fallback = "stop",
+		.choices = kafka_reset_choices,
+		.help = "Source: what to do with a partition whose position is no longer there, because its topic was made anew, "
+			"or its records were deleted before linkspan had them. stop: that partition is not read until this is changed; "
+			"others are. beginning, end: it goes on there, and the log says what was left out."},
+	{.name = "hold_messages",
+		.type = CONFIG_INT,
+		.offset = offsetof(struct kafka_settings, hold_messages),
+		.fallback = "10000",
+		.min = 1,
+		.max = 10000000,
+		.help = "Source: records held in memory between the library and the journal, at most, give or take 500."},
+	{.name = "hold_bytes",
+		.type = CONFIG_SIZE,
+		.offset = offsetof(struct kafka_settings, hold_bytes),
+		.fallback = "16MiB",
+		.min = 65536,
+		.max = INT64_C(1) << 40,
+		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes on top."},
 	{.name = "properties",
 		.type = CONFIG_MAP,
 		.offset = offsetof(struct kafka_settings, properties),
-		.help = "Any producer property of librdkafka, by its name there. Those on which "
-			"at-least-once rests cannot be "
-			"changed."},
+		.help = "Any property of librdkafka, by its name there: those of producers for the sink, those of consumers for the "
+			"source. What linkspan's promises rest on cannot be changed."},
 	{.name = NULL},
 };
 
@@ -130,6 +167,11 @@ static bool is_allowed_value(const struct reserved_property *property, const cha
 
 static bool check_property(const struct config_text *item, rd_kafka_conf_t *conf, struct config_scope *scope)
 {
+	const char *wrong = kafka_consumer_property_check(item->name, item->value);
+	if (wrong) {
+		config_complain(scope, "properties", item->name, "%s cannot be set to this: %s.", item->name, wrong);
+		return false;
+	}
 	const struct reserved_property *property = reserved_find(item->name);
 	char errstr[512];
 	if (property && !is_allowed_value(property, item->value)) {
@@ -216,6 +258,7 @@ void kafka_settings_check(const void *arg, struct config_scope *scope)
 {
 	const struct kafka_settings *settings = arg;
 	bool good = check_brokers(settings, scope);
+	good &= kafka_consumer_check(settings, scope);
 	good &= kafka_security_check(&settings->tls, &settings->sasl, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < settings->properties.n; i++)
@@ -312,6 +355,15 @@ static void conf_set_promise(struct conf_builder *builder)
 	conf_set(builder, "log.queue", "true");
 }
 
+int kafka_settings_brokers(
+	const struct kafka_settings *settings, rd_kafka_conf_t *conf, char *errstr, size_t errstr_size)
+{
+	struct conf_builder builder = {conf, errstr, errstr_size, false};
+	conf_set_brokers(&builder, &settings->brokers);
+	conf_set(&builder, "client.id", settings->client_id);
+	return builder.failed ? -EINVAL : 0;
+}
+
 rd_kafka_conf_t *kafka_settings_conf(
 	const struct kafka_settings *settings, const struct kafka_limits *limits, char *errstr, size_t errstr_size)
 {
@@ -325,7 +377,8 @@ rd_kafka_conf_t *kafka_settings_conf(
 		builder.failed =
 			kafka_security_conf(&settings->tls, &settings->sasl, builder.conf, errstr, errstr_size) < 0;
 	for (size_t i = 0; i < settings->properties.n; i++)
-		conf_set(&builder, settings->properties.items[i].name, settings->properties.items[i].value);
+		if (!kafka_is_consumer_property(settings->properties.items[i].name))
+			conf_set(&builder, settings->properties.items[i].name, settings->properties.items[i].value);
 	if (limits && limits->batch_bytes)
 		conf_set_number(&builder, "batch.size", limits->batch_bytes);
 	if (limits && limits->one_by_one)

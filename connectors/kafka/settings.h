@@ -22,7 +22,17 @@ struct kafka_settings {
 	struct kafka_tls tls;
 	struct kafka_sasl sasl;
 	struct config_list properties;
+	/* Source. */
+	char *group; /* NULL: static assignment */
+	int from; /* enum kafka_from */
+	int on_offset_reset; /* enum kafka_reset */
+	int64_t hold_messages;
+	uint64_t hold_bytes;
 };
+
+enum kafka_from { KAFKA_FROM_BEGINNING, KAFKA_FROM_END, KAFKA_FROM_STORED };
+enum kafka_reset { KAFKA_RESET_STOP, KAFKA_RESET_BEGINNING, KAFKA_RESET_END };
+extern const char *const kafka_from_choices[], *const kafka_reset_choices[];
 
 /* What a run-time finding adds to the settings (sink.h). */
 struct kafka_limits {
@@ -39,6 +49,10 @@ void kafka_settings_check(const void *arg, struct config_scope *scope);
 /* Is this a legal topic name (Kafka's Topic.java: 1 to 249 of [a-zA-Z0-9._-], not "." or "..")? NULL: yes,
  * else what is wrong. */
 const char *kafka_check_target(struct slice topic);
+
+/* Who the brokers are and who we are, as every client of the connection needs it. 0, or -EINVAL with the reason. */
+int kafka_settings_brokers(const struct kafka_settings *settings, rd_kafka_conf_t *conf, char *errstr,
+	size_t errstr_size) __attribute__((warn_unused_result));
 
 /* A new configuration for a producer, the caller's; NULL with the reason in errstr. limits may be NULL. */
 rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, const struct kafka_limits *limits,

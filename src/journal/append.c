@@ -376,6 +376,7 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 		break;
 	case JOURNAL_POSITION:
 		frame->position = change->position;
+		frame->hash = change->hash;
 		break;
 	case JOURNAL_STAGE:
 		frame->stage = change->stage;

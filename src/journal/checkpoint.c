@@ -99,6 +99,7 @@ static void put_source(struct writer *writer, uint64_t number, const struct stat
 		put(writer, &(struct frame){.type = FRAME_POSITION,
 				    .source = number,
 				    .position = entry->position,
+				    .hash = entry->hash,
 				    .body = slice_of(entry->partition, entry->partition_len)});
 	}
 	if (!source->open_ids.n)

@@ -20,7 +20,7 @@ enum frame_type {
 	FRAME_REL = 3, /* source, id */
 	FRAME_SESSION_RESET = 4, /* source */
 	FRAME_SUBSCRIPTIONS = 5, /* source; body opaque */
-	FRAME_POSITION = 6, /* source, position; body = partition name */
+	FRAME_POSITION = 6, /* source, position, hash; body = partition name */
 	FRAME_STAGE = 7, /* dest, seq, stage */
 	FRAME_BATCH = 8, /* dest, seq = first, last */
 	FRAME_DONE = 9, /* dest, bytes, stage = enum journal_total; body = ranges of u64 first, u64 last */

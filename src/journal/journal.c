@@ -585,6 +585,14 @@ bool journal_position(const struct journal *j, uint32_t source, struct slice par
 	return from && state_position(from, partition, ret_position);
 }
 
+void journal_positions(const struct journal *j, uint32_t source,
+	void (*fn)(struct slice partition, uint64_t position, uint64_t hash, void *arg), void *arg)
+{
+	const struct state_source *from = state_source(&j->state, source);
+	if (from)
+		state_positions(from, fn, arg);
+}
+
 /* Half of what check_growth leaves to all tables is for streams; where the others have taken more than their half, less,
  * so that it is never a new stream for which a set is refused. */
 static bool has_room_for_stream(const struct journal *j)

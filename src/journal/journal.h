@@ -130,7 +130,8 @@ enum journal_change_type {
 	JOURNAL_SESSION_RESET, /* source: all its open packet identifiers and subscriptions are void */
 	JOURNAL_SUBSCRIPTIONS, /* source, blob: replaces what is kept for the session, opaque to the journal
 				*/
-	JOURNAL_POSITION, /* source, blob = partition name, position: e.g. a Kafka offset */
+	JOURNAL_POSITION, /* source, blob = partition name, position: e.g. a Kafka offset; hash: what stands there, or 0.
+			   * Replaces the last one, also a higher one */
 	JOURNAL_STAGE, /* dest, seq, stage: the sink has moved a delivery on (PUBREC seen); seq 0: all stages are void */
 	JOURNAL_BATCH, /* dest, seq = first, last: bounds of a batch, never changed */
 	JOURNAL_DEAD, /* dest, seq, bytes, blob = reason: its copy is durable in dead/; final like DONE */
@@ -190,6 +191,8 @@ void journal_open_ids(
 bool journal_id_open(const struct journal *j, uint32_t source, uint16_t id, uint64_t *ret_hash);
 struct slice journal_subscriptions(const struct journal *j, uint32_t source); /* until the next append */
 bool journal_position(const struct journal *j, uint32_t source, struct slice partition, uint64_t *ret_position);
+void journal_positions(const struct journal *j, uint32_t source,
+	void (*fn)(struct slice partition, uint64_t position, uint64_t hash, void *arg), void *arg);
 /* The last number given in a stream of numbered messages, 0 in a new one. False: it is new, and max_sequences streams are
  * known already. */
 bool journal_sequence(const struct journal *j, const uint8_t *stream, uint64_t *ret_last);

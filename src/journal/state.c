@@ -475,9 +475,10 @@ static int apply_position(struct state *state, const struct frame *frame)
 		if (frame->body.len)
 			memcpy(name, frame->body.data, frame->body.len);
 		INSERT(positions, i);
-		positions->v[i] = (struct state_position){name, frame->body.len, 0};
+		positions->v[i] = (struct state_position){.partition = name, .partition_len = frame->body.len};
 	}
 	positions->v[i].position = frame->position;
+	positions->v[i].hash = frame->hash;
 	return 0;
 }
 
@@ -889,4 +890,13 @@ bool state_position(const struct state_source *source, struct slice partition, u
 	if (found)
 		*ret_position = source->positions.v[i].position;
 	return found;
+}
+
+void state_positions(const struct state_source *source,
+	void (*fn)(struct slice partition, uint64_t position, uint64_t hash, void *arg), void *arg)
+{
+	for (size_t i = 0; i < source->positions.n; i++) {
+		const struct state_position *entry = &source->positions.v[i];
+		fn(slice_of(entry->partition, entry->partition_len), entry->position, entry->hash, arg);
+	}
 }

@@ -459,6 +459,14 @@ static bool recovered_position(const struct link_recovery *recovery, struct slic
 	return end->has_state && journal_position(end->bridge->journal, end->source, partition, ret_position);
 }
 
+static void recovered_positions(const struct link_recovery *recovery,
+	void (*fn)(struct slice partition, uint64_t position, uint64_t hash, void *arg), void *arg)
+{
+	const struct endpoint *end = ((const struct endpoint_recovery *)recovery)->end;
+	if (end->has_state)
+		journal_positions(end->bridge->journal, end->source, fn, arg);
+}
+
 static void start_endpoint(struct endpoint *end)
 {
 	struct journal *j = end->bridge->journal;
@@ -470,6 +478,7 @@ static void start_endpoint(struct endpoint *end)
 								: (struct slice){NULL, 0},
 				.open_ids = recovered_open_ids,
 				.position = recovered_position,
+				.positions = recovered_positions,
 			},
 		.end = end,
 	};

@@ -50,6 +50,10 @@ static const char *const names[] = {
 	"journal.before_unlink",
 	"journal.recovery_after_fdatasync",
 	"journal.recovery_before_fdatasync",
+	"kafka.after_offer",
+	"kafka.after_offset_commit",
+	"kafka.before_offer",
+	"kafka.before_offset_commit",
 	"queue.after_requeue_durable",
 	"queue.before_dead_remove",
 };

@@ -43,6 +43,7 @@ struct fake_change {
 	enum state_change_type type;
 	uint16_t id;
 	uint64_t hash;
+	uint64_t position;
 	uint8_t *blob;
 	size_t blob_len;
 };
@@ -250,12 +251,31 @@ static void keep_change(struct fake_host *fake, const struct state_change *chang
 		return;
 	fake->changes = must(realloc(fake->changes, (fake->n_pending_changes + 1) * sizeof *fake->changes));
 	struct fake_change *kept = &fake->changes[fake->n_pending_changes++];
-	*kept = (struct fake_change){.type = change->type, .id = change->id, .hash = change->hash};
+	*kept = (struct fake_change){.type = change->type, .id = change->id, .hash = change->hash, .position = change->position};
 	if (change->blob.len == 0)
 		return;
 	kept->blob = must(malloc(change->blob.len));
 	kept->blob_len = change->blob.len;
 	memcpy(kept->blob, change->blob.data, change->blob.len);
+}
+
+/* Takes the blob. */
+static void journal_position(struct fake_journal *journal, struct fake_change *change)
+{
+	struct slice partition = slice_of(change->blob, change->blob_len);
+	struct fake_position *known = NULL;
+	for (size_t i = 0; i < journal->n_positions && !known; i++)
+		if (slice_equal(journal->positions[i].partition, partition))
+			known = &journal->positions[i];
+	if (!known) {
+		journal->positions =
+			must(realloc(journal->positions, (journal->n_positions + 1) * sizeof *journal->positions));
+		known = &journal->positions[journal->n_positions++];
+		known->partition = partition;
+		change->blob = NULL;
+	}
+	known->position = change->position;
+	known->hash = change->hash;
 }
 
 static void journal_change(struct fake_journal *journal, struct fake_change *change)
@@ -277,8 +297,10 @@ static void journal_change(struct fake_journal *journal, struct fake_change *cha
 		journal->subscriptions_len = change->blob_len;
 		change->blob = NULL;
 		break;
-	case CHANGE_NONE:
 	case CHANGE_POSITION:
+		journal_position(journal, change);
+		break;
+	case CHANGE_NONE:
 		break;
 	}
 }
@@ -296,6 +318,9 @@ static void journal_changes(struct fake_host *fake, struct fake_journal *journal
 void fake_journal_clear(struct fake_journal *journal)
 {
 	free(journal->subscriptions);
+	for (size_t i = 0; i < journal->n_positions; i++)
+		free((void *)(uintptr_t)journal->positions[i].partition.data);
+	free(journal->positions);
 	memset(journal, 0, sizeof *journal);
 }
 
@@ -413,10 +438,23 @@ static void open_ids(const struct link_recovery *recovery, void (*fn)(uint16_t i
 			fn((uint16_t)id, journal->hash[id], arg);
 }
 
-static bool no_position(const struct link_recovery *recovery, struct slice partition, uint64_t *ret_position)
+static bool position(const struct link_recovery *recovery, struct slice partition, uint64_t *ret_position)
 {
-	(void)recovery, (void)partition, (void)ret_position;
+	const struct fake_journal *journal = ((const struct fake_recovery *)recovery)->journal;
+	for (size_t i = 0; journal && i < journal->n_positions; i++)
+		if (slice_equal(journal->positions[i].partition, partition)) {
+			*ret_position = journal->positions[i].position;
+			return true;
+		}
 	return false;
+}
+
+static void positions(const struct link_recovery *recovery,
+	void (*fn)(struct slice partition, uint64_t position, uint64_t hash, void *arg), void *arg)
+{
+	const struct fake_journal *journal = ((const struct fake_recovery *)recovery)->journal;
+	for (size_t i = 0; journal && i < journal->n_positions; i++)
+		fn(journal->positions[i].partition, journal->positions[i].position, journal->positions[i].hash, arg);
 }
 
 void fake_host_start(struct fake_host *fake)
@@ -424,7 +462,10 @@ void fake_host_start(struct fake_host *fake)
 	static const uint8_t uuid[16] = "conformance test";
 	const struct fake_journal *journal = fake->journal;
 	struct fake_recovery recovery = {
-		.base = {.destination_uuid = uuid, .open_ids = open_ids, .position = no_position},
+		.base = {.destination_uuid = uuid,
+			.open_ids = open_ids,
+			.position = position,
+			.positions = positions},
 		.journal = journal,
 	};
 	if (journal && journal->subscriptions)

@@ -30,6 +30,11 @@ struct fake_journal {
 	uint64_t hash[UINT16_MAX + 1];
 	uint8_t *subscriptions;
 	size_t subscriptions_len;
+	struct fake_position {
+		struct slice partition; /* the journal's own copy */
+		uint64_t position, hash;
+	} * positions;
+	size_t n_positions;
 };
 void fake_journal_clear(struct fake_journal *journal);
 

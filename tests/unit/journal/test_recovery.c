@@ -28,6 +28,12 @@ static void see_id(uint16_t id, uint64_t hash, void *arg)
 	seen[n_seen++ % 8] = id * 1000u + hash;
 }
 
+static void see_position(struct slice partition, uint64_t position, uint64_t hash, void *arg)
+{
+	(void)arg;
+	seen[n_seen++ % 8] = partition.len * 1000 + position + hash;
+}
+
 static void make_state(struct rig *rig)
 {
 	uint32_t dest = (uint32_t)rig->dest, source = (uint32_t)rig->source;
@@ -41,11 +47,11 @@ static void make_state(struct rig *rig)
 	CU_ASSERT_EQUAL(rig_change(rig, (struct journal_change){JOURNAL_SUBSCRIPTIONS, .source = source,
 						.blob = slice_str("a/#")}),
 		0);
-	CU_ASSERT_EQUAL(rig_change(rig, (struct journal_change){JOURNAL_POSITION, .source = source, .position = 44,
-						.blob = slice_str("t-0")}),
+	CU_ASSERT_EQUAL(rig_change(rig, (struct journal_change){JOURNAL_POSITION, .source = source, .position = 99,
+						.hash = 98, .blob = slice_str("t-0")}),
 		0);
 	CU_ASSERT_EQUAL(rig_change(rig, (struct journal_change){JOURNAL_POSITION, .source = source, .position = 45,
-						.blob = slice_str("t-0")}),
+						.hash = UINT64_MAX, .blob = slice_str("t-0")}),
 		0);
 	CU_ASSERT_EQUAL(rig_change(rig, (struct journal_change){JOURNAL_POSITION, .source = source, .position = 0,
 						.blob = slice_str("t")}),
@@ -73,6 +79,9 @@ static void check_state(struct rig *rig)
 	CU_ASSERT(journal_position(rig->j, source, slice_str("t"), &value));
 	CU_ASSERT_EQUAL(value, 0);
 	CU_ASSERT_FALSE(journal_position(rig->j, source, slice_str("t-1"), &value));
+	n_seen = 0;
+	journal_positions(rig->j, source, see_position, NULL);
+	CU_ASSERT(n_seen == 2 && seen[0] == 1000 && seen[1] == 3000 + 45 + UINT64_MAX);
 	n_seen = 0;
 	journal_stages(rig->j, dest, see_stage, NULL);
 	CU_ASSERT(n_seen == 1 && seen[0] == 52);

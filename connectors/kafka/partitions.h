@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The partitions that a Kafka source knows of, and where it stands in each. Lives as long as the source; consumers come
+ * and go.
+ *
+ * A partition's name is "topic/number", by which the journal keeps its position: the offset of the next record, like
+ * offsets that groups commit. (Not of the last one: a partition may begin at 0, or be put back to it.)
+ *
+ * Threads: the table is the consumer's thread's while that runs, else the loop's. Of a partition each member says whose it is.
+ */
+#ifndef LINKSPAN_CONNECTORS_KAFKA_PARTITIONS_H
+#define LINKSPAN_CONNECTORS_KAFKA_PARTITIONS_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
+
+#include "message/slice.h"
+
+#define KAFKA_MAX_TOPIC      249u /* Kafka's Topic.MAX_NAME_LENGTH */
+#define KAFKA_PARTITION_NAME (KAFKA_MAX_TOPIC + 12u) /* with NUL */
+
+enum kafka_partition_state {
+	KAFKA_PARTITION_IDLE, /* not ours, or not there */
+	KAFKA_PARTITION_DUE, /* to be begun: where is not known yet */
+	KAFKA_PARTITION_CHECKING, /* fetched from the record before its position, which is to be the one that was taken */
+	KAFKA_PARTITION_READING,
+	KAFKA_PARTITION_ASKING, /* the broker has not what we ask for: what has it? */
+	KAFKA_PARTITION_HALTED, /* not read until a person has decided: on_offset_reset: stop, from: stored */
+};
+
+/* Why it is not sure that a partition has what we want of it. */
+enum kafka_doubt {
+	KAFKA_DOUBT_RANGE, /* the broker says that the offset is out of range */
+	KAFKA_DOUBT_END, /* it ends before the record that we took last */
+	KAFKA_DOUBT_OTHER, /* at that offset there is another record */
+	KAFKA_DOUBT_DAMAGED, /* what the broker sent is damaged: once more */
+	KAFKA_DOUBT_GONE, /* no such topic, for now */
+};
+
+struct kafka_partition {
+	char name[KAFKA_PARTITION_NAME];
+	char topic[KAFKA_MAX_TOPIC + 1];
+	size_t topic_len;
+	int32_t number;
+
+	/* Loop. Read by a thread before it starts, and when no chunk is in the loop's hands. */
+	bool has_position; /* journalled, or about to be */
+	uint64_t position; /* of all that was offered: the next offset */
+	uint64_t fingerprint; /* of the record before it; 0: not known */
+	uint64_t marked; /* position when the last mark was offered */
+	bool listed; /* among those of which more was offered since */
+
+	_Atomic int64_t durable; /* the offset below which all is on disk, as the loop has said; -1: not said yet */
+
+	/* Thread. */
+	enum kafka_partition_state state;
+	enum kafka_doubt doubt; /* while ASKING */
+	bool seen; /* it was there before */
+	bool late; /* it came while we read: from its beginning */
+	bool assigned; /* by the group */
+	uint8_t qos;
+	bool known; /* next is one that was stored, or is about to be */
+	uint64_t next; /* the next offset to hand over */
+	uint64_t last_fingerprint; /* of the record before it, 0: not known */
+	uint64_t checked, checked_fingerprint; /* while CHECKING: the record that is looked for */
+	uint64_t due_ms; /* while CHECKING: when it is given up, 0: not yet; while ASKING: when to ask */
+	int64_t high; /* high watermark as last seen; -1: not yet */
+	uint64_t anchor, anchor_fingerprint; /* the record that was handed over last when it was seen; 0: none */
+	int64_t committed; /* -1: nothing by us */
+	rd_kafka_topic_t *handle; /* static assignment: while it is fetched */
+};
+
+struct kafka_partitions {
+	struct kafka_partition **items; /* in the order in which they were found */
+	size_t n, capacity;
+	uint32_t *slots; /* open addressing: index + 1; 0 empty */
+	size_t n_slots; /* a power of two, or 0 */
+	bool surveyed; /* all that match were there once: what comes now is new */
+};
+
+/* Finds or makes it; NULL when memory is out, or the name is no topic's. */
+struct kafka_partition *kafka_partitions_get(struct kafka_partitions *partitions, const char *topic, int32_t number)
+	__attribute__((warn_unused_result));
+/* The one whose name the journal has kept; NULL also when that is not a partition's. */
+struct kafka_partition *kafka_partitions_named(struct kafka_partitions *partitions, struct slice name)
+	__attribute__((warn_unused_result));
+/* To be called by who may read both halves: the thread's view begins anew with what was offered. */
+void kafka_partitions_rewind(struct kafka_partitions *partitions);
+void kafka_partitions_fini(struct kafka_partitions *partitions);
+
+#endif

@@ -101,7 +101,8 @@ class InPath(OutPath):
                         ("identifiers used again before their release", self.subscriber.reused)):
             if n:
                 found.append(f"{n} {what}")
-        print(f"# {self._aborter.aborted} transactions of a stranger were aborted between the numbers")
+        print(f"# {truth.arrived} of {truth.expected} are in Kafka for everybody to read; {self._aborter.aborted} transactions "
+              "of a stranger were aborted between them")
         return found
 
     def __exit__(self, *_):

@@ -79,9 +79,10 @@ class Numberer(_Client):
     """Produces numbered messages, each key to one partition, about `rate` a second in all, until stop(). Idempotent and
     infinitely patient, so that each record is in Kafka once; whether it is so, a Taker of the same topic tells."""
 
-    def __init__(self, brokers, topic, keys=4, rate=1000, size=100, window=100, may_go_on=None):
+    def __init__(self, brokers, topic, keys=4, rate=1000, size=100, window=100, may_go_on=None, prefix="k"):
         super().__init__("numberer")
-        self.sent = {f"k{n}": 0 for n in range(keys)}
+        self._prefix = prefix
+        self.sent = {f"{prefix}{n}": 0 for n in range(keys)}
         self.acknowledged = 0
         self.sessions_lost = 0
         self._topic, self._rate, self._size, self._window = topic, rate, size, window
@@ -104,7 +105,7 @@ class Numberer(_Client):
 
     def _produce_next(self):
         self._round += 1
-        key = f"k{self._round % len(self.sent)}"
+        key = f"{self._prefix}{self._round % len(self.sent)}"
         self.sent[key] += 1
         self._producer.produce(self._topic, check.numbered(key, self.sent[key], self._size), key,
                                on_delivery=self._reported)

@@ -22,6 +22,7 @@
 #include "message/message.h"
 #include "runtime/loop.h"
 
+struct arena; /* routing/arena.h */
 struct link; /* a connector's own; each connector casts from its struct, whose first member may be anything */
 struct link_host;
 
@@ -155,7 +156,8 @@ struct link_host {
 /* One topic filter that mappings read from this link: distinct (filter, settings), in the order of the file, without
  * those that another one of the same qos, share group and settings covers. */
 struct link_subscription {
-	const char *filter; /* MQTT form with + and #, {name} captures already replaced by +; $share prefix kept */
+	const char *filter; /* with + and #, {name} captures already replaced by +; $share prefix kept; levels end as
+	                       level_separator says */
 	uint8_t qos;
 	const void *from_settings; /* parsed `from_keys` */
 };
@@ -197,6 +199,9 @@ struct connector {
 	const char *target_key;
 	const struct config_key *to_keys;
 
+	/* What ends a level of a topic, in `from` filters, in received topics and in targets. 0: '/', as in MQTT. */
+	char level_separator;
+
 	bool can_source, can_sink;
 	/* A link that is only written to has a session to keep as well: it may offer state changes, and recovers them. */
 	bool keeps_session;
@@ -223,11 +228,23 @@ struct connector {
 	/* Does who reads from the destination get the headers of a message? NULL: no. A sink that says yes adds
 	 * markers_waited() (message/markers.h) to what it sends of a view with `waits`. */
 	bool (*carries_headers)(const void *settings);
+	/* Does a null payload differ from an empty one at this destination? */
+	bool carries_null;
 	/* Does a source with these from_settings never receive what its own link has sent? NULL: it may. */
 	bool (*ignores_own)(const void *from_settings);
 	/* Is this target (a rendered topic or path) legal? NULL: yes; else what is wrong. Used at check time for constant
 	 * targets and by the router for rendered ones. */
-	const char *(*check_target)(struct slice target);
+	const char *(*check_target)(const void *settings, struct slice target);
+	/* What is hardly meant about targets that hold something of a message, one static sentence, reported as a warning at
+	 * the target. NULL, also as a member: nothing. */
+	const char *(*warn_open_target)(const void *settings);
+	/* What a template inserts into a target goes in as this makes it; what stands in the template itself does not. 0 and a
+	 * text that lives as long as `text` and the arena, or -ENOMEM. A NULL member: unchanged. */
+	int (*insert_in_target)(const void *settings, struct slice text, struct arena *arena, struct slice *ret_text);
+	/* The other way: what templates and programs see of a received topic, or of a level of it. Filters are compared with
+	 * what was received. *ret_separator (may be NULL): what ends a level of it then. A NULL member: as received. */
+	int (*restore_topic)(const void *settings, struct slice topic, struct arena *arena, struct slice *ret_topic,
+		char *ret_separator);
 	/* May `from` (source) or `to` ask for this qos? NULL: yes; else what is wrong and what would be right, one static
 	 * sentence, reported at the qos key. A NULL member: any qos. */
 	const char *(*check_qos)(const void *settings, uint8_t qos);
@@ -277,10 +294,16 @@ struct connector {
 	/* Stops taking in (no more messages; changes of a session go on), may still acknowledge and deliver: first half of a
 	 * clean stop. */
 	void (*stop_intake)(struct link *link);
-	/* Ends everything: disconnects cleanly. Deliveries without outcome are forgotten. host->stopped() follows. */
-	void (*stop)(struct link *link);
+	/* Ends everything: disconnects cleanly. Deliveries without outcome are forgotten. The peer is given linger_ms to take
+	 * in what it has been told, acknowledgements above all. host->stopped() follows. */
+	void (*stop)(struct link *link, uint64_t linger_ms);
 	void (*destroy)(struct link *link);
 };
+
+static inline char connector_separator(const struct connector *connector)
+{
+	return connector && connector->level_separator ? connector->level_separator : '/';
+}
 
 /* Every connector compiled in, NULL-terminated (connectors/registry.c). */
 extern const struct connector *const connectors[];

@@ -228,8 +228,9 @@ void kafka_connection_stop_intake(struct link *link)
 		conn->source.ops->stop_intake(conn->source.link);
 }
 
-void kafka_connection_stop(struct link *link)
+void kafka_connection_stop(struct link *link, uint64_t linger_ms)
 {
+	(void)linger_ms; /* the cluster is told nothing that it could miss */
 	struct kafka_connection *conn = connection_of(link);
 	const struct part sink = conn->sink, source = conn->source; /* the last to stop may free conn */
 	if (source.ops)
@@ -252,5 +253,3 @@ struct link *kafka_connection_sink(struct link *link)
 {
 	return connection_of(link)->sink.link;
 }
-
-const struct kafka_part_ops kafka_exact_part = {0};

@@ -20,7 +20,7 @@ void kafka_connection_settled(struct link *link);
 void kafka_connection_counters(
 	const struct link *link, void (*fn)(const char *name, uint64_t value, void *arg), void *arg);
 void kafka_connection_stop_intake(struct link *link);
-void kafka_connection_stop(struct link *link);
+void kafka_connection_stop(struct link *link, uint64_t linger_ms);
 void kafka_connection_destroy(struct link *link);
 
 /* For tests: the part that sends. */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "connectors/kafka/client.h"
 #include "connectors/kafka/consumer_conf.h"
 #include "connectors/kafka/convert.h"
 #include "connectors/kafka/from.h"
@@ -288,14 +289,16 @@ static void on_error(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 		consumer->brokers_down = true;
 	} else if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) {
 		kafka_topic_missing(consumer, text); /* of a subscription */
-	} else if ((!consumer->up || kafka_needs_person(err)) &&
-		   kafka_connection_alarm(words, sizeof words, err, text)) {
-		kafka_consumer_alarm(consumer, "%s", words);
 	} else if (err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) {
 		kafka_consumer_alarm(consumer, "not authorised to read as group %s", consumer->settings->group);
 	} else {
-		log_warn("kafka_error", "connection=%s side=source code=%s text=\"%s\"", consumer->options.name,
-			rd_kafka_err2name(err), text);
+		enum kafka_error kind =
+			kafka_client_error(consumer->rk, consumer->up, err, text, words, sizeof words);
+		if (kind == KAFKA_ERROR_ALARM)
+			kafka_consumer_alarm(consumer, "%s", words);
+		else if (kind == KAFKA_ERROR_NOTE)
+			log_warn("kafka_error", "connection=%s side=source code=%s text=\"%s\"", consumer->options.name,
+				rd_kafka_err2name(err), words);
 	}
 }
 
@@ -363,7 +366,8 @@ static bool open_consumer(struct kafka_consumer *consumer)
 	char errstr[512];
 	rd_kafka_conf_t *conf = kafka_consumer_conf(consumer->settings, errstr, sizeof errstr);
 	if (conf) {
-		consumer->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, errstr, sizeof errstr);
+		consumer->rk = kafka_client_new(
+			RD_KAFKA_CONSUMER, conf, consumer->settings, NULL, errstr, sizeof errstr);
 		if (!consumer->rk)
 			rd_kafka_conf_destroy(conf);
 	}
@@ -422,7 +426,7 @@ static void close_consumer(struct kafka_consumer *consumer)
 		close_queue(consumer->group);
 	close_queue(consumer->records);
 	close_queue(consumer->events);
-	rd_kafka_destroy_flags(consumer->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	kafka_client_destroy(consumer->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	consumer->rk = NULL;
 }
 

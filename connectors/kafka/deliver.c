@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/kafka/library_log.h"
+#include "connectors/kafka/client.h"
 #include "connectors/kafka/verdict.h"
 #include "runtime/log.h"
 
@@ -187,11 +189,27 @@ void kafka_link_send(struct link *link, const struct delivery *delivery)
 /* --- events
  * --------------------------------------------------------------------------------------------------- */
 
+static void on_broker_error(struct kafka_link *kl, rd_kafka_resp_err_t err, const char *text)
+{
+	char sentence[400];
+	switch (kafka_client_error(
+		kafka_producer_handle(kl->producer), kl->announced, err, text, sentence, sizeof sentence)) {
+	case KAFKA_ERROR_ALARM:
+		kafka_link_alarm(kl, sentence);
+		break;
+	case KAFKA_ERROR_NOTE:
+		log_warn(
+			"kafka_error", "connection=%s code=%s text=\"%s\"", kl->name, rd_kafka_err2name(err), sentence);
+		break;
+	case KAFKA_ERROR_QUIET:
+		break;
+	}
+}
+
 static void on_error(struct kafka_link *kl, rd_kafka_event_t *event)
 {
 	rd_kafka_resp_err_t err = rd_kafka_event_error(event);
 	const char *text = rd_kafka_event_error_string(event);
-	char alarm[400];
 	if (err == RD_KAFKA_RESP_ERR__FATAL || kafka_producer_fatal(kl->producer, NULL, 0)) {
 		producer_is_lost(kl, text);
 	} else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
@@ -199,11 +217,8 @@ static void on_error(struct kafka_link *kl, rd_kafka_event_t *event)
 			log_warn("kafka_brokers_down", "connection=%s in_flight=%u", kl->name,
 				kafka_producer_in_flight(kl->producer));
 		kl->brokers_down = true;
-	} else if ((!kl->announced || kafka_needs_person(err)) && /* later, a hang-up alone means nothing */
-		   kafka_connection_alarm(alarm, sizeof alarm, err, text)) {
-		kafka_link_alarm(kl, alarm);
 	} else {
-		log_warn("kafka_error", "connection=%s code=%s text=\"%s\"", kl->name, rd_kafka_err2name(err), text);
+		on_broker_error(kl, err, text);
 	}
 }
 
@@ -211,12 +226,8 @@ static void on_library_log(struct kafka_link *kl, rd_kafka_event_t *event)
 {
 	const char *facility, *text;
 	int level;
-	if (rd_kafka_event_log(event, &facility, &text, &level) != 0 || strcmp(facility, "FAIL") == 0)
-		return; /* FAIL: comes as an error event as well */
-	enum log_level our_level = level <= 4 ? LOG_LEVEL_WARN : level <= 6 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
-	if (log_get_level() >= our_level)
-		log_event(
-			our_level, "kafka_library", "connection=%s facility=%s text=\"%s\"", kl->name, facility, text);
+	if (rd_kafka_event_log(event, &facility, &text, &level) == 0)
+		kafka_library_log(kl->name, level, facility, text);
 }
 
 /* Handles up to `budget` reports of kl->event; frees it when it is used up. Returns how many it handled. */

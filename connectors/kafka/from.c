@@ -106,54 +106,7 @@ void kafka_filter_regex(const char *filter, char *text, size_t size)
 	add_text(&pattern, "$");
 }
 
-/* --- what is wrong with a mapping --------------------------------------------------------------------------------- */
-
-static bool is_topic_text(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-", text[i]))
-			return false;
-	return true;
-}
-
-static bool is_wildcard(const char *level, size_t len)
-{
-	return (len == 1 && (*level == '+' || *level == '#')) || (len > 2 && *level == '{' && level[len - 1] == '}');
-}
-
-static const char *check_filter(const char *filter)
-{
-	if (strncmp(filter, "$share/", 7) == 0)
-		return "a Kafka source shares its topics with others by `group` of the connection. Leave out $share";
-	if (strchr(filter, '/'))
-		return "names of Kafka topics have no slash. Levels end with a dot here: plant.{line}.#";
-	if (strlen(filter) > KAFKA_MAX_TOPIC && !strpbrk(filter, "+#{"))
-		return "no Kafka topic has a name of more than 249 characters. Shorten it";
-	if (strcmp(filter, ".") == 0 || strcmp(filter, "..") == 0)
-		return "\".\" and \"..\" are not Kafka topics. Give it another name";
-	for (const char *level = filter;; level++) {
-		size_t len = strcspn(level, ".");
-		if (!is_wildcard(level, len) && !is_topic_text(level, len))
-			return "this matches no Kafka topic. Use letters, digits, dot, underscore and hyphen, and +, # or {name} "
-			       "as a whole level";
-		level += len;
-		if (!*level)
-			return NULL;
-	}
-}
-
-void kafka_check_from(const void *settings, const void *from_settings, const struct config_list *filters,
-	struct config_scope *scope)
-{
-	(void)settings, (void)from_settings;
-	for (size_t i = 0; i < filters->n; i++) {
-		char item[24];
-		snprintf(item, sizeof item, "%zu", i);
-		const char *wrong = filters->items[i].value ? check_filter(filters->items[i].value) : NULL;
-		if (wrong && !config_failed(scope, "topic", item))
-			config_complain(scope, "topic", item, "%s.", wrong);
-	}
-}
+/* --- what it can keep -------------------------------------------------------------------------------------------- */
 
 /* A group may give a partition to another instance, whose journal does not know what this one has taken of it. */
 enum guarantee kafka_source_guarantee(const void *arg, uint8_t qos)

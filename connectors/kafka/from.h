@@ -22,8 +22,6 @@ void kafka_filter_regex(const char *filter, char *text, size_t size);
 int kafka_subscriptions_match(const struct link_subscription *subscriptions, size_t n, const char *topic);
 
 /* Members of struct connector, and the source's share of them. */
-void kafka_check_from(const void *settings, const void *from_settings, const struct config_list *filters,
-	struct config_scope *scope);
 enum guarantee kafka_source_guarantee(const void *settings, uint8_t qos);
 /* Why a source keeps less than exactly-once; empty: it does not. */
 void kafka_explain_source(const void *settings, enum guarantee wished, char *ret_why, size_t size);

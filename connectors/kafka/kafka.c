@@ -6,14 +6,14 @@
 
 #include "connectors/kafka/connection.h"
 #include "connectors/kafka/from.h"
+#include "connectors/kafka/naming.h"
 #include "connectors/kafka/settings.h"
 
 /* Without transactions a restart of the process may repeat what was in flight: the producer's numbering dies with it. */
 static enum guarantee kafka_sink_guarantee(const void *settings, uint8_t qos, bool declared)
 {
 	(void)settings, (void)qos;
-	(void)declared;
-	return AT_LEAST_ONCE;
+	return declared ? EXACTLY_ONCE : AT_LEAST_ONCE;
 }
 
 static bool kafka_carries_headers(const void *settings)
@@ -43,10 +43,15 @@ const struct connector kafka_connector = {
 	.pipelined_order = true,
 	.exactly_once_in_order = true,
 	.check = kafka_settings_check,
-	.check_from = kafka_check_from,
+	.check_from = kafka_check_filters,
+	.carries_null = true,
 	.carries_headers = kafka_carries_headers,
+	.level_separator = '.',
 	.check_target = kafka_check_target,
 	.source_guarantee = kafka_source_guarantee,
+	.warn_open_target = kafka_warn_open_target,
+	.insert_in_target = kafka_insert_in_target,
+	.restore_topic = kafka_restore_topic,
 	.sink_guarantee = kafka_sink_guarantee,
 	.explain_guarantee = kafka_explain_guarantee,
 	.create = kafka_connection_create,

@@ -8,13 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "connectors/kafka/backoff.h"
 #include "connectors/kafka/part.h"
 #include "runtime/log.h"
 
-#define BACKOFF_FIRST_MS 100u
-#define BACKOFF_LAST_MS  60000u
 #define POLL_FIRST_MS    20u /* is there a broker: at first, */
 #define POLL_LAST_MS     500u /* and at last */
 #define THREAD_RETRY_MS  1000u
@@ -37,20 +35,6 @@ void kafka_link_alarm(struct kafka_link *kl, const char *what)
 	snprintf(kl->alarm, sizeof kl->alarm, "%s", what);
 	kl->alarm_ms = now_ms;
 	kl->host->ops->alarm(kl->host, what);
-}
-
-/* Full jitter: anything up to the bound. */
-static uint64_t backoff_ms(unsigned failures)
-{
-	uint64_t bound = BACKOFF_FIRST_MS;
-	for (unsigned i = 1; i < failures && bound < BACKOFF_LAST_MS; i++)
-		bound *= 2;
-	if (bound > BACKOFF_LAST_MS)
-		bound = BACKOFF_LAST_MS;
-	uint32_t random = 0;
-	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
-		return bound;
-	return 1 + random % bound;
 }
 
 /* --- the thread of one blocking call
@@ -120,7 +104,7 @@ static void link_opened(struct kafka_link *kl)
 			return;
 		}
 		kl->failures++;
-		link_wait(kl, backoff_ms(kl->failures));
+		link_wait(kl, kafka_backoff_ms(kl->failures));
 		kafka_link_alarm(kl, kl->thread_error);
 	} else if (kl->stopping) {
 		link_close(kl);
@@ -149,7 +133,7 @@ static void link_closed(struct kafka_link *kl)
 	if (kl->stopping)
 		link_finish(kl);
 	else if (kl->turnover.lost)
-		link_wait(kl, backoff_ms(kl->failures));
+		link_wait(kl, kafka_backoff_ms(kl->failures));
 	else
 		link_open(kl);
 }

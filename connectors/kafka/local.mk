@@ -1,7 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	connectors/kafka/backoff.c \
+	connectors/kafka/backoff.h \
+	connectors/kafka/certificate_files.c \
+	connectors/kafka/certificate_files.h \
+	connectors/kafka/channel.c \
+	connectors/kafka/channel.h \
+	connectors/kafka/client.c \
+	connectors/kafka/client.h \
 	connectors/kafka/connection.c \
 	connectors/kafka/connection.h \
+	connectors/kafka/cursor.c \
+	connectors/kafka/cursor.h \
+	connectors/kafka/deliver.c \
+	connectors/kafka/exact.c \
+	connectors/kafka/exact_transaction.c \
+	connectors/kafka/exact_worker.c \
+	connectors/kafka/exact_worker.h \
+	connectors/kafka/exact_worker_impl.h \
 	connectors/kafka/consumer.c \
 	connectors/kafka/consumer.h \
 	connectors/kafka/consumer_conf.c \
@@ -12,13 +28,18 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/consumer_topics.c \
 	connectors/kafka/convert.c \
 	connectors/kafka/convert.h \
-	connectors/kafka/deliver.c \
 	connectors/kafka/from.c \
 	connectors/kafka/from.h \
 	connectors/kafka/handover.c \
 	connectors/kafka/handover.h \
+	connectors/kafka/diagnosis.c \
+	connectors/kafka/diagnosis.h \
+	connectors/kafka/gateway.c \
+	connectors/kafka/gateway.h \
 	connectors/kafka/kafka.c \
 	connectors/kafka/kafka.h \
+	connectors/kafka/library_log.c \
+	connectors/kafka/library_log.h \
 	connectors/kafka/link.c \
 	connectors/kafka/link.h \
 	connectors/kafka/part.h \
@@ -28,14 +49,24 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/pending.h \
 	connectors/kafka/producer.c \
 	connectors/kafka/producer.h \
+	connectors/kafka/naming.c \
+	connectors/kafka/naming.h \
 	connectors/kafka/record.c \
 	connectors/kafka/record.h \
+	connectors/kafka/sasl_login.c \
+	connectors/kafka/sasl_login.h \
+	connectors/kafka/scram.c \
+	connectors/kafka/scram.h \
 	connectors/kafka/security.c \
 	connectors/kafka/security.h \
 	connectors/kafka/settings.c \
 	connectors/kafka/settings.h \
 	connectors/kafka/source.c \
 	connectors/kafka/source.h \
+	connectors/kafka/timestamp.c \
+	connectors/kafka/timestamp.h \
+	connectors/kafka/topic_names.c \
+	connectors/kafka/topic_names.h \
 	connectors/kafka/topics.c \
 	connectors/kafka/topics.h \
 	connectors/kafka/verdict.c \

@@ -59,7 +59,7 @@ struct kafka_partition *kafka_partitions_get(struct kafka_partitions *partitions
 		if (partitions->slots[at])
 			return partitions->items[partitions->slots[at] - 1];
 	}
-	if (kafka_check_target(slice_str(topic)) || number < 0 || !grow(partitions))
+	if (kafka_topic_check(slice_str(topic)) || number < 0 || !grow(partitions))
 		return NULL;
 	struct kafka_partition *partition = calloc(1, sizeof *partition);
 	if (!partition)

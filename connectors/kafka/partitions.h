@@ -15,8 +15,8 @@
 #include <stdatomic.h>
 
 #include "message/slice.h"
+#include "connectors/kafka/topic_names.h"
 
-#define KAFKA_MAX_TOPIC      249u /* Kafka's Topic.MAX_NAME_LENGTH */
 #define KAFKA_PARTITION_NAME (KAFKA_MAX_TOPIC + 12u) /* with NUL */
 
 enum kafka_partition_state {

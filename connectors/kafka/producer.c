@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "connectors/kafka/record.h"
+#include "connectors/kafka/client.h"
 #include "connectors/kafka/topics.h"
 
 struct slot {
@@ -56,12 +57,12 @@ int kafka_producer_open(const struct kafka_settings *settings, const struct kafk
 	conf = kafka_settings_conf(settings, limits, errstr, errstr_size);
 	if (!conf)
 		goto out;
-	producer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, errstr_size);
+	producer->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, settings, NULL, errstr, errstr_size);
 	if (!producer->rk)
 		goto out;
 	conf = NULL; /* the library's now */
 	producer->batch_bytes = read_batch_bytes(producer->rk);
-	producer->topics = kafka_topics_new(producer->rk);
+	producer->topics = kafka_topics_new(producer->rk, settings);
 	if (!producer->topics) {
 		snprintf(errstr, errstr_size, "out of memory");
 		r = -ENOMEM;
@@ -94,7 +95,7 @@ void kafka_producer_close(struct kafka_producer *producer)
 	/* Without the purge, destroy would wait for brokers that are down. */
 	rd_kafka_purge(
 		producer->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-	rd_kafka_destroy(producer->rk);
+	kafka_client_destroy(producer->rk, 0);
 	producer->rk = NULL;
 }
 
@@ -150,11 +151,9 @@ rd_kafka_resp_err_t kafka_producer_send(
 	const struct message_view *view = message_view(msg);
 	struct kafka_record record;
 	*ret_detail = NULL;
-	rd_kafka_topic_t *topic = kafka_topics_get(producer->topics, view->topic);
-	if (!topic) {
-		*ret_detail = "the topic is not a legal Kafka topic";
+	rd_kafka_topic_t *topic = kafka_topics_get(producer->topics, view->topic, ret_detail);
+	if (!topic)
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
-	}
 	*ret_detail = kafka_record_make(producer->settings, view, wall_ms, &record);
 	if (*ret_detail)
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;

@@ -6,10 +6,10 @@
 
 #include <strings.h>
 
+#include "connectors/kafka/timestamp.h"
 #include "message/markers.h"
 
-#define FIRST_YEAR_MS UINT64_C(1577836800000) /* 2020 */
-#define MAX_VALUES    8
+#define MAX_VALUES 8
 
 /* Absent: any partition. Returns false when it is not a partition's number. */
 static bool parse_partition(struct slice text, int32_t *ret_partition)
@@ -67,21 +67,33 @@ static rd_kafka_headers_t *make_headers(const struct message_view *view, uint64_
 }
 
 /* 0: the library's now. Kafka deletes by timestamp (retention.ms): a record stamped by a clock that had not been set yet
- * would be gone at once. */
-static int64_t timestamp_ms(const struct message_view *view)
+ * would be gone at once. So the message's own time is taken, the time of origin, or now: the first that can be true.
+ * False: what should be the message's time is none. */
+static bool timestamp_of(const struct message_view *view, int64_t *ret_ms)
 {
-	return view->origin_ms < FIRST_YEAR_MS ? 0 : (int64_t)view->origin_ms;
+	struct slice text = message_param(view, "timestamp");
+	int64_t ms = 0;
+	if (text.data && !kafka_timestamp_read(text, &ms))
+		return false;
+	if (ms < KAFKA_FIRST_YEAR_MS)
+		ms = (int64_t)view->origin_ms;
+	*ret_ms = ms < KAFKA_FIRST_YEAR_MS ? 0 : ms;
+	return true;
 }
 
 const char *kafka_record_make(const struct kafka_settings *settings, const struct message_view *view, uint64_t wall_ms,
 	struct kafka_record *ret_record)
 {
 	(void)settings;
-	int32_t partition;
-	if (!parse_partition(message_param(view, "partition"), &partition))
+	struct kafka_record record;
+	if (!parse_partition(message_param(view, "partition"), &record.partition))
 		return "the partition is not a number";
-	*ret_record = (struct kafka_record){
-		.partition = partition, .timestamp_ms = timestamp_ms(view), .headers = make_headers(view, wall_ms)};
+	if (!timestamp_of(view, &record.timestamp_ms))
+		return "the timestamp is neither a number of seconds, milliseconds, microseconds or nanoseconds since "
+		       "1970 nor "
+		       "a time as in RFC 3339";
+	record.headers = make_headers(view, wall_ms);
+	*ret_record = record;
 	return NULL;
 }
 

@@ -9,6 +9,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "config/schema.h"
+#include "connectors/common/oauth.h"
 
 struct kafka_tls {
 	bool enabled; /* implied by any of the others */
@@ -19,15 +20,25 @@ struct kafka_tls {
 
 struct kafka_sasl {
 	int mechanism; /* index into the choices */
-	char *username; /* NULL: no SASL */
+	char *username; /* NULL: no SASL, unless by tokens */
 	char *password;
+	struct oauth_settings oauth;
+	struct config_list extensions;
 };
 
 extern const struct config_key kafka_tls_keys[];
 extern const struct config_key kafka_sasl_keys[];
 
-/* Complains of what is wrong with the two sections; false if anything is. Touches no network. */
-bool kafka_security_check(const struct kafka_tls *tls, const struct kafka_sasl *sasl, struct config_scope *scope);
+/* Complains of what is wrong with the two sections; false if anything is. Reads the files; touches no network. */
+bool kafka_security_check(const struct kafka_tls *tls, const struct kafka_sasl *sasl, const struct config_list *brokers,
+	struct config_scope *scope);
+
+bool kafka_tls_used(const struct kafka_tls *tls);
+/* Is there SASL at all, and is it OAUTHBEARER? */
+bool kafka_sasl_used(const struct kafka_sasl *sasl);
+bool kafka_sasl_uses_tokens(const struct kafka_sasl *sasl);
+/* By the name that Kafka knows. */
+const char *kafka_sasl_mechanism(const struct kafka_sasl *sasl);
 
 /* 0, or -EINVAL with the library's sentence in errstr. */
 int kafka_security_conf(const struct kafka_tls *tls, const struct kafka_sasl *sasl, rd_kafka_conf_t *conf, char *errstr,

@@ -12,10 +12,45 @@
 #include <strings.h>
 
 #include "connectors/kafka/consumer_conf.h"
-
-#define MAX_TOPIC_NAME 249 /* Kafka's Topic.MAX_NAME_LENGTH */
+#include "connectors/kafka/topic_names.h"
 
 static const char *const compressions[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
+static const char *const topic_characters[] = {"refuse", "escape", NULL};
+
+#define TRANSACTION(member) offsetof(struct kafka_transaction, member)
+
+static const struct config_key transaction_keys[] = {
+	{.name = "interval",
+		.type = CONFIG_DURATION,
+		.offset = TRANSACTION(interval_ms),
+		.fallback = "100ms",
+		.min = 1,
+		.max = 60000,
+		.help = "How long a transaction gathers messages before it is committed: so much later do readers see them."},
+	{.name = "max_messages",
+		.type = CONFIG_INT,
+		.offset = TRANSACTION(max_messages),
+		.fallback = "5000",
+		.min = 1,
+		.max = 1000000,
+		.help = "With that many messages it is committed at once, and also with half of max_in_flight."},
+	{.name = "max_bytes",
+		.type = CONFIG_SIZE,
+		.offset = TRANSACTION(max_bytes),
+		.fallback = "1MiB",
+		.min = 1,
+		.max = 1 << 30,
+		.help = "With that many bytes it is committed at once. More than 2 MiB are never gathered."},
+	{.name = "timeout",
+		.type = CONFIG_DURATION,
+		.offset = TRANSACTION(timeout_ms),
+		.fallback = "30s",
+		.min = 1000,
+		.max = 900000,
+		.help = "When linkspan vanishes in the middle of a transaction, the cluster gives that up after so long; until then "
+			"readers wait. Not more than the brokers' transaction.max.timeout.ms."},
+	{.name = NULL},
+};
 
 const struct config_key kafka_connection_keys[] = {
 	{.name = "brokers",
@@ -50,6 +85,17 @@ const struct config_key kafka_connection_keys[] = {
 		.min = 1,
 		.max = 1000000,
 		.help = "Messages handed to the cluster and not yet acknowledged, at most."},
+	{.name = "transaction",
+		.type = CONFIG_SECTION,
+		.offset = offsetof(struct kafka_settings, transaction),
+		.children = transaction_keys,
+		.help = "The transactions with which messages are written where exactly-once is declared."},
+	{.name = "cursor_topic",
+		.type = CONFIG_STRING,
+		.offset = offsetof(struct kafka_settings, cursor_topic),
+		.fallback = "linkspan-cursor",
+		.help = "Compacted topic in which exactly-once destinations keep how far they are, one record per destination and "
+			"transaction. Made with one partition if it is not there."},
 	{.name = "tls",
 		.type = CONFIG_SECTION,
 		.offset = offsetof(struct kafka_settings, tls),
@@ -95,6 +141,21 @@ const struct config_key kafka_connection_keys[] = {
 		.min = 65536,
 		.max = INT64_C(1) << 40,
 		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes on top."},
+	{.name = "topics_allowed",
+		.type = CONFIG_LIST,
+		.offset = offsetof(struct kafka_settings, topics_allowed),
+		.help = "Topics that mappings may write to; * stands for any characters, as in scada.*. A message for "
+			"another one becomes a dead letter and the topic is not created. Default: every topic, so who "
+			"chooses what a template inserts may choose the topic."},
+	{.name = "topic_characters",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_settings, topic_characters),
+		.fallback = "refuse",
+		.choices = topic_characters,
+		.help = "What becomes of characters that a Kafka topic cannot have. refuse: the message becomes a dead "
+			"letter. escape: what a template inserts into a topic is written with the characters that "
+			"there "
+			"are, / as a dot; and of what is read, {topic} and captures are turned back."},
 	{.name = "properties",
 		.type = CONFIG_MAP,
 		.offset = offsetof(struct kafka_settings, properties),
@@ -108,6 +169,12 @@ const struct config_key kafka_to_keys[] = {
 		.type = CONFIG_TEMPLATE,
 		.help = "Number of the partition to write to. Default: chosen by the key, as Java clients "
 			"choose."},
+	{.name = "timestamp",
+		.type = CONFIG_TEMPLATE,
+		.help = "Time of the record, as in {.ts}: seconds, milliseconds, microseconds or nanoseconds since "
+			"1970 (told apart by their size), or RFC 3339. One before 2020 comes from a clock that was not "
+			"set: the default is taken. What is no time makes the message a dead letter. Default: when "
+			"linkspan received the message."},
 	{.name = NULL},
 };
 
@@ -131,7 +198,8 @@ static const struct reserved_property reserved[] = {
 	{"queuing.strategy", "fifo", "messages keep their order"},
 	{"delivery.report.only.error", "false", "the delivery report is what marks a message as delivered"},
 	{"enable.gapless.guarantee", "false", "one refused message would stop the producer"},
-	{"transactional.id", NULL, "this connection does not use transactions; leave it out"},
+	{"transactional.id", NULL, "linkspan gives it where exactly-once is declared"},
+	{"transaction.timeout.ms", NULL, "it is given by `transaction: {timeout: …}`"},
 	{"log.queue", "true", "the library's log goes into linkspan's own"},
 };
 
@@ -237,6 +305,25 @@ static bool check_brokers(const struct kafka_settings *settings, struct config_s
 	return good;
 }
 
+static bool check_cursor_topic(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	const char *wrong = settings->cursor_topic ? kafka_topic_check(slice_str(settings->cursor_topic)) : NULL;
+	if (wrong && !config_failed(scope, "cursor_topic", NULL))
+		config_complain(scope, "cursor_topic", NULL, "%s", wrong);
+	return !wrong;
+}
+
+static void check_allowed(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	for (size_t i = 0; i < settings->topics_allowed.n; i++) {
+		const char *wrong = kafka_pattern_check(settings->topics_allowed.items[i].value);
+		char index[24];
+		snprintf(index, sizeof index, "%zu", i);
+		if (wrong)
+			config_complain(scope, "topics_allowed", index, "%s", wrong);
+	}
+}
+
 /* What only the library can say: whether the properties agree with each other, and whether the TLS files can
  * be used. A producer without brokers has nobody to connect to. */
 static void check_whole(const struct kafka_settings *settings, struct config_scope *scope)
@@ -258,34 +345,16 @@ void kafka_settings_check(const void *arg, struct config_scope *scope)
 {
 	const struct kafka_settings *settings = arg;
 	bool good = check_brokers(settings, scope);
+	good &= check_cursor_topic(settings, scope);
 	good &= kafka_consumer_check(settings, scope);
-	good &= kafka_security_check(&settings->tls, &settings->sasl, scope);
+	good &= kafka_security_check(&settings->tls, &settings->sasl, &settings->brokers, scope);
+	check_allowed(settings, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < settings->properties.n; i++)
 		good &= check_property(&settings->properties.items[i], conf, scope);
 	rd_kafka_conf_destroy(conf);
 	if (good && !config_failed(scope, NULL, NULL))
 		check_whole(settings, scope);
-}
-
-const char *kafka_check_target(struct slice topic)
-{
-	if (topic.len == 0)
-		return "the Kafka topic is empty. Give it a name of letters, digits, dot, underscore and "
-		       "hyphen.";
-	if (topic.len > MAX_TOPIC_NAME)
-		return "the Kafka topic is longer than 249 characters. Shorten it.";
-	if ((topic.len == 1 && topic.data[0] == '.') || (topic.len == 2 && memcmp(topic.data, "..", 2) == 0))
-		return "\".\" and \"..\" are not Kafka topics. Give it another name.";
-	for (size_t i = 0; i < topic.len; i++) {
-		uint8_t c = topic.data[i];
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-			    c == '_' || c == '-'))
-			return "the Kafka topic has a character that Kafka does not allow. Use letters, "
-			       "digits, dot, "
-			       "underscore and hyphen only.";
-	}
-	return NULL;
 }
 
 /* --- into the library
@@ -335,7 +404,8 @@ static void conf_set_defaults(struct conf_builder *builder, const struct kafka_s
 	/* Off by default in this version, and our small requests suffer from it. */
 	conf_set(builder, "socket.nagle.disable", "true");
 	conf_set(builder, "socket.keepalive.enable", "true");
-	conf_set(builder, "log.connection.close", "false"); /* brokers cut idle connections all the time */
+	/* At first a broker's hanging up is all that tells us of TLS or SASL that do not fit (kafka_client_error). */
+	conf_set(builder, "log.connection.close", "true");
 	conf_set(builder, "partitioner", "murmur2_random"); /* as Java clients */
 	/* A topic that is not there (yet) is reported by an outcome, not waited for: others share the window.
 	 */
@@ -347,12 +417,41 @@ static void conf_set_defaults(struct conf_builder *builder, const struct kafka_s
 	conf_set(builder, "queue.buffering.max.kbytes", "2097151");
 }
 
-static void conf_set_promise(struct conf_builder *builder)
+/* What all clients of a connection have in common. */
+static void conf_begin(struct conf_builder *builder, const struct kafka_settings *settings)
 {
+	conf_set_brokers(builder, &settings->brokers);
+	conf_set(builder, "client.id", settings->client_id);
+	if (!builder->failed)
+		builder->failed = kafka_security_conf(&settings->tls, &settings->sasl, builder->conf, builder->errstr,
+					  builder->errstr_size) < 0;
+	for (size_t i = 0; i < settings->properties.n; i++)
+		if (!kafka_is_consumer_property(settings->properties.items[i].name))
+			conf_set(builder, settings->properties.items[i].name, settings->properties.items[i].value);
+	conf_set(builder, "log.queue", "true");
+}
+
+static void conf_begin_producer(
+	struct conf_builder *builder, const struct kafka_settings *settings, const struct kafka_limits *limits)
+{
+	conf_set_defaults(builder, settings);
+	conf_set(builder, "compression.type", compressions[settings->compression]);
+	conf_set_number(builder, "linger.ms", settings->linger_ms);
+	conf_begin(builder, settings);
+	if (limits && limits->batch_bytes)
+		conf_set_number(builder, "batch.size", limits->batch_bytes);
+	if (limits && limits->one_by_one)
+		conf_set(builder, "batch.num.messages", "1");
 	conf_set(builder, "enable.idempotence", "true"); /* and with it acks=all, retries without end */
 	conf_set(builder, "acks", "all");
-	conf_set(builder, "message.timeout.ms", "0");
-	conf_set(builder, "log.queue", "true");
+}
+
+static rd_kafka_conf_t *conf_end(struct conf_builder *builder)
+{
+	if (!builder->failed)
+		return builder->conf;
+	rd_kafka_conf_destroy(builder->conf);
+	return NULL;
 }
 
 int kafka_settings_brokers(
@@ -368,27 +467,33 @@ rd_kafka_conf_t *kafka_settings_conf(
 	const struct kafka_settings *settings, const struct kafka_limits *limits, char *errstr, size_t errstr_size)
 {
 	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
-	conf_set_defaults(&builder, settings);
-	conf_set_brokers(&builder, &settings->brokers);
-	conf_set(&builder, "client.id", settings->client_id);
-	conf_set(&builder, "compression.type", compressions[settings->compression]);
-	conf_set_number(&builder, "linger.ms", settings->linger_ms);
-	if (!builder.failed)
-		builder.failed =
-			kafka_security_conf(&settings->tls, &settings->sasl, builder.conf, errstr, errstr_size) < 0;
-	for (size_t i = 0; i < settings->properties.n; i++)
-		if (!kafka_is_consumer_property(settings->properties.items[i].name))
-			conf_set(&builder, settings->properties.items[i].name, settings->properties.items[i].value);
-	if (limits && limits->batch_bytes)
-		conf_set_number(&builder, "batch.size", limits->batch_bytes);
-	if (limits && limits->one_by_one)
-		conf_set(&builder, "batch.num.messages", "1");
-	conf_set_promise(&builder);
-	if (builder.failed) {
-		rd_kafka_conf_destroy(builder.conf);
-		return NULL;
-	}
+	conf_begin_producer(&builder, settings, limits);
+	conf_set(&builder, "message.timeout.ms", "0");
 	rd_kafka_conf_set_events(
 		builder.conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS);
-	return builder.conf;
+	return conf_end(&builder);
+}
+
+rd_kafka_conf_t *kafka_settings_conf_exact(const struct kafka_settings *settings, const struct kafka_limits *limits,
+	const char *transactional_id, char *errstr, size_t errstr_size)
+{
+	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
+	conf_begin_producer(&builder, settings, limits);
+	conf_set(&builder, "transactional.id", transactional_id);
+	/* With it come limits for a message and for an answer: message.timeout.ms, socket.timeout.ms. */
+	conf_set_number(&builder, "transaction.timeout.ms", settings->transaction.timeout_ms);
+	conf_set(&builder, "delivery.report.only.error", "true"); /* the commit says all else */
+	return conf_end(&builder);
+}
+
+rd_kafka_conf_t *kafka_settings_conf_cursor(const struct kafka_settings *settings, char *errstr, size_t errstr_size)
+{
+	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
+	conf_set(&builder, "socket.nagle.disable", "true");
+	conf_set(&builder, "log.connection.close", "false");
+	conf_begin(&builder, settings);
+	conf_set(&builder, "isolation.level", "read_committed");
+	conf_set(&builder, "enable.partition.eof", "true");
+	conf_set(&builder, "allow.auto.create.topics", "false"); /* it must be a compacted one */
+	return conf_end(&builder);
 }

@@ -13,6 +13,14 @@
 #include "connectors/kafka/security.h"
 #include "message/slice.h"
 
+struct kafka_transaction {
+	uint64_t interval_ms, timeout_ms;
+	int64_t max_messages;
+	uint64_t max_bytes;
+};
+
+enum kafka_topic_characters { KAFKA_CHARACTERS_REFUSE, KAFKA_CHARACTERS_ESCAPE };
+
 struct kafka_settings {
 	struct config_list brokers;
 	char *client_id;
@@ -21,7 +29,11 @@ struct kafka_settings {
 	int64_t max_in_flight;
 	struct kafka_tls tls;
 	struct kafka_sasl sasl;
+	struct config_list topics_allowed; /* patterns (topic_names.h); empty: all */
+	int topic_characters; /* enum kafka_topic_characters */
 	struct config_list properties;
+	struct kafka_transaction transaction;
+	char *cursor_topic;
 	/* Source. */
 	char *group; /* NULL: static assignment */
 	int from; /* enum kafka_from */
@@ -46,10 +58,6 @@ extern const struct config_key kafka_to_keys[];
 /* struct connector's check (arg: the settings): complains of all that is wrong. Reads the TLS files; touches no network. */
 void kafka_settings_check(const void *arg, struct config_scope *scope);
 
-/* Is this a legal topic name (Kafka's Topic.java: 1 to 249 of [a-zA-Z0-9._-], not "." or "..")? NULL: yes,
- * else what is wrong. */
-const char *kafka_check_target(struct slice topic);
-
 /* Who the brokers are and who we are, as every client of the connection needs it. 0, or -EINVAL with the reason. */
 int kafka_settings_brokers(const struct kafka_settings *settings, rd_kafka_conf_t *conf, char *errstr,
 	size_t errstr_size) __attribute__((warn_unused_result));
@@ -57,5 +65,12 @@ int kafka_settings_brokers(const struct kafka_settings *settings, rd_kafka_conf_
 /* A new configuration for a producer, the caller's; NULL with the reason in errstr. limits may be NULL. */
 rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, const struct kafka_limits *limits,
 	char *errstr, size_t errstr_size) __attribute__((warn_unused_result));
+
+/* The same for a transactional producer, without events: it is served by callbacks. */
+rd_kafka_conf_t *kafka_settings_conf_exact(const struct kafka_settings *settings, const struct kafka_limits *limits,
+	const char *transactional_id, char *errstr, size_t errstr_size) __attribute__((warn_unused_result));
+/* The same for the consumer that reads the cursor. */
+rd_kafka_conf_t *kafka_settings_conf_cursor(const struct kafka_settings *settings, char *errstr, size_t errstr_size)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -7,14 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connectors/kafka/settings.h"
+#include "connectors/kafka/naming.h"
+#include "connectors/kafka/topic_names.h"
 
 #define TABLE_SIZE 8192u /* a power of two */
 #define MAX_TOPICS (TABLE_SIZE / 2)
-#define MAX_NAME   249
 
 struct kafka_topics {
 	rd_kafka_t *rk;
+	const struct kafka_settings *settings;
 	uint32_t n;
 	struct {
 		uint32_t hash;
@@ -22,11 +23,13 @@ struct kafka_topics {
 	} table[TABLE_SIZE];
 };
 
-struct kafka_topics *kafka_topics_new(rd_kafka_t *rk)
+struct kafka_topics *kafka_topics_new(rd_kafka_t *rk, const struct kafka_settings *settings)
 {
 	struct kafka_topics *topics = calloc(1, sizeof *topics);
-	if (topics)
-		topics->rk = rk;
+	if (!topics)
+		return NULL;
+	topics->rk = rk;
+	topics->settings = settings;
 	return topics;
 }
 
@@ -57,20 +60,23 @@ static uint32_t topics_hash(struct slice name) /* FNV-1a */
 	return hash;
 }
 
-rd_kafka_topic_t *kafka_topics_get(struct kafka_topics *topics, struct slice name)
+rd_kafka_topic_t *kafka_topics_get(struct kafka_topics *topics, struct slice name, const char **ret_wrong)
 {
 	uint32_t hash = topics_hash(name), at = hash % TABLE_SIZE;
 	for (; topics->table[at].handle; at = (at + 1) % TABLE_SIZE)
 		if (topics->table[at].hash == hash &&
 			slice_equal(slice_str(rd_kafka_topic_name(topics->table[at].handle)), name))
 			return topics->table[at].handle;
-	if (kafka_check_target(name))
+	*ret_wrong = kafka_check_target(topics->settings, name);
+	if (*ret_wrong)
 		return NULL;
-	char text[MAX_NAME + 1] = "";
+	char text[KAFKA_MAX_TOPIC + 1] = "";
 	memcpy(text, name.data, name.len);
 	rd_kafka_topic_t *handle = rd_kafka_topic_new(topics->rk, text, NULL);
-	if (!handle)
+	if (!handle) {
+		*ret_wrong = "the library does not take the topic";
 		return NULL;
+	}
 	if (topics->n == MAX_TOPICS) {
 		topics_clear(topics);
 		at = hash % TABLE_SIZE;

@@ -11,14 +11,18 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "connectors/kafka/settings.h"
 #include "message/slice.h"
 
 struct kafka_topics;
 
-struct kafka_topics *kafka_topics_new(rd_kafka_t *rk) __attribute__((warn_unused_result)); /* NULL: out of memory */
+/* NULL: out of memory. Borrows both. */
+struct kafka_topics *kafka_topics_new(rd_kafka_t *rk, const struct kafka_settings *settings)
+	__attribute__((warn_unused_result));
 void kafka_topics_free(struct kafka_topics *topics); /* before rd_kafka_destroy; any thread, as the last user */
 
-/* The handle of a topic, borrowed until the next call; NULL when the name is not legal. */
-rd_kafka_topic_t *kafka_topics_get(struct kafka_topics *topics, struct slice name);
+/* The handle of a topic, borrowed until the next call; NULL when the name is not legal or the settings do not allow it,
+ * with a static sentence why. */
+rd_kafka_topic_t *kafka_topics_get(struct kafka_topics *topics, struct slice name, const char **ret_wrong);
 
 #endif

@@ -66,36 +66,6 @@ bool kafka_needs_person(rd_kafka_resp_err_t err)
 	}
 }
 
-/* When one side speaks TLS or SASL and the other does not, the library sees a broker that hangs up, and says in which
- * state. */
-static const char *hang_up_hint(rd_kafka_resp_err_t err, const char *text)
-{
-	if (err != RD_KAFKA_RESP_ERR__TRANSPORT)
-		return NULL;
-	if (strstr(text, "in state SSL_HANDSHAKE"))
-		return ": the broker hangs up during the TLS handshake; is that its TLS listener?";
-	if (strstr(text, "in state AUTH_"))
-		return ": the broker hangs up during authentication; is that its SASL listener?";
-	/* A TLS alert of the broker that speaks of certificates: in TLS 1.3 it comes after the handshake. */
-	if (strstr(text, "SSL alert number") && (strstr(text, "certificate") || strstr(text, "unknown ca")))
-		return ": the broker does not accept our certificate, or wants one; see tls.cert and tls.key";
-	if (strstr(text, "security.protocol"))
-		return ""; /* says it itself */
-	return NULL;
-}
-
-bool kafka_connection_alarm(char *alarm, size_t size, rd_kafka_resp_err_t err, const char *text)
-{
-	const char *hint = hang_up_hint(err, text);
-	if (!hint && !kafka_needs_person(err))
-		return false;
-	/* Without "(after 5ms in state AUTH_REQ, 3 identical error(s) suppressed)". */
-	const char *suffix = strstr(text, " (after ");
-	int len = suffix ? (int)(suffix - text) : (int)strlen(text);
-	snprintf(alarm, size, "%.*s%s", len, text, hint ? hint : "");
-	return true;
-}
-
 void kafka_reason(char *text, size_t size, rd_kafka_resp_err_t err, const char *topic)
 {
 	switch (err) {

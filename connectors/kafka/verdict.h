@@ -28,10 +28,6 @@ enum kafka_verdict kafka_verdict(rd_kafka_resp_err_t err);
 /* Does this error need a person (credentials, certificates, rights)? */
 bool kafka_needs_person(rd_kafka_resp_err_t err);
 
-/* An error of a connection, text being the library's sentence. True, with a sentence for an alarm, when it needs a person;
- * the sentence stays the same when the error is repeated. */
-bool kafka_connection_alarm(char *alarm, size_t size, rd_kafka_resp_err_t err, const char *text);
-
 /* One sentence for the dead letters and the log, into text. topic: NUL-terminated. */
 void kafka_reason(char *text, size_t size, rd_kafka_resp_err_t err, const char *topic);
 

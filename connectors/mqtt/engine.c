@@ -12,7 +12,7 @@
 
 #include "runtime/log.h"
 
-#define LINGER_MS 1000 /* for a last packet, before a connection is closed */
+#define LINGER_MS 1000 /* for a last packet, before a connection is closed that another one follows */
 
 static void engine_connect(struct mqtt_engine *s);
 
@@ -164,13 +164,13 @@ static void engine_disconnect_packet(struct mqtt_engine *s, uint8_t reason)
 }
 
 /* Lets go of the connection. Returns whether it had been up. */
-static bool engine_drop_transport(struct mqtt_engine *s, int disconnect)
+static bool engine_drop_transport(struct mqtt_engine *s, int disconnect, uint64_t linger_ms)
 {
 	bool was_up = s->state == ENGINE_UP;
 	bool says_why = was_up && disconnect >= 0;
 	if (says_why)
 		engine_disconnect_packet(s, (uint8_t)disconnect);
-	transport_close(s->transport, says_why ? LINGER_MS : 0);
+	transport_close(s->transport, says_why ? linger_ms : 0);
 	s->transport = NULL;
 	s->end_due = s->ack_failed = false;
 	loop_cancel(s->options.loop, &s->end_job);
@@ -202,7 +202,7 @@ void engine_end(struct mqtt_engine *s, enum mqtt_session_again again, int discon
 	if (!s->transport)
 		return;
 	uint64_t up_ms = engine_up_ms(s);
-	bool was_up = engine_drop_transport(s, disconnect);
+	bool was_up = engine_drop_transport(s, disconnect, LINGER_MS);
 	uint64_t delay_ms = 0;
 	if (again != MQTT_AGAIN_SOON)
 		delay_ms = engine_next_delay_ms(s, up_ms, again == MQTT_AGAIN_SLOWLY);
@@ -337,7 +337,7 @@ static int engine_start(struct mqtt_session *session, const struct filter_set *k
 }
 
 /* Who watches the will's topic is to learn that we are gone, also when we leave in good order. */
-static void engine_say_goodbye(struct mqtt_engine *s)
+static void engine_say_goodbye(struct mqtt_engine *s, uint64_t linger_ms)
 {
 	uint8_t reason = MQTT_SUCCESS;
 	if (s->settings->will.topic && s->version == MQTT_5_0)
@@ -350,19 +350,19 @@ static void engine_say_goodbye(struct mqtt_engine *s)
 		int r = mqtt_encode(transport_output(s->transport), s->version, MQTT_MAX_PACKET, &packet);
 		(void)r; /* leaving anyway */
 	}
-	engine_drop_transport(s, reason);
+	engine_drop_transport(s, reason, linger_ms);
 }
 
-static void engine_stop(struct mqtt_session *session)
+static void engine_stop(struct mqtt_session *session, uint64_t linger_ms)
 {
 	struct mqtt_engine *s = engine_of(session);
 	if (s->stopping)
 		return;
 	s->stopping = true;
 	if (s->state == ENGINE_UP)
-		engine_say_goodbye(s);
+		engine_say_goodbye(s, linger_ms);
 	else if (s->transport)
-		engine_drop_transport(s, -1);
+		engine_drop_transport(s, -1, 0);
 	loop_timer_stop(s->timer);
 	s->state = ENGINE_IDLE;
 	if (s->transports == 0)

@@ -336,12 +336,12 @@ static void mqtt_stop_intake(struct link *base)
 		mqtt_session_intake(link->session, MQTT_INTAKE_ENDED);
 }
 
-static void mqtt_stop(struct link *base)
+static void mqtt_stop(struct link *base, uint64_t linger_ms)
 {
 	struct mqtt_link *link = mqtt_of(base);
 	mqtt_source_stop_intake(link->source);
 	mqtt_sink_down(link->sink);
-	mqtt_session_stop(link->session);
+	mqtt_session_stop(link->session, linger_ms);
 }
 
 static const char *mqtt_check_roles(const void *settings, bool source, bool sink)
@@ -434,6 +434,12 @@ static void mqtt_explain_guarantee(
 			"what it is known to allow, or use version 5)");
 }
 
+static const char *mqtt_check_target(const void *settings, struct slice topic)
+{
+	(void)settings;
+	return topic_name_check(topic);
+}
+
 const struct connector mqtt_connector = {
 	.name = "mqtt",
 	.help = "An MQTT 3.1.1 or 5 broker, over TCP, TLS or WebSocket, as source and as destination.",
@@ -453,7 +459,7 @@ const struct connector mqtt_connector = {
 	.check_overlap = mqtt_from_check_overlap,
 	.carries_headers = mqtt_carries_headers,
 	.ignores_own = mqtt_from_ignores_own,
-	.check_target = topic_name_check,
+	.check_target = mqtt_check_target,
 	.check_qos = mqtt_check_qos,
 	.check_roles = mqtt_check_roles,
 	.check_pair = mqtt_settings_check_pair,

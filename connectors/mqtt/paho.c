@@ -346,12 +346,14 @@ static void session_say_goodbye(struct paho_session *s)
 	session_drop(s, reason);
 }
 
-static void session_stop(struct mqtt_session *session)
+static void session_stop(struct mqtt_session *session, uint64_t linger_ms)
 {
 	struct paho_session *s = session_of(session);
 	if (s->stopping)
 		return;
 	s->stopping = true;
+	if (s->conn)
+		s->conn->linger_ms = linger_ms;
 	if (s->state == PAHO_UP)
 		session_say_goodbye(s);
 	else if (s->conn)

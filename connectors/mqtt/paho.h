@@ -130,6 +130,7 @@ struct paho_connection {
 	struct tls_options tls;
 	struct mqtt_proxy proxy;
 	struct loop_timer *timer; /* how long the broker's last words, or ours, may take */
+	uint64_t linger_ms; /* the latter */
 	struct paho_arrival *arrival; /* given to the session's user, its acknowledgement owed */
 	bool untaken; /* that one was not taken: there is no room */
 	bool left_alone; /* and not even handed on, so that nobody will acknowledge it */

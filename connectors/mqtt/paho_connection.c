@@ -82,7 +82,7 @@ void paho_connection_end(struct paho_connection *conn, int disconnect)
 		conn->leaving = true;
 		conn->leave_reason = (uint8_t)disconnect;
 		paho_thread_order(&conn->leave_order);
-		loop_timer_start(conn->timer, LINGER_MS);
+		loop_timer_start(conn->timer, conn->linger_ms);
 		return;
 	}
 	connection_cut(conn);
@@ -94,7 +94,7 @@ static void connection_on_destroyed(void *arg)
 	struct paho_connection *conn = arg;
 	conn->is_destroyed = true;
 	if (conn->relay)
-		relay_close(conn->relay);
+		relay_close(conn->relay, conn->linger_ms);
 	connection_free_if_over(conn);
 }
 
@@ -176,7 +176,7 @@ static void connection_on_relay_ended(void *ctx)
 {
 	struct paho_connection *conn = ctx;
 	if (conn != conn->session->conn)
-		relay_close(conn->relay);
+		relay_close(conn->relay, conn->linger_ms);
 	else
 		loop_timer_start(conn->timer, LINGER_MS); /* Paho says why */
 }
@@ -208,6 +208,7 @@ static struct paho_connection *connection_new(struct paho_session *s)
 	conn->settings = settings;
 	conn->client_id = s->options.client_id;
 	conn->version = s->version;
+	conn->linger_ms = LINGER_MS;
 	conn->keep_alive_s = (uint16_t)((settings->keep_alive_ms + 999) / 1000);
 	if (s->keep_alive_s >= 0)
 		conn->keep_alive_s = (uint16_t)s->keep_alive_s;

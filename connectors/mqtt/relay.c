@@ -91,7 +91,7 @@ static void relay_close_paho(struct relay *relay)
 	relay->accepted = relay->reading = false;
 }
 
-void relay_close(struct relay *relay)
+void relay_close(struct relay *relay, uint64_t linger_ms)
 {
 	if (relay->state == RELAY_CLOSING)
 		return;
@@ -100,7 +100,7 @@ void relay_close(struct relay *relay)
 	relay_stop_listening(relay);
 	relay_close_paho(relay);
 	if (relay->transport)
-		transport_close(relay->transport, LINGER_MS);
+		transport_close(relay->transport, linger_ms);
 	relay->transport = NULL;
 	loop_post(relay->options.loop, &relay->job);
 }
@@ -139,7 +139,7 @@ static void relay_drain_paho(struct relay *relay)
 void relay_cut(struct relay *relay)
 {
 	relay_drain_paho(relay);
-	relay_close(relay);
+	relay_close(relay, LINGER_MS);
 }
 
 /* --- towards Paho --------------------------------------------------------------------------------------------------- */

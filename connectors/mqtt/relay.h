@@ -44,9 +44,9 @@ int relay_open(const struct relay_options *options, struct relay **ret_relay, ch
 /* The proxy that Paho is to be told of, http://name:token@127.0.0.1:port. For the life of the relay; never log it. */
 const char *relay_proxy_url(const struct relay *relay);
 
-/* What has been read from Paho still goes to the broker, for at most a second. Paho's end is closed when it returns. */
-void relay_close(struct relay *relay);
-/* The same, and what Paho has written so far goes too. Nothing that Paho writes after its return reaches the broker. */
+/* What has been read from Paho still goes to the broker, for at most linger_ms. Paho's end is closed when it returns. */
+void relay_close(struct relay *relay, uint64_t linger_ms);
+/* The same, for at most a second, and what Paho has written so far goes too. Nothing that Paho writes after its return reaches the broker. */
 void relay_cut(struct relay *relay);
 
 #endif

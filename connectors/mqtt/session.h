@@ -89,7 +89,7 @@ struct mqtt_session_ops {
 	uint64_t (*written)(const struct mqtt_session *session);
 	void (*intake)(struct mqtt_session *session, enum mqtt_intake intake); /* NULL: it makes no difference */
 	void (*reconnect)(struct mqtt_session *session, enum mqtt_session_again again, const char *reason);
-	void (*stop)(struct mqtt_session *session);
+	void (*stop)(struct mqtt_session *session, uint64_t linger_ms);
 	void (*free)(struct mqtt_session *session);
 };
 
@@ -164,10 +164,11 @@ static inline void mqtt_session_reconnect(
 }
 
 /* DISCONNECT, and close. With a will the broker is asked to publish it (version 5), or it is published (3.1.1). No
- * event follows but `stopped`. */
-static inline void mqtt_session_stop(struct mqtt_session *session)
+ * event follows but `stopped`, once the broker has closed its end too: it has then read everything, or once linger_ms are
+ * over. */
+static inline void mqtt_session_stop(struct mqtt_session *session, uint64_t linger_ms)
 {
-	session->ops->stop(session);
+	session->ops->stop(session, linger_ms);
 }
 
 static inline void mqtt_session_free(struct mqtt_session *session) /* NULL is allowed */

@@ -52,7 +52,9 @@ static void print_mapping(const struct config *config, const struct mapping_conf
 	fputs("\n", stdout);
 	for (size_t i = 0; i < map->filters.n; i++) {
 		fputs("  from  ", stdout);
-		print_end(config, map->from_connection, map->filters.items[i].value);
+		char *filter = config_filter_as_written(config, map, i);
+		print_end(config, map->from_connection, filter);
+		free(filter);
 		printf("  qos %d\n", map->from_qos);
 	}
 	for (size_t i = 0; i < map->n_targets; i++) {

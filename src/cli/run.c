@@ -170,12 +170,14 @@ static void announce(const struct config *config)
 {
 	for (size_t m = 0; m < config->n_mappings; m++) {
 		const struct mapping_config *map = &config->mappings[m];
+		char *filter = config_filter_as_written(config, map, 0);
 		for (size_t t = 0; t < map->n_targets; t++)
 			log_info("mapping", "name=%s from=%s topic=\"%s\" to=%s target=\"%s\" guarantee=%s", map->name,
-				config->connections[map->from_connection].name, map->filters.items[0].value,
+				config->connections[map->from_connection].name, filter,
 				config->connections[map->targets[t].connection].name,
 				map->targets[t].target ? map->targets[t].target : "{topic}",
 				guarantee_name(mapping_guarantee(config, map, &map->targets[t])));
+		free(filter);
 	}
 }
 

@@ -15,6 +15,8 @@ struct connector;
 
 enum when_full { WHEN_FULL_BLOCK, WHEN_FULL_DROP_OLDEST, WHEN_FULL_DROP_NEWEST, WHEN_FULL_DEAD_LETTER };
 enum drain { DRAIN_OLDEST_FIRST, DRAIN_LIVE_FIRST };
+/* What becomes a null payload at a destination, beside what is one. */
+enum tombstones { TOMBSTONES_RECEIVED, TOMBSTONES_CLEARED, TOMBSTONES_EMPTY, TOMBSTONES_EMPTY_OR_NULL };
 enum { RETAIN_SKIP = 2 }; /* what comes retained is not forwarded */
 enum on_error { ON_ERROR_DEAD_LETTER, ON_ERROR_DROP, ON_ERROR_PASS };
 
@@ -56,6 +58,7 @@ struct target_config {
 	struct config_list params; /* the connector's to_keys, name → template */
 	int qos; /* -1 = as received */
 	int retain; /* -1 = keep, 0 = clear, 1 = set, RETAIN_SKIP */
+	int tombstones; /* enum tombstones */
 	const char *file;
 	int line, column;
 };
@@ -63,7 +66,9 @@ struct target_config {
 struct mapping_config {
 	char *name;
 	size_t from_connection;
-	struct config_list filters; /* `topic:`, one or several, {name} captures allowed */
+	struct config_list
+		filters; /* `topic:`, one or several, {name} captures allowed; levels end with '/', whatever ends
+	                               them at that connection (config_filter_as_written) */
 	int from_qos;
 	void *from_settings; /* the source connector's from struct */
 	char *when; /* jq, NULL = always */
@@ -112,6 +117,10 @@ struct config {
 int config_load(const char *path, FILE *errors, struct config **ret_config, size_t *ret_mistakes)
 	__attribute__((warn_unused_result));
 void config_free(struct config *config);
+
+/* A filter of the mapping as it stands in the file. The caller frees. */
+char *config_filter_as_written(const struct config *config, const struct mapping_config *map, size_t filter)
+	__attribute__((warn_unused_result));
 
 /* `text` with everything that is secret in this configuration (or came from ${env:…} or ${file:…}) replaced by ***: for
  * whoever shows parts of a configuration. The caller frees. */

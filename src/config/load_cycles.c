@@ -177,13 +177,51 @@ static void free_compiled(struct search *search)
 	free(search->compiled);
 }
 
+/* The two ends of a step. */
+struct ends {
+	const struct connection_config *from, *to;
+};
+
+/* A level of a received topic, or what stands between two, as it gets into a target. */
+static int insert(const void *insert_with, struct slice text, struct arena *arena, struct slice *ret_text)
+{
+	const struct ends *ends = insert_with;
+	const struct connector *from = ends->from->connector, *to = ends->to->connector;
+	int err = from->restore_topic ? from->restore_topic(ends->from->settings, text, arena, &text, NULL) : 0;
+	if (!err && to->insert_in_target)
+		err = to->insert_in_target(ends->to->settings, text, arena, &text);
+	if (!err)
+		*ret_text = text;
+	return err;
+}
+
+static struct topic_shape_notation notation_of(struct search *search, const struct ends *ends)
+{
+	const struct connector *from = ends->from->connector, *to = ends->to->connector;
+	struct topic_shape_notation notation = topic_shape_plain;
+	char separator = connector_separator(from);
+	struct slice joint = arena_copy(&search->arena, slice_of(&separator, 1));
+	notation.separator = connector_separator(to);
+	if (joint.data && insert(ends, joint, &search->arena, &joint) == 0)
+		notation.joint = joint;
+	if (from->restore_topic || to->insert_in_target) {
+		notation.insert = insert;
+		notation.insert_with = ends;
+	}
+	return notation;
+}
+
 static bool render_step(
 	struct search *search, const struct step *step, const struct topic_shape *shape, struct topic_shape *ret_shape)
 {
+	const struct mapping_config *map = mapping_at(search, step->mapping);
+	struct ends ends = {&search->config->connections[map->from_connection],
+		&search->config->connections[map->targets[step->target].connection]};
+	struct topic_shape_notation notation = notation_of(search, &ends);
 	compile(search, step->mapping);
 	struct compiled *compiled = &search->compiled[step->mapping];
 	return topic_shape_render(shape, step->filter, compiled->targets[step->target],
-		(const char *const *)compiled->captures, &search->arena, ret_shape);
+		(const char *const *)compiled->captures, &notation, &search->arena, ret_shape);
 }
 
 /* --- cycles ---------------------------------------------------------------------------------------------------------------- */

@@ -82,15 +82,16 @@ static void find_captures(struct reading *reading)
 
 /* --- from --- */
 
-static void check_filters(struct reading *reading, const struct node *topic)
+static void check_filters(struct reading *reading, const struct connector *connector, const struct node *topic)
 {
 	struct report *report = reading->loader->report;
+	char separator = connector_separator(connector);
 	size_t before = report_mistakes(report);
 	if (topic && topic->kind == NODE_SCALAR && !topic->failed && !node_is_null(topic))
-		table_check_filter(report, topic, "topic");
+		table_check_filter(report, topic, "topic", separator);
 	for (size_t i = 0; topic && topic->kind == NODE_LIST && i < topic->n; i++)
 		if (topic->items[i]->kind == NODE_SCALAR && !topic->items[i]->failed)
-			table_check_filter(report, topic->items[i], "topic");
+			table_check_filter(report, topic->items[i], "topic", separator);
 	if (report_mistakes(report) != before || !reading->map->filters.n)
 		reading->captures.unknown = true;
 }
@@ -148,6 +149,21 @@ static void check_from(struct reading *reading, const struct connector *connecto
 		apply_group(&map->filters, group);
 }
 
+/* From here on all filters have one form. */
+static void separate_filters(struct config_list *filters, char from, char to)
+{
+	for (size_t i = 0; i < filters->n; i++)
+		topic_separate(filters->items[i].value, strlen(filters->items[i].value), from, to);
+}
+
+char *config_filter_as_written(const struct config *config, const struct mapping_config *map, size_t filter)
+{
+	char *text = memory_text(map->filters.items[filter].value);
+	topic_separate(
+		text, strlen(text), '/', connector_separator(config->connections[map->from_connection].connector));
+	return text;
+}
+
 static void read_from(struct reading *reading)
 {
 	struct report *report = reading->loader->report;
@@ -178,12 +194,13 @@ static void read_from(struct reading *reading)
 	reading->unsound |= !connector || scope.unsound;
 	map->filters = from.topic;
 	map->from_qos = (int)from.qos;
-	check_filters(reading, node_get(node, "topic"));
+	check_filters(reading, connector, node_get(node, "topic"));
 	reading->captures.unknown |= config_failed(&scope, "topic", NULL);
 	reading->legs_unknown |= !connector || config_failed(&scope, "qos", NULL);
 	if (connector) {
 		check_qos(reading, map->from_connection, node, map->from_qos);
 		check_from(reading, connector, &scope);
+		separate_filters(&map->filters, connector_separator(connector), '/');
 	}
 	free(from.connection);
 	free(title);
@@ -208,15 +225,23 @@ static struct config_key *target_table(const struct connector *connector, size_t
 }
 
 /* A target without braces is the same for every message: its connector can judge it now. */
-static void check_constant_target(
-	struct reading *reading, const struct connector *connector, const struct node *section, const char *target)
+static void check_target(struct reading *reading, const struct connector *connector, size_t connection,
+	const struct node *section, const char *target)
 {
 	const struct node *node = node_get(section, connector->target_key);
-	if (!target || !node || node->failed || strpbrk(target, "{}") || !connector->check_target)
+	const void *settings = reading->loader->own->config.connections[connection].settings;
+	if ((node && node->failed) || !reading->loader->connections.items[connection].sound)
 		return;
-	const char *wrong = connector->check_target(slice_str(target));
+	bool open = !target || strpbrk(target, "{}");
+	const char *wrong = NULL;
+	if (!open && node && connector->check_target)
+		wrong = connector->check_target(settings, slice_str(target));
 	if (wrong)
 		table_mistake(reading->loader->report, node, 0, "%s: %s", connector->target_key, wrong);
+	const struct node *at = node ? node : section;
+	if (open && connector->warn_open_target && (wrong = connector->warn_open_target(settings)))
+		report_warning(reading->loader->report, at->source, at->line, at->column, "%s: %s",
+			connector->target_key, wrong);
 }
 
 static void take_params(struct target_config *target, const struct config_key *keys, char **values, size_t n)
@@ -239,7 +264,16 @@ static void take_common(struct target_config *target, struct section_to *to)
 	target->headers = to->headers;
 	target->qos = (int)to->qos;
 	target->retain = to->retain - 1; /* keep, clear, set, skip: -1, 0, 1, 2 */
+	target->tombstones = to->tombstones;
 	free(to->connection);
+}
+
+static void check_tombstones(
+	struct reading *reading, const struct connector *connector, const struct node *section, int tombstones)
+{
+	if (tombstones != TOMBSTONES_RECEIVED && !connector->carries_null)
+		table_mistake(reading->loader->report, node_get(section, "tombstones"), 0,
+			"tombstones: a connection of type %s has no null payloads; leave this out", connector->name);
 }
 
 static void check_headers(struct reading *reading, const struct node *headers)
@@ -282,7 +316,8 @@ static void read_target(struct reading *reading, const struct node *node)
 	take_common(target, &to);
 	if (connector) {
 		take_params(target, keys, values, n);
-		check_constant_target(reading, connector, node, target->target);
+		check_target(reading, connector, target->connection, node, target->target);
+		check_tombstones(reading, connector, node, target->tombstones);
 		check_qos(reading, target->connection, node, target->qos >= 0 ? target->qos : map->from_qos);
 	}
 	free(title);

@@ -102,7 +102,7 @@ static struct filter_list *reduced(
 		err = filter_list_add(list, asking->items[i].wire, (uint8_t)map->from_qos, map->from_settings, &number);
 	}
 	if (!err)
-		err = filter_list_finish(list);
+		err = filter_list_finish(list, '/');
 	if (!err)
 		return list;
 	filter_list_free(list);

@@ -53,7 +53,8 @@ struct config_key {
 };
 
 /* Where a connector's check() complains. key: name in the connector's table (NULL: the section itself); item: for a
- * list its index as text, for a map the name, for a section the child's name; NULL: the key itself. The message is
+ * list its index as text, for a map the name, for a section the child's name, and "child.grandchild" for a section within;
+ * NULL: the key itself. The message is
  * printed as `file:line:column: …` with the line and a caret, together with all others. One sentence of what is
  * wrong, one of what would be right. */
 struct config_scope;

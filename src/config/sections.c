@@ -32,6 +32,7 @@ static const char *const when_full_choices[] = {
 	"block", "drop_oldest", "drop_newest", "dead_letter", NULL}; /* enum when_full */
 static const char *const drain_choices[] = {"oldest_first", "live_first", NULL}; /* enum drain */
 static const char *const on_error_choices[] = {"dead_letter", "drop", "pass", NULL}; /* enum on_error */
+static const char *const tombstones_choices[] = {"received", "cleared", "empty", "empty_or_null", NULL};
 static const char *const retain_choices[] = {"keep", "clear", "set", "skip", NULL};
 
 static const struct config_key journal_keys[] = {
@@ -141,7 +142,9 @@ const struct config_key section_top_keys[] = {
 		.offset = TOP(shutdown_timeout_ms),
 		.fallback = "10s",
 		.max = DAY,
-		.help = "How long a clean stop goes on delivering what is on its way. The rest waits in the journal."},
+		.help = "How long a clean stop goes on delivering what is on its way, and then waits for MQTT brokers "
+			"to read what "
+			"they are told. What is not delivered waits in the journal."},
 	{.name = "max_transform_bytes",
 		.type = CONFIG_SIZE,
 		.offset = TOP(max_transform_bytes),
@@ -378,7 +381,9 @@ const struct config_key section_from_keys[] = {
 		.required = true,
 		.help = "Topic filter, or a list of them: + is one level, # all below, {name} one level that templates "
 			"and "
-			"jq can use. $share/group/filter shares the work with others of that group."},
+			"jq can use. $share/group/filter shares the work with others of that group. Levels end with a "
+			"slash, in Kafka "
+			"with a dot."},
 	{.name = "qos",
 		.type = CONFIG_INT,
 		.offset = FROM(qos),
@@ -421,7 +426,21 @@ const struct config_key section_to_keys[] = {
 		.help = "Retain flag to send with: as received, never, or always. skip: what is received with the flag "
 			"is not sent to this destination. From MQTT 5 a live message has the flag as well if it was "
 			"published with it; to skip only what the broker had stored, set retain_as_published: false "
-			"under from, or retain_handling: never there instead of skip."},
+			"under from, or retain_handling: never there instead of skip. A null payload (a tombstone of "
+			"Kafka) is sent empty, and with the flag unless it is never to be set: it clears the retained "
+			"message."},
+	{.name = "tombstones",
+		.type = CONFIG_ENUM,
+		.offset = TO(tombstones),
+		.fallback = "received",
+		.choices = tombstones_choices,
+		.help = "For destinations that know null payloads (Kafka): what becomes one, a tombstone. received: "
+			"nothing but a null payload. cleared: also an empty payload with the retain flag, by which "
+			"MQTT "
+			"clears a retained message (MQTT 3.1.1 shows the flag on stored messages alone: write empty). "
+			"empty: also every empty payload. empty_or_null: also the JSON text null, received or made by "
+			"jq. jq programs see null in place of those that are empty, and null that they make of it "
+			"stays a null payload."},
 	{0},
 };
 

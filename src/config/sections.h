@@ -33,6 +33,7 @@ struct section_to {
 	struct config_list headers;
 	int64_t qos; /* -1: not given */
 	int retain; /* index of keep, clear, set, skip */
+	int tombstones; /* enum tombstones */
 };
 extern const struct config_key section_to_keys[];
 

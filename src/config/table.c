@@ -114,7 +114,8 @@ const char *table_difference(const struct config_key *keys, const void *a, const
 
 /* --- mistakes that connectors find --- */
 
-/* The node of a key, or of an item below it; NULL if it is not there. */
+/* The node of a key, or of an item below it; NULL if it is not there. A section within the section is there without that
+ * child of it, which is then found to be the section. */
 static const struct node *find_place(const struct config_scope *scope, const char *key, const char *item)
 {
 	const struct node *at = key ? node_get(scope->node, key) : NULL;
@@ -122,7 +123,15 @@ static const struct node *find_place(const struct config_scope *scope, const cha
 		return at;
 	if (at->kind == NODE_LIST)
 		return strtoul(item, NULL, 10) < at->n ? at->items[strtoul(item, NULL, 10)] : NULL;
-	return node_get(at, item);
+	const struct node *found = node_get(at, item);
+	const char *dot = strchr(item, '.');
+	if (found || !dot)
+		return found;
+	char *section = memory_format("%.*s", (int)(dot - item), item);
+	const struct node *inner = node_get(at, section);
+	free(section);
+	const struct node *child = inner ? node_get(inner, dot + 1) : NULL;
+	return child ? child : inner;
 }
 
 bool config_given(const struct config_scope *scope, const char *key, const char *item)

@@ -112,16 +112,36 @@ static void read_typed(struct config_scope *scope, const struct config_key *key,
 
 /* --- texts --- */
 
-void table_check_filter(struct report *report, const struct node *node, const char *name)
-{
-	const char *wrong = topic_filter_check(node->text);
-	if (wrong)
-		table_mistake(report, node, 0, "%s: %s", name, wrong);
-}
-
 static bool may_quote(const struct node *node)
 {
 	return !node->secret && !node->interpolated;
+}
+
+static char *separated(const char *text, char from, char to)
+{
+	char *copy = memory_text(text);
+	topic_separate(copy, strlen(copy), from, to);
+	return copy;
+}
+
+void table_check_filter(struct report *report, const struct node *node, const char *name, char separator)
+{
+	const char *slash = separator == '/' ? NULL : strchr(node->text, '/');
+	if (slash) {
+		char *right = separated(may_quote(node) ? node->text : "a/b", '/', separator);
+		table_mistake(report, node, may_quote(node) ? (size_t)(slash - node->text) : 0,
+			"%s: levels of these topics end with '%c' and not with '/'; write them as in %s", name,
+			separator, right);
+		free(right);
+		return;
+	}
+	char *filter = separated(node->text, separator, '/');
+	const char *wrong = topic_filter_check(filter);
+	char *sentence = wrong ? separated(wrong, '/', separator) : NULL; /* its examples */
+	if (wrong)
+		table_mistake(report, node, 0, "%s: %s", name, sentence);
+	free(sentence);
+	free(filter);
 }
 
 /* A capture that some of the mapping's filters bind and others do not: what happens then is better said than left to
@@ -219,7 +239,7 @@ static void read_text(struct config_scope *scope, const struct config_key *key, 
 		table_check_template(scope->report, scope->captures, node, key->name);
 		break;
 	case CONFIG_FILTER:
-		table_check_filter(scope->report, node, key->name);
+		table_check_filter(scope->report, node, key->name, '/');
 		break;
 	case CONFIG_JQ:
 		table_check_jq(scope->report, scope->captures, node, key->name);

@@ -18,7 +18,8 @@ void table_fallback(const struct config_key *key, void *out);
 void table_free_value(const struct config_key *key, void *value);
 
 /* Checks of texts that are more than text, with places: `captures` as in the scope; `name` of the key. */
-void table_check_filter(struct report *report, const struct node *node, const char *name);
+/* separator: what ends the levels of this filter. */
+void table_check_filter(struct report *report, const struct node *node, const char *name, char separator);
 void table_check_template(
 	struct report *report, const struct table_captures *captures, const struct node *node, const char *name);
 void table_check_jq(

@@ -132,7 +132,7 @@ static struct wanted *find_cover(struct filter_list *subs, const struct wanted *
 	return NULL;
 }
 
-int filter_list_finish(struct filter_list *subs)
+int filter_list_finish(struct filter_list *subs, char separator)
 {
 	subs->list = calloc(subs->n_wanted + 1, sizeof *subs->list);
 	if (!subs->list)
@@ -149,6 +149,8 @@ int filter_list_finish(struct filter_list *subs)
 		else
 			subs->list[inner->position] = inner->filter;
 	}
+	for (size_t i = 0; i < subs->n_wanted; i++)
+		topic_separate(subs->wanted[i].text, strlen(subs->wanted[i].text), '/', separator);
 	return 0;
 }
 

@@ -20,8 +20,9 @@ void filter_list_free(struct filter_list *subs); /* NULL is allowed */
 /* Adds a filter in wire form, $share kept (copied). *ret_number is for filter_list_index. -ENOMEM. */
 int filter_list_add(struct filter_list *subs, const char *wire, uint8_t qos, const void *from_settings,
 	size_t *ret_number) __attribute__((warn_unused_result));
-/* Finds what is covered. Nothing may be added any more. -ENOMEM. */
-int filter_list_finish(struct filter_list *subs) __attribute__((warn_unused_result));
+/* Finds what is covered. Nothing may be added any more; what is given out then has levels that end with that character
+ * in place of '/'. -ENOMEM. */
+int filter_list_finish(struct filter_list *subs, char separator) __attribute__((warn_unused_result));
 
 /* The list, borrowed; and the index in it of the filter that a number belongs to. Only when finished. */
 size_t filter_list_get(const struct filter_list *subs, const struct router_filter **ret_filters);

@@ -9,9 +9,12 @@
 #include <stdlib.h>
 
 #include "connectors/connector.h"
+#include "message/utf8.h"
 #include "routing/hops.h"
 #include "routing/template.h"
 #include "runtime/log.h"
+
+#define SHOWN_BYTES 150 /* of a target, in a reason */
 
 struct field {
 	struct slice name;
@@ -22,9 +25,12 @@ struct field {
 struct target {
 	size_t connection;
 	const struct connector *connector;
+	const void *settings; /* of the connection */
 	int qos, retain; /* as struct target_config */
 	bool may_return, counts_hops; /* what is sent there may come back, and may say how often it did */
 	bool marked;
+	bool carries_null;
+	int tombstones; /* as struct target_config */
 	struct template *topic, *key, *content_type; /* NULL: not given */
 	struct field *headers, *params;
 	size_t n_headers, n_params;
@@ -71,13 +77,16 @@ static int compile_target(const struct config *config, const struct target_confi
 {
 	to->connection = from->connection;
 	to->connector = config->connections[from->connection].connector;
-	bool carries_headers = to->connector && to->connector->carries_headers &&
-			       to->connector->carries_headers(config->connections[from->connection].settings);
+	to->settings = config->connections[from->connection].settings;
+	bool carries_headers =
+		to->connector && to->connector->carries_headers && to->connector->carries_headers(to->settings);
 	to->may_return = map->max_hops > 0 && to->connector && to->connector->can_source;
 	to->counts_hops = to->may_return && carries_headers;
 	to->marked = map->markers && carries_headers;
 	to->qos = from->qos;
 	to->retain = from->retain;
+	to->carries_null = to->connector && to->connector->carries_null;
+	to->tombstones = from->tombstones;
 	to->n_headers = from->headers.n;
 	to->n_params = from->params.n;
 	int err = compile_template(from->target, names, &to->topic);
@@ -165,6 +174,7 @@ struct work {
 	struct template_source source;
 	const char *reason; /* why the last step failed */
 	bool transformed; /* the payload is the transform's output */
+	bool null; /* what was received is a null payload, here or at some target */
 };
 
 static int fail(struct work *work, const char *reason)
@@ -178,15 +188,37 @@ static int render(struct work *work, const struct template *tpl, struct slice *r
 	return template_render(tpl, &work->source, work->routing->arena, ret_text, &work->reason);
 }
 
+/* The dead letter has the source's topic, so the target is said here, if it can be. */
+static const char *illegal_target(struct arena *arena, struct slice topic, const char *wrong)
+{
+	bool plain = utf8_valid(topic) && topic.len > 0;
+	for (size_t i = 0; i < topic.len && plain; i++)
+		plain = topic.data[i] >= ' ' && topic.data[i] != '"' && topic.data[i] != 0x7f;
+	if (!plain)
+		return arena_printf(arena, "the target is not legal: %s", wrong);
+	size_t shown = topic.len < SHOWN_BYTES ? topic.len : SHOWN_BYTES;
+	return arena_printf(arena, "the target %.*s%s is not legal: %s", (int)shown, (const char *)topic.data,
+		shown < topic.len ? "…" : "", wrong);
+}
+
 static int render_topic(struct work *work, const struct target *to, struct slice *ret_topic)
 {
+	struct arena *arena = work->routing->arena;
+	const struct connector *connector = to->connector;
 	struct slice topic = work->routing->view->topic;
-	int err = to->topic ? render(work, to->topic, &topic) : 0;
+	int err = 0;
+	work->source.insert = connector ? connector->insert_in_target : NULL;
+	work->source.insert_with = to->settings;
+	if (to->topic)
+		err = render(work, to->topic, &topic);
+	else if (work->source.insert)
+		err = work->source.insert(to->settings, topic, arena, &topic);
+	work->source.insert = NULL;
 	if (err)
 		return err;
-	const char *wrong = to->connector && to->connector->check_target ? to->connector->check_target(topic) : NULL;
+	const char *wrong = connector && connector->check_target ? connector->check_target(to->settings, topic) : NULL;
 	if (wrong)
-		return fail(work, arena_printf(work->routing->arena, "the target is not legal: %s", wrong));
+		return fail(work, illegal_target(arena, topic, wrong));
 	*ret_topic = topic;
 	return 0;
 }
@@ -366,6 +398,50 @@ static int target_failed(struct work *work, const struct target *to)
 	return work->map->on_error == ON_ERROR_DROP ? drop(work) : emit_dead_letter(work, to);
 }
 
+/* --- null payloads -------------------------------------------------------------------------------------- */
+
+/* Is that a null payload at the target, as it was received? */
+static bool is_tombstone(const struct target *to, const struct message_view *view)
+{
+	if (!view->payload.data)
+		return true;
+	if (view->payload.len > 0 || to->tombstones == TOMBSTONES_RECEIVED)
+		return false;
+	return to->tombstones != TOMBSTONES_CLEARED || view->retain;
+}
+
+static bool is_null_for_any(const struct mapping *map, const struct message_view *view)
+{
+	bool any = !view->payload.data;
+	for (size_t i = 0; i < map->n_targets && !any && view->payload.len == 0; i++)
+		any = is_tombstone(&map->targets[i], view);
+	return any;
+}
+
+static bool is_json_null(struct slice payload)
+{
+	return slice_equal(payload, slice_str("null"));
+}
+
+/* A null that was received stays one if the transform makes null of it. */
+static struct slice payload_for(const struct work *work, const struct target *to, struct slice payload)
+{
+	struct slice null = {NULL, 0};
+	if (!work->transformed && is_tombstone(to, work->routing->view))
+		return null;
+	if (work->transformed && work->null && is_json_null(payload))
+		return null;
+	if (to->tombstones == TOMBSTONES_EMPTY_OR_NULL && is_json_null(payload))
+		return null;
+	return payload;
+}
+
+/* Does a null payload clear what is retained there? */
+static bool clears(const struct target *to)
+{
+	return !to->carries_null && to->retain < 0;
+}
+
 static bool fits(const struct message_view *envelope, const struct slice *payloads, size_t n)
 {
 	struct message_view view = *envelope;
@@ -388,8 +464,10 @@ static int route_target(struct work *work, const struct target *to, const struct
 		err = fail(work, "the message would pass the limits of 32 MiB of payload or 1 MiB of all else");
 	if (err == -EINVAL)
 		return target_failed(work, to);
+	bool retain = !err && view.retain;
 	for (size_t i = 0; i < n && !err; i++) {
-		view.payload = payloads[i];
+		view.payload = payload_for(work, to, payloads[i]);
+		view.retain = retain || (!view.payload.data && clears(to));
 		err = emit(work, to, &view, to->marked);
 	}
 	return err;
@@ -422,6 +500,8 @@ static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_
 	struct routing *routing = work->routing;
 	bool pass = true;
 	int err = 0;
+	work->null = is_null_for_any(map, routing->view);
+	transform_input_null(routing->input, work->null);
 	if (map->when)
 		err = transform_test(
 			map->when, routing->input, work->source.captures, routing->arena, &pass, &work->reason);
@@ -437,7 +517,10 @@ int mapping_route(struct mapping *map, struct routing *routing, const struct sli
 	struct work work = {
 		.map = map,
 		.routing = routing,
-		.source = {.view = routing->view, .captures = captures, .json = &routing->json},
+		.source = {.view = routing->view,
+			.separator = routing->separator,
+			.captures = captures,
+			.json = &routing->json},
 	};
 	struct slice as_received = routing->view->payload, *payloads = &as_received;
 	size_t n = 1;

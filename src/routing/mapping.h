@@ -31,7 +31,8 @@ void mapping_free(struct mapping *map); /* NULL is allowed */
 
 /* One call of the router: the message and what it has become so far. */
 struct routing {
-	const struct message_view *view;
+	const struct message_view *view; /* with the topic as templates see it */
+	char separator; /* of that topic's levels */
 	struct json_payload json;
 	struct transform_input *input;
 	struct arena *arena;

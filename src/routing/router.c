@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "connectors/connector.h"
 #include "routing/arena.h"
 #include "routing/mapping.h"
 #include "routing/filter_list.h"
@@ -37,6 +38,9 @@ struct filter_entry {
 };
 
 struct source {
+	const struct connector *connector;
+	const void *settings;
+	char separator; /* of what is received */
 	struct topic_index *index;
 	struct filter_entry *entries;
 	size_t n_entries;
@@ -149,9 +153,12 @@ static int build_sources(struct router *router)
 	int err = 0;
 	for (size_t c = 0; c < config->n_connections && !err; c++) {
 		struct source *source = &router->sources[c];
+		source->connector = config->connections[c].connector;
+		source->settings = config->connections[c].settings;
+		source->separator = connector_separator(source->connector);
 		source->index = topic_index_new();
 		source->entries = calloc(n_filters[c] + 1, sizeof *source->entries);
-		source->subscriptions = filter_list_new(config->connections[c].connector);
+		source->subscriptions = filter_list_new(source->connector);
 		if (!source->index || !source->entries || !source->subscriptions)
 			err = -ENOMEM;
 	}
@@ -178,7 +185,7 @@ static int finish_sources(struct router *router)
 	int err = 0;
 	for (size_t c = 0; c < router->config->n_connections && !err; c++) {
 		struct source *source = &router->sources[c];
-		err = filter_list_finish(source->subscriptions);
+		err = filter_list_finish(source->subscriptions, source->separator);
 		for (size_t i = 0; i < source->n_entries && !err; i++) {
 			struct filter_entry *entry = &source->entries[i];
 			entry->map = router->mappings[entry->mapping];
@@ -262,35 +269,71 @@ size_t router_filters(const struct router *router, size_t connection, const stru
 
 /* --- routing ----------------------------------------------------------------------------------------- */
 
-static void extract_captures(struct router *router, const struct filter_entry *entry, struct slice topic)
+/* A message on its way through its source's mappings. */
+struct passage {
+	const struct source *source;
+	int subscription;
+	struct slice topic; /* as received */
+	struct routing *routing;
+	size_t matched;
+};
+
+static int extract_captures(struct router *router, const struct filter_entry *entry, const struct passage *passage)
 {
-	struct slice rest = topic, level;
+	const struct connector *connector = passage->source->connector;
+	struct slice rest = passage->topic, level;
 	size_t next = 0;
+	int err = 0;
 	for (size_t i = 0; i < entry->n_names; i++)
 		router->captures[i] = (struct slice){NULL, 0};
-	for (size_t i = 0; next < entry->n_captures && topic_next_level(&rest, &level); i++)
-		if (entry->captures[next].level == i)
-			router->captures[entry->captures[next++].capture] = level;
+	for (size_t i = 0;
+		next < entry->n_captures && !err && topic_next_level_by(passage->source->separator, &rest, &level);
+		i++) {
+		if (entry->captures[next].level != i)
+			continue;
+		if (connector && connector->restore_topic)
+			err = connector->restore_topic(passage->source->settings, level, &router->arena, &level, NULL);
+		router->captures[entry->captures[next++].capture] = level;
+	}
+	return err;
 }
 
-static int route_matches(struct router *router, const struct source *source, int subscription, struct routing *routing,
-	size_t *ret_matched)
+/* The received topic as filters are compared with it. */
+static int comparable_topic(struct router *router, const struct passage *passage, struct slice *ret_topic)
 {
+	*ret_topic = passage->topic;
+	if (passage->source->separator == '/' || passage->topic.len == 0)
+		return 0;
+	char *copy = arena_alloc(&router->arena, passage->topic.len);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, passage->topic.data, passage->topic.len);
+	topic_separate(copy, passage->topic.len, passage->source->separator, '/');
+	*ret_topic = slice_of(copy, passage->topic.len);
+	return 0;
+}
+
+static int route_matches(struct router *router, struct passage *passage)
+{
+	const struct source *source = passage->source;
 	const uint32_t *matches;
-	size_t n = topic_index_match(source->index, routing->view->topic, &matches);
+	struct slice topic;
+	int err = comparable_topic(router, passage, &topic);
+	if (err)
+		return err;
+	size_t n = topic_index_match(source->index, topic, &matches);
 	size_t last = SIZE_MAX;
-	int err = 0;
-	*ret_matched = 0;
 	for (size_t i = 0; i < n && !err; i++) {
 		const struct filter_entry *entry = &source->entries[matches[i]];
 		if (entry->mapping == last)
 			continue; /* another filter of the same mapping */
 		last = entry->mapping;
-		if (subscription >= 0 && entry->subscription != (size_t)subscription)
+		if (passage->subscription >= 0 && entry->subscription != (size_t)passage->subscription)
 			continue;
-		++*ret_matched;
-		extract_captures(router, entry, routing->view->topic);
-		err = mapping_route(entry->map, routing, router->captures);
+		passage->matched++;
+		err = extract_captures(router, entry, passage);
+		if (!err)
+			err = mapping_route(entry->map, passage->routing, router->captures);
 	}
 	return err;
 }
@@ -298,24 +341,35 @@ static int route_matches(struct router *router, const struct source *source, int
 int router_route(struct router *router, size_t connection, int subscription, const struct message_view *view,
 	struct route_result *ret_result)
 {
-	size_t matched;
+	const struct source *source = &router->sources[connection];
+	struct message_view seen = *view;
+	char separator = source->separator;
+	int err = 0;
 	arena_reset(&router->arena);
+	if (source->connector && source->connector->restore_topic)
+		err = source->connector->restore_topic(
+			source->settings, view->topic, &router->arena, &seen.topic, &separator);
+	if (err)
+		return err;
 	struct routing routing = {
-		.view = view,
+		.view = &seen,
+		.separator = separator,
 		.json = {.text = view->payload, .limit_bytes = router->config->max_transform_bytes},
 		.input = router->input,
 		.arena = &router->arena,
 		.hops = -1,
 	};
-	transform_input_begin(router->input, view, &routing.json);
-	int err = route_matches(router, &router->sources[connection], subscription, &routing, &matched);
+	struct passage passage = {
+		.source = source, .subscription = subscription, .topic = view->topic, .routing = &routing};
+	transform_input_begin(router->input, &seen, &routing.json);
+	err = route_matches(router, &passage);
 	transform_input_end(router->input);
 	if (err)
 		return err;
 	*ret_result = (struct route_result){
 		.outputs = routing.outputs,
 		.n_outputs = routing.n_outputs,
-		.matched = matched,
+		.matched = passage.matched,
 		.looped = routing.looped,
 		.dropped = routing.dropped,
 		.n_marked = routing.n_marked,

@@ -426,7 +426,8 @@ static int missing(struct renderer *out, const char *reason)
 static int render_level(struct renderer *out, size_t index, struct slice *ret_text)
 {
 	struct slice rest = out->source->view->topic, level;
-	for (size_t i = 0; topic_next_level(&rest, &level); i++) {
+	char separator = out->source->separator ? out->source->separator : '/';
+	for (size_t i = 0; topic_next_level_by(separator, &rest, &level); i++) {
 		if (i < index)
 			continue;
 		*ret_text = level;
@@ -523,6 +524,18 @@ static int render_segment(struct renderer *out, const struct segment *segment, s
 	return 0;
 }
 
+static int render_part(struct renderer *out, const struct segment *segment, struct slice *ret_text)
+{
+	const struct template_source *source = out->source;
+	struct slice text;
+	int err = render_segment(out, segment, &text);
+	if (!err && segment->kind != SEGMENT_LITERAL && source->insert)
+		err = source->insert(source->insert_with, text, out->arena, &text);
+	if (!err)
+		*ret_text = text;
+	return err;
+}
+
 static int render_joined(struct renderer *out, const struct template *tpl, struct slice *ret_text)
 {
 	struct slice *parts = arena_alloc(out->arena, tpl->n_segments * sizeof *parts);
@@ -530,7 +543,7 @@ static int render_joined(struct renderer *out, const struct template *tpl, struc
 	if (!parts)
 		return -ENOMEM;
 	for (size_t i = 0; i < tpl->n_segments; i++) {
-		int err = render_segment(out, &tpl->segments[i], &parts[i]);
+		int err = render_part(out, &tpl->segments[i], &parts[i]);
 		if (err)
 			return err;
 		len += parts[i].len;
@@ -554,7 +567,7 @@ int template_render(const struct template *tpl, const struct template_source *so
 	struct slice text = slice_str("");
 	int err = 0;
 	if (tpl->n_segments == 1)
-		err = render_segment(&out, &tpl->segments[0], &text);
+		err = render_part(&out, &tpl->segments[0], &text);
 	else if (tpl->n_segments > 1)
 		err = render_joined(&out, tpl, &text);
 	if (err) {

@@ -45,8 +45,12 @@ void template_walk(const struct template *tpl,
 /* What a message offers to be filled in; all borrowed. */
 struct template_source {
 	const struct message_view *view;
+	char separator; /* of the levels of its topic; 0: '/' */
 	const struct slice *captures; /* values by the index in the names given to template_new; absent: not bound */
 	struct json_payload *json; /* of the view's payload (json.h) */
+	/* What each part that is filled in goes in as: as struct connector, insert_in_target. NULL: unchanged. */
+	int (*insert)(const void *insert_with, struct slice text, struct arena *arena, struct slice *ret_text);
+	const void *insert_with;
 };
 
 /* 0 and the text, which lives as long as the template, the source's view and the arena; -EINVAL and one

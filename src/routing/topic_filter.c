@@ -190,6 +190,13 @@ char *topic_filter_wire(const char *filter, bool strip_share)
 	return wire;
 }
 
+void topic_separate(char *text, size_t len, char from, char to)
+{
+	for (size_t i = 0; i < len && from != to; i++)
+		if (text[i] == from)
+			text[i] = to;
+}
+
 bool topic_filter_matches(const char *filter, struct slice topic)
 {
 	struct slice filter_rest = slice_str(filter), topic_rest = topic, want, got;

@@ -43,13 +43,17 @@ bool topic_filter_covers(const char *outer, const char *inner);
 /* Is there a topic that both match? Both in wire form without $share. */
 bool topic_filter_overlaps(const char *a, const char *b);
 
-/* Takes the first level off: *rest becomes what follows its `/`, absent after the last level. An absent *rest
+/* Topics whose levels another character ends (struct connector, level_separator) are compared with filters in the form
+ * that everything here takes: with `/`. Replaces `from` by `to`, in place. */
+void topic_separate(char *text, size_t len, char from, char to);
+
+/* Takes the first level off: *rest becomes what follows its separator, absent after the last level. An absent *rest
  * has no level: returns false. "a//b" has three levels, "" has one. */
-static inline bool topic_next_level(struct slice *rest, struct slice *ret_level)
+static inline bool topic_next_level_by(char separator, struct slice *rest, struct slice *ret_level)
 {
 	if (!rest->data)
 		return false;
-	const uint8_t *slash = rest->len ? memchr(rest->data, '/', rest->len) : NULL;
+	const uint8_t *slash = rest->len ? memchr(rest->data, separator, rest->len) : NULL;
 	if (!slash) {
 		*ret_level = *rest;
 		*rest = (struct slice){NULL, 0};
@@ -59,6 +63,11 @@ static inline bool topic_next_level(struct slice *rest, struct slice *ret_level)
 	*ret_level = slice_of(rest->data, len);
 	*rest = slice_of(slash + 1, rest->len - len - 1);
 	return true;
+}
+
+static inline bool topic_next_level(struct slice *rest, struct slice *ret_level)
+{
+	return topic_next_level_by('/', rest, ret_level);
 }
 
 #endif

@@ -6,6 +6,9 @@
 
 #include "routing/topic_filter.h"
 
+const struct topic_shape_notation topic_shape_plain = {
+	.separator = '/', .joint = {(const uint8_t *)"/", 1}, .insert = NULL};
+
 static bool is_wildcard(struct slice level, char wildcard)
 {
 	return level.len == 1 && level.data[0] == (uint8_t)wildcard;
@@ -108,6 +111,7 @@ struct rendering {
 	const struct topic_shape *from;
 	const char *filter;
 	const char *const *captures;
+	const struct topic_shape_notation *notation;
 	struct arena *arena;
 	struct topic_shape *to;
 	struct topic_shape_level level; /* the last one of `to`, unfinished */
@@ -154,7 +158,7 @@ static void add_level_text(struct rendering *rendering, struct slice text)
 static void add_text(struct rendering *rendering, struct slice text)
 {
 	struct slice rest = text, level;
-	while (!rendering->closed && topic_next_level(&rest, &level)) {
+	while (!rendering->closed && topic_next_level_by(rendering->notation->separator, &rest, &level)) {
 		add_level_text(rendering, level);
 		if (rest.data)
 			end_level(rendering);
@@ -167,13 +171,36 @@ static void add_wild(struct rendering *rendering)
 	rendering->level.suffix = slice_str("");
 }
 
+static void add_inserted(struct rendering *rendering, struct slice text)
+{
+	const struct topic_shape_notation *notation = rendering->notation;
+	if (text.len == 0)
+		return;
+	if (notation->insert && notation->insert(notation->insert_with, text, rendering->arena, &text) != 0)
+		add_wild(rendering);
+	else
+		add_text(rendering, text);
+}
+
 static void add_level(struct rendering *rendering, const struct topic_shape_level *level)
 {
-	add_level_text(rendering, level->prefix);
-	if (!level->wild)
+	add_inserted(rendering, level->prefix);
+	if (!level->wild || rendering->closed)
 		return;
 	add_wild(rendering);
-	add_level_text(rendering, level->suffix);
+	add_inserted(rendering, level->suffix);
+}
+
+/* Between two levels of the source. Where it ends none of the target, they become one. */
+static void add_joint(struct rendering *rendering)
+{
+	if (!rendering->closed)
+		add_text(rendering, rendering->notation->joint);
+}
+
+static bool joint_ends_level(const struct topic_shape_notation *notation)
+{
+	return notation->joint.len == 1 && notation->joint.data[0] == (uint8_t)notation->separator;
 }
 
 static void add_topic(struct rendering *rendering)
@@ -181,13 +208,16 @@ static void add_topic(struct rendering *rendering)
 	const struct topic_shape *from = rendering->from;
 	for (size_t i = 0; i < from->n && !rendering->closed; i++) {
 		if (i > 0)
-			end_level(rendering);
-		add_level(rendering, &from->levels[i]);
+			add_joint(rendering);
+		if (!rendering->closed)
+			add_level(rendering, &from->levels[i]);
 	}
 	if (!from->deep || rendering->closed)
 		return;
-	if (from->n == 0)
+	if (from->n == 0 || !joint_ends_level(rendering->notation))
 		add_wild(rendering);
+	if (!joint_ends_level(rendering->notation))
+		return;
 	end_level(rendering);
 	close_deep(rendering);
 }
@@ -247,12 +277,14 @@ static void on_part(enum template_part part, struct slice text, size_t index, vo
 }
 
 bool topic_shape_render(const struct topic_shape *shape, const char *filter, const struct template *tpl,
-	const char *const *captures, struct arena *arena, struct topic_shape *ret_shape)
+	const char *const *captures, const struct topic_shape_notation *notation, struct arena *arena,
+	struct topic_shape *ret_shape)
 {
 	struct rendering rendering = {
 		.from = shape,
 		.filter = filter,
 		.captures = captures,
+		.notation = notation,
 		.arena = arena,
 		.to = ret_shape,
 		.level = {.prefix = slice_str(""), .suffix = slice_str("")},

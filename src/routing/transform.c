@@ -51,6 +51,7 @@ struct transform {
 struct transform_input {
 	const struct message_view *view;
 	struct json_payload *json;
+	bool null; /* the programs see null */
 	bool parsed;
 	jv payload; /* valid when parsed */
 	bool headers_made;
@@ -235,6 +236,12 @@ void transform_input_begin(struct transform_input *input, const struct message_v
 {
 	input->view = view;
 	input->json = json;
+	input->null = false;
+}
+
+void transform_input_null(struct transform_input *input, bool is_null)
+{
+	input->null = is_null;
 }
 
 void transform_input_end(struct transform_input *input)
@@ -303,7 +310,7 @@ static const char *error_text(jv error, struct arena *arena)
 
 static int parse_payload(struct transform_input *input, struct arena *arena, const char **ret_reason)
 {
-	if (input->parsed)
+	if (input->parsed || input->null)
 		return 0;
 	if (!input->view->payload.data) {
 		input->payload = jv_null();
@@ -327,9 +334,10 @@ static int parse_payload(struct transform_input *input, struct arena *arena, con
 
 static jv program_input(struct transform *transform, struct transform_input *input, const struct slice *captures)
 {
+	jv payload = input->null ? jv_null() : jv_copy(input->payload);
 	if (transform->n_sources == 0)
-		return jv_copy(input->payload);
-	jv array = jv_array_append(jv_array_sized((int)transform->n_sources + 1), jv_copy(input->payload));
+		return payload;
+	jv array = jv_array_append(jv_array_sized((int)transform->n_sources + 1), payload);
 	for (size_t i = 0; i < transform->n_sources; i++)
 		array = jv_array_append(array, variable_value(input, transform->sources[i], captures));
 	return array;

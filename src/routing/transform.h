@@ -48,6 +48,9 @@ void transform_input_free(struct transform_input *input); /* NULL is allowed */
 void transform_input_begin(struct transform_input *input, const struct message_view *view, struct json_payload *json);
 void transform_input_end(struct transform_input *input);
 
+/* Do the programs that follow see null in place of the payload? It need not be JSON then. False at begin. */
+void transform_input_null(struct transform_input *input, bool is_null);
+
 /* Does the program give anything but false and null? (No output at all is false.) captures: values by the
  * index in the names given to transform_new. 0, or -EINVAL and one sentence why (static or in the arena). */
 int transform_test(struct transform *transform, struct transform_input *input, const struct slice *captures,

@@ -16,6 +16,8 @@
 #include "runtime/endpoint.h"
 #include "runtime/log.h"
 
+#define LINGER_MS 1000 /* of the links for their last words, when shutdown_timeout leaves no more */
+
 /* --- the host of the links ----------------------------------------------------------------------------------------- */
 
 static void host_link_up(struct link_host *host, const struct sink_traits *traits)
@@ -520,9 +522,12 @@ static void stop_links(struct bridge *bridge)
 		return;
 	bridge->state = BRIDGE_CLOSING_LINKS;
 	loop_timer_stop(bridge->stop_timer);
+	uint64_t now_ms = loop_now_ms(bridge->loop), linger_ms = LINGER_MS;
+	if (bridge->stop_until_ms > now_ms + LINGER_MS)
+		linger_ms = bridge->stop_until_ms - now_ms;
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
 		if (!bridge->endpoints[i].stopped)
-			bridge->endpoints[i].connector->stop(bridge->endpoints[i].link);
+			bridge->endpoints[i].connector->stop(bridge->endpoints[i].link, linger_ms);
 	finish_if_links_stopped(bridge);
 }
 
@@ -565,6 +570,7 @@ void bridge_stop(struct bridge *bridge)
 		stop_links(bridge);
 		return;
 	}
+	bridge->stop_until_ms = loop_now_ms(bridge->loop) + bridge->config->shutdown_timeout_ms;
 	loop_timer_start(bridge->stop_timer, bridge->config->shutdown_timeout_ms);
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
 		if (bridge->endpoints[i].is_source)

@@ -34,8 +34,8 @@ int bridge_open(const struct bridge_options *options, struct bridge **ret_bridge
 /* Connects everything. */
 void bridge_start(struct bridge *bridge);
 
-/* Clean stop: no more intake; what is in flight ends, for at most shutdown_timeout; links close; then on_stopped,
- * possibly from inside. May be called again (nothing happens). */
+/* Clean stop: no more intake; what is in flight ends and links close, for at most shutdown_timeout (and a second, for
+ * links that are told only then); then on_stopped, possibly from inside. May be called again (nothing happens). */
 void bridge_stop(struct bridge *bridge);
 
 /* Logs event=status per destination: waiting, in flight, delivered, state of the link. */

@@ -57,12 +57,15 @@ struct control {
 	struct client clients[CONTROL_MAX_CLIENTS];
 	uv_pipe_t listener;
 	bool listens, freed;
+	bool waiting; /* a connection that there was no place for has not been accepted yet */
+	struct loop_job full_job;
 	unsigned open_handles;
 	int folder; /* -1: does not listen */
 };
 
 static void read_more(struct client *client);
 static void flush(struct client *client);
+static void admit(struct control *control);
 
 /* --- the end ------------------------------------------------------------------------------------------------------------- */
 
@@ -83,6 +86,8 @@ static void on_client_closed(uv_handle_t *handle)
 	control->open_handles--;
 	if (client->on_gone)
 		client->on_gone(client->gone_arg);
+	if (control->waiting && !control->freed)
+		admit(control);
 	free_if_unused(control);
 }
 
@@ -432,20 +437,51 @@ static void turn_away(struct control *control)
 	uv_close((uv_handle_t *)pipe, on_refused_closed);
 }
 
+/* There is a place. */
+static void admit(struct control *control)
+{
+	struct client *client = free_slot(control);
+	control->waiting = false;
+	if (init_client(client, control) < 0) {
+		turn_away(control);
+		return;
+	}
+	if (uv_accept((uv_stream_t *)&control->listener, (uv_stream_t *)&client->pipe) < 0 || !is_ours(&client->pipe))
+		close_client(client);
+	else
+		serve(client);
+}
+
+static bool one_is_leaving(const struct control *control)
+{
+	for (size_t i = 0; i < CONTROL_MAX_CLIENTS; i++)
+		if (control->clients[i].in_use && uv_is_closing((const uv_handle_t *)&control->clients[i].pipe))
+			return true;
+	return false;
+}
+
+static void on_full(void *arg)
+{
+	struct control *control = arg;
+	if (!control->waiting || one_is_leaving(control)) /* then on_client_closed goes on */
+		return;
+	control->waiting = false;
+	turn_away(control);
+}
+
+/* Whoever had hung up before this one came may be heard of only in the same turn, and has its place until the end of that:
+ * so it is the next turn that decides. Meanwhile libuv listens no more. */
 static void on_connection(uv_stream_t *listener, int status)
 {
 	struct control *control = listener->data;
 	if (status < 0)
 		return;
-	struct client *client = free_slot(control);
-	if (!client || init_client(client, control) < 0) {
-		turn_away(control);
+	if (free_slot(control)) {
+		admit(control);
 		return;
 	}
-	if (uv_accept(listener, (uv_stream_t *)&client->pipe) < 0 || !is_ours(&client->pipe))
-		close_client(client);
-	else
-		serve(client);
+	control->waiting = true;
+	loop_post(control->loop, &control->full_job);
 }
 
 /* --- the socket ------------------------------------------------------------------------------------------------------------------ */
@@ -453,8 +489,10 @@ static void on_connection(uv_stream_t *listener, int status)
 struct control *control_new(struct loop *loop, struct queue_service *service)
 {
 	struct control *control = calloc(1, sizeof *control);
-	if (control)
-		*control = (struct control){.loop = loop, .service = service, .folder = -1};
+	if (!control)
+		return NULL;
+	*control = (struct control){.loop = loop, .service = service, .folder = -1};
+	loop_job_init(&control->full_job, on_full, control);
 	return control;
 }
 
@@ -563,6 +601,7 @@ void control_free(struct control *control)
 		unlinkat(control->folder, SOCKET_NAME, 0);
 		close(control->folder);
 	}
+	loop_cancel(control->loop, &control->full_job);
 	if (control->listens)
 		uv_close((uv_handle_t *)&control->listener, on_listener_closed);
 	control->freed = true;

@@ -58,6 +58,7 @@ struct bridge {
 	struct journal_change *changes; /* likewise: one, and one per endpoint */
 	struct loop_job receipts_job; /* receipts that need no group of their own */
 	struct loop_timer *stop_timer; /* shutdown_timeout */
+	uint64_t stop_until_ms; /* when that is over; 0: nothing is waited for */
 	struct loop_timer *retry_timer; /* sources that paused for want of memory try again */
 	enum bridge_state state;
 	int failure; /* negative errno of the journal */

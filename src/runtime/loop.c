@@ -24,6 +24,7 @@ struct uv_based_loop {
 	uv_check_t after_poll;
 	struct loop_job stop_job;
 	uint64_t turn_began_ms; /* 0: before the first poll */
+	uint64_t turn_began_cpu_ms; /* of this thread's, which poll needs none of */
 	uint64_t wall_offset_ms; /* wall clock minus CLOCK_BOOTTIME, at the start */
 	uint64_t counted_ns,
 		idle_ns; /* when the last turn was counted; 0: none yet. How long had been waited by then */
@@ -259,10 +260,13 @@ static void on_before_poll(uv_prepare_t *prepare)
 {
 	struct uv_based_loop *self = prepare->data;
 	uint64_t now_ms = monotonic_ms();
+	uint64_t cpu_ms = clock_ms(CLOCK_THREAD_CPUTIME_ID);
 	if (self->turn_began_ms && now_ms > self->turn_began_ms + SLOW_TURN_MS) {
 		self->base.slow_turns++;
-		log_warn("slow_turn", "ms=%llu", (unsigned long long)(now_ms - self->turn_began_ms));
+		log_warn("slow_turn", "ms=%llu cpu_ms=%llu", (unsigned long long)(now_ms - self->turn_began_ms),
+			(unsigned long long)(cpu_ms - self->turn_began_cpu_ms));
 	}
+	self->turn_began_cpu_ms = cpu_ms;
 	count_turn(self);
 }
 
@@ -271,6 +275,7 @@ static void uv_based_run(struct loop *loop)
 	struct uv_based_loop *self = uv_based(loop);
 	uv_update_time(&self->uv);
 	self->turn_began_ms = uv_now(&self->uv);
+	self->turn_began_cpu_ms = clock_ms(CLOCK_THREAD_CPUTIME_ID);
 	uv_run(&self->uv, UV_RUN_DEFAULT);
 }
 

@@ -34,7 +34,8 @@ struct loop *loop_new_simulated(uint64_t wall_ms) __attribute__((warn_unused_res
 /* Frees timers too. Every libuv handle that others opened must be closed: runs the loop until they are. */
 void loop_free(struct loop *loop);
 
-/* Runs until loop_stop(). A turn of more than 50 ms is logged (event=slow_turn) and counted. */
+/* Runs until loop_stop(). A turn of more than 50 ms is logged (event=slow_turn) and counted. The line says too how much of
+ * that the thread was computing (cpu_ms): the rest it waited, for a processor or the disk. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop); /* any thread */
 uint64_t loop_slow_turns(const struct loop *loop);

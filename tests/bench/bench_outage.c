@@ -273,8 +273,9 @@ static void fake_stop_intake(struct link *link)
 	link->paused = true;
 }
 
-static void fake_stop(struct link *link)
+static void fake_stop(struct link *link, uint64_t linger_ms)
 {
+	(void)linger_ms;
 	link->host->ops->stopped(link->host);
 }
 

@@ -630,6 +630,6 @@ bool fake_host_run_until_offers(struct fake_host *fake, size_t n)
 
 bool fake_host_stop(struct fake_host *fake)
 {
-	fake->connector->stop(fake->link);
+	fake->connector->stop(fake->link, 1000);
 	return fake_host_run_until(fake, is_stopped, fake);
 }

@@ -43,7 +43,7 @@ static void test_stop_twice(void)
 	struct fake_host *fake = suite_link(true);
 	fake_host_start(fake);
 	CU_ASSERT_TRUE(fake_host_run_until_up(fake));
-	fake->connector->stop(fake->link);
+	fake->connector->stop(fake->link, 1000);
 	CU_ASSERT_TRUE(fake_host_stop(fake));
 	CU_ASSERT_EQUAL(fake->stops, 1);
 	suite_end(fake);

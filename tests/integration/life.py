@@ -5,13 +5,14 @@ import os
 import signal
 import socket
 import subprocess
+import time
 
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import check, tap, yaml
 from rig.daemon import Linkspan, program
 from rig.feed import Feed, flood
 from rig.fixtures import own_mosquitto, shared_lake, shared_mosquitto
-from rig.mqtt import Publisher
+from rig.mqtt import Publisher, Subscriber
 from rig.process import temp_folder
 from rig.wait import until
 
@@ -29,6 +30,10 @@ def _lake_bridge(name, **options):
     return bridge, kafka, proxy
 
 
+# What is in flight is waited for as long as it takes: what a stop that has run out of time leaves may come twice.
+PATIENT = {"shutdown_timeout": "10m"}
+
+
 def _all_there(kafka, name, sent):
     with kafka.reader(name) as reader:
         reader.wait_for(check.complete(sent), "all numbers")
@@ -39,7 +44,7 @@ def _all_there(kafka, name, sent):
 
 @tap.case("SIGTERM under load: what is in flight is delivered, exit 0, the rest comes after the next start")
 def clean_stop():
-    bridge, kafka, proxy = _lake_bridge("clean-stop", start=False)
+    bridge, kafka, proxy = _lake_bridge("clean-stop", start=False, settings=PATIENT)
     proxy.forward()
     with bridge.start(), Feed(shared_mosquitto().port, "clean-stop", rate=2000) as feed, \
             kafka.reader("clean-stop") as reader:
@@ -52,7 +57,33 @@ def clean_stop():
         bridge.start()
         sent = feed.stop()
         verdict = _all_there(kafka, "clean-stop", sent)
+        assert not bridge.events("shutdown_timeout", whole=True)
         assert verdict.repeated == 0, f"{verdict.repeated} repeated though every stop was clean"
+        assert bridge.stop() == 0
+
+
+@tap.case("SIGTERM while mosquitto is held up: what it has not read of our acknowledgements is not lost")
+def stop_with_a_slow_broker():
+    total = 5000
+    with own_mosquitto() as near, own_mosquitto() as far, Subscriber(far.port, "copy/#") as got, Linkspan(yaml.configuration(
+            [yaml.mqtt("near", near.port), yaml.mqtt("far", far.port)],
+            [yaml.mapping("all", {"connection": "near", "topic": "held-up", "qos": 1},
+                          {"connection": "far", "topic": "copy/{topic}"})], **PATIENT)) as bridge:
+        assert bridge.stop() == 0
+        flood(near.port, "held-up", 1, total)  # so that it has much to send while it is to read
+        bridge.start()
+        got.wait_count(1)
+        near.freeze()
+        bridge.signal(signal.SIGTERM)
+        bridge.wait_event("stopping")
+        began = time.monotonic()
+        until(lambda: not bridge.running() or time.monotonic() > began + 2, "more than a moment to pass")
+        near.thaw()
+        assert bridge.wait() == 0
+        bridge.start()
+        got.wait_for(check.complete({"flood": total}), "all numbers")
+        verdict = check.judge({"flood": total}, [m.payload for m in got.messages])
+        check.demand(verdict, "the far broker", repeats=False)
         assert bridge.stop() == 0
 
 
@@ -63,7 +94,9 @@ def stop_while_away():
     with bridge:
         flood(shared_mosquitto().port, "stop-away/x", 1, 1000)
         bridge.wait_waiting("lake", 1000)
-        assert bridge.stop(timeout=30) == 0
+        # Two seconds may be too few for mosquitto to read them.
+        until(lambda: shared_mosquitto().log().count("Received PUBACK from linkspan-stop-away ") >= 1000, "all PUBACKs")
+        assert bridge.stop() == 0
         proxy.forward()
         bridge.start()
         assert _all_there(kafka, "stop-away", {"flood": 1000}).repeated == 0
@@ -74,7 +107,7 @@ def stop_while_away():
 def impatient():
     for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)):
         name = f"impatient-{int(second)}"
-        bridge, kafka, proxy = _lake_bridge(name, settings={"shutdown_timeout": "10m"})
+        bridge, kafka, proxy = _lake_bridge(name, settings=PATIENT)
         proxy.forward()
         with bridge:
             with kafka.reader(name) as reader:
@@ -97,9 +130,9 @@ def impatient():
 
 @tap.case("a clean reboot keeps the queue (field bug 3)")
 def reboot():
-    bridge, kafka, proxy = _lake_bridge("reboot", wait_up=["plant"])
-    proxy.down()
-    with bridge:
+    bridge, kafka, proxy = _lake_bridge("reboot", start=False, settings=PATIENT)
+    proxy.down()  # before the first start: nothing is ever on its way
+    with bridge.start(wait_up=["plant"]):
         total = 0
         for _ in range(5):
             if not bridge.running():
@@ -218,7 +251,7 @@ def no_leaks():
             out.publish("a/1", b"1")
             out.wait()
         until(lambda: bridge.open_files() <= files, lambda: f"{bridge.open_files()} descriptors, {files} before")
-        assert bridge.anonymous_kib() < memory + 512, f"{memory} KiB grew to {bridge.anonymous_kib()} KiB"
+        until(lambda: bridge.anonymous_kib() < memory + 512, lambda: f"{memory} KiB, grown to {bridge.anonymous_kib()} KiB")
         assert bridge.stop() == 0
 
 

@@ -279,8 +279,7 @@ def bad_clients():
         _greedy(admin, "/healthz", 8, 96000)
         _greedy(admin, "/metrics", 4, 4000)
         got.wait_count(2 * count)
-        # Not none: a machine that is busy with other tests holds everybody up at times.
-        assert samples(admin)["linkspan_loop_slow_turns_total"] <= 3, bridge.events("slow_turn")
+        assert not bridge.held_up(), bridge.held_up()
         until(lambda: bridge.open_files() < 60, lambda: f"descriptors to be given back: {bridge.open_files()}")
         assert not bridge.events("link_down")
         assert bridge.stop() == 0

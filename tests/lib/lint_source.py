@@ -6,7 +6,8 @@
   size       a function has at most 80 lines, a file 900
   banned     calls that are unsafe or ask a shell, in what we ship; sleeps, everywhere
   arrows     who may include whom: src/ knows no transport library and no connector, connectors know their own folder,
-             the contract and small helpers of src/, and no connector knows another
+             connectors/common, the contract and small helpers of src/, and no connector knows another; each transport
+             library has its folders
   leftovers  no notes to oneself
   field bugs the table in CONTRIBUTING.md and the tests that name one agree
 """
@@ -32,6 +33,8 @@ BANNED_SLEEPS = {name: "wait for an event, never for a time" for name in ("sleep
 VENDORS = re.compile(r"<(librdkafka/|curl/|coap|MQTTAsync|MQTTClient|MQTTProperties|microhttpd)")
 # The listener of src/admin is no connector.
 VENDORS_ALLOWED = {"src/admin/http.c": "<microhttpd.h>"}
+# Which folder of connectors/ may include a transport library.
+VENDOR_FOLDERS = {"librdkafka/": ["kafka"], "curl/": ["common", "http"], "coap": ["coap"], "MQTT": ["mqtt"]}
 # What a connector may not know of the core.
 CORE_ONLY = re.compile(r'"(journal/|delivery/|cli/|routing/router\.h|runtime/bridge|config/config\.h)')
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"][^>"]+[>"])', re.M)
@@ -97,8 +100,11 @@ def check_arrows(path, text):
             if CORE_ONLY.match(header):
                 complain(path, line, f"a connector does not know the core's {header}")
             other = re.match(r'"connectors/([^/"]+)/', header)
-            if other and other.group(1) != own:
+            if other and other.group(1) not in (own, "common"):
                 complain(path, line, f"a connector does not know another one: {header}")
+            for vendor, where in VENDOR_FOLDERS.items():
+                if header.startswith("<" + vendor) and own not in where:
+                    complain(path, line, f"{header} belongs to connectors/{' or connectors/'.join(where)}")
         if ".." in header:
             complain(path, line, f"include by the path from the root, not by {header}")
 

@@ -26,7 +26,7 @@ EXTRA_DIST += \
 	tests/integration/field_bugs.py \
 	tests/integration/flow.py \
 	tests/integration/interop.py \
-	tests/integration/lake_login.py \
+	tests/integration/kafka_security.py \
 	tests/integration/life.py \
 	tests/integration/loops.py \
 	tests/integration/outages.py \
@@ -43,11 +43,13 @@ EXTRA_DIST += \
 	tests/lib/rig/brokers.py \
 	tests/lib/rig/clock.py \
 	tests/lib/rig/feed.py \
+	tests/lib/rig/guarded_kafka.py \
 	tests/lib/rig/http_proxy.py \
 	tests/lib/rig/mock_kafka.py \
 	tests/lib/rig/number_broker.py \
 	tests/lib/rig/qos2.py \
 	tests/lib/rig/shift_clock.c \
+	tests/lib/rig/token_server.py \
 	tests/lib/rig/yaml.py
 
 # Not built by `make`: only the quick start needs it, and only without an Apache Kafka.

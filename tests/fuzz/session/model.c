@@ -428,7 +428,7 @@ void model_start_link(void)
 void model_stop_link(bool stages_durable)
 {
 	model.stop_asked = true;
-	mqtt_connector.stop(model.link);
+	mqtt_connector.stop(model.link, 1000);
 	loop_sim_advance(model.loop, 0);
 	fuzz_require(model.stopped);
 	mqtt_connector.destroy(model.link);

@@ -18,13 +18,14 @@ def _authority(folder, name):
     return cert, key
 
 
-def _issue(folder, name, ca, ca_key, subject, names):
+def issue(folder, name, ca, ca_key, subject, names, days=2):
+    """(certificate, key). days 0: it has expired a second later."""
     cert, key, request, extra = (os.path.join(folder, f"{name}.{end}") for end in ("pem", "key", "csr", "ext"))
     _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", subject,
              "-keyout", key, "-out", request)
     with open(extra, "w", encoding="ascii") as out:
         out.write(f"subjectAltName={names}\n")
-    _openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2",
+    _openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", str(days),
              "-extfile", extra, "-out", cert)
     os.chmod(key, 0o644)  # mosquitto may give up root before it reads it
     return cert, key
@@ -33,8 +34,8 @@ def _issue(folder, name, ca, ca_key, subject, names):
 def make(folder):
     """A fresh set in `folder`."""
     ca, ca_key = _authority(folder, "ca")
-    server = _issue(folder, "server", ca, ca_key, "/CN=localhost", "DNS:localhost,IP:127.0.0.1")
-    client = _issue(folder, "client", ca, ca_key, "/CN=edge-7", "DNS:edge-7")
+    server = issue(folder, "server", ca, ca_key, "/CN=localhost", "DNS:localhost,IP:127.0.0.1")
+    client = issue(folder, "client", ca, ca_key, "/CN=edge-7", "DNS:edge-7")
     return Certificates(ca, ca_key, *server, *client)
 
 

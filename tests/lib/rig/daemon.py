@@ -118,6 +118,11 @@ class Linkspan:
         return [e for e in found if (event is None or e.get("event") == event) and
                 all(e.get(k) == v for k, v in fields.items())]
 
+    def held_up(self):
+        """In any run, the turns of the loop that computed for more than 50 ms. How long a turn takes by the wall clock says as
+        much of the machine."""
+        return [turn for turn in self.events("slow_turn", whole=True) if int(turn["cpu_ms"]) > 50]
+
     def mark(self, event, **fields):
         """How often it has happened: for wait_event(more_than=…)."""
         return len(self.events(event, **fields))

@@ -95,10 +95,11 @@ def delete_topic(brokers, name):
 
 
 class Kafka:
-    """Stopping keeps the data: start() again is a restart. listeners: (name, protocol, port) of further ones.
-    controller: the port of that listener, known beforehand. start=False: begin() and wait_up() follow."""
+    """Stopping keeps the data: start() again is a restart. listeners: (name, protocol, port) of further ones. scram: what
+    the storage tool's -S takes, one per user and mechanism. jvm: further arguments for Java. controller: the port of that
+    listener, known beforehand. start=False: begin() and wait_up() follow."""
 
-    def __init__(self, via=None, properties=(), listeners=(), controller=None, start=True):
+    def __init__(self, via=None, properties=(), listeners=(), scram=(), jvm=(), controller=None, start=True):
         self.folder = temp_folder("kafka")
         self._direct, self.port_behind, controller = free_port(), free_port(), controller or free_port()
         self.brokers = f"127.0.0.1:{self._direct}"
@@ -112,10 +113,10 @@ class Kafka:
             out.writelines(f"{line}\n" for line in properties)
         self._process = None
         archive = os.path.join(jars(), ARCHIVE)
-        self._java = ["java", *JVM, *([f"-XX:SharedArchiveFile={archive}"] if os.path.exists(archive) else []),
+        self._java = ["java", *JVM, *([f"-XX:SharedArchiveFile={archive}"] if os.path.exists(archive) else []), *jvm,
                       "-cp", os.path.join(jars(), "*")]
         subprocess.run([*self._java, "kafka.tools.StorageTool", "format", "-t", "bGlua3NwYW4tdGVzdHMtLQ", "-c",
-                        self._properties], check=True, capture_output=True)
+                        self._properties, *(word for user in scram for word in ("-S", user))], check=True, capture_output=True)
         if start:
             self.start()
 
@@ -202,9 +203,10 @@ class Reader:
         self.topic = topic
         self.records = []
         self._last_error = None
+        self._ends = {}  # partition → where its end was seen
         self._consumer = Consumer({
             "bootstrap.servers": brokers, "group.id": "rig", "enable.auto.commit": False, "log_level": 0,
-            "isolation.level": "read_committed", "reconnect.backoff.max.ms": 500, "fetch.wait.max.ms": 50,
+            "isolation.level": "read_committed", "enable.partition.eof": True, "reconnect.backoff.max.ms": 500, "fetch.wait.max.ms": 50,
             "fetch.message.max.bytes": 8388608, "error_cb": lambda _: None, "topic.metadata.refresh.interval.ms": 2000,
             "socket.timeout.ms": 5000})
         # A topic that was just made takes a moment to have partitions, and these to have leaders.
@@ -241,8 +243,12 @@ class Reader:
 
     def poll(self, timeout_s=0.2):
         """Takes in what has come; how many."""
+        from confluent_kafka import KafkaError
         n = 0
         for message in self._consumer.consume(num_messages=5000, timeout=timeout_s):
+            if message.error() and message.error().code() == KafkaError._PARTITION_EOF:
+                self._ends[message.partition()] = message.offset()
+                continue
             if message.error():
                 self._note(message.error())
                 continue
@@ -268,7 +274,8 @@ class Reader:
         from confluent_kafka import TopicPartition
         for partition in self._partitions:
             high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=DEADLINE_S)[1]
-            self.wait_for(lambda records: high == 0 or any(
+            # The last offsets may be those of a transaction's end, which is no record.
+            self.wait_for(lambda records, partition=partition, high=high: self._ends.get(partition, 0) >= high or any(
                 r.partition == partition and r.offset >= high - 1 for r in reversed(records)), "the topic's end")
         return self.records
 

@@ -130,8 +130,9 @@ static void kafka_check(const void *settings, struct config_scope *scope)
 	}
 }
 
-static const char *kafka_check_target(struct slice target)
+static const char *kafka_check_target(const void *settings, struct slice target)
 {
+	(void)settings;
 	return memchr(target.data, '/', target.len) ? "a Kafka topic has no slash; use dots" : NULL;
 }
 
@@ -224,4 +225,27 @@ static const struct connector feed = {
 	.source_guarantee = feed_guarantee,
 };
 
-const struct connector *const test_connectors[] = {&mqtt, &kafka, &feed, NULL};
+static const char *log_warn_open_target(const void *settings)
+{
+	return *(char *const *)settings ? NULL : "anybody may choose it; set topics";
+}
+
+static const struct config_key log_keys[] = {
+	{.name = "topics", .type = CONFIG_STRING, .offset = 0, .help = "Which."},
+	{0},
+};
+static const struct connector topic_log = {
+	.name = "log",
+	.help = "Topics whose levels end with a dot.",
+	.connection_keys = log_keys,
+	.settings_size = sizeof(char *),
+	.target_key = "topic",
+	.can_source = true,
+	.can_sink = true,
+	.level_separator = '.',
+	.warn_open_target = log_warn_open_target,
+	.source_guarantee = feed_guarantee,
+	.sink_guarantee = kafka_guarantee,
+};
+
+const struct connector *const test_connectors[] = {&mqtt, &kafka, &feed, &topic_log, NULL};

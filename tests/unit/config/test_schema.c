@@ -70,10 +70,10 @@ static void test_is_closed(void)
 
 static void test_types(void)
 {
-	expect(".definitions.connection.properties.type.enum", "[\"mqtt\",\"kafka\",\"feed\"]");
+	expect(".definitions.connection.properties.type.enum", "[\"mqtt\",\"kafka\",\"feed\",\"log\"]");
 	expect("[.definitions.connection.allOf[] | .then.\"$ref\"]",
 		"[\"#/definitions/connection-mqtt\",\"#/definitions/connection-kafka\",\"#/definitions/"
-		"connection-feed\"]");
+		"connection-feed\",\"#/definitions/connection-log\"]");
 	expect(".definitions.\"connection-mqtt\".required", "[\"type\",\"url\"]");
 	expect(".definitions.\"connection-mqtt\".properties.version.anyOf[0].enum", "[\"5\",5,\"3.1.1\"]");
 	expect(".definitions.\"connection-kafka\".properties.partitions.anyOf[0]",

@@ -20,6 +20,16 @@ void config_complain(struct config_scope *scope, const char *key, const char *it
 	va_end(args);
 }
 
+void config_warn(struct config_scope *scope, const char *key, const char *item, const char *format, ...)
+{
+	(void)key, (void)item;
+	scope->n_warnings++;
+	va_list args;
+	va_start(args, format);
+	vsnprintf(scope->warning, sizeof scope->warning, format, args);
+	va_end(args);
+}
+
 bool config_failed(const struct config_scope *scope, const char *key, const char *item)
 {
 	(void)scope, (void)key, (void)item;

@@ -15,6 +15,8 @@ struct config_scope {
 	struct {
 		char key[64], item[64], text[600]; /* "" for NULL */
 	} complaints[MAX_COMPLAINTS];
+	unsigned n_warnings;
+	char warning[600]; /* the last one */
 };
 
 #endif

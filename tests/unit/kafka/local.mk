@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-check_PROGRAMS += tests/unit/kafka/test_settings tests/unit/kafka/test_verdict tests/unit/kafka/test_link
+check_PROGRAMS += tests/unit/kafka/test_settings tests/unit/kafka/test_verdict tests/unit/kafka/test_link \
+	tests/unit/kafka/test_naming tests/unit/kafka/test_timestamp
+check_PROGRAMS += tests/unit/kafka/test_scram tests/unit/kafka/test_diagnosis
 kafka_complaints = tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h
 tests_unit_kafka_test_settings_SOURCES = tests/unit/kafka/test_settings.c $(kafka_complaints)
 tests_unit_kafka_test_settings_LDADD = libconformance.a $(TEST_LIBS)
@@ -7,3 +9,11 @@ tests_unit_kafka_test_verdict_SOURCES = tests/unit/kafka/test_verdict.c
 tests_unit_kafka_test_verdict_LDADD = $(TEST_LIBS)
 tests_unit_kafka_test_link_SOURCES = tests/unit/kafka/test_link.c $(kafka_complaints)
 tests_unit_kafka_test_link_LDADD = libconformance.a $(TEST_LIBS)
+tests_unit_kafka_test_naming_SOURCES = tests/unit/kafka/test_naming.c tests/unit/routing/a_config.c tests/unit/routing/a_config.h
+tests_unit_kafka_test_naming_LDADD = $(TEST_LIBS)
+tests_unit_kafka_test_timestamp_SOURCES = tests/unit/kafka/test_timestamp.c
+tests_unit_kafka_test_timestamp_LDADD = $(TEST_LIBS)
+tests_unit_kafka_test_diagnosis_SOURCES = tests/unit/kafka/test_diagnosis.c
+tests_unit_kafka_test_diagnosis_LDADD = $(TEST_LIBS)
+tests_unit_kafka_test_scram_SOURCES = tests/unit/kafka/test_scram.c
+tests_unit_kafka_test_scram_LDADD = $(TEST_LIBS)

@@ -58,30 +58,6 @@ static void test_reasons_fit(void)
 	CU_ASSERT_STRING_EQUAL(text, "topic x does not exist in the cluster and is not created by itself");
 }
 
-/* A broker that wants a certificate says so after the handshake of TLS 1.3, with an error code that says nothing. */
-static void test_who_needs_a_person(void)
-{
-	static const struct {
-		const char *text;
-		bool alarm;
-	} rows[] = {
-		{"k1: Receive failed: error:0A00045C:SSL routines::tlsv13 alert certificate required: SSL alert number "
-		 "116 "
-		 "(after 1ms in state APIVERSION_QUERY)",
-			true},
-		{"k1: Receive failed: SSL routines::tlsv1 alert unknown ca: SSL alert number 48", true},
-		{"k1: Disconnected (after 5ms in state SSL_HANDSHAKE)", true},
-		{"k1: Disconnected (after 5ms in state UP)", false},
-		{"k1: Connect to ipv4#127.0.0.1:1 failed: Connection refused", false},
-	};
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		char alarm[400] = "";
-		bool is = kafka_connection_alarm(alarm, sizeof alarm, RD_KAFKA_RESP_ERR__TRANSPORT, rows[i].text);
-		CU_ASSERT_EQUAL(is, rows[i].alarm);
-		CU_ASSERT_PTR_NULL(strstr(alarm, "(after"));
-	}
-}
-
 static void test_pending_keeps_order(void)
 {
 	struct pending pending = {.items = NULL};
@@ -111,7 +87,6 @@ int main(void)
 		{"verdicts", test_table},
 		{"nothing is final by accident", test_nothing_is_final_by_accident},
 		{"reasons name the topic", test_reasons_fit},
-		{"what needs a person", test_who_needs_a_person},
 		{"what is pending keeps its order", test_pending_keeps_order},
 		{NULL, NULL},
 	};

@@ -468,6 +468,15 @@ static void broker_on_connection(uv_stream_t *listener, int status)
 		uv_read_start((uv_stream_t *)&conn->tcp, broker_on_alloc, broker_on_read);
 }
 
+void fake_broker_hold(struct fake_broker *broker, bool hold)
+{
+	uv_stream_t *stream = (uv_stream_t *)&broker->connection->tcp;
+	if (hold)
+		uv_read_stop(stream);
+	else
+		uv_read_start(stream, broker_on_alloc, broker_on_read);
+}
+
 void fake_broker_drop(struct fake_broker *broker)
 {
 	assert(broker->connection);

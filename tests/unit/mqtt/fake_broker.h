@@ -88,6 +88,8 @@ void fake_broker_publish(
 void fake_broker_ack(struct fake_broker *broker, uint16_t packet_id, uint8_t reason); /* PUBACK */
 /* PUBREC, PUBREL, PUBCOMP */
 void fake_broker_answer(struct fake_broker *broker, enum mqtt_type type, uint16_t packet_id, uint8_t reason);
+/* Reads no more from the newest connection, or goes on. */
+void fake_broker_hold(struct fake_broker *broker, bool hold);
 /* Ends the newest connection without a word. */
 void fake_broker_drop(struct fake_broker *broker);
 

@@ -330,7 +330,7 @@ void rig_connect(struct rig *rig)
 void rig_stop_link(struct rig *rig)
 {
 	mqtt_connector.stop_intake(rig->link);
-	mqtt_connector.stop(rig->link);
+	mqtt_connector.stop(rig->link, 1000);
 	UNTIL(rig, rig->stopped);
 	mqtt_connector.destroy(rig->link);
 	rig->link = NULL;

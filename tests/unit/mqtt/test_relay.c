@@ -206,7 +206,7 @@ static void test_passes(void)
 	close(rig.paho);
 	rig.paho = -1;
 	UNTIL(&rig, rig.ended == 1);
-	relay_close(rig.relay);
+	relay_close(rig.relay, 1000);
 	CU_ASSERT(hears_end(&rig, rig.broker));
 	CU_ASSERT_EQUAL(rig.failed, 0);
 	finish(&rig);
@@ -238,7 +238,7 @@ static void test_wrong_token(void)
 	UNTIL(&rig, rig.connected == 1);
 	say(rig.paho, "mine");
 	CU_ASSERT(hears(&rig, rig.broker, "mine"));
-	relay_close(rig.relay);
+	relay_close(rig.relay, 1000);
 	finish(&rig);
 }
 
@@ -271,7 +271,7 @@ static void test_broker_ends(void)
 	CU_ASSERT(hears_end(&rig, rig.paho));
 	CU_ASSERT_EQUAL(rig.failed, 1);
 	CU_ASSERT(rig.reason[0] != '\0');
-	relay_close(rig.relay);
+	relay_close(rig.relay, 1000);
 	finish(&rig);
 }
 
@@ -286,7 +286,7 @@ static void test_no_broker(void)
 	say(rig.paho, rig.request);
 	UNTIL(&rig, rig.failed == 1);
 	CU_ASSERT_EQUAL(rig.connected, 0);
-	relay_close(rig.relay);
+	relay_close(rig.relay, 1000);
 	finish(&rig);
 }
 

@@ -543,8 +543,8 @@ static void test_stop_at_any_time(void)
 	rig.broker.closes_at_once = true;
 	rig_start(&rig);
 	UNTIL(&rig, rig.broker.connections >= 3); /* waiting */
-	mqtt_connector.stop(rig.link);
-	mqtt_connector.stop(rig.link); /* twice */
+	mqtt_connector.stop(rig.link, 1000);
+	mqtt_connector.stop(rig.link, 1000); /* twice */
 	UNTIL(&rig, rig.stopped);
 	mqtt_connector.destroy(rig.link);
 	rig.link = NULL;
@@ -553,6 +553,35 @@ static void test_stop_at_any_time(void)
 	CU_ASSERT(mqtt_connector.create(&spec, &rig.host, &rig.link) == 0);
 	mqtt_connector.destroy(rig.link);
 	rig.link = NULL;
+	rig_close(&rig);
+}
+
+/* A broker that is busy for longer than another connection would wait for. What it is still sending would be answered by
+ * a reset, if the socket were gone, and at that brokers throw away what they have not read. */
+static void test_stop_waits_for_the_broker(void)
+{
+	struct rig rig;
+	rig_open(&rig);
+	rig_subscribe(&rig, "a/#", 1);
+	rig_connect(&rig);
+	UNTIL(&rig, rig_changes(&rig, CHANGE_SUBSCRIPTIONS) == 1);
+	fake_broker_publish(&rig.broker, "a/1", "taken", 1, 7);
+	UNTIL(&rig, rig_messages(&rig) == 1);
+	fake_broker_hold(&rig.broker, true);
+	rig_receipts(&rig, 2);
+	mqtt_connector.stop_intake(rig.link);
+	mqtt_connector.stop(rig.link, 60000);
+	rig_wait_begin(&rig);
+	uint64_t until_ms = loop_now_ms(rig.loop) + 1500;
+	while (!rig.stopped && loop_now_ms(rig.loop) < until_ms)
+		rig_wait_turn(&rig);
+	CU_ASSERT_FATAL(!rig.stopped);
+	fake_broker_publish(&rig.broker, "a/2", "too late", 1, 8);
+	fake_broker_hold(&rig.broker, false);
+	UNTIL(&rig, rig.stopped);
+	CU_ASSERT(fake_broker_count(&rig.broker, MQTT_PUBACK) == 1);
+	CU_ASSERT(fake_broker_count(&rig.broker, MQTT_DISCONNECT) == 1);
+	CU_ASSERT(rig_messages(&rig) == 1);
 	rig_close(&rig);
 }
 
@@ -600,6 +629,7 @@ static const struct tap_test tests[] = {
 	{"a lowered qos is named", test_qos_lowered},
 	{"a SUBACK that never comes", test_suback_missing},
 	{"stop at any time, twice, without start", test_stop_at_any_time},
+	{"a stop waits for a broker that is slow to read", test_stop_waits_for_the_broker},
 	{"stop with a broker that does not read", test_stop_with_a_deaf_broker},
 	{"a host name", test_host_name},
 	{NULL, NULL},

@@ -430,8 +430,8 @@ static void test_qos_and_guarantees(void)
 	CU_ASSERT(mqtt_connector.source_guarantee(&settings, 1) == AT_MOST_ONCE);
 	CU_ASSERT(mqtt_connector.source_guarantee(&settings, 2) == AT_MOST_ONCE);
 	CU_ASSERT(mqtt_connector.sink_guarantee(&settings, 2, false) == AT_LEAST_ONCE);
-	CU_ASSERT(mqtt_connector.check_target(slice_str("a/b")) == NULL);
-	CU_ASSERT(mqtt_connector.check_target(slice_str("a/#")) != NULL);
+	CU_ASSERT(mqtt_connector.check_target(NULL, slice_str("a/b")) == NULL);
+	CU_ASSERT(mqtt_connector.check_target(NULL, slice_str("a/#")) != NULL);
 }
 
 static const struct tap_test tests[] = {

@@ -58,7 +58,7 @@ static struct mqtt_session_terms terms_of(struct rig *rig)
 	CU_ASSERT_FATAL(engine_new(&options, &session) == 0);
 	CU_ASSERT(mqtt_session_start(session, NULL) == 0);
 	UNTIL(rig, user.up);
-	mqtt_session_stop(session);
+	mqtt_session_stop(session, 1000);
 	UNTIL(rig, user.stopped);
 	mqtt_session_free(session);
 	return user.terms;

@@ -84,7 +84,7 @@ static struct rendering render(const char *text, const struct message_view *view
 {
 	struct arena arena = {0};
 	struct json_payload json = {.text = view->payload, .limit_bytes = 1000};
-	struct template_source source = {view, values, &json};
+	struct template_source source = {.view = view, .captures = values, .json = &json};
 	struct template *tpl;
 	struct rendering result;
 	struct slice out = {NULL, 0};

@@ -61,7 +61,7 @@ static void renders(const char *filter, const char *text, const char *expected)
 	struct template *tpl = NULL;
 	topic_shape_of_filter(filter, &shape);
 	CU_ASSERT_FATAL(!text || template_new(text, captures, 2, &tpl) == 0);
-	bool possible = topic_shape_render(&shape, filter, tpl, captures, &arena, &target);
+	bool possible = topic_shape_render(&shape, filter, tpl, captures, &topic_shape_plain, &arena, &target);
 	CU_ASSERT_EQUAL(possible, expected != NULL);
 	if (possible && expected)
 		CU_ASSERT_STRING_EQUAL(show(&target), expected);
@@ -99,7 +99,7 @@ static void test_render_and_meet(void)
 	struct template *tpl = NULL;
 	topic_shape_of_filter("a/{x}", &shape);
 	CU_ASSERT_FATAL(template_new("line-{x}-end/s", captures, 1, &tpl) == 0);
-	CU_ASSERT(topic_shape_render(&shape, "a/{x}", tpl, captures, &arena, &target));
+	CU_ASSERT(topic_shape_render(&shape, "a/{x}", tpl, captures, &topic_shape_plain, &arena, &target));
 	CU_ASSERT(topic_shape_meet(&target, "+/s", &both));
 	CU_ASSERT_STRING_EQUAL(show(&both), "line-*-end/s");
 	CU_ASSERT(topic_shape_meet(&target, "line-5-end/#", &both));

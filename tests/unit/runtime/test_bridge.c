@@ -155,8 +155,9 @@ static void fake_stop_intake(struct link *link)
 	link->paused = true;
 }
 
-static void fake_stop(struct link *link)
+static void fake_stop(struct link *link, uint64_t linger_ms)
 {
+	(void)linger_ms;
 	link->up = false;
 	link->host->ops->stopped(link->host);
 }

@@ -173,6 +173,7 @@ static struct scene {
 	struct bridge *bridge;
 	struct link links[LINKS];
 	bool stopped, slow_to_stop;
+	uint64_t linger_ms; /* that the links were given */
 	struct loop_timer *stop_later;
 	bool (*until)(void);
 	struct loop_timer *look, *deadline;
@@ -291,8 +292,9 @@ static void on_stop_later(void *arg)
 		scene.links[i].host->ops->stopped(scene.links[i].host);
 }
 
-static void fake_stop(struct link *link)
+static void fake_stop(struct link *link, uint64_t linger_ms)
 {
+	scene.linger_ms = linger_ms;
 	link->stopping = true;
 	link->up = false;
 	if (scene.slow_to_stop)
@@ -720,6 +722,8 @@ static void test_link_down_during_a_stop(void)
 	CU_ASSERT(scene.stopped);
 	pthread_mutex_unlock(&faulty.gate);
 	CU_ASSERT_EQUAL(sources[0].receipts, 0);
+	/* What is left of shutdown_timeout. */
+	CU_ASSERT(scene.linger_ms > 3000u * 1000 && scene.linger_ms <= 3600u * 1000);
 	CU_ASSERT_EQUAL(scene_end(), 0);
 }
 

@@ -122,8 +122,9 @@ static void nothing(struct link *link)
 	(void)link;
 }
 
-static void fake_stop(struct link *link)
+static void fake_stop(struct link *link, uint64_t linger_ms)
 {
+	(void)linger_ms;
 	link->host->ops->stopped(link->host);
 }
 

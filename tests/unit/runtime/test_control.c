@@ -334,6 +334,43 @@ static void test_many(void)
 	serve(many);
 }
 
+static pthread_barrier_t gate; /* the loop comes to it twice, and is busy in between */
+
+static void pass_gate_twice(void *arg)
+{
+	(void)arg;
+	pthread_barrier_wait(&gate);
+	pthread_barrier_wait(&gate);
+}
+
+/* Four hang up and another one comes while the loop is busy, so that it hears of all that in one turn. */
+static void many_gone(void)
+{
+	int fds[CONTROL_MAX_CLIENTS];
+	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++) {
+		fds[i] = dial();
+		say(fds[i], "{\"op\":\"import\"}\n");
+	}
+	REQUIRE(hears(dial(), "four clients at a time"));
+	struct loop_job busy;
+	loop_job_init(&busy, pass_gate_twice, NULL);
+	pthread_barrier_init(&gate, NULL, 2);
+	loop_post(scene.loop, &busy);
+	pthread_barrier_wait(&gate);
+	for (int i = 0; i < CONTROL_MAX_CLIENTS; i++)
+		close(fds[i]);
+	int fd = dial();
+	say(fd, "{\"op\":\"import\"}\n{\"end\":true}\n");
+	pthread_barrier_wait(&gate);
+	REQUIRE(hears(fd, "{\"end\": true"));
+	pthread_barrier_destroy(&gate);
+}
+
+static void test_many_gone(void)
+{
+	serve(many_gone);
+}
+
 /* A client that asks for much and reads nothing disturbs nobody, and is gone when it goes. */
 static void slow(void)
 {
@@ -394,6 +431,7 @@ static const struct tap_test tests[] = {
 	{"import", test_import},
 	{"large messages there and back", test_large},
 	{"more clients than are served", test_many},
+	{"clients that are gone by the time another one comes", test_many_gone},
 	{"clients that never read", test_slow},
 	{"the socket itself", test_socket},
 	{NULL, NULL},

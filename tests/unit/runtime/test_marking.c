@@ -136,8 +136,9 @@ static void fake_send_end(struct link *link)
 		bridge_stop(scene.bridge);
 }
 
-static void fake_stop(struct link *link)
+static void fake_stop(struct link *link, uint64_t linger_ms)
 {
+	(void)linger_ms;
 	link->host->ops->stopped(link->host);
 }
 

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+# What several connectors may include.
+liblinkspan_a_SOURCES += \
+	connectors/common/oauth.c \
+	connectors/common/oauth.h \
+	connectors/common/oauth_answer.c \
+	connectors/common/oauth_fetch.c \
+	connectors/common/oauth_fetch.h \
+	connectors/common/oauth_settings.c

@@ -1,0 +1,209 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Kafka behind TLS, SASL and tokens: each way in, by configuration alone; and what is said when one does not fit."""
+import atexit
+
+import _path  # noqa: F401  pylint: disable=unused-import
+from rig import certificates, tap, yaml
+from rig.daemon import Linkspan
+from rig.fixtures import need_kafka, shared_mosquitto
+from rig.guarded_kafka import PASSWORD, SESSION_S, USER, GuardedKafka
+from rig.mqtt import Publisher
+from rig.process import temp_folder
+from rig.token_server import Signer, TokenServer
+from rig.wait import free_port, until
+
+_kafka = []
+
+
+def _guarded():
+    need_kafka()
+    if not _kafka:
+        _kafka.append(GuardedKafka())
+        atexit.register(_kafka[0].stop)
+    return _kafka[0]
+
+
+def _bridge(name, connections):
+    """One linkspan with a mapping to each of the connections: name: (brokers, keys)."""
+    return Linkspan(yaml.configuration(
+        [yaml.mqtt("plant", shared_mosquitto().port, client_id=f"linkspan-{name}"),
+         *(yaml.kafka(c, brokers, **keys) for c, (brokers, keys) in connections.items())],
+        [yaml.mapping(c, {"connection": "plant", "topic": f"{name}/#", "qos": 1}, {"connection": c, "topic": c})
+         for c in connections]), wait_up=False)
+
+
+def _password(mechanism, password=PASSWORD, user=USER):
+    return {"mechanism": mechanism, "username": user, "password": password}
+
+
+def _oauth(server, **keys):
+    return {"mechanism": "OAUTHBEARER", "oauth": {
+        "token_url": server.url, "client_id": "edge-7", "client_secret": PASSWORD, "scope": "lake.write", **keys}}
+
+
+def _no_secrets(bridge):
+    log = "\n".join(bridge.log_lines(whole=True))
+    assert "sesame" not in log and "eyJ" not in log, log
+
+
+@tap.case("TLS, mutual TLS, PLAIN, SCRAM-SHA-256 and -512 with and without TLS, OAUTHBEARER: messages go through")
+def let_in():
+    kafka = _guarded()
+    cert, at = kafka.certificates, kafka.at
+    tls = {"ca": cert.ca}
+    ways = {
+        "tls": (at["tls"], {"tls": tls}),
+        "mutual": (at["mutual"], {"tls": {**tls, "cert": cert.client_cert, "key": cert.client_key}}),
+        "token": (at["token"], {"tls": tls, "sasl": _oauth(kafka.tokens, ca=cert.ca)}),
+        "token-post": (at["token"], {"tls": tls, "sasl": _oauth(kafka.tokens, ca=cert.ca, auth="client_secret_post",
+                                                                audience="lake")}),
+        **{f"{mechanism}-{listener}".lower(): (at[listener], {"sasl": _password(mechanism),
+                                                              **({"tls": tls} if listener == "login" else {})})
+           for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512") for listener in ("login", "open")},
+    }
+    for name in ways:
+        kafka.create_topic(name)
+    with _bridge("in", ways) as bridge, Publisher(shared_mosquitto().port) as out:
+        bridge.wait_ready("plant")
+        out.publish("in/1", b"sealed")
+        for name in ways:
+            bridge.wait_event("link_up", connection=name)
+            with kafka.reader(name) as reader:
+                assert reader.wait_count(1)[0].value == b"sealed", name
+        assert not bridge.events("alarm"), bridge.events("alarm")
+        assert bridge.stop() == 0
+        _no_secrets(bridge)
+    forms = [form for _, _, form in kafka.tokens.asked]
+    assert all(form["scope"] == "lake.write" for form in forms), forms
+    assert any(form.get("audience") == "lake" and form.get("client_id") == "edge-7" for form in forms), forms
+    assert any("client_secret" not in form for form in forms), forms
+
+
+@tap.case("what does not fit is an alarm that names the part, the message is held, and no secret is shown")
+def kept_out():
+    kafka = _guarded()
+    cert, at = kafka.certificates, kafka.at
+    tls = {"ca": cert.ca}
+    strange = certificates.make(temp_folder("stranger"))
+    wrong = {  # connection: (brokers, keys, words of the alarm)
+        "strange-ca": (at["tls"], {"tls": {"ca": strange.ca}}, "authority that is not trusted here"),
+        "expired": (at["expired"], {"tls": tls}, "broker's certificate has expired"),
+        "other-host": (at["other"], {"tls": tls}, "certificate is for another host than 127.0.0.1"),
+        "no-cert": (at["mutual"], {"tls": tls}, "wants a client certificate; set tls.cert"),
+        "strange-cert": (at["mutual"], {"tls": {**tls, "cert": strange.client_cert, "key": strange.client_key}},
+                         "refuses our client certificate"),
+        "tls-to-plain": (kafka.brokers, {"tls": tls}, "hangs up during the TLS handshake"),
+        "plain-to-tls": (at["tls"], {}, "does this listener want TLS?"),
+        "sasl-to-plain": (kafka.brokers, {"sasl": _password("PLAIN")}, "this listener does not use SASL"),
+        "plain-to-sasl": (at["open"], {}, "does this listener want SASL?"),
+        "no-mechanism": (at["token"], {"tls": tls, "sasl": _password("PLAIN")},
+                         "does not offer PLAIN here but OAUTHBEARER"),
+        **{f"wrong-{mechanism}".lower(): (at["open"], {"sasl": _password(mechanism, "close sesame")},
+                                          "refuses user name or password")
+           for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")},
+        "no-user": (at["login"], {"tls": tls, "sasl": _password("SCRAM-SHA-256", user="nobody")},
+                    "refuses user name or password"),
+        "scram-to-tls": (at["login"], {"sasl": _password("SCRAM-SHA-256")}, "TLS"),
+        "scram-strange-ca": (at["login"], {"tls": {"ca": strange.ca}, "sasl": _password("SCRAM-SHA-256")},
+                             "authority that is not trusted here"),
+        "scram-other-mechanism": (at["token"], {"tls": tls, "sasl": _password("SCRAM-SHA-256")},
+                                  "does not offer SCRAM-SHA-256 here but OAUTHBEARER"),
+    }
+    with _bridge("out", {name: row[:2] for name, row in wrong.items()}) as bridge, \
+            Publisher(shared_mosquitto().port) as out:
+        bridge.wait_ready("plant")
+        out.publish("out/1", b"held")
+        for name, (_, _, words) in wrong.items():
+            said = bridge.wait_event("alarm", connection=name)
+            tap.note(f"{name}: {said['what']}")
+            assert words in said["what"], said
+            bridge.wait_waiting(name, 1)
+        assert not [name for name in wrong if bridge.events("link_up", connection=name)]
+        assert bridge.running() and bridge.stop() == 0
+        _no_secrets(bridge)
+
+
+@tap.case("a token endpoint that fails is an alarm that says how; once it is mended the link comes up by itself")
+def token_endpoint():
+    kafka = _guarded()
+    folder = temp_folder("tokens")
+    strange = certificates.make(temp_folder("stranger"))
+    servers, connections, words = {}, {}, {}
+
+    def add(name, said, change, certs=None, **keys):
+        server = TokenServer(folder, free_port(), certs)
+        server.signer, server.audience, server.issuer = kafka.tokens.signer, kafka.tokens.audience, kafka.tokens.issuer
+        change(server)
+        kafka.create_topic(name)
+        servers[name], words[name] = server, said
+        connections[name] = (kafka.at["token"], {"tls": {"ca": kafka.certificates.ca}, "sasl": _oauth(server, **keys)})
+
+    def answers(status, body):
+        return lambda server: setattr(server, "answer", (status, body))
+
+    add("away", "cannot be reached", TokenServer.stop)
+    add("no-client", "refuses: invalid_client: no such client", lambda server: server.clients.clear())
+    add("no-json", "is not a JSON object", answers(200, "<html>welcome</html>"))
+    add("no-token", "has no access_token", answers(200, "{}"))
+    add("endless", "is longer than", answers(200, b"[" * 100000))
+    add("busy", "HTTP 503", answers(503, ""))
+    add("moved", "HTTP 302", answers(302, ""))
+    add("no-trust", "endpoint's certificate is signed by an authority that is not trusted", lambda server: None,
+        certs=strange, ca=kafka.certificates.ca)
+    add("no-audience", "refuses the token", lambda server: setattr(server, "audience", "somebody else"))
+    add("forged", "refuses the token", lambda server: setattr(server, "signer", Signer(folder, "forger")))
+    with _bridge("endpoint", connections) as bridge, Publisher(shared_mosquitto().port) as out:
+        bridge.wait_ready("plant")
+        out.publish("endpoint/1", b"late")
+        for name, said in words.items():
+            alarm = bridge.wait_event("alarm", connection=name)["what"]
+            tap.note(f"{name}: {alarm}")
+            assert said in alarm, alarm
+        _no_secrets(bridge)
+        for name, server in servers.items():
+            server.stop()
+            server._certificates = None if name != "no-trust" else kafka.certificates  # pylint: disable=protected-access
+            server.answer, server.clients, server.audience = None, {"edge-7": PASSWORD}, kafka.tokens.audience
+            server.signer = kafka.tokens.signer
+            server.start()
+        for name in connections:
+            bridge.wait_event("link_up", connection=name)
+            with kafka.reader(name) as reader:
+                assert reader.wait_count(1)[0].value == b"late", name
+        assert bridge.stop() == 0
+    for server in servers.values():
+        server.stop()
+
+
+@tap.case("tokens that live shortly are renewed, brokers cut what outlives them: messages go on, none lost, none twice")
+def short_tokens():
+    kafka = _guarded()
+    kafka.tokens.lifetime_s = SESSION_S
+    kafka.create_topic("renewed")
+    given = len(kafka.tokens.given)
+    sent = 0
+    with _bridge("renewed", {"renewed": (kafka.at["token"], {
+            "tls": {"ca": kafka.certificates.ca}, "sasl": _oauth(kafka.tokens, ca=kafka.certificates.ca)})}) as bridge, \
+            Publisher(shared_mosquitto().port) as out, kafka.reader("renewed") as reader:
+        bridge.wait_ready("plant")
+        bridge.wait_ready("renewed")
+
+        def four_more():
+            nonlocal sent
+            out.publish("renewed/1", b"%d" % sent)
+            sent += 1
+            return len(kafka.tokens.given) >= given + 4
+
+        until(four_more, "four tokens", poll_s=0.01)
+        # A session is over SESSION_S after it began: this many tokens cannot have been without a cut.
+        reader.wait_count(sent)
+        assert [int(record.value) for record in reader.drain()] == list(range(sent))
+        assert not bridge.events("alarm"), bridge.events("alarm")
+        assert not bridge.events("link_down", connection="renewed")
+        assert bridge.stop() == 0
+    kafka.tokens.lifetime_s = 3600
+
+
+if __name__ == "__main__":
+    tap.main()

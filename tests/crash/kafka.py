@@ -180,26 +180,27 @@ class Campaign(qos2.Campaign):
         """A second process on a copy of the data folder, as after a restored backup: what waits there is sent by both, or
         would be. It reads nothing new. Then the first one alone again."""
         folder = os.path.join(self.bridge.folder, "twin")
+        if self.dice.random() < 0.7:
+            self.proxy.stall()  # so that much waits
+            self.bridge.wait_waiting("lake", MOST_UNDERWAY // 2)
         self.bridge.signal(signal.SIGSTOP)
         shutil.copytree(self.bridge.data_dir, folder, ignore=shutil.ignore_patterns("control"))
         self.bridge.signal(signal.SIGCONT)
         twin = Linkspan(self._configuration_of_twin, start=False, data_dir=folder)
-        twin.start(wait_up=False)
-        self.one_stands(twin)
+        before = self.bridge.mark("kafka_producer_replaced")
+        twin.start(wait_up=["lake"])
+        self.proxy.forward()
+        until(lambda: self.bridge.mark("kafka_producer_replaced") > before or twin.mark("kafka_producer_replaced"),
+              "one to be fenced")
         self.moment(1)
+        self.stood += any("another process has written" in event["what"] for event in
+                          self.bridge.events("alarm") + twin.events("alarm"))
         if self.dice.random() < 0.5:
             twin.kill()
         elif twin.stop() != 0:
             raise AssertionError("the clean stop of the second one was not clean")
         shutil.rmtree(folder)
         self.dice.choice((self.kill_linkspan, self.stop_linkspan))()
-
-    def one_stands(self, twin):
-        """Until one of two that write as the same destination has seen that and says so."""
-        def stands(bridge):
-            return any("another process has written" in event["what"] for event in bridge.events("alarm"))
-        until(lambda: stands(self.bridge) or stands(twin), "one of two to stand still")
-        self.stood += 1
 
     # --- Kafka
 
@@ -383,6 +384,8 @@ def report(mode, campaign, seed):
     print("# " + " ".join(f"{name}={n}" for name, n in sorted(campaign.done.items())))
     if campaign.points:
         print("# reached: " + " ".join(f"{name}={reached}/{tried}" for name, (tried, reached) in campaign.points.items()))
+    if "twin" in campaign.done:
+        print(f"# with {campaign.stood} of {campaign.done['twin']} twins one of the two saw the other and stood still")
     wrong = campaign.wrong + [f"{name} was never reached" for name, (_, n) in campaign.points.items() if not n]
     good = not (verdict.lost or verdict.out_of_order or verdict.strangers)
     if mode == "control":

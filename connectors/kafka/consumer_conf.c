@@ -144,7 +144,8 @@ void kafka_consumer_check_whole(const struct kafka_settings *settings, struct co
 static const char *const defaults[][2] = {
 	{"socket.nagle.disable", "true"}, /* off by default in this version, and our small requests suffer from it */
 	{"socket.keepalive.enable", "true"},
-	{"log.connection.close", "false"}, /* brokers cut idle connections all the time */
+	/* At first a broker hanging up is all that tells of TLS or SASL that do not fit (kafka_client_error). */
+	{"log.connection.close", "true"},
 	{"topic.metadata.refresh.interval.ms", "10000"}, /* also how often we look for new topics (consumer_topics.c) */
 	{"fetch.error.backoff.ms", "100"}, /* the shorter, the sooner is it seen that a topic was made anew */
 	{"queued.max.messages.kbytes", "16384"}, /* 64 MiB otherwise, and a sensor gateway has little memory */

@@ -4,6 +4,7 @@
  */
 #include "connectors/kafka/security.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -170,8 +171,14 @@ static bool check_tokens(const struct kafka_sasl *sasl, struct config_scope *sco
 
 static bool is_loopback(const char *broker)
 {
-	return strncmp(broker, "127.", 4) == 0 || strncasecmp(broker, "localhost", 9) == 0 ||
-	       strncmp(broker, "[::1]", 5) == 0;
+	char host[64];
+	struct in_addr address;
+	const char *end = strrchr(broker, ':');
+	size_t len = end && broker[0] != '[' ? (size_t)(end - broker) : strlen(broker);
+	snprintf(host, sizeof host, "%.*s", (int)len, broker);
+	if (inet_pton(AF_INET, host, &address) == 1)
+		return ntohl(address.s_addr) >> 24 == 127;
+	return strcasecmp(host, "localhost") == 0 || strncmp(host, "[::1]", 5) == 0;
 }
 
 /* What is sent as it is, for everybody on the way to read. */

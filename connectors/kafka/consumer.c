@@ -19,6 +19,7 @@
 #include "connectors/kafka/consumer_conf.h"
 #include "connectors/kafka/convert.h"
 #include "connectors/kafka/from.h"
+#include "connectors/kafka/library_log.h"
 #include "connectors/kafka/verdict.h"
 #include "runtime/log.h"
 
@@ -306,12 +307,8 @@ static void on_library_log(struct kafka_consumer *consumer, rd_kafka_event_t *ev
 {
 	const char *facility, *text;
 	int level;
-	if (rd_kafka_event_log(event, &facility, &text, &level) != 0 || strcmp(facility, "FAIL") == 0)
-		return; /* FAIL: comes as an error event as well */
-	enum log_level our_level = level <= 4 ? LOG_LEVEL_WARN : level <= 6 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
-	if (log_get_level() >= our_level)
-		log_event(our_level, "kafka_library", "connection=%s side=source facility=%s text=\"%s\"",
-			consumer->options.name, facility, text);
+	if (rd_kafka_event_log(event, &facility, &text, &level) == 0)
+		kafka_library_log(consumer->options.name, level, facility, text);
 }
 
 void kafka_consumer_serve(struct kafka_consumer *consumer, rd_kafka_queue_t *queue)

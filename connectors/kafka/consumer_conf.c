@@ -46,6 +46,11 @@ bool kafka_is_consumer_property(const char *name)
 	return HAS(of_consumers, name);
 }
 
+bool kafka_is_producer_property(const char *name)
+{
+	return HAS(of_producers, name);
+}
+
 /* --- what may not be said ------------------------------------------------------------------------------------- */
 
 struct reserved {
@@ -167,7 +172,7 @@ static bool set_all(const struct kafka_settings *settings, rd_kafka_conf_t *conf
 	good = good && kafka_settings_brokers(settings, conf, errstr, errstr_size) == 0 &&
 	       kafka_security_conf(&settings->tls, &settings->sasl, conf, errstr, errstr_size) == 0;
 	for (size_t i = 0; i < settings->properties.n && good; i++)
-		if (!HAS(of_producers, settings->properties.items[i].name))
+		if (!kafka_is_producer_property(settings->properties.items[i].name))
 			good = set(conf, settings->properties.items[i].name, settings->properties.items[i].value,
 				errstr, errstr_size);
 	for (size_t i = 0; i < sizeof promise / sizeof promise[0] && good; i++)

@@ -8,8 +8,9 @@
 
 #include "connectors/kafka/settings.h"
 
-/* A property of consumers alone. */
+/* Is it a property of consumers (producers) alone? */
 bool kafka_is_consumer_property(const char *name);
+bool kafka_is_producer_property(const char *name);
 /* NULL: it may be set to this, as far as consumers go; else why not and what would be right, one static sentence without its end. */
 const char *kafka_consumer_property_check(const char *name, const char *value);
 /* The keys of the source, and whether the library takes it all. Complains; false if anything is wrong. */

@@ -427,16 +427,19 @@ static void conf_set_defaults(struct conf_builder *builder, const struct kafka_s
 }
 
 /* What all clients of a connection have in common. */
-static void conf_begin(struct conf_builder *builder, const struct kafka_settings *settings)
+static void conf_begin(struct conf_builder *builder, const struct kafka_settings *settings, bool is_producer)
 {
 	conf_set_brokers(builder, &settings->brokers);
 	conf_set(builder, "client.id", settings->client_id);
 	if (!builder->failed)
 		builder->failed = kafka_security_conf(&settings->tls, &settings->sasl, builder->conf, builder->errstr,
 					  builder->errstr_size) < 0;
-	for (size_t i = 0; i < settings->properties.n; i++)
-		if (!kafka_is_consumer_property(settings->properties.items[i].name))
-			conf_set(builder, settings->properties.items[i].name, settings->properties.items[i].value);
+	for (size_t i = 0; i < settings->properties.n; i++) {
+		const struct config_text *property = &settings->properties.items[i];
+		if (is_producer ? !kafka_is_consumer_property(property->name)
+				: !kafka_is_producer_property(property->name))
+			conf_set(builder, property->name, property->value);
+	}
 	conf_set(builder, "log.queue", "true");
 }
 
@@ -446,7 +449,7 @@ static void conf_begin_producer(
 	conf_set_defaults(builder, settings);
 	conf_set(builder, "compression.type", compressions[settings->compression]);
 	conf_set_number(builder, "linger.ms", settings->linger_ms);
-	conf_begin(builder, settings);
+	conf_begin(builder, settings, true);
 	if (limits && limits->batch_bytes)
 		conf_set_number(builder, "batch.size", limits->batch_bytes);
 	if (limits && limits->one_by_one)
@@ -500,7 +503,7 @@ rd_kafka_conf_t *kafka_settings_conf_cursor(const struct kafka_settings *setting
 	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
 	conf_set(&builder, "socket.nagle.disable", "true");
 	conf_set(&builder, "log.connection.close", "false");
-	conf_begin(&builder, settings);
+	conf_begin(&builder, settings, false);
 	conf_set(&builder, "isolation.level", "read_committed");
 	conf_set(&builder, "enable.partition.eof", "true");
 	conf_set(&builder, "allow.auto.create.topics", "false"); /* it must be a compacted one */

@@ -12,15 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "connectors/kafka/backoff.h"
 #include "connectors/kafka/consumer.h"
 #include "connectors/kafka/convert.h"
 #include "runtime/failpoint.h"
 #include "runtime/log.h"
 
-#define BACKOFF_FIRST_MS 100u
-#define BACKOFF_LAST_MS  60000u
 #define ALARM_AGAIN_MS   60000u
 #define MARK_MS          1000u
 #define CLOSE_MS         15000u /* longer than leaving a group and a commit take; name resolution may hang longer */
@@ -72,20 +70,6 @@ static void source_alarm(struct kafka_source *source, const char *what)
 	snprintf(source->alarm, sizeof source->alarm, "%s", what);
 	source->alarm_ms = now_ms;
 	source->host->ops->alarm(source->host, what);
-}
-
-/* Full jitter: anything up to the bound. */
-static uint64_t backoff_ms(unsigned failures)
-{
-	uint64_t bound = BACKOFF_FIRST_MS;
-	for (unsigned i = 1; i < failures && bound < BACKOFF_LAST_MS; i++)
-		bound *= 2;
-	if (bound > BACKOFF_LAST_MS)
-		bound = BACKOFF_LAST_MS;
-	uint32_t random = 0;
-	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
-		return bound;
-	return 1 + random % bound;
 }
 
 /* --- what is durable ---------------------------------------------------------------------------------------------- */
@@ -305,7 +289,7 @@ static void wait_and_begin(struct kafka_source *source)
 {
 	source->failures++;
 	source->state = SOURCE_WAITING;
-	loop_timer_start(source->timer, backoff_ms(source->failures));
+	loop_timer_start(source->timer, kafka_backoff_ms(source->failures));
 }
 
 static void begin(struct kafka_source *source)

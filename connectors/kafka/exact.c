@@ -276,7 +276,8 @@ static void on_opened(struct kafka_exact *ex, uint64_t done_through)
 	ex->state = EX_UP;
 	ex->announced = true;
 	ex->last_seq = done_through;
-	log_info("kafka_transactional", "connection=%s cursor=%llu", ex->name, (unsigned long long)done_through);
+	log_info("kafka_transactional", "connection=%s cursor=%llu transactional_id=%s", ex->name,
+		(unsigned long long)done_through, exact_worker_id(ex->worker));
 	struct sink_traits traits = {
 		.max_in_flight = (uint32_t)ex->settings->max_in_flight,
 		.cursor_valid = true,
@@ -375,7 +376,10 @@ static void on_failed(struct kafka_exact *ex, const struct exact_report *report)
 	if (ex->state != EX_OPENING && ex->state != EX_UP)
 		return;
 	learn(ex, report);
-	log_warn("kafka_producer_replaced", "connection=%s reason=\"%s\"", ex->name, report->reason);
+	if (report->failure == EXACT_FENCED)
+		log_error("kafka_fenced", "connection=%s transactional_id=%s", ex->name, exact_worker_id(ex->worker));
+	else
+		log_warn("kafka_producer_replaced", "connection=%s reason=\"%s\"", ex->name, report->reason);
 	if (report->failure == EXACT_NEEDS_PERSON || report->failure == EXACT_FENCED)
 		alarm_once(ex, report->reason);
 	go_down(ex, report->reason);

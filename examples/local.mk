@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 nobase_dist_doc_DATA += examples/scada-to-kafka/README.md examples/scada-to-kafka/linkspan.yaml \
 	examples/scada-to-kafka/plant.py examples/edge-to-cloud/README.md examples/edge-to-cloud/linkspan.yaml \
-	examples/edge-to-cloud/websocket.yaml examples/gaps/README.md examples/gaps/check_markers.py examples/gaps/linkspan.yaml
-EXTRA_DIST += examples/quickstart.sh examples/edge-to-cloud/show.py examples/scada-to-kafka/show.py examples/systemd/linkspan.service.in
+	examples/edge-to-cloud/websocket.yaml examples/gaps/README.md examples/gaps/check_markers.py examples/gaps/linkspan.yaml \
+	examples/kafka-to-mqtt/README.md examples/kafka-to-mqtt/linkspan.yaml
+EXTRA_DIST += examples/quickstart.sh examples/edge-to-cloud/show.py examples/kafka-to-mqtt/show.py \
+	examples/scada-to-kafka/show.py examples/systemd/linkspan.service.in examples/systemd/linkspan@.service.in
 
-# The unit finds linkspan where it is installed. Elsewhere than in /usr and /usr/local say --with-systemdsystemunitdir.
+# The units find linkspan where it is installed. Elsewhere than in /usr and /usr/local say --with-systemdsystemunitdir.
+UNITS = examples/systemd/linkspan.service examples/systemd/linkspan@.service
 if HAVE_UNIT_FOLDER
 systemdsystemunitdir = $(SYSTEMD_UNIT_FOLDER)
-nodist_systemdsystemunit_DATA = examples/systemd/linkspan.service
+nodist_systemdsystemunit_DATA = $(UNITS)
 endif
-CLEANFILES += examples/systemd/linkspan.service
-examples/systemd/linkspan.service: examples/systemd/linkspan.service.in Makefile
+CLEANFILES += $(UNITS)
+$(UNITS): %: %.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) examples/systemd && \
-		sed 's|@bindir[@]|$(bindir)|g' $(srcdir)/examples/systemd/linkspan.service.in >$@.new && mv $@.new $@
+		sed 's|@bindir[@]|$(bindir)|g' $< >$@.new && mv $@.new $@

@@ -3,7 +3,7 @@
 """A small plant: three lines of four cells, whose temperature, pressure, speed and power wander about, with a frame of
 raw vibration samples now and then and an alarm when something runs hot.
 
-    plant.py [--host HOST] [--port PORT] [--rate PER_SECOND] [COUNT]      publishes to any broker, QoS 1
+    plant.py [--host HOST] [--port PORT] [--rate PER_SECOND] [COUNT]      publishes to any broker, QoS 2
 
 Every message carries a number, so that an observer can tell what is missing."""
 import argparse
@@ -98,7 +98,7 @@ def main():
     stream = Plant(seed=None).readings()
     for _ in range(wanted.count):
         _, _, topic, payload = next(stream)
-        sent = client.publish(topic, payload, qos=1)
+        sent = client.publish(topic, payload, qos=2)
         time.sleep(1 / wanted.rate)
     sent.wait_for_publish()
     client.disconnect()

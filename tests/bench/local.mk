@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Built by tests/bench/run.sh only.
-EXTRA_DIST += tests/bench/run.sh tests/bench/end_to_end.py tests/bench/mqtt_more.py
+EXTRA_DIST += tests/bench/run.sh tests/bench/end_to_end.py tests/bench/mqtt_more.py tests/bench/kafka.py
 EXTRA_PROGRAMS += tests/bench/bench_journal tests/bench/bench_outage tests/bench/bench_recovery tests/bench/bench_routing tests/bench/mqtt_load \
-	tests/bench/paho_out
+	tests/bench/kafka_bare tests/bench/paho_out
 tests_bench_bench_journal_SOURCES = tests/bench/bench_journal.c
 tests_bench_bench_journal_LDADD = $(LINKSPAN_LIBS)
 tests_bench_bench_outage_SOURCES = tests/bench/bench_outage.c
@@ -18,3 +18,5 @@ tests_bench_mqtt_load_SOURCES = tests/bench/mqtt_load.c
 tests_bench_mqtt_load_LDADD = $(LINKSPAN_LIBS)
 tests_bench_paho_out_SOURCES = tests/bench/paho_out.c
 tests_bench_paho_out_LDADD = -lpaho-mqtt3as -lpthread
+tests_bench_kafka_bare_SOURCES = tests/bench/kafka_bare.c
+tests_bench_kafka_bare_LDADD = $(RDKAFKA_LIBS)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The examples: check takes each of their configurations and says what each promises, and the one that needs two
-mosquittos runs to its end."""
+"""The examples: check takes each of their configurations and says what each promises, and those with a show run to its
+end."""
 import glob
 import os
 import subprocess
@@ -9,14 +9,15 @@ import subprocess
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import tap
 from rig.daemon import program
-from rig.fixtures import need_mosquitto
+from rig.fixtures import need_kafka, need_mosquitto
 from rig.process import temp_folder
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
 PROMISES = {"edge-to-cloud/linkspan.yaml": ("exactly-once", "at-least-once"),
             "edge-to-cloud/websocket.yaml": ("at-least-once", "exactly-once"),
             "gaps/linkspan.yaml": ("at-least-once", "exactly-once"),
-            "scada-to-kafka/linkspan.yaml": ("at-least-once", "exactly-once")}
+            "kafka-to-mqtt/linkspan.yaml": ("exactly-once", "at-least-once"),
+            "scada-to-kafka/linkspan.yaml": ("exactly-once", "at-least-once")}
 
 
 @tap.case("check takes every configuration, and says what its own comments say")
@@ -33,16 +34,38 @@ def configurations():
         assert kept in said.stdout and other not in said.stdout, (name, said.stdout)
 
 
+def _show(name, *arguments):
+    """Runs it; what it says. Nothing of it is left behind."""
+    folder = temp_folder("examples")
+    done = subprocess.run([os.path.join(EXAMPLES, name, "show.py"), *arguments], capture_output=True, text=True, check=False,
+                          env={**os.environ, "TMPDIR": folder, "LINKSPAN": program()})
+    tap.note(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert not os.listdir(folder), os.listdir(folder)
+    return done.stdout
+
+
 @tap.case("edge-to-cloud: each reading once, whatever breaks, and nothing left behind")
 def edge_to_cloud():
     need_mosquitto()
-    folder = temp_folder("examples")
-    done = subprocess.run([os.path.join(EXAMPLES, "edge-to-cloud", "show.py"), "--count", "2000"], capture_output=True,
-                          text=True, check=False, env={**os.environ, "TMPDIR": folder, "LINKSPAN": program()})
-    tap.note(done.stdout)
-    assert done.returncode == 0, done.stderr
-    assert "arrived 2000   lost 0   twice 0   out of order 0" in done.stdout, done.stdout
-    assert not os.listdir(folder), os.listdir(folder)
+    said = _show("edge-to-cloud", "--count", "2000")
+    assert "arrived 2000   lost 0   twice 0   out of order 0" in said, said
+
+
+@tap.case("scada-to-kafka: each reading once in Kafka, whatever breaks, and nothing left behind")
+def scada_to_kafka():
+    need_mosquitto()
+    need_kafka()
+    said = _show("scada-to-kafka", "--count", "2000", "--outage", "1")
+    assert "published 2000 " in said and "lost 0   repeated 0" in said, said
+
+
+@tap.case("kafka-to-mqtt: each command heard once, whatever breaks, and nothing left behind")
+def kafka_to_mqtt():
+    need_mosquitto()
+    need_kafka()
+    said = _show("kafka-to-mqtt", "--count", "2000")
+    assert "heard 2000   lost 0   twice 0   out of order 0" in said, said
 
 
 if __name__ == "__main__":

@@ -20,3 +20,17 @@ tests_unit_kafka_test_diagnosis_SOURCES = tests/unit/kafka/test_diagnosis.c
 tests_unit_kafka_test_diagnosis_LDADD = $(TEST_LIBS)
 tests_unit_kafka_test_scram_SOURCES = tests/unit/kafka/test_scram.c
 tests_unit_kafka_test_scram_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/kafka/test_consumer_conf tests/unit/kafka/test_convert tests/unit/kafka/test_from tests/unit/kafka/test_handover \
+	tests/unit/kafka/test_partitions tests/unit/kafka/test_source
+tests_unit_kafka_test_convert_SOURCES = tests/unit/kafka/test_convert.c
+tests_unit_kafka_test_convert_LDADD = $(TEST_LIBS)
+tests_unit_kafka_test_from_SOURCES = tests/unit/kafka/test_from.c
+tests_unit_kafka_test_from_LDADD = $(TEST_LIBS)
+tests_unit_kafka_test_handover_SOURCES = tests/unit/kafka/test_handover.c
+tests_unit_kafka_test_handover_LDADD = $(TEST_LIBS)
+tests_unit_kafka_test_partitions_SOURCES = tests/unit/kafka/test_partitions.c
+tests_unit_kafka_test_partitions_LDADD = $(TEST_LIBS)
+tests_unit_kafka_test_source_SOURCES = tests/unit/kafka/test_source.c
+tests_unit_kafka_test_source_LDADD = libconformance.a $(TEST_LIBS)
+tests_unit_kafka_test_consumer_conf_SOURCES = tests/unit/kafka/test_consumer_conf.c $(kafka_complaints)
+tests_unit_kafka_test_consumer_conf_LDADD = libconformance.a $(TEST_LIBS)

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "config/schema.h"
 #include "message/message.h"
@@ -198,6 +199,8 @@ struct connector {
 	 * reach the sink as params (names, NULL-terminated key table; type CONFIG_TEMPLATE only). NULL: none. */
 	const char *target_key;
 	const struct config_key *to_keys;
+	/* What else the reference page says below the tables of keys, in Markdown. NULL: nothing. */
+	void (*write_reference)(FILE *out);
 
 	/* What ends a level of a topic, in `from` filters, in received topics and in targets. 0: '/', as in MQTT. */
 	char level_separator;
@@ -228,6 +231,11 @@ struct connector {
 	/* Does who reads from the destination get the headers of a message? NULL: no. A sink that says yes adds
 	 * markers_waited() (message/markers.h) to what it sends of a view with `waits`. */
 	bool (*carries_headers)(const void *settings);
+	/* What a header becomes at a destination that carries them: one that was received, or that the mapping sets itself. 0
+	 * and a header that lives as long as `field` and the arena; -EINVAL and one static sentence why it cannot go there;
+	 * -ENOMEM. A NULL member: unchanged. */
+	int (*fit_header)(const void *settings, const struct message_field *field, bool set_by_mapping,
+		struct arena *arena, struct message_field *ret_field, const char **ret_reason);
 	/* Does a null payload differ from an empty one at this destination? */
 	bool carries_null;
 	/* Does a source with these from_settings never receive what its own link has sent? NULL: it may. */

@@ -2,8 +2,8 @@
  *
  * The keys of a token endpoint, and what can be said of them without asking it.
  */
+#include <arpa/inet.h>
 #include <curl/curl.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -77,7 +77,10 @@ static void complain(const struct place *place, const char *child, const char *w
 
 static bool is_loopback(const char *host)
 {
-	return strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0;
+	struct in_addr address;
+	if (inet_pton(AF_INET, host, &address) == 1)
+		return ntohl(address.s_addr) >> 24 == 127;
+	return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0;
 }
 
 static bool check_url(const struct oauth_settings *settings, const struct place *place)

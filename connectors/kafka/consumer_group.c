@@ -132,7 +132,8 @@ bool kafka_group_committed(struct kafka_consumer *consumer, struct kafka_partiti
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 	if (err)
-		log_warn("kafka_error", "connection=%s side=source code=%s text=\"the group's offsets could not be read: %s\"",
+		log_warn("kafka_error",
+			"connection=%s side=source code=%s text=\"the group's offsets could not be read: %s\"",
 			consumer->options.name, rd_kafka_err2name(err), rd_kafka_err2str(err));
 	return !err;
 }
@@ -156,10 +157,10 @@ void kafka_group_reassign(struct kafka_consumer *consumer)
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
 	for (size_t i = 0; i < consumer->partitions->n; i++) {
 		struct kafka_partition *partition = consumer->partitions->items[i];
-		bool wanted = partition->assigned && partition->known &&
-			      (partition->state == KAFKA_PARTITION_READING ||
-				      partition->state == KAFKA_PARTITION_CHECKING ||
-				      partition->state == KAFKA_PARTITION_DUE);
+		bool wanted =
+			partition->assigned && partition->known &&
+			(partition->state == KAFKA_PARTITION_READING || partition->state == KAFKA_PARTITION_CHECKING ||
+				partition->state == KAFKA_PARTITION_DUE);
 		if (!wanted)
 			continue;
 		lead_records(consumer, partition);
@@ -188,8 +189,8 @@ static void on_assign(struct kafka_consumer *consumer, const rd_kafka_topic_part
 						  kafka_topic_was_there(consumer, element->topic);
 				continue;
 			}
-			int qos = kafka_subscriptions_match(consumer->options.subscriptions,
-				consumer->options.n_subscriptions, element->topic);
+			int qos = kafka_subscriptions_match(
+				consumer->options.subscriptions, consumer->options.n_subscriptions, element->topic);
 			partition->qos = qos < 0 ? 0 : (uint8_t)qos;
 			partition->seen = partition->assigned = true;
 			partition->state = KAFKA_PARTITION_DUE;
@@ -244,7 +245,8 @@ void kafka_group_leave(struct kafka_consumer *consumer)
 	if (error)
 		rd_kafka_error_destroy(error);
 	else if (!rd_kafka_consumer_closed(consumer->rk))
-		log_warn("kafka_leave", "connection=%s group=%s what=\"the group has not answered; it will notice later\"",
+		log_warn("kafka_leave",
+			"connection=%s group=%s what=\"the group has not answered; it will notice later\"",
 			consumer->options.name, consumer->settings->group);
 	rd_kafka_queue_destroy(queue);
 }

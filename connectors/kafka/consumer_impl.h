@@ -42,7 +42,8 @@ struct kafka_consumer {
 uint64_t kafka_consumer_now_ms(void);
 bool kafka_consumer_must_stop(struct kafka_consumer *consumer);
 /* Logged once, and given to the loop. */
-void kafka_consumer_alarm(struct kafka_consumer *consumer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void kafka_consumer_alarm(struct kafka_consumer *consumer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 void kafka_consumer_lose(struct kafka_consumer *consumer, const char *why);
 /* Behind all that was handed over: the partition goes on at partition->next. */
 void kafka_consumer_hand_position(struct kafka_consumer *consumer, struct kafka_partition *partition);
@@ -64,8 +65,8 @@ void kafka_ask_doubtful(struct kafka_consumer *consumer); /* ASKING, and CHECKIN
 void kafka_watch(struct kafka_consumer *consumer); /* high watermarks that go down */
 void kafka_doubt(struct kafka_consumer *consumer, struct kafka_partition *partition, enum kafka_doubt doubt);
 /* While CHECKING: a record, or the end. False: the record is not to be handed over. */
-bool kafka_check_record(struct kafka_consumer *consumer, struct kafka_partition *partition, uint64_t offset,
-	uint64_t fingerprint);
+bool kafka_check_record(
+	struct kafka_consumer *consumer, struct kafka_partition *partition, uint64_t offset, uint64_t fingerprint);
 void kafka_check_end(struct kafka_partition *partition, uint64_t offset);
 /* Where to fetch a partition from: sets its state accordingly. */
 uint64_t kafka_start_offset(struct kafka_partition *partition);

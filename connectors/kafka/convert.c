@@ -5,33 +5,20 @@
 #include "connectors/kafka/convert.h"
 
 #include <string.h>
-#include <strings.h>
 
+#include "connectors/kafka/headers.h"
 #include "message/endian.h"
-#include "message/utf8.h"
 
-static bool is_content_type(const char *name, const void *value, size_t size)
-{
-	return value && strcasecmp(name, "content-type") == 0 && utf8_valid(slice_of(value, size));
-}
-
-/* The first content-type header is the message's content type, as the sink writes it; the others stay headers. */
-static void convert_headers(
-	const rd_kafka_headers_t *headers, struct kafka_scratch *scratch, struct message_view *view)
+static size_t list_headers(const rd_kafka_headers_t *headers, struct kafka_scratch *scratch)
 {
 	const char *name;
 	const void *value;
 	size_t size, n = 0;
-	for (size_t i = 0; n < sizeof scratch->headers / sizeof scratch->headers[0]; i++) {
-		if (rd_kafka_header_get_all(headers, i, &name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR)
-			break;
-		if (!view->content_type.data && is_content_type(name, value, size))
-			view->content_type = slice_of(value, size);
-		else
-			scratch->headers[n++] = (struct message_field){slice_str(name), slice_of(value, size)};
+	while (n < sizeof scratch->headers / sizeof scratch->headers[0] &&
+		rd_kafka_header_get_all(headers, n, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		scratch->headers[n++] = (struct message_field){slice_str(name), slice_of(value, value ? size : 0)};
 	}
-	view->headers = scratch->headers;
-	view->n_headers = n;
+	return n;
 }
 
 /* NULL is Kafka's null, and the absent slice; an empty value has an address. */
@@ -40,22 +27,22 @@ static struct slice slice_or_null(const void *data, size_t len)
 	return data ? slice_of(data, len) : (struct slice){NULL, 0};
 }
 
-void kafka_convert(const struct kafka_input *input, uint64_t wall_ms, struct kafka_scratch *scratch,
+void kafka_convert(const struct kafka_input *input, int mqtt_headers, uint64_t wall_ms, struct kafka_scratch *scratch,
 	struct message_view *ret_view)
 {
 	const rd_kafka_message_t *msg = input->msg;
-	rd_kafka_timestamp_type_t type;
-	int64_t timestamp_ms = rd_kafka_message_timestamp(msg, &type);
-	bool has_time = type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp_ms > 0;
 	*ret_view = (struct message_view){
 		.topic = slice_of(input->partition->topic, input->partition->topic_len),
 		.payload = slice_or_null(msg->payload, msg->len),
 		.key = slice_or_null(msg->key, msg->key_len),
-		.origin_ms = has_time ? (uint64_t)timestamp_ms : wall_ms,
+		.origin_ms = input->timestamp_ms > 0 ? (uint64_t)input->timestamp_ms : wall_ms,
 		.qos = input->partition->qos,
 	};
-	if (input->headers)
-		convert_headers(input->headers, scratch, ret_view);
+	if (!input->headers)
+		return;
+	ret_view->headers = scratch->headers;
+	ret_view->n_headers = kafka_headers_read(
+		mqtt_headers, scratch->headers, list_headers(input->headers, scratch), ret_view->origin_ms, ret_view);
 }
 
 /* --- fingerprint ------------------------------------------------------------------------------------------------- */
@@ -80,10 +67,9 @@ static uint64_t mix_bytes(uint64_t hash, const void *data, size_t len)
 	return mix(hash, get_u64(rest));
 }
 
-uint64_t kafka_fingerprint(const rd_kafka_message_t *msg)
+uint64_t kafka_fingerprint(const rd_kafka_message_t *msg, int64_t timestamp_ms)
 {
-	rd_kafka_timestamp_type_t type;
-	uint64_t hash = mix(UINT64_C(0x6c696e6b7370616e), (uint64_t)rd_kafka_message_timestamp(msg, &type));
+	uint64_t hash = mix(UINT64_C(0x6c696e6b7370616e), (uint64_t)timestamp_ms);
 	hash = mix_bytes(hash, msg->key, msg->key_len);
 	hash = mix_bytes(hash, msg->payload, msg->len);
 	hash ^= hash >> 47;

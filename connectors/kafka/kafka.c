@@ -6,6 +6,7 @@
 
 #include "connectors/kafka/connection.h"
 #include "connectors/kafka/from.h"
+#include "connectors/kafka/headers.h"
 #include "connectors/kafka/naming.h"
 #include "connectors/kafka/settings.h"
 
@@ -31,6 +32,15 @@ static void kafka_explain_guarantee(
 		kafka_explain_source(settings, wished, ret_why, size);
 }
 
+static int kafka_fit_header(const void *arg, const struct message_field *field, bool set_by_mapping,
+	struct arena *arena, struct message_field *ret_field, const char **ret_reason)
+{
+	const struct kafka_settings *settings = arg;
+	(void)ret_reason;
+	*ret_field = *field;
+	return set_by_mapping ? 0 : kafka_headers_fit(settings->mqtt_headers, field, arena, ret_field);
+}
+
 const struct connector kafka_connector = {
 	.name = "kafka",
 	.help = "The topics of a Kafka cluster, as source and as destination.",
@@ -44,6 +54,8 @@ const struct connector kafka_connector = {
 	.exactly_once_in_order = true,
 	.check = kafka_settings_check,
 	.check_from = kafka_check_filters,
+	.fit_header = kafka_fit_header,
+	.write_reference = kafka_headers_write_reference,
 	.carries_null = true,
 	.carries_headers = kafka_carries_headers,
 	.level_separator = '.',

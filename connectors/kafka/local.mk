@@ -10,14 +10,6 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/client.h \
 	connectors/kafka/connection.c \
 	connectors/kafka/connection.h \
-	connectors/kafka/cursor.c \
-	connectors/kafka/cursor.h \
-	connectors/kafka/deliver.c \
-	connectors/kafka/exact.c \
-	connectors/kafka/exact_transaction.c \
-	connectors/kafka/exact_worker.c \
-	connectors/kafka/exact_worker.h \
-	connectors/kafka/exact_worker_impl.h \
 	connectors/kafka/consumer.c \
 	connectors/kafka/consumer.h \
 	connectors/kafka/consumer_conf.c \
@@ -28,20 +20,32 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/consumer_topics.c \
 	connectors/kafka/convert.c \
 	connectors/kafka/convert.h \
-	connectors/kafka/from.c \
-	connectors/kafka/from.h \
-	connectors/kafka/handover.c \
-	connectors/kafka/handover.h \
+	connectors/kafka/cursor.c \
+	connectors/kafka/cursor.h \
+	connectors/kafka/deliver.c \
 	connectors/kafka/diagnosis.c \
 	connectors/kafka/diagnosis.h \
+	connectors/kafka/exact.c \
+	connectors/kafka/exact_transaction.c \
+	connectors/kafka/exact_worker.c \
+	connectors/kafka/exact_worker.h \
+	connectors/kafka/exact_worker_impl.h \
+	connectors/kafka/from.c \
+	connectors/kafka/from.h \
 	connectors/kafka/gateway.c \
 	connectors/kafka/gateway.h \
+	connectors/kafka/handover.c \
+	connectors/kafka/handover.h \
+	connectors/kafka/headers.c \
+	connectors/kafka/headers.h \
 	connectors/kafka/kafka.c \
 	connectors/kafka/kafka.h \
 	connectors/kafka/library_log.c \
 	connectors/kafka/library_log.h \
 	connectors/kafka/link.c \
 	connectors/kafka/link.h \
+	connectors/kafka/naming.c \
+	connectors/kafka/naming.h \
 	connectors/kafka/part.h \
 	connectors/kafka/partitions.c \
 	connectors/kafka/partitions.h \
@@ -49,8 +53,6 @@ liblinkspan_a_SOURCES += \
 	connectors/kafka/pending.h \
 	connectors/kafka/producer.c \
 	connectors/kafka/producer.h \
-	connectors/kafka/naming.c \
-	connectors/kafka/naming.h \
 	connectors/kafka/record.c \
 	connectors/kafka/record.h \
 	connectors/kafka/sasl_login.c \

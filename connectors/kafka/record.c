@@ -4,10 +4,8 @@
  */
 #include "connectors/kafka/record.h"
 
-#include <strings.h>
-
+#include "connectors/kafka/headers.h"
 #include "connectors/kafka/timestamp.h"
-#include "message/markers.h"
 
 #define MAX_VALUES 8
 
@@ -32,40 +30,6 @@ static bool parse_partition(struct slice text, int32_t *ret_partition)
 	return true;
 }
 
-static bool has_content_type(const struct message_view *view)
-{
-	static const char name[] = "content-type";
-	for (size_t i = 0; i < view->n_headers; i++)
-		if (view->headers[i].name.len == sizeof name - 1 &&
-			strncasecmp((const char *)view->headers[i].name.data, name, sizeof name - 1) == 0)
-			return true;
-	return false;
-}
-
-/* The message's headers, its content type as one (CloudEvents' Kafka binding has it so), and how long it has waited
- * where that is wanted. NULL when there are none. */
-static rd_kafka_headers_t *make_headers(const struct message_view *view, uint64_t wall_ms)
-{
-	bool add_type = view->content_type.data && !has_content_type(view);
-	if (view->n_headers == 0 && !add_type && !view->waits)
-		return NULL;
-	rd_kafka_headers_t *headers = rd_kafka_headers_new(view->n_headers + 2);
-	for (size_t i = 0; i < view->n_headers; i++) {
-		const struct message_field *field = &view->headers[i];
-		rd_kafka_header_add(headers, (const char *)field->name.data, (ssize_t)field->name.len,
-			field->value.data, (ssize_t)field->value.len);
-	}
-	if (add_type)
-		rd_kafka_header_add(
-			headers, "content-type", -1, view->content_type.data, (ssize_t)view->content_type.len);
-	if (view->waits) {
-		char text[MARKERS_WAITED_SIZE];
-		struct message_field waited = markers_waited(view, wall_ms, text);
-		rd_kafka_header_add(headers, MARKER_WAITED, -1, waited.value.data, (ssize_t)waited.value.len);
-	}
-	return headers;
-}
-
 /* 0: the library's now. Kafka deletes by timestamp (retention.ms): a record stamped by a clock that had not been set yet
  * would be gone at once. So the message's own time is taken, the time of origin, or now: the first that can be true.
  * False: what should be the message's time is none. */
@@ -84,7 +48,6 @@ static bool timestamp_of(const struct message_view *view, int64_t *ret_ms)
 const char *kafka_record_make(const struct kafka_settings *settings, const struct message_view *view, uint64_t wall_ms,
 	struct kafka_record *ret_record)
 {
-	(void)settings;
 	struct kafka_record record;
 	if (!parse_partition(message_param(view, "partition"), &record.partition))
 		return "the partition is not a number";
@@ -92,7 +55,8 @@ const char *kafka_record_make(const struct kafka_settings *settings, const struc
 		return "the timestamp is neither a number of seconds, milliseconds, microseconds or nanoseconds since "
 		       "1970 nor "
 		       "a time as in RFC 3339";
-	record.headers = make_headers(view, wall_ms);
+	uint64_t stamped_ms = record.timestamp_ms ? (uint64_t)record.timestamp_ms : wall_ms;
+	record.headers = kafka_headers_make(settings->mqtt_headers, view, stamped_ms, wall_ms);
 	*ret_record = record;
 	return NULL;
 }

@@ -4,6 +4,7 @@
  */
 #include "connectors/kafka/security.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -170,8 +171,14 @@ static bool check_tokens(const struct kafka_sasl *sasl, struct config_scope *sco
 
 static bool is_loopback(const char *broker)
 {
-	return strncmp(broker, "127.", 4) == 0 || strncasecmp(broker, "localhost", 9) == 0 ||
-	       strncmp(broker, "[::1]", 5) == 0;
+	char host[64];
+	struct in_addr address;
+	const char *end = strrchr(broker, ':');
+	size_t len = end && broker[0] != '[' ? (size_t)(end - broker) : strlen(broker);
+	snprintf(host, sizeof host, "%.*s", (int)len, broker);
+	if (inet_pton(AF_INET, host, &address) == 1)
+		return ntohl(address.s_addr) >> 24 == 127;
+	return strcasecmp(host, "localhost") == 0 || strncmp(host, "[::1]", 5) == 0;
 }
 
 /* What is sent as it is, for everybody on the way to read. */
@@ -202,6 +209,15 @@ bool kafka_security_check(const struct kafka_tls *tls, const struct kafka_sasl *
 	if (good)
 		warn_of_open_secrets(tls, sasl, brokers, scope);
 	return good;
+}
+
+const char *kafka_security_refuses_property(const struct kafka_sasl *sasl, const char *name)
+{
+	if (!gateway_wanted(sasl) || (strncmp(name, "ssl.", 4) != 0 && strncmp(name, "sasl.", 5) != 0 &&
+					     strcmp(name, "security.protocol") != 0))
+		return NULL;
+	return "with SCRAM linkspan does TLS and the login itself, since this librdkafka cannot. Leave it out, or take "
+	       "librdkafka 2.6.1 or later";
 }
 
 /* --- into the library -------------------------------------------------------------------------------------------- */

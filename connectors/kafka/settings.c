@@ -15,6 +15,7 @@
 #include "connectors/kafka/topic_names.h"
 
 static const char *const compressions[] = {"none", "gzip", "snappy", "lz4", "zstd", NULL};
+static const char *const mqtt_headers[] = {"none", "properties", "all", NULL};
 static const char *const topic_characters[] = {"refuse", "escape", NULL};
 
 #define TRANSACTION(member) offsetof(struct kafka_transaction, member)
@@ -26,7 +27,8 @@ static const struct config_key transaction_keys[] = {
 		.fallback = "100ms",
 		.min = 1,
 		.max = 60000,
-		.help = "How long a transaction gathers messages before it is committed: so much later do readers see them."},
+		.help = "How long a transaction gathers messages before it is committed: so much later do readers see "
+			"them."},
 	{.name = "max_messages",
 		.type = CONFIG_INT,
 		.offset = TRANSACTION(max_messages),
@@ -47,7 +49,8 @@ static const struct config_key transaction_keys[] = {
 		.fallback = "30s",
 		.min = 1000,
 		.max = 900000,
-		.help = "When linkspan vanishes in the middle of a transaction, the cluster gives that up after so long; until then "
+		.help = "When linkspan vanishes in the middle of a transaction, the cluster gives that up after so "
+			"long; until then "
 			"readers wait. Not more than the brokers' transaction.max.timeout.ms."},
 	{.name = NULL},
 };
@@ -94,7 +97,8 @@ const struct config_key kafka_connection_keys[] = {
 		.type = CONFIG_STRING,
 		.offset = offsetof(struct kafka_settings, cursor_topic),
 		.fallback = "linkspan-cursor",
-		.help = "Compacted topic in which exactly-once destinations keep how far they are, one record per destination and "
+		.help = "Compacted topic in which exactly-once destinations keep how far they are, one record per "
+			"destination and "
 			"transaction. Made with one partition if it is not there."},
 	{.name = "tls",
 		.type = CONFIG_SECTION,
@@ -109,23 +113,29 @@ const struct config_key kafka_connection_keys[] = {
 	{.name = "group",
 		.type = CONFIG_STRING,
 		.offset = offsetof(struct kafka_settings, group),
-		.help = "Source: consumer group. Instances with the same group share the partitions of their topics, and "
-			"where they stand is committed to Kafka once it is on disk. Left out: all partitions are read, and the "
+		.help = "Source: consumer group. Instances with the same group share the partitions of their topics, "
+			"and "
+			"where they stand is committed to Kafka once it is on disk. Left out: all partitions are read, "
+			"and the "
 			"journal alone knows where they stand."},
 	{.name = "from",
 		.type = CONFIG_ENUM,
 		.offset = offsetof(struct kafka_settings, from),
 		.fallback = "beginning",
 		.choices = kafka_from_choices,
-		.help = "Source: where a partition begins of which neither the journal nor the group knows a position. stored: it is "
-			"not read. A partition that comes while linkspan reads begins at its beginning, whatever this says."},
+		.help = "Source: where a partition begins of which neither the journal nor the group knows a position. "
+			"stored: it is "
+			"not read. A partition that comes while linkspan reads begins at its beginning, whatever this "
+			"says."},
 	{.name = "on_offset_reset",
 		.type = CONFIG_ENUM,
 		.offset = offsetof(struct kafka_settings, on_offset_reset),
 		.fallback = "stop",
 		.choices = kafka_reset_choices,
-		.help = "Source: what to do with a partition whose position is no longer there, because its topic was made anew, "
-			"or its records were deleted before linkspan had them. stop: that partition is not read until this is changed; "
+		.help = "Source: what to do with a partition whose position is no longer there, because its topic was "
+			"made anew, "
+			"or its records were deleted before linkspan had them. stop: that partition is not read until "
+			"this is changed; "
 			"others are. beginning, end: it goes on there, and the log says what was left out."},
 	{.name = "hold_messages",
 		.type = CONFIG_INT,
@@ -133,14 +143,16 @@ const struct config_key kafka_connection_keys[] = {
 		.fallback = "10000",
 		.min = 1,
 		.max = 10000000,
-		.help = "Source: records held in memory between the library and the journal, at most, give or take 500."},
+		.help = "Source: records held in memory between the library and the journal, at most, give or take "
+			"500."},
 	{.name = "hold_bytes",
 		.type = CONFIG_SIZE,
 		.offset = offsetof(struct kafka_settings, hold_bytes),
 		.fallback = "16MiB",
 		.min = 65536,
 		.max = INT64_C(1) << 40,
-		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes on top."},
+		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes "
+			"on top."},
 	{.name = "topics_allowed",
 		.type = CONFIG_LIST,
 		.offset = offsetof(struct kafka_settings, topics_allowed),
@@ -156,10 +168,19 @@ const struct config_key kafka_connection_keys[] = {
 			"letter. escape: what a template inserts into a topic is written with the characters that "
 			"there "
 			"are, / as a dot; and of what is read, {topic} and captures are turned back."},
+	{.name = "mqtt_headers",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct kafka_settings, mqtt_headers),
+		.fallback = "properties",
+		.choices = mqtt_headers,
+		.help = "Which fields of a message are headers of the record, both ways, by the table below. none: the "
+			"content type alone. properties: what MQTT 5 knows as properties, and that a message is "
+			"retained. all: also its QoS."},
 	{.name = "properties",
 		.type = CONFIG_MAP,
 		.offset = offsetof(struct kafka_settings, properties),
-		.help = "Any property of librdkafka, by its name there: those of producers for the sink, those of consumers for the "
+		.help = "Any property of librdkafka, by its name there: those of producers for the sink, those of "
+			"consumers for the "
 			"source. What linkspan's promises rest on cannot be changed."},
 	{.name = NULL},
 };
@@ -341,6 +362,15 @@ static void check_whole(const struct kafka_settings *settings, struct config_sco
 		rd_kafka_conf_destroy(conf);
 }
 
+static bool check_effect(
+	const struct kafka_settings *settings, const struct config_text *item, struct config_scope *scope)
+{
+	const char *why = kafka_security_refuses_property(&settings->sasl, item->name);
+	if (why)
+		config_complain(scope, "properties", item->name, "%s has no effect: %s.", item->name, why);
+	return !why;
+}
+
 void kafka_settings_check(const void *arg, struct config_scope *scope)
 {
 	const struct kafka_settings *settings = arg;
@@ -351,10 +381,13 @@ void kafka_settings_check(const void *arg, struct config_scope *scope)
 	check_allowed(settings, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < settings->properties.n; i++)
-		good &= check_property(&settings->properties.items[i], conf, scope);
+		good &= check_effect(settings, &settings->properties.items[i], scope) &&
+			check_property(&settings->properties.items[i], conf, scope);
 	rd_kafka_conf_destroy(conf);
-	if (good && !config_failed(scope, NULL, NULL))
-		check_whole(settings, scope);
+	if (!good || config_failed(scope, NULL, NULL))
+		return;
+	check_whole(settings, scope);
+	kafka_consumer_check_whole(settings, scope);
 }
 
 /* --- into the library
@@ -418,16 +451,19 @@ static void conf_set_defaults(struct conf_builder *builder, const struct kafka_s
 }
 
 /* What all clients of a connection have in common. */
-static void conf_begin(struct conf_builder *builder, const struct kafka_settings *settings)
+static void conf_begin(struct conf_builder *builder, const struct kafka_settings *settings, bool is_producer)
 {
 	conf_set_brokers(builder, &settings->brokers);
 	conf_set(builder, "client.id", settings->client_id);
 	if (!builder->failed)
 		builder->failed = kafka_security_conf(&settings->tls, &settings->sasl, builder->conf, builder->errstr,
 					  builder->errstr_size) < 0;
-	for (size_t i = 0; i < settings->properties.n; i++)
-		if (!kafka_is_consumer_property(settings->properties.items[i].name))
-			conf_set(builder, settings->properties.items[i].name, settings->properties.items[i].value);
+	for (size_t i = 0; i < settings->properties.n; i++) {
+		const struct config_text *property = &settings->properties.items[i];
+		if (is_producer ? !kafka_is_consumer_property(property->name)
+				: !kafka_is_producer_property(property->name))
+			conf_set(builder, property->name, property->value);
+	}
 	conf_set(builder, "log.queue", "true");
 }
 
@@ -437,7 +473,7 @@ static void conf_begin_producer(
 	conf_set_defaults(builder, settings);
 	conf_set(builder, "compression.type", compressions[settings->compression]);
 	conf_set_number(builder, "linger.ms", settings->linger_ms);
-	conf_begin(builder, settings);
+	conf_begin(builder, settings, true);
 	if (limits && limits->batch_bytes)
 		conf_set_number(builder, "batch.size", limits->batch_bytes);
 	if (limits && limits->one_by_one)
@@ -491,7 +527,7 @@ rd_kafka_conf_t *kafka_settings_conf_cursor(const struct kafka_settings *setting
 	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
 	conf_set(&builder, "socket.nagle.disable", "true");
 	conf_set(&builder, "log.connection.close", "false");
-	conf_begin(&builder, settings);
+	conf_begin(&builder, settings, false);
 	conf_set(&builder, "isolation.level", "read_committed");
 	conf_set(&builder, "enable.partition.eof", "true");
 	conf_set(&builder, "allow.auto.create.topics", "false"); /* it must be a compacted one */

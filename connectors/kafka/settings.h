@@ -31,6 +31,7 @@ struct kafka_settings {
 	struct kafka_sasl sasl;
 	struct config_list topics_allowed; /* patterns (topic_names.h); empty: all */
 	int topic_characters; /* enum kafka_topic_characters */
+	int mqtt_headers; /* enum kafka_mqtt_headers (headers.h) */
 	struct config_list properties;
 	struct kafka_transaction transaction;
 	char *cursor_topic;

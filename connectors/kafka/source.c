@@ -12,18 +12,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "connectors/kafka/backoff.h"
 #include "connectors/kafka/consumer.h"
 #include "connectors/kafka/convert.h"
 #include "runtime/failpoint.h"
 #include "runtime/log.h"
 
-#define BACKOFF_FIRST_MS 100u
-#define BACKOFF_LAST_MS  60000u
-#define ALARM_AGAIN_MS   60000u
-#define MARK_MS          1000u
-#define CLOSE_MS         15000u /* longer than leaving a group and a commit take; name resolution may hang longer */
+#define ALARM_AGAIN_MS 60000u
+#define MARK_MS        1000u
+#define CLOSE_MS       15000u /* longer than leaving a group and a commit take; name resolution may hang longer */
 
 enum source_state { SOURCE_IDLE, SOURCE_RUNNING, SOURCE_WAITING, SOURCE_STOPPED };
 
@@ -74,27 +72,13 @@ static void source_alarm(struct kafka_source *source, const char *what)
 	source->host->ops->alarm(source->host, what);
 }
 
-/* Full jitter: anything up to the bound. */
-static uint64_t backoff_ms(unsigned failures)
-{
-	uint64_t bound = BACKOFF_FIRST_MS;
-	for (unsigned i = 1; i < failures && bound < BACKOFF_LAST_MS; i++)
-		bound *= 2;
-	if (bound > BACKOFF_LAST_MS)
-		bound = BACKOFF_LAST_MS;
-	uint32_t random = 0;
-	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
-		return bound;
-	return 1 + random % bound;
-}
-
 /* --- what is durable ---------------------------------------------------------------------------------------------- */
 
 static bool list_add(struct partition_list *list, struct kafka_partition *partition)
 {
 	if (list->n == list->capacity) {
 		size_t capacity = list->capacity ? list->capacity * 2 : 16;
-		void *items = realloc(list->items, capacity * sizeof *list->items);
+		void *items = realloc(list->items, capacity * sizeof(void *));
 		if (!items)
 			return false;
 		list->items = items;
@@ -214,7 +198,8 @@ static bool offer_position(struct kafka_source *source, const struct kafka_input
 static bool offer_record(struct kafka_source *source, const struct kafka_input *input, bool with_receipt)
 {
 	struct message_view view;
-	kafka_convert(input, loop_wall_ms(source->options.loop), &source->scratch, &view);
+	kafka_convert(input, source->options.settings->mqtt_headers, loop_wall_ms(source->options.loop),
+		&source->scratch, &view);
 	struct offer offer = {
 		.view = &view,
 		.change = {.type = CHANGE_POSITION,
@@ -278,8 +263,7 @@ static void offer_chunk(struct kafka_source *source)
 	if (!chunk)
 		return;
 	for (; chunk->at < chunk->n; chunk->at++) {
-		if (!is_taking(source) ||
-			!offer_input(source, &chunk->inputs[chunk->at], chunk->at + 1 == chunk->n))
+		if (!is_taking(source) || !offer_input(source, &chunk->inputs[chunk->at], chunk->at + 1 == chunk->n))
 			return;
 		source->refused = false;
 	}
@@ -304,7 +288,7 @@ static void wait_and_begin(struct kafka_source *source)
 {
 	source->failures++;
 	source->state = SOURCE_WAITING;
-	loop_timer_start(source->timer, backoff_ms(source->failures));
+	loop_timer_start(source->timer, kafka_backoff_ms(source->failures));
 }
 
 static void begin(struct kafka_source *source)
@@ -435,7 +419,8 @@ static void recover_position(struct slice name, uint64_t position, uint64_t hash
 	struct kafka_source *source = arg;
 	struct kafka_partition *partition = kafka_partitions_named(&source->partitions, name);
 	if (!partition) {
-		log_error("kafka_position", "connection=%s partition=\"%.*s\" what=\"a position that is no partition's\"",
+		log_error("kafka_position",
+			"connection=%s partition=\"%.*s\" what=\"a position that is no partition's\"",
 			source->options.name, (int)name.len, (const char *)name.data);
 		return;
 	}

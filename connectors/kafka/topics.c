@@ -63,6 +63,7 @@ static uint32_t topics_hash(struct slice name) /* FNV-1a */
 rd_kafka_topic_t *kafka_topics_get(struct kafka_topics *topics, struct slice name, const char **ret_wrong)
 {
 	uint32_t hash = topics_hash(name), at = hash % TABLE_SIZE;
+	*ret_wrong = NULL;
 	for (; topics->table[at].handle; at = (at + 1) % TABLE_SIZE)
 		if (topics->table[at].hash == hash &&
 			slice_equal(slice_str(rd_kafka_topic_name(topics->table[at].handle)), name))

@@ -22,7 +22,7 @@ struct kafka_topics *kafka_topics_new(rd_kafka_t *rk, const struct kafka_setting
 void kafka_topics_free(struct kafka_topics *topics); /* before rd_kafka_destroy; any thread, as the last user */
 
 /* The handle of a topic, borrowed until the next call; NULL when the name is not legal or the settings do not allow it,
- * with a static sentence why. */
+ * with a static sentence why, which is NULL otherwise. */
 rd_kafka_topic_t *kafka_topics_get(struct kafka_topics *topics, struct slice name, const char **ret_wrong);
 
 #endif

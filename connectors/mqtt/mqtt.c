@@ -13,6 +13,7 @@
 #include "connectors/mqtt/sink.h"
 #include "connectors/mqtt/source.h"
 #include "connectors/mqtt/subscription_map.h"
+#include "routing/header_text.h"
 #include "routing/topic_filter.h"
 #include "runtime/log.h"
 
@@ -434,6 +435,17 @@ static void mqtt_explain_guarantee(
 			"what it is known to allow, or use version 5)");
 }
 
+/* User properties are text; a broker cuts who sends others (MQTT 5 §1.5.4). */
+static int mqtt_fit_header(const void *settings, const struct message_field *field, bool set_by_mapping,
+	struct arena *arena, struct message_field *ret_field, const char **ret_reason)
+{
+	(void)settings, (void)set_by_mapping;
+	int err = header_text_encode(field, arena, ret_field);
+	if (err == -EINVAL)
+		*ret_reason = "a header's name is not UTF-8, so it cannot be a User Property of MQTT";
+	return err;
+}
+
 static const char *mqtt_check_target(const void *settings, struct slice topic)
 {
 	(void)settings;
@@ -459,6 +471,7 @@ const struct connector mqtt_connector = {
 	.check_overlap = mqtt_from_check_overlap,
 	.carries_headers = mqtt_carries_headers,
 	.ignores_own = mqtt_from_ignores_own,
+	.fit_header = mqtt_fit_header,
 	.check_target = mqtt_check_target,
 	.check_qos = mqtt_check_qos,
 	.check_roles = mqtt_check_roles,

@@ -184,13 +184,15 @@ static void write_connector(FILE *out, const struct connector *connector)
 		fputs("\nUnder `from:` of a mapping:\n\n| key | value | default | |\n| --- | --- | --- | --- |\n", out);
 		write_rows(out, "", connector->from_keys);
 	}
-	if (!connector->can_sink)
-		return;
-	struct config_key target = {
-		.name = connector->target_key, .type = CONFIG_TEMPLATE, .help = section_target_help(connector)};
-	fputs("\nUnder `to:` of a mapping:\n\n| key | value | default | |\n| --- | --- | --- | --- |\n", out);
-	write_row(out, "", &target);
-	write_rows(out, "", connector->to_keys);
+	if (connector->can_sink) {
+		struct config_key target = {
+			.name = connector->target_key, .type = CONFIG_TEMPLATE, .help = section_target_help(connector)};
+		fputs("\nUnder `to:` of a mapping:\n\n| key | value | default | |\n| --- | --- | --- | --- |\n", out);
+		write_row(out, "", &target);
+		write_rows(out, "", connector->to_keys);
+	}
+	if (connector->write_reference)
+		connector->write_reference(out);
 }
 
 static void write_connections(FILE *out, const struct connector *const *all)

@@ -595,8 +595,10 @@ void journal_positions(const struct journal *j, uint32_t source,
 	void (*fn)(struct slice partition, uint64_t position, uint64_t hash, void *arg), void *arg)
 {
 	const struct state_source *from = state_source(&j->state, source);
-	if (from)
-		state_positions(from, fn, arg);
+	for (size_t i = 0; from && i < from->positions.n; i++) {
+		const struct state_position *entry = &from->positions.v[i];
+		fn(slice_of(entry->partition, entry->partition_len), entry->position, entry->hash, arg);
+	}
 }
 
 /* Half of what check_growth leaves to all tables is for streams; where the others have taken more than their half, less,

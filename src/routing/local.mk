@@ -2,6 +2,8 @@
 liblinkspan_a_SOURCES += \
 	src/routing/arena.c \
 	src/routing/arena.h \
+	src/routing/header_text.c \
+	src/routing/header_text.h \
 	src/routing/hops.c \
 	src/routing/hops.h \
 	src/routing/jq_program.c \

@@ -29,6 +29,7 @@ struct target {
 	int qos, retain; /* as struct target_config */
 	bool may_return, counts_hops; /* what is sent there may come back, and may say how often it did */
 	bool marked;
+	bool fits_headers;
 	bool carries_null;
 	int tombstones; /* as struct target_config */
 	struct template *topic, *key, *content_type; /* NULL: not given */
@@ -83,6 +84,7 @@ static int compile_target(const struct config *config, const struct target_confi
 	to->may_return = map->max_hops > 0 && to->connector && to->connector->can_source;
 	to->counts_hops = to->may_return && carries_headers;
 	to->marked = map->markers && carries_headers;
+	to->fits_headers = carries_headers && to->connector->fit_header;
 	to->qos = from->qos;
 	to->retain = from->retain;
 	to->carries_null = to->connector && to->connector->carries_null;
@@ -241,11 +243,23 @@ static int render_fields(struct work *work, const struct field *fields, size_t n
 	return err;
 }
 
+static int fit_headers(
+	struct work *work, const struct target *to, struct message_field *headers, size_t n, size_t n_received)
+{
+	int err = 0;
+	for (size_t i = 0; i < n && !err && to->fits_headers; i++) {
+		struct message_field field = headers[i];
+		err = to->connector->fit_header(
+			to->settings, &field, i >= n_received, work->routing->arena, &headers[i], &work->reason);
+	}
+	return err;
+}
+
 /* Received headers stay; a configured one takes the place of all of its name. */
 static int render_headers(struct work *work, const struct target *to, struct message_view *view)
 {
 	size_t n_configured = to->n_headers, n = 0;
-	if (n_configured == 0)
+	if (n_configured == 0 && !(to->fits_headers && view->n_headers))
 		return 0;
 	struct message_field *headers =
 		arena_alloc(work->routing->arena, (view->n_headers + n_configured) * sizeof *headers);
@@ -255,6 +269,8 @@ static int render_headers(struct work *work, const struct target *to, struct mes
 		if (!is_configured(to, view->headers[i].name))
 			headers[n++] = view->headers[i];
 	int err = render_fields(work, to->headers, n_configured, headers + n);
+	if (!err)
+		err = fit_headers(work, to, headers, n + n_configured, n);
 	view->headers = headers;
 	view->n_headers = n + n_configured;
 	return err;

@@ -62,6 +62,7 @@ class Path:
     def __init__(self, name, version, publish, subscribe, rate=RATE):
         """publish, subscribe: (port, topic prefix)"""
         self.name, self._rate = name, rate
+        self.destination = name.replace("v", "b") if name.startswith("v") else None  # of linkspan
         self.tally = check.Tally([f"k{n}" for n in range(KEYS)], SIZE)
         self.subscriber = Subscriber(subscribe[0], f"{subscribe[1]}/#", f"subscriber-{name}",
                                      lambda _topic, payload: self.tally.take(payload), version)
@@ -163,19 +164,29 @@ class Campaign:
 
     # --- the run
 
+    def choose(self, n, faults):
+        """The names of n faults, by their weights."""
+        names, weights = [f[0] for f in faults], [f[1] for f in faults]
+        for _ in range(n):
+            yield self.dice.choices(names, weights)[0]
+
+    def enough(self):
+        """After a fault: is what was looked for found?"""
+        return False
+
     def run(self, n, faults):
         """faults: (name, weight, function)"""
-        names, weights = [f[0] for f in faults], [f[1] for f in faults]
         functions = {name: function for name, _, function in faults}
-        for number in range(1, n + 1):
+        for number, name in enumerate(self.choose(n, faults), 1):
             if number % 3:
                 self.flow(50)
             self.moment(0.3)
             self._alive()
-            name = self.dice.choices(names, weights)[0]
             functions[name]()
             self.done[name] = self.done.get(name, 0) + 1
             self.look(f"fault {number}, {name}")
+            if self.enough():
+                break
             if number % 50 == 0:
                 print(f"# {number} faults, {sum(p.tally.arrived for p in self.paths)} messages", flush=True)
 
@@ -202,7 +213,7 @@ class Campaign:
             until(lambda arrived=arrived, sent=sent: arrived(sent),
                   lambda path=path, sent=sent: f"all of {path.name}: lost {path.tally.lost(sent)[:5]}")
         if self.bridge:
-            for destination in [p.name.replace("v", "b") for p in self.paths if p.name.startswith("v")]:
+            for destination in [p.destination for p in self.paths if p.destination]:
                 self.bridge.wait_status(lambda s: s["waiting"] == 0, "an empty outbox", destination=destination)
         self.look("the end")
 

@@ -8,7 +8,7 @@ from rig import certificates, tap, yaml
 from rig.daemon import Linkspan
 from rig.fixtures import need_kafka, shared_mosquitto
 from rig.guarded_kafka import PASSWORD, SESSION_S, USER, GuardedKafka
-from rig.mqtt import Publisher
+from rig.mqtt import Publisher, Subscriber
 from rig.process import temp_folder
 from rig.token_server import Signer, TokenServer
 from rig.wait import free_port, until
@@ -24,12 +24,12 @@ def _guarded():
     return _kafka[0]
 
 
-def _bridge(name, connections):
+def _bridge(name, connections, qos=1):
     """One linkspan with a mapping to each of the connections: name: (brokers, keys)."""
     return Linkspan(yaml.configuration(
         [yaml.mqtt("plant", shared_mosquitto().port, client_id=f"linkspan-{name}"),
          *(yaml.kafka(c, brokers, **keys) for c, (brokers, keys) in connections.items())],
-        [yaml.mapping(c, {"connection": "plant", "topic": f"{name}/#", "qos": 1}, {"connection": c, "topic": c})
+        [yaml.mapping(c, {"connection": "plant", "topic": f"{name}/#", "qos": qos}, {"connection": c, "topic": c})
          for c in connections]), wait_up=False)
 
 
@@ -62,9 +62,12 @@ def let_in():
                                                               **({"tls": tls} if listener == "login" else {})})
            for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512") for listener in ("login", "open")},
     }
+    # A transactional producer and a cursor's reader log in as well.
+    ways |= {f"exact-{name}": (ways[name][0], {**ways[name][1], "delivery": "exactly-once"})
+             for name in ("token", "scram-sha-512-login")}
     for name in ways:
         kafka.create_topic(name)
-    with _bridge("in", ways) as bridge, Publisher(shared_mosquitto().port) as out:
+    with _bridge("in", ways, qos=2) as bridge, Publisher(shared_mosquitto().port) as out:
         bridge.wait_ready("plant")
         out.publish("in/1", b"sealed")
         for name in ways:
@@ -78,6 +81,31 @@ def let_in():
     assert all(form["scope"] == "lake.write" for form in forms), forms
     assert any(form.get("audience") == "lake" and form.get("client_id") == "edge-7" for form in forms), forms
     assert any("client_secret" not in form for form in forms), forms
+
+
+@tap.case("a source logs in too: by token, by SCRAM and by certificate")
+def read_from():
+    kafka = _guarded()
+    cert, at = kafka.certificates, kafka.at
+    ways = {"from-token": (at["token"], {"tls": {"ca": cert.ca}, "sasl": _oauth(kafka.tokens, ca=cert.ca)}),
+            "from-scram": (at["login"], {"tls": {"ca": cert.ca}, "sasl": _password("SCRAM-SHA-512"), "group": "readers"}),
+            "from-cert": (at["mutual"], {"tls": {"ca": cert.ca, "cert": cert.client_cert, "key": cert.client_key}})}
+    kafka.create_topic("sealed")
+    from confluent_kafka import Producer
+    producer = Producer({"bootstrap.servers": kafka.brokers})
+    producer.produce("sealed", b"read")
+    assert producer.flush(60) == 0
+    configuration = yaml.configuration(
+        [yaml.mqtt("plant", shared_mosquitto().port, client_id="linkspan-readers"),
+         *(yaml.kafka(name, brokers, **keys) for name, (brokers, keys) in ways.items())],
+        [yaml.mapping(name, {"connection": name, "topic": "sealed"},
+                      {"connection": "plant", "topic": f"read/{name}", "qos": 1}) for name in ways])
+    with Subscriber(shared_mosquitto().port, "read/#", qos=1) as reader, Linkspan(configuration, wait_up=False) as bridge:
+        until(lambda: {message.topic for message in reader.messages} == {f"read/{name}" for name in ways},
+              lambda: f"all three: {reader.messages}")
+        assert not bridge.events("alarm"), bridge.events("alarm")
+        assert bridge.stop() == 0
+        _no_secrets(bridge)
 
 
 @tap.case("what does not fit is an alarm that names the part, the message is held, and no secret is shown")
@@ -104,13 +132,16 @@ def kept_out():
            for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")},
         "no-user": (at["login"], {"tls": tls, "sasl": _password("SCRAM-SHA-256", user="nobody")},
                     "refuses user name or password"),
+        "exact-no-user": (at["login"], {"tls": tls, "sasl": _password("SCRAM-SHA-512", user="nobody"),
+                                        "delivery": "exactly-once"}, "refuses user name or password"),
+        "exact-no-cert": (at["mutual"], {"tls": tls, "delivery": "exactly-once"}, "wants a client certificate"),
         "scram-to-tls": (at["login"], {"sasl": _password("SCRAM-SHA-256")}, "TLS"),
         "scram-strange-ca": (at["login"], {"tls": {"ca": strange.ca}, "sasl": _password("SCRAM-SHA-256")},
                              "authority that is not trusted here"),
         "scram-other-mechanism": (at["token"], {"tls": tls, "sasl": _password("SCRAM-SHA-256")},
                                   "does not offer SCRAM-SHA-256 here but OAUTHBEARER"),
     }
-    with _bridge("out", {name: row[:2] for name, row in wrong.items()}) as bridge, \
+    with _bridge("out", {name: row[:2] for name, row in wrong.items()}, qos=2) as bridge, \
             Publisher(shared_mosquitto().port) as out:
         bridge.wait_ready("plant")
         out.publish("out/1", b"held")
@@ -176,31 +207,43 @@ def token_endpoint():
         server.stop()
 
 
-@tap.case("tokens that live shortly are renewed, brokers cut what outlives them: messages go on, none lost, none twice")
+@tap.case("tokens are renewed, brokers cut what outlives its token, the broker dies: messages go on, none lost, none twice")
 def short_tokens():
     kafka = _guarded()
     kafka.tokens.lifetime_s = SESSION_S
-    kafka.create_topic("renewed")
-    given = len(kafka.tokens.given)
-    sent = 0
-    with _bridge("renewed", {"renewed": (kafka.at["token"], {
-            "tls": {"ca": kafka.certificates.ca}, "sasl": _oauth(kafka.tokens, ca=kafka.certificates.ca)})}) as bridge, \
-            Publisher(shared_mosquitto().port) as out, kafka.reader("renewed") as reader:
-        bridge.wait_ready("plant")
-        bridge.wait_ready("renewed")
+    given, sent = len(kafka.tokens.given), 0
+    tls = {"ca": kafka.certificates.ca}
+    ways = {"by-token": (kafka.at["token"], {"tls": tls, "sasl": _oauth(kafka.tokens, ca=kafka.certificates.ca)}),
+            "by-scram": (kafka.at["login"], {"tls": tls, "sasl": _password("SCRAM-SHA-512")})}
+    for name in ways:
+        kafka.create_topic(name)
+    with _bridge("on", ways) as bridge, Publisher(shared_mosquitto().port) as out:
+        for name in ("plant", *ways):
+            bridge.wait_ready(name)
 
-        def four_more():
+        def send_until(condition, what):
             nonlocal sent
-            out.publish("renewed/1", b"%d" % sent)
-            sent += 1
-            return len(kafka.tokens.given) >= given + 4
 
-        until(four_more, "four tokens", poll_s=0.01)
-        # A session is over SESSION_S after it began: this many tokens cannot have been without a cut.
-        reader.wait_count(sent)
-        assert [int(record.value) for record in reader.drain()] == list(range(sent))
+            def one_more():
+                nonlocal sent
+                out.publish("on/1", b"%d" % sent)
+                sent += 1
+                return condition()
+            until(one_more, what, poll_s=0.01)
+
+        # The broker has but one connection to lose: then none is up for a moment.
+        send_until(lambda: bridge.events("kafka_brokers_down", connection="by-token") and
+                   len(kafka.tokens.given) >= given + 3, "a cut and three tokens")
+        assert not bridge.events("kafka_brokers_down", connection="by-scram"), "only sessions by token end"
+        kafka.kill()
+        send_until(lambda: bridge.events("kafka_brokers_down", connection="by-scram"), "the broker's death to be seen")
+        kafka.start()
+        for name in ways:
+            with kafka.reader(name) as reader:
+                reader.wait_count(sent)
+                assert [int(record.value) for record in reader.drain()] == list(range(sent)), name
         assert not bridge.events("alarm"), bridge.events("alarm")
-        assert not bridge.events("link_down", connection="renewed")
+        assert not [e for e in bridge.events("link_down") if e["connection"] in ways]
         assert bridge.stop() == 0
     kafka.tokens.lifetime_s = 3600
 

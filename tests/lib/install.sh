@@ -4,8 +4,9 @@
 # Apache Kafka and further MQTT brokers (by Maven and npm, into the user's cache, once). Quick and offline when all is
 # there already.
 #
-#   tests/lib/install.sh [build] [test] [kafka] [lint] [brokers]      default: all but brokers
+#   tests/lib/install.sh [build] [test] [kafka] [kafka_older] [lint] [brokers]      default: all but brokers, kafka_older
 #
+# kafka: the version that LINKSPAN_KAFKA_VERSION or tests/lib/kafka/pom.xml names. kafka_older: that of the line before.
 # brokers: what tests/integration/interop.py runs against, each by its own name too: hivemq artemis aedes.
 # Exit status: 0 all there, 1 a package is missing, 3 only Kafka or one of those brokers could not be had (they need a
 # network once).
@@ -108,7 +109,17 @@ fetch_aedes() {
         (cd "$1" && npm ci --omit=dev --no-audit --no-fund --ignore-scripts)
 }
 
-install_kafka() { install_cached "$(kafka_jars)" "Apache Kafka $(kafka_version) with Maven" fetch_kafka; }
+install_kafka() {
+    install_cached "$(kafka_jars)" "Apache Kafka $(kafka_version) with Maven" fetch_kafka || return
+    [ -e "$(kafka_jars)/classes.jsa" ] || (cd "$here" && /usr/bin/python3 -B -c \
+        'from rig import kafka; kafka.archive_classes()') >&2 || say "Kafka will start slower than it could"
+}
+
+install_kafka_older() (
+    LINKSPAN_KAFKA_VERSION=$(kafka_older_version)
+    export LINKSPAN_KAFKA_VERSION
+    install_kafka
+)
 
 install_artemis() {
     install_cached "$(cached "artemis-$(jars_version artemis)")" "Apache ActiveMQ Artemis with Maven" fetch_artemis
@@ -133,10 +144,10 @@ for part in "$@"; do
     case $part in
     build) list="$list $packages_build" ;;
     test) list="$list $packages_test" ;;
-    kafka | hivemq | artemis | aedes) real="$real $part" ;;
+    kafka | kafka_older | hivemq | artemis | aedes) real="$real $part" ;;
     brokers) real="$real artemis hivemq aedes" ;;
     lint) list="$list $packages_lint" ;;
-    *) say "unknown part $part: build, test, kafka, lint, brokers" && exit 2 ;;
+    *) say "unknown part $part: build, test, kafka, kafka_older, lint, brokers" && exit 2 ;;
     esac
 done
 # shellcheck disable=SC2086
@@ -144,7 +155,7 @@ install_packages $list || exit 1
 status=0
 for name in $real; do
     case $name in
-    kafka) packages=$packages_kafka ;;
+    kafka | kafka_older) packages=$packages_kafka ;;
     hivemq) packages=$packages_hivemq ;;
     artemis) packages=$packages_artemis ;;
     aedes) packages=$(packages_aedes) ;;

@@ -16,6 +16,9 @@ cached() { printf '%s\n' "${XDG_CACHE_HOME:-$HOME/.cache}/linkspan/$1"; }
 
 kafka_version() { jars_version kafka; }
 
+# Of the line before: LINKSPAN_KAFKA_VERSION=$(kafka_older_version) COMMAND runs anything with that one.
+kafka_older_version() { sed -n "s:.*<kafka_older.version>\(.*\)</kafka_older.version>.*:\1:p" "$here/kafka/pom.xml"; }
+
 # Where the jars are, or would be.
 kafka_jars() { cached "kafka-$(kafka_version)"; }
 

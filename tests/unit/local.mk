@@ -13,3 +13,4 @@ include $(srcdir)/tests/unit/journal/local.mk
 include $(srcdir)/tests/unit/delivery/local.mk
 include $(srcdir)/tests/unit/mqtt/local.mk
 include $(srcdir)/tests/unit/kafka/local.mk
+include $(srcdir)/tests/unit/common/local.mk

@@ -4,8 +4,8 @@
 It has two listeners: `brokers` for the test's own tools, and, when `via` is a port (of a proxy), `brokers_via` for
 linkspan, so that a link can be broken while the checkers still see the topic.
 """
-import glob
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -49,27 +49,59 @@ socket.request.max.bytes=16777216
 auto.create.topics.enable=true
 """
 
+ARCHIVE = "classes.jsa"  # among the jars: Java's classes as it has them in memory, which halves the work of a start
 TRY_S = 2  # one of the tries within the deadline: an answer that is lost is asked for again
 
 Record = namedtuple("Record", "partition offset key value headers timestamp_ms")
 
 
+def version():
+    """LINKSPAN_KAFKA_VERSION, or that of tests/lib/kafka/pom.xml."""
+    pom = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kafka", "pom.xml")
+    with open(pom, encoding="utf-8") as text:
+        return os.environ.get("LINKSPAN_KAFKA_VERSION") or re.search(r"<kafka.version>(.*)</", text.read()).group(1)
+
+
 def jars():
     """The folder that tests/lib/install.sh filled, or None."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    wanted = os.environ.get("LINKSPAN_KAFKA_VERSION", "*")
-    found = [f for f in glob.glob(os.path.join(cache, "linkspan", f"kafka-{wanted}"))
-             if os.path.exists(os.path.join(f, "complete"))]
-    return sorted(found)[-1] if found and shutil.which("java") else None
+    folder = os.path.join(cache, "linkspan", f"kafka-{version()}")
+    return folder if os.path.exists(os.path.join(folder, "complete")) and shutil.which("java") else None
+
+
+def _admin(brokers):
+    from confluent_kafka.admin import AdminClient
+    return AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+
+
+def create_topic(brokers, name, partitions=1, config=None, replicas=1):
+    """Also when it is there already."""
+    from confluent_kafka import KafkaError, KafkaException
+    from confluent_kafka.admin import NewTopic
+    admin = _admin(brokers)  # who lets go of it, waits for ever
+    topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=config or {})
+    try:
+        admin.create_topics([topic], operation_timeout=10, request_timeout=10)[name].result()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+
+
+def delete_topic(brokers, name):
+    """Returns once nobody is told of it any more, so that one of the same name can be made."""
+    admin = _admin(brokers)
+    admin.delete_topics([name], operation_timeout=10, request_timeout=10)[name].result()
+    until(lambda: name not in admin.list_topics(timeout=10).topics, f"{name} to go")
 
 
 class Kafka:
     """Stopping keeps the data: start() again is a restart. listeners: (name, protocol, port) of further ones. scram: what
-    the storage tool's -S takes, one per user and mechanism. jvm: further arguments for Java."""
+    the storage tool's -S takes, one per user and mechanism. jvm: further arguments for Java. controller: the port of that
+    listener, known beforehand. start=False: begin() and wait_up() follow."""
 
-    def __init__(self, via=None, properties=(), listeners=(), scram=(), jvm=()):
+    def __init__(self, via=None, properties=(), listeners=(), scram=(), jvm=(), controller=None, start=True):
         self.folder = temp_folder("kafka")
-        self._direct, self.port_behind, controller = free_port(), free_port(), free_port()
+        self._direct, self.port_behind, controller = free_port(), free_port(), controller or free_port()
         self.brokers = f"127.0.0.1:{self._direct}"
         self.brokers_via = f"127.0.0.1:{via or self.port_behind}"
         self._properties = os.path.join(self.folder, "server.properties")
@@ -80,14 +112,23 @@ class Kafka:
                                         more_protocols="".join(f",{n}:{protocol}" for n, protocol, _ in listeners)))
             out.writelines(f"{line}\n" for line in properties)
         self._process = None
-        self._java = ["java", *JVM, *jvm, "-cp", os.path.join(jars(), "*")]
+        archive = os.path.join(jars(), ARCHIVE)
+        self._java = ["java", *JVM, *([f"-XX:SharedArchiveFile={archive}"] if os.path.exists(archive) else []), *jvm,
+                      "-cp", os.path.join(jars(), "*")]
         subprocess.run([*self._java, "kafka.tools.StorageTool", "format", "-t", "bGlua3NwYW4tdGVzdHMtLQ", "-c",
                         self._properties, *(word for user in scram for word in ("-S", user))], check=True, capture_output=True)
-        self.start()
+        if start:
+            self.start()
 
     def start(self):
-        self._process = Process("kafka", [*self._java, "kafka.Kafka", self._properties],
+        self.begin()
+        self.wait_up()
+
+    def begin(self, *options):
+        self._process = Process("kafka", [*self._java, *options, "kafka.Kafka", self._properties],
                                 os.path.join(self.folder, "kafka.log"))
+
+    def wait_up(self):
         until(lambda: listening(self._direct) or self._died(), "Kafka to listen")
         until(self._answers, "Kafka to answer")
 
@@ -107,15 +148,10 @@ class Kafka:
 
     def create_topic(self, name, partitions=1, config=None):
         """Also when it is there already."""
-        from confluent_kafka import KafkaError, KafkaException
-        from confluent_kafka.admin import AdminClient, NewTopic
-        admin = AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {})
-        try:
-            admin.create_topics([topic], operation_timeout=10, request_timeout=10)[name].result()
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
+        create_topic(self.brokers, name, partitions, config)
+
+    def delete_topic(self, name):
+        delete_topic(self.brokers, name)
 
     def stop(self):
         if self._process:
@@ -147,6 +183,18 @@ class Kafka:
         self.stop()
 
 
+def archive_classes():
+    """Once for each version, after which all start sooner. Not needed: if it fails, they do not."""
+    archive = os.path.join(jars(), ARCHIVE)
+    if os.path.exists(archive):
+        return
+    fresh = f"{archive}.{os.getpid()}"
+    with Kafka(start=False) as kafka:
+        kafka.begin(f"-XX:ArchiveClassesAtExit={fresh}")
+        kafka.wait_up()
+    os.replace(fresh, archive)
+
+
 class Reader:
     """Everything in a topic from its beginning, in `records`; goes on by itself when Kafka comes back."""
 
@@ -166,6 +214,10 @@ class Reader:
         # An assignment to OFFSET_BEGINNING would look for the beginning in the background, and tell nobody why it fails.
         self._consumer.assign([TopicPartition(topic, p, until(lambda p=p: self._offsets(p), f"the offsets of {topic}")[0])
                                for p in self._partitions])
+
+    @property
+    def n_partitions(self):
+        return len(self._partitions)
 
     def _led_partitions(self):
         from confluent_kafka import KafkaException

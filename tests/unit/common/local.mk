@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += tests/unit/common/test_oauth
+tests_unit_common_test_oauth_SOURCES = tests/unit/common/test_oauth.c tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h
+tests_unit_common_test_oauth_LDADD = $(TEST_LIBS)

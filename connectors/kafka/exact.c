@@ -23,7 +23,9 @@
 #include "runtime/log.h"
 
 #define ALARM_AGAIN_MS 60000u
-#define GATHERED_BYTES (2u * 1024 * 1024) /* half of what the courier holds */
+/* Half of what the courier holds: for a wide window it holds twice as much. */
+#define GATHERED_BYTES (2u * 1024 * 1024)
+#define WIDE_WINDOW    4096
 #define SMALLER_BATCH  4u /* divides batch.size */
 
 enum exact_state { EX_IDLE, EX_OPENING, EX_UP, EX_CLOSING, EX_WAITING, EX_FENCED, EX_STOPPED };
@@ -220,7 +222,8 @@ static size_t most_messages(const struct kafka_exact *ex)
 static size_t most_bytes(const struct kafka_exact *ex)
 {
 	uint64_t most = ex->settings->transaction.max_bytes;
-	return most < GATHERED_BYTES ? (size_t)most : GATHERED_BYTES;
+	size_t gathered = ex->settings->max_in_flight >= WIDE_WINDOW ? 2 * GATHERED_BYTES : GATHERED_BYTES;
+	return most < gathered ? (size_t)most : gathered;
 }
 
 /* Does what can be done: gives, and ends the transaction if it is due. */

@@ -20,3 +20,6 @@ tests_unit_kafka_test_diagnosis_SOURCES = tests/unit/kafka/test_diagnosis.c
 tests_unit_kafka_test_diagnosis_LDADD = $(TEST_LIBS)
 tests_unit_kafka_test_scram_SOURCES = tests/unit/kafka/test_scram.c
 tests_unit_kafka_test_scram_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/kafka/test_exact
+tests_unit_kafka_test_exact_SOURCES = tests/unit/kafka/test_exact.c $(kafka_complaints)
+tests_unit_kafka_test_exact_LDADD = libconformance.a $(TEST_LIBS)

@@ -63,17 +63,24 @@ int outbox_start(struct courier *courier)
 	return error ? error : reserve_others(courier, courier->window.capacity);
 }
 
+/* Messages of an earlier configuration may have one where it counts no more. */
+static int priority_of(const struct courier *courier, const struct message_view *view)
+{
+	return courier->options.in_order ? 0 : view->priority;
+}
+
 uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view)
 {
 	uint64_t hash = key_hash(view->order_key, courier->hash_seed);
-	return view->priority ? hash ^ (uint64_t)(view->priority + 16) * 0x9e3779b97f4a7c15u : hash;
+	int priority = priority_of(courier, view);
+	return priority ? hash ^ (uint64_t)(priority + 16) * 0x9e3779b97f4a7c15u : hash;
 }
 
 void outbox_complete(struct courier *courier, struct held *held, uint64_t seq)
 {
 	const struct message_view *view = message_view(held->msg);
 	held->key_hash = outbox_key_hash(courier, view);
-	held->rank = (uint8_t)(HELD_RANK_PLAIN - 2 * view->priority);
+	held->rank = (uint8_t)(HELD_RANK_PLAIN - 2 * priority_of(courier, view));
 	held->maybe_sent =
 		seq < courier->maybe_sent_end || (courier->live && live_may_have_been_sent(courier, view, seq));
 	held->session_lost = seq < courier->session_lost_end;

@@ -467,7 +467,15 @@ static void on_time(struct kafka_consumer *consumer)
 	}
 	if (consumer->reassign)
 		kafka_group_reassign(consumer);
+	if (consumer->group && now_ms >= consumer->next_lead_ms)
+		kafka_group_lead(consumer);
 	flush(consumer); /* positions */
+}
+
+static uint64_t wait_ms(const struct kafka_consumer *consumer)
+{
+	bool soon = !consumer->up || kafka_consumer_now_ms() < consumer->lead_until_ms;
+	return soon ? CONNECTING_MS : WAIT_MS;
 }
 
 static void run(struct kafka_consumer *consumer)
@@ -487,7 +495,7 @@ static void run(struct kafka_consumer *consumer)
 		if (any)
 			brokers_are_up(consumer);
 		else
-			kafka_handover_wait(&consumer->handover, consumer->up ? WAIT_MS : CONNECTING_MS);
+			kafka_handover_wait(&consumer->handover, wait_ms(consumer));
 	}
 }
 

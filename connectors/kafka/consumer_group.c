@@ -20,6 +20,8 @@
 #define COMMIT_MS    3000
 #define LEAVE_MS     5000u
 #define POLL_MS      100
+#define LEAD_SOON_MS 20u
+#define LEAD_MS      1000u
 
 void kafka_group_join(struct kafka_consumer *consumer)
 {
@@ -150,9 +152,25 @@ static void lead_records(struct kafka_consumer *consumer, const struct kafka_par
 	rd_kafka_queue_destroy(queue);
 }
 
+/* A partition that is assigned anew while it is read is stopped first, by another thread at some time, and the stop undoes
+ * what its queue is led into (2.0.2): nobody would ever take its records. Leading again moves what has gathered there. */
+void kafka_group_lead(struct kafka_consumer *consumer)
+{
+	uint64_t now_ms = kafka_consumer_now_ms();
+	for (size_t i = 0; i < consumer->partitions->n; i++) {
+		const struct kafka_partition *partition = consumer->partitions->items[i];
+		if (partition->assigned &&
+			(partition->state == KAFKA_PARTITION_READING || partition->state == KAFKA_PARTITION_CHECKING))
+			lead_records(consumer, partition);
+	}
+	consumer->next_lead_ms = now_ms + (now_ms < consumer->lead_until_ms ? LEAD_SOON_MS : LEAD_MS);
+}
+
 void kafka_group_reassign(struct kafka_consumer *consumer)
 {
 	consumer->reassign = false;
+	consumer->next_lead_ms = kafka_consumer_now_ms() + LEAD_SOON_MS;
+	consumer->lead_until_ms = kafka_consumer_now_ms() + LEAD_MS;
 	consumer->last_partition = NULL;
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
 	for (size_t i = 0; i < consumer->partitions->n; i++) {

@@ -17,7 +17,7 @@
 #include "message/message.h"
 #include "runtime/loop.h"
 
-#define EXACT_MAX_REJECTS 32 /* told at once; more are found in the next try */
+#define EXACT_MAX_REJECTS 32 /* told at once */
 
 struct exact_worker;
 
@@ -46,7 +46,7 @@ struct exact_report {
 	bool opened;
 	uint64_t done_through; /* of the cursor */
 	uint64_t committed; /* through that seq; 0: nothing new */
-	/* These can never be written. With `asks`, the others of the transaction are; it waits for exact_worker_go. Without, it is
+	/* These can never be written. With `asks`, the transaction goes on without them; it waits for exact_worker_go. Without, it is
 	 * undone: give all others again, after exact_worker_go. */
 	size_t n_rejects;
 	struct exact_reject rejects[EXACT_MAX_REJECTS];

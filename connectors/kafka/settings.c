@@ -6,6 +6,7 @@
 #include "connectors/kafka/settings.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +28,8 @@ static const struct config_key transaction_keys[] = {
 		.fallback = "100ms",
 		.min = 1,
 		.max = 60000,
-		.help = "How long a transaction gathers messages before it is committed: so much later do readers see "
-			"them."},
+		.help = "How long a transaction gathers messages before it is committed: so much later do readers see them. Not more "
+			"than half of `timeout`."},
 	{.name = "max_messages",
 		.type = CONFIG_INT,
 		.offset = TRANSACTION(max_messages),
@@ -39,10 +40,10 @@ static const struct config_key transaction_keys[] = {
 	{.name = "max_bytes",
 		.type = CONFIG_SIZE,
 		.offset = TRANSACTION(max_bytes),
-		.fallback = "1MiB",
+		.fallback = "4MiB",
 		.min = 1,
 		.max = 1 << 30,
-		.help = "With that many bytes it is committed at once. More than 2 MiB are never gathered."},
+		.help = "With that many bytes it is committed at once. More than 4 MiB are never gathered."},
 	{.name = "timeout",
 		.type = CONFIG_DURATION,
 		.offset = TRANSACTION(timeout_ms),
@@ -334,6 +335,19 @@ static bool check_cursor_topic(const struct kafka_settings *settings, struct con
 	return !wrong;
 }
 
+/* Brokers abort what is open for longer, so no transaction would ever end. */
+static bool check_transaction(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	const struct kafka_transaction *transaction = &settings->transaction;
+	if (transaction->interval_ms <= transaction->timeout_ms / 2 || config_failed(scope, "transaction", NULL))
+		return true;
+	config_complain(scope, "transaction", "interval",
+		"interval must not be more than half of timeout (%" PRIu64
+		" ms): brokers abort transactions that are open for longer than that. Make interval shorter or timeout longer.",
+		transaction->timeout_ms);
+	return false;
+}
+
 static void check_allowed(const struct kafka_settings *settings, struct config_scope *scope)
 {
 	for (size_t i = 0; i < settings->topics_allowed.n; i++) {
@@ -376,6 +390,7 @@ void kafka_settings_check(const void *arg, struct config_scope *scope)
 	const struct kafka_settings *settings = arg;
 	bool good = check_brokers(settings, scope);
 	good &= check_cursor_topic(settings, scope);
+	good &= check_transaction(settings, scope);
 	good &= kafka_consumer_check(settings, scope);
 	good &= kafka_security_check(&settings->tls, &settings->sasl, &settings->brokers, scope);
 	check_allowed(settings, scope);
@@ -531,5 +546,7 @@ rd_kafka_conf_t *kafka_settings_conf_cursor(const struct kafka_settings *setting
 	conf_set(&builder, "isolation.level", "read_committed");
 	conf_set(&builder, "enable.partition.eof", "true");
 	conf_set(&builder, "allow.auto.create.topics", "false"); /* it must be a compacted one */
+	/* What was deleted under us is asked for again, not skipped to the end: the cursor would seem not to be there. */
+	conf_set(&builder, "auto.offset.reset", "error");
 	return conf_end(&builder);
 }

@@ -239,14 +239,16 @@ void courier_durable(struct courier *courier, uint64_t lsn)
  * ---------------------------------------------------------------------------------------------------- */
 
 /* A cursor ahead of the log: the data folder is an older copy. What the destination has under the seqs that
- * will be given next is not what will be appended: neither to skip nor to send it would be right. */
+ * will be given next is not what will be appended: neither to skip nor to send it would be right. As long as this process has
+ * sent nothing, what was appended since its start says nothing of the cursor: sources may be quicker than the destination. */
 static bool cursor_is_sane(const struct courier *courier, uint64_t done_through)
 {
-	if (done_through >= courier->appended_end) {
+	uint64_t end = courier->stats.sent ? courier->appended_end : courier->recovered_end;
+	if (done_through >= end) {
 		log_error("cursor_ahead",
 			"destination=%s done_through=%" PRIu64 " newest=%" PRIu64
 			" cause=\"the data folder is older than the destination; nothing is sent\"",
-			courier->options.name, done_through, courier->appended_end - 1);
+			courier->options.name, done_through, end - 1);
 		return false;
 	}
 	if (done_through + 1 < window_oldest(&courier->window))

@@ -82,6 +82,7 @@ struct courier {
 	/* outbox.c. Live: end == appended_end, nothing is on disk only. */
 	uint64_t lookahead;
 	uint64_t appended_end; /* one past the newest seq that the journal gave */
+	uint64_t recovered_end; /* the same at the start */
 	uint64_t durable; /* lsn */
 	uint64_t maybe_sent_end; /* what is recovered below this may have been sent by an earlier process */
 	uint64_t hash_seed;

@@ -51,7 +51,7 @@ int outbox_start(struct courier *courier)
 	if (lookahead <= 0)
 		lookahead = COURIER_DEFAULT_LOOKAHEAD;
 	courier->lookahead = lookahead < COURIER_MAX_LOOKAHEAD ? (uint64_t)lookahead : COURIER_MAX_LOOKAHEAD;
-	courier->appended_end = box.next_seq;
+	courier->appended_end = courier->recovered_end = box.next_seq;
 	courier->paused = box.paused;
 	courier->durable = journal_durable_lsn(courier->options.journal);
 	courier->read_seq = courier->sift_next = courier->send_next = box.oldest_undone;

@@ -549,20 +549,27 @@ static void test_cursor_beyond_what_is_held(void)
 	finish(&rig);
 }
 
-static void test_cursor_ahead_of_the_log(void)
+static void cursor_ahead_of_the_log(unsigned before_the_link)
 {
 	struct rig rig;
 	rig_init(&rig);
 	rig_publish(&rig, 3, "a");
 	rig_start(&rig);
+	rig_publish(&rig, before_the_link, "a");
 	rig.traits.cursor_valid = true;
 	rig.traits.done_through = 4;
 	rig_up(&rig);
 	rig_publish(&rig, 3, "a");
 	CU_ASSERT_EQUAL(rig.link.n_sent, 0);
-	CU_ASSERT_EQUAL(rig.journal->waiting, 6);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 6 + before_the_link);
 	CU_ASSERT_FALSE(rig_stats(&rig).link_is_up);
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static void test_cursor_ahead_of_the_log(void)
+{
+	cursor_ahead_of_the_log(0);
+	cursor_ahead_of_the_log(10); /* what came meanwhile has seqs that the destination has of others */
 }
 
 /* --- stages, replies

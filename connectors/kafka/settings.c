@@ -28,7 +28,8 @@ static const struct config_key transaction_keys[] = {
 		.fallback = "100ms",
 		.min = 1,
 		.max = 60000,
-		.help = "How long a transaction gathers messages before it is committed: so much later do readers see them. Not more "
+		.help = "How long a transaction gathers messages before it is committed: so much later do readers see "
+			"them. Not more "
 			"than half of `timeout`."},
 	{.name = "max_messages",
 		.type = CONFIG_INT,
@@ -50,7 +51,8 @@ static const struct config_key transaction_keys[] = {
 		.fallback = "30s",
 		.min = 1000,
 		.max = 900000,
-		.help = "When linkspan vanishes in the middle of a transaction, the cluster gives that up after so long; until then "
+		.help = "When linkspan vanishes in the middle of a transaction, the cluster gives that up after so "
+			"long; until then "
 			"readers wait. Not more than the brokers' transaction.max.timeout.ms."},
 	{.name = NULL},
 };
@@ -97,7 +99,8 @@ const struct config_key kafka_connection_keys[] = {
 		.type = CONFIG_STRING,
 		.offset = offsetof(struct kafka_settings, cursor_topic),
 		.fallback = "linkspan-cursor",
-		.help = "Compacted topic in which exactly-once destinations keep how far they are, one record per destination and "
+		.help = "Compacted topic in which exactly-once destinations keep how far they are, one record per "
+			"destination and "
 			"transaction. Made with one partition if it is not there."},
 	{.name = "tls",
 		.type = CONFIG_SECTION,
@@ -112,23 +115,29 @@ const struct config_key kafka_connection_keys[] = {
 	{.name = "group",
 		.type = CONFIG_STRING,
 		.offset = offsetof(struct kafka_settings, group),
-		.help = "Source: consumer group. Instances with the same group share the partitions of their topics, and "
-			"where they stand is committed to Kafka once it is on disk. Left out: all partitions are read, and the "
+		.help = "Source: consumer group. Instances with the same group share the partitions of their topics, "
+			"and "
+			"where they stand is committed to Kafka once it is on disk. Left out: all partitions are read, "
+			"and the "
 			"journal alone knows where they stand."},
 	{.name = "from",
 		.type = CONFIG_ENUM,
 		.offset = offsetof(struct kafka_settings, from),
 		.fallback = "beginning",
 		.choices = kafka_from_choices,
-		.help = "Source: where a partition begins of which neither the journal nor the group knows a position. stored: it is "
-			"not read. A partition that comes while linkspan reads begins at its beginning, whatever this says."},
+		.help = "Source: where a partition begins of which neither the journal nor the group knows a position. "
+			"stored: it is "
+			"not read. A partition that comes while linkspan reads begins at its beginning, whatever this "
+			"says."},
 	{.name = "on_offset_reset",
 		.type = CONFIG_ENUM,
 		.offset = offsetof(struct kafka_settings, on_offset_reset),
 		.fallback = "stop",
 		.choices = kafka_reset_choices,
-		.help = "Source: what to do with a partition whose position is no longer there, because its topic was made anew, "
-			"or its records were deleted before linkspan had them. stop: that partition is not read until this is changed; "
+		.help = "Source: what to do with a partition whose position is no longer there, because its topic was "
+			"made anew, "
+			"or its records were deleted before linkspan had them. stop: that partition is not read until "
+			"this is changed; "
 			"others are. beginning, end: it goes on there, and the log says what was left out."},
 	{.name = "hold_messages",
 		.type = CONFIG_INT,
@@ -136,14 +145,16 @@ const struct config_key kafka_connection_keys[] = {
 		.fallback = "10000",
 		.min = 1,
 		.max = 10000000,
-		.help = "Source: records held in memory between the library and the journal, at most, give or take 500."},
+		.help = "Source: records held in memory between the library and the journal, at most, give or take "
+			"500."},
 	{.name = "hold_bytes",
 		.type = CONFIG_SIZE,
 		.offset = offsetof(struct kafka_settings, hold_bytes),
 		.fallback = "16MiB",
 		.min = 65536,
 		.max = INT64_C(1) << 40,
-		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes on top."},
+		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes "
+			"on top."},
 	{.name = "topics_allowed",
 		.type = CONFIG_LIST,
 		.offset = offsetof(struct kafka_settings, topics_allowed),
@@ -170,7 +181,8 @@ const struct config_key kafka_connection_keys[] = {
 	{.name = "properties",
 		.type = CONFIG_MAP,
 		.offset = offsetof(struct kafka_settings, properties),
-		.help = "Any property of librdkafka, by its name there: those of producers for the sink, those of consumers for the "
+		.help = "Any property of librdkafka, by its name there: those of producers for the sink, those of "
+			"consumers for the "
 			"source. What linkspan's promises rest on cannot be changed."},
 	{.name = NULL},
 };
@@ -332,7 +344,8 @@ static bool check_transaction(const struct kafka_settings *settings, struct conf
 		return true;
 	config_complain(scope, "transaction", "interval",
 		"interval must not be more than half of timeout (%" PRIu64
-		" ms): brokers abort transactions that are open for longer than that. Make interval shorter or timeout longer.",
+		" ms): brokers abort transactions that are open for longer than that. Make interval shorter or timeout "
+		"longer.",
 		transaction->timeout_ms);
 	return false;
 }

@@ -307,7 +307,8 @@ static void keep_change(struct fake_host *fake, const struct state_change *chang
 		return;
 	fake->changes = must(realloc(fake->changes, (fake->n_pending_changes + 1) * sizeof *fake->changes));
 	struct fake_change *kept = &fake->changes[fake->n_pending_changes++];
-	*kept = (struct fake_change){.type = change->type, .id = change->id, .hash = change->hash, .position = change->position};
+	*kept = (struct fake_change){
+		.type = change->type, .id = change->id, .hash = change->hash, .position = change->position};
 	if (change->blob.len == 0)
 		return;
 	kept->blob = must(malloc(change->blob.len));
@@ -534,10 +535,7 @@ void fake_host_start(struct fake_host *fake)
 	static const uint8_t uuid[16] = "conformance test";
 	const struct fake_journal *journal = fake->journal;
 	struct fake_recovery recovery = {
-		.base = {.destination_uuid = uuid,
-			.open_ids = open_ids,
-			.position = position,
-			.positions = positions},
+		.base = {.destination_uuid = uuid, .open_ids = open_ids, .position = position, .positions = positions},
 		.journal = journal,
 	};
 	if (journal && journal->subscriptions)

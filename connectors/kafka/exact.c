@@ -23,7 +23,9 @@
 #include "runtime/log.h"
 
 #define ALARM_AGAIN_MS 60000u
-#define GATHERED_BYTES (2u * 1024 * 1024) /* half of what the courier holds */
+/* Half of what the courier holds: for a wide window it holds twice as much. */
+#define GATHERED_BYTES (2u * 1024 * 1024)
+#define WIDE_WINDOW    4096
 #define SMALLER_BATCH  4u /* divides batch.size */
 
 enum exact_state { EX_IDLE, EX_OPENING, EX_UP, EX_CLOSING, EX_WAITING, EX_FENCED, EX_STOPPED };
@@ -227,7 +229,8 @@ static size_t most_messages(const struct kafka_exact *ex)
 static size_t most_bytes(const struct kafka_exact *ex)
 {
 	uint64_t most = ex->settings->transaction.max_bytes;
-	return most < GATHERED_BYTES ? (size_t)most : GATHERED_BYTES;
+	size_t gathered = ex->settings->max_in_flight >= WIDE_WINDOW ? 2 * GATHERED_BYTES : GATHERED_BYTES;
+	return most < gathered ? (size_t)most : gathered;
 }
 
 /* Does what can be done: gives, and ends the transaction if it is due. */
@@ -283,7 +286,8 @@ static void on_opened(struct kafka_exact *ex, uint64_t done_through)
 	ex->state = EX_UP;
 	ex->announced = true;
 	ex->last_seq = done_through;
-	log_info("kafka_transactional", "connection=%s cursor=%llu", ex->name, (unsigned long long)done_through);
+	log_info("kafka_transactional", "connection=%s cursor=%llu transactional_id=%s", ex->name,
+		(unsigned long long)done_through, exact_worker_id(ex->worker));
 	struct sink_traits traits = {
 		.max_in_flight = (uint32_t)ex->settings->max_in_flight,
 		.cursor_valid = true,
@@ -382,7 +386,10 @@ static void on_failed(struct kafka_exact *ex, const struct exact_report *report)
 	if (ex->state != EX_OPENING && ex->state != EX_UP)
 		return;
 	learn(ex, report);
-	log_warn("kafka_producer_replaced", "connection=%s reason=\"%s\"", ex->name, report->reason);
+	if (report->failure == EXACT_FENCED)
+		log_error("kafka_fenced", "connection=%s transactional_id=%s", ex->name, exact_worker_id(ex->worker));
+	else
+		log_warn("kafka_producer_replaced", "connection=%s reason=\"%s\"", ex->name, report->reason);
 	if (report->failure == EXACT_NEEDS_PERSON || report->failure == EXACT_FENCED)
 		alarm_once(ex, report->reason);
 	go_down(ex, report->reason);

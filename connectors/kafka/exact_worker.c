@@ -472,6 +472,11 @@ void exact_worker_take(struct exact_worker *worker, struct exact_report *ret_rep
 	pthread_mutex_unlock(&worker->mutex);
 }
 
+const char *exact_worker_id(const struct exact_worker *worker)
+{
+	return worker->transactional_id;
+}
+
 uint32_t exact_worker_batch_bytes(struct exact_worker *worker)
 {
 	pthread_mutex_lock(&worker->mutex);

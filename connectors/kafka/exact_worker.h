@@ -78,6 +78,7 @@ void exact_worker_go(struct exact_worker *worker, bool forget);
 
 void exact_worker_take(struct exact_worker *worker, struct exact_report *ret_report);
 
+const char *exact_worker_id(const struct exact_worker *worker); /* its transactional.id */
 /* Its batch.size of now. */
 uint32_t exact_worker_batch_bytes(struct exact_worker *worker);
 

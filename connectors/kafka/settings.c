@@ -41,10 +41,10 @@ static const struct config_key transaction_keys[] = {
 	{.name = "max_bytes",
 		.type = CONFIG_SIZE,
 		.offset = TRANSACTION(max_bytes),
-		.fallback = "1MiB",
+		.fallback = "4MiB",
 		.min = 1,
 		.max = 1 << 30,
-		.help = "With that many bytes it is committed at once. More than 2 MiB are never gathered."},
+		.help = "With that many bytes it is committed at once. More than 4 MiB are never gathered."},
 	{.name = "timeout",
 		.type = CONFIG_DURATION,
 		.offset = TRANSACTION(timeout_ms),
@@ -378,6 +378,15 @@ static void check_whole(const struct kafka_settings *settings, struct config_sco
 		rd_kafka_conf_destroy(conf);
 }
 
+static bool check_effect(
+	const struct kafka_settings *settings, const struct config_text *item, struct config_scope *scope)
+{
+	const char *why = kafka_security_refuses_property(&settings->sasl, item->name);
+	if (why)
+		config_complain(scope, "properties", item->name, "%s has no effect: %s.", item->name, why);
+	return !why;
+}
+
 void kafka_settings_check(const void *arg, struct config_scope *scope)
 {
 	const struct kafka_settings *settings = arg;
@@ -389,10 +398,13 @@ void kafka_settings_check(const void *arg, struct config_scope *scope)
 	check_allowed(settings, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < settings->properties.n; i++)
-		good &= check_property(&settings->properties.items[i], conf, scope);
+		good &= check_effect(settings, &settings->properties.items[i], scope) &&
+			check_property(&settings->properties.items[i], conf, scope);
 	rd_kafka_conf_destroy(conf);
-	if (good && !config_failed(scope, NULL, NULL))
-		check_whole(settings, scope);
+	if (!good || config_failed(scope, NULL, NULL))
+		return;
+	check_whole(settings, scope);
+	kafka_consumer_check_whole(settings, scope);
 }
 
 /* --- into the library

@@ -239,6 +239,11 @@ static void test_scram(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
 	check_value(conf, "security.protocol", rd_kafka_version() < 0x02060100 ? "plaintext" : "sasl_ssl");
 	rd_kafka_conf_destroy(conf);
+	struct config_text item = {.name = text("ssl.cipher.suites"), .value = text("DEFAULT")};
+	settings.properties = (struct config_list){&item, 1};
+	CU_ASSERT_EQUAL(complaints_of(&settings).n, rd_kafka_version() < 0x02060100 ? 1 : 0);
+	settings.sasl.mechanism = 0;
+	CU_ASSERT_EQUAL(complaints_of(&settings).n, 0);
 }
 
 static void test_into_the_library(void)

@@ -318,6 +318,10 @@ static void test_waits_for_settle(void)
 	CU_ASSERT_EQUAL(scene->cursors->n_records, 0);
 	CU_ASSERT_EQUAL(scene->fake->n_ended, 0);
 	CU_ASSERT_EQUAL(scene->fake->settle_seq, 5);
+	fake_host_settle_once(scene->fake);
+	CU_ASSERT_EQUAL(cursor_at(scene, 0).seq, 5);
+	give_it_time(scene);
+	CU_ASSERT_EQUAL(scene->fake->n_ended, 5); /* the next one is asked about, too */
 	fake_host_settle(scene->fake);
 	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
 	CU_ASSERT_EQUAL(cursor_at(scene, 0).seq, 5);
@@ -368,8 +372,7 @@ static void hold_after_first(struct scene *scene)
 {
 	scene->fake->hold_settle = true;
 	CU_ASSERT_TRUE(fake_host_run_until(scene->fake, asked, scene->fake));
-	scene->fake->settle_waits = false;
-	scene->fake->connector->settled(scene->fake->link); /* of the end; the next question is held again */
+	fake_host_settle_once(scene->fake); /* of the end */
 }
 
 static void test_dead_letter_not_stored(void)

@@ -69,6 +69,7 @@ struct fake_host {
 	size_t n_offers, n_receipts, n_busy, n_changes; /* changes: offers without a message */
 	size_t n_repetitions; /* of n_changes: nothing is said but that something known has come again */
 	uint64_t settle_seq; /* that settle() was last asked about */
+	uint64_t settled_through; /* it has said yes */
 	unsigned n_settles;
 	bool settle_waits; /* it was answered with no, and settled() has not followed */
 	uint64_t done_through; /* of the last link_up with a cursor */
@@ -108,6 +109,8 @@ const struct fake_delivery *fake_host_delivery(const struct fake_host *fake, uin
 
 /* Dead letters are stored: settled() if the link waits for it, and yes from now on. */
 void fake_host_settle(struct fake_host *fake);
+/* The same for the present question only. */
+void fake_host_settle_once(struct fake_host *fake);
 
 void fake_host_give_receipts(struct fake_host *fake);
 void fake_host_resume(struct fake_host *fake, size_t busy_after);

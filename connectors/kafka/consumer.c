@@ -332,6 +332,9 @@ void kafka_consumer_serve(struct kafka_consumer *consumer, rd_kafka_queue_t *que
 		case RD_KAFKA_EVENT_OFFSET_COMMIT:
 			kafka_group_on_commit(consumer, event);
 			break;
+		case RD_KAFKA_EVENT_FETCH: /* led nowhere: to pass it over would be to lose it */
+			kafka_consumer_lose(consumer, "a record has come among the group's events");
+			break;
 		default:
 			break;
 		}

@@ -149,6 +149,21 @@ static void lead_records(struct kafka_consumer *consumer, const struct kafka_par
 	rd_kafka_queue_destroy(queue);
 }
 
+/* The library stops what it had before it begins what it is to have, and to stop is to lead nowhere: what is in both would go
+ * into a queue that nobody reads. Its answer to the question comes behind the stops. */
+static void lead_again(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_topic_partition_list_t *stopped = NULL;
+	if (rd_kafka_assignment(consumer->rk, &stopped) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_topic_partition_list_destroy(stopped);
+	for (int i = 0; i < list->cnt; i++) {
+		const struct kafka_partition *partition =
+			kafka_partitions_get(consumer->partitions, list->elems[i].topic, list->elems[i].partition);
+		if (partition)
+			lead_records(consumer, partition);
+	}
+}
+
 void kafka_group_reassign(struct kafka_consumer *consumer)
 {
 	consumer->reassign = false;
@@ -167,6 +182,7 @@ void kafka_group_reassign(struct kafka_consumer *consumer)
 			(int64_t)kafka_start_offset(partition);
 	}
 	rd_kafka_resp_err_t err = rd_kafka_assign(consumer->rk, list);
+	lead_again(consumer, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (err)
 		kafka_consumer_lose(consumer, rd_kafka_err2str(err));

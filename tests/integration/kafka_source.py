@@ -506,5 +506,25 @@ def shared_group():
             assert one.stop() == 0 and two.stop() == 0
 
 
+@tap.case("a group: one partition whose place is gone, and the other is read on")
+def group_halted():
+    kafka = shared_kafka()
+    kafka.create_topic("halted", partitions=2)
+    writer = Writer(kafka.brokers)
+    writer.write("halted", numbers("a", 1, 20))
+    writer.write("halted", numbers("b", 1, 20), partition=1)
+    with reader_of("halted") as got, bridge_of("halted", "halted", kafka.brokers, group="halting") as bridge:
+        got.wait_count(40)
+        assert bridge.stop() == 0
+        writer.write("halted", numbers("a", 21, 30))
+        delete_records(kafka, "halted", 25)
+        bridge.start()
+        assert bridge.wait_event("kafka_offset_reset")["missing"] == "5"
+        writer.write("halted", numbers("b", 21, 500), partition=1)
+        got.wait_count(540)
+        assert sorted(values(got)) == sorted(numbers("a", 1, 20) + numbers("b", 1, 520)), len(got.messages)
+        assert bridge.stop() == 0
+
+
 if __name__ == "__main__":
     tap.main()

@@ -256,7 +256,8 @@ static bool pump(struct kafka_consumer *consumer)
 {
 	rd_kafka_event_t *event;
 	unsigned n = 0;
-	while (n < KAFKA_CHUNK_INPUTS && (event = rd_kafka_queue_poll(consumer->records, 0)) != NULL) {
+	while (n < KAFKA_CHUNK_INPUTS && (!consumer->chunk || consumer->chunk->bytes < CHUNK_BYTES) &&
+		(event = rd_kafka_queue_poll(consumer->records, 0)) != NULL) {
 		n++;
 		if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_FETCH) {
 			if (!hand_over(consumer, event))

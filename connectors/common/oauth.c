@@ -30,6 +30,7 @@ struct oauth_client {
 	pthread_mutex_t lock; /* guards the rest */
 	pthread_cond_t changed;
 	bool started, stopping, refused;
+	unsigned refusals; /* tokens in a row that the peer has refused */
 	uint64_t fetched_ms; /* when the last fetch ended, monotonic */
 };
 
@@ -51,6 +52,14 @@ static uint64_t retry_ms(unsigned failures)
 	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
 		return bound;
 	return bound / 2 + random % (bound / 2 + 1); /* a plant full of bridges must not come all at once */
+}
+
+static uint64_t refused_delay_ms(unsigned refusals)
+{
+	uint64_t delay_ms = OAUTH_REFUSED_MS;
+	for (unsigned i = 0; i < refusals && delay_ms < OAUTH_REFUSED_LAST_MS; i++)
+		delay_ms *= 2;
+	return delay_ms < OAUTH_REFUSED_LAST_MS ? delay_ms : OAUTH_REFUSED_LAST_MS;
 }
 
 static uint64_t renew_ms(uint64_t lifetime_ms)
@@ -84,14 +93,16 @@ static bool wait_until_due(struct oauth_client *client, uint64_t delay_ms)
 	pthread_mutex_lock(&client->lock);
 	client->fetched_ms = clock_ms(CLOCK_MONOTONIC);
 	client->refused = false; /* that was the token before this one */
+	uint64_t refused_ms = refused_delay_ms(client->refusals);
 	while (!client->stopping) {
-		uint64_t wait_ms = client->refused && delay_ms > OAUTH_REFUSED_MS ? OAUTH_REFUSED_MS : delay_ms;
+		uint64_t wait_ms = client->refused && delay_ms > refused_ms ? refused_ms : delay_ms;
 		uint64_t due_ms = client->fetched_ms + wait_ms;
 		if (clock_ms(CLOCK_MONOTONIC) >= due_ms)
 			break;
 		struct timespec at = {.tv_sec = (time_t)(due_ms / 1000), .tv_nsec = (long)(due_ms % 1000) * 1000000};
 		pthread_cond_timedwait(&client->changed, &client->lock, &at);
 	}
+	client->refusals = client->refused ? client->refusals + 1 : 0;
 	bool go_on = !client->stopping;
 	pthread_mutex_unlock(&client->lock);
 	return go_on;

@@ -51,9 +51,10 @@ int oauth_client_start(struct oauth_client *client) __attribute__((warn_unused_r
 /* After this on_news does not run any more. NULL is allowed. */
 void oauth_client_free(struct oauth_client *client);
 
-/* The peer does not take the token that it was last given: fetches another one, though not more often than every
- * OAUTH_REFUSED_MS. */
+/* The peer does not take the token that it was last given: fetches another one, OAUTH_REFUSED_MS after the last
+ * one, and later and later, up to OAUTH_REFUSED_LAST_MS, if that does not help. */
 void oauth_client_refused(struct oauth_client *client);
-#define OAUTH_REFUSED_MS 5000u
+#define OAUTH_REFUSED_MS      5000u
+#define OAUTH_REFUSED_LAST_MS 60000u
 
 #endif

@@ -23,14 +23,14 @@
 #include "connectors/kafka/verdict.h"
 #include "runtime/log.h"
 
-#define INPUT_BYTES       256u /* what the library keeps of a record besides its bytes, about */
-#define CHUNK_BYTES       (256u * 1024)
-#define SPARE_CHUNKS      16u
-#define WAIT_MS           1000u
-#define CONNECTING_MS     50u
-#define WATCH_MS          1000u
-#define SETTLE_MS         3000u /* how long a rebalance waits for the disk */
-#define EVENTS_PER_TURN   1000u
+#define INPUT_BYTES        256u /* what the library keeps of a record besides its bytes, about */
+#define CHUNK_BYTES        (256u * 1024)
+#define SPARE_CHUNKS       16u
+#define WAIT_MS            1000u
+#define CONNECTING_MS      50u
+#define WATCH_MS           1000u
+#define SETTLE_MS          3000u /* how long a rebalance waits for the disk */
+#define EVENTS_PER_TURN    1000u
 #define DEFAULT_REFRESH_MS 10000u
 
 uint64_t kafka_consumer_now_ms(void)
@@ -186,7 +186,11 @@ static bool hand_over(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 	struct kafka_partition *partition = msg ? partition_of(consumer, msg) : NULL;
 	if (!partition || (partition->state != KAFKA_PARTITION_READING && partition->state != KAFKA_PARTITION_CHECKING))
 		return false;
-	uint64_t offset = (uint64_t)msg->offset, fingerprint = kafka_fingerprint(msg);
+	rd_kafka_timestamp_type_t type;
+	int64_t timestamp_ms = rd_kafka_message_timestamp(msg, &type);
+	if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE)
+		timestamp_ms = -1;
+	uint64_t offset = (uint64_t)msg->offset, fingerprint = kafka_fingerprint(msg, timestamp_ms);
 	if (partition->state == KAFKA_PARTITION_CHECKING &&
 		!kafka_check_record(consumer, partition, offset, fingerprint))
 		return false;
@@ -205,15 +209,16 @@ static bool hand_over(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 		.headers = headers,
 		.partition = partition,
 		.next = offset + 1,
-		.fingerprint = fingerprint};
+		.fingerprint = fingerprint,
+		.timestamp_ms = timestamp_ms};
 	partition->next = offset + 1;
 	partition->last_fingerprint = fingerprint;
 	partition->known = true;
 	return true;
 }
 
-static void on_partition_error(
-	struct kafka_consumer *consumer, const rd_kafka_topic_partition_t *where, rd_kafka_resp_err_t err, const char *text)
+static void on_partition_error(struct kafka_consumer *consumer, const rd_kafka_topic_partition_t *where,
+	rd_kafka_resp_err_t err, const char *text)
 {
 	struct kafka_partition *partition = kafka_partitions_get(consumer->partitions, where->topic, where->partition);
 	if (!partition || (partition->state != KAFKA_PARTITION_READING && partition->state != KAFKA_PARTITION_CHECKING))
@@ -294,8 +299,7 @@ static void on_error(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 	} else if (err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) {
 		kafka_consumer_alarm(consumer, "not authorised to read as group %s", consumer->settings->group);
 	} else {
-		enum kafka_error kind =
-			kafka_client_error(consumer->rk, consumer->up, err, text, words, sizeof words);
+		enum kafka_error kind = kafka_client_error(consumer->rk, consumer->up, err, text, words, sizeof words);
 		if (kind == KAFKA_ERROR_ALARM)
 			kafka_consumer_alarm(consumer, "%s", words);
 		else if (kind == KAFKA_ERROR_NOTE)
@@ -355,8 +359,7 @@ static uint64_t read_refresh_ms(rd_kafka_t *rk)
 {
 	char text[32] = "";
 	size_t size = sizeof text;
-	if (rd_kafka_conf_get(rd_kafka_conf(rk), "topic.metadata.refresh.interval.ms", text, &size) !=
-		RD_KAFKA_CONF_OK)
+	if (rd_kafka_conf_get(rd_kafka_conf(rk), "topic.metadata.refresh.interval.ms", text, &size) != RD_KAFKA_CONF_OK)
 		return DEFAULT_REFRESH_MS;
 	long value = strtol(text, NULL, 10);
 	return value > 0 ? (uint64_t)value : DEFAULT_REFRESH_MS;
@@ -367,8 +370,8 @@ static bool open_consumer(struct kafka_consumer *consumer)
 	char errstr[512];
 	rd_kafka_conf_t *conf = kafka_consumer_conf(consumer->settings, errstr, sizeof errstr);
 	if (conf) {
-		consumer->rk = kafka_client_new(
-			RD_KAFKA_CONSUMER, conf, consumer->settings, NULL, errstr, sizeof errstr);
+		consumer->rk =
+			kafka_client_new(RD_KAFKA_CONSUMER, conf, consumer->settings, NULL, errstr, sizeof errstr);
 		if (!consumer->rk)
 			rd_kafka_conf_destroy(conf);
 	}
@@ -468,7 +471,15 @@ static void on_time(struct kafka_consumer *consumer)
 	}
 	if (consumer->reassign)
 		kafka_group_reassign(consumer);
+	if (consumer->group && now_ms >= consumer->next_lead_ms)
+		kafka_group_lead(consumer);
 	flush(consumer); /* positions */
+}
+
+static uint64_t wait_ms(const struct kafka_consumer *consumer)
+{
+	bool soon = !consumer->up || kafka_consumer_now_ms() < consumer->lead_until_ms;
+	return soon ? CONNECTING_MS : WAIT_MS;
 }
 
 static void run(struct kafka_consumer *consumer)
@@ -488,7 +499,7 @@ static void run(struct kafka_consumer *consumer)
 		if (any)
 			brokers_are_up(consumer);
 		else
-			kafka_handover_wait(&consumer->handover, consumer->up ? WAIT_MS : CONNECTING_MS);
+			kafka_handover_wait(&consumer->handover, wait_ms(consumer));
 	}
 }
 

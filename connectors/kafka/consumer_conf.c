@@ -16,8 +16,8 @@ const char *const kafka_from_choices[] = {"beginning", "end", "stored", NULL};
 const char *const kafka_reset_choices[] = {"stop", "beginning", "end", NULL};
 
 /* CONFIGURATION.md of librdkafka 2.0.2: C and P in the second column. */
-static const char *const of_consumers[] = {"auto.commit.enable", "auto.commit.interval.ms", "auto.offset.reset", "check.crcs",
-	"consume.callback.max.messages", "coordinator.query.interval.ms", "enable.auto.commit",
+static const char *const of_consumers[] = {"auto.commit.enable", "auto.commit.interval.ms", "auto.offset.reset",
+	"check.crcs", "consume.callback.max.messages", "coordinator.query.interval.ms", "enable.auto.commit",
 	"enable.auto.offset.store", "enable.partition.eof", "fetch.error.backoff.ms", "fetch.max.bytes",
 	"fetch.message.max.bytes", "fetch.min.bytes", "fetch.wait.max.ms", "group.id", "group.instance.id",
 	"group.protocol.type", "heartbeat.interval.ms", "isolation.level", "max.partition.fetch.bytes",
@@ -26,10 +26,10 @@ static const char *const of_consumers[] = {"auto.commit.enable", "auto.commit.in
 static const char *const of_producers[] = {"acks", "batch.num.messages", "batch.size", "compression.codec",
 	"compression.level", "compression.type", "delivery.report.only.error", "delivery.timeout.ms",
 	"enable.gapless.guarantee", "enable.idempotence", "linger.ms", "message.send.max.retries", "message.timeout.ms",
-	"partitioner", "produce.offset.report", "queue.buffering.backpressure.threshold",
-	"queue.buffering.max.kbytes", "queue.buffering.max.messages", "queue.buffering.max.ms", "queuing.strategy",
-	"request.required.acks", "request.timeout.ms", "retries", "retry.backoff.ms", "sticky.partitioning.linger.ms",
-	"transaction.timeout.ms", "transactional.id"};
+	"partitioner", "produce.offset.report", "queue.buffering.backpressure.threshold", "queue.buffering.max.kbytes",
+	"queue.buffering.max.messages", "queue.buffering.max.ms", "queuing.strategy", "request.required.acks",
+	"request.timeout.ms", "retries", "retry.backoff.ms", "sticky.partitioning.linger.ms", "transaction.timeout.ms",
+	"transactional.id"};
 
 #define HAS(list, name) has(list, sizeof(list) / sizeof(list)[0], name)
 
@@ -101,23 +101,6 @@ const char *kafka_consumer_property_check(const char *name, const char *value)
 	return NULL;
 }
 
-/* A consumer without brokers has nobody to connect to. */
-static bool check_whole(const struct kafka_settings *settings, struct config_scope *scope)
-{
-	char errstr[512];
-	struct kafka_settings alone = *settings;
-	alone.brokers = (struct config_list){NULL, 0};
-	rd_kafka_conf_t *conf = kafka_consumer_conf(&alone, errstr, sizeof errstr);
-	rd_kafka_t *rk = conf ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, errstr, sizeof errstr) : NULL;
-	if (rk)
-		rd_kafka_destroy(rk);
-	else
-		config_complain(scope, NULL, NULL, "librdkafka does not take these settings for a source: %s.", errstr);
-	if (!rk && conf)
-		rd_kafka_conf_destroy(conf);
-	return rk != NULL;
-}
-
 static bool names_consumer_property(const struct kafka_settings *settings)
 {
 	for (size_t i = 0; i < settings->properties.n; i++)
@@ -129,13 +112,31 @@ static bool names_consumer_property(const struct kafka_settings *settings)
 bool kafka_consumer_check(const struct kafka_settings *settings, struct config_scope *scope)
 {
 	const char *group = settings->group;
-	if (group && (!*group || strlen(group) > MAX_GROUP || !utf8_valid(slice_str(group)))) {
-		config_complain(scope, "group", NULL,
-			"this is no name for a group. Write 1 to 249 bytes of UTF-8, or leave group out to read all partitions.");
-		return false;
-	}
-	/* What can be wrong of the whole is in the properties; what is in the others is found with the producer's. */
-	return config_failed(scope, NULL, NULL) || !names_consumer_property(settings) || check_whole(settings, scope);
+	if (!group || (*group && strlen(group) <= MAX_GROUP && utf8_valid(slice_str(group))))
+		return true;
+	config_complain(scope, "group", NULL,
+		"this is no name for a group. Write 1 to 249 bytes of UTF-8, or leave group out to read all "
+		"partitions.");
+	return false;
+}
+
+/* A consumer without brokers has nobody to connect to. What is wrong apart from consumers' properties is found with the
+ * producer. */
+void kafka_consumer_check_whole(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	if (!names_consumer_property(settings))
+		return;
+	char errstr[512];
+	struct kafka_settings alone = *settings;
+	alone.brokers = (struct config_list){NULL, 0};
+	rd_kafka_conf_t *conf = kafka_consumer_conf(&alone, errstr, sizeof errstr);
+	rd_kafka_t *rk = conf ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, errstr, sizeof errstr) : NULL;
+	if (rk)
+		rd_kafka_destroy(rk);
+	else
+		config_complain(scope, NULL, NULL, "librdkafka does not take these settings for a source: %s.", errstr);
+	if (!rk && conf)
+		rd_kafka_conf_destroy(conf);
 }
 
 /* --- into the library ------------------------------------------------------------------------------------------- */
@@ -188,8 +189,8 @@ rd_kafka_conf_t *kafka_consumer_conf(const struct kafka_settings *settings, char
 		rd_kafka_conf_destroy(conf);
 		return NULL;
 	}
-	rd_kafka_conf_set_events(conf,
-		RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS |
-			RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT);
+	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG |
+					       RD_KAFKA_EVENT_STATS | RD_KAFKA_EVENT_REBALANCE |
+					       RD_KAFKA_EVENT_OFFSET_COMMIT);
 	return conf;
 }

@@ -13,8 +13,10 @@ bool kafka_is_consumer_property(const char *name);
 bool kafka_is_producer_property(const char *name);
 /* NULL: it may be set to this, as far as consumers go; else why not and what would be right, one static sentence without its end. */
 const char *kafka_consumer_property_check(const char *name, const char *value);
-/* The keys of the source, and whether the library takes it all. Complains; false if anything is wrong. */
+/* The keys of the source. Complains; false if anything is wrong. */
 bool kafka_consumer_check(const struct kafka_settings *settings, struct config_scope *scope);
+/* Does the library take it all? Only to be asked once each property by itself is right. Complains. */
+void kafka_consumer_check_whole(const struct kafka_settings *settings, struct config_scope *scope);
 
 /* A new configuration, the caller's; NULL with the reason in errstr. */
 rd_kafka_conf_t *kafka_consumer_conf(const struct kafka_settings *settings, char *errstr, size_t errstr_size)

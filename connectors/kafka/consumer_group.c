@@ -20,6 +20,8 @@
 #define COMMIT_MS    3000
 #define LEAVE_MS     5000u
 #define POLL_MS      100
+#define LEAD_SOON_MS 20u
+#define LEAD_MS      1000u
 
 void kafka_group_join(struct kafka_consumer *consumer)
 {
@@ -135,7 +137,8 @@ bool kafka_group_committed(struct kafka_consumer *consumer, struct kafka_partiti
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 	if (err)
-		log_warn("kafka_error", "connection=%s side=source code=%s text=\"the group's offsets could not be read: %s\"",
+		log_warn("kafka_error",
+			"connection=%s side=source code=%s text=\"the group's offsets could not be read: %s\"",
 			consumer->options.name, rd_kafka_err2name(err), rd_kafka_err2str(err));
 	return !err;
 }
@@ -152,32 +155,33 @@ static void lead_records(struct kafka_consumer *consumer, const struct kafka_par
 	rd_kafka_queue_destroy(queue);
 }
 
-/* The library stops what it had before it begins what it is to have, and to stop is to lead nowhere: what is in both would go
- * into a queue that nobody reads. Its answer to the question comes behind the stops. */
-static void lead_again(struct kafka_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+/* A partition that is assigned anew while it is read is stopped first, by another thread at some time, and the stop undoes
+ * what its queue is led into (2.0.2): nobody would ever take its records. Leading again moves what has gathered there. */
+void kafka_group_lead(struct kafka_consumer *consumer)
 {
-	rd_kafka_topic_partition_list_t *stopped = NULL;
-	if (rd_kafka_assignment(consumer->rk, &stopped) == RD_KAFKA_RESP_ERR_NO_ERROR)
-		rd_kafka_topic_partition_list_destroy(stopped);
-	for (int i = 0; i < list->cnt; i++) {
-		const struct kafka_partition *partition =
-			kafka_partitions_get(consumer->partitions, list->elems[i].topic, list->elems[i].partition);
-		if (partition)
+	uint64_t now_ms = kafka_consumer_now_ms();
+	for (size_t i = 0; i < consumer->partitions->n; i++) {
+		const struct kafka_partition *partition = consumer->partitions->items[i];
+		if (partition->assigned &&
+			(partition->state == KAFKA_PARTITION_READING || partition->state == KAFKA_PARTITION_CHECKING))
 			lead_records(consumer, partition);
 	}
+	consumer->next_lead_ms = now_ms + (now_ms < consumer->lead_until_ms ? LEAD_SOON_MS : LEAD_MS);
 }
 
 void kafka_group_reassign(struct kafka_consumer *consumer)
 {
 	consumer->reassign = false;
+	consumer->next_lead_ms = kafka_consumer_now_ms() + LEAD_SOON_MS;
+	consumer->lead_until_ms = kafka_consumer_now_ms() + LEAD_MS;
 	consumer->last_partition = NULL;
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
 	for (size_t i = 0; i < consumer->partitions->n; i++) {
 		struct kafka_partition *partition = consumer->partitions->items[i];
-		bool wanted = partition->assigned && partition->known &&
-			      (partition->state == KAFKA_PARTITION_READING ||
-				      partition->state == KAFKA_PARTITION_CHECKING ||
-				      partition->state == KAFKA_PARTITION_DUE);
+		bool wanted =
+			partition->assigned && partition->known &&
+			(partition->state == KAFKA_PARTITION_READING || partition->state == KAFKA_PARTITION_CHECKING ||
+				partition->state == KAFKA_PARTITION_DUE);
 		if (!wanted)
 			continue;
 		lead_records(consumer, partition);
@@ -185,7 +189,6 @@ void kafka_group_reassign(struct kafka_consumer *consumer)
 			(int64_t)kafka_start_offset(partition);
 	}
 	rd_kafka_resp_err_t err = rd_kafka_assign(consumer->rk, list);
-	lead_again(consumer, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (err)
 		kafka_consumer_lose(consumer, rd_kafka_err2str(err));
@@ -209,8 +212,8 @@ static void on_assign(struct kafka_consumer *consumer, const rd_kafka_topic_part
 						  (new_ones || kafka_topic_was_there(consumer, element->topic));
 				continue;
 			}
-			int qos = kafka_subscriptions_match(consumer->options.subscriptions,
-				consumer->options.n_subscriptions, element->topic);
+			int qos = kafka_subscriptions_match(
+				consumer->options.subscriptions, consumer->options.n_subscriptions, element->topic);
 			partition->qos = qos < 0 ? 0 : (uint8_t)qos;
 			partition->seen = partition->assigned = true;
 			partition->put_back = false;
@@ -267,7 +270,8 @@ void kafka_group_leave(struct kafka_consumer *consumer)
 	if (error)
 		rd_kafka_error_destroy(error);
 	else if (!rd_kafka_consumer_closed(consumer->rk))
-		log_warn("kafka_leave", "connection=%s group=%s what=\"the group has not answered; it will notice later\"",
+		log_warn("kafka_leave",
+			"connection=%s group=%s what=\"the group has not answered; it will notice later\"",
 			consumer->options.name, consumer->settings->group);
 	rd_kafka_queue_destroy(queue);
 }

@@ -33,6 +33,7 @@ struct kafka_consumer {
 	bool reassign; /* group: what we want of the library has changed */
 	uint64_t refresh_ms; /* how often to look for topics */
 	uint64_t next_refresh_ms, next_watch_ms, next_begin_ms;
+	uint64_t next_lead_ms, lead_until_ms; /* group: kafka_group_lead, and until when soon again */
 	uint64_t missing_ms; /* when it was last said that a topic is missing; 0: never */
 	bool one_by_one; /* asking for many at once has failed: one at a time */
 	size_t turn; /* whose it is then */
@@ -42,7 +43,8 @@ struct kafka_consumer {
 uint64_t kafka_consumer_now_ms(void);
 bool kafka_consumer_must_stop(struct kafka_consumer *consumer);
 /* Logged once, and given to the loop. */
-void kafka_consumer_alarm(struct kafka_consumer *consumer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void kafka_consumer_alarm(struct kafka_consumer *consumer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 void kafka_consumer_lose(struct kafka_consumer *consumer, const char *why);
 /* Behind all that was handed over: the partition goes on at partition->next. */
 void kafka_consumer_hand_position(struct kafka_consumer *consumer, struct kafka_partition *partition);
@@ -64,8 +66,8 @@ void kafka_ask_doubtful(struct kafka_consumer *consumer); /* ASKING, and CHECKIN
 void kafka_watch(struct kafka_consumer *consumer); /* high watermarks that go down */
 void kafka_doubt(struct kafka_consumer *consumer, struct kafka_partition *partition, enum kafka_doubt doubt);
 /* While CHECKING: a record, or the end. False: the record is not to be handed over. */
-bool kafka_check_record(struct kafka_consumer *consumer, struct kafka_partition *partition, uint64_t offset,
-	uint64_t fingerprint);
+bool kafka_check_record(
+	struct kafka_consumer *consumer, struct kafka_partition *partition, uint64_t offset, uint64_t fingerprint);
 void kafka_check_end(struct kafka_partition *partition, uint64_t offset);
 /* Where to fetch a partition from: sets its state accordingly. */
 uint64_t kafka_start_offset(struct kafka_partition *partition);
@@ -77,6 +79,7 @@ void kafka_fetch_end(struct kafka_consumer *consumer, struct kafka_partition *pa
 void kafka_group_join(struct kafka_consumer *consumer);
 void kafka_group_rebalance(struct kafka_consumer *consumer, rd_kafka_event_t *event);
 void kafka_group_reassign(struct kafka_consumer *consumer); /* tells the library what we want now */
+void kafka_group_lead(struct kafka_consumer *consumer); /* sees to it that records come to us; now and then */
 /* Those of the DUE partitions that the group has committed; false: could not be asked. */
 bool kafka_group_committed(struct kafka_consumer *consumer, struct kafka_partition **partitions, size_t n);
 void kafka_group_commit(struct kafka_consumer *consumer); /* what is durable; the answer comes as an event */

@@ -128,8 +128,8 @@ void kafka_fetch_begin(struct kafka_consumer *consumer, struct kafka_partition *
 		partition->name, (unsigned long long)offset,
 		partition->state == KAFKA_PARTITION_CHECKING ? "yes" : "no");
 	partition->handle = rd_kafka_topic_new(consumer->rk, partition->topic, NULL);
-	if (partition->handle && rd_kafka_consume_start_queue(partition->handle, partition->number, (int64_t)offset,
-					 consumer->records) == 0)
+	if (partition->handle && rd_kafka_consume_start_queue(
+					 partition->handle, partition->number, (int64_t)offset, consumer->records) == 0)
 		return;
 	log_warn("kafka_read_error", "connection=%s partition=%s code=%s text=\"cannot begin to read\"",
 		consumer->options.name, partition->name, rd_kafka_err2name(rd_kafka_last_error()));
@@ -165,7 +165,8 @@ static bool needs_watermarks(struct kafka_consumer *consumer, struct kafka_parti
 	if (partition->late || consumer->settings->from != KAFKA_FROM_STORED)
 		return true;
 	log_error("kafka_no_position",
-		"connection=%s partition=%s what=\"no position is stored, and from: stored does not say where to begin\"",
+		"connection=%s partition=%s what=\"no position is stored, and from: stored does not say where to "
+		"begin\"",
 		consumer->options.name, partition->name);
 	kafka_consumer_alarm(consumer,
 		"partition %s is not read: no position of it is stored, and from: stored does not say where to begin",
@@ -186,7 +187,10 @@ static void begin_at(struct kafka_consumer *consumer, const struct watermarks *m
 	partition->last_fingerprint = 0;
 	partition->known = true;
 	log_info("kafka_partition_begins", "connection=%s partition=%s offset=%lld why=%s", consumer->options.name,
-		partition->name, (long long)offset, at_end ? "end" : partition->late ? "new" : "beginning");
+		partition->name, (long long)offset,
+		at_end            ? "end"
+		: partition->late ? "new"
+				  : "beginning");
 	kafka_consumer_hand_position(consumer, partition);
 }
 
@@ -260,12 +264,14 @@ void kafka_watch(struct kafka_consumer *consumer)
 		struct kafka_partition *partition = consumer->partitions->items[i];
 		int64_t low, high;
 		if (partition->state != KAFKA_PARTITION_READING ||
-			rd_kafka_get_watermark_offsets(consumer->rk, partition->topic, partition->number, &low, &high) ||
+			rd_kafka_get_watermark_offsets(
+				consumer->rk, partition->topic, partition->number, &low, &high) ||
 			high < 0)
 			continue;
 		if (high < partition->high && partition->anchor_fingerprint) {
 			log_warn("kafka_offset_doubt",
-				"connection=%s partition=%s offset=%llu reason=high_watermark_went_down from=%lld to=%lld",
+				"connection=%s partition=%s offset=%llu reason=high_watermark_went_down from=%lld "
+				"to=%lld",
 				consumer->options.name, partition->name, (unsigned long long)partition->next,
 				(long long)partition->high, (long long)high);
 			partition->state = KAFKA_PARTITION_CHECKING;
@@ -306,9 +312,10 @@ static void reset(struct kafka_consumer *consumer, const struct watermarks *mark
 		"connection=%s partition=%s stored=%llu low=%lld high=%lld missing=%s policy=%s what=\"%s; %s\"",
 		consumer->options.name, partition->name, (unsigned long long)partition->next, (long long)marks->low,
 		(long long)marks->high, lost, kafka_reset_choices[policy], why, actions[policy]);
-	kafka_consumer_alarm(consumer, "partition %s: the stored position %llu is not there: %s (it has %lld to %lld); %s",
-		partition->name, (unsigned long long)partition->next, why, (long long)marks->low,
-		(long long)marks->high, actions[policy]);
+	kafka_consumer_alarm(consumer,
+		"partition %s: the stored position %llu is not there: %s (it has %lld to %lld); %s", partition->name,
+		(unsigned long long)partition->next, why, (long long)marks->low, (long long)marks->high,
+		actions[policy]);
 	if (policy == KAFKA_RESET_STOP) {
 		halt(consumer, partition);
 		return;

@@ -31,14 +31,11 @@ void kafka_convert(const struct kafka_input *input, int mqtt_headers, uint64_t w
 	struct message_view *ret_view)
 {
 	const rd_kafka_message_t *msg = input->msg;
-	rd_kafka_timestamp_type_t type;
-	int64_t timestamp_ms = rd_kafka_message_timestamp(msg, &type);
-	bool has_time = type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp_ms > 0;
 	*ret_view = (struct message_view){
 		.topic = slice_of(input->partition->topic, input->partition->topic_len),
 		.payload = slice_or_null(msg->payload, msg->len),
 		.key = slice_or_null(msg->key, msg->key_len),
-		.origin_ms = has_time ? (uint64_t)timestamp_ms : wall_ms,
+		.origin_ms = input->timestamp_ms > 0 ? (uint64_t)input->timestamp_ms : wall_ms,
 		.qos = input->partition->qos,
 	};
 	if (!input->headers)
@@ -70,10 +67,9 @@ static uint64_t mix_bytes(uint64_t hash, const void *data, size_t len)
 	return mix(hash, get_u64(rest));
 }
 
-uint64_t kafka_fingerprint(const rd_kafka_message_t *msg)
+uint64_t kafka_fingerprint(const rd_kafka_message_t *msg, int64_t timestamp_ms)
 {
-	rd_kafka_timestamp_type_t type;
-	uint64_t hash = mix(UINT64_C(0x6c696e6b7370616e), (uint64_t)rd_kafka_message_timestamp(msg, &type));
+	uint64_t hash = mix(UINT64_C(0x6c696e6b7370616e), (uint64_t)timestamp_ms);
 	hash = mix_bytes(hash, msg->key, msg->key_len);
 	hash = mix_bytes(hash, msg->payload, msg->len);
 	hash ^= hash >> 47;

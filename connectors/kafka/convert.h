@@ -19,8 +19,8 @@ struct kafka_scratch {
 void kafka_convert(const struct kafka_input *input, int mqtt_headers, uint64_t wall_ms, struct kafka_scratch *scratch,
 	struct message_view *ret_view);
 
-/* What tells a record from another one at the same offset: a hash of its timestamp, key and value, never 0. It is kept on disk
- * (doc/journal-format.md, POSITION): another one makes every partition look as if it had been made anew. */
-uint64_t kafka_fingerprint(const rd_kafka_message_t *msg);
+/* What tells a record from another one at the same offset: a hash of its timestamp, key and value, never 0. It is kept on
+ * disk (doc/journal-format.md, POSITION): to compute it otherwise makes every partition look as if it had been made anew. */
+uint64_t kafka_fingerprint(const rd_kafka_message_t *msg, int64_t timestamp_ms);
 
 #endif

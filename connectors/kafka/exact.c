@@ -23,7 +23,9 @@
 #include "runtime/log.h"
 
 #define ALARM_AGAIN_MS 60000u
-#define GATHERED_BYTES (2u * 1024 * 1024) /* half of what the courier holds */
+/* Half of what the courier holds: for a wide window it holds twice as much. */
+#define GATHERED_BYTES (2u * 1024 * 1024)
+#define WIDE_WINDOW    4096
 #define SMALLER_BATCH  4u /* divides batch.size */
 
 enum exact_state { EX_IDLE, EX_OPENING, EX_UP, EX_CLOSING, EX_WAITING, EX_FENCED, EX_STOPPED };
@@ -148,6 +150,13 @@ static void go_down(struct kafka_exact *ex, const char *reason)
 	ex->host->ops->link_down(ex->host, reason);
 }
 
+/* The same for a cause that may be there again at once. */
+static void give_up(struct kafka_exact *ex, const char *reason)
+{
+	ex->failures++;
+	go_down(ex, reason);
+}
+
 /* --- giving and ending ------------------------------------------------------------------------------------------ */
 
 static bool reserve_orders(struct kafka_exact *ex, size_t n)
@@ -167,7 +176,7 @@ static void give(struct kafka_exact *ex, uint64_t through)
 {
 	size_t i = ex->n_given, n_orders = 0;
 	if (!reserve_orders(ex, n_items(ex) - i)) {
-		go_down(ex, "out of memory");
+		give_up(ex, "out of memory");
 		return;
 	}
 	uint64_t now_ms = loop_wall_ms(ex->loop);
@@ -178,7 +187,7 @@ static void give(struct kafka_exact *ex, uint64_t through)
 				(struct exact_order){item->seq, item->msg, now_ms - (uint64_t)item->shift_ms};
 	}
 	if (n_orders > 0 && exact_worker_give(ex->worker, ex->orders, n_orders) < 0)
-		go_down(ex, "out of memory");
+		give_up(ex, "out of memory");
 	else
 		ex->n_given = i;
 }
@@ -199,7 +208,7 @@ static void finish_ending(struct kafka_exact *ex, uint64_t seq)
 		give(ex, seq);
 	}
 	if (ex->state == EX_UP && exact_worker_give(ex->worker, &end, 1) < 0)
-		go_down(ex, "out of memory");
+		give_up(ex, "out of memory");
 }
 
 /* Ends the transaction with all that was given. */
@@ -220,7 +229,8 @@ static size_t most_messages(const struct kafka_exact *ex)
 static size_t most_bytes(const struct kafka_exact *ex)
 {
 	uint64_t most = ex->settings->transaction.max_bytes;
-	return most < GATHERED_BYTES ? (size_t)most : GATHERED_BYTES;
+	size_t gathered = ex->settings->max_in_flight >= WIDE_WINDOW ? 2 * GATHERED_BYTES : GATHERED_BYTES;
+	return most < gathered ? (size_t)most : gathered;
 }
 
 /* Does what can be done: gives, and ends the transaction if it is due. */
@@ -240,7 +250,7 @@ static void exact_send(struct link *link, const struct delivery *delivery)
 		return; /* forgotten by the stop, or ended by the LINK_DOWN */
 	if (delivery->seq <= ex->last_seq || !items_add(ex, delivery)) {
 		/* Out of order: a message that was to be dead is not. From the oldest on, again. */
-		go_down(ex, delivery->seq <= ex->last_seq ? "a message has come out of order" : "out of memory");
+		give_up(ex, delivery->seq <= ex->last_seq ? "a message has come out of order" : "out of memory");
 		return;
 	}
 	ex->last_seq = delivery->seq;
@@ -276,7 +286,8 @@ static void on_opened(struct kafka_exact *ex, uint64_t done_through)
 	ex->state = EX_UP;
 	ex->announced = true;
 	ex->last_seq = done_through;
-	log_info("kafka_transactional", "connection=%s cursor=%llu", ex->name, (unsigned long long)done_through);
+	log_info("kafka_transactional", "connection=%s cursor=%llu transactional_id=%s", ex->name,
+		(unsigned long long)done_through, exact_worker_id(ex->worker));
 	struct sink_traits traits = {
 		.max_in_flight = (uint32_t)ex->settings->max_in_flight,
 		.cursor_valid = true,
@@ -375,7 +386,10 @@ static void on_failed(struct kafka_exact *ex, const struct exact_report *report)
 	if (ex->state != EX_OPENING && ex->state != EX_UP)
 		return;
 	learn(ex, report);
-	log_warn("kafka_producer_replaced", "connection=%s reason=\"%s\"", ex->name, report->reason);
+	if (report->failure == EXACT_FENCED)
+		log_error("kafka_fenced", "connection=%s transactional_id=%s", ex->name, exact_worker_id(ex->worker));
+	else
+		log_warn("kafka_producer_replaced", "connection=%s reason=\"%s\"", ex->name, report->reason);
 	if (report->failure == EXACT_NEEDS_PERSON || report->failure == EXACT_FENCED)
 		alarm_once(ex, report->reason);
 	go_down(ex, report->reason);

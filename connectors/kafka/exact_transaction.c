@@ -26,8 +26,7 @@
 static void reject(struct exact_worker *worker, uint64_t seq, const char *reason)
 {
 	if (worker->n_rejects == EXACT_MAX_REJECTS) {
-		worker->trouble.lost = true; /* cannot be told: all of it again */
-		snprintf(worker->trouble.reason, sizeof worker->trouble.reason, "many records were refused");
+		worker->trouble.refused = true; /* cannot be told: those that can be, and all others again */
 		return;
 	}
 	struct exact_reject *to = &worker->rejects[worker->n_rejects++];
@@ -150,6 +149,11 @@ static void judge_local(struct exact_worker *worker, const struct exact_order *o
 	judge(worker, order->seq, err, topic, true);
 }
 
+static bool is_spoilt(const struct exact_worker *worker)
+{
+	return worker->trouble.lost || worker->trouble.refused;
+}
+
 bool exact_write(struct exact_worker *worker, const struct exact_order *order)
 {
 	const char *wrong;
@@ -166,7 +170,8 @@ bool exact_write(struct exact_worker *worker, const struct exact_order *order)
 		reject(worker, order->seq, wrong);
 	else if (err)
 		judge_local(worker, order, err);
-	return true;
+	/* More could not be told, and the next try would find the same ones. */
+	return worker->n_rejects < EXACT_MAX_REJECTS || is_spoilt(worker) || exact_ask(worker, false);
 }
 
 /* --- the end ------------------------------------------------------------------------------------------------------ */
@@ -195,11 +200,6 @@ static bool add_cursor(struct exact_worker *worker, uint64_t seq)
 	if (err && !is_aftermath(worker, err))
 		judge(worker, 0, err, worker->settings->cursor_topic, true);
 	return true;
-}
-
-static bool is_spoilt(const struct exact_worker *worker)
-{
-	return worker->trouble.lost || worker->trouble.refused;
 }
 
 /* In steps, so that a stop need not wait for brokers that are away; the library gives up after transaction.timeout. What a

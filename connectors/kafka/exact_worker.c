@@ -235,11 +235,11 @@ static bool is_ours(struct exact_worker *worker)
 {
 	uint64_t writer = worker->cursor.writer;
 	if (!worker->opened_before)
-		worker->seen_writer = writer;
+		worker->seen = worker->cursor;
 	worker->opened_before = true;
 	if (worker->cursor.seq == 0 || writer == worker->writer)
 		return true; /* 0: the topic was made anew; there is nothing that could be anybody's */
-	return writer == worker->seen_writer && !worker->committed_before;
+	return writer == worker->seen.writer && worker->cursor.seq == worker->seen.seq && !worker->committed_before;
 }
 
 static bool read_cursor(struct exact_worker *worker)
@@ -467,6 +467,11 @@ void exact_worker_take(struct exact_worker *worker, struct exact_report *ret_rep
 	*ret_report = worker->report;
 	memset(&worker->report, 0, sizeof worker->report);
 	pthread_mutex_unlock(&worker->mutex);
+}
+
+const char *exact_worker_id(const struct exact_worker *worker)
+{
+	return worker->transactional_id;
 }
 
 uint32_t exact_worker_batch_bytes(struct exact_worker *worker)

@@ -17,7 +17,7 @@
 #include "message/message.h"
 #include "runtime/loop.h"
 
-#define EXACT_MAX_REJECTS 32 /* told at once; more are found in the next try */
+#define EXACT_MAX_REJECTS 32 /* told at once */
 
 struct exact_worker;
 
@@ -46,7 +46,7 @@ struct exact_report {
 	bool opened;
 	uint64_t done_through; /* of the cursor */
 	uint64_t committed; /* through that seq; 0: nothing new */
-	/* These can never be written. With `asks`, the others of the transaction are; it waits for exact_worker_go. Without, it is
+	/* These can never be written. With `asks`, the transaction goes on without them; it waits for exact_worker_go. Without, it is
 	 * undone: give all others again, after exact_worker_go. */
 	size_t n_rejects;
 	struct exact_reject rejects[EXACT_MAX_REJECTS];
@@ -78,6 +78,7 @@ void exact_worker_go(struct exact_worker *worker, bool forget);
 
 void exact_worker_take(struct exact_worker *worker, struct exact_report *ret_report);
 
+const char *exact_worker_id(const struct exact_worker *worker); /* its transactional.id */
 /* Its batch.size of now. */
 uint32_t exact_worker_batch_bytes(struct exact_worker *worker);
 

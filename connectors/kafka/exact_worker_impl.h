@@ -53,7 +53,7 @@ struct exact_worker {
 	rd_kafka_t *outside; /* writes the cursor with cursor_outside */
 	struct kafka_topics *topics;
 	struct kafka_cursor cursor;
-	uint64_t seen_writer; /* of the cursor that was there when we came */
+	struct kafka_cursor seen; /* that was there when we came */
 	bool opened_before, committed_before; /* in this process */
 	bool one_by_one;
 	bool is_open; /* the cluster has let us in */

@@ -122,6 +122,7 @@ void kafka_explain_source(const void *arg, enum guarantee wished, char *ret_why,
 	*ret_why = '\0';
 	if (settings->group && wished == EXACTLY_ONCE)
 		snprintf(ret_why, size,
-			"with `group` a partition can go to another instance, which does not know what this one has taken of it "
+			"with `group` a partition can go to another instance, which does not know what this one has "
+			"taken of it "
 			"(leave group out)");
 }

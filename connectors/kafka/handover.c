@@ -71,7 +71,8 @@ void kafka_handover_push(struct kafka_handover *handover, struct kafka_chunk *ch
 
 static bool above(const struct kafka_handover *handover, unsigned divisor)
 {
-	return handover->n_inputs >= handover->max_inputs / divisor || handover->n_bytes >= handover->max_bytes / divisor;
+	return handover->n_inputs >= handover->max_inputs / divisor ||
+	       handover->n_bytes >= handover->max_bytes / divisor;
 }
 
 bool kafka_handover_full(struct kafka_handover *handover)

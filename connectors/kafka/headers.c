@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "message/markers.h"
 #include "message/utf8.h"
@@ -216,12 +217,18 @@ static const struct row rows[] = {
 
 static const char *const needs_names[] = {"always", "`properties`, `all`", "`all`"};
 
+/* In any case: `Content-Type` is what many write. */
+static bool is_name(const char *header, struct slice name)
+{
+	return strlen(header) == name.len && strncasecmp(header, (const char *)name.data, name.len) == 0;
+}
+
 static const struct row *find_row(int mqtt_headers, struct slice name)
 {
-	if (name.len == 0 || (name.data[0] != 'm' && name.data[0] != 'c'))
+	if (name.len == 0 || !strchr("mMcC", name.data[0]))
 		return NULL;
 	for (size_t i = 0; i < N_ROWS; i++)
-		if (rows[i].needs <= mqtt_headers && slice_equal(slice_str(rows[i].header), name))
+		if (rows[i].needs <= mqtt_headers && is_name(rows[i].header, name))
 			return &rows[i];
 	return NULL;
 }
@@ -268,9 +275,8 @@ int kafka_headers_fit(
 
 static bool is_set(const struct message_view *view, const char *name)
 {
-	struct slice wanted = slice_str(name);
 	for (size_t i = 0; i < view->n_headers; i++)
-		if (slice_equal(view->headers[i].name, wanted))
+		if (is_name(name, view->headers[i].name))
 			return true;
 	return false;
 }
@@ -332,7 +338,8 @@ void kafka_headers_write_reference(FILE *out)
 	      "| any other | User Property | always | name and value, in order | name and value, in order; see "
 	      "`" HEADER_TEXT_BASE64 "` and `" HEADER_TEXT_NULL "` below |\n"
 	      "\n"
-	      "A header that is read but does not fit (a second one of a name, or another value) is a User Property "
+	      "Names of the table are read in any case. A header that is read but does not fit (a second one of a "
+	      "name, or another value) is a User Property "
 	      "like "
 	      "any other.\n"
 	      "MQTT carries text alone, so a header whose value is not UTF-8 becomes the User Property "

@@ -34,7 +34,7 @@ static bool grow(struct kafka_partitions *partitions)
 	if (partitions->n < partitions->capacity)
 		return true;
 	size_t capacity = partitions->capacity ? partitions->capacity * 2 : 16;
-	void *items = realloc(partitions->items, capacity * sizeof *partitions->items);
+	void *items = realloc(partitions->items, capacity * sizeof(void *));
 	if (!items)
 		return false;
 	partitions->items = items;

@@ -211,6 +211,15 @@ bool kafka_security_check(const struct kafka_tls *tls, const struct kafka_sasl *
 	return good;
 }
 
+const char *kafka_security_refuses_property(const struct kafka_sasl *sasl, const char *name)
+{
+	if (!gateway_wanted(sasl) || (strncmp(name, "ssl.", 4) != 0 && strncmp(name, "sasl.", 5) != 0 &&
+					     strcmp(name, "security.protocol") != 0))
+		return NULL;
+	return "with SCRAM linkspan does TLS and the login itself, since this librdkafka cannot. Leave it out, or take "
+	       "librdkafka 2.6.1 or later";
+}
+
 /* --- into the library -------------------------------------------------------------------------------------------- */
 
 struct security_conf {

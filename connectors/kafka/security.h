@@ -33,6 +33,9 @@ extern const struct config_key kafka_sasl_keys[];
 bool kafka_security_check(const struct kafka_tls *tls, const struct kafka_sasl *sasl, const struct config_list *brokers,
 	struct config_scope *scope);
 
+/* Why a property of that name would have no effect with this login, and what would be right; NULL: it has. */
+const char *kafka_security_refuses_property(const struct kafka_sasl *sasl, const char *name);
+
 bool kafka_tls_used(const struct kafka_tls *tls);
 /* Is there SASL at all, and is it OAUTHBEARER? */
 bool kafka_sasl_used(const struct kafka_sasl *sasl);

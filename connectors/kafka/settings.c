@@ -6,6 +6,7 @@
 #include "connectors/kafka/settings.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,8 @@ static const struct config_key transaction_keys[] = {
 		.fallback = "100ms",
 		.min = 1,
 		.max = 60000,
-		.help = "How long a transaction gathers messages before it is committed: so much later do readers see them."},
+		.help = "How long a transaction gathers messages before it is committed: so much later do readers see them. Not more "
+			"than half of `timeout`."},
 	{.name = "max_messages",
 		.type = CONFIG_INT,
 		.offset = TRANSACTION(max_messages),
@@ -38,17 +40,18 @@ static const struct config_key transaction_keys[] = {
 	{.name = "max_bytes",
 		.type = CONFIG_SIZE,
 		.offset = TRANSACTION(max_bytes),
-		.fallback = "1MiB",
+		.fallback = "4MiB",
 		.min = 1,
 		.max = 1 << 30,
-		.help = "With that many bytes it is committed at once. More than 2 MiB are never gathered."},
+		.help = "With that many bytes it is committed at once. More than 4 MiB are never gathered."},
 	{.name = "timeout",
 		.type = CONFIG_DURATION,
 		.offset = TRANSACTION(timeout_ms),
 		.fallback = "30s",
 		.min = 1000,
 		.max = 900000,
-		.help = "When linkspan vanishes in the middle of a transaction, the cluster gives that up after so long; until then "
+		.help = "When linkspan vanishes in the middle of a transaction, the cluster gives that up after so "
+			"long; until then "
 			"readers wait. Not more than the brokers' transaction.max.timeout.ms."},
 	{.name = NULL},
 };
@@ -95,7 +98,8 @@ const struct config_key kafka_connection_keys[] = {
 		.type = CONFIG_STRING,
 		.offset = offsetof(struct kafka_settings, cursor_topic),
 		.fallback = "linkspan-cursor",
-		.help = "Compacted topic in which exactly-once destinations keep how far they are, one record per destination and "
+		.help = "Compacted topic in which exactly-once destinations keep how far they are, one record per "
+			"destination and "
 			"transaction. Made with one partition if it is not there."},
 	{.name = "tls",
 		.type = CONFIG_SECTION,
@@ -110,23 +114,29 @@ const struct config_key kafka_connection_keys[] = {
 	{.name = "group",
 		.type = CONFIG_STRING,
 		.offset = offsetof(struct kafka_settings, group),
-		.help = "Source: consumer group. Instances with the same group share the partitions of their topics, and "
-			"where they stand is committed to Kafka once it is on disk. Left out: all partitions are read, and the "
+		.help = "Source: consumer group. Instances with the same group share the partitions of their topics, "
+			"and "
+			"where they stand is committed to Kafka once it is on disk. Left out: all partitions are read, "
+			"and the "
 			"journal alone knows where they stand."},
 	{.name = "from",
 		.type = CONFIG_ENUM,
 		.offset = offsetof(struct kafka_settings, from),
 		.fallback = "beginning",
 		.choices = kafka_from_choices,
-		.help = "Source: where a partition begins of which neither the journal nor the group knows a position. stored: it is "
-			"not read. A partition that comes while linkspan reads begins at its beginning, whatever this says."},
+		.help = "Source: where a partition begins of which neither the journal nor the group knows a position. "
+			"stored: it is "
+			"not read. A partition that comes while linkspan reads begins at its beginning, whatever this "
+			"says."},
 	{.name = "on_offset_reset",
 		.type = CONFIG_ENUM,
 		.offset = offsetof(struct kafka_settings, on_offset_reset),
 		.fallback = "stop",
 		.choices = kafka_reset_choices,
-		.help = "Source: what to do with a partition whose position is no longer there, because its topic was made anew, "
-			"or its records were deleted before linkspan had them. stop: that partition is not read until this is changed; "
+		.help = "Source: what to do with a partition whose position is no longer there, because its topic was "
+			"made anew, "
+			"or its records were deleted before linkspan had them. stop: that partition is not read until "
+			"this is changed; "
 			"others are. beginning, end: it goes on there, and the log says what was left out."},
 	{.name = "hold_messages",
 		.type = CONFIG_INT,
@@ -134,14 +144,16 @@ const struct config_key kafka_connection_keys[] = {
 		.fallback = "10000",
 		.min = 1,
 		.max = 10000000,
-		.help = "Source: records held in memory between the library and the journal, at most, give or take 500."},
+		.help = "Source: records held in memory between the library and the journal, at most, give or take "
+			"500."},
 	{.name = "hold_bytes",
 		.type = CONFIG_SIZE,
 		.offset = offsetof(struct kafka_settings, hold_bytes),
 		.fallback = "16MiB",
 		.min = 65536,
 		.max = INT64_C(1) << 40,
-		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes on top."},
+		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes "
+			"on top."},
 	{.name = "topics_allowed",
 		.type = CONFIG_LIST,
 		.offset = offsetof(struct kafka_settings, topics_allowed),
@@ -168,7 +180,8 @@ const struct config_key kafka_connection_keys[] = {
 	{.name = "properties",
 		.type = CONFIG_MAP,
 		.offset = offsetof(struct kafka_settings, properties),
-		.help = "Any property of librdkafka, by its name there: those of producers for the sink, those of consumers for the "
+		.help = "Any property of librdkafka, by its name there: those of producers for the sink, those of "
+			"consumers for the "
 			"source. What linkspan's promises rest on cannot be changed."},
 	{.name = NULL},
 };
@@ -322,6 +335,19 @@ static bool check_cursor_topic(const struct kafka_settings *settings, struct con
 	return !wrong;
 }
 
+/* Brokers abort what is open for longer, so no transaction would ever end. */
+static bool check_transaction(const struct kafka_settings *settings, struct config_scope *scope)
+{
+	const struct kafka_transaction *transaction = &settings->transaction;
+	if (transaction->interval_ms <= transaction->timeout_ms / 2 || config_failed(scope, "transaction", NULL))
+		return true;
+	config_complain(scope, "transaction", "interval",
+		"interval must not be more than half of timeout (%" PRIu64
+		" ms): brokers abort transactions that are open for longer than that. Make interval shorter or timeout longer.",
+		transaction->timeout_ms);
+	return false;
+}
+
 static void check_allowed(const struct kafka_settings *settings, struct config_scope *scope)
 {
 	for (size_t i = 0; i < settings->topics_allowed.n; i++) {
@@ -350,20 +376,33 @@ static void check_whole(const struct kafka_settings *settings, struct config_sco
 		rd_kafka_conf_destroy(conf);
 }
 
+static bool check_effect(
+	const struct kafka_settings *settings, const struct config_text *item, struct config_scope *scope)
+{
+	const char *why = kafka_security_refuses_property(&settings->sasl, item->name);
+	if (why)
+		config_complain(scope, "properties", item->name, "%s has no effect: %s.", item->name, why);
+	return !why;
+}
+
 void kafka_settings_check(const void *arg, struct config_scope *scope)
 {
 	const struct kafka_settings *settings = arg;
 	bool good = check_brokers(settings, scope);
 	good &= check_cursor_topic(settings, scope);
+	good &= check_transaction(settings, scope);
 	good &= kafka_consumer_check(settings, scope);
 	good &= kafka_security_check(&settings->tls, &settings->sasl, &settings->brokers, scope);
 	check_allowed(settings, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < settings->properties.n; i++)
-		good &= check_property(&settings->properties.items[i], conf, scope);
+		good &= check_effect(settings, &settings->properties.items[i], scope) &&
+			check_property(&settings->properties.items[i], conf, scope);
 	rd_kafka_conf_destroy(conf);
-	if (good && !config_failed(scope, NULL, NULL))
-		check_whole(settings, scope);
+	if (!good || config_failed(scope, NULL, NULL))
+		return;
+	check_whole(settings, scope);
+	kafka_consumer_check_whole(settings, scope);
 }
 
 /* --- into the library
@@ -507,5 +546,7 @@ rd_kafka_conf_t *kafka_settings_conf_cursor(const struct kafka_settings *setting
 	conf_set(&builder, "isolation.level", "read_committed");
 	conf_set(&builder, "enable.partition.eof", "true");
 	conf_set(&builder, "allow.auto.create.topics", "false"); /* it must be a compacted one */
+	/* What was deleted under us is asked for again, not skipped to the end: the cursor would seem not to be there. */
+	conf_set(&builder, "auto.offset.reset", "error");
 	return conf_end(&builder);
 }

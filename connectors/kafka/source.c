@@ -19,9 +19,9 @@
 #include "runtime/failpoint.h"
 #include "runtime/log.h"
 
-#define ALARM_AGAIN_MS   60000u
-#define MARK_MS          1000u
-#define CLOSE_MS         15000u /* longer than leaving a group and a commit take; name resolution may hang longer */
+#define ALARM_AGAIN_MS 60000u
+#define MARK_MS        1000u
+#define CLOSE_MS       15000u /* longer than leaving a group and a commit take; name resolution may hang longer */
 
 enum source_state { SOURCE_IDLE, SOURCE_RUNNING, SOURCE_WAITING, SOURCE_STOPPED };
 
@@ -78,7 +78,7 @@ static bool list_add(struct partition_list *list, struct kafka_partition *partit
 {
 	if (list->n == list->capacity) {
 		size_t capacity = list->capacity ? list->capacity * 2 : 16;
-		void *items = realloc(list->items, capacity * sizeof *list->items);
+		void *items = realloc(list->items, capacity * sizeof(void *));
 		if (!items)
 			return false;
 		list->items = items;
@@ -268,8 +268,7 @@ static void offer_chunk(struct kafka_source *source)
 	if (!chunk)
 		return;
 	for (; chunk->at < chunk->n; chunk->at++) {
-		if (!is_taking(source) ||
-			!offer_input(source, &chunk->inputs[chunk->at], chunk->at + 1 == chunk->n))
+		if (!is_taking(source) || !offer_input(source, &chunk->inputs[chunk->at], chunk->at + 1 == chunk->n))
 			return;
 		source->refused = false;
 	}
@@ -425,7 +424,8 @@ static void recover_position(struct slice name, uint64_t position, uint64_t hash
 	struct kafka_source *source = arg;
 	struct kafka_partition *partition = kafka_partitions_named(&source->partitions, name);
 	if (!partition) {
-		log_error("kafka_position", "connection=%s partition=\"%.*s\" what=\"a position that is no partition's\"",
+		log_error("kafka_position",
+			"connection=%s partition=\"%.*s\" what=\"a position that is no partition's\"",
 			source->options.name, (int)name.len, (const char *)name.data);
 		return;
 	}

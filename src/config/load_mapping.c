@@ -82,16 +82,23 @@ static void find_captures(struct reading *reading)
 
 /* --- from --- */
 
-static void check_filters(struct reading *reading, const struct connector *connector, const struct node *topic)
+static void check_filter(struct report *report, struct node *node, char separator)
+{
+	size_t before = report_mistakes(report);
+	table_check_filter(report, node, "topic", separator);
+	node->failed = report_mistakes(report) != before; /* its connector need not say the same */
+}
+
+static void check_filters(struct reading *reading, const struct connector *connector, struct node *topic)
 {
 	struct report *report = reading->loader->report;
 	char separator = connector_separator(connector);
 	size_t before = report_mistakes(report);
 	if (topic && topic->kind == NODE_SCALAR && !topic->failed && !node_is_null(topic))
-		table_check_filter(report, topic, "topic", separator);
+		check_filter(report, topic, separator);
 	for (size_t i = 0; topic && topic->kind == NODE_LIST && i < topic->n; i++)
 		if (topic->items[i]->kind == NODE_SCALAR && !topic->items[i]->failed)
-			table_check_filter(report, topic->items[i], "topic", separator);
+			check_filter(report, topic->items[i], separator);
 	if (report_mistakes(report) != before || !reading->map->filters.n)
 		reading->captures.unknown = true;
 }

@@ -124,15 +124,24 @@ static char *separated(const char *text, char from, char to)
 	return copy;
 }
 
-void table_check_filter(struct report *report, const struct node *node, const char *name, char separator)
+static void complain_slash(struct report *report, const struct node *node, const char *name, char separator)
 {
-	const char *slash = separator == '/' ? NULL : strchr(node->text, '/');
-	if (slash) {
-		char *right = separated(may_quote(node) ? node->text : "a/b", '/', separator);
-		table_mistake(report, node, may_quote(node) ? (size_t)(slash - node->text) : 0,
+	const char *plain = topic_filter_without_share(node->text);
+	char *right = separated(may_quote(node) ? plain : "a/b", '/', separator);
+	if (plain != node->text)
+		table_mistake(report, node, 0, "%s: $share is for MQTT; a group is a key of this connection: write %s",
+			name, right);
+	else
+		table_mistake(report, node, may_quote(node) ? strcspn(node->text, "/") : 0,
 			"%s: levels of these topics end with '%c' and not with '/'; write them as in %s", name,
 			separator, right);
-		free(right);
+	free(right);
+}
+
+void table_check_filter(struct report *report, const struct node *node, const char *name, char separator)
+{
+	if (separator != '/' && strchr(node->text, '/')) {
+		complain_slash(report, node, name, separator);
 		return;
 	}
 	char *filter = separated(node->text, separator, '/');

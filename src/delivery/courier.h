@@ -27,6 +27,7 @@ struct courier_options {
 	const struct outbox_config *outbox; /* borrowed */
 	const struct connector *connector; /* send, send_end, stage_durable, pipelined_order */
 	struct link *link;
+	bool in_order; /* of seq, whatever priority a message has: the sink has a cursor (struct sink_traits) */
 	/* courier_room had said ROOM_WAIT, and asking again is worth while. By a job of the loop, never from inside a
 	 * call. */
 	void (*on_room)(void *ctx);

@@ -26,6 +26,8 @@
 #include "delivery/window.h"
 
 #define COURIER_HELD_BYTES        (4u * 1024 * 1024) /* of message memory; one message is always held */
+#define COURIER_WIDE_HELD_BYTES   (8u * 1024 * 1024) /* while a link is up that can have COURIER_WIDE_WINDOW in flight */
+#define COURIER_WIDE_WINDOW       4096u
 #define COURIER_BURST             4096u /* sent in one turn of the loop at most */
 #define COURIER_DEFAULT_LOOKAHEAD 10000u
 #define COURIER_MAX_LOOKAHEAD     (1u << 20)

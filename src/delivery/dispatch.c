@@ -17,12 +17,26 @@
 /* --- done ranges
  * ------------------------------------------------------------------------------------------------- */
 
+/* So many there can be, whatever ends in which order. */
+static uint64_t most_ranges(const struct courier *courier)
+{
+	const struct courier_options *options = &courier->options;
+	struct journal_outbox box = journal_outbox(options->journal, options->dest);
+	uint64_t others = courier->n_replies + courier->n_letters + courier->surplus.runs;
+	uint64_t apart = box.done_ranges + courier->in_flight + others; /* each one of its own */
+	if (courier->live || courier->send_next <= box.oldest_undone)
+		return apart;
+	/* From the oldest undone one to the last that was sent, every second one is done at most. */
+	uint64_t span = courier->send_next - box.oldest_undone;
+	uint64_t dense = span / 2 + 1 + others +
+			 journal_done_ranges_from(options->journal, options->dest, courier->send_next);
+	return dense < apart ? dense : apart;
+}
+
 static bool have_range(struct courier *courier)
 {
 	if (courier->range_budget == 0) {
-		struct journal_outbox box = journal_outbox(courier->options.journal, courier->options.dest);
-		uint64_t used = box.done_ranges + courier->in_flight + courier->n_replies + courier->n_letters +
-				courier->surplus.runs;
+		uint64_t used = most_ranges(courier);
 		courier->range_budget = used < JOURNAL_MAX_DONE_RANGES ? (uint32_t)(JOURNAL_MAX_DONE_RANGES - used) : 0;
 	}
 	return courier->range_budget > 0;

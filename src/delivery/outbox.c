@@ -10,9 +10,9 @@
 
 #include "delivery/courier_impl.h"
 
-#define READ_MESSAGES    1024u /* of one request */
+#define READ_MESSAGES    2048u /* of one request */
 #define MESSAGE_OVERHEAD 512u /* more than a message takes in memory beyond its bytes on disk, mostly */
-#define READ_BYTES       (512u * 1024)
+#define READ_BYTES       (1024u * 1024)
 
 /* For a window of that many, and what is held apart. */
 static int reserve_others(struct courier *courier, size_t capacity)
@@ -63,17 +63,24 @@ int outbox_start(struct courier *courier)
 	return error ? error : reserve_others(courier, courier->window.capacity);
 }
 
+/* Messages of an earlier configuration may have one where it counts no more. */
+static int priority_of(const struct courier *courier, const struct message_view *view)
+{
+	return courier->options.in_order ? 0 : view->priority;
+}
+
 uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view)
 {
 	uint64_t hash = key_hash(view->order_key, courier->hash_seed);
-	return view->priority ? hash ^ (uint64_t)(view->priority + 16) * 0x9e3779b97f4a7c15u : hash;
+	int priority = priority_of(courier, view);
+	return priority ? hash ^ (uint64_t)(priority + 16) * 0x9e3779b97f4a7c15u : hash;
 }
 
 void outbox_complete(struct courier *courier, struct held *held, uint64_t seq)
 {
 	const struct message_view *view = message_view(held->msg);
 	held->key_hash = outbox_key_hash(courier, view);
-	held->rank = (uint8_t)(HELD_RANK_PLAIN - 2 * view->priority);
+	held->rank = (uint8_t)(HELD_RANK_PLAIN - 2 * priority_of(courier, view));
 	held->maybe_sent =
 		seq < courier->maybe_sent_end || (courier->live && live_may_have_been_sent(courier, view, seq));
 	held->session_lost = seq < courier->session_lost_end;
@@ -87,10 +94,17 @@ static bool is_live(const struct courier *courier)
 	return courier->window.end == courier->appended_end;
 }
 
+/* Message memory. What needs thousands in flight to be quick (Kafka: a batch for each partition under way, and one that fills) gets
+ * more, as long as it can be used. */
+static size_t held_limit(const struct courier *courier)
+{
+	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW ? COURIER_WIDE_HELD_BYTES : COURIER_HELD_BYTES;
+}
+
 static bool head_takes(const struct courier *courier, uint32_t bytes)
 {
 	const struct window *window = &courier->window;
-	return window->n_held == 0 || window->held_bytes + bytes <= COURIER_HELD_BYTES;
+	return window->n_held == 0 || window->held_bytes + bytes <= held_limit(courier);
 }
 
 /* The tail gets half of the memory at most, else there might be none to fill the gap. */
@@ -99,9 +113,9 @@ static bool tail_takes(const struct courier *courier, uint64_t seq, uint32_t byt
 	const struct window *window = &courier->window;
 	if (!window_has_tail(window))
 		return seq - window->first < courier->lookahead / 2 &&
-		       window->held_bytes + bytes <= COURIER_HELD_BYTES / 2;
-	return seq == window->tail_end && window->tail_bytes + bytes <= COURIER_HELD_BYTES / 2 &&
-	       window->held_bytes + bytes <= COURIER_HELD_BYTES;
+		       window->held_bytes + bytes <= held_limit(courier) / 2;
+	return seq == window->tail_end && window->tail_bytes + bytes <= held_limit(courier) / 2 &&
+	       window->held_bytes + bytes <= held_limit(courier);
 }
 
 /* The message overtakes; in its place a hole is held, if that is next to what is. */
@@ -152,7 +166,7 @@ void outbox_pass(struct courier *courier, uint64_t seq)
 static bool read_fits(struct courier *courier, const struct message *msg)
 {
 	const struct window *window = &courier->window;
-	bool fits = window->first == window->end || window->held_bytes + message_memory(msg) <= COURIER_HELD_BYTES;
+	bool fits = window->first == window->end || window->held_bytes + message_memory(msg) <= held_limit(courier);
 	courier->read_needs = fits ? 0 : message_memory(msg);
 	return fits;
 }
@@ -237,8 +251,8 @@ static size_t room_to_read(const struct courier *courier, size_t *ret_bytes)
 	const struct window *window = &courier->window;
 	uint64_t used = window->end - window->first;
 	uint64_t gap = (window_has_tail(window) ? window->tail_begin : courier->appended_end) - window->end;
-	uint64_t messages = courier->lookahead > used ? courier->lookahead - used : 0;
-	uint64_t bytes = window->held_bytes < COURIER_HELD_BYTES ? COURIER_HELD_BYTES - window->held_bytes : 0;
+	uint64_t messages = courier->lookahead > used ? courier->lookahead - used : 0, limit = held_limit(courier);
+	uint64_t bytes = window->held_bytes < limit ? limit - window->held_bytes : 0;
 	uint64_t enough = courier->lookahead / 4 < READ_MESSAGES ? courier->lookahead / 4 : READ_MESSAGES;
 	if (used != 0 && (messages == 0 || bytes == 0 || bytes < courier->read_needs))
 		return 0;

@@ -463,6 +463,12 @@ struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest)
 	return outbox;
 }
 
+uint64_t journal_done_ranges_from(const struct journal *j, uint32_t dest, uint64_t seq)
+{
+	const struct state_dest *box = state_dest(&j->state, dest);
+	return box ? box->done.n - ranges_find(&box->done, seq) : 0;
+}
+
 const char *journal_total_name(enum journal_total total)
 {
 	static const char *const names[JOURNAL_N_TOTALS] = {
@@ -589,8 +595,10 @@ void journal_positions(const struct journal *j, uint32_t source,
 	void (*fn)(struct slice partition, uint64_t position, uint64_t hash, void *arg), void *arg)
 {
 	const struct state_source *from = state_source(&j->state, source);
-	if (from)
-		state_positions(from, fn, arg);
+	for (size_t i = 0; from && i < from->positions.n; i++) {
+		const struct state_position *entry = &from->positions.v[i];
+		fn(slice_of(entry->partition, entry->partition_len), entry->position, entry->hash, arg);
+	}
 }
 
 /* Half of what check_growth leaves to all tables is for streams; where the others have taken more than their half, less,

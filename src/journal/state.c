@@ -891,12 +891,3 @@ bool state_position(const struct state_source *source, struct slice partition, u
 		*ret_position = source->positions.v[i].position;
 	return found;
 }
-
-void state_positions(const struct state_source *source,
-	void (*fn)(struct slice partition, uint64_t position, uint64_t hash, void *arg), void *arg)
-{
-	for (size_t i = 0; i < source->positions.n; i++) {
-		const struct state_position *entry = &source->positions.v[i];
-		fn(slice_of(entry->partition, entry->partition_len), entry->position, entry->hash, arg);
-	}
-}

@@ -138,7 +138,5 @@ bool state_undone_in(const struct state_dest *dest, uint64_t first, uint64_t end
 
 bool state_open_id(const struct state_source *source, uint16_t id, uint64_t *ret_hash);
 bool state_position(const struct state_source *source, struct slice partition, uint64_t *ret_position);
-void state_positions(const struct state_source *source,
-	void (*fn)(struct slice partition, uint64_t position, uint64_t hash, void *arg), void *arg);
 
 #endif

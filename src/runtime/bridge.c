@@ -285,6 +285,8 @@ static int open_courier(struct endpoint *end)
 		.outbox = &end->config->outbox,
 		.connector = end->connector,
 		.link = end->link,
+		.in_order = end->connector->exactly_once_in_order &&
+			    connection_sends_exactly_once(end->bridge->config, end->index),
 		.on_room = on_courier_room,
 		.ctx = end,
 	};

@@ -116,6 +116,19 @@ static void keep_reason(struct fake_delivery *item, const char *reason)
 	item->reason = must(strdup(reason));
 }
 
+static void check_exact_outcome(struct fake_host *fake, uint64_t seq, enum outcome_kind kind)
+{
+	if (kind == OUTCOME_RETRY)
+		breach(fake, "RETRY of %llu by a sink with a cursor", (unsigned long long)seq);
+	if (kind != OUTCOME_DELIVERED)
+		return;
+	if (seq <= fake->last_delivered)
+		breach(fake, "DELIVERED of %llu after that of a later one", (unsigned long long)seq);
+	if (seq > fake->settle_seq || fake->settle_waits)
+		breach(fake, "DELIVERED of %llu, about which settle() has not said yes", (unsigned long long)seq);
+	fake->last_delivered = seq;
+}
+
 static void on_outcome(struct link_host *host, uint64_t seq, const struct outcome *outcome)
 {
 	struct fake_host *fake = fake_of(host);
@@ -141,6 +154,8 @@ static void on_outcome(struct link_host *host, uint64_t seq, const struct outcom
 		item->state = FAKE_ENDED;
 		fake->n_ended++;
 	}
+	if (fake->has_cursor)
+		check_exact_outcome(fake, seq, outcome->kind);
 	loop_post(fake->loop, &fake->pump_job);
 }
 
@@ -154,6 +169,24 @@ static void void_stages(struct fake_host *fake)
 	}
 }
 
+/* What the cursor covers is delivered, whatever its last outcome was. */
+static void believe_cursor(struct fake_host *fake, uint64_t done_through)
+{
+	fake->has_cursor = true;
+	fake->done_through = done_through;
+	if (done_through > fake->n_deliveries)
+		breach(fake, "a cursor at %llu, beyond all", (unsigned long long)done_through);
+	for (size_t i = 0; i < fake->n_deliveries && i < done_through; i++) {
+		struct fake_delivery *item = &fake->deliveries[i];
+		if (item->state != FAKE_WAITING)
+			continue;
+		item->state = FAKE_ENDED;
+		item->outcome = OUTCOME_DELIVERED;
+		item->by_cursor = true;
+		fake->n_ended++;
+	}
+}
+
 static void on_link_up(struct link_host *host, const struct sink_traits *traits)
 {
 	struct fake_host *fake = fake_of(host);
@@ -164,6 +197,8 @@ static void on_link_up(struct link_host *host, const struct sink_traits *traits)
 	fake->window = traits ? traits->max_in_flight : 0;
 	if (traits && traits->session_lost)
 		void_stages(fake);
+	if (traits && traits->cursor_valid)
+		believe_cursor(fake, traits->done_through);
 	pump(fake);
 }
 
@@ -181,6 +216,7 @@ static void on_link_down(struct link_host *host, const char *reason)
 			fake->n_in_flight--;
 			wait_again(fake, i);
 		}
+	fake->settle_waits = false;
 	fake->n_cookies = 0; /* receipts die with the connection */
 }
 
@@ -200,8 +236,28 @@ static void on_alarm(struct link_host *host, const char *what)
 
 static bool on_settle(struct link_host *host, uint64_t seq)
 {
-	(void)host, (void)seq;
-	return true; /* dead letters are stored at once */
+	struct fake_host *fake = fake_of(host);
+	if (!fake->up)
+		breach(fake, "settle of %llu while the link is down", (unsigned long long)seq);
+	if (seq == 0 || seq > fake->n_deliveries)
+		breach(fake, "settle of %llu, which is not in flight", (unsigned long long)seq);
+	for (uint64_t s = 1; s <= seq && s <= fake->n_deliveries; s++)
+		if (fake->deliveries[s - 1].state == FAKE_WAITING)
+			breach(fake, "settle of %llu, but %llu has not been sent", (unsigned long long)seq,
+				(unsigned long long)s);
+	fake->settle_seq = seq;
+	fake->n_settles++;
+	fake->settle_waits = fake->hold_settle; /* else dead letters are stored at once */
+	return !fake->hold_settle;
+}
+
+void fake_host_settle(struct fake_host *fake)
+{
+	fake->hold_settle = false;
+	if (!fake->settle_waits || !fake->up)
+		return;
+	fake->settle_waits = false;
+	fake->connector->settled(fake->link);
 }
 
 static void on_stage(struct link_host *host, uint64_t seq, uint8_t stage)
@@ -251,7 +307,8 @@ static void keep_change(struct fake_host *fake, const struct state_change *chang
 		return;
 	fake->changes = must(realloc(fake->changes, (fake->n_pending_changes + 1) * sizeof *fake->changes));
 	struct fake_change *kept = &fake->changes[fake->n_pending_changes++];
-	*kept = (struct fake_change){.type = change->type, .id = change->id, .hash = change->hash, .position = change->position};
+	*kept = (struct fake_change){
+		.type = change->type, .id = change->id, .hash = change->hash, .position = change->position};
 	if (change->blob.len == 0)
 		return;
 	kept->blob = must(malloc(change->blob.len));
@@ -396,8 +453,7 @@ static const struct link_host_ops fake_ops = {
 	.stopped = on_stopped,
 };
 
-struct fake_host *fake_host_new(const struct connector *connector, const void *settings, bool is_sink,
-	const struct link_subscription *subscriptions, size_t n_subscriptions)
+static struct fake_host *new_for(const struct connector *connector, struct link_spec *spec)
 {
 	struct fake_host *fake = must(calloc(1, sizeof *fake));
 	fake->base.ops = &fake_ops;
@@ -409,20 +465,37 @@ struct fake_host *fake_host_new(const struct connector *connector, const void *s
 	loop_job_init(&fake->pump_job, on_pump, fake);
 	loop_job_init(&fake->receipt_job, on_receipts, fake);
 	loop_job_init(&fake->stage_job, on_stages, fake);
-	struct link_spec spec = {
-		.name = fake->name,
-		.settings = settings,
-		.loop = fake->loop,
-		.subscriptions = subscriptions,
-		.n_subscriptions = n_subscriptions,
-		.is_sink = is_sink,
-	};
-	int r = connector->create(&spec, &fake->base, &fake->link);
+	spec->name = fake->name;
+	spec->loop = fake->loop;
+	int r = connector->create(spec, &fake->base, &fake->link);
 	if (r < 0) {
 		printf("Bail out! create of %s: %s\n", connector->name, strerror(-r));
 		exit(1);
 	}
 	return fake;
+}
+
+struct fake_host *fake_host_new(const struct connector *connector, const void *settings, bool is_sink,
+	const struct link_subscription *subscriptions, size_t n_subscriptions)
+{
+	struct link_spec spec = {
+		.settings = settings,
+		.subscriptions = subscriptions,
+		.n_subscriptions = n_subscriptions,
+		.is_sink = is_sink,
+	};
+	return new_for(connector, &spec);
+}
+
+struct fake_host *fake_host_new_exact(const struct connector *connector, const void *settings)
+{
+	struct link_spec spec = {
+		.settings = settings,
+		.is_sink = true,
+		.exactly_once = true,
+		.sink_exactly_once = true,
+	};
+	return new_for(connector, &spec);
 }
 
 struct fake_recovery {
@@ -462,10 +535,7 @@ void fake_host_start(struct fake_host *fake)
 	static const uint8_t uuid[16] = "conformance test";
 	const struct fake_journal *journal = fake->journal;
 	struct fake_recovery recovery = {
-		.base = {.destination_uuid = uuid,
-			.open_ids = open_ids,
-			.position = position,
-			.positions = positions},
+		.base = {.destination_uuid = uuid, .open_ids = open_ids, .position = position, .positions = positions},
 		.journal = journal,
 	};
 	if (journal && journal->subscriptions)

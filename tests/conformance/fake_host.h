@@ -22,6 +22,7 @@ struct fake_delivery {
 	unsigned sends, retries;
 	bool maybe_sent, session_lost; /* as in struct delivery */
 	uint8_t stage; /* durable */
+	bool by_cursor; /* it was the cursor that said DELIVERED */
 };
 
 /* What outlives a link. Changes get into it with the receipts: what a link has offered without one is lost with it. */
@@ -54,6 +55,7 @@ struct fake_host {
 	bool hold_receipts; /* offers are taken, their receipts wait for fake_host_give_receipts */
 	size_t busy_after; /* offers beyond this many get OFFER_BUSY; 0: never */
 	struct fake_journal *journal; /* NULL: nothing outlives the link */
+	bool hold_settle; /* settle() says no, until fake_host_settle; may change at any time */
 
 	/* The record. */
 	bool up;
@@ -66,6 +68,12 @@ struct fake_host {
 	struct message **offers; /* those that came with a message */
 	size_t n_offers, n_receipts, n_busy, n_changes; /* changes: offers without a message */
 	size_t n_repetitions; /* of n_changes: nothing is said but that something known has come again */
+	uint64_t settle_seq; /* that settle() was last asked about */
+	unsigned n_settles;
+	bool settle_waits; /* it was answered with no, and settled() has not followed */
+	uint64_t done_through; /* of the last link_up with a cursor */
+	uint64_t last_delivered; /* with a cursor: seq */
+	bool has_cursor;
 	unsigned breaches;
 	char first_breach[256];
 
@@ -87,6 +95,8 @@ struct fake_host {
 /* Never NULL: ends the program if it cannot. settings and subscriptions are borrowed for the link's life. */
 struct fake_host *fake_host_new(const struct connector *connector, const void *settings, bool is_sink,
 	const struct link_subscription *subscriptions, size_t n_subscriptions);
+/* A link that is written to, and keeps exactly-once. */
+struct fake_host *fake_host_new_exact(const struct connector *connector, const void *settings);
 void fake_host_start(struct fake_host *fake);
 /* Destroys the link if that has not been done (it must have stopped, or never started), and all else. */
 void fake_host_free(struct fake_host *fake);
@@ -95,6 +105,9 @@ void fake_host_destroy_link(struct fake_host *fake);
 /* Copies the message into the outbox; it is sent as soon as the link lets it. Returns its seq. */
 uint64_t fake_host_deliver(struct fake_host *fake, const struct message_view *view);
 const struct fake_delivery *fake_host_delivery(const struct fake_host *fake, uint64_t seq);
+
+/* Dead letters are stored: settled() if the link waits for it, and yes from now on. */
+void fake_host_settle(struct fake_host *fake);
 
 void fake_host_give_receipts(struct fake_host *fake);
 void fake_host_resume(struct fake_host *fake, size_t busy_after);

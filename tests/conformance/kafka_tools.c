@@ -99,8 +99,27 @@ void kafka_mock_slow(struct kafka_mock *mock, int rtt_ms)
 		rd_kafka_mock_broker_set_rtt(mock->cluster, i, rtt_ms);
 }
 
+void kafka_mock_publish(struct kafka_mock *mock, const char *topic, struct slice payload)
+{
+	if (!mock->producer) {
+		rd_kafka_conf_t *conf = rd_kafka_conf_new();
+		set(conf, "bootstrap.servers", mock->brokers);
+		set(conf, "linger.ms", "0");
+		mock->producer = make(RD_KAFKA_PRODUCER, conf);
+	}
+	rd_kafka_resp_err_t err = rd_kafka_producev(mock->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+		RD_KAFKA_V_VALUE((void *)(uintptr_t)payload.data, payload.len),
+		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+	if (!err)
+		err = rd_kafka_flush(mock->producer, DEADLINE_MS);
+	if (err)
+		bail(topic, rd_kafka_err2str(err));
+}
+
 void kafka_mock_free(struct kafka_mock *mock)
 {
+	if (mock->producer)
+		rd_kafka_destroy(mock->producer);
 	rd_kafka_mock_cluster_destroy(mock->cluster);
 	rd_kafka_destroy(mock->rk);
 	free(mock->brokers);

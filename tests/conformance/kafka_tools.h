@@ -24,6 +24,7 @@ struct kafka_mock {
 	rd_kafka_mock_cluster_t *cluster;
 	int n_brokers;
 	char *brokers; /* bootstrap list */
+	rd_kafka_t *producer; /* of kafka_mock_publish; NULL: not needed yet */
 };
 
 struct kafka_mock *kafka_mock_new(int n_brokers);
@@ -31,6 +32,8 @@ void kafka_mock_topic(struct kafka_mock *mock, const char *topic, int n_partitio
 void kafka_mock_down(struct kafka_mock *mock); /* all brokers: connections are cut and new ones too */
 void kafka_mock_up(struct kafka_mock *mock);
 void kafka_mock_slow(struct kafka_mock *mock, int rtt_ms); /* every answer takes that long; 0: as it comes */
+/* Writes a record to partition 0 and waits until it is there. */
+void kafka_mock_publish(struct kafka_mock *mock, const char *topic, struct slice payload);
 void kafka_mock_free(struct kafka_mock *mock);
 
 struct kafka_reader {

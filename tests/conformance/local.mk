@@ -4,6 +4,8 @@ noinst_LIBRARIES += libconformance.a
 libconformance_a_SOURCES = \
 	tests/conformance/fake_host.c \
 	tests/conformance/fake_host.h \
+	tests/conformance/kafka_source_peer.c \
+	tests/conformance/kafka_source_peer.h \
 	tests/conformance/kafka_tools.c \
 	tests/conformance/kafka_tools.h \
 	tests/conformance/mqtt_peer.c \
@@ -20,12 +22,17 @@ EXTRA_DIST += tests/conformance/README.md
 
 CONFORMANCE_LIBS = libconformance.a $(TEST_LIBS)
 check_PROGRAMS += tests/conformance/test_kafka tests/conformance/test_kafka_mock \
-	tests/conformance/test_kafka_refusals tests/conformance/test_mqtt \
+	tests/conformance/test_kafka_group tests/conformance/test_kafka_refusals \
+	tests/conformance/test_kafka_source tests/conformance/test_mqtt \
 	tests/conformance/test_mqtt_311 tests/conformance/test_mqtt_qos2
 tests_conformance_test_kafka_SOURCES = tests/conformance/test_kafka.c
 tests_conformance_test_kafka_LDADD = $(CONFORMANCE_LIBS)
 tests_conformance_test_kafka_mock_SOURCES = tests/conformance/test_kafka_mock.c
 tests_conformance_test_kafka_mock_LDADD = $(CONFORMANCE_LIBS)
+tests_conformance_test_kafka_group_SOURCES = tests/conformance/test_kafka_group.c
+tests_conformance_test_kafka_group_LDADD = $(CONFORMANCE_LIBS)
+tests_conformance_test_kafka_source_SOURCES = tests/conformance/test_kafka_source.c
+tests_conformance_test_kafka_source_LDADD = $(CONFORMANCE_LIBS)
 tests_conformance_test_mqtt_SOURCES = tests/conformance/test_mqtt.c
 tests_conformance_test_mqtt_LDADD = $(CONFORMANCE_LIBS)
 tests_conformance_test_mqtt_311_SOURCES = tests/conformance/test_mqtt_311.c

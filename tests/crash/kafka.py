@@ -39,6 +39,9 @@ AT_START = ("kafka.before_init", "kafka.after_init", "kafka.after_cursor_read")
 NOT_HERE = ("kafka.before_offset_commit", "kafka.after_offset_commit")
 SOURCE_POINTS = ("kafka.before_offer", "kafka.after_offer")
 NTH = (1, 1, 2, 3, 5, 8)
+ESSENTIAL = ("kill-linkspan", "kill-kafka", "kafka.before_commit", "kafka.after_commit", "stalled-too-long", "fence", "twin",
+             "open-elsewhere", "kafka.before_offer", "kafka.after_offer", "open-before-source", "kill-broker",
+             "freeze-broker")
 
 
 class OutPath:
@@ -180,6 +183,7 @@ class Campaign(qos2.Campaign):
         """A second process on a copy of the data folder, as after a restored backup: what waits there is sent by both, or
         would be. It reads nothing new. Then the first one alone again."""
         folder = os.path.join(self.bridge.folder, "twin")
+        self.bridge.wait_event("started")
         if self.dice.random() < 0.7:
             self.proxy.stall()  # so that much waits
             self.bridge.wait_waiting("lake", MOST_UNDERWAY // 2)
@@ -407,13 +411,16 @@ def forgive_repetitions(campaign):
     campaign.wrong = [line for line in campaign.wrong if " came again " not in line]
 
 
-def run(mode, cluster, n, seed):
+def run(mode, words, n, seed):
+    cluster = "cluster" in words
     with contextlib.ExitStack() as resources:
         campaign, kinds = prepare(resources, mode, cluster, random.Random(seed))
+        if "essential" in words:
+            kinds = [kind for kind in kinds if kind[0] in ESSENTIAL]
         campaign.path.begin()
         try:
             campaign.flow(50)
-            campaign.run(n, kinds)
+            campaign.run(n or len(kinds), kinds)
             campaign.finish(True)
             if campaign.bridge.stop() != 0:
                 campaign.wrong.append("the last stop was not clean")
@@ -432,12 +439,12 @@ def main():
     mode = next((m for m in ("out", "in", "control") if m in words), None)
     numbers = [int(w) for w in words if w.isdigit()]
     if not mode:
-        print("kafka.sh out|in|control [cluster] [N] [SEED]", file=sys.stderr)
+        print("kafka.sh out|in|control [cluster] [essential] [N] [SEED]", file=sys.stderr)
         return 2
     seed = numbers[1] if len(numbers) > 1 else int(os.environ.get("SEED") or random.randrange(1 << 32))
     print(f"# seed={seed}", flush=True)
     try:
-        return run(mode, "cluster" in words, numbers[0] if numbers else 30, seed)
+        return run(mode, words, numbers[0] if numbers else None if "essential" in words else 30, seed)
     except tap.Skip as skip:
         print(f"kafka: skipped: {skip}")
         return 77

@@ -14,6 +14,8 @@
 #
 #   tests/crash/kafka.sh out|in [N] [SEED]          N faults (default 30): each kind at least once, the others by weight
 #   tests/crash/kafka.sh out|in cluster [N] [SEED]  three brokers, min.insync.replicas 2, one of them away at a time
+#   tests/crash/kafka.sh out|in [cluster] essential [N] [SEED]
+#                                                   the most telling kinds alone, by default each once
 #   tests/crash/kafka.sh control [N] [SEED]         with the cursor written outside of the transaction: `out` must find
 #                                                   repetitions, within N faults
 #

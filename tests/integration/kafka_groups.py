@@ -21,7 +21,8 @@ SOON = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500, "topic.metadat
 
 @functools.lru_cache
 def _kafka():
-    kafka = own_kafka(properties=["group.min.session.timeout.ms=1000"])
+    # A topic that is deleted while it is written to stays away until the case makes it again.
+    kafka = own_kafka(properties=["group.min.session.timeout.ms=1000", "auto.create.topics.enable=false"])
     atexit.register(kafka.stop)
     return kafka
 

@@ -207,31 +207,43 @@ def token_endpoint():
         server.stop()
 
 
-@tap.case("tokens that live shortly are renewed, brokers cut what outlives them: messages go on, none lost, none twice")
+@tap.case("tokens are renewed, brokers cut what outlives its token, the broker dies: messages go on, none lost, none twice")
 def short_tokens():
     kafka = _guarded()
     kafka.tokens.lifetime_s = SESSION_S
-    kafka.create_topic("renewed")
-    given = len(kafka.tokens.given)
-    sent = 0
-    with _bridge("renewed", {"renewed": (kafka.at["token"], {
-            "tls": {"ca": kafka.certificates.ca}, "sasl": _oauth(kafka.tokens, ca=kafka.certificates.ca)})}) as bridge, \
-            Publisher(shared_mosquitto().port) as out, kafka.reader("renewed") as reader:
-        bridge.wait_ready("plant")
-        bridge.wait_ready("renewed")
+    given, sent = len(kafka.tokens.given), 0
+    tls = {"ca": kafka.certificates.ca}
+    ways = {"by-token": (kafka.at["token"], {"tls": tls, "sasl": _oauth(kafka.tokens, ca=kafka.certificates.ca)}),
+            "by-scram": (kafka.at["login"], {"tls": tls, "sasl": _password("SCRAM-SHA-512")})}
+    for name in ways:
+        kafka.create_topic(name)
+    with _bridge("on", ways) as bridge, Publisher(shared_mosquitto().port) as out:
+        for name in ("plant", *ways):
+            bridge.wait_ready(name)
 
-        def four_more():
+        def send_until(condition, what):
             nonlocal sent
-            out.publish("renewed/1", b"%d" % sent)
-            sent += 1
-            return len(kafka.tokens.given) >= given + 4
 
-        until(four_more, "four tokens", poll_s=0.01)
-        # A session is over SESSION_S after it began: this many tokens cannot have been without a cut.
-        reader.wait_count(sent)
-        assert [int(record.value) for record in reader.drain()] == list(range(sent))
+            def one_more():
+                nonlocal sent
+                out.publish("on/1", b"%d" % sent)
+                sent += 1
+                return condition()
+            until(one_more, what, poll_s=0.01)
+
+        # The broker has but one connection to lose: then none is up for a moment.
+        send_until(lambda: bridge.events("kafka_brokers_down", connection="by-token") and
+                   len(kafka.tokens.given) >= given + 3, "a cut and three tokens")
+        assert not bridge.events("kafka_brokers_down", connection="by-scram"), "only sessions by token end"
+        kafka.kill()
+        send_until(lambda: bridge.events("kafka_brokers_down", connection="by-scram"), "the broker's death to be seen")
+        kafka.start()
+        for name in ways:
+            with kafka.reader(name) as reader:
+                reader.wait_count(sent)
+                assert [int(record.value) for record in reader.drain()] == list(range(sent)), name
         assert not bridge.events("alarm"), bridge.events("alarm")
-        assert not bridge.events("link_down", connection="renewed")
+        assert not [e for e in bridge.events("link_down") if e["connection"] in ways]
         assert bridge.stop() == 0
     kafka.tokens.lifetime_s = 3600
 

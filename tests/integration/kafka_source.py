@@ -326,6 +326,36 @@ def missing():
         assert bridge.stop() == 0
 
 
+def _patterns(name, **keys):
+    kafka = shared_kafka()
+    for topic in ("a.x", "b.x", "b.y", "b.x.deep"):
+        kafka.create_topic(f"{name}.{topic}")
+    writer = Writer(kafka.brokers)
+    for topic in ("a.x", "b.x", "b.y", "b.x.deep"):
+        writer.write(f"{name}.{topic}", [topic.encode()])
+    with Subscriber(shared_mosquitto().port, f"out/{name}/#", qos=2) as got, bridge_of(
+            name, [name + ".{line}.x", name + ".b.x.#"], kafka.brokers, target={"topic": f"out/{name}/{{topic[1]}}"},
+            **keys) as bridge:
+        got.wait_count(3)
+        kafka.create_topic(f"{name}.c.x")  # while it is read
+        Writer(kafka.brokers).write(f"{name}.c.x", [b"c.x"])
+        got.wait_count(4)
+        assert sorted((m.topic, m.payload) for m in got.messages) == [
+            (f"out/{name}/a", b"a.x"), (f"out/{name}/b", b"b.x"), (f"out/{name}/b", b"b.x.deep"),
+            (f"out/{name}/c", b"c.x")], got.messages
+        assert bridge.stop() == 0
+
+
+@tap.case("patterns of topics, and a topic that comes later")
+def patterns():
+    _patterns("patterns")
+
+
+@tap.case("patterns of topics in a group, and a topic that comes later")
+def patterns_in_a_group():
+    _patterns("grouped", group="patterns")
+
+
 @tap.case("read_committed: what was aborted does not come, what is open waits; read_uncommitted takes it all")
 def isolation():
     kafka = shared_kafka()

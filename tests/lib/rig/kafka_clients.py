@@ -104,11 +104,16 @@ class Numberer(_Client):
         self.acknowledged += 1
 
     def _produce_next(self):
+        key = f"{self._prefix}{(self._round + 1) % len(self.sent)}"
+        try:
+            self._producer.produce(self._topic, check.numbered(key, self.sent[key] + 1, self._size), key,
+                                   on_delivery=self._reported)
+        except KafkaException as error:  # the topic was deleted
+            self.faults.append(f"numberer: {error}")
+            self._last.set()
+            return
         self._round += 1
-        key = f"{self._prefix}{self._round % len(self.sent)}"
         self.sent[key] += 1
-        self._producer.produce(self._topic, check.numbered(key, self.sent[key], self._size), key,
-                               on_delivery=self._reported)
 
     def _run(self):
         due = 0.0

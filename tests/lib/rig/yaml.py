@@ -34,7 +34,7 @@ def kafka(name, brokers, properties=None, **keys):
     quick = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 500, "socket.timeout.ms": 3000,
              "socket.connection.setup.timeout.ms": 3000}
     properties = {key: str(value) for key, value in {**quick, **(properties or {})}.items()}
-    return _connection(name, {"type": "kafka", "brokers": [brokers], **keys, "properties": properties})
+    return _connection(name, {"type": "kafka", "brokers": brokers.split(","), **keys, "properties": properties})
 
 
 def mapping(name, source, *targets, **keys):

@@ -109,6 +109,10 @@ static const struct config_key kafka_keys[] = {
 		.min = 1000,
 		.max = 10000000,
 		.help = "Largest batch."},
+	{.name = "transactions",
+		.type = CONFIG_BOOL,
+		.offset = KAFKA(transactions),
+		.help = "Can it keep exactly-once?"},
 	{0},
 };
 static const struct config_key kafka_to_keys[] = {
@@ -138,8 +142,9 @@ static const char *kafka_check_target(const void *settings, struct slice target)
 
 static enum guarantee kafka_guarantee(const void *settings, uint8_t qos, bool declared)
 {
-	(void)settings, (void)qos, (void)declared;
-	return AT_LEAST_ONCE;
+	const struct test_kafka *kafka = settings;
+	(void)qos;
+	return kafka->transactions && declared ? EXACTLY_ONCE : AT_LEAST_ONCE;
 }
 
 struct mqtt_from {
@@ -188,6 +193,7 @@ static const struct connector kafka = {
 	.check = kafka_check,
 	.check_target = kafka_check_target,
 	.sink_guarantee = kafka_guarantee,
+	.exactly_once_in_order = true,
 };
 
 static enum guarantee feed_guarantee(const void *settings, uint8_t qos)

@@ -25,6 +25,7 @@ struct test_kafka {
 	struct config_list properties;
 	int64_t partitions;
 	uint64_t batch_bytes;
+	bool transactions;
 };
 
 extern const struct connector *const test_connectors[];

@@ -126,6 +126,13 @@ static void sink_stage_durable(struct link *link, uint64_t seq, uint8_t stage)
 		link->rig->on_stage(link->rig, seq, stage);
 }
 
+static void sink_settled(struct link *link)
+{
+	link->settled++;
+	if (!link->up)
+		fault(link->rig, "settled while the link is down", 0);
+}
+
 static void on_room(void *ctx)
 {
 	((struct rig *)ctx)->rooms++;
@@ -154,7 +161,8 @@ void rig_init(struct rig *rig)
 	rig->outbox = (struct outbox_config){
 		.max_bytes = 1u << 30, .backoff_min_ms = 100, .backoff_max_ms = 60000, .lookahead = 10000};
 	rig->connector = (struct connector){
-		.name = "scripted", .send = sink_send, .send_end = sink_send_end, .stage_durable = sink_stage_durable};
+		.name = "scripted", .send = sink_send, .send_end = sink_send_end, .stage_durable = sink_stage_durable,
+		.settled = sink_settled};
 	rig->traits.max_in_flight = 16;
 	rig->link.rig = rig;
 }
@@ -174,6 +182,7 @@ void rig_begin(struct rig *rig)
 		.outbox = &rig->outbox,
 		.connector = &rig->connector,
 		.link = &rig->link,
+		.in_order = rig->in_order,
 		.on_room = on_room,
 		.on_reply = rig->take_replies ? on_reply : NULL,
 		.ctx = rig,

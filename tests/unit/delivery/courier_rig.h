@@ -29,7 +29,7 @@ struct link { /* the sink */
 	bool up;
 	struct rig_sent *sent; /* every delivery, in order */
 	size_t n_sent, sent_capacity;
-	uint64_t sends, send_ends, stages_durable;
+	uint64_t sends, send_ends, stages_durable, settled;
 	bool light; /* checks and records nothing: for speed */
 };
 
@@ -44,6 +44,7 @@ struct rig {
 	uint64_t faults;
 	uint64_t rooms; /* on_room */
 	uint64_t idles;
+	bool in_order; /* of the courier's options */
 	bool take_replies; /* on_reply is given */
 	int reply_error;
 	uint64_t replies;

@@ -67,3 +67,6 @@ tests_unit_delivery_test_courier_pace_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/delivery/test_purge
 tests_unit_delivery_test_purge_SOURCES = tests/unit/delivery/test_purge.c $(courier_rig_sources)
 tests_unit_delivery_test_purge_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/delivery/test_courier_settle
+tests_unit_delivery_test_courier_settle_SOURCES = tests/unit/delivery/test_courier_settle.c $(courier_rig_sources)
+tests_unit_delivery_test_courier_settle_LDADD = $(TEST_LIBS)

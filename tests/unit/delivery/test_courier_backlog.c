@@ -400,7 +400,8 @@ static void test_done_ranges_stay_bounded(void)
 	rig_durable(&rig);
 	for (int i = 0; i < 20; i++)
 		loop_sim_advance(rig.loop, 0);
-	CU_ASSERT_EQUAL(rig_stats(&rig).in_flight, JOURNAL_MAX_DONE_RANGES);
+	/* The first does not move, so every second one of the others can be a range. */
+	CU_ASSERT_EQUAL(rig_stats(&rig).in_flight, 2 * JOURNAL_MAX_DONE_RANGES - 2);
 	struct outcome delivered = {.kind = OUTCOME_DELIVERED};
 	for (int round = 0; round < 10; round++) {
 		for (uint64_t seq = 2; seq <= 20000; seq += 2)

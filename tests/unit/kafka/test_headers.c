@@ -174,7 +174,7 @@ static void test_collisions(void)
 /* What a mapping sets goes in as it is, and stands for the field. */
 static void test_set_by_mapping(void)
 {
-	const struct message_field header = {slice_str("content-type"), slice_str("mine")};
+	const struct message_field header = {slice_str("Content-Type"), slice_str("mine")};
 	struct message_view view = {.content_type = slice_str("other"), .headers = &header, .n_headers = 1};
 	rd_kafka_headers_t *record = kafka_headers_make(KAFKA_MQTT_HEADERS_PROPERTIES, &view, TIME_MS, TIME_MS);
 	CU_ASSERT_EQUAL(rd_kafka_header_cnt(record), 1);
@@ -185,7 +185,7 @@ static void test_foreign_headers(void)
 {
 	struct message_field headers[] = {
 		{slice_str("content-type"), slice_of("\xFF", 1)}, /* no text: a header like any other */
-		{slice_str("content-type"), slice_str("first")},
+		{slice_str("Content-Type"), slice_str("first")},
 		{slice_str("content-type"), slice_str("second")},
 		{slice_str("mqtt-response-topic"), slice_str("a/#")},
 		{slice_str("mqtt-message-expiry-interval"), slice_str("4294967296")},
@@ -255,9 +255,9 @@ static struct slice pick_of(const char *const *texts, unsigned n)
 	return slice_str(texts[pick(n)]);
 }
 
-static const char *const names[] = {"content-type", "mqtt-response-topic", "mqtt-correlation-data",
-	"mqtt-payload-format", "mqtt-message-expiry-interval", "mqtt-retain", "mqtt-qos", "mqtt-user-",
-	"mqtt-user-content-type", "mqtt-user-mqtt-user-mqtt-retain", "mqtt-user-mqtt-x", "kafka-null-",
+static const char *const names[] = {"content-type", "Content-Type", "MQTT-retain", "mqtt-response-topic",
+	"mqtt-correlation-data", "mqtt-payload-format", "mqtt-message-expiry-interval", "mqtt-retain", "mqtt-qos",
+	"mqtt-user-", "mqtt-user-content-type", "mqtt-user-mqtt-user-mqtt-retain", "mqtt-user-mqtt-x", "kafka-null-",
 	"kafka-null-content-type", "kafka-base64-x", "kafka-base64-kafka-null-y", "kafka-base64-mqtt-correlation-data",
 	"x", "", "m", "content-typ"};
 static const char *const texts[] = {"1", "0", "2", "60", "007", "a/b", "a/#", "", "text",

@@ -125,6 +125,20 @@ static void test_promise_cannot_be_broken(void)
 	}
 }
 
+/* Brokers would abort each transaction before it ends. */
+static void test_interval_within_timeout(void)
+{
+	struct kafka_settings settings = plain_settings();
+	settings.transaction = (struct kafka_transaction){.interval_ms = 15000, .timeout_ms = 30000};
+	CU_ASSERT_EQUAL(complaints_of(&settings).n, 0);
+	settings.transaction.interval_ms = 15001;
+	struct config_scope scope = complaints_of(&settings);
+	CU_ASSERT_EQUAL_FATAL(scope.n, 1);
+	CU_ASSERT_STRING_EQUAL(scope.complaints[0].key, "transaction");
+	CU_ASSERT_STRING_EQUAL(scope.complaints[0].item, "interval");
+	CU_ASSERT_PTR_NOT_NULL(strstr(scope.complaints[0].text, "half of timeout (30000 ms)"));
+}
+
 /* Found only when the properties are seen together. */
 static void test_properties_that_disagree(void)
 {
@@ -225,6 +239,11 @@ static void test_scram(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
 	check_value(conf, "security.protocol", rd_kafka_version() < 0x02060100 ? "plaintext" : "sasl_ssl");
 	rd_kafka_conf_destroy(conf);
+	struct config_text item = {.name = text("ssl.cipher.suites"), .value = text("DEFAULT")};
+	settings.properties = (struct config_list){&item, 1};
+	CU_ASSERT_EQUAL(complaints_of(&settings).n, rd_kafka_version() < 0x02060100 ? 1 : 0);
+	settings.sasl.mechanism = 0;
+	CU_ASSERT_EQUAL(complaints_of(&settings).n, 0);
 }
 
 static void test_into_the_library(void)
@@ -284,6 +303,7 @@ int main(void)
 		{"any property of the library is passed on", test_property_is_passed_on},
 		{"the library checks names and values", test_property_of_the_library_is_checked},
 		{"the promise cannot be broken", test_promise_cannot_be_broken},
+		{"a transaction may not gather for longer than the brokers allow", test_interval_within_timeout},
 		{"properties that disagree", test_properties_that_disagree},
 		{"TLS files are tried", test_tls_files_are_tried},
 		{"passwords: both or neither, and not in the open", test_passwords},

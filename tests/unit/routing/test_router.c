@@ -98,6 +98,11 @@ static bool is(struct slice got, const char *expected)
 	return same;
 }
 
+static bool is_name(struct slice name, const char *expected)
+{
+	return slice_equal(name, slice_str(expected));
+}
+
 static const struct message_view *output(size_t i)
 {
 	CU_ASSERT_TRUE_FATAL(i < result.n_outputs);
@@ -533,6 +538,54 @@ static void test_transformed_tombstones(void)
 	end();
 }
 
+/* --- headers that a destination fits --- */
+
+static int fit_header(const void *settings, const struct message_field *field, bool set_by_mapping, struct arena *arena,
+	struct message_field *ret_field, const char **ret_reason)
+{
+	(void)settings, (void)arena;
+	*ret_field = *field;
+	if (is_name(field->name, "bad"))
+		*ret_reason = "no such header here";
+	else if (is_name(field->name, "a") && !set_by_mapping)
+		ret_field->name = slice_str("received-a");
+	return is_name(field->name, "bad") ? -EINVAL : 0;
+}
+
+static const struct connector fitting_connector = {
+	.name = "fitting", .can_sink = true, .carries_headers = carries_headers, .fit_header = fit_header};
+
+static void test_fitted_headers(void)
+{
+	struct message_field headers[] = {{slice_str("a"), slice_str("1")}, {slice_str("b"), slice_str("2")}};
+	struct message_view view = message("a", "x");
+	view.headers = headers;
+	view.n_headers = 2;
+	begin();
+	config->connections[1].connector = &fitting_connector;
+	struct mapping_config *map = a_mapping(config, "m", "a");
+	a_target(map, 1, "t");
+	a_target(map, 2, "u");
+	a_field(&a_target(map, 1, "v")->headers, "a", "mine");
+	route_view(&view, -1);
+	CU_ASSERT_EQUAL_FATAL(result.n_outputs, 3);
+	CU_ASSERT(is(message_header(output(0), "received-a"), "1") && is(message_header(output(0), "b"), "2"));
+	CU_ASSERT_EQUAL(output(0)->n_headers, 2);
+	CU_ASSERT_PTR_EQUAL(output(1)->headers, headers);
+	CU_ASSERT(is(message_header(output(2), "a"), "mine") && output(2)->n_headers == 2);
+	headers[1].name = slice_str("bad");
+	route_view(&view, -1);
+	CU_ASSERT(is(output(0)->reject_reason, "no such header here") && is(output(0)->topic, "t"));
+	CU_ASSERT(is(output(1)->reject_reason, NULL));
+	no_headers = true; /* then nobody asks */
+	router_free(router);
+	router = NULL;
+	route_view(&view, -1);
+	CU_ASSERT(is(output(0)->reject_reason, NULL));
+	no_headers = false;
+	end();
+}
+
 static void test_filters(void)
 {
 	static char group[] = "g", same_group[] = "g";
@@ -850,6 +903,7 @@ static const struct tap_test tests[] = {
 	{"one input to several destinations", test_fan_out},
 	{"what is carried over and what is set", test_carried_over},
 	{"retain: skip", test_retain_skip},
+	{"headers that a destination fits", test_fitted_headers},
 	{"null payloads", test_tombstones},
 	{"a null payload clears what is retained", test_tombstone_retain},
 	{"null payloads through jq", test_transformed_tombstones},

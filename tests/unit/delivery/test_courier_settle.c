@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A sink with a cursor: it moves past what goes to the dead letters only once that is stored, it gets everything in the
+ * order of seq, and what it says at link_up is done.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "runtime/log.h"
+#include "tests/unit/delivery/courier_rig.h"
+#include "tests/unit/tap.h"
+
+static void quiet(enum log_level level, const char *line, void *arg)
+{
+	(void)level, (void)line, (void)arg;
+}
+
+static void begin(struct rig *rig)
+{
+	rig_init(rig);
+	rig->connector.pipelined_order = true;
+	rig->connector.exactly_once_in_order = true;
+	rig->traits.cursor_valid = true;
+	rig->in_order = true;
+	log_set_sink(quiet, NULL);
+}
+
+static void finish(struct rig *rig)
+{
+	CU_ASSERT_EQUAL(rig_fini(rig), 0);
+	log_set_sink(NULL, NULL);
+}
+
+static void turn(struct rig *rig, uint64_t ms)
+{
+	loop_sim_advance(rig->loop, ms);
+	for (unsigned i = 0; i < 20; i++)
+		loop_sim_advance(rig->loop, 0);
+}
+
+static void reject(struct rig *rig, uint64_t seq)
+{
+	fake_record(rig->journal, seq)->dying = true;
+	rig_outcome(rig, seq, OUTCOME_REJECTED);
+}
+
+static void test_nothing_in_the_way(void)
+{
+	struct rig rig;
+	begin(&rig);
+	rig_start(&rig);
+	rig_publish(&rig, 5, "k");
+	rig_up(&rig);
+	CU_ASSERT_TRUE(courier_settle(rig.courier, 5));
+	rig_deliver_all(&rig);
+	turn(&rig, 5000);
+	CU_ASSERT_EQUAL(rig.link.settled, 0); /* no answer but the one it had */
+	finish(&rig);
+}
+
+static void test_letter(void)
+{
+	struct rig rig;
+	begin(&rig);
+	rig_start(&rig);
+	rig_publish(&rig, 5, "k");
+	rig_up(&rig);
+	rig.journal->hold_letters = true;
+	reject(&rig, 3);
+	CU_ASSERT_TRUE(courier_settle(rig.courier, 2)); /* below it */
+	CU_ASSERT_FALSE(courier_settle(rig.courier, 3));
+	CU_ASSERT_FALSE(courier_settle(rig.courier, 5)); /* replaces the earlier question */
+	rig_outcome(&rig, 1, OUTCOME_DELIVERED); /* something leaves the window, and it is still not stored */
+	turn(&rig, 10);
+	CU_ASSERT_EQUAL(rig.link.settled, 0);
+	fake_journal_answer(rig.journal);
+	turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig.link.settled, 1);
+	CU_ASSERT_TRUE(courier_settle(rig.courier, 5));
+	rig.journal->hold_letters = false;
+	rig_deliver_all(&rig);
+	turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig.link.settled, 1);
+	finish(&rig);
+}
+
+/* It is tried again with back-off. */
+static void test_letter_cannot_be_stored(void)
+{
+	struct rig rig;
+	begin(&rig);
+	rig_start(&rig);
+	rig_publish(&rig, 3, "k");
+	rig_up(&rig);
+	rig.journal->dead_letter_error = -ENOSPC;
+	reject(&rig, 2);
+	CU_ASSERT_FALSE(courier_settle(rig.courier, 3));
+	turn(&rig, 120000);
+	CU_ASSERT_EQUAL(rig.link.settled, 0);
+	CU_ASSERT_FALSE(courier_settle(rig.courier, 3));
+	rig.journal->dead_letter_error = 0;
+	turn(&rig, 120000);
+	CU_ASSERT_EQUAL(rig.link.settled, 1);
+	rig_deliver_all(&rig);
+	finish(&rig);
+}
+
+/* What the router has rejected was never sent, either. */
+static void test_rejected_by_router(void)
+{
+	struct rig rig;
+	begin(&rig);
+	rig_start(&rig);
+	rig.journal->hold_letters = true;
+	rig_publish(&rig, 1, "k");
+	struct message_view view = rig_view(&rig, "k");
+	view.reject_reason = slice_str("no such field");
+	rig_append_view(&rig, &view);
+	rig_publish(&rig, 1, "k");
+	rig_up(&rig);
+	CU_ASSERT_TRUE(rig_in_flight(&rig, 3));
+	CU_ASSERT_FALSE(rig_in_flight(&rig, 2));
+	CU_ASSERT_TRUE(courier_settle(rig.courier, 1));
+	CU_ASSERT_FALSE(courier_settle(rig.courier, 3));
+	fake_journal_answer(rig.journal);
+	turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig.link.settled, 1);
+	rig_deliver_all(&rig);
+	finish(&rig);
+}
+
+static void surplus(struct rig *rig)
+{
+	struct message_view view = rig_view(rig, "k");
+	struct journal_entry entry = {.view = &view};
+	uint64_t lsn = fake_journal_append(rig->journal, &entry);
+	fake_record(rig->journal, entry.seq)->dying = true; /* out of the order */
+	courier_surplus(rig->courier, &entry, lsn);
+}
+
+static void test_surplus(void)
+{
+	struct rig rig;
+	begin(&rig);
+	rig_start(&rig);
+	rig.journal->hold_letters = true;
+	rig_up(&rig);
+	rig_publish(&rig, 2, "k");
+	surplus(&rig); /* 3 */
+	surplus(&rig);
+	rig_publish(&rig, 1, "k");
+	turn(&rig, 0);
+	CU_ASSERT_TRUE(rig_in_flight(&rig, 5));
+	CU_ASSERT_TRUE(courier_settle(rig.courier, 2));
+	CU_ASSERT_FALSE(courier_settle(rig.courier, 5));
+	turn(&rig, 10);
+	CU_ASSERT_EQUAL(rig.link.settled, 0);
+	fake_journal_answer(rig.journal);
+	turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig.link.settled, 1);
+	CU_ASSERT_TRUE(courier_settle(rig.courier, 5));
+	rig_deliver_all(&rig);
+	finish(&rig);
+}
+
+/* The answer to a question of an earlier connection would be taken for one about this one. */
+static void test_link_down(void)
+{
+	struct rig rig;
+	begin(&rig);
+	rig_start(&rig);
+	rig_publish(&rig, 3, "k");
+	rig_up(&rig);
+	rig.journal->hold_letters = true;
+	reject(&rig, 2);
+	CU_ASSERT_FALSE(courier_settle(rig.courier, 3));
+	rig_down(&rig);
+	rig_up(&rig);
+	fake_journal_answer(rig.journal);
+	turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig.link.settled, 0);
+	CU_ASSERT_TRUE(courier_settle(rig.courier, 3));
+	rig_deliver_all(&rig);
+	finish(&rig);
+}
+
+/* Thrown away by hand or too old: nothing is owed. */
+static void test_purged(void)
+{
+	struct rig rig;
+	begin(&rig);
+	rig.traits.max_in_flight = 2;
+	rig_start(&rig);
+	rig_publish(&rig, 4, "k");
+	rig_up(&rig);
+	struct courier_purge items[] = {{.seq = 2, .bytes = FAKE_BYTES, .qos = 1}, {.seq = 3, .bytes = FAKE_BYTES, .qos = 1}};
+	courier_purge(rig.courier, items, 2);
+	CU_ASSERT_EQUAL(items[0].result, COURIER_PURGE_KEPT);
+	CU_ASSERT_EQUAL(items[1].result, COURIER_PURGED);
+	rig_outcome(&rig, 1, OUTCOME_DELIVERED);
+	turn(&rig, 0);
+	CU_ASSERT_TRUE(rig_in_flight(&rig, 4));
+	CU_ASSERT_TRUE(courier_settle(rig.courier, 4));
+	rig_deliver_all(&rig);
+	finish(&rig);
+}
+
+/* Paused by hand, a letter is stored all the same. */
+static void test_paused(void)
+{
+	struct rig rig;
+	begin(&rig);
+	rig_start(&rig);
+	rig_publish(&rig, 3, "k");
+	rig_up(&rig);
+	courier_pause(rig.courier, true);
+	rig.journal->hold_letters = true;
+	reject(&rig, 1);
+	CU_ASSERT_FALSE(courier_settle(rig.courier, 3));
+	fake_journal_answer(rig.journal);
+	turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig.link.settled, 1);
+	rig_deliver_all(&rig);
+	finish(&rig);
+}
+
+/* The journal may hold messages with a priority, of a configuration that has been changed since. */
+static void test_priorities_do_not_count(void)
+{
+	struct rig rig;
+	begin(&rig);
+	rig.traits.max_in_flight = 4;
+	rig_start(&rig);
+	for (int i = 0; i < 12; i++) {
+		struct message_view view = rig_view(&rig, i % 2 ? "a" : "b");
+		view.priority = (int8_t)(i % 5);
+		rig_append_view(&rig, &view);
+	}
+	rig_durable(&rig);
+	rig_up(&rig);
+	rig_deliver_all(&rig);
+	CU_ASSERT_EQUAL_FATAL(rig.link.n_sent, 12);
+	for (size_t i = 0; i < 12; i++)
+		CU_ASSERT_EQUAL(rig.link.sent[i].seq, i + 1);
+	finish(&rig);
+}
+
+static void test_cursor(void)
+{
+	struct rig rig;
+	begin(&rig);
+	rig_start(&rig);
+	rig_publish(&rig, 6, "k");
+	rig_up(&rig);
+	CU_ASSERT_EQUAL(rig.link.n_in_flight, 6);
+	rig_down(&rig);
+	rig.traits.done_through = 4;
+	rig_up(&rig);
+	CU_ASSERT_EQUAL(rig.link.n_in_flight, 2);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 2);
+	CU_ASSERT_EQUAL(rig.journal->totals[JOURNAL_DELIVERED], 4);
+	rig_down(&rig);
+	rig.traits.done_through = 7; /* the data folder is older */
+	rig_up(&rig);
+	CU_ASSERT_EQUAL(rig.link.n_in_flight, 0);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 2);
+	finish(&rig);
+}
+
+int main(void)
+{
+	static const struct tap_test tests[] = {
+		{"nothing in the way", test_nothing_in_the_way},
+		{"a dead letter that is not stored yet", test_letter},
+		{"a dead letter that cannot be stored", test_letter_cannot_be_stored},
+		{"a message that the router has rejected", test_rejected_by_router},
+		{"messages that found no room", test_surplus},
+		{"a question ends with the connection", test_link_down},
+		{"what was purged is not waited for", test_purged},
+		{"paused by hand", test_paused},
+		{"priorities of an earlier configuration do not count", test_priorities_do_not_count},
+		{"what the cursor covers is done", test_cursor},
+		{NULL, NULL},
+	};
+	return tap_main("courier with a cursor", tests);
+}

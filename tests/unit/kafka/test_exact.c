@@ -1,0 +1,814 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The exactly-once sink against librdkafka's mock cluster: how transactions are formed, what each failure becomes, and
+ * whom it believes what the cursor says. The fake host sees that DELIVERED comes in order, and after settle() has said
+ * yes.
+ *
+ * The mock cluster keeps no transactions apart: what was written in one that is given up stays to be read, a cursor as
+ * well. So where a record is to be refused, another one of the same transaction is rejected before it is sent: the sink
+ * then waits for all answers before it writes the cursor.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/kafka/cursor.h"
+#include "connectors/kafka/kafka.h"
+#include "runtime/log.h"
+#include "tests/conformance/fake_host.h"
+#include "tests/conformance/kafka_tools.h"
+#include "tests/unit/tap.h"
+
+#define TOPIC           "readings"
+#define CURSORS         "cursors"
+#define KEY             "636f6e666f726d616e63652074657374" /* the fake host's uuid */
+#define END_TXN_KEY     26
+#define INIT_PID_KEY    22
+#define NEVER_MS        3600000u /* no transaction ends by time */
+#define OTHERS_WRITER   UINT64_C(0x1234)
+
+struct scene {
+	struct kafka_mock *mock;
+	struct kafka_reader *reader, *cursors;
+	struct fake_host *fake;
+	struct kafka_settings settings;
+	struct config_text broker, properties[4];
+	size_t wanted; /* records of that reader */
+	struct kafka_reader *wanted_of;
+};
+
+static char *text_of(const char *text)
+{
+	return (char *)(uintptr_t)text;
+}
+
+static struct scene *scene_new(void)
+{
+	struct scene *scene = calloc(1, sizeof *scene);
+	scene->mock = kafka_mock_new(1);
+	kafka_mock_topic(scene->mock, TOPIC, 1);
+	kafka_mock_topic(scene->mock, CURSORS, 2);
+	scene->reader = kafka_reader_new(scene->mock->brokers, TOPIC, 1);
+	scene->cursors = kafka_reader_new(scene->mock->brokers, CURSORS, 2);
+	scene->broker.value = scene->mock->brokers;
+	scene->properties[0] = (struct config_text){
+		.name = text_of("topic.metadata.propagation.max.ms"), .value = text_of("100")};
+	scene->properties[1] =
+		(struct config_text){.name = text_of("reconnect.backoff.max.ms"), .value = text_of("100")};
+	scene->settings = (struct kafka_settings){
+		.brokers = {&scene->broker, 1},
+		.client_id = text_of("test"),
+		.linger_ms = 5,
+		.max_in_flight = 10000,
+		.tls = {.verify = true},
+		.properties = {scene->properties, 2},
+		.cursor_topic = text_of(CURSORS),
+		.transaction = {.interval_ms = 50, .timeout_ms = 10000, .max_messages = 5000, .max_bytes = 1 << 20},
+	};
+	return scene;
+}
+
+static void scene_start(struct scene *scene)
+{
+	scene->fake = fake_host_new_exact(&kafka_connector, &scene->settings);
+	fake_host_start(scene->fake);
+}
+
+static void scene_stop(struct scene *scene)
+{
+	CU_ASSERT_TRUE(fake_host_stop(scene->fake));
+	CU_ASSERT_EQUAL(scene->fake->breaches, 0);
+	fake_host_free(scene->fake);
+	scene->fake = NULL;
+}
+
+static void scene_end(struct scene *scene)
+{
+	if (scene->fake)
+		scene_stop(scene);
+	kafka_reader_free(scene->reader);
+	kafka_reader_free(scene->cursors);
+	kafka_mock_free(scene->mock);
+	free(scene);
+}
+
+static void up(struct scene *scene)
+{
+	scene_start(scene);
+	CU_ASSERT_TRUE_FATAL(fake_host_run_until_up(scene->fake));
+}
+
+/* Messages with their numbers from `first` as payload. */
+static void deliver_to(struct scene *scene, const char *topic, const char *partition, unsigned first, unsigned n)
+{
+	for (unsigned i = first; i < first + n; i++) {
+		char text[16];
+		snprintf(text, sizeof text, "%u", i);
+		struct message_field param = {slice_str("partition"), slice_str(partition)};
+		struct message_view view = {
+			.topic = slice_str(topic),
+			.payload = slice_str(text),
+			.key = slice_str("k"),
+			.order_key = slice_str("k"),
+			.params = &param,
+			.n_params = 1,
+			.origin_ms = 1700000000123,
+		};
+		fake_host_deliver(scene->fake, &view);
+	}
+}
+
+static void deliver(struct scene *scene, unsigned first, unsigned n)
+{
+	deliver_to(scene, TOPIC, "0", first, n);
+}
+
+/* It is refused before it is sent. */
+static void deliver_bad(struct scene *scene, unsigned n)
+{
+	deliver_to(scene, TOPIC, "x", 999999, n);
+}
+
+static bool has_records(void *arg)
+{
+	struct scene *scene = arg;
+	kafka_reader_poll(scene->wanted_of);
+	return scene->wanted_of->n_records >= scene->wanted;
+}
+
+static bool wait_for_records(struct scene *scene, struct kafka_reader *reader, size_t n)
+{
+	scene->wanted_of = reader;
+	scene->wanted = n;
+	return fake_host_run_until(scene->fake, has_records, scene);
+}
+
+static unsigned count(const struct scene *scene, enum outcome_kind kind, bool by_cursor)
+{
+	unsigned n = 0;
+	for (uint64_t seq = 1; seq <= scene->fake->n_deliveries; seq++) {
+		const struct fake_delivery *item = fake_host_delivery(scene->fake, seq);
+		n += item->state == FAKE_ENDED && item->outcome == kind && item->by_cursor == by_cursor;
+	}
+	return n;
+}
+
+static unsigned number_of(const struct message *msg)
+{
+	char text[16] = "";
+	struct slice payload = message_view(msg)->payload;
+	memcpy(text, payload.data, payload.len < 15 ? payload.len : 15);
+	return (unsigned)strtoul(text, NULL, 10);
+}
+
+/* The topic holds the numbers below n, once each and in order. */
+static void check_once(struct scene *scene, unsigned n)
+{
+	CU_ASSERT_TRUE_FATAL(wait_for_records(scene, scene->reader, n));
+	CU_ASSERT_EQUAL_FATAL(scene->reader->n_records, n);
+	for (unsigned i = 0; i < n; i++)
+		CU_ASSERT_EQUAL_FATAL(number_of(scene->reader->records[i]), i);
+}
+
+static struct kafka_cursor cursor_at(struct scene *scene, size_t i)
+{
+	struct kafka_cursor cursor = {0};
+	CU_ASSERT_TRUE_FATAL(wait_for_records(scene, scene->cursors, i + 1));
+	const struct message_view *view = message_view(scene->cursors->records[i]);
+	CU_ASSERT_TRUE(slice_equal(view->key, slice_str(KEY)));
+	CU_ASSERT_TRUE(kafka_cursor_parse(view->payload.data, view->payload.len, &cursor));
+	return cursor;
+}
+
+/* Somebody else writes a cursor. */
+static void write_cursor(struct scene *scene, const char *key, const char *value, int32_t partition)
+{
+	char errstr[256];
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_conf_set(conf, "bootstrap.servers", scene->mock->brokers, errstr, sizeof errstr);
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof errstr);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(rk);
+	CU_ASSERT_EQUAL(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(CURSORS), RD_KAFKA_V_PARTITION(partition),
+				RD_KAFKA_V_KEY(key, strlen(key)), RD_KAFKA_V_VALUE(text_of(value), strlen(value)),
+				RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
+		0);
+	CU_ASSERT_EQUAL(rd_kafka_flush(rk, 60000), 0);
+	rd_kafka_destroy(rk);
+}
+
+static void write_seq(struct scene *scene, uint64_t seq, uint64_t writer, int32_t partition)
+{
+	char value[KAFKA_CURSOR_VALUE_SIZE];
+	struct kafka_cursor cursor = {.seq = seq, .writer = writer};
+	kafka_cursor_format(&cursor, value);
+	write_cursor(scene, KEY, value, partition);
+}
+
+/* --- the record of the cursor ------------------------------------------------------------------------------------- */
+
+static void test_cursor_round_trip(void)
+{
+	static const struct kafka_cursor cursors[] = {
+		{0, 0, 0}, {1, 0xabc, 0}, {UINT64_MAX, UINT64_MAX, 0}, {1234567890123, 1, 0}};
+	for (size_t i = 0; i < sizeof cursors / sizeof cursors[0]; i++) {
+		char value[KAFKA_CURSOR_VALUE_SIZE];
+		size_t len = kafka_cursor_format(&cursors[i], value);
+		struct kafka_cursor got = {0};
+		CU_ASSERT_EQUAL(len, strlen(value));
+		CU_ASSERT_TRUE(kafka_cursor_parse(value, len, &got));
+		CU_ASSERT_EQUAL(got.seq, cursors[i].seq);
+		CU_ASSERT_EQUAL(got.writer, cursors[i].writer);
+		CU_ASSERT_FALSE(kafka_cursor_parse(value, len - 1, &got));
+		CU_ASSERT_FALSE(kafka_cursor_parse(value, len + 1, &got)); /* the NUL */
+	}
+}
+
+static void test_cursor_garbage(void)
+{
+	static const char *const garbage[] = {"", "v1", "v2 seq=1 writer=0000000000000001", "v1 seq= writer=0000000000000001",
+		"v1 seq=-1 writer=0000000000000001", "v1 seq=+1 writer=0000000000000001", "v1 seq=01 writer=0000000000000001",
+		"v1 seq=1 writer=1", "v1 seq=1 writer=000000000000000A", "v1 seq=1 writer=0000000000000001 ",
+		"v1 seq=1  writer=0000000000000001", " v1 seq=1 writer=0000000000000001",
+		"v1 seq=18446744073709551616 writer=0000000000000001", "v1 seq=1 writer=00000000000000011",
+		"v1 seq=0x1 writer=0000000000000001",
+		"v1 seq=1 writer=0000000000000001 and so much more that no buffer would hold it, ever, at all"};
+	struct kafka_cursor cursor = {7, 8, 9};
+	for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++)
+		CU_ASSERT_FALSE(kafka_cursor_parse(garbage[i], strlen(garbage[i]), &cursor));
+	CU_ASSERT_FALSE(kafka_cursor_parse(NULL, 0, &cursor));
+	CU_ASSERT_EQUAL(cursor.seq, 7);
+	CU_ASSERT_EQUAL(cursor.writer, 8);
+}
+
+/* --- transactions ------------------------------------------------------------------------------------------------- */
+
+static void test_by_number(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.interval_ms = NEVER_MS;
+	scene->settings.transaction.max_messages = 10;
+	up(scene);
+	deliver(scene, 0, 30);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 30);
+	CU_ASSERT_EQUAL(cursor_at(scene, 0).seq, 10);
+	CU_ASSERT_EQUAL(cursor_at(scene, 1).seq, 20);
+	CU_ASSERT_EQUAL(cursor_at(scene, 2).seq, 30);
+	CU_ASSERT_EQUAL(cursor_at(scene, 0).writer, cursor_at(scene, 2).writer);
+	check_once(scene, 30);
+	CU_ASSERT_EQUAL(scene->fake->n_settles, 3);
+	scene_end(scene);
+}
+
+/* The window would not let the fifth of ten come. */
+static void test_by_window(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.interval_ms = NEVER_MS;
+	scene->settings.max_in_flight = 8;
+	up(scene);
+	deliver(scene, 0, 16);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	for (size_t i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(cursor_at(scene, i).seq, 4 * (i + 1));
+	check_once(scene, 16);
+	scene_end(scene);
+}
+
+static void test_by_bytes(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.interval_ms = NEVER_MS;
+	scene->settings.transaction.max_bytes = 1; /* each is larger */
+	up(scene);
+	deliver(scene, 0, 3);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	for (size_t i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(cursor_at(scene, i).seq, i + 1);
+	scene_end(scene);
+}
+
+static void test_by_time(void)
+{
+	struct scene *scene = scene_new();
+	up(scene);
+	deliver(scene, 0, 3);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 3);
+	check_once(scene, 3);
+	CU_ASSERT_EQUAL(scene->fake->downs, 0);
+	scene_end(scene);
+}
+
+static void test_many(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.max_messages = 700;
+	up(scene);
+	deliver(scene, 0, 20000);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 20000);
+	check_once(scene, 20000);
+	scene_end(scene);
+}
+
+static bool asked(void *arg)
+{
+	return ((struct fake_host *)arg)->settle_waits;
+}
+
+/* Nothing is committed before the host has said yes; what comes meanwhile belongs to the next one. */
+static void test_waits_for_settle(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.max_messages = 5;
+	up(scene);
+	scene->fake->hold_settle = true;
+	deliver(scene, 0, 5);
+	CU_ASSERT_TRUE(fake_host_run_until(scene->fake, asked, scene->fake));
+	deliver(scene, 5, 5);
+	CU_ASSERT_TRUE(wait_for_records(scene, scene->reader, 5)); /* written, in an open transaction */
+	kafka_reader_poll(scene->cursors);
+	CU_ASSERT_EQUAL(scene->cursors->n_records, 0);
+	CU_ASSERT_EQUAL(scene->fake->n_ended, 0);
+	CU_ASSERT_EQUAL(scene->fake->settle_seq, 5);
+	fake_host_settle(scene->fake);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(cursor_at(scene, 0).seq, 5);
+	CU_ASSERT_EQUAL(cursor_at(scene, 1).seq, 10);
+	check_once(scene, 10);
+	scene_end(scene);
+}
+
+/* --- records that can never be written ----------------------------------------------------------------------------- */
+
+static void test_local_rejects(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.interval_ms = NEVER_MS;
+	scene->settings.transaction.max_messages = 10;
+	up(scene);
+	deliver(scene, 0, 4);
+	deliver_bad(scene, 2);
+	deliver_to(scene, "not/legal", "0", 0, 1);
+	deliver(scene, 4, 3);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 7);
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_REJECTED, false), 3);
+	CU_ASSERT_STRING_EQUAL(fake_host_delivery(scene->fake, 5)->reason, "the partition is not a number");
+	CU_ASSERT_EQUAL(fake_host_delivery(scene->fake, 7)->outcome, OUTCOME_REJECTED);
+	check_once(scene, 7);
+	CU_ASSERT_EQUAL(cursor_at(scene, 0).seq, 10);
+	CU_ASSERT_EQUAL(scene->fake->downs, 0);
+	scene_end(scene);
+}
+
+static bool one_ended(void *arg)
+{
+	return ((struct fake_host *)arg)->n_ended > 0;
+}
+
+/* The cursor does not pass a dead letter that is not stored. */
+static void test_reject_waits_for_settle(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.max_messages = 5;
+	up(scene);
+	deliver(scene, 0, 4);
+	deliver_bad(scene, 1);
+	scene->fake->hold_settle = false;
+	/* The first question is about the end, answered with yes; the second follows the rejection. */
+	CU_ASSERT_TRUE(fake_host_run_until(scene->fake, one_ended, scene->fake));
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(scene->fake->n_settles, 2);
+	check_once(scene, 4);
+	scene_end(scene);
+}
+
+static void hold_after_first(struct scene *scene)
+{
+	scene->fake->hold_settle = true;
+	CU_ASSERT_TRUE(fake_host_run_until(scene->fake, asked, scene->fake));
+	scene->fake->settle_waits = false;
+	scene->fake->connector->settled(scene->fake->link); /* of the end; the next question is held again */
+}
+
+static void test_dead_letter_not_stored(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.max_messages = 5;
+	up(scene);
+	deliver(scene, 0, 4);
+	deliver_bad(scene, 1);
+	hold_after_first(scene);
+	CU_ASSERT_TRUE(fake_host_run_until(scene->fake, asked, scene->fake));
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_REJECTED, false), 1);
+	deliver(scene, 4, 5); /* a whole transaction, which has to wait */
+	CU_ASSERT_TRUE(wait_for_records(scene, scene->reader, 4));
+	kafka_reader_poll(scene->cursors);
+	CU_ASSERT_EQUAL(scene->cursors->n_records, 0);
+	CU_ASSERT_EQUAL(scene->fake->n_ended, 1);
+	fake_host_settle(scene->fake);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	check_once(scene, 9);
+	CU_ASSERT_EQUAL(cursor_at(scene, 0).seq, 5);
+	CU_ASSERT_EQUAL(cursor_at(scene, 1).seq, 10);
+	CU_ASSERT_EQUAL(scene->fake->downs, 0);
+	scene_end(scene);
+}
+
+/* More than can be told at once. */
+static void test_many_rejects(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.max_messages = 200;
+	up(scene);
+	deliver(scene, 0, 10);
+	deliver_bad(scene, 150);
+	deliver(scene, 10, 10);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_REJECTED, false), 150);
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 20);
+	check_once(scene, 20);
+	CU_ASSERT_EQUAL(scene->fake->downs, 0);
+	scene_end(scene);
+}
+
+static void test_all_rejected(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.max_messages = 5;
+	up(scene);
+	deliver_bad(scene, 5);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_REJECTED, false), 5);
+	CU_ASSERT_EQUAL(cursor_at(scene, 0).seq, 5);
+	scene_end(scene);
+}
+
+/* A refused batch: a new producer sends message by message, and only the one to blame is rejected. */
+static void test_batch_refused(rd_kafka_resp_err_t err)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.max_messages = 21;
+	up(scene);
+	rd_kafka_mock_push_request_errors(scene->mock->cluster, KAFKA_PRODUCE_KEY, 2, err, err);
+	deliver_bad(scene, 1);
+	deliver(scene, 0, 20);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_REJECTED, false), 2);
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 19);
+	CU_ASSERT_EQUAL(fake_host_delivery(scene->fake, 2)->outcome, OUTCOME_REJECTED);
+	CU_ASSERT(scene->fake->downs >= 1);
+	deliver(scene, 20, 21);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 40);
+	scene_end(scene);
+}
+
+static void test_batch_invalid(void)
+{
+	test_batch_refused(RD_KAFKA_RESP_ERR_INVALID_RECORD);
+}
+
+static void test_batch_too_large(void)
+{
+	test_batch_refused(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+}
+
+static void test_too_large_for_us(void)
+{
+	struct scene *scene = scene_new();
+	up(scene);
+	struct message_view view = {
+		.topic = slice_str(TOPIC), .order_key = slice_str("k"), .origin_ms = 1700000000123};
+	view.payload.len = 2000000;
+	uint8_t *large = calloc(1, view.payload.len);
+	view.payload.data = large;
+	fake_host_deliver(scene->fake, &view);
+	deliver(scene, 0, 1);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(fake_host_delivery(scene->fake, 1)->outcome, OUTCOME_REJECTED);
+	CU_ASSERT_EQUAL(fake_host_delivery(scene->fake, 2)->outcome, OUTCOME_DELIVERED);
+	CU_ASSERT_EQUAL(scene->fake->downs, 0);
+	check_once(scene, 1);
+	free(large);
+	scene_end(scene);
+}
+
+/* --- failures of the producer -------------------------------------------------------------------------------------- */
+
+/* All is sent again, since the cursor has not moved. */
+static void test_producer_lost_before_commit(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.max_messages = 6;
+	up(scene);
+	rd_kafka_mock_push_request_errors(
+		scene->mock->cluster, KAFKA_PRODUCE_KEY, 1, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH);
+	deliver_bad(scene, 1);
+	deliver(scene, 0, 5);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 5);
+	CU_ASSERT(scene->fake->downs >= 1);
+	CU_ASSERT_EQUAL(scene->fake->done_through, 0);
+	CU_ASSERT_EQUAL(fake_host_delivery(scene->fake, 2)->sends, 2);
+	check_once(scene, 5);
+	CU_ASSERT_EQUAL(cursor_at(scene, 0).seq, 6);
+	scene_end(scene);
+}
+
+/* The answer says no, but the cursor is there: nothing is sent a second time. */
+static void test_commit_in_doubt(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.max_messages = 5;
+	up(scene);
+	rd_kafka_mock_push_request_errors(
+		scene->mock->cluster, END_TXN_KEY, 1, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH);
+	deliver(scene, 0, 5);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, true), 5);
+	CU_ASSERT_EQUAL(scene->fake->downs, 1);
+	CU_ASSERT_EQUAL(scene->fake->done_through, 5);
+	deliver(scene, 5, 5);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 5);
+	check_once(scene, 10);
+	scene_end(scene);
+}
+
+/* What may not be done is said, and tried again. */
+static void test_init_refused(void)
+{
+	struct scene *scene = scene_new();
+	rd_kafka_mock_push_request_errors(
+		scene->mock->cluster, INIT_PID_KEY, 1, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+	scene_start(scene);
+	CU_ASSERT_TRUE(fake_host_run_until_alarm(scene->fake));
+	CU_ASSERT_PTR_NOT_NULL(strstr(scene->fake->last_alarm, "Transactional Id authorization failed"));
+	deliver(scene, 0, 3);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	check_once(scene, 3);
+	scene_end(scene);
+}
+
+/* --- the cursor ---------------------------------------------------------------------------------------------------- */
+
+static void test_next_process(void)
+{
+	struct scene *scene = scene_new();
+	up(scene);
+	deliver(scene, 0, 5);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	scene_stop(scene);
+	scene->fake = fake_host_new_exact(&kafka_connector, &scene->settings);
+	deliver(scene, 0, 8);
+	fake_host_start(scene->fake);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(scene->fake->done_through, 5);
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, true), 5);
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 3);
+	check_once(scene, 8);
+	scene_end(scene);
+}
+
+/* The highest one counts, in whatever partition and behind whatever else; those of others and garbage do not. */
+static void test_finds_its_cursor(void)
+{
+	struct scene *scene = scene_new();
+	write_seq(scene, 3, OTHERS_WRITER, 1);
+	write_seq(scene, 2, OTHERS_WRITER, 0);
+	write_cursor(scene, "00000000000000000000000000000000", "v1 seq=7 writer=0000000000000001", 0);
+	write_cursor(scene, KEY, "v1 seq=8 and no more", 0);
+	write_cursor(scene, KEY "0", "v1 seq=9 writer=0000000000000001", 1);
+	scene->fake = fake_host_new_exact(&kafka_connector, &scene->settings);
+	deliver(scene, 0, 10);
+	fake_host_start(scene->fake);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(scene->fake->done_through, 3);
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 7);
+	scene_end(scene);
+}
+
+/* Ours is far from the end. */
+static void test_cursor_below_many(void)
+{
+	struct scene *scene = scene_new();
+	write_seq(scene, 4, OTHERS_WRITER, 0);
+	char errstr[256];
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_conf_set(conf, "bootstrap.servers", scene->mock->brokers, errstr, sizeof errstr);
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof errstr);
+	for (unsigned i = 0; i < 2500; i++)
+		CU_ASSERT_EQUAL(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(CURSORS), RD_KAFKA_V_PARTITION(0),
+					RD_KAFKA_V_KEY("other", 5),
+					RD_KAFKA_V_VALUE(text_of("v1 seq=9 writer=0000000000000001"), 32),
+					RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
+			0);
+	CU_ASSERT_EQUAL(rd_kafka_flush(rk, 60000), 0);
+	rd_kafka_destroy(rk);
+	scene->fake = fake_host_new_exact(&kafka_connector, &scene->settings);
+	deliver(scene, 0, 5);
+	fake_host_start(scene->fake);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(scene->fake->done_through, 4);
+	scene_end(scene);
+}
+
+/* The producer is lost, and meanwhile there is another cursor than we have seen or left. */
+static void check_fenced(struct scene *scene, uint64_t seq, uint64_t writer)
+{
+	write_seq(scene, seq, writer, 0);
+	rd_kafka_mock_push_request_errors(
+		scene->mock->cluster, KAFKA_PRODUCE_KEY, 1, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH);
+	size_t n = scene->fake->n_ended;
+	deliver_bad(scene, 1);
+	deliver(scene, 100, 20);
+	CU_ASSERT_TRUE(fake_host_run_until_alarm(scene->fake));
+	CU_ASSERT_PTR_NOT_NULL(strstr(scene->fake->last_alarm, "another process"));
+	CU_ASSERT_FALSE(scene->fake->up);
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false) + count(scene, OUTCOME_DELIVERED, true), n);
+	CU_ASSERT_EQUAL(scene->fake->ups, 1);
+	scene_end(scene);
+}
+
+static void test_fenced_by_new_writer(void)
+{
+	struct scene *scene = scene_new();
+	up(scene);
+	check_fenced(scene, 10, OTHERS_WRITER);
+}
+
+static void test_fenced_after_commit(void)
+{
+	struct scene *scene = scene_new();
+	up(scene);
+	deliver(scene, 0, 5);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	check_fenced(scene, 10, OTHERS_WRITER);
+}
+
+/* The process that had written before us goes on: what it counts as done are not our messages. */
+static void test_fenced_by_the_one_before(void)
+{
+	struct scene *scene = scene_new();
+	write_seq(scene, 2, OTHERS_WRITER, 0);
+	scene->fake = fake_host_new_exact(&kafka_connector, &scene->settings);
+	scene->fake->hold_settle = true; /* nothing of ours is committed */
+	deliver(scene, 0, 2);
+	fake_host_start(scene->fake);
+	CU_ASSERT_TRUE(fake_host_run_until_up(scene->fake));
+	CU_ASSERT_EQUAL(scene->fake->done_through, 2);
+	scene->fake->hold_settle = false;
+	check_fenced(scene, 10, OTHERS_WRITER);
+}
+
+/* Nobody has written since: the cursor that was there is still good, whoever has left it. */
+static void test_not_fenced(void)
+{
+	struct scene *scene = scene_new();
+	write_seq(scene, 2, OTHERS_WRITER, 0);
+	scene->fake = fake_host_new_exact(&kafka_connector, &scene->settings);
+	scene->settings.transaction.max_messages = 6;
+	deliver(scene, 0, 2);
+	fake_host_start(scene->fake);
+	CU_ASSERT_TRUE(fake_host_run_until_up(scene->fake));
+	rd_kafka_mock_push_request_errors(
+		scene->mock->cluster, KAFKA_PRODUCE_KEY, 1, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH);
+	deliver_bad(scene, 1);
+	deliver(scene, 0, 5);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
+	CU_ASSERT_EQUAL(scene->fake->alarms, 0);
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 5);
+	check_once(scene, 5);
+	scene_end(scene);
+}
+
+/* --- stopping ------------------------------------------------------------------------------------------------------ */
+
+static void test_stop_before_start(void)
+{
+	struct scene *scene = scene_new();
+	scene->fake = fake_host_new_exact(&kafka_connector, &scene->settings);
+	scene_end(scene);
+}
+
+static void test_stop_at_once(void)
+{
+	struct scene *scene = scene_new();
+	scene_start(scene);
+	scene_end(scene);
+}
+
+static void test_stop_with_brokers_away(void)
+{
+	struct scene *scene = scene_new();
+	kafka_mock_down(scene->mock);
+	scene_start(scene);
+	scene_end(scene);
+}
+
+static void test_stop_while_gathering(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.interval_ms = NEVER_MS;
+	up(scene);
+	deliver(scene, 0, 50);
+	CU_ASSERT_TRUE(wait_for_records(scene, scene->reader, 50));
+	scene_stop(scene);
+	kafka_reader_poll(scene->cursors);
+	CU_ASSERT_EQUAL(scene->cursors->n_records, 0);
+	scene_end(scene);
+}
+
+static void test_stop_while_settling(void)
+{
+	struct scene *scene = scene_new();
+	up(scene);
+	scene->fake->hold_settle = true;
+	deliver(scene, 0, 5);
+	CU_ASSERT_TRUE(fake_host_run_until(scene->fake, asked, scene->fake));
+	scene_end(scene);
+}
+
+static void test_stop_while_asked(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.transaction.max_messages = 5;
+	up(scene);
+	deliver(scene, 0, 4);
+	deliver_bad(scene, 1);
+	hold_after_first(scene);
+	CU_ASSERT_TRUE(fake_host_run_until(scene->fake, asked, scene->fake));
+	scene_end(scene);
+}
+
+static void test_stop_in_the_middle(void)
+{
+	struct scene *scene = scene_new();
+	up(scene);
+	kafka_mock_slow(scene->mock, 50);
+	deliver(scene, 0, 5000);
+	CU_ASSERT_TRUE(wait_for_records(scene, scene->reader, 1));
+	kafka_mock_slow(scene->mock, 0);
+	scene_end(scene);
+}
+
+/* A producer that cannot be made: an alarm, tries, and a stop between them. */
+static void test_stop_while_waiting(void)
+{
+	struct scene *scene = scene_new();
+	scene->settings.tls.ca = text_of("/nonexistent/ca.pem");
+	scene_start(scene);
+	CU_ASSERT_TRUE(fake_host_run_until_alarm(scene->fake));
+	scene_end(scene);
+}
+
+int main(void)
+{
+	static const struct tap_test tests[] = {
+		{"what is written as a cursor is read", test_cursor_round_trip},
+		{"what is no cursor is refused", test_cursor_garbage},
+		{"a transaction ends with so many messages", test_by_number},
+		{"a transaction ends with half of the window", test_by_window},
+		{"a transaction ends with so many bytes", test_by_bytes},
+		{"a transaction ends in time", test_by_time},
+		{"20,000 messages, once and in order", test_many},
+		{"nothing is committed before the host lets it", test_waits_for_settle},
+		{"records that cannot be are rejected, and the cursor passes them", test_local_rejects},
+		{"the host is asked again after a rejection", test_reject_waits_for_settle},
+		{"the cursor waits for the dead letter", test_dead_letter_not_stored},
+		{"more rejected ones than can be told at once", test_many_rejects},
+		{"nothing but rejected ones", test_all_rejected},
+		{"a batch with an invalid record is taken apart", test_batch_invalid},
+		{"a batch that is too large is taken apart", test_batch_too_large},
+		{"larger than message.max.bytes is rejected", test_too_large_for_us},
+		{"a producer lost before the commit: all again", test_producer_lost_before_commit},
+		{"a commit in doubt: the cursor tells", test_commit_in_doubt},
+		{"transactions not allowed: an alarm, and again", test_init_refused},
+		{"the next process goes on behind the cursor", test_next_process},
+		{"the highest cursor of all partitions counts", test_finds_its_cursor},
+		{"a cursor below thousands of others", test_cursor_below_many},
+		{"fenced by a new writer", test_fenced_by_new_writer},
+		{"fenced after a commit of ours", test_fenced_after_commit},
+		{"fenced by the one who was before us", test_fenced_by_the_one_before},
+		{"an old cursor that has not moved fences nobody", test_not_fenced},
+		{"stop before start", test_stop_before_start},
+		{"stop while opening", test_stop_at_once},
+		{"stop with brokers away", test_stop_with_brokers_away},
+		{"stop while gathering", test_stop_while_gathering},
+		{"stop while the host is asked", test_stop_while_settling},
+		{"stop while a dead letter is not stored", test_stop_while_asked},
+		{"stop in the middle", test_stop_in_the_middle},
+		{"stop while waiting for the next try", test_stop_while_waiting},
+		{NULL, NULL},
+	};
+	if (kafka_tools_unavailable()) {
+		printf("1..0 # SKIP %s\n", kafka_tools_unavailable());
+		return 0;
+	}
+	log_set_level(getenv("V") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+	return tap_main("kafka exactly-once sink", tests);
+}

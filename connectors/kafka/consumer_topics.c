@@ -168,7 +168,8 @@ void kafka_topics_refresh(struct kafka_consumer *consumer)
 	if (!all_are_names(consumer))
 		good = refresh_all(consumer);
 	for (size_t i = 0; all_are_names(consumer) && i < consumer->options.n_subscriptions && good; i++)
-		good = !kafka_consumer_must_stop(consumer) && refresh_name(consumer, &consumer->options.subscriptions[i]);
+		good = !kafka_consumer_must_stop(consumer) &&
+		       refresh_name(consumer, &consumer->options.subscriptions[i]);
 	if (good)
 		consumer->partitions->surveyed = true;
 }

@@ -262,8 +262,8 @@ static void offer_chunk(struct kafka_source *source)
 {
 	if (!source->chunk) {
 		source->chunk = kafka_handover_pop(kafka_consumer_handover(source->consumer));
-		source->recalled =
-			source->recalled && !source->chunk; /* the thread has not waited for the disk any longer */
+		if (source->chunk)
+			source->recalled = false; /* the thread goes on: it waits for the disk no longer */
 	}
 	struct kafka_chunk *chunk = source->chunk;
 	if (!chunk)

@@ -310,7 +310,7 @@ enum kafka_error kafka_client_error(
 												     : KAFKA_ERROR_NOTE;
 	}
 	/* A token that a broker refuses may have been a good one of before: the next one may do. */
-	if (client->login && err == RD_KAFKA_RESP_ERR__AUTHENTICATION && strstr(text, "SASL authentication error"))
+	if (client->login && err == RD_KAFKA_RESP_ERR__AUTHENTICATION && strstr(text, "SASL authentication error: "))
 		oauth_client_refused(client->login->oauth);
 	return KAFKA_ERROR_ALARM;
 }

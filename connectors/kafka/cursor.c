@@ -39,8 +39,8 @@ struct reading {
 
 size_t kafka_cursor_format(const struct kafka_cursor *cursor, char value[KAFKA_CURSOR_VALUE_SIZE])
 {
-	return (size_t)snprintf(value, KAFKA_CURSOR_VALUE_SIZE, "v1 seq=%" PRIu64 " writer=%016" PRIx64, cursor->seq,
-		cursor->writer);
+	return (size_t)snprintf(
+		value, KAFKA_CURSOR_VALUE_SIZE, "v1 seq=%" PRIu64 " writer=%016" PRIx64, cursor->seq, cursor->writer);
 }
 
 bool kafka_cursor_parse(const void *value, size_t len, struct kafka_cursor *ret_cursor)
@@ -63,8 +63,8 @@ bool kafka_cursor_parse(const void *value, size_t len, struct kafka_cursor *ret_
 
 static int failed(struct reading *reading, int error, rd_kafka_resp_err_t err, const char *doing)
 {
-	snprintf(reading->errstr, reading->errstr_size, "cursor topic %s: %s: %s", reading->request->settings->cursor_topic,
-		doing, rd_kafka_err2str(err));
+	snprintf(reading->errstr, reading->errstr_size, "cursor topic %s: %s: %s",
+		reading->request->settings->cursor_topic, doing, rd_kafka_err2str(err));
 	return error;
 }
 
@@ -112,7 +112,8 @@ static int made(struct reading *reading, rd_kafka_event_t *event)
 	case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
 	case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
 		return failed(reading, -EPERM, err,
-			"it does not exist and we may not make it; let somebody make it with cleanup.policy=compact and one "
+			"it does not exist and we may not make it; let somebody make it with cleanup.policy=compact "
+			"and one "
 			"partition, and allow us Describe, Read and Write");
 	default:
 		return failed(reading, -EAGAIN, err, "it could not be made");
@@ -160,7 +161,8 @@ static int find_topic(struct reading *reading)
 	}
 	if (r < 0)
 		return r;
-	return n != 0 ? n : failed(reading, -EAGAIN, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "just made, and not there");
+	return n != 0 ? n
+		      : failed(reading, -EAGAIN, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "just made, and not there");
 }
 
 /* --- reading -------------------------------------------------------------------------------------------------- */
@@ -173,7 +175,8 @@ static void take_record(struct reading *reading, const rd_kafka_message_t *recor
 		return;
 	if (!kafka_cursor_parse(record->payload, record->len, &cursor))
 		log_warn("kafka_cursor_unreadable", "connection=%s topic=%s partition=%" PRId32 " offset=%" PRId64,
-			reading->request->name, reading->request->settings->cursor_topic, record->partition, record->offset);
+			reading->request->name, reading->request->settings->cursor_topic, record->partition,
+			record->offset);
 	else if (cursor.seq >= reading->cursor.seq) {
 		reading->cursor.seq = cursor.seq;
 		reading->cursor.writer = cursor.writer;
@@ -195,8 +198,8 @@ static bool at_the_end(struct reading *reading, int32_t partition, int64_t next,
 {
 	int64_t low, high;
 	/* What that answer said; a question for it would be answered with the last stable offset. */
-	if (*end < 0 && !rd_kafka_get_watermark_offsets(reading->rk, reading->request->settings->cursor_topic, partition,
-				&low, &high))
+	if (*end < 0 && !rd_kafka_get_watermark_offsets(
+				reading->rk, reading->request->settings->cursor_topic, partition, &low, &high))
 		*end = high;
 	return *end >= 0 && next >= *end;
 }
@@ -280,8 +283,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	kafka_library_log(kafka_client_owner(rk), level, facility, text);
 }
 
-int kafka_cursor_read(const struct kafka_cursor_request *request, struct kafka_cursor *ret_cursor, char *errstr,
-	size_t errstr_size)
+int kafka_cursor_read(
+	const struct kafka_cursor_request *request, struct kafka_cursor *ret_cursor, char *errstr, size_t errstr_size)
 {
 	struct reading reading = {.request = request, .errstr = errstr, .errstr_size = errstr_size};
 	rd_kafka_conf_t *conf = kafka_settings_conf_cursor(request->settings, errstr, errstr_size);

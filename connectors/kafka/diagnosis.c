@@ -161,7 +161,7 @@ bool kafka_diagnose(const struct kafka_settings *settings, bool was_up, rd_kafka
 		return true;
 	}
 	/* A broker that was lost on the way, under the code of a refusal. */
-	if (strstr(text, "SASL authentication error: SaslAuthenticateRequest failed: Local:"))
+	if (err == RD_KAFKA_RESP_ERR__AUTHENTICATION && strstr(text, "failed: Local: "))
 		return false;
 	if (describe_login(&settings->sasl, text, sentence, size))
 		return true;

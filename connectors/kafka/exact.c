@@ -108,8 +108,7 @@ static bool items_add(struct kafka_exact *ex, const struct delivery *delivery)
 		ex->items = items;
 		ex->capacity = capacity;
 	}
-	ex->items[ex->end++] =
-		(struct exact_item){delivery->seq, message_ref(delivery->msg), delivery->shift_ms};
+	ex->items[ex->end++] = (struct exact_item){delivery->seq, message_ref(delivery->msg), delivery->shift_ms};
 	return true;
 }
 
@@ -222,7 +221,8 @@ static void end_transaction(struct kafka_exact *ex)
 
 static size_t most_messages(const struct kafka_exact *ex)
 {
-	size_t half = (size_t)(ex->settings->max_in_flight + 1) / 2, most = (size_t)ex->settings->transaction.max_messages;
+	size_t half = (size_t)(ex->settings->max_in_flight + 1) / 2,
+	       most = (size_t)ex->settings->transaction.max_messages;
 	return most < half ? most : half;
 }
 
@@ -492,8 +492,7 @@ static int exact_create(const struct link_spec *spec, struct link_host *host, st
 static void exact_start(struct link *link, const struct link_recovery *recovery)
 {
 	struct kafka_exact *ex = exact_of(link);
-	ex->worker = exact_worker_new(
-		ex->loop, ex->settings, ex->name, recovery->destination_uuid, on_report, ex);
+	ex->worker = exact_worker_new(ex->loop, ex->settings, ex->name, recovery->destination_uuid, on_report, ex);
 	if (!ex->worker) {
 		alarm_once(ex, "no thread for the transactions: out of memory? Start linkspan again");
 		return;

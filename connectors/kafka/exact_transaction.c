@@ -16,10 +16,10 @@
 #include "connectors/kafka/verdict.h"
 #include "runtime/failpoint.h"
 
-#define FLUSH_STEP_MS   200
-#define FULL_STEP_MS    10
-#define ABANDON_MS      1000
-#define REASON_SIZE     256
+#define FLUSH_STEP_MS 200
+#define FULL_STEP_MS  10
+#define ABANDON_MS    1000
+#define REASON_SIZE   256
 
 /* --- what is wrong with a record -------------------------------------------------------------------------------- */
 
@@ -64,7 +64,8 @@ static void judge(struct exact_worker *worker, uint64_t seq, rd_kafka_resp_err_t
 	kafka_reason(reason, sizeof reason, err, topic);
 	if (seq == 0 && verdict != KAFKA_RETRY_ALARM) /* the cursor's own */
 		lost(worker, EXACT_LOST, reason);
-	else if (verdict == KAFKA_REJECTED || (alone && (verdict == KAFKA_BATCH_TOO_LARGE || verdict == KAFKA_BATCH_INVALID)) ||
+	else if (verdict == KAFKA_REJECTED ||
+		 (alone && (verdict == KAFKA_BATCH_TOO_LARGE || verdict == KAFKA_BATCH_INVALID)) ||
 		 err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
 		reject(worker, seq, reason);
 	else if (verdict == KAFKA_BATCH_TOO_LARGE || verdict == KAFKA_BATCH_INVALID)
@@ -118,7 +119,8 @@ static bool begin(struct exact_worker *worker)
 	return true;
 }
 
-static rd_kafka_resp_err_t try_write(struct exact_worker *worker, const struct exact_order *order, const char **ret_wrong)
+static rd_kafka_resp_err_t try_write(
+	struct exact_worker *worker, const struct exact_order *order, const char **ret_wrong)
 {
 	const struct message_view *view = message_view(order->msg);
 	struct kafka_record record;
@@ -181,9 +183,9 @@ static rd_kafka_resp_err_t write_cursor(struct exact_worker *worker, rd_kafka_t 
 	struct kafka_cursor cursor = {seq, worker->writer, worker->cursor.partition};
 	char value[KAFKA_CURSOR_VALUE_SIZE];
 	size_t len = kafka_cursor_format(&cursor, value);
-	return rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(worker->settings->cursor_topic), RD_KAFKA_V_PARTITION(cursor.partition),
-		RD_KAFKA_V_KEY(worker->key, strlen(worker->key)), RD_KAFKA_V_VALUE(value, len),
-		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+	return rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(worker->settings->cursor_topic),
+		RD_KAFKA_V_PARTITION(cursor.partition), RD_KAFKA_V_KEY(worker->key, strlen(worker->key)),
+		RD_KAFKA_V_VALUE(value, len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
 }
 
 static bool add_cursor(struct exact_worker *worker, uint64_t seq)

@@ -161,7 +161,8 @@ static void on_error(rd_kafka_t *rk, int code, const char *text, void *arg)
 	if (kind == KAFKA_ERROR_ALARM)
 		exact_alarm(worker, words);
 	else if (kind == KAFKA_ERROR_NOTE)
-		log_warn("kafka_error", "connection=%s code=%s text=\"%s\"", worker->name, rd_kafka_err2name(err), words);
+		log_warn("kafka_error", "connection=%s code=%s text=\"%s\"", worker->name, rd_kafka_err2name(err),
+			words);
 }
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
@@ -181,8 +182,7 @@ static bool make_producer(struct exact_worker *worker)
 		rd_kafka_conf_set_dr_msg_cb(conf, exact_on_delivery_report);
 		rd_kafka_conf_set_error_cb(conf, on_error);
 		rd_kafka_conf_set_log_cb(conf, on_log);
-		worker->rk = kafka_client_new(
-			RD_KAFKA_PRODUCER, conf, worker->settings, worker, errstr, sizeof errstr);
+		worker->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, worker->settings, worker, errstr, sizeof errstr);
 		if (!worker->rk)
 			rd_kafka_conf_destroy(conf);
 	}
@@ -256,8 +256,10 @@ static bool read_cursor(struct exact_worker *worker)
 	}
 	if (!is_ours(worker)) {
 		exact_fail(worker, EXACT_FENCED,
-			"another process has written to the cluster as this destination (%s): is there a second linkspan with a copy "
-			"of this data folder? Nothing more is sent from here; run only one of the two, and start it again",
+			"another process has written to the cluster as this destination (%s): is there a second "
+			"linkspan with a copy "
+			"of this data folder? Nothing more is sent from here; run only one of the two, and start it "
+			"again",
 			worker->transactional_id);
 		return false;
 	}
@@ -272,8 +274,8 @@ static bool open_outside(struct exact_worker *worker)
 	rd_kafka_conf_t *conf = kafka_settings_conf(worker->settings, NULL, errstr, sizeof errstr);
 	if (conf) {
 		rd_kafka_conf_set_events(conf, 0);
-		worker->outside = kafka_client_new(
-			RD_KAFKA_PRODUCER, conf, worker->settings, worker, errstr, sizeof errstr);
+		worker->outside =
+			kafka_client_new(RD_KAFKA_PRODUCER, conf, worker->settings, worker, errstr, sizeof errstr);
 	}
 	return worker->outside != NULL;
 }
@@ -358,7 +360,8 @@ static void init_names(struct exact_worker *worker, const uint8_t *uuid)
 	worker->cursor_outside = getenv("LINKSPAN_TEST_CURSOR_OUTSIDE") != NULL;
 	if (worker->cursor_outside)
 		log_warn("kafka_cursor_outside",
-			"connection=%s cause=\"LINKSPAN_TEST_CURSOR_OUTSIDE is set: messages may be repeated\"", worker->name);
+			"connection=%s cause=\"LINKSPAN_TEST_CURSOR_OUTSIDE is set: messages may be repeated\"",
+			worker->name);
 }
 
 struct exact_worker *exact_worker_new(struct loop *loop, const struct kafka_settings *settings, const char *name,

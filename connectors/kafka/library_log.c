@@ -15,5 +15,6 @@ void kafka_library_log(const char *connection, int level, const char *facility, 
 		return;
 	enum log_level our_level = level <= 4 ? LOG_LEVEL_WARN : level <= 6 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 	if (log_get_level() >= our_level)
-		log_event(our_level, "kafka_library", "connection=%s facility=%s text=\"%s\"", connection, facility, text);
+		log_event(our_level, "kafka_library", "connection=%s facility=%s text=\"%s\"", connection, facility,
+			text);
 }

@@ -13,11 +13,11 @@
 #include "connectors/kafka/part.h"
 #include "runtime/log.h"
 
-#define POLL_FIRST_MS    20u /* is there a broker: at first, */
-#define POLL_LAST_MS     500u /* and at last */
-#define THREAD_RETRY_MS  1000u
-#define ALARM_AGAIN_MS   60000u
-#define SMALLER_BATCH    4u /* divides batch.size */
+#define POLL_FIRST_MS   20u /* is there a broker: at first, */
+#define POLL_LAST_MS    500u /* and at last */
+#define THREAD_RETRY_MS 1000u
+#define ALARM_AGAIN_MS  60000u
+#define SMALLER_BATCH   4u /* divides batch.size */
 
 static void link_open(struct kafka_link *kl);
 static void link_close(struct kafka_link *kl);

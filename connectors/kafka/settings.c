@@ -28,7 +28,8 @@ static const struct config_key transaction_keys[] = {
 		.fallback = "100ms",
 		.min = 1,
 		.max = 60000,
-		.help = "How long a transaction gathers messages before it is committed: so much later do readers see them. Not more "
+		.help = "How long a transaction gathers messages before it is committed: so much later do readers see "
+			"them. Not more "
 			"than half of `timeout`."},
 	{.name = "max_messages",
 		.type = CONFIG_INT,
@@ -343,7 +344,8 @@ static bool check_transaction(const struct kafka_settings *settings, struct conf
 		return true;
 	config_complain(scope, "transaction", "interval",
 		"interval must not be more than half of timeout (%" PRIu64
-		" ms): brokers abort transactions that are open for longer than that. Make interval shorter or timeout longer.",
+		" ms): brokers abort transactions that are open for longer than that. Make interval shorter or timeout "
+		"longer.",
 		transaction->timeout_ms);
 	return false;
 }

@@ -135,10 +135,10 @@ static int64_t days_of(const struct date *date)
 
 bool kafka_timestamp_read(struct slice text, int64_t *ret_ms)
 {
-	struct text in = {text.data, text.data + text.len};
 	struct date date;
 	if (text.len == 0)
 		return false;
+	struct text in = {text.data, text.data + text.len};
 	if (read_number(in, ret_ms))
 		return true;
 	if (!read_date(in, &date))

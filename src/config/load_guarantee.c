@@ -168,12 +168,14 @@ static void check_order(struct loader *loader, const struct mapping_config *map,
 		return;
 	if (map->priority != MESSAGE_DEFAULT_PRIORITY)
 		table_mistake(loader->report, node_get(node, "priority"), 0,
-			"priority: '%s' keeps exactly-once, for which its messages go out in the order in which they came; "
+			"priority: '%s' keeps exactly-once, for which its messages go out in the order in which they "
+			"came; "
 			"leave priority out, or let '%s' be at-least-once",
 			to->name, to->name);
 	if (to->outbox.drain == DRAIN_LIVE_FIRST && !entry->order_refused)
 		table_mistake(loader->report, node_get(node_get(entry->value, "outbox"), "drain"), 0,
-			"drain: '%s' keeps exactly-once, for which its messages go out in the order in which they came; write "
+			"drain: '%s' keeps exactly-once, for which its messages go out in the order in which they "
+			"came; write "
 			"oldest_first, or let '%s' be at-least-once",
 			to->name, to->name);
 	entry->order_refused = true;

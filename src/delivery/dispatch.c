@@ -28,8 +28,8 @@ static uint64_t most_ranges(const struct courier *courier)
 		return apart;
 	/* From the oldest undone one to the last that was sent, every second one is done at most. */
 	uint64_t span = courier->send_next - box.oldest_undone;
-	uint64_t dense = span / 2 + 1 + others +
-			 journal_done_ranges_from(options->journal, options->dest, courier->send_next);
+	uint64_t dense =
+		span / 2 + 1 + others + journal_done_ranges_from(options->journal, options->dest, courier->send_next);
 	return dense < apart ? dense : apart;
 }
 

@@ -98,7 +98,8 @@ static bool is_live(const struct courier *courier)
  * more, as long as it can be used. */
 static size_t held_limit(const struct courier *courier)
 {
-	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW ? COURIER_WIDE_HELD_BYTES : COURIER_HELD_BYTES;
+	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW ? COURIER_WIDE_HELD_BYTES
+									  : COURIER_HELD_BYTES;
 }
 
 static bool head_takes(const struct courier *courier, uint32_t bytes)

@@ -160,8 +160,10 @@ void rig_init(struct rig *rig)
 	rig->journal = fake_journal_new(rig->loop);
 	rig->outbox = (struct outbox_config){
 		.max_bytes = 1u << 30, .backoff_min_ms = 100, .backoff_max_ms = 60000, .lookahead = 10000};
-	rig->connector = (struct connector){
-		.name = "scripted", .send = sink_send, .send_end = sink_send_end, .stage_durable = sink_stage_durable,
+	rig->connector = (struct connector){.name = "scripted",
+		.send = sink_send,
+		.send_end = sink_send_end,
+		.stage_durable = sink_stage_durable,
 		.settled = sink_settled};
 	rig->traits.max_in_flight = 16;
 	rig->link.rig = rig;

@@ -193,7 +193,8 @@ static void test_purged(void)
 	rig_start(&rig);
 	rig_publish(&rig, 4, "k");
 	rig_up(&rig);
-	struct courier_purge items[] = {{.seq = 2, .bytes = FAKE_BYTES, .qos = 1}, {.seq = 3, .bytes = FAKE_BYTES, .qos = 1}};
+	struct courier_purge items[] = {
+		{.seq = 2, .bytes = FAKE_BYTES, .qos = 1}, {.seq = 3, .bytes = FAKE_BYTES, .qos = 1}};
 	courier_purge(rig.courier, items, 2);
 	CU_ASSERT_EQUAL(items[0].result, COURIER_PURGE_KEPT);
 	CU_ASSERT_EQUAL(items[1].result, COURIER_PURGED);

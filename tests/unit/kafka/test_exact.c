@@ -20,13 +20,13 @@
 #include "tests/conformance/kafka_tools.h"
 #include "tests/unit/tap.h"
 
-#define TOPIC           "readings"
-#define CURSORS         "cursors"
-#define KEY             "636f6e666f726d616e63652074657374" /* the fake host's uuid */
-#define END_TXN_KEY     26
-#define INIT_PID_KEY    22
-#define NEVER_MS        3600000u /* no transaction ends by time */
-#define OTHERS_WRITER   UINT64_C(0x1234)
+#define TOPIC         "readings"
+#define CURSORS       "cursors"
+#define KEY           "636f6e666f726d616e63652074657374" /* the fake host's uuid */
+#define END_TXN_KEY   26
+#define INIT_PID_KEY  22
+#define NEVER_MS      3600000u /* no transaction ends by time */
+#define OTHERS_WRITER UINT64_C(0x1234)
 
 struct scene {
 	struct kafka_mock *mock;
@@ -52,8 +52,8 @@ static struct scene *scene_new(void)
 	scene->reader = kafka_reader_new(scene->mock->brokers, TOPIC, 1);
 	scene->cursors = kafka_reader_new(scene->mock->brokers, CURSORS, 2);
 	scene->broker.value = scene->mock->brokers;
-	scene->properties[0] = (struct config_text){
-		.name = text_of("topic.metadata.propagation.max.ms"), .value = text_of("100")};
+	scene->properties[0] =
+		(struct config_text){.name = text_of("topic.metadata.propagation.max.ms"), .value = text_of("100")};
 	scene->properties[1] =
 		(struct config_text){.name = text_of("reconnect.backoff.max.ms"), .value = text_of("100")};
 	scene->settings = (struct kafka_settings){
@@ -226,9 +226,10 @@ static void test_cursor_round_trip(void)
 
 static void test_cursor_garbage(void)
 {
-	static const char *const garbage[] = {"", "v1", "v2 seq=1 writer=0000000000000001", "v1 seq= writer=0000000000000001",
-		"v1 seq=-1 writer=0000000000000001", "v1 seq=+1 writer=0000000000000001", "v1 seq=01 writer=0000000000000001",
-		"v1 seq=1 writer=1", "v1 seq=1 writer=000000000000000A", "v1 seq=1 writer=0000000000000001 ",
+	static const char *const garbage[] = {"", "v1", "v2 seq=1 writer=0000000000000001",
+		"v1 seq= writer=0000000000000001", "v1 seq=-1 writer=0000000000000001",
+		"v1 seq=+1 writer=0000000000000001", "v1 seq=01 writer=0000000000000001", "v1 seq=1 writer=1",
+		"v1 seq=1 writer=000000000000000A", "v1 seq=1 writer=0000000000000001 ",
 		"v1 seq=1  writer=0000000000000001", " v1 seq=1 writer=0000000000000001",
 		"v1 seq=18446744073709551616 writer=0000000000000001", "v1 seq=1 writer=00000000000000011",
 		"v1 seq=0x1 writer=0000000000000001",
@@ -481,8 +482,7 @@ static void test_too_large_for_us(void)
 {
 	struct scene *scene = scene_new();
 	up(scene);
-	struct message_view view = {
-		.topic = slice_str(TOPIC), .order_key = slice_str("k"), .origin_ms = 1700000000123};
+	struct message_view view = {.topic = slice_str(TOPIC), .order_key = slice_str("k"), .origin_ms = 1700000000123};
 	view.payload.len = 2000000;
 	uint8_t *large = calloc(1, view.payload.len);
 	view.payload.data = large;

@@ -34,3 +34,10 @@ tests_unit_routing_test_transform_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/routing/test_topic_shape
 tests_unit_routing_test_topic_shape_SOURCES = tests/unit/routing/test_topic_shape.c
 tests_unit_routing_test_topic_shape_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/routing/test_router_destinations
+tests_unit_routing_test_router_destinations_SOURCES = \
+	tests/unit/routing/a_config.c \
+	tests/unit/routing/a_config.h \
+	tests/unit/routing/test_router_destinations.c
+tests_unit_routing_test_router_destinations_LDADD = $(TEST_LIBS)

@@ -98,11 +98,6 @@ static bool is(struct slice got, const char *expected)
 	return same;
 }
 
-static bool is_name(struct slice name, const char *expected)
-{
-	return slice_equal(name, slice_str(expected));
-}
-
 static const struct message_view *output(size_t i)
 {
 	CU_ASSERT_TRUE_FATAL(i < result.n_outputs);
@@ -448,144 +443,6 @@ static void test_too_large(void)
 
 /* --- subscriptions ----------------------------------------------------------------------------------- */
 
-/* --- null payloads --- */
-
-static const struct connector null_connector = {.name = "nulls", .can_sink = true, .carries_null = true};
-
-static void null_begin(int tombstones)
-{
-	begin();
-	config->connections[1].connector = &null_connector;
-	struct mapping_config *map = a_mapping(config, "m", "a");
-	a_target(map, 1, "t")->tombstones = tombstones;
-	a_target(map, 2, "u");
-}
-
-/* Payloads of the outputs, "~" for null, and ! where the retain flag is set. */
-static void assert_payloads(const char *payload, bool retain, const char *expected)
-{
-	struct message_view view = message("a", payload);
-	char text[200] = "";
-	view.retain = retain;
-	route_view(&view, -1);
-	for (size_t i = 0; i < result.n_outputs; i++) {
-		const struct message_view *out = output(i);
-		size_t len = strlen(text);
-		snprintf(text + len, sizeof text - len, "%s%.*s%s%s", i ? " " : "", (int)out->payload.len,
-			out->payload.data ? (const char *)out->payload.data : "", out->payload.data ? "" : "~",
-			out->retain ? "!" : "");
-	}
-	CU_ASSERT_STRING_EQUAL(text, expected);
-}
-
-static void test_tombstones(void)
-{
-	null_begin(TOMBSTONES_RECEIVED);
-	assert_payloads(NULL, false, "~ ~!"); /* the second destination has no nulls: it clears */
-	assert_payloads("", true, "! !");
-	assert_payloads("null", false, "null null");
-	end();
-	null_begin(TOMBSTONES_CLEARED);
-	assert_payloads("", true, "~! !");
-	assert_payloads("", false, " ");
-	end();
-	null_begin(TOMBSTONES_EMPTY);
-	assert_payloads("", false, "~ ");
-	assert_payloads("null", false, "null null");
-	end();
-	null_begin(TOMBSTONES_EMPTY_OR_NULL);
-	assert_payloads("", false, "~ ");
-	assert_payloads("null", false, "~ null");
-	assert_payloads("nulls", false, "nulls nulls");
-	end();
-}
-
-/* What a target says of the flag holds for what clears as well. */
-static void test_tombstone_retain(void)
-{
-	null_begin(TOMBSTONES_RECEIVED);
-	config->mappings[0].targets[1].retain = 0;
-	assert_payloads(NULL, true, "~! ~");
-	end();
-	null_begin(TOMBSTONES_RECEIVED);
-	config->mappings[0].targets[1].retain = 1;
-	assert_payloads(NULL, false, "~ ~!");
-	assert_payloads("x", false, "x x!");
-	end();
-}
-
-static void test_transformed_tombstones(void)
-{
-	null_begin(TOMBSTONES_RECEIVED);
-	config->mappings[0].payload = a_text(".v");
-	assert_payloads(NULL, false, "~ ~!");
-	assert_payloads("{}", false, "null null"); /* what was not null before is none now */
-	assert_payloads("", false, " "); /* no JSON: dead letters */
-	CU_ASSERT_PTR_NOT_NULL(output(0)->reject_reason.data);
-	end();
-	null_begin(TOMBSTONES_EMPTY);
-	config->mappings[0].when = a_text(". == null or .v > 1");
-	config->mappings[0].payload = a_text(".v, [1]");
-	config->mappings[0].max_outputs = 2;
-	assert_payloads("", false, "~ [1] ~! [1]");
-	assert_payloads("{\"v\":2}", false, "2 [1] 2 [1]");
-	assert_payloads("{\"v\":1}", false, "");
-	end();
-	null_begin(TOMBSTONES_EMPTY_OR_NULL);
-	config->mappings[0].payload = a_text("if .gone then null else .v end");
-	assert_payloads("{\"gone\":true}", false, "~ null");
-	assert_payloads("{\"v\":7}", false, "7 7");
-	end();
-}
-
-/* --- headers that a destination fits --- */
-
-static int fit_header(const void *settings, const struct message_field *field, bool set_by_mapping, struct arena *arena,
-	struct message_field *ret_field, const char **ret_reason)
-{
-	(void)settings, (void)arena;
-	*ret_field = *field;
-	if (is_name(field->name, "bad"))
-		*ret_reason = "no such header here";
-	else if (is_name(field->name, "a") && !set_by_mapping)
-		ret_field->name = slice_str("received-a");
-	return is_name(field->name, "bad") ? -EINVAL : 0;
-}
-
-static const struct connector fitting_connector = {
-	.name = "fitting", .can_sink = true, .carries_headers = carries_headers, .fit_header = fit_header};
-
-static void test_fitted_headers(void)
-{
-	struct message_field headers[] = {{slice_str("a"), slice_str("1")}, {slice_str("b"), slice_str("2")}};
-	struct message_view view = message("a", "x");
-	view.headers = headers;
-	view.n_headers = 2;
-	begin();
-	config->connections[1].connector = &fitting_connector;
-	struct mapping_config *map = a_mapping(config, "m", "a");
-	a_target(map, 1, "t");
-	a_target(map, 2, "u");
-	a_field(&a_target(map, 1, "v")->headers, "a", "mine");
-	route_view(&view, -1);
-	CU_ASSERT_EQUAL_FATAL(result.n_outputs, 3);
-	CU_ASSERT(is(message_header(output(0), "received-a"), "1") && is(message_header(output(0), "b"), "2"));
-	CU_ASSERT_EQUAL(output(0)->n_headers, 2);
-	CU_ASSERT_PTR_EQUAL(output(1)->headers, headers);
-	CU_ASSERT(is(message_header(output(2), "a"), "mine") && output(2)->n_headers == 2);
-	headers[1].name = slice_str("bad");
-	route_view(&view, -1);
-	CU_ASSERT(is(output(0)->reject_reason, "no such header here") && is(output(0)->topic, "t"));
-	CU_ASSERT(is(output(1)->reject_reason, NULL));
-	no_headers = true; /* then nobody asks */
-	router_free(router);
-	router = NULL;
-	route_view(&view, -1);
-	CU_ASSERT(is(output(0)->reject_reason, NULL));
-	no_headers = false;
-	end();
-}
-
 static void test_filters(void)
 {
 	static char group[] = "g", same_group[] = "g";
@@ -903,10 +760,6 @@ static const struct tap_test tests[] = {
 	{"one input to several destinations", test_fan_out},
 	{"what is carried over and what is set", test_carried_over},
 	{"retain: skip", test_retain_skip},
-	{"headers that a destination fits", test_fitted_headers},
-	{"null payloads", test_tombstones},
-	{"a null payload clears what is retained", test_tombstone_retain},
-	{"null payloads through jq", test_transformed_tombstones},
 	{"when and payload", test_transform},
 	{"a filter leaves the bytes alone", test_filter_leaves_bytes},
 	{"on_error: dead_letter", test_dead_letter},

@@ -261,7 +261,8 @@ static bool pump(struct kafka_consumer *consumer)
 {
 	rd_kafka_event_t *event;
 	unsigned n = 0;
-	while (n < KAFKA_CHUNK_INPUTS && (event = rd_kafka_queue_poll(consumer->records, 0)) != NULL) {
+	while (n < KAFKA_CHUNK_INPUTS && (!consumer->chunk || consumer->chunk->bytes < CHUNK_BYTES) &&
+		(event = rd_kafka_queue_poll(consumer->records, 0)) != NULL) {
 		n++;
 		if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_FETCH) {
 			if (!hand_over(consumer, event))
@@ -335,6 +336,9 @@ void kafka_consumer_serve(struct kafka_consumer *consumer, rd_kafka_queue_t *que
 			break;
 		case RD_KAFKA_EVENT_OFFSET_COMMIT:
 			kafka_group_on_commit(consumer, event);
+			break;
+		case RD_KAFKA_EVENT_FETCH: /* led nowhere: to pass it over would be to lose it */
+			kafka_consumer_lose(consumer, "a record has come among the group's events");
 			break;
 		default:
 			break;

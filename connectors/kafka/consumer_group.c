@@ -58,6 +58,9 @@ static rd_kafka_topic_partition_list_t *list_durable(const struct kafka_consumer
 		int64_t durable = atomic_load(&partition->durable);
 		if (!partition->assigned || durable < 0 || durable == partition->committed)
 			continue;
+		/* Another member has read on since. */
+		if (durable < partition->committed && !partition->put_back)
+			continue;
 		if (!list)
 			list = rd_kafka_topic_partition_list_new(16);
 		rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset = durable;
@@ -195,6 +198,8 @@ static void on_assign(struct kafka_consumer *consumer, const rd_kafka_topic_part
 {
 	log_info("kafka_assigned", "connection=%s group=%s partitions=%d", consumer->options.name,
 		consumer->settings->group, list ? list->cnt : 0);
+	/* With from: stored, a topic that nobody knew waits for a word, as with static assignment. */
+	bool new_ones = consumer->partitions->surveyed && consumer->settings->from != KAFKA_FROM_STORED;
 	for (int pass = 0; list && pass < 2; pass++) { /* what was there is asked before anything is marked as seen */
 		for (int i = 0; i < list->cnt; i++) {
 			const rd_kafka_topic_partition_t *element = &list->elems[i];
@@ -204,16 +209,18 @@ static void on_assign(struct kafka_consumer *consumer, const rd_kafka_topic_part
 				continue;
 			if (pass == 0) {
 				partition->late = !partition->seen && !partition->known &&
-						  kafka_topic_was_there(consumer, element->topic);
+						  (new_ones || kafka_topic_was_there(consumer, element->topic));
 				continue;
 			}
 			int qos = kafka_subscriptions_match(
 				consumer->options.subscriptions, consumer->options.n_subscriptions, element->topic);
 			partition->qos = qos < 0 ? 0 : (uint8_t)qos;
 			partition->seen = partition->assigned = true;
+			partition->put_back = false;
 			partition->state = KAFKA_PARTITION_DUE;
 		}
 	}
+	consumer->partitions->surveyed = true;
 	consumer->next_begin_ms = 0;
 	kafka_begin_due(consumer);
 	kafka_group_reassign(consumer); /* also when nothing is known yet: the group waits for it */

@@ -323,6 +323,7 @@ static void reset(struct kafka_consumer *consumer, const struct watermarks *mark
 	partition->next = (uint64_t)(policy == KAFKA_RESET_END ? marks->high : marks->low);
 	partition->last_fingerprint = 0;
 	partition->anchor_fingerprint = 0;
+	partition->put_back = true;
 	partition->state = KAFKA_PARTITION_DUE;
 	kafka_consumer_hand_position(consumer, partition);
 	kafka_fetch_begin(consumer, partition);

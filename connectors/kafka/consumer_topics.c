@@ -15,8 +15,13 @@
 
 bool kafka_topic_was_there(struct kafka_consumer *consumer, const char *topic)
 {
-	const struct kafka_partition *first = kafka_partitions_get(consumer->partitions, topic, 0);
-	return first && (first->seen || first->known);
+	/* In a group any of them may have been ours. */
+	for (size_t i = 0; i < consumer->partitions->n; i++) {
+		const struct kafka_partition *partition = consumer->partitions->items[i];
+		if ((partition->seen || partition->known) && strcmp(partition->topic, topic) == 0)
+			return true;
+	}
+	return false;
 }
 
 void kafka_topic_missing(struct kafka_consumer *consumer, const char *what)
@@ -29,8 +34,10 @@ void kafka_topic_missing(struct kafka_consumer *consumer, const char *what)
 		consumer->options.name, what);
 }
 
-static void find_partition(struct kafka_consumer *consumer, const char *topic, int32_t number, bool late, uint8_t qos)
+static void find_partition(struct kafka_consumer *consumer, const char *topic,
+	const rd_kafka_metadata_partition_t *listed, bool late, uint8_t qos)
 {
+	int32_t number = listed->id;
 	struct kafka_partition *partition = kafka_partitions_get(consumer->partitions, topic, number);
 	if (!partition) {
 		kafka_consumer_lose(consumer, "out of memory");
@@ -42,6 +49,8 @@ static void find_partition(struct kafka_consumer *consumer, const char *topic, i
 	if (!partition->seen && !partition->known)
 		partition->late = late;
 	partition->seen = true;
+	if (listed->leader < 0)
+		return; /* it is there, but nobody can be asked */
 	partition->state = KAFKA_PARTITION_DUE;
 	consumer->next_begin_ms = 0;
 }
@@ -54,8 +63,7 @@ static void find_topic(struct kafka_consumer *consumer, const rd_kafka_metadata_
 	bool was_there = kafka_topic_was_there(consumer, topic->topic);
 	bool late = was_there || (consumer->partitions->surveyed && consumer->settings->from != KAFKA_FROM_STORED);
 	for (int i = 0; i < topic->partition_cnt; i++)
-		if (topic->partitions[i].leader >= 0)
-			find_partition(consumer, topic->topic, topic->partitions[i].id, late, (uint8_t)qos);
+		find_partition(consumer, topic->topic, &topic->partitions[i], late, (uint8_t)qos);
 }
 
 /* Those that are read and no longer listed. */
@@ -160,7 +168,8 @@ void kafka_topics_refresh(struct kafka_consumer *consumer)
 	if (!all_are_names(consumer))
 		good = refresh_all(consumer);
 	for (size_t i = 0; all_are_names(consumer) && i < consumer->options.n_subscriptions && good; i++)
-		good = refresh_name(consumer, &consumer->options.subscriptions[i]);
+		good = !kafka_consumer_must_stop(consumer) &&
+		       refresh_name(consumer, &consumer->options.subscriptions[i]);
 	if (good)
 		consumer->partitions->surveyed = true;
 }

@@ -66,7 +66,8 @@ struct kafka_partition {
 	uint64_t due_ms; /* while CHECKING: when it is given up, 0: not yet; while ASKING: when to ask */
 	int64_t high; /* high watermark as last seen; -1: not yet */
 	uint64_t anchor, anchor_fingerprint; /* the record that was handed over last when it was seen; 0: none */
-	int64_t committed; /* -1: nothing by us */
+	int64_t committed; /* in the group, as last seen; -1: nothing */
+	bool put_back; /* by on_offset_reset, since the group gave it to us: then what is committed goes back as well */
 	rd_kafka_topic_t *handle; /* static assignment: while it is fetched */
 };
 

@@ -114,10 +114,19 @@ static void set_mark(struct kafka_source *source)
 	}
 }
 
+static void give_back_chunk(struct kafka_source *source)
+{
+	if (source->chunk)
+		kafka_handover_return(kafka_consumer_handover(source->consumer), source->chunk);
+	source->chunk = NULL;
+	source->refused = false;
+}
+
 static void answer_recall(struct kafka_source *source)
 {
 	if (!source->recalled || !source->consumer)
 		return;
+	give_back_chunk(source); /* the question may have come a moment ago */
 	bool settled = source->listed.n == 0 && !source->mark_open;
 	kafka_handover_answer(kafka_consumer_handover(source->consumer), settled);
 	source->recalled = !settled;
@@ -133,6 +142,8 @@ static void mark_is_durable(struct kafka_source *source)
 	if (source->consumer)
 		kafka_handover_order_commit(kafka_consumer_handover(source->consumer));
 	answer_recall(source);
+	if (source->intake_stopped)
+		set_mark(source); /* what came behind this one; no timer waits for it */
 }
 
 static void on_mark_timer(void *arg)
@@ -241,14 +252,6 @@ static bool offer_input(struct kafka_source *source, const struct kafka_input *i
 	return offer_record(source, input, last);
 }
 
-static void give_back_chunk(struct kafka_source *source)
-{
-	if (source->chunk)
-		kafka_handover_return(kafka_consumer_handover(source->consumer), source->chunk);
-	source->chunk = NULL;
-	source->refused = false;
-}
-
 static bool is_taking(const struct kafka_source *source)
 {
 	return source->state == SOURCE_RUNNING && !source->paused && !source->intake_stopped && !source->stopping;
@@ -257,8 +260,11 @@ static bool is_taking(const struct kafka_source *source)
 /* One chunk in one turn of the loop. */
 static void offer_chunk(struct kafka_source *source)
 {
-	if (!source->chunk)
+	if (!source->chunk) {
 		source->chunk = kafka_handover_pop(kafka_consumer_handover(source->consumer));
+		if (source->chunk)
+			source->recalled = false; /* the thread goes on: it waits for the disk no longer */
+	}
 	struct kafka_chunk *chunk = source->chunk;
 	if (!chunk)
 		return;
@@ -353,7 +359,6 @@ static void on_news(void *arg)
 		return;
 	struct kafka_news news = kafka_handover_news(kafka_consumer_handover(source->consumer));
 	if (news.recall) {
-		give_back_chunk(source);
 		source->recalled = true;
 		answer_recall(source);
 	}
@@ -381,8 +386,9 @@ static void source_destroy(struct link *link)
 	loop_timer_free(source->mark_timer);
 	free(source->listed.items);
 	free(source->marked.items);
-	if (!source->abandoned)
-		kafka_partitions_fini(&source->partitions);
+	if (source->abandoned)
+		return; /* the thread still reads the partitions */
+	kafka_partitions_fini(&source->partitions);
 	free(source);
 }
 

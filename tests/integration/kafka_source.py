@@ -536,5 +536,69 @@ def shared_group():
             assert one.stop() == 0 and two.stop() == 0
 
 
+@tap.case("a group: one partition whose place is gone, and the other is read on")
+def group_halted():
+    kafka = shared_kafka()
+    kafka.create_topic("halted", partitions=2)
+    writer = Writer(kafka.brokers)
+    writer.write("halted", numbers("a", 1, 20))
+    writer.write("halted", numbers("b", 1, 20), partition=1)
+    with reader_of("halted") as got, bridge_of("halted", "halted", kafka.brokers, group="halting") as bridge:
+        got.wait_count(40)
+        assert bridge.stop() == 0
+        writer.write("halted", numbers("a", 21, 30))
+        delete_records(kafka, "halted", 25)
+        bridge.start()
+        assert bridge.wait_event("kafka_offset_reset")["missing"] == "5"
+        writer.write("halted", numbers("b", 21, 500), partition=1)
+        got.wait_count(540)
+        assert sorted(values(got)) == sorted(numbers("a", 1, 20) + numbers("b", 1, 520)), len(got.messages)
+        assert bridge.stop() == 0
+
+
+@tap.case("a group: what another member has committed is not taken back when its partition returns")
+def group_returned():
+    kafka = shared_kafka()
+    kafka.create_topic("returned", partitions=2)
+    writer = Writer(kafka.brokers)
+    for partition in range(2):
+        writer.write("returned", numbers(f"p{partition}", 1, 100), partition=partition)
+    with bridge_of("returned", "returned", kafka.brokers, group="returning") as bridge:
+        for partition in range(2):
+            until(lambda: committed(kafka, "returning", "returned", partition) == 100, "the commit")  # pylint: disable=cell-var-from-loop
+        other = Consumer({"bootstrap.servers": kafka.brokers, "group.id": "returning", "log_level": 0,
+                          "enable.auto.commit": False, "partition.assignment.strategy": "range"})
+        other.subscribe(["returned"])
+        until(lambda: other.poll(0.1) or other.assignment(), "a partition of it to move")
+        moved = other.assignment()[0].partition
+        stays = 1 - moved
+        writer.write("returned", numbers(f"p{moved}", 101, 100), partition=moved)
+        other.commit(offsets=[TopicPartition("returned", moved, 200)], asynchronous=False)
+        other.close()
+        alone = admin_of(kafka)
+        until(lambda: [(g.state, len(g.members)) for g in alone.list_groups("returning", timeout=10)] == [("Stable", 1)],
+              "linkspan to have both")
+        writer.write("returned", numbers(f"p{stays}", 101, 1), partition=stays)
+        until(lambda: committed(kafka, "returning", "returned", stays) == 101, "the commit")
+        assert committed(kafka, "returning", "returned", moved) == 200
+        assert bridge.stop() == 0
+        assert committed(kafka, "returning", "returned", moved) == 200
+
+
+@tap.case("a group, from: end: a topic that comes while it is read is read from its beginning")
+def group_late():
+    kafka = shared_kafka()
+    kafka.create_topic("late-group.a")
+    Writer(kafka.brokers).write("late-group.a", numbers("old", 1, 5))
+    with reader_of("late-group") as got, bridge_of("late-group", "late-group.+", kafka.brokers, group="late",
+                                                   **{"from": "end"}) as bridge:
+        bridge.wait_event("kafka_partition_begins", partition="late-group.a/0", why="end")
+        kafka.create_topic("late-group.b")
+        Writer(kafka.brokers).write("late-group.b", numbers("b", 1, 10))
+        bridge.wait_event("kafka_partition_begins", partition="late-group.b/0", why="new")
+        come(got, numbers("b", 1, 10), "all of the new topic")
+        assert bridge.stop() == 0
+
+
 if __name__ == "__main__":
     tap.main()

@@ -260,6 +260,11 @@ static bool is_marked(void)
 	return rig.n_marks > 0 && all_came();
 }
 
+static bool is_marked_and_held(void)
+{
+	return rig.n_marks > 0 && is_held();
+}
+
 static bool is_committed(void)
 {
 	return committed() == N_RECORDS;
@@ -283,6 +288,27 @@ static void test_marks(void)
 	end();
 }
 
+/* What came behind a mark that is on its way when linkspan stops is committed as well. */
+static void test_stop_mark(void)
+{
+	begin(GROUP);
+	rig.busy_at = 4;
+	CU_ASSERT_TRUE_FATAL(run_until(is_marked_and_held));
+	uint64_t first = rig.mark;
+	kafka_source_part.resume(rig.part);
+	CU_ASSERT_TRUE_FATAL(run_until(all_came));
+	CU_ASSERT_EQUAL(rig.mark, first); /* one at a time */
+	kafka_source_part.stop_intake(rig.part);
+	CU_ASSERT_EQUAL(rig.mark, first);
+	kafka_source_part.receipt(rig.part, first, RECEIPT_DURABLE);
+	CU_ASSERT_NOT_EQUAL_FATAL(rig.mark, first);
+	kafka_source_part.receipt(rig.part, rig.mark, RECEIPT_DURABLE);
+	kafka_source_part.stop(rig.part);
+	CU_ASSERT_TRUE(run_until(has_stopped));
+	CU_ASSERT_EQUAL(committed(), N_RECORDS);
+	end();
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -290,6 +316,7 @@ int main(void)
 		{"a record that is refused leaves its position", test_refused},
 		{"held, then resumed", test_held},
 		{"with a group: durable, then committed", test_marks},
+		{"a stop commits what came behind the last mark", test_stop_mark},
 		{NULL, NULL},
 	};
 	if (kafka_tools_unavailable()) {

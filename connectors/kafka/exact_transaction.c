@@ -238,12 +238,12 @@ static bool undo(struct exact_worker *worker, bool *ret_undone)
 static bool commit(struct exact_worker *worker, uint64_t seq)
 {
 	FAILPOINT("kafka.before_commit");
+	worker->in_transaction = false; /* from here on nobody but the cursor knows what has become of it */
 	/* Another time-out than -1 may leave the library in a state that is not the cluster's. */
 	rd_kafka_error_t *error = rd_kafka_commit_transaction(worker->rk, -1);
 	if (error)
 		return fail_with(worker, "a transaction was not committed, as far as we know", error);
 	FAILPOINT("kafka.after_commit");
-	worker->in_transaction = false;
 	if (worker->cursor_outside) {
 		if (write_cursor(worker, worker->outside, seq))
 			exact_fail(worker, EXACT_LOST, "the cursor could not be written");
@@ -275,7 +275,7 @@ bool exact_end(struct exact_worker *worker, uint64_t seq, bool *ret_undone)
 /* A transaction that is left open makes readers wait. */
 void exact_abandon(struct exact_worker *worker)
 {
-	if (!worker->in_transaction || worker->has_failed)
+	if (!worker->in_transaction)
 		return;
 	rd_kafka_error_t *error = rd_kafka_abort_transaction(worker->rk, ABANDON_MS);
 	if (error)

@@ -277,7 +277,7 @@ static const char *take_fields(struct reading *in, struct slice raw, struct mess
 	struct slice key, value;
 	if (json_kind(raw) != JSON_ARRAY)
 		return "is not a list of [name, value]";
-	if (*n)
+	if (*fields)
 		return "is there twice";
 	*fields = malloc(MESSAGE_MAX_FIELDS * sizeof **fields);
 	if (!*fields)

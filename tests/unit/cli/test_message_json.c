@@ -213,6 +213,7 @@ static void test_mistakes(void)
 		{"{\"topic\":\"a\",\"headers\":[[null,\"v\"]]}", "headers: is not a list of [name, value]"},
 		{"{\"topic\":\"a\",\"headers\":[[\"n\",\"v\",\"w\"]]}", "headers: is not a list of [name, value]"},
 		{"{\"topic\":\"a\",\"headers\":[[\"n\",\"v\"]],\"headers\":[]}", "headers: is there twice"},
+		{"{\"topic\":\"a\",\"params\":[],\"params\":[[\"n\",\"v\"]]}", "params: is there twice"},
 		{"{\"topic\":\"a\",\"toppic\":\"b\"}", "toppic: is no member that a message has"},
 		{"{\"topic\":\"a\",\"destination\":\"a\\u0000b\"}", "destination: is not the name of a destination"},
 	};

@@ -268,9 +268,78 @@ static void test_cursor(void)
 	finish(&rig);
 }
 
+/* --- cursor at the destination
+ * ---------------------------------------------------------------------------------------- */
+
+static void test_cursor_at_link_up(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig_publish(&rig, 6, "a");
+	rig_start(&rig);
+	rig.traits.cursor_valid = true;
+	rig.traits.done_through = 4;
+	rig_up(&rig);
+	CU_ASSERT_EQUAL(rig.link.n_sent, 2);
+	CU_ASSERT_EQUAL(rig.link.sent[0].seq, 5);
+	CU_ASSERT_EQUAL(rig.journal->oldest, 5);
+	rig.traits.done_through = 5;
+	rig_down(&rig);
+	rig_up(&rig);
+	CU_ASSERT_EQUAL(rig.link.sent[2].seq, 6);
+	rig_deliver_all(&rig);
+	CU_ASSERT_EQUAL(rig_stats(&rig).delivered, 6);
+	finish(&rig);
+}
+
+static void test_cursor_beyond_what_is_held(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.outbox.lookahead = 4;
+	rig_publish(&rig, 50, "a");
+	rig_start(&rig);
+	rig.traits.cursor_valid = true;
+	rig.traits.done_through = 47;
+	rig_up(&rig);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT_EQUAL(rig.link.n_sent, 3);
+	CU_ASSERT_EQUAL(rig.link.sent[0].seq, 48);
+	rig_deliver_all(&rig);
+	finish(&rig);
+}
+
+static void cursor_ahead_of_the_log(unsigned before_the_link)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig_publish(&rig, 3, "a");
+	rig_start(&rig);
+	rig_publish(&rig, before_the_link, "a");
+	rig.traits.cursor_valid = true;
+	rig.traits.done_through = 4;
+	rig_up(&rig);
+	rig_publish(&rig, 3, "a");
+	CU_ASSERT_EQUAL(rig.link.n_sent, 0);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 6 + before_the_link);
+	CU_ASSERT_FALSE(rig_stats(&rig).link_is_up);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static void test_cursor_ahead_of_the_log(void)
+{
+	cursor_ahead_of_the_log(0);
+	cursor_ahead_of_the_log(10); /* what came meanwhile has seqs that the destination has of others */
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
+		{"the destination's cursor", test_cursor_at_link_up},
+		{"a cursor beyond what is held", test_cursor_beyond_what_is_held},
+		{"a cursor ahead of the log", test_cursor_ahead_of_the_log},
 		{"nothing in the way", test_nothing_in_the_way},
 		{"a dead letter that is not stored yet", test_letter},
 		{"a dead letter that cannot be stored", test_letter_cannot_be_stored},

@@ -197,9 +197,10 @@ static void write_cursor(struct scene *scene, const char *key, const char *value
 	rd_kafka_conf_set(conf, "bootstrap.servers", scene->mock->brokers, errstr, sizeof errstr);
 	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof errstr);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(rk);
-	CU_ASSERT_EQUAL(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(CURSORS), RD_KAFKA_V_PARTITION(partition),
-				RD_KAFKA_V_KEY(key, strlen(key)), RD_KAFKA_V_VALUE(text_of(value), strlen(value)),
-				RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
+	CU_ASSERT_EQUAL(
+		rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(CURSORS), RD_KAFKA_V_PARTITION(partition),
+			RD_KAFKA_V_KEY(text_of(key), strlen(key)), RD_KAFKA_V_VALUE(text_of(value), strlen(value)),
+			RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
 		0);
 	CU_ASSERT_EQUAL(rd_kafka_flush(rk, 60000), 0);
 	rd_kafka_destroy(rk);

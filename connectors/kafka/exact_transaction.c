@@ -272,10 +272,11 @@ bool exact_end(struct exact_worker *worker, uint64_t seq, bool *ret_undone)
 	return is_spoilt(worker) ? undo(worker, ret_undone) : commit(worker, seq);
 }
 
-/* A transaction that is left open makes readers wait. */
+/* A transaction that is left open makes readers wait. After a failure it is left to the next producer all the same: an abort
+ * that reached a broker on its way down was seen to leave a transaction without an end for ever (Kafka 4.4.0). */
 void exact_abandon(struct exact_worker *worker)
 {
-	if (!worker->in_transaction)
+	if (!worker->in_transaction || worker->has_failed)
 		return;
 	rd_kafka_error_t *error = rd_kafka_abort_transaction(worker->rk, ABANDON_MS);
 	if (error)

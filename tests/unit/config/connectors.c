@@ -240,6 +240,12 @@ static const struct config_key log_keys[] = {
 	{.name = "topics", .type = CONFIG_STRING, .offset = 0, .help = "Which."},
 	{0},
 };
+static enum guarantee log_guarantee(const void *settings, uint8_t qos, bool declared)
+{
+	(void)settings, (void)qos, (void)declared;
+	return AT_LEAST_ONCE;
+}
+
 static const struct connector topic_log = {
 	.name = "log",
 	.help = "Topics whose levels end with a dot.",
@@ -251,7 +257,7 @@ static const struct connector topic_log = {
 	.level_separator = '.',
 	.warn_open_target = log_warn_open_target,
 	.source_guarantee = feed_guarantee,
-	.sink_guarantee = kafka_guarantee,
+	.sink_guarantee = log_guarantee,
 };
 
 const struct connector *const test_connectors[] = {&mqtt, &kafka, &feed, &topic_log, NULL};

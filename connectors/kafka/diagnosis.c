@@ -160,8 +160,8 @@ bool kafka_diagnose(const struct kafka_settings *settings, bool was_up, rd_kafka
 			finding[0] ? finding : "the broker's certificate does not verify; see tls.ca");
 		return true;
 	}
-	/* A broker that was lost on the way, under the code of a refusal. */
-	if (err == RD_KAFKA_RESP_ERR__AUTHENTICATION && strstr(text, "failed: Local: "))
+	/* A broker that was lost on the way, at times under the code of a refusal. */
+	if (strstr(text, "SASL") && strstr(text, "failed: Local: "))
 		return false;
 	if (describe_login(&settings->sasl, text, sentence, size))
 		return true;

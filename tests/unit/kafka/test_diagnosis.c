@@ -81,6 +81,10 @@ static const struct row {
 		"k1: SASL authentication error: SaslAuthenticateRequest failed: Local: Broker transport failure (after "
 		"3001ms in state AUTH_REQ)",
 		NULL},
+	{OAUTHBEARER, false, false, RD_KAFKA_RESP_ERR__TRANSPORT,
+		"k1: SASL authentication error: SaslAuthenticateRequest failed: Local: Broker transport failure (after "
+		"3001ms in state AUTH_REQ)",
+		NULL},
 	{OAUTHBEARER, false, false, RD_KAFKA_RESP_ERR__AUTHENTICATION,
 		"k1: SASL OAUTHBEARER mechanism handshake failed: Local: Broker transport failure: broker's supported "
 		"mechanisms: (n/a) (after 3001ms in state AUTH_HANDSHAKE)",

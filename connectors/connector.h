@@ -40,7 +40,10 @@ enum state_change_type {
 	CHANGE_SUBSCRIPTIONS, /* `blob` is the session's new set of subscriptions, opaque */
 	CHANGE_POSITION, /* `blob` names a partition, `position` is where it stands after this message, `hash` is of the
 			  * message, or 0; replaces the last one, also a higher one */
+	CHANGE_KEY, /* an idempotency key: `blob` (LINK_KEY_LEN bytes, made of everything that the key counts for: listener,
+		     * identity, path and key) with the `hash` of the bytes is known until `position`, by loop_wall_ms */
 };
+#define LINK_KEY_LEN 16u
 
 struct state_change {
 	enum state_change_type type;
@@ -56,6 +59,9 @@ struct offer {
 	 * says that all that was appended before is durable. */
 	const struct message_view *view;
 	struct state_change change;
+	/* Further messages that come with this one, as an array (view[1] … view[n_more]): all that they become is appended in the
+	 * same set and durable together, or nothing of it. One receipt for all. 0: none. */
+	size_t n_more;
 	/* Which mappings' filters to match: -1 all of this link, else the index of one subscription (struct
 	 * link_subscription), known to the source from a subscription identifier. */
 	int subscription;
@@ -88,6 +94,10 @@ struct delivery {
 	bool maybe_sent; /* an earlier connection or process may have sent it: repeat it as a repetition (DUP) */
 	bool session_lost; /* what may have been sent, was so in a session that is lost since (sink_traits) */
 	struct message *msg; /* borrowed until the outcome; message_ref to keep it longer */
+	/* Not 0: one of a batch, whose bounds are durable: what is given of batch_first to batch_last goes out as one, in the order of seq,
+	 * the same ones at each attempt (struct batching). It is complete with send_end(). The outcome of each is that of
+	 * the batch. */
+	uint64_t batch_first, batch_last;
 	int64_t shift_ms; /* to add to its origin_ms and expires_ms before they are compared with loop_wall_ms: an earlier
 	                     process may have stamped it, by a clock that stood otherwise */
 };
@@ -104,7 +114,20 @@ struct outcome {
 	const char *reason; /* for people; borrowed; NULL only with DELIVERED */
 	uint64_t retry_after_ms; /* RETRY: the peer's wish, 0 = none */
 	bool not_taken; /* LINK_DOWN: the peer has said that it does not have it */
-	const struct message_view *reply; /* a message that the delivery gave back, journalled with the DONE; or NULL */
+	/* DELIVERED, `gives_replies`: a message that the delivery gave back, journalled with the DONE for whom its message says
+	 * (response_topic; the link need not know); or NULL. Its topic and correlation are filled in by the host; qos 0: as the message was. */
+	const struct message_view *reply;
+	/* DELIVERED, `keeps_values`: the message is now the last value of its topic, journalled with the DONE; one with a null
+	 * payload removes it. */
+	bool keep_value;
+};
+
+/* Several messages that a sink sends as one. Batches are formed by the host: in the order of seq, one in flight at a time, their bounds journalled
+ * before they are first sent and never changed; retried as one. */
+struct batching {
+	uint32_t max_messages; /* 0 or 1: no batches */
+	uint64_t max_bytes; /* of payload, but a single message always fits */
+	uint64_t wait_ms; /* for more, from when the first is durable */
 };
 
 struct sink_traits {
@@ -121,6 +144,8 @@ struct sink_traits {
 
 /* --- the host: what a connector may call. All on the loop; none blocks; each may call back into the link only where
  * it says so. */
+
+enum key_state { KEY_UNKNOWN, KEY_NOT_YET, KEY_KNOWN };
 
 struct link_host_ops {
 	/* Source. May call pause() from inside when it returns OFFER_BUSY. Never calls receipt() from inside. */
@@ -145,6 +170,16 @@ struct link_host_ops {
 	 * sent, because it goes to the dead letters, stored there? Else a crash would leave it to the cursor, as delivered.
 	 * False: settled() follows once it is, if the link stays up. A later question replaces an earlier one. */
 	bool (*settle)(struct link_host *host, uint64_t seq);
+
+	/* Source. Is that key (CHANGE_KEY) known, and by which hash? NOT_YET: from an offer that has no receipt yet. */
+	enum key_state (*key)(struct link_host *host, const uint8_t *key, uint64_t *ret_hash);
+	/* Is there room for one more key? Else the offer would be refused. */
+	bool (*key_room)(struct link_host *host);
+
+	/* `keeps_values`: the last value of a topic, borrowed until control returns to the loop; NULL: none. */
+	struct message *(*last_value)(struct link_host *host, struct slice topic);
+	/* All of them, in no order. */
+	void (*last_values)(struct link_host *host, void (*fn)(struct message *msg, void *arg), void *arg);
 
 	/* Answer to stop(). */
 	void (*stopped)(struct link_host *host);
@@ -210,6 +245,14 @@ struct connector {
 	bool keeps_session;
 	/* In-flight deliveries keep their order on the wire: many may be in flight per key. */
 	bool pipelined_order;
+	/* What the settings ask for: batches (their sink then is sent everything in the order of seq, whatever the key), and whether
+	 * messages of one key may be in flight together, in any order. NULL members: no. */
+	struct batching (*batching)(const void *settings);
+	bool (*unordered)(const void *settings);
+	/* May `next` go in the batch that begins with `first`? With batching only. */
+	bool (*same_batch)(const void *settings, const struct message_view *first, const struct message_view *next);
+	bool gives_replies; /* a delivery may end with a reply (struct outcome) */
+	bool keeps_values; /* as a destination it keeps the last value of each topic (struct outcome, keep_value) */
 
 	/* Further checks of settings that the tables cannot express; complains through config_complain (config/schema.h).
 	 * May read files, must not touch the network. It is called whatever mistakes the tables have found: a key that has
@@ -298,6 +341,10 @@ struct connector {
 	/* What the link has counted that the host cannot see, since it was created: names of the field for the status line.
 	 * NULL: nothing. */
 	void (*counters)(const struct link *link, void (*fn)(const char *name, uint64_t value, void *arg), void *arg);
+
+	/* Reads again what the settings name by path (certificates, keys, tokens) and uses it from now on; connections that are
+	 * there stay. What cannot be read is logged, and what was there goes on. NULL: nothing is read. */
+	void (*reload)(struct link *link);
 
 	/* Stops taking in (no more messages; changes of a session go on), may still acknowledge and deliver: first half of a
 	 * clean stop. */

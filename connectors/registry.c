@@ -7,10 +7,12 @@
 
 #include <string.h>
 
+#include "connectors/http/http.h"
 #include "connectors/kafka/kafka.h"
 #include "connectors/mqtt/mqtt.h"
 
 const struct connector *const connectors[] = {
+	&http_connector,
 	&kafka_connector,
 	&mqtt_connector,
 	NULL,

@@ -14,3 +14,4 @@ include $(srcdir)/tests/unit/delivery/local.mk
 include $(srcdir)/tests/unit/mqtt/local.mk
 include $(srcdir)/tests/unit/kafka/local.mk
 include $(srcdir)/tests/unit/common/local.mk
+include $(srcdir)/tests/unit/http/local.mk

@@ -365,6 +365,7 @@ static void journal_change(struct fake_journal *journal, struct fake_change *cha
 	case CHANGE_POSITION:
 		journal_position(journal, change);
 		break;
+	case CHANGE_KEY:
 	case CHANGE_NONE:
 		break;
 	}

@@ -13,6 +13,8 @@
 bool failpoint_armed;
 
 static const char *const names[] = {
+	"http.after_batch",
+	"http.before_batch",
 	"journal.after_dead_fdatasync",
 	"journal.after_dead_replace",
 	"journal.after_dead_sync_dir",

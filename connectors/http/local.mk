@@ -1,7 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	connectors/http/auth_in.c \
+	connectors/http/auth_in.h \
+	connectors/http/auth_out.c \
+	connectors/http/auth_out.h \
+	connectors/http/cloudevent.c \
+	connectors/http/cloudevent.h \
+	connectors/http/guard.c \
+	connectors/http/guard.h \
+	connectors/http/header_names.c \
+	connectors/http/header_names.h \
 	connectors/http/http.c \
 	connectors/http/http.h \
+	connectors/http/idempotency.c \
+	connectors/http/idempotency.h \
 	connectors/http/in.c \
 	connectors/http/in.h \
 	connectors/http/out.c \
@@ -26,5 +38,7 @@ liblinkspan_a_SOURCES += \
 	connectors/http/out_verdict.h \
 	connectors/http/settings.c \
 	connectors/http/settings.h \
+	connectors/http/signature.c \
+	connectors/http/signature.h \
 	connectors/http/tls_files.c \
 	connectors/http/tls_files.h

@@ -276,7 +276,7 @@ struct connector {
 	 * markers_waited() (message/markers.h) to what it sends of a view with `waits`. */
 	bool (*carries_headers)(const void *settings);
 	/* What a header becomes at a destination that carries them: one that was received, or that the mapping sets itself. 0
-	 * and a header that lives as long as `field` and the arena; -EINVAL and one static sentence why it cannot go there;
+	 * and a header that lives as long as `field` and the arena, without a name if it is left out; -EINVAL and one static sentence why it cannot go there;
 	 * -ENOMEM. A NULL member: unchanged. */
 	int (*fit_header)(const void *settings, const struct message_field *field, bool set_by_mapping,
 		struct arena *arena, struct message_field *ret_field, const char **ret_reason);

@@ -98,7 +98,9 @@ static void go_down(struct http_out *out)
 		wait_for_token(out);
 		loop_timer_start(out->timer, TOKEN_AGAIN_MS);
 	} else {
-		wait_for(out, out->breaker.until_ms > now_ms ? out->breaker.until_ms - now_ms : 0);
+		uint64_t wait_ms = out->breaker.until_ms > now_ms ? out->breaker.until_ms - now_ms : 0;
+		log_warn("http_waiting", "connection=%s ms=%" PRIu64 " reason=\"%s\"", out->name, wait_ms, out->why);
+		wait_for(out, wait_ms);
 	}
 	out->host->ops->link_down(out->host, out->why);
 }

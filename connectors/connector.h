@@ -237,6 +237,7 @@ struct connector {
 	/* Under `to`: the name of the key that holds the target ("topic", "path"), and further templated keys, which
 	 * reach the sink as params (names, NULL-terminated key table; type CONFIG_TEMPLATE only). NULL: none. */
 	const char *target_key;
+	const char *target_fallback; /* a mapping's target that names none; NULL: the source's topic */
 	const struct config_key *to_keys;
 	/* What else the reference page says below the tables of keys, in Markdown. NULL: nothing. */
 	void (*write_reference)(FILE *out);
@@ -255,7 +256,8 @@ struct connector {
 	bool (*unordered)(const void *settings);
 	/* May `next` go in the batch that begins with `first`? With batching only. */
 	bool (*same_batch)(const void *settings, const struct message_view *first, const struct message_view *next);
-	bool gives_replies; /* a delivery may end with a reply (struct outcome); not one of a batch */
+	/* May a delivery there end with a reply (struct outcome)? One of a batch never does. NULL: no. */
+	bool (*gives_replies)(const void *settings);
 	/* May a message that is received hold a response topic, at which the same connection can write while it reads? NULL: no. */
 	bool (*asks_for_replies)(const void *settings);
 	bool keeps_values; /* as a destination it keeps the last value of each topic (struct outcome, keep_value) */
@@ -281,10 +283,13 @@ struct connector {
 	 * markers_waited() (message/markers.h) to what it sends of a view with `waits`. */
 	bool (*carries_headers)(const void *settings);
 	/* What a header becomes at a destination that carries them: one that was received, or that the mapping sets itself. 0
-	 * and a header that lives as long as `field` and the arena; -EINVAL and one static sentence why it cannot go there;
-	 * -ENOMEM. A NULL member: unchanged. */
+	 * and a header that lives as long as `field` and the arena, or one with an absent name: it is left out; -EINVAL and
+	 * one static sentence why it cannot go there; -ENOMEM. A NULL member: unchanged. */
 	int (*fit_header)(const void *settings, const struct message_field *field, bool set_by_mapping,
 		struct arena *arena, struct message_field *ret_field, const char **ret_reason);
+	/* May a mapping set a header of that name at such a destination? NULL: yes; else what is wrong and what would be right,
+	 * one static sentence, reported at the header. A NULL member: yes. */
+	const char *(*check_header)(const void *settings, struct slice name);
 	/* Does a null payload differ from an empty one at this destination? */
 	bool carries_null;
 	/* Does a source with these from_settings never receive what its own link has sent? NULL: it may. */

@@ -223,7 +223,8 @@ static struct config_key *target_table(const struct connector *connector, size_t
 	for (const struct config_key *key = connector->to_keys; key && key->name; key++)
 		n++;
 	struct config_key *keys = memory_zero((n + 1) * sizeof *keys);
-	keys[0] = (struct config_key){.name = connector->target_key, .type = CONFIG_TEMPLATE};
+	keys[0] = (struct config_key){
+		.name = connector->target_key, .type = CONFIG_TEMPLATE, .fallback = connector->target_fallback};
 	for (size_t i = 1; i < n; i++) {
 		keys[i] = connector->to_keys[i - 1];
 		keys[i].offset = i * sizeof(char *);
@@ -347,15 +348,15 @@ static void check_reply_topic(struct reading *reading, const struct node *node, 
 /* A destination that gives none. */
 static void refuse_reply(struct reading *reading, const struct connection_config *to, const struct node *node)
 {
-	if (to->connector->gives_replies)
+	if (to->connector->gives_replies && to->connector->gives_replies(to->settings))
 		table_mistake(reading->loader->report, node, 0,
 			"reply: '%s' is sent batches, whose answer belongs to no single message; leave reply out, or "
 			"send "
 			"there without batches",
 			to->name);
 	else
-		table_mistake(reading->loader->report, node, 0,
-			"reply: a connection of type %s gives no replies; leave this out", to->connector->name);
+		table_mistake(reading->loader->report, node, 0, "reply: '%s' (%s) gives no replies; leave this out",
+			to->name, to->connector->name);
 }
 
 static void check_reply(struct reading *reading, struct target_config *target, const struct node *node)
@@ -377,11 +378,26 @@ static void check_reply(struct reading *reading, struct target_config *target, c
 			"beside the connection, or leave the connection out");
 }
 
-static void check_headers(struct reading *reading, const struct node *headers)
+static void check_header_name(
+	struct reading *reading, const struct connector *connector, size_t connection, const struct node *name)
 {
-	for (size_t i = 0; headers && headers->kind == NODE_MAP && i < headers->n; i++)
-		if (headers->items[i]->kind == NODE_SCALAR && !headers->items[i]->failed)
-			table_check_template(reading->loader->report, &reading->captures, headers->items[i], "headers");
+	if (!connector || !connector->check_header || !reading->loader->connections.items[connection].sound)
+		return;
+	const void *settings = reading->loader->own->config.connections[connection].settings;
+	const char *wrong = connector->check_header(settings, slice_str(name->text));
+	if (wrong)
+		table_mistake(reading->loader->report, name, 0, "headers: %s", wrong);
+}
+
+static void check_headers(
+	struct reading *reading, const struct connector *connector, size_t connection, const struct node *headers)
+{
+	for (size_t i = 0; headers && headers->kind == NODE_MAP && i < headers->n; i++) {
+		if (headers->items[i]->kind != NODE_SCALAR || headers->items[i]->failed)
+			continue;
+		table_check_template(reading->loader->report, &reading->captures, headers->items[i], "headers");
+		check_header_name(reading, connector, connection, headers->keys[i]);
+	}
 }
 
 static void read_target(struct reading *reading, const struct node *node)
@@ -411,7 +427,7 @@ static void read_target(struct reading *reading, const struct node *node)
 		.parts = {{section_to_keys, &to}, {keys, values}},
 	};
 	table_read(&scope);
-	check_headers(reading, node_get(node, "headers"));
+	check_headers(reading, connector, target->connection, node_get(node, "headers"));
 	reading->unsound |= !connector || scope.unsound;
 	reading->legs_unknown |= !connector || config_failed(&scope, "qos", NULL);
 	take_common(target, &to);

@@ -117,7 +117,8 @@ static void check(struct rig *rig, const struct delivery *delivery)
 	else if (link->n_in_flight >= rig->traits.max_in_flight ||
 		 (rig->outbox.window && link->n_in_flight >= rig->outbox.window))
 		fault(rig, "beyond the window", seq);
-	check_order(rig, seq, delivery->batch_first);
+	if (!rig->connector.unordered)
+		check_order(rig, seq, delivery->batch_first);
 }
 
 static void sink_send(struct link *link, const struct delivery *delivery)

@@ -1,1 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += tests/unit/http/test_signature
+tests_unit_http_test_signature_SOURCES = tests/unit/http/test_signature.c
+tests_unit_http_test_signature_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/http/test_idempotency
+tests_unit_http_test_idempotency_SOURCES = tests/unit/http/test_idempotency.c
+tests_unit_http_test_idempotency_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/http/test_guard
+tests_unit_http_test_guard_SOURCES = tests/unit/http/test_guard.c
+tests_unit_http_test_guard_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/http/test_header_names
+tests_unit_http_test_header_names_SOURCES = tests/unit/http/test_header_names.c
+tests_unit_http_test_header_names_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/http/test_cloudevent
+tests_unit_http_test_cloudevent_SOURCES = tests/unit/http/test_cloudevent.c
+tests_unit_http_test_cloudevent_LDADD = $(TEST_LIBS)
+http_complaints = tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h
+check_PROGRAMS += tests/unit/http/test_auth_in
+tests_unit_http_test_auth_in_SOURCES = tests/unit/http/test_auth_in.c $(http_complaints)
+tests_unit_http_test_auth_in_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/http/test_auth_out
+tests_unit_http_test_auth_out_SOURCES = tests/unit/http/test_auth_out.c $(http_complaints)
+tests_unit_http_test_auth_out_LDADD = $(TEST_LIBS)

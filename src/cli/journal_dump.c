@@ -15,6 +15,7 @@
 #include "journal/clocks.h"
 #include "journal/identity.h"
 #include "journal/journal.h"
+#include "journal/keys.h"
 #include "journal/overflow.h"
 #include "journal/segment.h"
 #include "message/endian.h"
@@ -150,7 +151,7 @@ static void print_fields(const struct frame *frame)
 		printf(" destinations=%" PRIu64 " sources=%" PRIu64, frame->dest, frame->source);
 	print_number(seq_key(frame), frame->seq);
 	print_number(outbox ? "oldest_undone" : "last", frame->last);
-	print_number("position", frame->position);
+	print_number(frame->type == FRAME_KEY ? "expires_ms" : "position", frame->position);
 	print_number("id", frame->id);
 	print_number("hash", frame->hash);
 	if (has_reason(frame))
@@ -180,6 +181,10 @@ static void print_fields(const struct frame *frame)
 		print_files(frame->body);
 	else if (frame->type == FRAME_SEQUENCE)
 		print_hex("stream", frame->body);
+	else if (frame->type == FRAME_KEY)
+		print_hex("key", frame->body);
+	else if (frame->type == FRAME_KEYS)
+		print_number("keys", frame->body.len / KEYS_ENTRY_LEN);
 	else if (frame->body.len)
 		printf(" body=%zu", frame->body.len);
 }

@@ -133,6 +133,17 @@ static void put_sequences(struct writer *writer, const struct sequences *sequenc
 		sequences_encode(sequences, body);
 }
 
+static void put_keys(struct writer *writer, const struct keys *keys)
+{
+	if (!keys->n)
+		return;
+	uint8_t *body = put(writer,
+		&(struct frame){
+			.type = FRAME_KEYS, .time_ms = keys->seen_ms, .body = {NULL, keys->n * KEYS_ENTRY_LEN}});
+	if (body)
+		keys_encode(keys, body);
+}
+
 static void put_state(struct writer *writer, const struct state *state)
 {
 	put(writer, &(struct frame){.type = FRAME_BASE,
@@ -147,6 +158,7 @@ static void put_state(struct writer *writer, const struct state *state)
 		if (state->sources[i].name)
 			put_source(writer, i, &state->sources[i]);
 	put_sequences(writer, &state->sequences);
+	put_keys(writer, &state->keys);
 }
 
 size_t state_checkpoint_size(const struct state *state)

@@ -624,6 +624,42 @@ size_t journal_sequences(const struct journal *j)
 	return j->state.sequences.n;
 }
 
+bool journal_key(const struct journal *j, const uint8_t *key, uint64_t *ret_hash, uint64_t *ret_lsn)
+{
+	const struct known_key *known = keys_find(&j->state.keys, key);
+	if (!known || known->expires_ms <= loop_wall_ms(j->loop))
+		return false;
+	*ret_hash = known->hash;
+	*ret_lsn = known->lsn;
+	return true;
+}
+
+uint64_t journal_max_keys(uint64_t segment_bytes)
+{
+	return segment_bytes / 8 / KEYS_ENTRY_LEN;
+}
+
+/* As has_room_for_stream. */
+static bool has_room_for_key(const struct journal *j)
+{
+	size_t n = j->state.keys.n;
+	return n < j->options.max_keys && n < journal_max_keys(j->segment_bytes) &&
+	       state_checkpoint_size(&j->state) < j->segment_bytes / 4 - j->segment_bytes / 16;
+}
+
+bool journal_key_room(struct journal *j)
+{
+	if (has_room_for_key(j))
+		return true;
+	append_expire_keys(j);
+	return has_room_for_key(j);
+}
+
+size_t journal_keys(const struct journal *j)
+{
+	return j->state.keys.n;
+}
+
 uint64_t journal_newest_ms(const struct journal *j)
 {
 	return clocks_newest_ms(&j->state.clocks);

@@ -133,6 +133,7 @@ void state_fini(struct state *state)
 	free(state->dests);
 	free(state->sources);
 	sequences_clear(&state->sequences);
+	keys_clear(&state->keys);
 	*state = (struct state){.on_missing = state->on_missing, .arg = state->arg};
 }
 
@@ -594,11 +595,26 @@ static int apply_drop(struct state *state, const struct frame *frame)
 	return r;
 }
 
+/* Expiries are by the clock of who wrote them. */
+static void note_key_time(struct state *state, const struct frame *frame)
+{
+	if (frame->time_ms > state->keys.seen_ms && frame->time_ms < (uint64_t)CLOCKS_LIMIT_MS)
+		state->keys.seen_ms = frame->time_ms;
+}
+
 static int apply_sequence(struct state *state, const struct frame *frame)
 {
 	if (frame->body.len != SEQUENCES_STREAM_LEN || !frame->position)
 		return -EBADMSG;
 	return sequences_set(&state->sequences, frame->body.data, frame->position);
+}
+
+static int apply_key(struct state *state, const struct frame *frame)
+{
+	if (frame->body.len != KEYS_KEY_LEN || !frame->position)
+		return -EBADMSG;
+	note_key_time(state, frame);
+	return keys_set(&state->keys, frame->body.data, frame->hash, frame->position, frame->lsn);
 }
 
 static int apply_pause(struct state *state, const struct frame *frame)
@@ -736,6 +752,12 @@ static int apply_sequences(struct state *state, const struct frame *frame)
 	return sequences_decode(&state->sequences, frame->body);
 }
 
+static int apply_keys(struct state *state, const struct frame *frame)
+{
+	note_key_time(state, frame);
+	return keys_decode(&state->keys, frame->body);
+}
+
 static int apply_records(struct state *state, struct slice records)
 {
 	struct frame record;
@@ -830,6 +852,8 @@ static int (*const appliers[])(struct state *state, const struct frame *frame) =
 	[FRAME_SEQUENCE] = apply_sequence,
 	[FRAME_SEQUENCES] = apply_sequences,
 	[FRAME_PAUSE] = apply_pause,
+	[FRAME_KEY] = apply_key,
+	[FRAME_KEYS] = apply_keys,
 };
 
 int state_apply(struct state *state, const struct frame *frame)
@@ -837,38 +861,6 @@ int state_apply(struct state *state, const struct frame *frame)
 	if (frame->type >= sizeof appliers / sizeof appliers[0] || !appliers[frame->type])
 		return -EBADMSG;
 	return appliers[frame->type](state, frame);
-}
-
-/* --- overflow
- * ------------------------------------------------------------------------------------------------------- */
-
-static uint64_t overflow_file_end(const struct state_dest *dest, size_t i)
-{
-	return i + 1 < dest->overflow.n ? dest->overflow.v[i + 1].first_seq : dest->overflow_end;
-}
-
-bool state_release_overflow(struct state_dest *dest, uint64_t *ret_file)
-{
-	struct state_overflow *overflow = &dest->overflow;
-	if (overflow->n == 0 || overflow_file_end(dest, 0) > dest->oldest_undone)
-		return false;
-	*ret_file = overflow->v[0].file;
-	REMOVE(overflow, 0);
-	return true;
-}
-
-const struct state_overflow_file *state_overflow_of(const struct state_dest *dest, uint64_t seq, uint64_t *ret_end)
-{
-	const struct state_overflow *overflow = &dest->overflow;
-	if (overflow->n == 0 || seq >= dest->overflow_end)
-		return NULL;
-	size_t low = 0, high = overflow->n;
-	while (high - low > 1) {
-		size_t mid = low + (high - low) / 2;
-		*(overflow->v[mid].first_seq <= seq ? &low : &high) = mid;
-	}
-	*ret_end = overflow_file_end(dest, low);
-	return &overflow->v[low];
 }
 
 /* --- questions

@@ -13,6 +13,7 @@
 #include "journal/clocks.h"
 #include "journal/frame.h"
 #include "journal/journal.h"
+#include "journal/keys.h"
 #include "journal/ranges.h"
 #include "journal/sequences.h"
 
@@ -102,6 +103,7 @@ struct state {
 	void *arg;
 	struct clocks clocks;
 	struct sequences sequences;
+	struct keys keys;
 };
 
 void state_init(struct state *state);

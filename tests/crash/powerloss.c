@@ -8,7 +8,7 @@
  * After each, a model says what must be there:
  *   - every message whose lsn had become durable, or that a recovered journal has handed out, with the same bytes;
  *   - of what was not durable all of a set or nothing, and no set without the ones before it;
- *   - the state (open ids, positions, stages, subscriptions, numbers of streams) that exactly those sets make;
+ *   - the state (open ids, positions, stages, subscriptions, numbers of streams, keys) that exactly those sets make;
  *   - a DONE only where one was given, and always where its lsn was durable.
  * Then the negative controls: with fdatasync ignored, always, only while recovering or only for the overflow logs, the
  * same run must fail.
@@ -27,9 +27,11 @@
 #define IDS        16u
 #define PARTITIONS 3u
 #define STREAMS    200u
+#define KEYS       200u
 #define MAX_SEQ    6000u
 #define MAX_SETS   12000u
 #define SEGMENT    (1024u * 1024)
+#define KEY_TTL_MS (1000ull * 3600 * 1000) /* longer than any run */
 
 struct record {
 	uint64_t id;
@@ -53,6 +55,7 @@ struct state {
 	uint64_t subscriptions[SOURCES];
 	uint8_t stages[DESTS][MAX_SEQ];
 	uint64_t sequence[STREAMS];
+	uint64_t key[KEYS]; /* hash, 0 = not known */
 };
 
 struct model {
@@ -130,6 +133,7 @@ static bool open_journal(struct run *run)
 		.max_bytes = 3 * SEGMENT,
 		.manual = true,
 		.max_sequences = STREAMS,
+		.max_keys = KEYS,
 		.on_durable = on_durable,
 		.on_room = on_nothing,
 		.on_failed = on_failed,
@@ -174,7 +178,7 @@ static struct journal_change random_change(struct run *run, struct set *set, uin
 {
 	struct journal_change change = {.source = (uint32_t)run->source[below(SOURCES)]};
 	set->value = below(1000) + 1;
-	switch (below(7)) {
+	switch (below(8)) {
 	case 0:
 		change.type = JOURNAL_OPEN;
 		change.id = (uint16_t)(1 + below(IDS - 1));
@@ -206,6 +210,14 @@ static struct journal_change random_change(struct run *run, struct set *set, uin
 		if (!journal_sequence(run->j, blob, &change.position))
 			FAIL("no room for a stream", "stream %u", change.id);
 		set->value = ++change.position;
+		break;
+	case 6:
+		change.type = JOURNAL_KEY;
+		change.id = (uint16_t)below(KEYS); /* for the model only */
+		change.hash = set->value;
+		change.position = loop_wall_ms(run->loop) + KEY_TTL_MS;
+		name_stream(change.id, blob);
+		change.blob = slice_of(blob, JOURNAL_KEY_LEN);
 		break;
 	default: {
 		unsigned d = (unsigned)below(DESTS);
@@ -399,6 +411,9 @@ static void apply(struct state *state, const struct run *run, const struct set *
 	case JOURNAL_SEQUENCE:
 		state->sequence[change->id] = set->value;
 		break;
+	case JOURNAL_KEY:
+		state->key[change->id] = set->value;
+		break;
 	default:
 		break;
 	}
@@ -443,6 +458,13 @@ static void read_state(const struct run *run, struct state *state)
 		name_stream(i, name);
 		journal_sequence(run->j, name, &state->sequence[i]);
 	}
+	for (uint16_t i = 0; i < KEYS; i++) {
+		uint8_t name[JOURNAL_KEY_LEN];
+		uint64_t lsn;
+		name_stream(i, name);
+		if (!journal_key(run->j, name, &state->key[i], &lsn))
+			state->key[i] = 0;
+	}
 }
 
 /* Stages of what is done are of no interest to anybody: the journal may have forgotten them. */
@@ -450,7 +472,7 @@ static bool states_equal(const struct run *run, const struct state *a, const str
 {
 	if (memcmp(a->open, b->open, sizeof a->open) || memcmp(a->position, b->position, sizeof a->position) ||
 		memcmp(a->subscriptions, b->subscriptions, sizeof a->subscriptions) ||
-		memcmp(a->sequence, b->sequence, sizeof a->sequence))
+		memcmp(a->sequence, b->sequence, sizeof a->sequence) || memcmp(a->key, b->key, sizeof a->key))
 		return false;
 	for (unsigned d = 0; d < DESTS; d++)
 		for (uint64_t seq = 1; seq < m->next_seq[d]; seq++)

@@ -7,6 +7,7 @@ check_PROGRAMS += \
 	tests/unit/journal/test_failures \
 	tests/unit/journal/test_formats \
 	tests/unit/journal/test_journal \
+	tests/unit/journal/test_keys \
 	tests/unit/journal/test_overflow \
 	tests/unit/journal/test_overflow_order \
 	tests/unit/journal/test_recovery \
@@ -27,6 +28,8 @@ tests_unit_journal_test_formats_SOURCES = tests/unit/journal/test_formats.c test
 tests_unit_journal_test_formats_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_journal_SOURCES = tests/unit/journal/test_journal.c $(journal_rig)
 tests_unit_journal_test_journal_LDADD = $(TEST_LIBS)
+tests_unit_journal_test_keys_SOURCES = tests/unit/journal/test_keys.c $(journal_rig)
+tests_unit_journal_test_keys_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_overflow_SOURCES = tests/unit/journal/test_overflow.c $(journal_rig)
 tests_unit_journal_test_overflow_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_overflow_order_SOURCES = tests/unit/journal/test_overflow_order.c $(journal_rig)

@@ -94,6 +94,7 @@ struct config {
 		bool strict;
 		uint64_t min_free_bytes;
 		int64_t max_sequences;
+		int64_t max_keys;
 	} journal;
 	struct {
 		int level; /* enum log_level */

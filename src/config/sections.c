@@ -83,6 +83,20 @@ static const struct config_key journal_keys[] = {
 		.max = 40000000,
 		.help = "Streams of messages (see markers) that are numbered at most, 24 bytes each in memory and in "
 			"every segment; they may fill an eighth of one. Messages of further ones have no number."},
+	{.name = "max_keys",
+		.type = CONFIG_INT,
+		.offset = TOP(journal.max_keys) - TOP(journal),
+		.fallback = "1000000",
+		.min = 0,
+		.max = 4000000,
+		.help = "Keys that are known at a time at most: idempotency keys until their key_ttl is over, and one "
+			"for each "
+			"key of min_interval. A key takes 32 bytes in every segment, twice, and up to 90 bytes of "
+			"memory. "
+			"Keys may fill an eighth of a segment: 262,144 of them with a segment_size of 64MiB, 1,048,576 "
+			"with "
+			"256MiB. None is forgotten before its time: with that many known, requests with a new key are "
+			"answered with 503, and min_interval leaves nothing out."},
 	{0},
 };
 

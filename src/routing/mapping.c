@@ -363,7 +363,7 @@ static int emit(struct work *work, const struct target *to, const struct message
 		routing->outputs_size = size;
 	}
 	routing->outputs[routing->n_outputs++] =
-		(struct route_output){work->map->number, to->connection, *view, marked};
+		(struct route_output){work->map->number, to->connection, *view, marked, routing->input_number};
 	routing->n_marked += marked;
 	return 0;
 }

@@ -38,6 +38,7 @@ struct routing {
 	struct arena *arena;
 	struct route_output *outputs; /* in the arena */
 	size_t n_outputs, outputs_size;
+	size_t input_number; /* of the message, for its outputs */
 	size_t dropped, looped;
 	int hops; /* of the message, -1: not yet read */
 	size_t n_marked; /* of the outputs */

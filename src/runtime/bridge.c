@@ -103,6 +103,8 @@ static const struct link_host_ops host_ops = {
 	.outcome = host_outcome,
 	.stage = host_stage,
 	.settle = host_settle,
+	.key = intake_key,
+	.key_room = intake_key_room,
 	.stopped = host_stopped,
 };
 
@@ -398,6 +400,7 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 		.strict = options->config->journal.strict,
 		.min_free = options->config->journal.min_free_bytes,
 		.max_sequences = (uint64_t)options->config->journal.max_sequences,
+		.max_keys = (uint64_t)options->config->journal.max_keys,
 		.on_durable = on_durable,
 		.on_room = on_journal_room,
 		.on_failed = on_journal_failed,

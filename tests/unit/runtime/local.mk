@@ -37,3 +37,6 @@ tests_unit_runtime_test_queue_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_control
 tests_unit_runtime_test_control_SOURCES = tests/unit/runtime/test_control.c
 tests_unit_runtime_test_control_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_offers
+tests_unit_runtime_test_offers_SOURCES = tests/unit/runtime/test_offers.c
+tests_unit_runtime_test_offers_LDADD = $(TEST_LIBS)

@@ -118,7 +118,7 @@ struct outcome {
 	 * (response_topic; the link need not know); or NULL. Its topic and correlation are filled in by the host; qos 0: as the message was. */
 	const struct message_view *reply;
 	/* DELIVERED, `keeps_values`: the message is now the last value of its topic, journalled with the DONE; one with a null
-	 * payload removes it. */
+	 * payload removes it. Not together with a reply. */
 	bool keep_value;
 };
 

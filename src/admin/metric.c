@@ -96,6 +96,12 @@ const struct metric metrics[] = {
 		"Those of the last 24 hours, to the hour; since the start when that is less", GAUGE, BYTES,
 		ONCE(disk_written_last_day)},
 
+	{"linkspan_journal_keys",
+		"Keys that are known: of requests (Idempotency-Key) and of min_interval; expired ones that still have "
+		"their place "
+		"as well",
+		GAUGE, ONCE(journal.keys)},
+
 	/* Journal to courier. */
 	{"linkspan_destination_offered_total", "Messages for the destination since the start", COUNTER, TO(offered)},
 	{"linkspan_destination_waiting_messages", "Messages that have no final outcome yet", GAUGE, TO(outbox.waiting)},
@@ -117,6 +123,15 @@ const struct metric metrics[] = {
 		"Runs of finished messages behind the oldest unfinished one; at 4096 no more "
 		"is taken for the destination",
 		.type = METRIC_GAUGE, .value = METRIC_SIZE, TO(outbox.done_ranges)},
+
+	{"linkspan_destination_last_values", "Topics of which the last value is kept", .type = METRIC_GAUGE,
+		.value = METRIC_SIZE, TO(values.n)},
+	{"linkspan_destination_last_values_bytes", "Bytes of those", BYTES, .type = METRIC_GAUGE, .value = METRIC_SIZE,
+		TO(values.bytes)},
+	{"linkspan_destination_last_values_evicted_total", "Last values that went because there were too many", COUNTER,
+		TO(values.evicted)},
+	{"linkspan_destination_last_values_too_large_total",
+		"Messages that were too large to be kept as the last value", COUNTER, TO(values_too_large)},
 
 	/* Courier to sink, and the outcomes. */
 	{"linkspan_destination_sending", "Is the destination being sent to: its link is up and has not paused it", FLAG,

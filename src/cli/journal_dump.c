@@ -68,7 +68,7 @@ static bool is_of_dest(const struct frame *frame)
 {
 	static const uint8_t types[] = {FRAME_MSG, FRAME_STAGE, FRAME_BATCH, FRAME_DONE, FRAME_DEAD, FRAME_FINISHED,
 		FRAME_REGISTER, FRAME_DROP, FRAME_OUTBOX, FRAME_STAGES, FRAME_BATCHES, FRAME_TOTALS, FRAME_DROPPED,
-		FRAME_PAUSE, FRAME_OVERFLOW};
+		FRAME_PAUSE, FRAME_OVERFLOW, FRAME_VALUE};
 	return !is_of_source(frame) && memchr(types, frame->type, sizeof types);
 }
 
@@ -124,6 +124,17 @@ static void print_files(struct slice body)
 	for (size_t at = 0; at + 24 <= body.len; at += 24)
 		printf(" file=%" PRIu64 " first_seq=%" PRIu64 " bytes=%" PRIu64, get_u64(body.data + at),
 			get_u64(body.data + at + 8), get_u64(body.data + at + 16));
+}
+
+static void print_value(struct slice body)
+{
+	struct message *msg;
+	printf(" body=%zu", body.len);
+	if (message_decode(body, &msg) < 0)
+		return;
+	print_text("topic", message_view(msg)->topic);
+	printf("%s", message_view(msg)->payload.data ? "" : " removed");
+	message_unref(msg);
 }
 
 static const char *seq_key(const struct frame *frame)
@@ -183,6 +194,8 @@ static void print_fields(const struct frame *frame)
 		print_hex("stream", frame->body);
 	else if (frame->type == FRAME_KEY)
 		print_hex("key", frame->body);
+	else if (frame->type == FRAME_VALUE)
+		print_value(frame->body);
 	else if (frame->type == FRAME_KEYS)
 		print_number("keys", frame->body.len / KEYS_ENTRY_LEN);
 	else if (frame->body.len)

@@ -44,6 +44,10 @@ struct connection_config {
 	void *settings; /* the connector's struct */
 	int delivery; /* enum guarantee declared, or -1 */
 	struct outbox_config outbox;
+	struct {
+		int64_t max_entries;
+		uint64_t max_bytes;
+	} last_values; /* of a connector that keeps them */
 	const char *file;
 	int line, column;
 };

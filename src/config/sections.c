@@ -304,6 +304,25 @@ static const struct config_key outbox_keys[] = {
 	{0},
 };
 
+static const struct config_key last_values_keys[] = {
+	{.name = "max_entries",
+		.type = CONFIG_INT,
+		.offset = CONN(last_values.max_entries) - CONN(last_values),
+		.fallback = "10000",
+		.min = 1,
+		.max = 1000000,
+		.help = "Topics of which the last value is kept at most."},
+	{.name = "max_bytes",
+		.type = CONFIG_SIZE,
+		.offset = CONN(last_values.max_bytes) - CONN(last_values),
+		.fallback = "1MiB",
+		.min = KIB,
+		.max = 64 * MIB,
+		.help = "Bytes of them all with their headers. All connections together keep a sixteenth of "
+			"journal.segment_size at most, 4MiB if that is 64MiB, since they are in each segment, twice."},
+	{0},
+};
+
 const struct config_key section_connection_keys[] = {
 	{.name = "delivery",
 		.type = CONFIG_ENUM,
@@ -317,6 +336,16 @@ const struct config_key section_connection_keys[] = {
 		.offset = CONN(outbox),
 		.children = outbox_keys,
 		.help = "What waits for this connection as a destination."},
+	{.name = "last_values",
+		.type = CONFIG_SECTION,
+		.offset = CONN(last_values),
+		.children = last_values_keys,
+		.help = "Of what mappings write to a listener (type http) the last message of each target is kept, "
+			"over "
+			"restarts, for those who ask for it. What is beyond the limits goes, what was set least "
+			"recently "
+			"first; that is counted and logged. A message that is larger than max_bytes is not kept, and "
+			"nothing is then."},
 	{0},
 };
 

@@ -35,6 +35,8 @@ struct courier_options {
 	 * are dropped and counted. 0 or a negative errno: then the courier keeps the reply and tries to append
 	 * it again later; the message is not sent again for that. May call courier_appended. */
 	int (*on_reply)(void *ctx, const struct message_view *reply, const struct journal_change *finished);
+	/* A message that was delivered is to be kept as the last value of its topic: likewise. NULL: it is not kept. */
+	int (*on_value)(void *ctx, const struct message_view *value, const struct journal_change *finished);
 	void *ctx;
 };
 

@@ -375,6 +375,7 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 		[JOURNAL_DROPPED] = FRAME_DROPPED,
 		[JOURNAL_SEQUENCE] = FRAME_SEQUENCE,
 		[JOURNAL_KEY] = FRAME_KEY,
+		[JOURNAL_VALUE] = FRAME_VALUE,
 	};
 	if ((unsigned)change->type >= sizeof types || !types[change->type])
 		return false;
@@ -405,6 +406,9 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 		frame->position = change->position;
 		frame->time_ms = loop_wall_ms(j->loop);
 		return change->position && change->blob.len == JOURNAL_KEY_LEN;
+	case JOURNAL_VALUE:
+		frame->dest = change->dest;
+		return state_dest(&j->state, change->dest) != NULL;
 	case JOURNAL_DEAD:
 	case JOURNAL_FINISHED:
 		frame->bytes = change->bytes;
@@ -451,11 +455,13 @@ static int64_t change_growth(const struct journal *j, const struct journal_chang
 	}
 }
 
-/* The tables must stay small enough that a CHECKPOINT leaves most of a segment to messages. */
+/* The tables must stay small enough that a CHECKPOINT leaves most of a segment to messages. Last values have a bound of
+ * their own. */
 static int check_growth(struct journal *j, int64_t growth)
 {
 	if (growth > j->growth_left)
-		j->growth_left = (int64_t)(j->segment_bytes / 4) - (int64_t)checkpoint_frame_size(j);
+		j->growth_left = (int64_t)(j->segment_bytes / 4) -
+				 (int64_t)(checkpoint_frame_size(j) - state_values_size(&j->state));
 	if (growth > j->growth_left)
 		return -EOVERFLOW;
 	j->growth_left -= growth;
@@ -546,6 +552,8 @@ static void apply_changes(struct journal *j, const struct journal_change *change
 		change_frame(j, &changes[i], &frame);
 		frame.lsn = j->appended_lsn; /* of the set: it is durable with that */
 		apply(j, &frame);
+		if (changes[i].type == JOURNAL_VALUE)
+			values_trim(j, changes[i].dest);
 		j->done_changed |= changes[i].type == JOURNAL_DEAD || changes[i].type == JOURNAL_FINISHED;
 	}
 }

@@ -306,6 +306,7 @@ static int begin_segment(struct journal *j)
 	if (r == 0 && !j->spares)
 		r = prepare_spare(j);
 	wall_clock_begin(j);
+	values_begin(j);
 	if (r == 0)
 		r = append_rotate(j, false);
 	if (r == 0)
@@ -601,13 +602,19 @@ void journal_positions(const struct journal *j, uint32_t source,
 	}
 }
 
+/* As check_growth counts them. */
+static size_t tables_size(const struct journal *j)
+{
+	return state_checkpoint_size(&j->state) - state_values_size(&j->state);
+}
+
 /* Half of what check_growth leaves to all tables is for streams; where the others have taken more than their half, less,
  * so that it is never a new stream for which a set is refused. */
 static bool has_room_for_stream(const struct journal *j)
 {
 	size_t n = j->state.sequences.n;
 	return n < j->options.max_sequences && n < j->segment_bytes / 8 / SEQUENCES_ENTRY_LEN &&
-	       state_checkpoint_size(&j->state) < j->segment_bytes / 4 - j->segment_bytes / 16;
+	       tables_size(j) < j->segment_bytes / 4 - j->segment_bytes / 16;
 }
 
 bool journal_sequence(const struct journal *j, const uint8_t *stream, uint64_t *ret_last)
@@ -644,7 +651,7 @@ static bool has_room_for_key(const struct journal *j)
 {
 	size_t n = j->state.keys.n;
 	return n < j->options.max_keys && n < journal_max_keys(j->segment_bytes) &&
-	       state_checkpoint_size(&j->state) < j->segment_bytes / 4 - j->segment_bytes / 16;
+	       tables_size(j) < j->segment_bytes / 4 - j->segment_bytes / 16;
 }
 
 bool journal_key_room(struct journal *j)

@@ -264,6 +264,14 @@ void spill_files_end(struct journal *j, struct spill_files *files, bool dropped)
 /* Loop, at a snapshot: files in which nothing undone is left. */
 void spill_release_files(struct journal *j);
 
+/* --- values.c
+ * ------------------------------------------------------------------------------------------ */
+
+/* One was set: what is too much goes. Loop. */
+void values_trim(struct journal *j, uint32_t dest);
+/* Some that had gone are there again after recovery, and may be too many for a CHECKPOINT. Before the first one. */
+void values_begin(struct journal *j);
+
 /* --- recovery.c
  * ------------------------------------------------------------------------------------------ */
 

@@ -40,7 +40,8 @@ liblinkspan_a_SOURCES += \
 	src/journal/spill.c \
 	src/journal/state.c \
 	src/journal/state.h \
-	src/journal/state_overflow.c \
+	src/journal/state_queries.c \
+	src/journal/values.c \
 	src/journal/walk.c \
 	src/journal/walk.h \
 	src/journal/wall_clock.c

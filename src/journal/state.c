@@ -103,6 +103,7 @@ static void clear_dest(struct state_dest *dest)
 	free(dest->stages.v);
 	free(dest->batches.v);
 	free(dest->overflow.v);
+	last_values_clear(&dest->values);
 	*dest = (struct state_dest){.next_seq = 1, .oldest_undone = 1};
 }
 
@@ -165,32 +166,6 @@ static int grow_sources(struct state *state, uint64_t n)
 	for (; state->n_sources < n; state->n_sources++)
 		sources[state->n_sources] = (struct state_source){0};
 	return 0;
-}
-
-struct state_dest *state_dest(const struct state *state, uint64_t dest)
-{
-	return dest < state->n_dests && state->dests[dest].name ? &state->dests[dest] : NULL;
-}
-
-struct state_source *state_source(const struct state *state, uint64_t source)
-{
-	return source < state->n_sources && state->sources[source].name ? &state->sources[source] : NULL;
-}
-
-int64_t state_find_dest(const struct state *state, const char *name)
-{
-	for (size_t i = 0; i < state->n_dests; i++)
-		if (state->dests[i].name && strcmp(state->dests[i].name, name) == 0)
-			return (int64_t)i;
-	return -ENOENT;
-}
-
-int64_t state_find_source(const struct state *state, const char *name)
-{
-	for (size_t i = 0; i < state->n_sources; i++)
-		if (state->sources[i].name && strcmp(state->sources[i].name, name) == 0)
-			return (int64_t)i;
-	return -ENOENT;
 }
 
 /* The destination of a frame. Its REGISTER may have been damaged: then it gets a name that no configuration
@@ -626,6 +601,20 @@ static int apply_pause(struct state *state, const struct frame *frame)
 	return r;
 }
 
+/* Set in the order in which they stand in a CHECKPOINT, so that the oldest is the oldest again. */
+static int apply_value(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	struct message *msg = NULL;
+	int r = dest_of(state, frame, &dest);
+	if (r == 0)
+		r = message_decode(frame->body, &msg);
+	if (r == 0)
+		r = last_values_set(&dest->values, msg, message_encoded_size(message_view(msg)));
+	message_unref(msg);
+	return r;
+}
+
 /* --- the records of a CHECKPOINT
  * ---------------------------------------------------------------------------------- */
 
@@ -854,6 +843,7 @@ static int (*const appliers[])(struct state *state, const struct frame *frame) =
 	[FRAME_PAUSE] = apply_pause,
 	[FRAME_KEY] = apply_key,
 	[FRAME_KEYS] = apply_keys,
+	[FRAME_VALUE] = apply_value,
 };
 
 int state_apply(struct state *state, const struct frame *frame)

@@ -105,6 +105,8 @@ static const struct link_host_ops host_ops = {
 	.settle = host_settle,
 	.key = intake_key,
 	.key_room = intake_key_room,
+	.last_value = keeping_last_value,
+	.last_values = keeping_last_values,
 	.stopped = host_stopped,
 };
 
@@ -217,6 +219,8 @@ static void check_leftover(const struct journal_outbox *box, void *arg)
 {
 	struct leftover_check *check = arg;
 	struct endpoint *end = endpoint_named(check->bridge, box->name);
+	if (!end || !end->is_sink)
+		journal_limit_values(check->bridge->journal, box->dest, 1, 0); /* nobody can ask for them */
 	if (box->waiting == 0 || (end && end->is_sink))
 		return;
 	if (named_in(check->options->drop, box->name)) {
@@ -290,6 +294,7 @@ static int open_courier(struct endpoint *end)
 		.in_order = end->connector->exactly_once_in_order &&
 			    connection_sends_exactly_once(end->bridge->config, end->index),
 		.on_room = on_courier_room,
+		.on_value = end->connector->keeps_values ? keeping_value : NULL,
 		.ctx = end,
 	};
 	if (journal_outbox(options.journal, end->dest).paused)
@@ -333,6 +338,7 @@ static int open_endpoint(struct endpoint *end)
 		.exactly_once = declares_exactly_once(end),
 		.sink_exactly_once = connection_sends_exactly_once(end->bridge->config, end->index),
 	};
+	keeping_open(end);
 	r = end->connector->create(&spec, &end->host, &end->link);
 	if (r < 0)
 		return r;

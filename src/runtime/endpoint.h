@@ -42,6 +42,7 @@ struct endpoint {
 	struct journal_outbox at_start; /* of the destination */
 	struct histogram acknowledgement; /* us from the offer to its receipt */
 	uint64_t dropped; /* by on_error: drop */
+	uint64_t values_too_large; /* to be kept as the last one */
 };
 
 enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };
@@ -78,6 +79,14 @@ bool intake_key_room(struct link_host *host);
 void intake_durable(struct bridge *bridge, uint64_t lsn); /* gives the receipts that are due */
 /* The destination (NULL: the journal, memory) has room again: the sources that paused for it go on. */
 void intake_resume(struct bridge *bridge, const struct endpoint *destination);
+
+/* keeping.c: last values. */
+void keeping_open(struct endpoint *end);
+/* Of struct courier_options; ctx is the endpoint. */
+int keeping_value(void *ctx, const struct message_view *view, const struct journal_change *finished);
+/* Of struct link_host_ops. */
+struct message *keeping_last_value(struct link_host *host, struct slice topic);
+void keeping_last_values(struct link_host *host, void (*fn)(struct message *msg, void *arg), void *arg);
 
 /* bridge.c: after receipts or couriers have moved, during a stop. */
 void bridge_check_drained(struct bridge *bridge);

@@ -30,6 +30,8 @@ struct destination_figures {
 	const struct histogram *delivery; /* us from durable to delivered */
 	uint64_t overflow_bytes; /* on disk, beside the journal */
 	uint64_t limit_messages; /* outbox.max_messages; 0: none */
+	struct journal_values_stats values; /* last ones */
+	uint64_t values_too_large;
 };
 
 struct connection_figures {
@@ -51,6 +53,7 @@ void bridge_connection_counters(
 struct journal_figures {
 	struct journal_stats stats;
 	uint64_t appended_lsn, durable_lsn;
+	uint64_t keys;
 };
 struct journal_figures bridge_journal(const struct bridge *bridge);
 

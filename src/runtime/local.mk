@@ -14,6 +14,7 @@ liblinkspan_a_SOURCES += \
 	src/runtime/histogram.c \
 	src/runtime/histogram.h \
 	src/runtime/intake.c \
+	src/runtime/keeping.c \
 	src/runtime/log.c \
 	src/runtime/log.h \
 	src/runtime/loop.c \

@@ -46,6 +46,8 @@ struct rig {
 	uint64_t idles;
 	bool in_order; /* of the courier's options */
 	bool take_replies; /* on_reply is given */
+	bool take_values; /* on_value is; reply_error and reply_topic count for it as well */
+	uint64_t values;
 	int reply_error;
 	uint64_t replies;
 	char reply_topic[64];

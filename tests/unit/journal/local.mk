@@ -14,7 +14,8 @@ check_PROGRAMS += \
 	tests/unit/journal/test_sequences \
 	tests/unit/journal/test_space \
 	tests/unit/journal/test_threads \
-	tests/unit/journal/test_totals
+	tests/unit/journal/test_totals \
+	tests/unit/journal/test_values
 journal_rig = tests/unit/journal/rig.c tests/unit/journal/rig.h tests/crash/sim_disk.c tests/crash/sim_disk.h
 tests_unit_journal_test_clocks_SOURCES = tests/unit/journal/test_clocks.c $(journal_rig)
 tests_unit_journal_test_clocks_LDADD = $(TEST_LIBS)
@@ -46,3 +47,5 @@ tests_unit_journal_test_dead_letters_SOURCES = tests/unit/journal/test_dead_lett
 tests_unit_journal_test_dead_letters_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_space_SOURCES = tests/unit/journal/test_space.c $(journal_rig)
 tests_unit_journal_test_space_LDADD = $(TEST_LIBS)
+tests_unit_journal_test_values_SOURCES = tests/unit/journal/test_values.c $(journal_rig)
+tests_unit_journal_test_values_LDADD = $(TEST_LIBS)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an offer can be besides one message: with an idempotency key, and with several messages; between scripted links,
- * with the real router, journal and couriers. */
+/* What an offer can be besides one message (with an idempotency key; several messages), and what an outcome can be besides
+ * delivered (the last value of its topic); between scripted links, with the real router, journal and couriers. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +32,7 @@ static struct {
 	/* seen */
 	char delivered[MOST][16];
 	unsigned n_delivered, n_receipts, wanted;
+	bool keep; /* script: what is delivered is the last value */
 	bool stopped, timed_out;
 } scene;
 
@@ -88,7 +89,8 @@ static void fake_send(struct link *link, const struct delivery *delivery)
 	const struct message_view *view = message_view(delivery->msg);
 	char *text = scene.delivered[scene.n_delivered++];
 	snprintf(text, sizeof scene.delivered[0], "%.*s", (int)view->payload.len, (const char *)view->payload.data);
-	link->host->ops->outcome(link->host, delivery->seq, &(struct outcome){.kind = OUTCOME_DELIVERED});
+	link->host->ops->outcome(
+		link->host, delivery->seq, &(struct outcome){.kind = OUTCOME_DELIVERED, .keep_value = scene.keep});
 	look();
 }
 
@@ -107,6 +109,7 @@ static const struct connector fake = {
 	.name = "fake",
 	.can_source = true,
 	.can_sink = true,
+	.keeps_values = true,
 	.create = fake_create,
 	.start = fake_start,
 	.pause = fake_pause,
@@ -145,7 +148,8 @@ static void scene_config(const char *dir)
 		scene.connections[i] = (struct connection_config){.name = names[i],
 			.connector = &fake,
 			.delivery = -1,
-			.outbox = {.max_bytes = 1 << 30, .lookahead = 10000, .dead_max_bytes = 1 << 20}};
+			.outbox = {.max_bytes = 1 << 30, .lookahead = 10000, .dead_max_bytes = 1 << 20},
+			.last_values = {.max_entries = 3, .max_bytes = 1000}};
 	for (int i = 0; i < 2; i++) {
 		scene.filters[i] = (struct config_text){.value = filters[i]};
 		scene.targets[i] = (struct target_config){.connection = (size_t)i + 1, .qos = -1, .retain = -1};
@@ -345,11 +349,92 @@ static void test_all_or_nothing(void)
 	end();
 }
 
+static bool has_value(int sink, const char *topic, const char *payload)
+{
+	struct link_host *host = scene.links[sink]->host;
+	struct message *msg = host->ops->last_value(host, slice_str(topic));
+	return payload ? msg && slice_equal(message_view(msg)->payload, slice_str(payload)) : !msg;
+}
+
+static void count_value(struct message *msg, void *arg)
+{
+	(void)msg;
+	++*(unsigned *)arg;
+}
+
+static unsigned n_values(int sink)
+{
+	unsigned n = 0;
+	struct link_host *host = scene.links[sink]->host;
+	host->ops->last_values(host, count_value, &n);
+	return n;
+}
+
+static void offer_one(const char *topic, struct slice payload)
+{
+	struct message_view view = message(topic, "");
+	view.payload = payload;
+	CU_ASSERT_EQUAL(offer_views(&view, 1, NULL, 0), OFFER_TAKEN);
+	run_until(scene.n_receipts + scene.n_delivered + 2);
+}
+
+static void test_last_value(void)
+{
+	static char large[600];
+	const char *dir = tap_tempdir();
+	memset(large, 'x', sizeof large - 1);
+	begin(dir);
+	scene.keep = true;
+	open_bridge();
+	CU_ASSERT(has_value(1, "a/x", NULL));
+	offer_one("a/x", slice_str("one"));
+	CU_ASSERT(has_value(1, "a/x", "one") && has_value(2, "a/x", NULL));
+	offer_one("a/x", slice_str("two"));
+	offer_one("a/gone", slice_str("x"));
+	offer_one("a/gone", (struct slice){NULL, 0}); /* null removes */
+	CU_ASSERT(has_value(1, "a/x", "two") && has_value(1, "a/gone", NULL) && n_values(1) == 1);
+	scene.keep = false;
+	offer_one("a/x", slice_str("not kept"));
+	CU_ASSERT(has_value(1, "a/x", "two"));
+	end();
+
+	begin(dir); /* before links start */
+	scene.keep = true;
+	open_bridge();
+	CU_ASSERT(has_value(1, "a/x", "two") && n_values(1) == 1 && scene.n_delivered == 0);
+	/* More than max_entries, and more than max_bytes. */
+	offer_one("a/2", slice_str("2"));
+	offer_one("a/3", slice_str("3"));
+	offer_one("a/4", slice_str("4"));
+	CU_ASSERT(has_value(1, "a/x", NULL) && has_value(1, "a/2", "2") && n_values(1) == 3);
+	offer_one("a/2", slice_str(large));
+	CU_ASSERT(has_value(1, "a/2", large) && n_values(1) == 3);
+	offer_one("a/3", slice_str(large));
+	CU_ASSERT(has_value(1, "a/3", large) && n_values(1) == 1);
+	/* Larger than all: a wrong value would be worse than none. */
+	static char too_large[1200];
+	memset(too_large, 'x', sizeof too_large - 1);
+	offer_one("a/3", slice_str(too_large));
+	CU_ASSERT(n_values(1) == 0);
+	CU_ASSERT_EQUAL(scene.bridge->endpoints[1].values_too_large, 1);
+	offer_one("a/x", slice_str("last"));
+	CU_ASSERT_EQUAL(journal_outbox(scene.bridge->journal, 0).waiting, 0);
+	end();
+
+	begin(dir); /* nothing writes there any more */
+	scene.config.mappings = &scene.mappings[1];
+	scene.config.n_mappings = 1;
+	open_bridge();
+	CU_ASSERT_EQUAL(journal_values_stats(scene.bridge->journal, 0).n, 0);
+	end();
+}
+
 static const struct tap_test tests[] = {
 	{"a key is known with its message, over a restart as well", test_key},
 	{"no room for a key", test_no_room_for_a_key},
 	{"several messages in one offer", test_several},
 	{"all of an offer or nothing", test_all_or_nothing},
+	{"last values, over restarts, within bounds", test_last_value},
 	{NULL, NULL},
 };
 

@@ -1,10 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the state knows of overflow logs: which file a seq stands in, and which files nothing undone is left in.
+ * What the state is asked: destinations and sources by number and by name, and of overflow logs, which file a seq stands
+ * in and which files nothing undone is left in.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "journal/state.h"
+
+struct state_dest *state_dest(const struct state *state, uint64_t dest)
+{
+	return dest < state->n_dests && state->dests[dest].name ? &state->dests[dest] : NULL;
+}
+
+struct state_source *state_source(const struct state *state, uint64_t source)
+{
+	return source < state->n_sources && state->sources[source].name ? &state->sources[source] : NULL;
+}
+
+int64_t state_find_dest(const struct state *state, const char *name)
+{
+	for (size_t i = 0; i < state->n_dests; i++)
+		if (state->dests[i].name && strcmp(state->dests[i].name, name) == 0)
+			return (int64_t)i;
+	return -ENOENT;
+}
+
+int64_t state_find_source(const struct state *state, const char *name)
+{
+	for (size_t i = 0; i < state->n_sources; i++)
+		if (state->sources[i].name && strcmp(state->sources[i].name, name) == 0)
+			return (int64_t)i;
+	return -ENOENT;
+}
 
 static uint64_t overflow_file_end(const struct state_dest *dest, size_t i)
 {

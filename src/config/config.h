@@ -85,6 +85,10 @@ struct mapping_config {
 	size_t n_targets;
 	const char *file;
 	int line, column;
+	struct {
+		uint64_t every_ms; /* 0: every message passes */
+		char *key; /* template; NULL: the source topic */
+	} min_interval;
 	bool markers;
 	int64_t priority; /* 0 to MESSAGE_MAX_PRIORITY */
 };

@@ -349,6 +349,21 @@ const struct config_key section_connection_keys[] = {
 	{0},
 };
 
+static const struct config_key min_interval_keys[] = {
+	{.name = "every",
+		.type = CONFIG_DURATION,
+		.offset = MAPPING(min_interval.every_ms) - MAPPING(min_interval),
+		.max = 365 * DAY,
+		.help = "What comes of the same key within that time after the last message that passed is left out. "
+			"The time "
+			"is that of arriving here."},
+	{.name = "key",
+		.type = CONFIG_TEMPLATE,
+		.offset = MAPPING(min_interval.key) - MAPPING(min_interval),
+		.help = "What counts as the same, a template of the received message. Left out: its topic."},
+	{0},
+};
+
 const struct config_key section_mapping_keys[] = {
 	{.name = "name",
 		.type = CONFIG_STRING,
@@ -394,6 +409,17 @@ const struct config_key section_mapping_keys[] = {
 		.offset = MAPPING(delivery),
 		.choices = delivery_choices,
 		.help = "Guarantee that this mapping must keep. More than its connections can give is a mistake."},
+	{.name = "min_interval",
+		.type = CONFIG_SECTION,
+		.offset = MAPPING(min_interval),
+		.children = min_interval_keys,
+		.help = "At most one message in that time passes, the first, for all targets together and with all "
+			"that payload "
+			"makes of it. The others are acknowledged like any that when does not take, and counted "
+			"(left_out); a delivery that is declared holds for what passes. What has passed is "
+			"remembered over restarts, as a key of the journal (journal.max_keys; with no room for one "
+			"more nothing "
+			"is left out). Dead letters are not bounded by it."},
 	{.name = "markers",
 		.type = CONFIG_BOOL,
 		.offset = MAPPING(markers),

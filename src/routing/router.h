@@ -35,6 +35,15 @@ struct route_output {
 	struct message_view view; /* topic = rendered target; order_key set; reject_reason set when on_error says so */
 	bool marked; /* the mapping wants markers, and who reads there can see them */
 	size_t input; /* of which message: 0, or so many router_route_more before it */
+	bool left_out; /* for who heeds min_interval; false */
+};
+
+/* What a mapping with min_interval makes of one message: outputs that pass together or not at all. */
+struct route_interval {
+	size_t mapping;
+	struct slice key; /* rendered */
+	uint64_t every_ms;
+	size_t first_output, n_outputs; /* of the result */
 };
 
 struct route_result {
@@ -45,6 +54,8 @@ struct route_result {
 	size_t looped; /* outputs left out because of max_hops; logged by the router */
 	size_t dropped; /* outputs left out because on_error: drop; logged by the router */
 	size_t n_marked; /* outputs with `marked` */
+	struct route_interval *intervals; /* as outputs, in their order; the router does not heed them */
+	size_t n_intervals;
 };
 
 /* Routes one message that `connection` received. The outputs' views borrow from `view` and from the router.

@@ -349,8 +349,7 @@ static int make_endpoints(struct bridge *bridge)
 {
 	const struct config *config = bridge->config;
 	bridge->endpoints = calloc(config->n_connections + 1, sizeof *bridge->endpoints);
-	bridge->changes = calloc(config->n_connections + 1, sizeof *bridge->changes);
-	if (!bridge->endpoints || !bridge->changes)
+	if (!bridge->endpoints)
 		return -ENOMEM;
 	bridge->n_endpoints = config->n_connections;
 	for (size_t i = 0; i < config->n_connections; i++)
@@ -638,11 +637,12 @@ void bridge_log_status(struct bridge *bridge)
 		if (end->is_source)
 			log_info("status",
 				"request=%lu source=%s taken=%llu unmatched=%llu looped=%llu refused=%llu paused=%s "
-				"unacknowledged=%zu unnumbered=%llu dropped=%llu",
+				"unacknowledged=%zu unnumbered=%llu dropped=%llu left_out=%llu unlimited=%llu",
 				request, end->config->name, (unsigned long long)end->taken,
 				(unsigned long long)end->unmatched, (unsigned long long)end->looped,
 				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count,
-				(unsigned long long)end->unnumbered, (unsigned long long)end->dropped);
+				(unsigned long long)end->unnumbered, (unsigned long long)end->dropped,
+				(unsigned long long)end->left_out, (unsigned long long)end->unlimited);
 		if (!end->courier)
 			continue;
 		struct courier_stats stats = courier_stats(end->courier);
@@ -692,6 +692,7 @@ int bridge_close(struct bridge *bridge)
 	free(bridge->entries);
 	free(bridge->changes);
 	marking_free(&bridge->marking);
+	spacing_free(&bridge->spacing);
 	free(bridge->endpoints);
 	free(bridge);
 	return r;

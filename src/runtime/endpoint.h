@@ -14,6 +14,7 @@
 #include "runtime/bridge.h"
 #include "runtime/marking.h"
 #include "runtime/receipts.h"
+#include "runtime/spacing.h"
 
 struct endpoint {
 	struct link_host host; /* first: the link's calls come with this */
@@ -42,6 +43,8 @@ struct endpoint {
 	struct journal_outbox at_start; /* of the destination */
 	struct histogram acknowledgement; /* us from the offer to its receipt */
 	uint64_t dropped; /* by on_error: drop */
+	uint64_t left_out; /* by min_interval, once for each mapping */
+	uint64_t unlimited; /* passed for want of room to remember what had */
 	uint64_t values_too_large; /* to be kept as the last one */
 };
 
@@ -56,7 +59,8 @@ struct bridge {
 	size_t n_endpoints;
 	struct journal_entry *entries; /* scratch of intake_offer */
 	size_t entries_capacity;
-	struct journal_change *changes; /* likewise: one, and one per endpoint */
+	struct journal_change *changes; /* likewise */
+	size_t changes_capacity;
 	struct loop_job receipts_job; /* receipts that need no group of their own */
 	struct loop_timer *stop_timer; /* shutdown_timeout */
 	uint64_t stop_until_ms; /* when that is over; 0: nothing is waited for */
@@ -67,6 +71,7 @@ struct bridge {
 	void (*on_stopped)(void *ctx);
 	void *stopped_ctx;
 	struct marking marking; /* scratch of intake_offer */
+	struct spacing spacing; /* likewise */
 	struct queue_service *queue; /* linkspan queue */
 	struct control *control; /* its socket; NULL: none */
 };

@@ -24,6 +24,8 @@ static struct source_figures source_of(const struct endpoint *end)
 		.acknowledgement = &end->acknowledgement,
 		.unnumbered = end->unnumbered,
 		.dropped = end->dropped,
+		.left_out = end->left_out,
+		.unlimited = end->unlimited,
 	};
 }
 

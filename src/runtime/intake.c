@@ -83,6 +83,20 @@ static int reserve_entries(struct bridge *bridge, size_t n)
 	return 0;
 }
 
+/* One for the state change, one for the drops of each destination, and the keys of what passes min_interval. */
+static int reserve_changes(struct bridge *bridge)
+{
+	size_t n = 1 + bridge->n_endpoints + bridge->spacing.n_changes;
+	if (n <= bridge->changes_capacity)
+		return 0;
+	struct journal_change *changes = realloc(bridge->changes, n * sizeof *changes);
+	if (!changes)
+		return -ENOMEM;
+	bridge->changes = changes;
+	bridge->changes_capacity = n;
+	return 0;
+}
+
 static bool journal_change_of(const struct endpoint *end, const struct state_change *change, struct journal_change *ret)
 {
 	static const enum journal_change_type types[] = {
@@ -157,10 +171,16 @@ static void tell_couriers(struct bridge *bridge, const struct route_result *rout
 static int append(struct endpoint *end, const struct offer *offer, const struct route_result *routed, uint64_t *ret_lsn)
 {
 	struct bridge *bridge = end->bridge;
+	const struct spacing *spacing = &bridge->spacing;
 	int r = reserve_entries(bridge, routed->n_outputs);
+	if (r == 0)
+		r = reserve_changes(bridge);
 	if (r < 0)
 		return r;
 	size_t n_changes = journal_change_of(end, &offer->change, bridge->changes);
+	if (spacing->n_changes)
+		memcpy(&bridge->changes[n_changes], spacing->changes, spacing->n_changes * sizeof *spacing->changes);
+	n_changes += spacing->n_changes;
 	size_t n_entries = list_outputs(bridge, routed, &n_changes);
 	uint64_t lsn;
 	const struct journal_change *changes;
@@ -209,6 +229,8 @@ static enum offer_result take(struct endpoint *end, const struct offer *offer, c
 	end->looped += routed->looped;
 	end->dropped += routed->dropped;
 	end->unnumbered += bridge->marking.n_unnumbered;
+	end->left_out += bridge->spacing.n_left_out;
+	end->unlimited += bridge->spacing.n_unlimited;
 	if (!offer->no_receipt) {
 		receipts_push(&end->receipts, lsn, offer->cookie, loop_turn_us(bridge->loop));
 		/* What became nothing has no group that would call for it. */
@@ -286,6 +308,8 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 		return refuse(end, offer->view, "there are too many keys known; raise journal.max_keys");
 	if (route(end, offer, &routed, &answer) < 0)
 		return answer;
+	if (spacing_run(&bridge->spacing, end, &routed) < 0)
+		return hold_a_while(end, "out_of_memory");
 	/* Also what finds no room below is numbered: its set is not appended then, and so no number is given. */
 	if (marking_run(&bridge->marking, end, &routed) < 0)
 		return hold_a_while(end, "out_of_memory");

@@ -34,4 +34,6 @@ liblinkspan_a_SOURCES += \
 	src/runtime/queue_service.h \
 	src/runtime/queue_waiting.c \
 	src/runtime/receipts.c \
-	src/runtime/receipts.h
+	src/runtime/receipts.h \
+	src/runtime/spacing.c \
+	src/runtime/spacing.h

@@ -40,14 +40,16 @@ def as_numbered(member):
 
 class Arrivals:
     """take(request) for each in the order of arrival. `tally` counts what the receiver has said 2xx to; a repetition is no
-    fault. batch: None, "json-array" or "ndjson"; in_order: per key, as above. What is wrong gathers in `wrong`."""
+    fault. batch: None, "json-array" or "ndjson"; in_order: per key, as above; twice: keys of which a number may be two messages,
+    as what came by QoS 1 may. What is wrong gathers in `wrong`."""
 
-    def __init__(self, tally, secrets=(), batch=None, in_order=True):
+    def __init__(self, tally, secrets=(), batch=None, in_order=True, twice=()):
         self.tally, self.wrong = tally, []
         self.requests = self.batches = self.largest = 0
-        self._secrets, self._batch, self._in_order = secrets, batch, in_order
+        self.again = 0  # new ids of numbers that had one, of keys that may
+        self._secrets, self._batch, self._in_order, self._twice = secrets, batch, in_order, frozenset(twice)
         self._ids = {}  # webhook-id → (digest of all that must stay, done)
-        self._messages = {}  # (key, seq) → webhook-id
+        self._messages = {}  # (key, seq) → its first webhook-id
         self._bounds = (0, 0, None)  # of the newest batch, and its id
         self._destination = None
 
@@ -110,7 +112,8 @@ class Arrivals:
         numbers = [check.parse(payload) for payload in payloads]
         for number in numbers:
             other = self._messages.setdefault(number, webhook_id)
-            assert other == webhook_id, f"{number} came with the id {other} before"
+            self.again += other != webhook_id
+            assert other == webhook_id or number[0] in self._twice, f"{number} came with the id {other} before"
         if self._batch:
             self._take_batch(webhook_id, len(payloads))
         if self._in_order:

@@ -21,9 +21,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_PORTS 64
+#define MAX_PORTS    64
 #define BUFFER_BYTES (256u * 1024)
-#define ANSWER "HTTP/1.1 204 No Content\r\n\r\n"
+#define ANSWER       "HTTP/1.1 204 No Content\r\n\r\n"
 
 /* What an event points to: a listening socket or a connection. */
 struct peer {

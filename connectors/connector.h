@@ -233,6 +233,7 @@ struct connector {
 	/* Under `to`: the name of the key that holds the target ("topic", "path"), and further templated keys, which
 	 * reach the sink as params (names, NULL-terminated key table; type CONFIG_TEMPLATE only). NULL: none. */
 	const char *target_key;
+	const char *target_fallback; /* a mapping's target that names none; NULL: the source's topic */
 	const struct config_key *to_keys;
 	/* What else the reference page says below the tables of keys, in Markdown. NULL: nothing. */
 	void (*write_reference)(FILE *out);
@@ -275,7 +276,7 @@ struct connector {
 	 * markers_waited() (message/markers.h) to what it sends of a view with `waits`. */
 	bool (*carries_headers)(const void *settings);
 	/* What a header becomes at a destination that carries them: one that was received, or that the mapping sets itself. 0
-	 * and a header that lives as long as `field` and the arena; -EINVAL and one static sentence why it cannot go there;
+	 * and a header that lives as long as `field` and the arena, without a name if it is left out; -EINVAL and one static sentence why it cannot go there;
 	 * -ENOMEM. A NULL member: unchanged. */
 	int (*fit_header)(const void *settings, const struct message_field *field, bool set_by_mapping,
 		struct arena *arena, struct message_field *ret_field, const char **ret_reason);

@@ -1,10 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	connectors/http/auth_in.c \
+	connectors/http/auth_in.h \
+	connectors/http/auth_out.c \
+	connectors/http/auth_out.h \
+	connectors/http/cloudevent.c \
+	connectors/http/cloudevent.h \
+	connectors/http/guard.c \
+	connectors/http/guard.h \
+	connectors/http/header_names.c \
+	connectors/http/header_names.h \
 	connectors/http/http.c \
 	connectors/http/http.h \
+	connectors/http/idempotency.c \
+	connectors/http/idempotency.h \
 	connectors/http/in.c \
 	connectors/http/in.h \
 	connectors/http/out.c \
 	connectors/http/out.h \
+	connectors/http/out_body.c \
+	connectors/http/out_body.h \
+	connectors/http/out_breaker.c \
+	connectors/http/out_breaker.h \
+	connectors/http/out_client.c \
+	connectors/http/out_client.h \
+	connectors/http/out_gone.c \
+	connectors/http/out_gone.h \
+	connectors/http/out_impl.h \
+	connectors/http/out_reply.c \
+	connectors/http/out_reply.h \
+	connectors/http/out_request.c \
+	connectors/http/out_request.h \
+	connectors/http/out_send.c \
+	connectors/http/out_settings.c \
+	connectors/http/out_settings.h \
+	connectors/http/out_verdict.c \
+	connectors/http/out_verdict.h \
 	connectors/http/settings.c \
-	connectors/http/settings.h
+	connectors/http/settings.h \
+	connectors/http/signature.c \
+	connectors/http/signature.h \
+	connectors/http/tls_files.c \
+	connectors/http/tls_files.h

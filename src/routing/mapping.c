@@ -243,15 +243,21 @@ static int render_fields(struct work *work, const struct field *fields, size_t n
 	return err;
 }
 
+/* Those that come back without a name are left out. */
 static int fit_headers(
-	struct work *work, const struct target *to, struct message_field *headers, size_t n, size_t n_received)
+	struct work *work, const struct target *to, struct message_field *headers, size_t *n, size_t n_received)
 {
 	int err = 0;
-	for (size_t i = 0; i < n && !err && to->fits_headers; i++) {
+	size_t kept = 0, given = *n;
+	if (!to->fits_headers)
+		return 0;
+	for (size_t i = 0; i < given && !err; i++) {
 		struct message_field field = headers[i];
 		err = to->connector->fit_header(
-			to->settings, &field, i >= n_received, work->routing->arena, &headers[i], &work->reason);
+			to->settings, &field, i >= n_received, work->routing->arena, &headers[kept], &work->reason);
+		kept += !err && headers[kept].name.data;
 	}
+	*n = kept;
 	return err;
 }
 
@@ -269,10 +275,11 @@ static int render_headers(struct work *work, const struct target *to, struct mes
 		if (!is_configured(to, view->headers[i].name))
 			headers[n++] = view->headers[i];
 	int err = render_fields(work, to->headers, n_configured, headers + n);
+	size_t n_all = n + n_configured;
 	if (!err)
-		err = fit_headers(work, to, headers, n + n_configured, n);
+		err = fit_headers(work, to, headers, &n_all, n);
 	view->headers = headers;
-	view->n_headers = n + n_configured;
+	view->n_headers = n_all;
 	return err;
 }
 

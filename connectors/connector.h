@@ -94,9 +94,9 @@ struct delivery {
 	bool maybe_sent; /* an earlier connection or process may have sent it: repeat it as a repetition (DUP) */
 	bool session_lost; /* what may have been sent, was so in a session that is lost since (sink_traits) */
 	struct message *msg; /* borrowed until the outcome; message_ref to keep it longer */
-	/* Not 0: one of a batch, whose bounds are durable: what is given of batch_first to batch_last goes out as one, in the order of seq,
-	 * the same ones at each attempt (struct batching). It is complete with send_end(). The outcome of each is that of
-	 * the batch. */
+	/* Not 0: one of a batch, whose bounds are durable: batch_first to batch_last goes out as one, given one after the other,
+	 * the same ones at each attempt (struct batching). It is complete with batch_last; send_end() follows. Each gets an
+	 * outcome, the same for all. */
 	uint64_t batch_first, batch_last;
 	int64_t shift_ms; /* to add to its origin_ms and expires_ms before they are compared with loop_wall_ms: an earlier
 	                     process may have stamped it, by a clock that stood otherwise */
@@ -123,7 +123,9 @@ struct outcome {
 };
 
 /* Several messages that a sink sends as one. Batches are formed by the host: in the order of seq, one in flight at a time, their bounds journalled
- * before they are first sent and never changed; retried as one. */
+ * before they are first sent and never changed; retried as one. A batch is every seq from batch_first to batch_last: the bounds
+ * alone identify it, over restarts too, and no other one ever has a message of it, unless this one was refused or a message
+ * was taken out by hand. One of an earlier process may be larger than what the settings say now. */
 struct batching {
 	uint32_t max_messages; /* 0 or 1: no batches */
 	uint64_t max_bytes; /* of payload, but a single message always fits */
@@ -132,7 +134,8 @@ struct batching {
 
 struct sink_traits {
 	uint32_t max_in_flight; /* deliveries without outcome that this link can hold now; the courier's window is the
-	                           smaller of this and the configured one */
+	                           smaller of this and the configured one. With batches one of them goes, however
+	                           many messages it has, unless this is 0 */
 	bool session_lost; /* the peer knows nothing of earlier connections: all stages are void, and journalled so before
 	                      any new one */
 	/* The destination keeps a cursor: everything up to done_through is delivered, and nothing beyond it. Such a sink gets its

@@ -25,7 +25,8 @@ struct courier_options {
 	struct journal *journal;
 	uint32_t dest; /* journal_destination() */
 	const struct outbox_config *outbox; /* borrowed */
-	const struct connector *connector; /* send, send_end, stage_durable, pipelined_order */
+	const struct connector *connector; /* send, send_end, stage_durable, pipelined_order, batching, same_batch */
+	const void *settings; /* of the connection; borrowed; for the connector's questions */
 	struct link *link;
 	bool in_order; /* of seq, whatever priority a message has: the sink has a cursor (struct sink_traits) */
 	/* courier_room had said ROOM_WAIT, and asking again is worth while. By a job of the loop, never from inside a

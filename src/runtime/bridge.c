@@ -284,6 +284,7 @@ static int open_courier(struct endpoint *end)
 		.dest = end->dest,
 		.outbox = &end->config->outbox,
 		.connector = end->connector,
+		.settings = end->config->settings,
 		.link = end->link,
 		.in_order = end->connector->exactly_once_in_order &&
 			    connection_sends_exactly_once(end->bridge->config, end->index),

@@ -16,6 +16,8 @@ static const char *const names[] = {
 	"http.after_response",
 	"http.after_send",
 	"http.before_send",
+	"http.after_batch",
+	"http.before_batch",
 	"journal.after_dead_fdatasync",
 	"journal.after_dead_replace",
 	"journal.after_dead_sync_dir",

@@ -59,7 +59,8 @@ class OutPath:
     def configuration(self):
         batch = {"batch": {"max": 50, "wait": "20ms", "format": self._batch}} if self._batch else {}
         hook = yaml.http("hook", self.hook.port, timeout=f"{TIMEOUT_S}s", connect_timeout=f"{TIMEOUT_S}s", concurrency=KEYS,
-                         signing_secret=" ".join(SECRETS), outbox={"backoff_max": "300ms"}, **batch)
+                         signing_secret=" ".join(SECRETS), outbox={"backoff_max": "300ms"},
+                         breaker={"min": "100ms", "max": "500ms"}, **batch)
         plant = yaml.mqtt("plant", self.plant.port, keep_alive="1s", ack_timeout="5s", max_in_flight=WINDOW,
                           receive_maximum=WINDOW)
         path = "/hooks" if self._batch else "/hooks/{topic[1]}?of={topic[0]}"
@@ -250,15 +251,16 @@ def make_path(resources, mode, seed):
 def run(mode, essential, n, seed):
     with contextlib.ExitStack() as resources:
         path = make_path(resources, mode, seed)
-        bridge = resources.enter_context(Linkspan(path.configuration()))
+        bridge = resources.enter_context(Linkspan(path.configuration(), start=False))
         resources.callback(path.close)
         campaign = Campaign(random.Random(seed), path, bridge)
         campaign.at_once = mode == "control"
         kinds = faults(campaign, mode)
         if essential:
             kinds = [kind for kind in kinds if kind[0] in ESSENTIAL]
-        path.begin()
         try:
+            bridge.start()  # before anything is published: only from then on there is a session to keep it for
+            path.begin()
             campaign.flow(50)
             campaign.run(n or len(kinds), kinds)
             path.be_good()
@@ -271,6 +273,9 @@ def run(mode, essential, n, seed):
             print("\n".join(f"# {line}" for line in bridge.log_lines(whole=True)[-60:]))
         if mode != "in":
             campaign.wrong = [line for line in campaign.wrong if " came again " not in line]  # the ids are judged
+        if not path.publisher:
+            print(f"http: FAILED mode={mode} linkspan does not start")
+            return 1
         campaign.wrong += path.faults()
         return report(mode, campaign, seed)
 

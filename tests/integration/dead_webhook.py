@@ -71,6 +71,7 @@ def _ten(name, **outbox):
         connections = [yaml.mqtt("plant", broker.port, client_id=f"linkspan-{name}")]
         for hook in [*LIVING, "dead"]:
             port, keys = (way.port, {"timeout": "1s", "connect_timeout": "1s"}) if hook == "dead" else (receiver.port, {})
+            keys["breaker"] = {"max": "1s"}
             keys["outbox"] = {"backoff_max": "200ms", **(outbox if hook == "dead" else {})}
             connections.append(yaml.http(hook, port, **keys))
         mapping = yaml.mapping("all", {"connection": "plant", "topic": f"{name}/#", "qos": 1},

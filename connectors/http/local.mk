@@ -41,4 +41,7 @@ liblinkspan_a_SOURCES += \
 	connectors/http/signature.c \
 	connectors/http/signature.h \
 	connectors/http/tls_files.c \
-	connectors/http/tls_files.h
+	connectors/http/tls_files.h \
+	connectors/http/signature_keys.c \
+	connectors/http/signature_keys.h \
+	connectors/http/signature_verify.c

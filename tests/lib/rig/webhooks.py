@@ -66,8 +66,16 @@ class Arrivals:
         try:
             self._take(request)
         except (AssertionError, KeyError, ValueError, TypeError) as error:
-            if len(self.wrong) < 100:
-                self.wrong.append(f"request {self.requests}, {request.header('webhook-id')}: {error!r}"[:400])
+            self._note(request.header("webhook-id"), repr(error))
+
+    def _note(self, webhook_id, what):
+        if len(self.wrong) < 100:
+            self.wrong.append(f"request {self.requests}, {webhook_id}: {what}"[:400])
+
+    def _demand(self, holds, webhook_id, what):
+        """What is wrong is noted, and the request counts all the same, so that one fault is not taken for many."""
+        if not holds:
+            self._note(webhook_id, what)
 
     def _take(self, request):
         webhook_id = request.header("webhook-id")
@@ -76,13 +84,12 @@ class Arrivals:
         digest = hashlib.sha256("\0".join((request.method, request.target, request.header("content-type", "none"), "")).encode()
                                 + request.body).digest()
         known, done = self._ids.get(webhook_id, (digest, False))
-        assert known == digest, "the same id with other bytes, another target or another type"
-        new = webhook_id not in self._ids
+        self._demand(known == digest, webhook_id, "the same id with other bytes, another target or another type")
         payloads = self._payloads(request.body)
-        if new:
+        if webhook_id not in self._ids:
             self._take_new(webhook_id, payloads)
         first_done = request.did in DONE and not done
-        self._ids[webhook_id] = (digest, done or first_done)
+        self._ids[webhook_id] = (known, done or first_done)
         if first_done:
             for payload in payloads:
                 self.tally.take(payload)
@@ -113,22 +120,22 @@ class Arrivals:
         for number in numbers:
             other = self._messages.setdefault(number, webhook_id)
             self.again += other != webhook_id
-            assert other == webhook_id or number[0] in self._twice, f"{number} came with the id {other} before"
+            self._demand(other == webhook_id or number[0] in self._twice, webhook_id, f"{number} came with the id {other} before")
         if self._batch:
             self._take_batch(webhook_id, len(payloads))
-        if self._in_order:
-            for key, seq in numbers:
-                before = self._messages.get((key, seq - 1))
-                assert seq == 1 or before, f"{key} {seq} came before {seq - 1} did"
-                assert seq == 1 or before == webhook_id or self._ids[before][1], f"{key} {seq} came before 2xx to {seq - 1}"
+        for key, seq in numbers if self._in_order else ():
+            before = self._messages.get((key, seq - 1))
+            self._demand(seq == 1 or before, webhook_id, f"{key} {seq} came before {seq - 1} did")
+            self._demand(before in (None, webhook_id) or self._ids[before][1], webhook_id,
+                         f"{key} {seq} came before 2xx to {before}, {seq - 1}")
 
     def _take_batch(self, webhook_id, members):
         match = ID.match(webhook_id)
         first, last = int(match[2]), int(match[3] or match[2])
-        assert members == last - first + 1, f"{members} members"
+        self._demand(members == last - first + 1, webhook_id, f"{members} members")
         _, before, newest = self._bounds
-        assert first == before + 1, f"begins at {first}, the one before ended at {before}"
-        assert newest is None or self._ids[newest][1], f"came before 2xx to {newest}"
+        self._demand(first == before + 1, webhook_id, f"begins at {first}, the one before ended at {before}")
+        self._demand(newest is None or self._ids[newest][1], webhook_id, f"came before 2xx to {newest}")
         self._bounds = (first, last, webhook_id)
         self.batches += 1
         self.largest = max(self.largest, members)

@@ -115,7 +115,8 @@ struct outcome {
 	uint64_t retry_after_ms; /* RETRY: the peer's wish, 0 = none */
 	bool not_taken; /* LINK_DOWN: the peer has said that it does not have it */
 	/* DELIVERED, `gives_replies`: a message that the delivery gave back, journalled with the DONE for whom its message says
-	 * (response_topic; the link need not know); or NULL. Its topic and correlation are filled in by the host; qos 0: as the message was. */
+	 * (message_param MESSAGE_REPLY; the link need not know, and it is dropped if nobody wants it); or NULL. Payload, content
+	 * type, utf8_payload and headers count; topic, correlation, qos and all else are filled in by the host. */
 	const struct message_view *reply;
 	/* DELIVERED, `keeps_values`: the message is now the last value of its topic, journalled with the DONE; one with a null
 	 * payload removes it. */
@@ -255,7 +256,9 @@ struct connector {
 	bool (*unordered)(const void *settings);
 	/* May `next` go in the batch that begins with `first`? With batching only. */
 	bool (*same_batch)(const void *settings, const struct message_view *first, const struct message_view *next);
-	bool gives_replies; /* a delivery may end with a reply (struct outcome) */
+	bool gives_replies; /* a delivery may end with a reply (struct outcome); not one of a batch */
+	/* May a message that is received hold a response topic, at which the same connection can write while it reads? NULL: no. */
+	bool (*asks_for_replies)(const void *settings);
 	bool keeps_values; /* as a destination it keeps the last value of each topic (struct outcome, keep_value) */
 
 	/* Further checks of settings that the tables cannot express; complains through config_complain (config/schema.h).

@@ -443,7 +443,6 @@ void batch_outcome(struct courier *courier, uint64_t seq, const struct outcome *
 	struct held *held = window_slot(&courier->window, seq);
 	held->state = HELD_ANSWERED;
 	held->maybe_sent = outcome->kind != OUTCOME_LINK_DOWN || !outcome->not_taken;
-	courier->stats.replies_dropped += outcome->kind == OUTCOME_DELIVERED && outcome->reply;
 	note(&courier->batch, outcome);
 	if (outcome->kind == OUTCOME_LINK_DOWN)
 		outcome_link_down(courier, outcome);

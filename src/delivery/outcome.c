@@ -88,7 +88,8 @@ static bool journal_reply(struct courier *courier, uint64_t seq, const struct me
 		.seq = seq,
 		.bytes = window_slot(&courier->window, seq)->bytes,
 	};
-	if (courier->options.on_reply(courier->options.ctx, reply, &finished) != 0)
+	const struct message_view *request = message_view(window_slot(&courier->window, seq)->msg);
+	if (courier->options.on_reply(courier->options.ctx, request, reply, &finished) != 0)
 		return false;
 	courier->stats.delivered++;
 	outcome_release(courier, seq);
@@ -106,7 +107,10 @@ static void reply_later(struct courier *courier, uint64_t seq)
  * it. */
 static void keep_reply(struct courier *courier, uint64_t seq, const struct message_view *reply)
 {
-	struct message *copy = message_new(reply);
+	struct message_view view = *reply;
+	if (!view.topic.data)
+		view.topic = view.order_key = slice_str(""); /* the host gives it one */
+	struct message *copy = message_new(&view);
 	if (!copy) {
 		/* Never or not now: no reply can be had from it, and to send again would not change that. */
 		log_error("reply_dropped", "destination=%s seq=%" PRIu64, courier->options.name, seq);
@@ -142,6 +146,9 @@ static void retry_reply(struct courier *courier, uint64_t seq)
 static void delivered(struct courier *courier, uint64_t seq, const struct message_view *reply)
 {
 	times_delivered(courier, seq);
+	const struct message_view *request = message_view(window_slot(&courier->window, seq)->msg);
+	if (!message_param(request, MESSAGE_REPLY).data)
+		reply = NULL; /* nobody wants it */
 	if (reply && courier->options.on_reply) {
 		if (!journal_reply(courier, seq, reply))
 			keep_reply(courier, seq, reply);

@@ -13,11 +13,11 @@
 bool failpoint_armed;
 
 static const char *const names[] = {
+	"http.after_batch",
 	"http.after_response",
 	"http.after_send",
-	"http.before_send",
-	"http.after_batch",
 	"http.before_batch",
+	"http.before_send",
 	"journal.after_dead_fdatasync",
 	"journal.after_dead_replace",
 	"journal.after_dead_sync_dir",

@@ -168,9 +168,12 @@ static void on_room(void *ctx)
 	((struct rig *)ctx)->rooms++;
 }
 
-static int on_reply(void *ctx, const struct message_view *reply, const struct journal_change *finished)
+static int on_reply(void *ctx, const struct message_view *request, const struct message_view *reply,
+	const struct journal_change *finished)
 {
 	struct rig *rig = ctx;
+	if (!message_param(request, MESSAGE_REPLY).data)
+		fault(rig, "a reply that nobody wants", finished->seq);
 	if (rig->reply_error) {
 		fake_record(rig->journal, finished->seq)->dying = true; /* out of the order */
 		return rig->reply_error;
@@ -253,12 +256,16 @@ uint64_t rig_fini(struct rig *rig)
 
 struct message_view rig_view(const struct rig *rig, const char *key)
 {
+	static const struct message_field wanted = {{(const uint8_t *)MESSAGE_REPLY, sizeof MESSAGE_REPLY - 1},
+		{(const uint8_t *)"broker", sizeof "broker" - 1}};
 	return (struct message_view){
 		.topic = slice_str("plant/a"),
 		.payload = slice_str("{}"),
 		.order_key = slice_str(key),
 		.origin_ms = loop_wall_ms(rig->loop),
 		.qos = 1,
+		.params = &wanted,
+		.n_params = rig->want_replies ? 1 : 0,
 	};
 }
 

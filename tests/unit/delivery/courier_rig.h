@@ -49,6 +49,7 @@ struct rig {
 	uint64_t idles;
 	bool in_order; /* of the courier's options */
 	bool take_replies; /* on_reply is given */
+	bool want_replies; /* the messages of rig_view say who wants theirs */
 	int reply_error;
 	uint64_t replies;
 	char reply_topic[64];

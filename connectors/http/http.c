@@ -5,6 +5,7 @@
 #include "connectors/http/http.h"
 
 #include "connectors/http/in.h"
+#include "connectors/http/in_path.h"
 #include "connectors/http/out.h"
 #include "connectors/http/settings.h"
 
@@ -37,6 +38,29 @@ static void http_send(struct link *link, const struct delivery *delivery)
 		http_in_send(link, delivery);
 	else
 		http_out_send(link, delivery);
+}
+
+static void http_send_end(struct link *link)
+{
+	(void)link;
+}
+
+/* Requests are answered when libmicrohttpd is next run. */
+static void http_receipts_end(struct link *link)
+{
+	(void)link;
+}
+
+static void http_counters(const struct link *link, void (*fn)(const char *name, uint64_t value, void *arg), void *arg)
+{
+	if (listens(link))
+		http_in_counters(link, fn, arg);
+}
+
+static void http_reload(struct link *link)
+{
+	if (listens(link))
+		http_in_reload(link);
 }
 
 static void http_stop(struct link *link, uint64_t linger_ms)
@@ -76,6 +100,12 @@ static const char *check_roles(const void *arg, bool source, bool sink)
 	return NULL;
 }
 
+static const char *check_target(const void *arg, struct slice target)
+{
+	const struct http_settings *settings = arg;
+	return http_settings_listens(settings) ? in_path_check_target(target) : NULL;
+}
+
 const struct connector http_connector = {
 	.name = "http",
 	.help = "Webhooks: requests to an HTTP server, and a listener that takes them.",
@@ -92,9 +122,21 @@ const struct connector http_connector = {
 	.check_roles = check_roles,
 	.source_guarantee = at_least_once,
 	.sink_guarantee = sink_guarantee,
+	.from_size = sizeof(struct http_from_settings),
+	.one_per_filter = true,
+	.check_from = in_settings_check_from,
+	.check_target = check_target,
 	.create = http_create,
 	.start = http_start,
+	.pause = http_in_pause,
+	.resume = http_in_resume,
+	.receipt = http_in_receipt,
+	.receipts_end = http_receipts_end,
 	.send = http_send,
+	.send_end = http_send_end,
+	.counters = http_counters,
+	.reload = http_reload,
+	.stop_intake = http_in_stop_intake,
 	.stop = http_stop,
 	.destroy = http_destroy,
 };

@@ -7,14 +7,21 @@
 #define LINKSPAN_CONNECTORS_HTTP_SETTINGS_H
 
 #include "config/schema.h"
+#include "connectors/http/in_settings.h"
 #include "message/slice.h"
+
+struct http_tls {
+	char *ca, *cert, *key, *client_ca;
+};
 
 struct http_settings {
 	/* Out. */
 	char *url;
 	/* In. */
 	struct config_list listen; /* config/listen.h */
-	bool public;
+	struct in_settings in;
+	/* Both. */
+	struct http_tls tls;
 };
 
 extern const struct config_key http_connection_keys[];

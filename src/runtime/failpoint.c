@@ -13,6 +13,9 @@
 bool failpoint_armed;
 
 static const char *const names[] = {
+	"http.after_offer",
+	"http.before_answer",
+	"http.before_offer",
 	"journal.after_dead_fdatasync",
 	"journal.after_dead_replace",
 	"journal.after_dead_sync_dir",

@@ -275,10 +275,13 @@ struct connector {
 	 * markers_waited() (message/markers.h) to what it sends of a view with `waits`. */
 	bool (*carries_headers)(const void *settings);
 	/* What a header becomes at a destination that carries them: one that was received, or that the mapping sets itself. 0
-	 * and a header that lives as long as `field` and the arena; -EINVAL and one static sentence why it cannot go there;
-	 * -ENOMEM. A NULL member: unchanged. */
+	 * and a header that lives as long as `field` and the arena, or one with an absent name: it is left out; -EINVAL and
+	 * one static sentence why it cannot go there; -ENOMEM. A NULL member: unchanged. */
 	int (*fit_header)(const void *settings, const struct message_field *field, bool set_by_mapping,
 		struct arena *arena, struct message_field *ret_field, const char **ret_reason);
+	/* May a mapping set a header of that name at such a destination? NULL: yes; else what is wrong and what would be right,
+	 * one static sentence, reported at the header. A NULL member: yes. */
+	const char *(*check_header)(const void *settings, struct slice name);
 	/* Does a null payload differ from an empty one at this destination? */
 	bool carries_null;
 	/* Does a source with these from_settings never receive what its own link has sent? NULL: it may. */

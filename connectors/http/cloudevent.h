@@ -39,6 +39,7 @@ int cloudevent_fields(const struct cloudevent *event, struct arena *arena,
  *                    as a string when it is text (content type text/…, or utf8_payload) and UTF-8
  *     data_base64    else
  *     neither        when it is null
+ * A payload without a content type is text/plain or application/octet-stream: to a reader of JSON events no type means JSON.
  * 0; -ENOBUFS: the buffer's limit; -ENOMEM. After an error the buffer is as it was. */
 int cloudevent_append(const struct cloudevent *event, const struct message_view *view, struct buffer *out)
 	__attribute__((warn_unused_result));

@@ -35,14 +35,14 @@ size_t idempotency_quote(const char *id, char ret_value[IDEMPOTENCY_QUOTED_SIZE]
  * without `"`, `,` and `\`. NULL and the key, or what is wrong, one static sentence. ret_key is not NUL-terminated. */
 const char *idempotency_key_parse(struct slice value, uint8_t ret_key[IDEMPOTENCY_KEY_MAX], size_t *ret_len);
 
-/* What the key counts for. identity: NULL or "": nobody in particular. */
-void idempotency_scope(const char *listener, const char *identity, struct slice path, struct slice key,
-	uint8_t ret_scope[LINK_KEY_LEN]);
+/* What the key counts for. identity: NULL or "": nobody in particular. 0 or -ENOMEM. */
+int idempotency_scope(const char *listener, const char *identity, struct slice path, struct slice key,
+	uint8_t ret_scope[LINK_KEY_LEN]) __attribute__((warn_unused_result));
 /* Of the bytes that came with it (struct state_change, hash). Never 0. */
 uint64_t idempotency_body_hash(const uint8_t scope[LINK_KEY_LEN], struct slice body);
 
 #define IDEMPOTENCY_IN_SIZE 33 /* 32 hexadecimal digits and a NUL */
-/* The id that a request with that key is answered with, each time. It does not give the scope away. */
+/* The id that a request with that key is answered with, each time. */
 void idempotency_request_id(const uint8_t scope[LINK_KEY_LEN], char ret_id[IDEMPOTENCY_IN_SIZE]);
 /* For a request without a key. 0, or -EIO: no randomness. */
 int idempotency_random_id(char ret_id[IDEMPOTENCY_IN_SIZE]) __attribute__((warn_unused_result));

@@ -38,4 +38,7 @@ liblinkspan_a_SOURCES += \
 	connectors/http/settings.c \
 	connectors/http/settings.h \
 	connectors/http/signature.c \
-	connectors/http/signature.h
+	connectors/http/signature.h \
+	connectors/http/signature_keys.c \
+	connectors/http/signature_keys.h \
+	connectors/http/signature_verify.c

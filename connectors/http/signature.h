@@ -13,7 +13,7 @@
 
 #include "message/slice.h"
 
-/* Secrets in one text, separated by spaces (rotation). */
+/* Secrets in one text (rotation): those of Standard Webhooks separated by white space, others on lines of their own. */
 #define SIGNATURE_MAX_SECRETS 8
 /* Of the value of webhook-signature, NUL included. */
 #define SIGNATURE_VALUE_SIZE (SIGNATURE_MAX_SECRETS * 48 + 1)

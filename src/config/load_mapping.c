@@ -283,11 +283,26 @@ static void check_tombstones(
 			"tombstones: a connection of type %s has no null payloads; leave this out", connector->name);
 }
 
-static void check_headers(struct reading *reading, const struct node *headers)
+static void check_header_name(
+	struct reading *reading, const struct connector *connector, size_t connection, const struct node *name)
 {
-	for (size_t i = 0; headers && headers->kind == NODE_MAP && i < headers->n; i++)
-		if (headers->items[i]->kind == NODE_SCALAR && !headers->items[i]->failed)
-			table_check_template(reading->loader->report, &reading->captures, headers->items[i], "headers");
+	if (!connector || !connector->check_header || !reading->loader->connections.items[connection].sound)
+		return;
+	const void *settings = reading->loader->own->config.connections[connection].settings;
+	const char *wrong = connector->check_header(settings, slice_str(name->text));
+	if (wrong)
+		table_mistake(reading->loader->report, name, 0, "headers: %s", wrong);
+}
+
+static void check_headers(
+	struct reading *reading, const struct connector *connector, size_t connection, const struct node *headers)
+{
+	for (size_t i = 0; headers && headers->kind == NODE_MAP && i < headers->n; i++) {
+		if (headers->items[i]->kind != NODE_SCALAR || headers->items[i]->failed)
+			continue;
+		table_check_template(reading->loader->report, &reading->captures, headers->items[i], "headers");
+		check_header_name(reading, connector, connection, headers->keys[i]);
+	}
 }
 
 static void read_target(struct reading *reading, const struct node *node)
@@ -317,7 +332,7 @@ static void read_target(struct reading *reading, const struct node *node)
 		.parts = {{section_to_keys, &to}, {keys, values}},
 	};
 	table_read(&scope);
-	check_headers(reading, node_get(node, "headers"));
+	check_headers(reading, connector, target->connection, node_get(node, "headers"));
 	reading->unsound |= !connector || scope.unsound;
 	reading->legs_unknown |= !connector || config_failed(&scope, "qos", NULL);
 	take_common(target, &to);

@@ -243,15 +243,20 @@ static int render_fields(struct work *work, const struct field *fields, size_t n
 	return err;
 }
 
+/* *n: how many there are, and then how many are left. */
 static int fit_headers(
-	struct work *work, const struct target *to, struct message_field *headers, size_t n, size_t n_received)
+	struct work *work, const struct target *to, struct message_field *headers, size_t *n, size_t n_received)
 {
 	int err = 0;
-	for (size_t i = 0; i < n && !err && to->fits_headers; i++) {
-		struct message_field field = headers[i];
+	size_t left = 0;
+	for (size_t i = 0; i < *n && !err; i++) {
+		struct message_field fit;
 		err = to->connector->fit_header(
-			to->settings, &field, i >= n_received, work->routing->arena, &headers[i], &work->reason);
+			to->settings, &headers[i], i >= n_received, work->routing->arena, &fit, &work->reason);
+		if (!err && fit.name.data)
+			headers[left++] = fit;
 	}
+	*n = left;
 	return err;
 }
 
@@ -269,10 +274,12 @@ static int render_headers(struct work *work, const struct target *to, struct mes
 		if (!is_configured(to, view->headers[i].name))
 			headers[n++] = view->headers[i];
 	int err = render_fields(work, to->headers, n_configured, headers + n);
-	if (!err)
-		err = fit_headers(work, to, headers, n + n_configured, n);
+	size_t n_received = n;
+	n += n_configured;
+	if (!err && to->fits_headers)
+		err = fit_headers(work, to, headers, &n, n_received);
 	view->headers = headers;
-	view->n_headers = n + n_configured;
+	view->n_headers = n;
 	return err;
 }
 

@@ -1,1 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += tests/unit/http/test_signature
+tests_unit_http_test_signature_SOURCES = tests/unit/http/test_signature.c
+tests_unit_http_test_signature_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/http/test_idempotency
+tests_unit_http_test_idempotency_SOURCES = tests/unit/http/test_idempotency.c
+tests_unit_http_test_idempotency_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/http/test_guard
+tests_unit_http_test_guard_SOURCES = tests/unit/http/test_guard.c
+tests_unit_http_test_guard_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/http/test_header_names
+tests_unit_http_test_header_names_SOURCES = tests/unit/http/test_header_names.c
+tests_unit_http_test_header_names_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/http/test_cloudevent
+tests_unit_http_test_cloudevent_SOURCES = tests/unit/http/test_cloudevent.c
+tests_unit_http_test_cloudevent_LDADD = $(TEST_LIBS)

@@ -398,8 +398,12 @@ static void read_key(struct in_request *request)
 		answer_with(request, MHD_HTTP_BAD_REQUEST, wrong);
 		return;
 	}
+	if (idempotency_scope(request->link->spec.name, request->identity, request->path, slice_of(key, len),
+		    request->scope) < 0) {
+		answer_busy(request, "out of memory");
+		return;
+	}
 	request->has_key = true;
-	idempotency_scope(request->link->spec.name, request->identity, request->path, slice_of(key, len), request->scope);
 	request->hash = idempotency_body_hash(request->scope, buffer_slice(&request->body));
 	idempotency_request_id(request->scope, request->id);
 }

@@ -135,14 +135,14 @@ static bool layout_is_known(void)
 	return strncmp(version, "0.9.75", 6) == 0 || strncmp(version, "0.9.76", 6) == 0;
 }
 
-const char *in_head_read(struct MHD_Connection *connection, const char *version, const char *target, size_t target_len,
-	struct in_head *ret_head)
+const char *in_head_read(struct MHD_Connection *connection, const char *method, const char *version, const char *target,
+	size_t target_len, struct in_head *ret_head)
 {
 	struct walk walk = {.head = ret_head};
 	*ret_head = (struct in_head){.length = 0};
 	if (layout_is_known()) {
-		/* The target ends where the version begins, unless it holds a NUL. */
-		if (!target || version != target + target_len + 1)
+		/* One space each, and no NUL within. */
+		if (!target || target != method + strlen(method) + 1 || version != target + target_len + 1)
 			return "the request's first line is malformed";
 		walk.expected = version + strlen(version);
 	}

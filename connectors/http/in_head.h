@@ -32,8 +32,8 @@ struct in_head {
 
 /* NULL, or what is wrong, one static sentence: the answer is 400 and the connection is closed. target: as it was given to
  * MHD_OPTION_URI_LOG_CALLBACK; target_len: strlen of it then. */
-const char *in_head_read(struct MHD_Connection *connection, const char *version, const char *target, size_t target_len,
-	struct in_head *ret_head);
+const char *in_head_read(struct MHD_Connection *connection, const char *method, const char *version, const char *target,
+	size_t target_len, struct in_head *ret_head);
 
 /* The first header of that name; absent if there is none. Without white space around it. */
 struct slice in_head_value(struct MHD_Connection *connection, const char *name);

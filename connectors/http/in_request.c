@@ -302,11 +302,11 @@ static bool authenticate(struct in_request *request)
 	return true;
 }
 
-static const char *read_head(struct in_request *request, const char *version)
+static const char *read_head(struct in_request *request, const char *method, const char *version)
 {
 	size_t len = 0;
 	const char *wrong = in_head_read(
-		request->connection, version, request->target_at, request->target.len, &request->head);
+		request->connection, method, version, request->target_at, request->target.len, &request->head);
 	if (wrong)
 		return wrong;
 	wrong = in_path_parse(request->target, (uint8_t *)(request + 1) + request->target.len, &len, &request->query);
@@ -323,7 +323,7 @@ static enum MHD_Result begin(struct in_request *request, const char *method, con
 {
 	request->link->counters.requests++;
 	request->method = method_of(method);
-	const char *wrong = read_head(request, version);
+	const char *wrong = read_head(request, method, version);
 	if (asks_for_server(request)) {
 		answer_with(request, MHD_HTTP_NO_CONTENT, NULL);
 		request->answer.allow = IN_ALLOW_READ | IN_ALLOW_WRITE;

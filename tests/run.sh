@@ -149,7 +149,7 @@ start_integration() { # NAME COMMAND...: in the background, once there is a plac
     read -r _ <&9
     (
         at=$(date +%s)
-        timeout -k 20 600 "$@" >"$work/$name.tap" 2>"$work/$name.err"
+        timeout -k 20 1200 "$@" >"$work/$name.tap" 2>"$work/$name.err"
         echo $? >"$work/$name.status"
         say "$name done ($(took "$at"))"
         echo >&9
@@ -193,7 +193,7 @@ run_crash() { # NAME PROGRAM ARGUMENT...: of tests/crash
     name=$1 program=$2
     shift 2
     at=$(date +%s)
-    timeout -k 20 600 "$root/tests/crash/$program" "$@" >"$work/$name.log" 2>&1
+    timeout -k 20 1200 "$root/tests/crash/$program" "$@" >"$work/$name.log" 2>&1
     status=$?
     line=$(tail -n 1 "$work/$name.log")
     case $status in

@@ -148,9 +148,11 @@ class Linkspan:
         def holds():
             if not self.running():
                 raise AssertionError(f"linkspan ended with {self._process.status()}")
-            status = {k: int(v) if v.isdigit() else v for k, v in self.status(**who).items()}
+            status.update({k: int(v) if v.isdigit() else v for k, v in self.status(**who).items()})
             return status if status and condition(status) else None
-        return until(holds, lambda: f"{what}: {self.status(**who)}", timeout, poll_s=0.1)
+        status = {}
+        return until(holds, lambda: f"{what}: {self.status(**who)}", timeout, poll_s=0.1,
+                     progress=lambda: {k: v for k, v in status.items() if k not in ("time", "request")})
 
     def wait_waiting(self, destination, at_least, timeout=None):
         """Until that many messages wait in a destination's outbox."""

@@ -263,7 +263,8 @@ class Reader:
         while not condition(self.records):
             if time.monotonic() > deadline:
                 raise TimedOut(f"timed out waiting for {what}: {len(self.records)} records in {self.topic}; {condition}")
-            self.poll()
+            if self.poll():  # slow is not stuck
+                deadline = time.monotonic() + (timeout or DEADLINE_S)
         return self.records
 
     def wait_count(self, n, timeout=None):

@@ -117,7 +117,8 @@ class Subscriber:
         self.messages.append(Message(got.topic, got.payload, got.qos, got.retain, getattr(got, "properties", None)))
 
     def wait_for(self, condition, what, timeout=None):
-        until(lambda: condition(self.messages), lambda: f"{what}: {len(self.messages)} came; {condition}", timeout)
+        until(lambda: condition(self.messages), lambda: f"{what}: {len(self.messages)} came; {condition}", timeout,
+              progress=lambda: len(self.messages))
         return self.messages
 
     def wait_count(self, n, timeout=None):

@@ -6,23 +6,31 @@ import socket
 import time
 
 # Generous, because it only bounds how long a failure takes: a loaded machine must not fail a test.
-DEADLINE_S = float(os.environ.get("LINKSPAN_TEST_DEADLINE", "90"))
+DEADLINE_S = float(os.environ.get("LINKSPAN_TEST_DEADLINE", "120"))
 
 
 class TimedOut(AssertionError):
     """The awaited event did not come."""
 
 
-def until(condition, what, timeout=None, poll_s=0.02):
-    """Returns the first true value of condition(). what: text or a function that says where things stand."""
+def until(condition, what, timeout=None, poll_s=0.02, progress=None):
+    """Returns the first true value of condition(). what: text or a function that says where things stand. progress: a
+    function; while what it returns changes, things are slow and not stuck, and the time begins anew."""
     deadline = time.monotonic() + (timeout or DEADLINE_S)
+    stood = progress() if progress else None
     while True:
+        began = time.monotonic()
         value = condition()
         if value:
             return value
+        took = time.monotonic() - began
+        stands = progress() if progress else None
+        if stands != stood:
+            stood = stands
+            deadline = time.monotonic() + (timeout or DEADLINE_S)
         if time.monotonic() > deadline:
             raise TimedOut(f"timed out waiting for {what() if callable(what) else what}")
-        time.sleep(poll_s)
+        time.sleep(max(poll_s, min(4 * took, 2)))  # a dear question must not starve what it waits for
 
 
 _claims = []  # sockets, open for the life of this process

@@ -233,6 +233,7 @@ struct connector {
 	/* Under `to`: the name of the key that holds the target ("topic", "path"), and further templated keys, which
 	 * reach the sink as params (names, NULL-terminated key table; type CONFIG_TEMPLATE only). NULL: none. */
 	const char *target_key;
+	const char *target_fallback; /* a mapping's target that names none; NULL: the source's topic */
 	const struct config_key *to_keys;
 	/* What else the reference page says below the tables of keys, in Markdown. NULL: nothing. */
 	void (*write_reference)(FILE *out);

@@ -222,7 +222,8 @@ static struct config_key *target_table(const struct connector *connector, size_t
 	for (const struct config_key *key = connector->to_keys; key && key->name; key++)
 		n++;
 	struct config_key *keys = memory_zero((n + 1) * sizeof *keys);
-	keys[0] = (struct config_key){.name = connector->target_key, .type = CONFIG_TEMPLATE};
+	keys[0] = (struct config_key){
+		.name = connector->target_key, .type = CONFIG_TEMPLATE, .fallback = connector->target_fallback};
 	for (size_t i = 1; i < n; i++) {
 		keys[i] = connector->to_keys[i - 1];
 		keys[i].offset = i * sizeof(char *);

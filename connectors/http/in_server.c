@@ -51,7 +51,7 @@ struct in_server {
 	struct in_server_options options;
 	struct in_daemon *daemons;
 	struct in_peer *peers;
-	struct in_peer *resumed; /* since the last MHD_run */
+	struct in_peer *resumed; /* to be resumed in the next turn: libmicrohttpd may run before, and must not see them */
 	struct in_tls *tls;
 	struct loop_timer *ticker;
 	struct loop_job run_job;
@@ -261,11 +261,9 @@ void in_server_suspend(struct in_peer *peer)
 void in_server_resume(struct in_peer *peer)
 {
 	struct in_server *server = peer->daemon->server;
-	peer->daemon->resumed = true;
 	peer->next_resumed = server->resumed;
 	server->resumed = peer;
 	in_server_phase(peer, IN_ANSWERING);
-	MHD_resume_connection(peer->connection);
 	loop_post(server->options.loop, &server->run_job);
 }
 
@@ -280,23 +278,25 @@ static void answer_half_closed(struct in_peer *peer)
 		shutdown(peer->fd, SHUT_RDWR); /* no second answer */
 }
 
-static void look_for_half_closed(struct in_server *server)
+static void resume_all(struct in_server *server)
 {
 	struct look look = {.half_closed = answer_half_closed};
+	for (struct in_peer *peer = server->resumed; peer && !server->tls; peer = peer->next_resumed)
+		look_at(&look, peer);
+	look_now(&look);
 	while (server->resumed) {
 		struct in_peer *peer = server->resumed;
 		server->resumed = peer->next_resumed;
 		peer->next_resumed = NULL;
-		if (!server->tls)
-			look_at(&look, peer);
+		peer->daemon->resumed = true;
+		MHD_resume_connection(peer->connection);
 	}
-	look_now(&look);
 }
 
 static void on_run(void *arg)
 {
 	struct in_server *server = arg;
-	look_for_half_closed(server);
+	resume_all(server);
 	for (struct in_daemon *daemon = server->daemons; daemon; daemon = daemon->next)
 		if (daemon->resumed) {
 			daemon->resumed = false;
@@ -485,6 +485,7 @@ void in_server_free(struct in_server *server)
 {
 	if (!server)
 		return;
+	on_run(server);
 	stop_daemons(server);
 	loop_cancel(server->options.loop, &server->run_job);
 	loop_timer_free(server->ticker);

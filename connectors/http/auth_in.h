@@ -8,10 +8,10 @@
  *           ─► LATER: a slow password hash is worked out on another thread; done() ─► ALLOWED, UNAUTHORIZED, FORBIDDEN
  *
  * What a request shows decides which: Authorization before a signature before a certificate. A wrong one is not made good
- * by another. Secrets are compared in constant time. Passwords that were right are remembered (as an HMAC under a key of
- * this process), so that the hash is worked out once.
+ * by another. Secrets are compared in constant time. Passwords that were right are remembered (as a keyed hash, the key being
+ * of this process), so that the hash is worked out once.
  *
- * Threads: the loop's; password hashes have one of their own, for at most AUTH_IN_MAX_WAITING requests.
+ * Threads: the loop's; password hashes have one of their own, for a few requests at a time.
  */
 #ifndef LINKSPAN_CONNECTORS_HTTP_AUTH_IN_H
 #define LINKSPAN_CONNECTORS_HTTP_AUTH_IN_H
@@ -21,10 +21,9 @@
 #include "message/slice.h"
 #include "runtime/loop.h"
 
-#define AUTH_IN_MAX_WAITING 32
-
 struct auth_in_settings { /* a section `auth` of a listener */
 	struct config_list tokens; /* identity: sha256:<hex>; several separated by spaces */
+	char *token_header; /* where a token may stand besides Authorization; NULL: nowhere */
 	struct config_list passwords; /* user: a hash of crypt(5), or sha256:<hex> */
 	bool client_certificates;
 	struct config_list standard_secrets, github_secrets, stripe_secrets, hmac_secrets; /* identity: secrets */
@@ -64,7 +63,7 @@ struct auth_in_request {
 
 enum auth_in_verdict {
 	AUTH_IN_ALLOWED,
-	AUTH_IN_UNAUTHORIZED, /* 401, with the challenge as WWW-Authenticate, if there is one */
+	AUTH_IN_UNAUTHORIZED, /* 401, with the challenge as WWW-Authenticate */
 	AUTH_IN_FORBIDDEN, /* 403 */
 	AUTH_IN_BUSY, /* 503: too many passwords are being worked out */
 	AUTH_IN_BODY,
@@ -75,7 +74,7 @@ struct auth_in_result {
 	const char
 		*identity; /* ALLOWED and FORBIDDEN: who; "" when nothing is configured. Lives as long as auth and the
 			       * request's certificate_names */
-	const char *challenge; /* UNAUTHORIZED: lives as long as auth; NULL: none */
+	const char *challenge; /* UNAUTHORIZED: lives as long as auth */
 	const char *reason; /* of what is not allowed: one static sentence for the log and the answer */
 };
 

@@ -42,15 +42,15 @@ enum auth_out_state {
 	AUTH_OUT_NONE, /* nothing is configured: send without */
 	AUTH_OUT_READY, /* *ret_value is the value of Authorization, valid until the next call of this module */
 	AUTH_OUT_NOT_YET, /* the first token has not come yet: wait for on_change */
-	AUTH_OUT_FAILED, /* *ret_value says why, one sentence for an alarm, without secrets. With a file: ask again (it is
+	AUTH_OUT_FAILED, /* there is no token: *ret_value says why, one sentence for an alarm, without secrets. With a file: ask again (it is
 			  * looked at again once a second); with OAuth on_change follows */
 };
-/* For the next request. A token's file is read again when it has changed. */
+/* For the next request. A token's file is read again when it has changed; if it cannot be, the token that was there stays. */
 enum auth_out_state auth_out_header(struct auth_out *auth, const char **ret_value);
 /* The peer has answered 401: a file is read again before the next request, another token is fetched. True if that can
  * help without a person (OAuth). */
 bool auth_out_refused(struct auth_out *auth);
-/* Reads again what stands in files. */
-void auth_out_reload(struct auth_out *auth);
+/* Reads again what stands in files. NULL, or why that cannot be done, for the log: what was there before goes on. */
+const char *auth_out_reload(struct auth_out *auth);
 
 #endif

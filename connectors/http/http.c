@@ -166,6 +166,11 @@ static int fit_header(const void *arg, const struct message_field *field, bool s
 		ret_field, ret_reason);
 }
 
+static const char *check_header(const void *settings, struct slice name)
+{
+	return http_settings_listens(settings) ? NULL : header_names_check_set(name);
+}
+
 static const char *check_target(const void *arg, struct slice target)
 {
 	const struct http_settings *settings = arg;
@@ -208,6 +213,7 @@ const struct connector http_connector = {
 	.unordered = unordered,
 	.carries_headers = carries_headers,
 	.fit_header = fit_header,
+	.check_header = check_header,
 	.check_target = check_target,
 	.insert_in_target = insert_in_target,
 	.explain_guarantee = explain_guarantee,

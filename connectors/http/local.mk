@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	connectors/http/allowed_paths.c \
+	connectors/http/allowed_paths.h \
 	connectors/http/auth_in.c \
 	connectors/http/auth_in.h \
+	connectors/http/auth_in_settings.c \
 	connectors/http/auth_out.c \
 	connectors/http/auth_out.h \
+	connectors/http/auth_out_settings.c \
 	connectors/http/cloudevent.c \
 	connectors/http/cloudevent.h \
 	connectors/http/guard.c \
@@ -53,6 +57,8 @@ liblinkspan_a_SOURCES += \
 	connectors/http/out_settings.h \
 	connectors/http/out_verdict.c \
 	connectors/http/out_verdict.h \
+	connectors/http/password_worker.c \
+	connectors/http/password_worker.h \
 	connectors/http/settings.c \
 	connectors/http/settings.h \
 	connectors/http/signature.c \
@@ -61,4 +67,8 @@ liblinkspan_a_SOURCES += \
 	connectors/http/signature_keys.h \
 	connectors/http/signature_verify.c \
 	connectors/http/tls_files.c \
-	connectors/http/tls_files.h
+	connectors/http/tls_files.h \
+	connectors/http/token_file.c \
+	connectors/http/token_file.h \
+	connectors/http/token_hash.c \
+	connectors/http/token_hash.h

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libcurl 7.88 on libuv. A socket that libcurl keeps for later stays polled for reading: to stop and start that for each
- * request would be three system calls, and the peer's closing is noticed at once. Sockets are opened and closed here, so
- * that their polling ends before their number is used again; those of the resolver are libcurl's, which says REMOVE before
- * it closes them.
+ * libcurl 7.88 on libuv. A connection that libcurl keeps for later stays polled for reading: to stop and start that for
+ * each request would be three system calls. It is closed here, so that polling ends before its number is used again.
+ *
+ * A socket that never came to a request libcurl closes by itself, and only then says REMOVE, perhaps never if the next
+ * socket has its number: so such a one is not polled any longer than it is wanted, and what was polled under a number
+ * ends when a socket with that number is opened. libuv would abort the process over a descriptor that is not there.
  *
  * libcurl must not be called from inside its own callbacks: the timer's says that there is something to do, and whoever has
  * called libcurl looks at that afterwards.
  */
 #include "connectors/http/out_client.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -32,9 +35,11 @@ struct watch {
 	struct http_client *client; /* NULL: it is being closed */
 	struct watch *next, **at;
 	curl_socket_t fd;
-	bool ours; /* opened here */
 	int events; /* UV_READABLE…; polled for */
 	bool wanted; /* by libcurl */
+	bool kept; /* a request has begun on it: it will be closed by on_close */
+	char peer[INET6_ADDRSTRLEN]; /* how it is known again at that; empty: not opened here */
+	int peer_port, own_port; /* own_port 0: not looked for yet */
 };
 
 struct http_client {
@@ -91,8 +96,19 @@ static void watch_end(struct watch *watch)
 	uv_close((uv_handle_t *)&watch->poll, on_closed);
 }
 
-static struct watch *watch_new(struct http_client *client, curl_socket_t fd, bool ours)
+static struct watch *watch_find(const struct http_client *client, curl_socket_t fd)
 {
+	struct watch *watch = client->watches;
+	while (watch && watch->fd != fd)
+		watch = watch->next;
+	return watch;
+}
+
+static struct watch *watch_new(struct http_client *client, curl_socket_t fd)
+{
+	struct watch *stale = watch_find(client, fd);
+	if (stale)
+		watch_end(stale);
 	struct watch *watch = calloc(1, sizeof *watch);
 	if (!watch)
 		return NULL;
@@ -103,20 +119,11 @@ static struct watch *watch_new(struct http_client *client, curl_socket_t fd, boo
 	watch->poll.data = watch;
 	watch->client = client;
 	watch->fd = fd;
-	watch->ours = ours;
 	watch->next = client->watches;
 	watch->at = &client->watches;
 	if (watch->next)
 		watch->next->at = &watch->next;
 	client->watches = watch;
-	return watch;
-}
-
-static struct watch *watch_find(const struct http_client *client, curl_socket_t fd)
-{
-	struct watch *watch = client->watches;
-	while (watch && watch->fd != fd)
-		watch = watch->next;
 	return watch;
 }
 
@@ -132,23 +139,62 @@ static void watch_for(struct watch *watch, int events)
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
 {
 	struct http_client *client = arg;
-	struct watch *watch = assigned ? assigned : watch_find(client, fd);
-	(void)easy;
+	struct watch *watch = watch_find(client, fd);
+	(void)easy, (void)assigned;
 	if (what == CURL_POLL_REMOVE) {
-		if (watch && watch->ours)
+		if (watch && watch->kept)
 			watch->wanted = false;
 		else if (watch)
 			watch_end(watch);
 		return 0;
 	}
 	if (!watch)
-		watch = watch_new(client, fd, false);
+		watch = watch_new(client, fd);
 	if (!watch)
 		return -1; /* libcurl ends the calls */
-	if (watch != assigned)
-		curl_multi_assign(client->multi, fd, watch);
 	watch_for(watch, (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0));
 	return 0;
+}
+
+/* --- connections -------------------------------------------------------------------------------------------------- */
+
+static int port_of(const struct sockaddr_storage *address)
+{
+	if (address->ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
+	return address->ss_family == AF_INET ? ntohs(((const struct sockaddr_in *)address)->sin_port) : 0;
+}
+
+static void note_peer(struct watch *watch, const struct curl_sockaddr *peer)
+{
+	struct sockaddr_storage address = {0};
+	memcpy(&address, &peer->addr, peer->addrlen < sizeof address ? peer->addrlen : sizeof address);
+	watch->peer_port = port_of(&address);
+	if (getnameinfo((struct sockaddr *)&address, peer->addrlen, watch->peer, sizeof watch->peer, NULL, 0,
+		    NI_NUMERICHOST) != 0)
+		watch->peer[0] = '\0';
+}
+
+static int own_port_of(struct watch *watch)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof address;
+	if (watch->own_port == 0 && getsockname(watch->fd, (struct sockaddr *)&address, &len) == 0)
+		watch->own_port = port_of(&address);
+	return watch->own_port;
+}
+
+/* The connection with these ends has got as far as a request. */
+static void note_kept(struct http_client *client, const char *peer, int peer_port, int own_port)
+{
+	for (struct watch *watch = client->watches; watch; watch = watch->next) {
+		if (!watch->peer[0] || (watch->kept && watch->own_port != own_port))
+			continue;
+		if (own_port_of(watch) == own_port && watch->peer_port == peer_port && strcmp(watch->peer, peer) == 0) {
+			watch->kept = true;
+			return;
+		}
+	}
 }
 
 static bool may_reach(struct http_call *call, const struct sockaddr *address, socklen_t len)
@@ -171,10 +217,12 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
-	if (!watch_new(call->client, fd, true)) {
+	struct watch *watch = watch_new(call->client, fd);
+	if (!watch) {
 		close(fd);
 		return CURL_SOCKET_BAD;
 	}
+	note_peer(watch, address);
 	call->client->connections++;
 	return fd;
 }
@@ -191,7 +239,8 @@ static int on_close(void *arg, curl_socket_t fd)
 static int on_request(void *arg, char *peer, char *own, int peer_port, int own_port)
 {
 	struct http_call *call = arg;
-	(void)own, (void)own_port;
+	(void)own;
+	note_kept(call->client, peer, peer_port, own_port);
 	if (!call->guarded)
 		return CURL_PREREQFUNC_OK;
 	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *found = NULL;
@@ -223,7 +272,12 @@ static int on_timer_wish(CURLM *multi, long ms, void *arg)
 static size_t on_head(char *data, size_t size, size_t n, void *arg)
 {
 	struct http_call *call = arg;
-	(void)data;
+	struct slice line = slice_of(data, size * n);
+	/* libcurl takes a head for whole when the connection ends within it; trailers come here too, behind its empty line. */
+	if (line.len > 5 && memcmp(line.data, "HTTP/", 5) == 0)
+		call->head_ended = false;
+	else if (line.len > 0 && (line.data[0] == '\r' || line.data[0] == '\n'))
+		call->head_ended = true;
 	call->head_bytes += size * n;
 	return call->head_bytes > HTTP_MAX_HEAD_BYTES ? 0 : size * n;
 }
@@ -244,6 +298,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 static bool is_complete(const struct http_call *call)
 {
 	curl_off_t announced = -1;
+	if (!call->head_ended)
+		return false;
 	if (call->code == CURLE_OK || call->status == 204 || call->status == 205 || call->status == 304)
 		return true;
 	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
@@ -405,7 +461,7 @@ static void forget_response(struct http_call *call)
 	call->head_bytes = call->body_bytes = 0;
 	call->code = CURLE_OK;
 	call->status = 0;
-	call->complete = call->capped = call->sent = call->sent_noted = false;
+	call->complete = call->head_ended = call->capped = call->sent = call->sent_noted = false;
 	call->refused[0] = call->error[0] = '\0';
 }
 

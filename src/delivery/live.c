@@ -52,7 +52,7 @@ static bool is_surveying(const struct live *live)
 
 int live_start(struct courier *courier)
 {
-	if (courier->options.outbox->drain != DRAIN_LIVE_FIRST)
+	if (courier->options.outbox->drain != DRAIN_LIVE_FIRST || batch_applies(courier))
 		return 0;
 	courier->live = calloc(1, sizeof *courier->live);
 	courier->window.lane = lane_new();

@@ -29,7 +29,7 @@ static bool reserve(struct courier *courier, uint64_t seq)
 {
 	struct window *window = &courier->window;
 	uint64_t distance = seq - window->first;
-	if (distance >= courier->lookahead)
+	if (distance >= courier->lookahead && seq > batch_last_to_hold(courier))
 		return false;
 	size_t capacity = window->capacity;
 	if (distance < capacity)
@@ -85,6 +85,7 @@ void outbox_complete(struct courier *courier, struct held *held, uint64_t seq)
 		seq < courier->maybe_sent_end || (courier->live && live_may_have_been_sent(courier, view, seq));
 	held->session_lost = seq < courier->session_lost_end;
 	held->stage = held->stage_asked = stages_known(courier, seq);
+	held->batched = batch_applies(courier) && batch_has(courier, seq);
 	held->expires = expiry_applies(courier, view);
 	courier->window.n_expiring += held->expires;
 }
@@ -163,11 +164,12 @@ void outbox_pass(struct courier *courier, uint64_t seq)
 		window_skip(window, seq + 1);
 }
 
-/* What is read always fits when nothing of the head is held, whatever its size. */
-static bool read_fits(struct courier *courier, const struct message *msg)
+/* What is read always fits when nothing of the head is held, whatever its size. So does what has to go out as one. */
+static bool read_fits(struct courier *courier, uint64_t seq, const struct message *msg)
 {
 	const struct window *window = &courier->window;
-	bool fits = window->first == window->end || window->held_bytes + message_memory(msg) <= held_limit(courier);
+	bool fits = window->first == window->end || window->held_bytes + message_memory(msg) <= held_limit(courier) ||
+		    seq <= batch_last_to_hold(courier);
 	courier->read_needs = fits ? 0 : message_memory(msg);
 	return fits;
 }
@@ -182,7 +184,7 @@ static bool hold(struct courier *courier, const struct journal_read *item)
 		return false;
 	if (window->first == window->end && item->seq > window->end)
 		window_skip(window, item->seq);
-	if (!read_fits(courier, item->msg) || !reserve(courier, item->seq))
+	if (!read_fits(courier, item->seq, item->msg) || !reserve(courier, item->seq))
 		return false;
 	struct held *held = window_add(window, item->seq, item->lsn, item->bytes, item->msg);
 	outbox_complete(courier, held, item->seq);
@@ -255,6 +257,11 @@ static size_t room_to_read(const struct courier *courier, size_t *ret_bytes)
 	uint64_t messages = courier->lookahead > used ? courier->lookahead - used : 0, limit = held_limit(courier);
 	uint64_t bytes = window->held_bytes < limit ? limit - window->held_bytes : 0;
 	uint64_t enough = courier->lookahead / 4 < READ_MESSAGES ? courier->lookahead / 4 : READ_MESSAGES;
+	if (window->end <= batch_last_to_hold(courier)) {
+		*ret_bytes = READ_BYTES;
+		messages = batch_last_to_hold(courier) - window->end + 1;
+		return messages < READ_MESSAGES ? (size_t)messages : READ_MESSAGES;
+	}
 	if (used != 0 && (messages == 0 || bytes == 0 || bytes < courier->read_needs))
 		return 0;
 	if (used != 0 && courier->in_flight > 0 && ((messages < enough && messages < gap) || bytes < READ_BYTES))

@@ -11,6 +11,7 @@
 #include "connectors/connector.h"
 #include "message/utf8.h"
 #include "routing/hops.h"
+#include "routing/reply.h"
 #include "routing/template.h"
 #include "runtime/log.h"
 
@@ -35,6 +36,7 @@ struct target {
 	struct template *topic, *key, *content_type; /* NULL: not given */
 	struct field *headers, *params;
 	size_t n_headers, n_params;
+	struct reply *reply; /* NULL: nobody wants what comes back */
 };
 
 struct mapping {
@@ -100,6 +102,8 @@ static int compile_target(const struct config *config, const struct target_confi
 		err = compile_fields(&from->headers, names, &to->headers);
 	if (!err)
 		err = compile_fields(&from->params, names, &to->params);
+	if (!err)
+		err = reply_new(config, map, from, names->captures, names->n, &to->reply);
 	return err;
 }
 
@@ -160,6 +164,7 @@ void mapping_free(struct mapping *map)
 		template_free(to->content_type);
 		fields_free(to->headers, to->n_headers);
 		fields_free(to->params, to->n_params);
+		reply_free(to->reply);
 	}
 	free(map->targets);
 	transform_free(map->when);
@@ -328,6 +333,12 @@ static unsigned work_hops(struct work *work)
 	return (unsigned)routing->hops;
 }
 
+static int render_reply(struct work *work, const struct target *to, struct message_view *view)
+{
+	int hops = work->map->config->max_hops > 0 ? (int)work_hops(work) : -1;
+	return reply_render(to->reply, &work->source, hops, work->routing->arena, view, &work->reason);
+}
+
 static int render_envelope(struct work *work, const struct target *to, struct message_view *ret_view)
 {
 	struct message_view view = received(work);
@@ -344,6 +355,8 @@ static int render_envelope(struct work *work, const struct target *to, struct me
 		err = hops_write(&view, work_hops(work) + 1, work->routing->arena);
 	if (!err)
 		err = render_params(work, to, &view);
+	if (!err && to->reply)
+		err = render_reply(work, to, &view);
 	if (err)
 		return err;
 	if (work->transformed)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "config/guarantee.h"
+#include "config/reply.h"
 #include "runtime/control.h"
 #include "runtime/disk_limits.h"
 #include "runtime/endpoint.h"
@@ -173,8 +174,8 @@ static void find_roles(struct bridge *bridge)
 	for (size_t m = 0; m < bridge->config->n_mappings; m++) {
 		const struct mapping_config *map = &bridge->config->mappings[m];
 		bridge->endpoints[map->from_connection].is_source = true;
-		for (size_t t = 0; t < map->n_targets; t++)
-			bridge->endpoints[map->targets[t].connection].is_sink = true;
+		for (size_t i = 0; i < bridge->n_endpoints; i++)
+			bridge->endpoints[i].is_sink |= mapping_writes_to(bridge->config, map, i);
 	}
 }
 
@@ -284,10 +285,12 @@ static int open_courier(struct endpoint *end)
 		.dest = end->dest,
 		.outbox = &end->config->outbox,
 		.connector = end->connector,
+		.settings = end->config->settings,
 		.link = end->link,
 		.in_order = end->connector->exactly_once_in_order &&
 			    connection_sends_exactly_once(end->bridge->config, end->index),
 		.on_room = on_courier_room,
+		.on_reply = replies_append,
 		.ctx = end,
 	};
 	if (journal_outbox(options.journal, end->dest).paused)
@@ -653,12 +656,14 @@ void bridge_log_status(struct bridge *bridge)
 			"request=%lu destination=%s link=%s waiting=%llu waiting_bytes=%llu in_flight=%llu "
 			"journalled=%llu "
 			"delivered=%llu "
-			"retried=%llu dead=%llu expired=%llu paused=%s",
+			"retried=%llu dead=%llu expired=%llu paused=%s replies=%llu replies_dropped=%llu",
 			request, end->config->name, stats.link_is_up ? "up" : "down", (unsigned long long)box.waiting,
 			(unsigned long long)box.waiting_bytes, (unsigned long long)stats.in_flight,
 			(unsigned long long)box.next_seq - 1, (unsigned long long)stats.delivered,
 			(unsigned long long)stats.retried, (unsigned long long)stats.dead,
-			(unsigned long long)stats.expired, stats.paused ? "yes" : "no");
+			(unsigned long long)stats.expired, stats.paused ? "yes" : "no",
+			(unsigned long long)end->replies,
+			(unsigned long long)(end->replies_dropped + stats.replies_dropped));
 		log_totals(end, request);
 	}
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
@@ -694,6 +699,7 @@ int bridge_close(struct bridge *bridge)
 	free(bridge->entries);
 	free(bridge->changes);
 	marking_free(&bridge->marking);
+	arena_free(&bridge->reply_arena);
 	free(bridge->endpoints);
 	free(bridge);
 	return r;

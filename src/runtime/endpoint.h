@@ -9,6 +9,8 @@
 #include "connectors/connector.h"
 #include "delivery/courier.h"
 #include "journal/journal.h"
+#include "routing/arena.h"
+#include "routing/reply.h"
 #include "routing/router.h"
 #include "runtime/histogram.h"
 #include "runtime/bridge.h"
@@ -42,6 +44,7 @@ struct endpoint {
 	struct journal_outbox at_start; /* of the destination */
 	struct histogram acknowledgement; /* us from the offer to its receipt */
 	uint64_t dropped; /* by on_error: drop */
+	uint64_t replies, replies_dropped; /* of what was delivered here: appended, or not */
 };
 
 enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };
@@ -66,6 +69,7 @@ struct bridge {
 	void (*on_stopped)(void *ctx);
 	void *stopped_ctx;
 	struct marking marking; /* scratch of intake_offer */
+	struct arena reply_arena; /* scratch of replies_append */
 	struct queue_service *queue; /* linkspan queue */
 	struct control *control; /* its socket; NULL: none */
 };
@@ -75,6 +79,10 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 void intake_durable(struct bridge *bridge, uint64_t lsn); /* gives the receipts that are due */
 /* The destination (NULL: the journal, memory) has room again: the sources that paused for it go on. */
 void intake_resume(struct bridge *bridge, const struct endpoint *destination);
+
+/* replies.c: the courier's on_reply. -EAGAIN: there is no room where it goes. */
+int replies_append(void *ctx, const struct message_view *request, const struct message_view *reply,
+	const struct journal_change *finished);
 
 /* bridge.c: after receipts or couriers have moved, during a stop. */
 void bridge_check_drained(struct bridge *bridge);

@@ -35,4 +35,5 @@ liblinkspan_a_SOURCES += \
 	src/runtime/queue_service.h \
 	src/runtime/queue_waiting.c \
 	src/runtime/receipts.c \
+	src/runtime/replies.c \
 	src/runtime/receipts.h

@@ -260,6 +260,7 @@ static void setup(struct chaos *chaos, uint64_t seed, bool pipelined, bool repla
 	rig->outbox.max_attempts = dice(chaos, 2) ? 0 : 1 + dice(chaos, 5);
 	rig->outbox.backoff_max_ms = 1000;
 	rig->take_replies = dice(chaos, 2);
+	rig->want_replies = true;
 	if (replay)
 		setup_replay(chaos);
 	rig->on_send = on_send;

@@ -37,3 +37,6 @@ tests_unit_runtime_test_queue_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_control
 tests_unit_runtime_test_control_SOURCES = tests/unit/runtime/test_control.c
 tests_unit_runtime_test_control_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_replies
+tests_unit_runtime_test_replies_SOURCES = tests/unit/runtime/test_replies.c $(journal_rig)
+tests_unit_runtime_test_replies_LDADD = $(TEST_LIBS)

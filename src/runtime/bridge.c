@@ -586,6 +586,17 @@ void bridge_stop(struct bridge *bridge)
 	bridge_check_drained(bridge);
 }
 
+void bridge_reload(struct bridge *bridge)
+{
+	if (bridge->state != BRIDGE_RUNNING && bridge->state != BRIDGE_DRAINING)
+		return;
+	for (size_t i = 0; i < bridge->n_endpoints; i++) {
+		const struct endpoint *end = &bridge->endpoints[i];
+		if ((end->is_source || end->is_sink) && !end->stopped && end->connector->reload)
+			end->connector->reload(end->link);
+	}
+}
+
 struct counter_text {
 	char text[512];
 	size_t len;

@@ -22,6 +22,8 @@ liblinkspan_a_SOURCES += \
 	src/runtime/loop_simulated.c \
 	src/runtime/marking.c \
 	src/runtime/marking.h \
+	src/runtime/mhd_loop.c \
+	src/runtime/mhd_loop.h \
 	src/runtime/notify.c \
 	src/runtime/notify.h \
 	src/runtime/queue_batch.c \

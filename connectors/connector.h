@@ -119,7 +119,7 @@ struct outcome {
 	 * type, utf8_payload and headers count; topic, correlation, qos and all else are filled in by the host. */
 	const struct message_view *reply;
 	/* DELIVERED, `keeps_values`: the message is now the last value of its topic, journalled with the DONE; one with a null
-	 * payload removes it. */
+	 * payload removes it. Not together with a reply. */
 	bool keep_value;
 };
 

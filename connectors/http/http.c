@@ -8,6 +8,7 @@
 
 #include "connectors/http/header_names.h"
 #include "connectors/http/in.h"
+#include "connectors/http/in_path.h"
 #include "connectors/http/out.h"
 #include "connectors/http/out_request.h"
 #include "connectors/http/out_settings.h"
@@ -53,23 +54,47 @@ static void http_send_end(struct link *link)
 /* A sender's state is kept as soon as it can be; nothing waits for that. */
 static void http_receipt(struct link *link, uint64_t cookie, enum receipt receipt)
 {
-	(void)link, (void)cookie, (void)receipt;
+	if (listens(link))
+		http_in_receipt(link, cookie, receipt);
 }
 
-static void http_pause(struct link *link)
+/* Requests are answered when libmicrohttpd is next run. */
+static void http_receipts_end(struct link *link)
 {
 	(void)link;
 }
 
+static void http_stop_intake(struct link *link)
+{
+	if (listens(link))
+		http_in_stop_intake(link);
+}
+
+static void http_pause(struct link *link)
+{
+	if (listens(link))
+		http_in_pause(link);
+}
+
+static void http_resume(struct link *link)
+{
+	if (listens(link))
+		http_in_resume(link);
+}
+
 static void http_counters(const struct link *link, void (*fn)(const char *name, uint64_t value, void *arg), void *arg)
 {
-	if (!listens(link))
+	if (listens(link))
+		http_in_counters(link, fn, arg);
+	else
 		http_out_counters(link, fn, arg);
 }
 
 static void http_reload(struct link *link)
 {
-	if (!listens(link))
+	if (listens(link))
+		http_in_reload(link);
+	else
 		http_out_reload(link);
 }
 
@@ -110,7 +135,6 @@ static const char *check_roles(const void *arg, bool source, bool sink)
 	return NULL;
 }
 
-/* A listener gives back what it is given. */
 static struct batching batching(const void *arg)
 {
 	const struct http_settings *settings = arg;
@@ -148,10 +172,15 @@ static int fit_header(const void *arg, const struct message_field *field, bool s
 		ret_field, ret_reason);
 }
 
+static const char *check_header(const void *settings, struct slice name)
+{
+	return http_settings_listens(settings) ? NULL : header_names_check_set(name);
+}
+
 static const char *check_target(const void *arg, struct slice target)
 {
 	const struct http_settings *settings = arg;
-	return http_settings_listens(settings) ? NULL : http_path_check(settings->url, target);
+	return http_settings_listens(settings) ? in_path_check_target(target) : http_path_check(settings->url, target);
 }
 
 static int insert_in_target(const void *settings, struct slice text, struct arena *arena, struct slice *ret_text)
@@ -190,6 +219,7 @@ const struct connector http_connector = {
 	.unordered = unordered,
 	.carries_headers = carries_headers,
 	.fit_header = fit_header,
+	.check_header = check_header,
 	.check_target = check_target,
 	.insert_in_target = insert_in_target,
 	.explain_guarantee = explain_guarantee,
@@ -197,17 +227,20 @@ const struct connector http_connector = {
 	.check_roles = check_roles,
 	.source_guarantee = at_least_once,
 	.sink_guarantee = sink_guarantee,
+	.from_size = sizeof(struct http_from_settings),
+	.one_per_filter = true,
+	.check_from = in_settings_check_from,
 	.create = http_create,
 	.start = http_start,
 	.pause = http_pause,
-	.resume = http_pause,
+	.resume = http_resume,
 	.receipt = http_receipt,
-	.receipts_end = http_pause,
+	.receipts_end = http_receipts_end,
 	.send = http_send,
 	.send_end = http_send_end,
 	.counters = http_counters,
 	.reload = http_reload,
-	.stop_intake = http_pause,
+	.stop_intake = http_stop_intake,
 	.stop = http_stop,
 	.destroy = http_destroy,
 };

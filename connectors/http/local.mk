@@ -20,6 +20,23 @@ liblinkspan_a_SOURCES += \
 	connectors/http/idempotency.h \
 	connectors/http/in.c \
 	connectors/http/in.h \
+	connectors/http/in_answer.c \
+	connectors/http/in_answer.h \
+	connectors/http/in_head.c \
+	connectors/http/in_head.h \
+	connectors/http/in_link.h \
+	connectors/http/in_path.c \
+	connectors/http/in_path.h \
+	connectors/http/in_request.c \
+	connectors/http/in_server.c \
+	connectors/http/in_server.h \
+	connectors/http/in_settings.c \
+	connectors/http/in_settings.h \
+	connectors/http/in_split.c \
+	connectors/http/in_split.h \
+	connectors/http/in_tls.c \
+	connectors/http/in_tls.h \
+	connectors/http/in_values.c \
 	connectors/http/out.c \
 	connectors/http/out.h \
 	connectors/http/out_body.c \

@@ -328,7 +328,9 @@ void http_out_counters(const struct link *link, void (*fn)(const char *name, uin
 void http_out_reload(struct link *link)
 {
 	struct http_out *out = out_of(link);
-	auth_out_reload(out->auth);
+	const char *wrong = auth_out_reload(out->auth);
+	if (wrong)
+		log_error("http_token_file", "connection=%s what=\"%s\"", out->name, wrong);
 	if (load_tls(out) == 0 && (out->settings->tls.ca || out->settings->tls.cert))
 		log_info("http_tls_files_read", "connection=%s", out->name);
 	if (out->state == HTTP_OUT_WAITING && (out->for_token || out->refused))

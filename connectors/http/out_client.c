@@ -272,7 +272,12 @@ static int on_timer_wish(CURLM *multi, long ms, void *arg)
 static size_t on_head(char *data, size_t size, size_t n, void *arg)
 {
 	struct http_call *call = arg;
-	(void)data;
+	struct slice line = slice_of(data, size * n);
+	/* libcurl takes a head for whole when the connection ends within it; trailers come here too, behind its empty line. */
+	if (line.len > 5 && memcmp(line.data, "HTTP/", 5) == 0)
+		call->head_ended = false;
+	else if (line.len > 0 && (line.data[0] == '\r' || line.data[0] == '\n'))
+		call->head_ended = true;
 	call->head_bytes += size * n;
 	return call->head_bytes > HTTP_MAX_HEAD_BYTES ? 0 : size * n;
 }
@@ -293,6 +298,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 static bool is_complete(const struct http_call *call)
 {
 	curl_off_t announced = -1;
+	if (!call->head_ended)
+		return false;
 	if (call->code == CURLE_OK || call->status == 204 || call->status == 205 || call->status == 304)
 		return true;
 	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
@@ -454,7 +461,7 @@ static void forget_response(struct http_call *call)
 	call->head_bytes = call->body_bytes = 0;
 	call->code = CURLE_OK;
 	call->status = 0;
-	call->complete = call->capped = call->sent = call->sent_noted = false;
+	call->complete = call->head_ended = call->capped = call->sent = call->sent_noted = false;
 	call->refused[0] = call->error[0] = '\0';
 }
 

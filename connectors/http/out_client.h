@@ -44,6 +44,7 @@ struct http_call {
 	CURLcode code;
 	long status; /* of the last response; 0: none */
 	bool complete; /* the response has come as a whole */
+	bool head_ended; /* its last head has */
 	bool capped; /* its body was longer than is read */
 	bool sent; /* some bytes of the request went out */
 	struct buffer reply; /* body; not more than HTTP_EXCERPT_BYTES unless wants_reply */

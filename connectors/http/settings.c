@@ -29,6 +29,11 @@ static const struct config_key tls_keys[] = {
 		.type = CONFIG_PATH,
 		.offset = TLS(key),
 		.help = "PEM file of the private key of cert, without a password."},
+	{.name = "client_ca",
+		.type = CONFIG_PATH,
+		.offset = TLS(client_ca),
+		.help = "Listener: PEM file of the authorities that sign clients' certificates. Clients are asked for one, and "
+			"`access` says what it is good for."},
 	{.name = NULL},
 };
 
@@ -123,9 +128,27 @@ const struct config_key http_connection_keys[] = {
 			"listener."},
 	{.name = "public",
 		.type = CONFIG_BOOL,
-		.offset = OFFSET(public),
+		.offset = OFFSET(in.public),
 		.fallback = "false",
 		.help = "Whether a listener without authentication may be reached from other machines."},
+	{.name = "access",
+		.type = CONFIG_SECTION,
+		.offset = OFFSET(in.access),
+		.children = auth_in_keys,
+		.help = "Listener: who may send requests, and to which paths. Left out: everybody."},
+	{.name = "limits",
+		.type = CONFIG_SECTION,
+		.offset = OFFSET(in.limits),
+		.children = in_limits_keys,
+		.help = "Listener: what it bears."},
+	{.name = "key_ttl",
+		.type = CONFIG_DURATION,
+		.offset = OFFSET(in.key_ttl_ms),
+		.fallback = "24h",
+		.min = 1000,
+		.max = (int64_t)30 * 24 * 3600 * 1000,
+		.help = "Listener: how long a request's Idempotency-Key (or webhook-id) is known, so that the same request gets "
+			"the same answer and no second message."},
 	/* Both. */
 	{.name = "tls",
 		.type = CONFIG_SECTION,
@@ -141,6 +164,13 @@ const struct config_key http_connection_keys[] = {
 };
 
 const struct config_key http_from_keys[] = {
+	{.name = "split",
+		.type = CONFIG_ENUM,
+		.offset = offsetof(struct http_from_settings, split),
+		.fallback = "none",
+		.choices = http_splits,
+		.help = "json-array: the body is an array, and each of its elements becomes a message, as it is written; all of "
+			"them or none. Where filters overlap it is enough that one says so."},
 	{.name = NULL},
 };
 
@@ -171,8 +201,10 @@ void http_settings_check(const void *arg, struct config_scope *scope)
 	if (settings->url && settings->listen.n > 0)
 		config_complain(scope, "listen", NULL,
 			"a connection with url cannot listen as well; make two connections of it");
-	else if (settings->listen.n > 0)
+	else if (settings->listen.n > 0) {
 		http_out_check_absent(scope);
-	else
+		in_settings_check(settings, scope);
+	} else {
 		http_out_check(settings, scope);
+	}
 }

@@ -7,6 +7,7 @@
 #define LINKSPAN_CONNECTORS_HTTP_SETTINGS_H
 
 #include "config/schema.h"
+#include "connectors/http/in_settings.h"
 #include "connectors/http/auth_out.h"
 #include "message/slice.h"
 
@@ -47,7 +48,7 @@ struct http_out_settings {
 };
 
 struct http_tls {
-	char *ca, *cert, *key;
+	char *ca, *cert, *key, *client_ca;
 };
 
 struct http_settings {
@@ -56,7 +57,7 @@ struct http_settings {
 	struct http_out_settings out;
 	/* In. */
 	struct config_list listen; /* config/listen.h */
-	bool public;
+	struct in_settings in;
 	/* Both. */
 	struct http_tls tls;
 };

@@ -460,6 +460,13 @@ static void read_to(struct reading *reading)
 
 /* --- the mapping --- */
 
+static void check_min_interval(struct config_scope *scope, const struct mapping_config *map)
+{
+	if (config_given(scope, "min_interval", NULL) && !map->min_interval.every_ms)
+		config_complain(scope, "min_interval", config_given(scope, "min_interval", "every") ? "every" : NULL,
+			"no time is given, so every message passes; write how long, as in every: 30s");
+}
+
 void loader_read_mapping(struct loader *loader, size_t index)
 {
 	const struct node *node = loader->mappings.items[index].value;
@@ -486,6 +493,7 @@ void loader_read_mapping(struct loader *loader, size_t index)
 			.parts = {{section_mapping_keys, map}},
 		};
 		table_read(&scope);
+		check_min_interval(&scope, map);
 		if (map->name)
 			loader_check_name(loader, name, "mapping");
 		read_to(&reading);

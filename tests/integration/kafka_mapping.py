@@ -122,6 +122,9 @@ def checks():
     assert to_lake.returncode == 1 and "topics_allowed" in to_lake.stderr, to_lake
     open_topic = told(_mapping("m", plant, {"connection": "lake", "topic": "scada.{b}"}))
     assert open_topic.returncode == 0 and "warning: topic: the topic has something of the message" in open_topic.stderr, open_topic
+    for kept in ("linkspan-cursor", "__consumer_offsets"):
+        to_kept = told(_mapping("m", plant, {"connection": "lake", "topic": kept}))
+        assert to_kept.returncode == 1 and "another" in to_kept.stderr, to_kept
     bounded = told(_mapping("m", plant, {"connection": "lake", "topic": "scada.{b}"}), topics_allowed=["scada.*"])
     assert bounded.returncode == 0 and not bounded.stderr, bounded
     slash = told(_mapping("m", {"connection": "lake", "topic": "scada/{b}"}, {"connection": "plant", "topic": "x/{b}"}))

@@ -208,6 +208,21 @@ def foreign_headers():
         assert bridge.stop() == 0
 
 
+@tap.case("a dead letter that is sent again has the headers that it would have had")
+def letter_again():
+    kafka, broker = shared_mosquitto_and_kafka()
+    kafka.create_topic("again.all")
+    with _bridge("again", _mapping("back", {"connection": "lake", "topic": "again.all"},
+                                       {"connection": "plant", "topic": "again-copy/{.x}"})) as bridge, \
+            Subscriber(broker.port, "again.all") as copies:  # a letter has the topic of its source
+        _produce("again.all", value=b"no JSON", headers=[("bytes", b"\xff"), ("none", None), ("t", b"text")])
+        bridge.wait_status(lambda s: s["dead"] == 1, "a dead letter", destination="plant")
+        subprocess.run([program(), "queue", "requeue", bridge.data_dir, "plant"], check=True, timeout=60, capture_output=True)
+        got = copies.wait_count(1)[0].properties
+        assert got.UserProperty == [("kafka-base64-bytes", "/w=="), ("kafka-null-none", ""), ("t", "text")], got.UserProperty
+        assert bridge.stop() == 0
+
+
 @tap.case("topic_characters: escape: any MQTT topic has a place in Kafka and comes back")
 def escaped():
     kafka, broker = shared_mosquitto_and_kafka()

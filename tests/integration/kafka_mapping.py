@@ -125,6 +125,11 @@ def checks():
     for kept in ("linkspan-cursor", "__consumer_offsets"):
         to_kept = told(_mapping("m", plant, {"connection": "lake", "topic": kept}))
         assert to_kept.returncode == 1 and "another" in to_kept.stderr, to_kept
+    for wrong in ({"partition": -1}, {"partition": "two"}, {"timestamp": "yesterday"}):
+        constant = told(_mapping("m", plant, {"connection": "lake", "topic": "a", **wrong}))
+        assert constant.returncode == 1 and f" {list(wrong)[0]}: the {list(wrong)[0]} is n" in constant.stderr, constant
+    good = told(_mapping("m", plant, {"connection": "lake", "topic": "a", "partition": 0, "timestamp": "2026-11-25T22:58:34Z"}))
+    assert good.returncode == 0, good
     bounded = told(_mapping("m", plant, {"connection": "lake", "topic": "scada.{b}"}), topics_allowed=["scada.*"])
     assert bounded.returncode == 0 and not bounded.stderr, bounded
     slash = told(_mapping("m", {"connection": "lake", "topic": "scada/{b}"}, {"connection": "plant", "topic": "x/{b}"}))

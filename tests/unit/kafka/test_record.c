@@ -60,6 +60,7 @@ static void test_timestamp(void)
 	assert_time("1764112345.678", ORIGIN_MS, 1764112345678);
 	assert_time("2025-11-26T00:12:25.678+01:00", ORIGIN_MS, 1764112345678);
 	assert_time("0", ORIGIN_MS, (int64_t)ORIGIN_MS);
+	assert_time("-1", ORIGIN_MS, (int64_t)ORIGIN_MS);
 	assert_time("1577836799.999", ORIGIN_MS, (int64_t)ORIGIN_MS);
 	assert_time("1577836800", ORIGIN_MS, KAFKA_FIRST_YEAR_MS);
 	assert_time("1900-01-01T00:00:00Z", ORIGIN_MS, (int64_t)ORIGIN_MS);

@@ -197,6 +197,54 @@ def properties():
         assert bridge.stop() == 0
 
 
+@tap.case("what is empty, longest or retained in MQTT 5 is so again behind Kafka")
+def limits():
+    kafka, broker = shared_mosquitto_and_kafka()
+    kafka.create_topic("limits.all")
+    user = [("", ""), ("a", ""), ("a", ""), ("b" * 65535, "c"), ("mqtt-qos", "0"), ("kafka-null-", "x")]
+    with _bridge("limits", _mapping("out", {"connection": "plant", "topic": "limits/x"},
+                                        {"connection": "lake", "topic": "limits.all"}),
+                 _mapping("back", {"connection": "lake", "topic": "limits.all"},
+                              {"connection": "plant", "topic": "limits-copy"}), mqtt_headers="all") as bridge, \
+            kafka.reader("limits.all") as reader:
+        sent = publish_properties(user=user, response_topic="\u00e4/\U0001f600", correlation=b"", expiry_s=4294967295)
+        sent.PayloadFormatIndicator = 1
+        sent.ContentType = ""
+        _publish(("limits/x", b"", {"retain": False, "properties": sent}),
+                 ("limits/x", b"kept", {"retain": True, "qos": 2, "properties": sent}))
+        records = reader.wait_count(2)
+        assert [r.value for r in records] == [b"", b"kept"] and not any(r.key for r in records), records
+        headers = [dict(r.headers) for r in records]
+        assert [h.get("mqtt-retain") for h in headers] == [None, b"1"] and headers[0]["mqtt-correlation-data"] == b"", headers
+        bridge.wait_status(lambda s: s["delivered"] == 2, "both", destination="plant")
+        with Subscriber(broker.port, "limits-copy") as late:  # what the broker has kept
+            got = late.wait_count(1)[0]
+        assert (got.payload, got.retain) == (b"kept", True), got
+        told = got.properties
+        assert told.UserProperty == user, [(name[:20], value) for name, value in told.UserProperty]
+        assert (told.ContentType, told.ResponseTopic, told.CorrelationData) == ("", "\u00e4/\U0001f600", b""), told
+        assert told.PayloadFormatIndicator == 1 and told.MessageExpiryInterval > 4294967000, told
+        assert bridge.stop() == 0
+
+
+@tap.case("a record is the same record in another topic: key, value and headers, null or empty, and its time")
+def copies_of_records():
+    kafka = shared_kafka()
+    for topic in ("same.all", "same-copy"):
+        kafka.create_topic(topic)
+    headers = [("n", None), ("e", b""), ("b", b"\xff\0"), ("e", b"2"), ("", b"x"), ("mqtt-qos", b"1"), ("content-type", b"t")]
+    sent = [(None, None), (b"", b""), (b"k\xff", None), (None, b"v"), (b"k", b"\0")]
+    on = _mapping("on", {"connection": "lake", "topic": "same.all"}, {"connection": "lake", "topic": "same-copy"})
+    with Linkspan(yaml.configuration([yaml.kafka("lake", kafka.brokers)], [on])) as bridge, kafka.reader("same-copy") as reader:
+        for key, value in sent:
+            _produce("same.all", key=key, value=value, headers=headers, timestamp=TIME_MS)
+        records = reader.wait_count(len(sent))
+        assert [(r.key, r.value) for r in records] == sent, records
+        assert {tuple(r.headers) for r in records} == {tuple(headers)}, records[0].headers
+        assert {r.timestamp_ms for r in records} == {TIME_MS}, records
+        assert bridge.stop() == 0
+
+
 @tap.case("headers that MQTT cannot carry arrive as text, and no broker cuts the link because of them")
 def foreign_headers():
     kafka, broker = shared_mosquitto_and_kafka()

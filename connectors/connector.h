@@ -94,9 +94,9 @@ struct delivery {
 	bool maybe_sent; /* an earlier connection or process may have sent it: repeat it as a repetition (DUP) */
 	bool session_lost; /* what may have been sent, was so in a session that is lost since (sink_traits) */
 	struct message *msg; /* borrowed until the outcome; message_ref to keep it longer */
-	/* Not 0: one of a batch, whose bounds are durable: what is given of batch_first to batch_last goes out as one, in the order of seq,
-	 * the same ones at each attempt (struct batching). It is complete with send_end(). The outcome of each is that of
-	 * the batch. */
+	/* Not 0: one of a batch, whose bounds are durable: batch_first to batch_last goes out as one, given one after the other,
+	 * the same ones at each attempt (struct batching). It is complete with batch_last; send_end() follows. Each gets an
+	 * outcome, the same for all. */
 	uint64_t batch_first, batch_last;
 	int64_t shift_ms; /* to add to its origin_ms and expires_ms before they are compared with loop_wall_ms: an earlier
 	                     process may have stamped it, by a clock that stood otherwise */
@@ -115,7 +115,8 @@ struct outcome {
 	uint64_t retry_after_ms; /* RETRY: the peer's wish, 0 = none */
 	bool not_taken; /* LINK_DOWN: the peer has said that it does not have it */
 	/* DELIVERED, `gives_replies`: a message that the delivery gave back, journalled with the DONE for whom its message says
-	 * (response_topic; the link need not know); or NULL. Its topic and correlation are filled in by the host; qos 0: as the message was. */
+	 * (message_param MESSAGE_REPLY; the link need not know, and it is dropped if nobody wants it); or NULL. Payload, content
+	 * type, utf8_payload and headers count; topic, correlation, qos and all else are filled in by the host. */
 	const struct message_view *reply;
 	/* DELIVERED, `keeps_values`: the message is now the last value of its topic, journalled with the DONE; one with a null
 	 * payload removes it. Not together with a reply. */
@@ -123,7 +124,9 @@ struct outcome {
 };
 
 /* Several messages that a sink sends as one. Batches are formed by the host: in the order of seq, one in flight at a time, their bounds journalled
- * before they are first sent and never changed; retried as one. */
+ * before they are first sent and never changed; retried as one. A batch is every seq from batch_first to batch_last: the bounds
+ * alone identify it, over restarts too, and no other one ever has a message of it, unless this one was refused or a message
+ * was taken out by hand. One of an earlier process may be larger than what the settings say now. */
 struct batching {
 	uint32_t max_messages; /* 0 or 1: no batches */
 	uint64_t max_bytes; /* of payload, but a single message always fits */
@@ -132,7 +135,8 @@ struct batching {
 
 struct sink_traits {
 	uint32_t max_in_flight; /* deliveries without outcome that this link can hold now; the courier's window is the
-	                           smaller of this and the configured one */
+	                           smaller of this and the configured one. With batches one of them goes, however
+	                           many messages it has, unless this is 0 */
 	bool session_lost; /* the peer knows nothing of earlier connections: all stages are void, and journalled so before
 	                      any new one */
 	/* The destination keeps a cursor: everything up to done_through is delivered, and nothing beyond it. Such a sink gets its
@@ -233,6 +237,7 @@ struct connector {
 	/* Under `to`: the name of the key that holds the target ("topic", "path"), and further templated keys, which
 	 * reach the sink as params (names, NULL-terminated key table; type CONFIG_TEMPLATE only). NULL: none. */
 	const char *target_key;
+	const char *target_fallback; /* a mapping's target that names none; NULL: the source's topic */
 	const struct config_key *to_keys;
 	/* What else the reference page says below the tables of keys, in Markdown. NULL: nothing. */
 	void (*write_reference)(FILE *out);
@@ -251,7 +256,10 @@ struct connector {
 	bool (*unordered)(const void *settings);
 	/* May `next` go in the batch that begins with `first`? With batching only. */
 	bool (*same_batch)(const void *settings, const struct message_view *first, const struct message_view *next);
-	bool gives_replies; /* a delivery may end with a reply (struct outcome) */
+	/* May a delivery there end with a reply (struct outcome)? One of a batch never does. NULL: no. */
+	bool (*gives_replies)(const void *settings);
+	/* May a message that is received hold a response topic, at which the same connection can write while it reads? NULL: no. */
+	bool (*asks_for_replies)(const void *settings);
 	bool keeps_values; /* as a destination it keeps the last value of each topic (struct outcome, keep_value) */
 
 	/* Further checks of settings that the tables cannot express; complains through config_complain (config/schema.h).
@@ -275,10 +283,13 @@ struct connector {
 	 * markers_waited() (message/markers.h) to what it sends of a view with `waits`. */
 	bool (*carries_headers)(const void *settings);
 	/* What a header becomes at a destination that carries them: one that was received, or that the mapping sets itself. 0
-	 * and a header that lives as long as `field` and the arena; -EINVAL and one static sentence why it cannot go there;
-	 * -ENOMEM. A NULL member: unchanged. */
+	 * and a header that lives as long as `field` and the arena, or one with an absent name: it is left out; -EINVAL and
+	 * one static sentence why it cannot go there; -ENOMEM. A NULL member: unchanged. */
 	int (*fit_header)(const void *settings, const struct message_field *field, bool set_by_mapping,
 		struct arena *arena, struct message_field *ret_field, const char **ret_reason);
+	/* May a mapping set a header of that name at such a destination? NULL: yes; else what is wrong and what would be right,
+	 * one static sentence, reported at the header. A NULL member: yes. */
+	const char *(*check_header)(const void *settings, struct slice name);
 	/* Does a null payload differ from an empty one at this destination? */
 	bool carries_null;
 	/* Does a source with these from_settings never receive what its own link has sent? NULL: it may. */

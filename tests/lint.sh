@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.." || exit 1
 failed=0
 jobs=$(nproc 2>/dev/null || echo 2)
 flags="-std=gnu11 -D_GNU_SOURCE -Isrc -I. -DLINKSPAN_VERSION=\"lint\" -DLINKSPAN_DATADIR=\"/lint\"
- $(pkg-config --cflags libuv yaml-0.1 openssl rdkafka libmicrohttpd libcurl)"
+ $(pkg-config --cflags libuv yaml-0.1 openssl rdkafka libmicrohttpd gnutls libcurl)"
 
 files() { git ls-files -- "$@" | while read -r file; do [ ! -e "$file" ] || printf '%s\n' "$file"; done; }
 

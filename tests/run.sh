@@ -10,6 +10,8 @@
 #                20 SIGKILLs while every outbox is full, counted                (tests/crash/outbox.sh)
 #                30 faults each way around Kafka, exactly once; few with the line before and with three brokers; a
 #                control that must find repetitions                             (tests/crash/kafka.sh)
+#                20 faults around webhooks that go out, alone and in batches, and that come in; a control
+#                                                                               (tests/crash/http.sh)
 #   asan         the unit tests again, built by clang with ASan and UBSan
 #   fuzz         each fuzz target for ten seconds, MQTT's codec and session machine for a minute
 #   lint         format, rules of the house, cppcheck, clang-tidy               (make lint)
@@ -34,7 +36,7 @@ for argument in "$@"; do
     --no-install) install= ;;
     --keep) keep=yes ;;
     check | integration | crash | asan | fuzz | lint) parts="$parts $argument" ;;
-    *) sed -n '3,23s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    *) sed -n '3,25s/^# \{0,1\}//p' "$0" && exit 2 ;;
     esac
 done
 [ -n "$parts" ] || parts="check integration crash"
@@ -239,6 +241,23 @@ run_kafka_crash() {
     running=
 }
 
+# The same.
+run_http_crash() {
+    {
+        run_crash crash-http-out http.sh out 20
+        run_crash crash-http-control http.sh control 20
+    } &
+    running=$!
+    {
+        run_crash crash-http-batches http.sh batches 20
+        run_crash crash-http-in http.sh in 20
+    } &
+    running="$running $!"
+    # shellcheck disable=SC2086
+    wait $running
+    running=
+}
+
 run_simulated() { # PROGRAM ARGUMENT...: of tests
     name=$(basename "$1")
     at=$(date +%s)
@@ -331,6 +350,7 @@ elif ! { has_part check || has_part integration || has_part crash; } || build gc
         run_crash crash-failpoints kill.sh 1 failpoints
         run_crash crash-qos2 qos2.sh 50
         run_crash crash-outbox outbox.sh 20
+        run_http_crash
         run_kafka_crash
         make -C "$work/gcc" tests/crash/powerloss tests/crash/damage tests/model/qos2 >>"$work/gcc.log" 2>&1
         run_simulated crash/powerloss 20000

@@ -4,8 +4,14 @@
  */
 #include "connectors/http/http.h"
 
+#include <stdio.h>
+
+#include "connectors/http/header_names.h"
 #include "connectors/http/in.h"
+#include "connectors/http/in_path.h"
 #include "connectors/http/out.h"
+#include "connectors/http/out_request.h"
+#include "connectors/http/out_settings.h"
 #include "connectors/http/settings.h"
 
 struct http_link {
@@ -37,6 +43,59 @@ static void http_send(struct link *link, const struct delivery *delivery)
 		http_in_send(link, delivery);
 	else
 		http_out_send(link, delivery);
+}
+
+static void http_send_end(struct link *link)
+{
+	if (!listens(link))
+		http_out_send_end(link);
+}
+
+/* A sender's state is kept as soon as it can be; nothing waits for that. */
+static void http_receipt(struct link *link, uint64_t cookie, enum receipt receipt)
+{
+	if (listens(link))
+		http_in_receipt(link, cookie, receipt);
+}
+
+/* Requests are answered when libmicrohttpd is next run. */
+static void http_receipts_end(struct link *link)
+{
+	(void)link;
+}
+
+static void http_stop_intake(struct link *link)
+{
+	if (listens(link))
+		http_in_stop_intake(link);
+}
+
+static void http_pause(struct link *link)
+{
+	if (listens(link))
+		http_in_pause(link);
+}
+
+static void http_resume(struct link *link)
+{
+	if (listens(link))
+		http_in_resume(link);
+}
+
+static void http_counters(const struct link *link, void (*fn)(const char *name, uint64_t value, void *arg), void *arg)
+{
+	if (listens(link))
+		http_in_counters(link, fn, arg);
+	else
+		http_out_counters(link, fn, arg);
+}
+
+static void http_reload(struct link *link)
+{
+	if (listens(link))
+		http_in_reload(link);
+	else
+		http_out_reload(link);
 }
 
 static void http_stop(struct link *link, uint64_t linger_ms)
@@ -76,6 +135,71 @@ static const char *check_roles(const void *arg, bool source, bool sink)
 	return NULL;
 }
 
+static struct batching batching(const void *arg)
+{
+	const struct http_settings *settings = arg;
+	if (http_settings_listens(settings) || !http_settings_batches(settings))
+		return (struct batching){.max_messages = 0};
+	return (struct batching){
+		.max_messages = (uint32_t)settings->out.batch.max,
+		.max_bytes = settings->out.batch.max_bytes,
+		.wait_ms = settings->out.batch.wait_ms,
+	};
+}
+
+static bool unordered(const void *arg)
+{
+	const struct http_settings *settings = arg;
+	return !http_settings_listens(settings) && settings->out.order == HTTP_ORDER_NONE;
+}
+
+/* What is asked, not who asks. */
+static bool gives_replies(const void *settings)
+{
+	return !http_settings_listens(settings);
+}
+
+static bool carries_headers(const void *settings)
+{
+	return !http_settings_listens(settings);
+}
+
+static int fit_header(const void *arg, const struct message_field *field, bool set_by_mapping, struct arena *arena,
+	struct message_field *ret_field, const char **ret_reason)
+{
+	const struct http_settings *settings = arg;
+	return header_names_fit(settings->out.cloudevents.mode != HTTP_CLOUDEVENTS_OFF, field, set_by_mapping, arena,
+		ret_field, ret_reason);
+}
+
+static const char *check_header(const void *settings, struct slice name)
+{
+	return http_settings_listens(settings) ? NULL : header_names_check_set(name);
+}
+
+static const char *check_target(const void *arg, struct slice target)
+{
+	const struct http_settings *settings = arg;
+	return http_settings_listens(settings) ? in_path_check_target(target) : http_path_check(settings->url, target);
+}
+
+static int insert_in_target(const void *settings, struct slice text, struct arena *arena, struct slice *ret_text)
+{
+	*ret_text = text;
+	return http_settings_listens(settings) ? 0 : http_path_insert(text, arena, ret_text);
+}
+
+static void explain_guarantee(
+	const void *settings, bool source, uint8_t qos, enum guarantee wished, char *ret_why, size_t size)
+{
+	(void)settings, (void)qos, (void)wished;
+	*ret_why = '\0';
+	if (!source)
+		snprintf(ret_why, size,
+			"an answer that is lost leaves open whether the receiver has the request, so it is sent again; "
+			"receivers that remember webhook-id or Idempotency-Key do the work once all the same");
+}
+
 const struct connector http_connector = {
 	.name = "http",
 	.help = "Webhooks: requests to an HTTP server, and a listener that takes them.",
@@ -83,18 +207,40 @@ const struct connector http_connector = {
 	.settings_size = sizeof(struct http_settings),
 	.from_keys = http_from_keys,
 	.target_key = "path",
+	.target_fallback = "",
 	.to_keys = http_to_keys,
 	.can_source = true,
 	.can_sink = true,
-	.gives_replies = true,
+	.gives_replies = gives_replies,
 	.keeps_values = true,
+	.keeps_session = true,
+	.batching = batching,
+	.same_batch = http_same_batch,
+	.unordered = unordered,
+	.carries_headers = carries_headers,
+	.fit_header = fit_header,
+	.check_header = check_header,
+	.check_target = check_target,
+	.insert_in_target = insert_in_target,
+	.explain_guarantee = explain_guarantee,
 	.check = http_settings_check,
 	.check_roles = check_roles,
 	.source_guarantee = at_least_once,
 	.sink_guarantee = sink_guarantee,
+	.from_size = sizeof(struct http_from_settings),
+	.one_per_filter = true,
+	.check_from = in_settings_check_from,
 	.create = http_create,
 	.start = http_start,
+	.pause = http_pause,
+	.resume = http_resume,
+	.receipt = http_receipt,
+	.receipts_end = http_receipts_end,
 	.send = http_send,
+	.send_end = http_send_end,
+	.counters = http_counters,
+	.reload = http_reload,
+	.stop_intake = http_stop_intake,
 	.stop = http_stop,
 	.destroy = http_destroy,
 };

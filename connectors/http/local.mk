@@ -1,10 +1,74 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	connectors/http/allowed_paths.c \
+	connectors/http/allowed_paths.h \
+	connectors/http/auth_in.c \
+	connectors/http/auth_in.h \
+	connectors/http/auth_in_settings.c \
+	connectors/http/auth_out.c \
+	connectors/http/auth_out.h \
+	connectors/http/auth_out_settings.c \
+	connectors/http/cloudevent.c \
+	connectors/http/cloudevent.h \
+	connectors/http/guard.c \
+	connectors/http/guard.h \
+	connectors/http/header_names.c \
+	connectors/http/header_names.h \
 	connectors/http/http.c \
 	connectors/http/http.h \
+	connectors/http/idempotency.c \
+	connectors/http/idempotency.h \
 	connectors/http/in.c \
 	connectors/http/in.h \
+	connectors/http/in_answer.c \
+	connectors/http/in_answer.h \
+	connectors/http/in_head.c \
+	connectors/http/in_head.h \
+	connectors/http/in_link.h \
+	connectors/http/in_path.c \
+	connectors/http/in_path.h \
+	connectors/http/in_request.c \
+	connectors/http/in_server.c \
+	connectors/http/in_server.h \
+	connectors/http/in_settings.c \
+	connectors/http/in_settings.h \
+	connectors/http/in_split.c \
+	connectors/http/in_split.h \
+	connectors/http/in_tls.c \
+	connectors/http/in_tls.h \
+	connectors/http/in_values.c \
 	connectors/http/out.c \
 	connectors/http/out.h \
+	connectors/http/out_body.c \
+	connectors/http/out_body.h \
+	connectors/http/out_breaker.c \
+	connectors/http/out_breaker.h \
+	connectors/http/out_client.c \
+	connectors/http/out_client.h \
+	connectors/http/out_gone.c \
+	connectors/http/out_gone.h \
+	connectors/http/out_impl.h \
+	connectors/http/out_reply.c \
+	connectors/http/out_reply.h \
+	connectors/http/out_request.c \
+	connectors/http/out_request.h \
+	connectors/http/out_send.c \
+	connectors/http/out_settings.c \
+	connectors/http/out_settings.h \
+	connectors/http/out_verdict.c \
+	connectors/http/out_verdict.h \
+	connectors/http/password_worker.c \
+	connectors/http/password_worker.h \
 	connectors/http/settings.c \
-	connectors/http/settings.h
+	connectors/http/settings.h \
+	connectors/http/signature.c \
+	connectors/http/signature.h \
+	connectors/http/signature_keys.c \
+	connectors/http/signature_keys.h \
+	connectors/http/signature_verify.c \
+	connectors/http/tls_files.c \
+	connectors/http/tls_files.h \
+	connectors/http/token_file.c \
+	connectors/http/token_file.h \
+	connectors/http/token_hash.c \
+	connectors/http/token_hash.h

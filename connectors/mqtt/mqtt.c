@@ -379,6 +379,12 @@ static bool mqtt_carries_headers(const void *settings)
 	return mqtt_settings_version(settings) == MQTT_5_0; /* User Properties */
 }
 
+/* Paho reads or writes, not both. */
+static bool mqtt_asks_for_replies(const void *settings)
+{
+	return mqtt_settings_version(settings) == MQTT_5_0 && !mqtt_settings_use_paho(settings);
+}
+
 static enum guarantee mqtt_source_guarantee(const void *settings, uint8_t qos)
 {
 	if (qos == 0 || !mqtt_keeps_session(settings))
@@ -470,6 +476,7 @@ const struct connector mqtt_connector = {
 	.share_group = mqtt_from_group,
 	.check_overlap = mqtt_from_check_overlap,
 	.carries_headers = mqtt_carries_headers,
+	.asks_for_replies = mqtt_asks_for_replies,
 	.ignores_own = mqtt_from_ignores_own,
 	.fit_header = mqtt_fit_header,
 	.check_target = mqtt_check_target,

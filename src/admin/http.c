@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libmicrohttpd without threads: its epoll descriptor is polled by the loop, and a timer stands for what it wants to do
- * without an event. One daemon for each address.
+ * libmicrohttpd without threads (runtime/mhd_loop.h), one daemon for each address.
  *
- * Traps of 0.9.75: a response that is queued at the first call of the handler closes the connection, so that answers wait
- * for the second one; MHD_run does a part of the work, and MHD_get_timeout says 0 as long as there is more; a daemon that
- * has all the connections it may have does not watch its socket, and begins again only when it is next run.
+ * A trap of 0.9.75: a response that is queued at the first call of the handler closes the connection, so that answers wait
+ * for the second one.
  */
 #include <errno.h>
 #include <math.h>
@@ -19,8 +17,8 @@
 
 #include "admin/admin.h"
 #include "admin/answers.h"
-#include "config/listen.h"
 #include "runtime/log.h"
+#include "runtime/mhd_loop.h"
 
 #define MAX_CONNECTIONS   32u /* of one address */
 #define CONNECTION_BYTES  (16u * 1024) /* of memory: bounds what a request's head may be */
@@ -38,9 +36,7 @@ struct disk_probe {
 struct listener {
 	struct listener *next;
 	struct admin *admin;
-	struct MHD_Daemon *daemon;
-	struct loop_timer *timer;
-	uv_poll_t poll;
+	struct mhd_loop *watch;
 };
 
 struct admin {
@@ -148,105 +144,20 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	return reply_with(connection, answers_unknown());
 }
 
-/* --- libmicrohttpd in the loop ------------------------------------------------------------------------------------- */
-
-static unsigned connections(const struct listener *listener)
-{
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-	return info ? info->num_connections : 0;
-}
-
-static void run(struct listener *listener)
-{
-	MHD_UNSIGNED_LONG_LONG ms;
-	bool was_full = connections(listener) >= MAX_CONNECTIONS;
-	MHD_run(listener->daemon);
-	if (was_full && connections(listener) < MAX_CONNECTIONS)
-		MHD_run(listener->daemon);
-	if (MHD_get_timeout(listener->daemon, &ms) == MHD_YES)
-		loop_timer_start(listener->timer, ms);
-	else
-		loop_timer_stop(listener->timer);
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-	(void)status;
-	(void)events;
-	run(poll->data);
-}
-
-static void on_timer(void *arg)
-{
-	run(arg);
-}
-
-static int watch(struct listener *listener)
-{
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	int r = info ? uv_poll_init(loop_uv(listener->admin->answers.loop), &listener->poll, info->epoll_fd) : -EINVAL;
-	if (r < 0)
-		return r;
-	listener->poll.data = listener;
-	return uv_poll_start(&listener->poll, UV_READABLE, on_poll);
-}
-
-static void on_poll_closed(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
-static void listener_free(struct listener *listener)
-{
-	uv_poll_stop(&listener->poll);
-	MHD_stop_daemon(listener->daemon);
-	loop_timer_free(listener->timer);
-	uv_close((uv_handle_t *)&listener->poll, on_poll_closed);
-}
-
 /* --- listening --------------------------------------------------------------------------------------------------- */
-
-static int open_socket(const struct listen_address *address)
-{
-	int on = 1;
-	int fd = socket(address->at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (address->at.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-	if (bind(fd, (const struct sockaddr *)&address->at, address->len) == 0 && listen(fd, MAX_PENDING_PEERS) == 0)
-		return fd;
-	int error = -errno;
-	close(fd);
-	return error;
-}
 
 static int start_daemon(struct listener *listener, int fd)
 {
-	listener->daemon =
+	struct MHD_Daemon *daemon =
 		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, listener->admin, MHD_OPTION_LISTEN_SOCKET,
 			fd, MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_S,
 			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
-	if (!listener->daemon)
+	if (!daemon)
 		return -ENOMEM;
-	int r = watch(listener);
+	int r = mhd_loop_new(listener->admin->answers.loop, daemon, MAX_CONNECTIONS, &listener->watch);
 	if (r < 0)
-		MHD_stop_daemon(listener->daemon);
+		MHD_stop_daemon(daemon);
 	return r;
-}
-
-static void log_listening(int fd)
-{
-	struct sockaddr_storage at;
-	socklen_t len = sizeof at;
-	char host[64] = "", port[16] = "";
-	if (getsockname(fd, (struct sockaddr *)&at, &len) != 0 ||
-		getnameinfo((struct sockaddr *)&at, len, host, sizeof host, port, sizeof port,
-			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		return;
-	bool v6 = at.ss_family == AF_INET6;
-	log_info("admin_listening", "address=%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "", port);
 }
 
 static int listen_on(struct admin *admin, const char *text)
@@ -258,29 +169,23 @@ static int listen_on(struct admin *admin, const char *text)
 	if (!listener)
 		return -ENOMEM;
 	listener->admin = admin;
-	listener->timer = loop_timer_new(admin->answers.loop, on_timer, listener);
-	int fd = listener->timer ? open_socket(&address) : -ENOMEM;
+	int fd = mhd_loop_listen(&address, MAX_PENDING_PEERS);
 	int r = fd < 0 ? fd : start_daemon(listener, fd);
 	if (r < 0) {
-		loop_timer_free(listener->timer);
 		free(listener);
 		return r;
 	}
 	listener->next = admin->listeners;
 	admin->listeners = listener;
-	log_listening(fd);
+	mhd_loop_log_address("admin_listening", NULL, fd);
 	return 0;
 }
 
 static void log_failure(const char *address, int error)
 {
-	const char *what = error == -EADDRINUSE
-				   ? "another program listens there, perhaps another linkspan: end it, or give this "
-				     "one another port in admin.listen"
-			   : error == -EADDRNOTAVAIL ? "this machine has no such address: correct admin.listen"
-			   : error == -EACCES ? "ports below 1024 need a privilege: take a higher one in admin.listen"
-					      : "correct admin.listen, or leave the section admin out";
-	log_error("admin_listen_failed", "address=%s error=\"%s\" what=\"%s\"", address, strerror(-error), what);
+	const char *what = mhd_loop_explain(error);
+	log_error("admin_listen_failed", "address=%s error=\"%s\" what=\"%s in admin.listen\"", address, strerror(-error),
+		what ? what : "correct what stands");
 }
 
 /* --- free space of the disk -------------------------------------------------------------------------------------- */
@@ -370,7 +275,8 @@ void admin_close(struct admin *admin)
 		return;
 	for (struct listener *listener = admin->listeners, *next; listener; listener = next) {
 		next = listener->next;
-		listener_free(listener);
+		mhd_loop_free(listener->watch);
+		free(listener);
 	}
 	for (int i = 0; i < N_FORMATS; i++)
 		if (admin->written[i].response)

@@ -2,7 +2,7 @@
  *
  * `linkspan run`: the daemon in the foreground. Loads the configuration, opens the bridge, runs the loop until a signal
  * or a failed journal ends it. Signals: SIGTERM and SIGINT stop cleanly, the second one at once; SIGUSR1 logs the status
- * of every source and destination.
+ * of every source and destination; SIGHUP has certificates, keys and tokens read again.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -115,6 +116,21 @@ static int parse_options(int argc, char **argv, struct run_options *options)
 
 /* --- the running daemon ---------------------------------------------------------------------------------------------- */
 
+static void reload(struct daemon *d)
+{
+	char state[64];
+	/* sd_notify(3) asks for the time, so that its answer cannot be taken for an earlier one's. */
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%llu",
+		(unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000);
+	notify_systemd(state);
+	bridge_reload(d->bridge);
+	log_info("reloaded", "what=\"certificates, keys and tokens have been read again; restart linkspan to apply a "
+			     "changed configuration\"");
+	notify_systemd("READY=1");
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
 	struct daemon *d = handle->data;
@@ -123,7 +139,7 @@ static void on_signal(uv_signal_t *handle, int number)
 		return;
 	}
 	if (number == SIGHUP) {
-		log_warn("reload_ignored", "what=\"restart linkspan to apply a changed configuration\"");
+		reload(d);
 		return;
 	}
 	if (d->stopping++) {

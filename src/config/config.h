@@ -52,6 +52,17 @@ struct connection_config {
 	int line, column;
 };
 
+/* What becomes of the replies that a destination gives. */
+struct reply_config {
+	char *topic; /* template; NULL: that which the message asks for */
+	size_t connection; /* with a topic: where it is written */
+	char *key; /* template */
+	int qos; /* -1 = as the message was sent */
+	bool retain;
+	bool heed_response_topic; /* without a topic: what a message asks for is answered */
+	struct config_list response_topics; /* filters of what it may ask for */
+};
+
 /* One destination of a mapping. Templates are as written; NULL = not given. */
 struct target_config {
 	size_t connection; /* index into connections */
@@ -63,6 +74,7 @@ struct target_config {
 	int qos; /* -1 = as received */
 	int retain; /* -1 = keep, 0 = clear, 1 = set, RETAIN_SKIP */
 	int tombstones; /* enum tombstones */
+	struct reply_config reply;
 	const char *file;
 	int line, column;
 };

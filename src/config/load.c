@@ -11,6 +11,7 @@
 #include "config/load_include.h"
 #include "config/loader.h"
 #include "config/memory.h"
+#include "config/reply.h"
 #include "config/sections.h"
 #include "config/suggest.h"
 
@@ -151,8 +152,7 @@ static void check_roles(struct loader *loader, size_t connection)
 		if (!loader->mappings.items[i].legs_known)
 			continue;
 		source |= map->from_connection == connection;
-		for (size_t j = 0; j < map->n_targets; j++)
-			sink |= map->targets[j].connection == connection;
+		sink |= mapping_writes_to(config, map, connection);
 	}
 	const char *wrong = conn->connector->check_roles(conn->settings, source, sink);
 	if (wrong)
@@ -197,8 +197,8 @@ static void check_whole(struct loader *loader, const struct node *root)
 		if (!loader->mappings.items[i].legs_known)
 			continue;
 		used[map->from_connection] = true;
-		for (size_t j = 0; j < map->n_targets; j++)
-			used[map->targets[j].connection] = true;
+		for (size_t j = 0; j < config->n_connections; j++)
+			used[j] |= mapping_writes_to(config, map, j);
 		loader_check_guarantees(loader, map, loader->mappings.items[i].value);
 		loader_check_markers(loader, map, loader->mappings.items[i].value);
 	}

@@ -13,6 +13,7 @@
 
 #include "config/loader.h"
 #include "config/memory.h"
+#include "config/reply.h"
 #include "routing/topic_filter.h"
 #include "routing/topic_shape.h"
 
@@ -29,13 +30,13 @@ struct reader {
 };
 
 struct compiled { /* parallel to the mappings */
-	struct template **targets; /* NULL: the topic unchanged */
+	struct template **targets; /* NULL: the topic unchanged; behind them those of replies */
 	char **captures;
 	size_t n_captures;
 };
 
 struct step {
-	size_t mapping, target;
+	size_t mapping, target; /* from n_targets on: the reply of a target */
 	const char *filter; /* by which the message came */
 };
 
@@ -55,6 +56,23 @@ struct search {
 static const struct mapping_config *mapping_at(const struct search *search, size_t m)
 {
 	return &search->config->mappings[m];
+}
+
+/* Replies to a topic that a message names can go anywhere: max_hops ends what they begin. */
+static const struct connection_config *written_to(const struct search *search, const struct step *step)
+{
+	const struct mapping_config *map = mapping_at(search, step->mapping);
+	bool reply = step->target >= map->n_targets;
+	const struct target_config *target = &map->targets[step->target % map->n_targets];
+	long connection = (long)target->connection;
+	if (reply)
+		connection = target->reply.topic ? target_reply_connection(search->config, map, target) : -1;
+	return connection >= 0 ? &search->config->connections[connection] : NULL;
+}
+
+static size_t index_of(const struct search *search, const struct connection_config *conn)
+{
+	return (size_t)(conn - search->config->connections);
 }
 
 /* --- readers ------------------------------------------------------------------------------------------------------------ */
@@ -154,20 +172,22 @@ static void compile(struct search *search, size_t m)
 		return;
 	for (size_t i = 0; i < map->filters.n; i++)
 		topic_filter_captures(map->filters.items[i].value, on_capture, compiled);
-	compiled->targets = memory_zero((map->n_targets + 1) * sizeof(struct template *));
-	for (size_t i = 0; i < map->n_targets; i++)
-		if (map->targets[i].target &&
-			template_new(map->targets[i].target, (const char *const *)compiled->captures,
-				compiled->n_captures, &compiled->targets[i]) < 0)
+	compiled->targets = memory_zero((2 * map->n_targets + 1) * sizeof(struct template *));
+	for (size_t i = 0; i < 2 * map->n_targets; i++) {
+		const struct target_config *target = &map->targets[i % map->n_targets];
+		const char *text = i < map->n_targets ? target->target : target->reply.topic;
+		if (text && template_new(text, (const char *const *)compiled->captures, compiled->n_captures,
+				    &compiled->targets[i]) < 0)
 			compiled->targets[i] =
 				NULL; /* the mapping is sound, so memory is out: whatever is found is wrong */
+	}
 }
 
 static void free_compiled(struct search *search)
 {
 	for (size_t m = 0; m < search->config->n_mappings; m++) {
 		struct compiled *compiled = &search->compiled[m];
-		for (size_t i = 0; compiled->targets && i < mapping_at(search, m)->n_targets; i++)
+		for (size_t i = 0; compiled->targets && i < 2 * mapping_at(search, m)->n_targets; i++)
 			template_free(compiled->targets[i]);
 		for (size_t i = 0; i < compiled->n_captures; i++)
 			free(compiled->captures[i]);
@@ -215,8 +235,7 @@ static bool render_step(
 	struct search *search, const struct step *step, const struct topic_shape *shape, struct topic_shape *ret_shape)
 {
 	const struct mapping_config *map = mapping_at(search, step->mapping);
-	struct ends ends = {&search->config->connections[map->from_connection],
-		&search->config->connections[map->targets[step->target].connection]};
+	struct ends ends = {&search->config->connections[map->from_connection], written_to(search, step)};
 	struct topic_shape_notation notation = notation_of(search, &ends);
 	compile(search, step->mapping);
 	struct compiled *compiled = &search->compiled[step->mapping];
@@ -269,9 +288,12 @@ static char *describe_path(const struct search *search)
 
 static bool is_conditional(const struct search *search)
 {
-	for (size_t i = 0; i < search->n_path; i++)
-		if (mapping_at(search, search->path[i].mapping)->when)
+	for (size_t i = 0; i < search->n_path; i++) {
+		const struct step *step = &search->path[i];
+		const struct mapping_config *map = mapping_at(search, step->mapping);
+		if (map->when || step->target >= map->n_targets) /* not everything is answered */
 			return true;
+	}
 	return false;
 }
 
@@ -279,7 +301,8 @@ static void report_cycle(struct search *search, bool loose)
 {
 	static const char remedy[] = "set no_local: true under 'from' (MQTT 5), or write to topics that are not read";
 	const struct step *last = &search->path[search->n_path - 1];
-	const struct target_config *target = &mapping_at(search, last->mapping)->targets[last->target];
+	const struct mapping_config *map = mapping_at(search, last->mapping);
+	const struct target_config *target = &map->targets[last->target % map->n_targets];
 	const struct source *source = search->loader->mappings.items[last->mapping].value->source;
 	char *path = describe_path(search);
 	for (size_t i = 0; i < search->n_path; i++)
@@ -363,11 +386,12 @@ static void follow(struct search *search, size_t m, const char *filter, const st
 	if (search->n_path == MAX_STEPS)
 		return;
 	struct step *step = &search->path[search->n_path++];
-	for (size_t i = 0; i < mapping_at(search, m)->n_targets; i++) {
-		size_t connection = mapping_at(search, m)->targets[i].connection;
+	for (size_t i = 0; i < 2 * mapping_at(search, m)->n_targets; i++) {
 		*step = (struct step){m, i, filter};
-		if (search->loader->connections.items[connection].sound && render_step(search, step, shape, &written))
-			spread(search, connection, &written);
+		const struct connection_config *to = written_to(search, step);
+		if (to && search->loader->connections.items[index_of(search, to)].sound &&
+			render_step(search, step, shape, &written))
+			spread(search, index_of(search, to), &written);
 	}
 	search->n_path--;
 }
@@ -393,7 +417,7 @@ static bool writes_back(
 	struct topic_shape back, met;
 	struct step step = {.mapping = reader->mapping, .filter = reader->filter}, there = {.mapping = m};
 	for (; step.target < mapping_at(search, reader->mapping)->n_targets; step.target++)
-		if (mapping_at(search, reader->mapping)->targets[step.target].connection == connection &&
+		if (index_of(search, written_to(search, &step)) == connection &&
 			render_step(search, &step, got, &back) && enter(search, &there, &back, &met))
 			return true;
 	return false;

@@ -156,6 +156,22 @@ static void check_policies(struct loader *loader, const struct mapping_config *m
 	to->outbox_refused = outbox_drops_when_full(outbox) || outbox_drops_old(outbox);
 }
 
+static bool sends_batches(const struct connection_config *to)
+{
+	return to->connector->batching && to->connector->batching(to->settings).max_messages > 1;
+}
+
+/* Why everything goes there in the order of seq; NULL: it need not. */
+static const char *order_reason(const struct config *config, size_t connection)
+{
+	const struct connection_config *to = &config->connections[connection];
+	if (sends_batches(to))
+		return "is sent batches, which hold messages in the order in which they came";
+	if (to->connector->exactly_once_in_order && connection_sends_exactly_once(config, connection))
+		return "keeps exactly-once, for which its messages go out in the order in which they came";
+	return NULL;
+}
+
 /* What would go out in another order than that of seq. */
 static void check_order(struct loader *loader, const struct mapping_config *map, const struct target_config *target,
 	const struct node *node)
@@ -163,22 +179,19 @@ static void check_order(struct loader *loader, const struct mapping_config *map,
 	const struct config *config = &loader->own->config;
 	const struct connection_config *to = &config->connections[target->connection];
 	struct loader_entry *entry = &loader->connections.items[target->connection];
-	if (!to->connector->exactly_once_in_order || entry->failed ||
-		!connection_sends_exactly_once(config, target->connection))
+	const char *reason = entry->failed ? NULL : order_reason(config, target->connection);
+	if (!reason)
 		return;
+	char *other = sends_batches(to) ? memory_format("leave '%s' without batches", to->name)
+					: memory_format("let '%s' be at-least-once", to->name);
 	if (map->priority != MESSAGE_DEFAULT_PRIORITY)
 		table_mistake(loader->report, node_get(node, "priority"), 0,
-			"priority: '%s' keeps exactly-once, for which its messages go out in the order in which they "
-			"came; "
-			"leave priority out, or let '%s' be at-least-once",
-			to->name, to->name);
+			"priority: '%s' %s; leave priority out, or %s", to->name, reason, other);
 	if (to->outbox.drain == DRAIN_LIVE_FIRST && !entry->order_refused)
 		table_mistake(loader->report, node_get(node_get(entry->value, "outbox"), "drain"), 0,
-			"drain: '%s' keeps exactly-once, for which its messages go out in the order in which they "
-			"came; write "
-			"oldest_first, or let '%s' be at-least-once",
-			to->name, to->name);
+			"drain: '%s' %s; write oldest_first, or %s", to->name, reason, other);
 	entry->order_refused = true;
+	free(other);
 }
 
 void loader_check_guarantees(struct loader *loader, const struct mapping_config *map, const struct node *node)

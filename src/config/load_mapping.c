@@ -7,6 +7,7 @@
 
 #include "config/loader.h"
 #include "config/memory.h"
+#include "config/reply.h"
 #include "config/sections.h"
 #include "config/suggest.h"
 #include "config/table_value.h"
@@ -222,7 +223,8 @@ static struct config_key *target_table(const struct connector *connector, size_t
 	for (const struct config_key *key = connector->to_keys; key && key->name; key++)
 		n++;
 	struct config_key *keys = memory_zero((n + 1) * sizeof *keys);
-	keys[0] = (struct config_key){.name = connector->target_key, .type = CONFIG_TEMPLATE};
+	keys[0] = (struct config_key){
+		.name = connector->target_key, .type = CONFIG_TEMPLATE, .fallback = connector->target_fallback};
 	for (size_t i = 1; i < n; i++) {
 		keys[i] = connector->to_keys[i - 1];
 		keys[i].offset = i * sizeof(char *);
@@ -272,6 +274,15 @@ static void take_common(struct target_config *target, struct section_to *to)
 	target->qos = (int)to->qos;
 	target->retain = to->retain - 1; /* keep, clear, set, skip: -1, 0, 1, 2 */
 	target->tombstones = to->tombstones;
+	target->reply = (struct reply_config){
+		.topic = to->reply.topic,
+		.key = to->reply.key,
+		.qos = (int)to->reply.qos,
+		.retain = to->reply.retain,
+		.heed_response_topic = to->reply.heed_response_topic,
+		.response_topics = to->reply.response_topics,
+	};
+	free(to->reply.connection);
 	free(to->connection);
 }
 
@@ -283,11 +294,110 @@ static void check_tombstones(
 			"tombstones: a connection of type %s has no null payloads; leave this out", connector->name);
 }
 
-static void check_headers(struct reading *reading, const struct node *headers)
+/* --- reply --- */
+
+static void check_response_topics(struct reading *reading, const struct node *node)
 {
-	for (size_t i = 0; headers && headers->kind == NODE_MAP && i < headers->n; i++)
-		if (headers->items[i]->kind == NODE_SCALAR && !headers->items[i]->failed)
-			table_check_template(reading->loader->report, &reading->captures, headers->items[i], "headers");
+	bool list = node && node->kind == NODE_LIST;
+	for (size_t i = 0; node && !node->failed && i < (list ? node->n : 1); i++) {
+		const struct node *item = list ? node->items[i] : node;
+		if (item->kind != NODE_SCALAR || item->failed || node_is_null(item))
+			continue;
+		const char *wrong = topic_filter_check(item->text);
+		if (!wrong && (strchr(item->text, '{') || strncmp(item->text, "$share/", 7) == 0))
+			wrong = "neither captures nor shares are meant here; write a topic filter such as replies/#";
+		if (wrong)
+			table_mistake(reading->loader->report, item, 0, "response_topics: %s", wrong);
+	}
+}
+
+/* Where to: the connection that is named, or the one that the mapping reads from. */
+static const struct connector *reply_connector(struct reading *reading, const struct node *node, size_t *ret_connection)
+{
+	if (node_get(node, "connection"))
+		return connector_for(reading, node, "reply", ret_connection);
+	if (reading->legs_unknown)
+		return NULL;
+	*ret_connection = reading->map->from_connection;
+	const struct connection_config *from = &reading->loader->own->config.connections[*ret_connection];
+	if (from->connector->can_sink)
+		return from->connector;
+	table_mistake(reading->loader->report, node, 0,
+		"reply: '%s', from which the mapping reads, is of type %s and cannot be written to; name a connection",
+		from->name, from->connector->name);
+	return NULL;
+}
+
+static void check_reply_topic(struct reading *reading, const struct node *node, struct reply_config *reply)
+{
+	const struct node *topic = node_get(node, "topic");
+	const struct connector *to = reply_connector(reading, node, &reply->connection);
+	reading->unsound |= !to;
+	if (!to || !reading->loader->connections.items[reply->connection].sound)
+		return;
+	const void *settings = reading->loader->own->config.connections[reply->connection].settings;
+	const char *wrong = NULL;
+	if (to->check_target && !topic->failed && !strpbrk(reply->topic, "{}"))
+		wrong = to->check_target(settings, slice_str(reply->topic));
+	if (wrong)
+		table_mistake(reading->loader->report, topic, 0, "topic: %s", wrong);
+	if (reply->qos >= 0 && to->check_qos && (wrong = to->check_qos(settings, (uint8_t)reply->qos)))
+		table_mistake(reading->loader->report, node_get(node, "qos"), 0, "qos: %s", wrong);
+}
+
+/* A destination that gives none. */
+static void refuse_reply(struct reading *reading, const struct connection_config *to, const struct node *node)
+{
+	if (to->connector->gives_replies && to->connector->gives_replies(to->settings))
+		table_mistake(reading->loader->report, node, 0,
+			"reply: '%s' is sent batches, whose answer belongs to no single message; leave reply out, or "
+			"send "
+			"there without batches",
+			to->name);
+	else
+		table_mistake(reading->loader->report, node, 0, "reply: '%s' (%s) gives no replies; leave this out",
+			to->name, to->connector->name);
+}
+
+static void check_reply(struct reading *reading, struct target_config *target, const struct node *node)
+{
+	const struct connection_config *to = &reading->loader->own->config.connections[target->connection];
+	if (!node || node->failed || node->kind != NODE_MAP)
+		return;
+	check_response_topics(reading, node_get(node, "response_topics"));
+	if (!reading->loader->connections.items[target->connection].sound)
+		return;
+	if (!connection_gives_replies(to))
+		refuse_reply(reading, to, node);
+	else if (target->reply.topic)
+		check_reply_topic(reading, node, &target->reply);
+	else if (node_get(node, "connection"))
+		table_mistake(reading->loader->report, node_get(node, "connection"), 0,
+			"reply: the response topic of a message belongs to the connection that it came from; name a "
+			"topic "
+			"beside the connection, or leave the connection out");
+}
+
+static void check_header_name(
+	struct reading *reading, const struct connector *connector, size_t connection, const struct node *name)
+{
+	if (!connector || !connector->check_header || !reading->loader->connections.items[connection].sound)
+		return;
+	const void *settings = reading->loader->own->config.connections[connection].settings;
+	const char *wrong = connector->check_header(settings, slice_str(name->text));
+	if (wrong)
+		table_mistake(reading->loader->report, name, 0, "headers: %s", wrong);
+}
+
+static void check_headers(
+	struct reading *reading, const struct connector *connector, size_t connection, const struct node *headers)
+{
+	for (size_t i = 0; headers && headers->kind == NODE_MAP && i < headers->n; i++) {
+		if (headers->items[i]->kind != NODE_SCALAR || headers->items[i]->failed)
+			continue;
+		table_check_template(reading->loader->report, &reading->captures, headers->items[i], "headers");
+		check_header_name(reading, connector, connection, headers->keys[i]);
+	}
 }
 
 static void read_target(struct reading *reading, const struct node *node)
@@ -303,7 +413,7 @@ static void read_target(struct reading *reading, const struct node *node)
 	size_t n = 0;
 	struct config_key *keys = connector ? target_table(connector, &n) : NULL;
 	char **values = memory_zero((n + 1) * sizeof(char *));
-	struct section_to to = {.qos = -1};
+	struct section_to to = {.qos = -1, .reply = {.qos = -1}};
 	char *title = memory_format("'to' of %s", reading->title);
 	struct config_scope scope = {
 		.report = reading->loader->report,
@@ -317,7 +427,7 @@ static void read_target(struct reading *reading, const struct node *node)
 		.parts = {{section_to_keys, &to}, {keys, values}},
 	};
 	table_read(&scope);
-	check_headers(reading, node_get(node, "headers"));
+	check_headers(reading, connector, target->connection, node_get(node, "headers"));
 	reading->unsound |= !connector || scope.unsound;
 	reading->legs_unknown |= !connector || config_failed(&scope, "qos", NULL);
 	take_common(target, &to);
@@ -326,6 +436,7 @@ static void read_target(struct reading *reading, const struct node *node)
 		check_target(reading, connector, target->connection, node, target->target);
 		check_tombstones(reading, connector, node, target->tombstones);
 		check_qos(reading, target->connection, node, target->qos >= 0 ? target->qos : map->from_qos);
+		check_reply(reading, target, node_get(node, "reply"));
 	}
 	free(title);
 	free(values);
@@ -416,6 +527,9 @@ void loader_free_mapping(const struct config *config, struct mapping_config *map
 		free(target->content_type);
 		free_list(&target->headers);
 		free_list(&target->params);
+		free(target->reply.topic);
+		free(target->reply.key);
+		free_list(&target->reply.response_topics);
 	}
 	free(map->targets);
 }

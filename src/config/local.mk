@@ -23,6 +23,8 @@ liblinkspan_a_SOURCES += \
 	src/config/memory.c \
 	src/config/memory.h \
 	src/config/reference.c \
+	src/config/reply.c \
+	src/config/reply.h \
 	src/config/report.c \
 	src/config/report.h \
 	src/config/schema.h \

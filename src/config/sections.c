@@ -23,6 +23,7 @@
 #define MAPPING(member) offsetof(struct mapping_config, member)
 #define FROM(member)    offsetof(struct section_from, member)
 #define TO(member)      offsetof(struct section_to, member)
+#define REPLY(member)   offsetof(struct section_reply, member)
 #define TEST(member)    offsetof(struct section_test, member)
 
 static const char *const level_choices[] = {"error", "warn", "info", "debug", NULL}; /* enum log_level */
@@ -463,6 +464,51 @@ const struct config_key section_from_keys[] = {
 	{0},
 };
 
+static const struct config_key reply_keys[] = {
+	{.name = "topic",
+		.type = CONFIG_TEMPLATE,
+		.offset = REPLY(topic),
+		.help = "Template of the topic to write replies to. Left out: the response topic that the message asks "
+			"for, "
+			"if it has one."},
+	{.name = "connection",
+		.type = CONFIG_STRING,
+		.offset = REPLY(connection),
+		.help = "Name of the connection to write to the topic at. Left out: the one that the mapping reads "
+			"from."},
+	{.name = "key",
+		.type = CONFIG_TEMPLATE,
+		.offset = REPLY(key),
+		.help = "Key of the reply. Left out: its topic orders."},
+	{.name = "qos",
+		.type = CONFIG_INT,
+		.offset = REPLY(qos),
+		.min = 0,
+		.max = 2,
+		.help = "Quality of service to send replies with. Left out: that of the message."},
+	{.name = "retain",
+		.type = CONFIG_BOOL,
+		.offset = REPLY(retain),
+		.fallback = "false",
+		.help = "Retain flag to send replies with."},
+	{.name = "heed_response_topic",
+		.type = CONFIG_BOOL,
+		.offset = REPLY(heed_response_topic),
+		.fallback = "true",
+		.help = "Is the response topic (MQTT 5) of a message answered, at the connection that it came from, "
+			"when there "
+			"is no topic here?"},
+	{.name = "response_topics",
+		.type = CONFIG_LIST,
+		.offset = REPLY(response_topics),
+		.fallback = "#",
+		.help = "Topic filter, or a list of them: which response topics are answered. Who sends the message "
+			"chooses "
+			"one, so this is where linkspan lets others have it write. Topics that begin with $ never are, "
+			"unless a filter names them."},
+	{0},
+};
+
 const struct config_key section_to_keys[] = {
 	{.name = "connection",
 		.type = CONFIG_STRING,
@@ -510,6 +556,13 @@ const struct config_key section_to_keys[] = {
 			"empty: also every empty payload. empty_or_null: also the JSON text null, received or made by "
 			"jq. jq programs see null in place of those that are empty, and null that they make of it "
 			"stays a null payload."},
+	{.name = "reply",
+		.type = CONFIG_SECTION,
+		.offset = TO(reply),
+		.children = reply_keys,
+		.help = "What becomes of replies, at destinations that give them (HTTP responses). They are on disk "
+			"together "
+			"with the word that the message is delivered, and carry its correlation data."},
 	{0},
 };
 

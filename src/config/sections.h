@@ -26,6 +26,16 @@ struct section_from {
 };
 extern const struct config_key section_from_keys[];
 
+struct section_reply {
+	char *connection;
+	char *topic;
+	char *key;
+	int64_t qos; /* -1: not given */
+	bool retain;
+	bool heed_response_topic;
+	struct config_list response_topics;
+};
+
 struct section_to {
 	char *connection;
 	char *key;
@@ -34,6 +44,7 @@ struct section_to {
 	int64_t qos; /* -1: not given */
 	int retain; /* index of keep, clear, set, skip */
 	int tombstones; /* enum tombstones */
+	struct section_reply reply;
 };
 extern const struct config_key section_to_keys[];
 

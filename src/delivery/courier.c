@@ -37,6 +37,7 @@ static uint64_t next_due_ms(const struct courier *courier)
 	uint64_t due_ms = least(retry_heap_next_ms(&courier->retries), courier->poke_due_ms);
 	due_ms = least(due_ms, courier->sweep_due_ms);
 	due_ms = least(due_ms, courier->pace_due_ms);
+	due_ms = least(due_ms, courier->batch.due_ms);
 	return least(due_ms, drop_log_due_ms(courier));
 }
 
@@ -93,6 +94,7 @@ static void work(struct courier *courier)
 	do {
 		courier->again = false;
 		stages_work(courier);
+		batch_bury(courier);
 		dispatch_sift(courier);
 		dispatch_send(courier, &burst);
 		flush(courier);
@@ -174,6 +176,8 @@ static void init(struct courier *courier, const struct courier_options *options)
 	pace_init(&courier->pace, (uint64_t)options->outbox->max_rate.messages, options->outbox->max_rate.bytes,
 		loop_now_ms(options->loop));
 	histogram_init(&courier->delivery, &histogram_long);
+	courier->unordered = options->connector->unordered && options->connector->unordered(options->settings);
+	batch_init(courier);
 	courier->newest_ms = journal_newest_ms(options->journal);
 	key_table_init(&courier->keys);
 	retry_heap_init(&courier->retries, &courier->window);
@@ -191,7 +195,8 @@ struct courier *courier_new(const struct courier_options *options)
 		return NULL;
 	init(courier, options);
 	courier->timer = loop_timer_new(options->loop, on_timer, courier);
-	if (!courier->timer || stages_recover(courier) != 0 || outbox_start(courier) != 0 || live_start(courier) != 0) {
+	if (!courier->timer || stages_recover(courier) != 0 || batch_recover(courier) != 0 ||
+		outbox_start(courier) != 0 || live_start(courier) != 0) {
 		courier_free(courier);
 		return NULL;
 	}
@@ -218,6 +223,7 @@ void courier_free(struct courier *courier)
 	window_fini(&courier->window);
 	key_table_fini(&courier->keys);
 	retry_heap_fini(&courier->retries);
+	batch_fini(courier);
 	free(courier->stages);
 	free(courier->known_stages);
 	free(courier);

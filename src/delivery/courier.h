@@ -25,16 +25,19 @@ struct courier_options {
 	struct journal *journal;
 	uint32_t dest; /* journal_destination() */
 	const struct outbox_config *outbox; /* borrowed */
-	const struct connector *connector; /* send, send_end, stage_durable, pipelined_order */
+	const struct connector *connector; /* send, send_end, stage_durable, pipelined_order, batching, same_batch */
+	const void *settings; /* of the connection; borrowed; for the connector's questions */
 	struct link *link;
 	bool in_order; /* of seq, whatever priority a message has: the sink has a cursor (struct sink_traits) */
 	/* courier_room had said ROOM_WAIT, and asking again is worth while. By a job of the loop, never from inside a
 	 * call. */
 	void (*on_room)(void *ctx);
-	/* A delivery gave a reply: append it together with the JOURNAL_FINISHED change given. NULL: replies
-	 * are dropped and counted. 0 or a negative errno: then the courier keeps the reply and tries to append
-	 * it again later; the message is not sent again for that. May call courier_appended. */
-	int (*on_reply)(void *ctx, const struct message_view *reply, const struct journal_change *finished);
+	/* A delivery gave a reply, which somebody wants (MESSAGE_REPLY of the request): append it together with the
+	 * JOURNAL_FINISHED change given. NULL: replies are dropped and counted. 0 or a negative errno: then the courier
+	 * keeps the reply and tries to append it again later; the message is not sent again for that. May call
+	 * courier_appended. */
+	int (*on_reply)(void *ctx, const struct message_view *request, const struct message_view *reply,
+		const struct journal_change *finished);
 	/* A message that was delivered is to be kept as the last value of its topic: likewise. NULL: it is not kept. */
 	int (*on_value)(void *ctx, const struct message_view *value, const struct journal_change *finished);
 	void *ctx;

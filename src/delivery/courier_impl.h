@@ -5,6 +5,7 @@
  *   - outbox.c: what is held, and reading back from the journal
  *   - dispatch.c: what goes out next
  *   - outcome.c: what came back: done, retry, replies
+ *   - batch.c: what goes out as one
  *   - live.c: what overtakes (drain: live_first)
  *   - settle.c: when a cursor may move; letters.c: dead letters; stages.c: stages; expiry.c: what is too old; packet_id.c: a rule of QoS 2
  *   - room.c: what happens when the outbox is full; surplus.c: what found no room and becomes a dead letter
@@ -64,6 +65,33 @@ struct stage_asked {
 struct stage_known {
 	uint64_t seq;
 	uint8_t stage;
+};
+
+/* batch.c */
+enum batch_state { BATCH_NONE, BATCH_NOTED, BATCH_IN_FLIGHT, BATCH_DYING };
+struct batch_bounds {
+	uint64_t first, last;
+};
+struct batch {
+	struct batching limits; /* max_messages 0 or 1: there are none */
+	enum batch_state state;
+	uint64_t first, last; /* of the one there is; all of its messages are undone */
+	uint64_t lsn; /* of its bounds; 0: not appended yet */
+	bool is_durable; /* the bounds are */
+	bool sending; /* it is being handed to the sink, up to sent_end */
+	uint64_t sent_end;
+	enum outcome_kind kind; /* of the members that have one, the gravest */
+	uint64_t retry_after_ms;
+	char reason[512];
+	/* What could be the next one: [forming_first, forming_end) is looked at and fits. forming_end 0: nothing. */
+	uint64_t forming_first, forming_end, forming_bytes;
+	size_t forming_memory;
+	uint64_t waits_since; /* seq: since it is the oldest one, until wait_until_ms for more */
+	uint64_t wait_until_ms;
+	uint64_t due_ms; /* UINT64_MAX: it does not wait */
+	bool flush_due; /* what voids bounds may not be in the journal yet */
+	struct batch_bounds *recovered; /* from recovered_next on: of earlier processes, in order */
+	size_t n_recovered, recovered_next;
 };
 
 struct courier {
@@ -144,7 +172,9 @@ struct courier {
 	struct drop_log oldest_log, newest_log;
 
 	struct surplus_list surplus; /* surplus.c */
+	bool unordered; /* each message is a unit of order of its own */
 	/* dispatch.c */
+	struct batch batch;
 	struct pace pace;
 	uint64_t pace_due_ms; /* when the next one may go; UINT64_MAX = it does not wait for that */
 
@@ -165,7 +195,8 @@ void outbox_read_back(struct courier *courier); /* asks the reader for more if t
 void outbox_pass(struct courier *courier, uint64_t seq);
 /* Fills in what follows from the message. */
 void outbox_complete(struct courier *courier, struct held *held, uint64_t seq);
-uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view); /* of its unit of order */
+/* Of its unit of order: its key's, or one of its own where nothing keeps its order. */
+uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view, uint64_t seq);
 /* So many seqs from the oldest undone one on may have been sent by an earlier process. */
 uint64_t outbox_span(const struct courier *courier);
 
@@ -173,6 +204,7 @@ uint64_t outbox_span(const struct courier *courier);
 void dispatch_sift(struct courier *courier);
 /* A held message that is durable. False: it cannot be dealt with now. It may have ended. */
 bool dispatch_sift_one(struct courier *courier, uint64_t seq, const struct held *held);
+void dispatch_hand_over(struct courier *courier, uint64_t seq, struct held *held); /* to the sink */
 void dispatch_reset(struct held *held); /* the link is another one */
 /* Sends what may be sent, *burst at most, and takes it off. */
 void dispatch_send(struct courier *courier, size_t *burst);
@@ -192,6 +224,25 @@ void outcome_release(struct courier *courier, uint64_t seq);
 void outcome_detach(struct courier *courier, uint64_t seq);
 /* The time of a held message has come. */
 void outcome_due(struct courier *courier, uint64_t seq);
+
+/* The link is not up any more, by the word of an outcome. */
+void outcome_link_down(struct courier *courier, const struct outcome *outcome);
+bool outcome_attempts_used_up(const struct courier *courier, const struct held *held);
+void outcome_used_up_text(const struct held *held, const char *reason, char *ret_text, size_t size);
+uint64_t outcome_delay_ms(struct courier *courier, const struct held *held, uint64_t wish_ms);
+
+/* batch.c: whether there are batches, set by batch_init. Then batch_send sends, and batch_outcome is told what came back. */
+void batch_init(struct courier *courier);
+int batch_recover(struct courier *courier); /* 0 or -ENOMEM */
+void batch_fini(struct courier *courier);
+bool batch_applies(const struct courier *courier);
+bool batch_has(const struct courier *courier, uint64_t seq); /* is it in one whose bounds are noted? */
+uint64_t batch_last_to_hold(const struct courier *courier); /* all up to it is needed at once; 0: nothing */
+bool batch_send(struct courier *courier, size_t *burst); /* one at most */
+void batch_outcome(struct courier *courier, uint64_t seq, const struct outcome *outcome);
+void batch_released(struct courier *courier, uint64_t seq); /* it is held no more */
+void batch_bury(struct courier *courier); /* those that go to the dead letters and are not on their way yet */
+void batch_restart(struct courier *courier); /* the link is another one */
 
 /* live.c; all but live_start and live_stop with courier->live only */
 int live_start(struct courier *courier); /* 0 or -ENOMEM */

@@ -22,8 +22,9 @@ static uint64_t most_ranges(const struct courier *courier)
 {
 	const struct courier_options *options = &courier->options;
 	struct journal_outbox box = journal_outbox(options->journal, options->dest);
+	uint64_t in_flight = batch_applies(courier) ? courier->in_flight > 0 : courier->in_flight; /* end together */
 	uint64_t others = courier->n_replies + courier->n_letters + courier->surplus.runs;
-	uint64_t apart = box.done_ranges + courier->in_flight + others; /* each one of its own */
+	uint64_t apart = box.done_ranges + in_flight + others; /* each one of its own */
 	if (courier->live || courier->send_next <= box.oldest_undone)
 		return apart;
 	/* From the oldest undone one to the last that was sent, every second one is done at most. */
@@ -119,7 +120,7 @@ void dispatch_sift(struct courier *courier)
 /* --- sending
  * ----------------------------------------------------------------------------------------------------- */
 
-static void send(struct courier *courier, uint64_t seq, struct held *held)
+void dispatch_hand_over(struct courier *courier, uint64_t seq, struct held *held)
 {
 	struct delivery delivery = {
 		.destination_uuid = journal_destination_uuid(courier->options.journal, courier->options.dest),
@@ -129,6 +130,8 @@ static void send(struct courier *courier, uint64_t seq, struct held *held)
 		.maybe_sent = held->maybe_sent,
 		.session_lost = held->session_lost,
 		.msg = held->msg,
+		.batch_first = held->batched ? courier->batch.first : 0,
+		.batch_last = held->batched ? courier->batch.last : 0,
 		.shift_ms = expiry_shift_ms(courier, held),
 	};
 	held->state = HELD_IN_FLIGHT;
@@ -180,7 +183,7 @@ static bool send_listed(struct courier *courier, struct key *key)
 	else if (held->rank != HELD_RANK_PLAIN)
 		key_table_yield(&courier->keys, key);
 	key_table_update(&courier->keys, key, &courier->window);
-	send(courier, seq, held);
+	dispatch_hand_over(courier, seq, held);
 	return true;
 }
 
@@ -221,7 +224,7 @@ static bool send_fresh(struct courier *courier, uint64_t end)
 			return true;
 		if (must_wait(courier, seq, held))
 			continue;
-		send(courier, seq, held);
+		dispatch_hand_over(courier, seq, held);
 		return true;
 	}
 	return false;
@@ -291,7 +294,12 @@ static bool keeps_pace(struct courier *courier)
 
 void dispatch_send(struct courier *courier, size_t *burst)
 {
-	courier->pace_due_ms = UINT64_MAX;
+	courier->pace_due_ms = courier->batch.due_ms = UINT64_MAX;
+	if (batch_applies(courier)) {
+		if (window_is_open(courier) && keeps_pace(courier))
+			batch_send(courier, burst);
+		return;
+	}
 	while (*burst > 0 && window_is_open(courier) && keeps_pace(courier) && send_next(courier))
 		--*burst;
 }
@@ -302,6 +310,8 @@ void dispatch_reset(struct held *held)
 		held->state = HELD_WAITING;
 		held->maybe_sent = true;
 	}
+	if (held->state == HELD_ANSWERED)
+		held->state = HELD_WAITING;
 	held->listed = held->owns_key = false;
 	held->stage_asked = held->stage;
 }
@@ -326,4 +336,5 @@ void dispatch_restart(struct courier *courier)
 	courier->drop_next = 0;
 	courier->send_next = window->first;
 	courier->epoch++;
+	batch_restart(courier);
 }

@@ -84,7 +84,7 @@ static uint64_t now_of(const struct courier *courier, const struct held *held, u
 
 bool expiry_passed(const struct courier *courier, const struct held *held)
 {
-	if (!held->expires || held->stage != 0 || held->stage_asked != 0)
+	if (!held->expires || held->batched || held->stage != 0 || held->stage_asked != 0)
 		return false;
 	const struct message_view *view = message_view(held->msg);
 	if (held->maybe_sent && view->qos == 2)

@@ -2,6 +2,7 @@
 liblinkspan_a_SOURCES += \
 	src/delivery/backoff.c \
 	src/delivery/backoff.h \
+	src/delivery/batch.c \
 	src/delivery/courier.c \
 	src/delivery/courier.h \
 	src/delivery/courier_impl.h \

@@ -29,7 +29,7 @@ static bool reserve(struct courier *courier, uint64_t seq)
 {
 	struct window *window = &courier->window;
 	uint64_t distance = seq - window->first;
-	if (distance >= courier->lookahead)
+	if (distance >= courier->lookahead && seq > batch_last_to_hold(courier))
 		return false;
 	size_t capacity = window->capacity;
 	if (distance < capacity)
@@ -69,9 +69,16 @@ static int priority_of(const struct courier *courier, const struct message_view 
 	return courier->options.in_order ? 0 : view->priority;
 }
 
-uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view)
+/* Odd multiplier: no two seqs have the same one. */
+static uint64_t hash_of_seq(const struct courier *courier, uint64_t seq)
 {
-	uint64_t hash = key_hash(view->order_key, courier->hash_seed);
+	uint64_t hash = (seq ^ courier->hash_seed) * 0x9e3779b97f4a7c15u;
+	return hash ^ hash >> 32;
+}
+
+uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view, uint64_t seq)
+{
+	uint64_t hash = courier->unordered ? hash_of_seq(courier, seq) : key_hash(view->order_key, courier->hash_seed);
 	int priority = priority_of(courier, view);
 	return priority ? hash ^ (uint64_t)(priority + 16) * 0x9e3779b97f4a7c15u : hash;
 }
@@ -79,12 +86,13 @@ uint64_t outbox_key_hash(const struct courier *courier, const struct message_vie
 void outbox_complete(struct courier *courier, struct held *held, uint64_t seq)
 {
 	const struct message_view *view = message_view(held->msg);
-	held->key_hash = outbox_key_hash(courier, view);
+	held->key_hash = outbox_key_hash(courier, view, seq);
 	held->rank = (uint8_t)(HELD_RANK_PLAIN - 2 * priority_of(courier, view));
 	held->maybe_sent =
 		seq < courier->maybe_sent_end || (courier->live && live_may_have_been_sent(courier, view, seq));
 	held->session_lost = seq < courier->session_lost_end;
 	held->stage = held->stage_asked = stages_known(courier, seq);
+	held->batched = batch_applies(courier) && batch_has(courier, seq);
 	held->expires = expiry_applies(courier, view);
 	courier->window.n_expiring += held->expires;
 }
@@ -163,11 +171,12 @@ void outbox_pass(struct courier *courier, uint64_t seq)
 		window_skip(window, seq + 1);
 }
 
-/* What is read always fits when nothing of the head is held, whatever its size. */
-static bool read_fits(struct courier *courier, const struct message *msg)
+/* What is read always fits when nothing of the head is held, whatever its size. So does what has to go out as one. */
+static bool read_fits(struct courier *courier, uint64_t seq, const struct message *msg)
 {
 	const struct window *window = &courier->window;
-	bool fits = window->first == window->end || window->held_bytes + message_memory(msg) <= held_limit(courier);
+	bool fits = window->first == window->end || window->held_bytes + message_memory(msg) <= held_limit(courier) ||
+		    seq <= batch_last_to_hold(courier);
 	courier->read_needs = fits ? 0 : message_memory(msg);
 	return fits;
 }
@@ -182,7 +191,7 @@ static bool hold(struct courier *courier, const struct journal_read *item)
 		return false;
 	if (window->first == window->end && item->seq > window->end)
 		window_skip(window, item->seq);
-	if (!read_fits(courier, item->msg) || !reserve(courier, item->seq))
+	if (!read_fits(courier, item->seq, item->msg) || !reserve(courier, item->seq))
 		return false;
 	struct held *held = window_add(window, item->seq, item->lsn, item->bytes, item->msg);
 	outbox_complete(courier, held, item->seq);
@@ -255,6 +264,11 @@ static size_t room_to_read(const struct courier *courier, size_t *ret_bytes)
 	uint64_t messages = courier->lookahead > used ? courier->lookahead - used : 0, limit = held_limit(courier);
 	uint64_t bytes = window->held_bytes < limit ? limit - window->held_bytes : 0;
 	uint64_t enough = courier->lookahead / 4 < READ_MESSAGES ? courier->lookahead / 4 : READ_MESSAGES;
+	if (window->end <= batch_last_to_hold(courier)) {
+		*ret_bytes = READ_BYTES;
+		messages = batch_last_to_hold(courier) - window->end + 1;
+		return messages < READ_MESSAGES ? (size_t)messages : READ_MESSAGES;
+	}
 	if (used != 0 && (messages == 0 || bytes == 0 || bytes < courier->read_needs))
 		return 0;
 	if (used != 0 && courier->in_flight > 0 && ((messages < enough && messages < gap) || bytes < READ_BYTES))

@@ -44,6 +44,7 @@ void outcome_release(struct courier *courier, uint64_t seq)
 	if (courier->live)
 		live_released(courier, seq, window_slot(&courier->window, seq));
 	window_release(&courier->window, seq);
+	batch_released(courier, seq);
 	courier->settle_due = true;
 }
 
@@ -88,7 +89,10 @@ static bool journal_with(struct courier *courier, uint64_t seq, const struct mes
 		.bytes = window_slot(&courier->window, seq)->bytes,
 	};
 	const struct courier_options *options = &courier->options;
-	if ((is_value ? options->on_value : options->on_reply)(options->ctx, view, &finished) != 0)
+	const struct message_view *request = message_view(window_slot(&courier->window, seq)->msg);
+	int error = is_value ? options->on_value(options->ctx, view, &finished)
+			     : options->on_reply(options->ctx, request, view, &finished);
+	if (error != 0)
 		return false;
 	courier->stats.delivered++;
 	outcome_release(courier, seq);
@@ -119,7 +123,10 @@ static void keep(struct courier *courier, uint64_t seq, struct message *msg, boo
 
 static void keep_reply(struct courier *courier, uint64_t seq, const struct message_view *reply)
 {
-	struct message *copy = message_new(reply);
+	struct message_view view = *reply;
+	if (!view.topic.data)
+		view.topic = view.order_key = slice_str(""); /* the host gives it one */
+	struct message *copy = message_new(&view);
 	if (copy) {
 		keep(courier, seq, copy, false);
 		return;
@@ -161,6 +168,8 @@ static void delivered(struct courier *courier, uint64_t seq, const struct outcom
 		delivered_value(courier, seq);
 		return;
 	}
+	if (!message_param(message_view(window_slot(&courier->window, seq)->msg), MESSAGE_REPLY).data)
+		reply = NULL; /* nobody wants it */
 	if (reply && courier->options.on_reply) {
 		if (!journal_with(courier, seq, reply, false))
 			keep_reply(courier, seq, reply);
@@ -186,10 +195,23 @@ static void rejected(struct courier *courier, uint64_t seq, const char *reason)
 /* With max_attempts a message ends in the dead letters; not while the peer has it half (a stage): only the
  * peer can end that [MQTT-4.3.3-7]. An earlier process may have sent it too, but the answer that was just had
  * is newer. */
-static bool attempts_used_up(const struct courier *courier, const struct held *held)
+bool outcome_attempts_used_up(const struct courier *courier, const struct held *held)
 {
 	int64_t max_attempts = courier->options.outbox->max_attempts;
 	return max_attempts > 0 && held->attempts >= (uint64_t)max_attempts && held->stage_asked == 0;
+}
+
+void outcome_used_up_text(const struct held *held, const char *reason, char *ret_text, size_t size)
+{
+	snprintf(ret_text, size, "%" PRIu32 " attempts used up, the last: %s", held->attempts, reason);
+}
+
+uint64_t outcome_delay_ms(struct courier *courier, const struct held *held, uint64_t wish_ms)
+{
+	uint64_t delay_ms = backoff_delay_ms(&courier->backoff, held->attempts);
+	if (wish_ms > MAX_RETRY_AFTER_MS)
+		wish_ms = MAX_RETRY_AFTER_MS;
+	return delay_ms > wish_ms ? delay_ms : wish_ms;
 }
 
 static void retry(struct courier *courier, uint64_t seq, const struct outcome *outcome)
@@ -200,23 +222,17 @@ static void retry(struct courier *courier, uint64_t seq, const struct outcome *o
 	courier->stats.retried++;
 	log_debug("retry", "destination=%s seq=%" PRIu64 " attempt=%" PRIu32 " reason=\"%s\"", courier->options.name,
 		seq, held->attempts, reason);
-	if (attempts_used_up(courier, held)) {
+	if (outcome_attempts_used_up(courier, held)) {
 		char text[512];
-		snprintf(text, sizeof text, "%" PRIu32 " attempts used up, the last: %s", held->attempts, reason);
+		outcome_used_up_text(held, reason, text, sizeof text);
 		bury(courier, seq, slice_str(text));
 		return;
 	}
-	uint64_t delay_ms = backoff_delay_ms(&courier->backoff, held->attempts);
-	uint64_t wish_ms = outcome->retry_after_ms < MAX_RETRY_AFTER_MS ? outcome->retry_after_ms : MAX_RETRY_AFTER_MS;
-	send_later(courier, seq, delay_ms > wish_ms ? delay_ms : wish_ms);
+	send_later(courier, seq, outcome_delay_ms(courier, held, outcome->retry_after_ms));
 }
 
-/* Sends nothing more before the next link_up. What else is in flight may still end well. */
-static void pause(struct courier *courier, uint64_t seq, const struct outcome *outcome)
+void outcome_link_down(struct courier *courier, const struct outcome *outcome)
 {
-	struct held *held = window_slot(&courier->window, seq);
-	held->state = HELD_WAITING;
-	held->maybe_sent = !outcome->not_taken;
 	courier->drop_next = 0;
 	if (!courier->up)
 		return;
@@ -226,17 +242,17 @@ static void pause(struct courier *courier, uint64_t seq, const struct outcome *o
 		outcome->reason ? outcome->reason : "");
 }
 
-void courier_outcome(struct courier *courier, uint64_t seq, const struct outcome *outcome)
+/* Sends nothing more before the next link_up. What else is in flight may still end well. */
+static void pause(struct courier *courier, uint64_t seq, const struct outcome *outcome)
 {
-	const struct held *held = window_find(&courier->window, seq);
-	if (!held || held->state != HELD_IN_FLIGHT) {
-		if (outcome->kind != OUTCOME_LINK_DOWN)
-			log_warn(
-				"outcome_ignored", "destination=%s kind=%d", courier->options.name, (int)outcome->kind);
-		return;
-	}
-	courier_enter(courier);
-	courier->in_flight--;
+	struct held *held = window_slot(&courier->window, seq);
+	held->state = HELD_WAITING;
+	held->maybe_sent = !outcome->not_taken;
+	outcome_link_down(courier, outcome);
+}
+
+static void end_one(struct courier *courier, uint64_t seq, const struct outcome *outcome)
+{
 	switch (outcome->kind) {
 	case OUTCOME_DELIVERED:
 		delivered(courier, seq, outcome);
@@ -251,6 +267,23 @@ void courier_outcome(struct courier *courier, uint64_t seq, const struct outcome
 		pause(courier, seq, outcome);
 		break;
 	}
+}
+
+void courier_outcome(struct courier *courier, uint64_t seq, const struct outcome *outcome)
+{
+	const struct held *held = window_find(&courier->window, seq);
+	if (!held || held->state != HELD_IN_FLIGHT) {
+		if (outcome->kind != OUTCOME_LINK_DOWN)
+			log_warn(
+				"outcome_ignored", "destination=%s kind=%d", courier->options.name, (int)outcome->kind);
+		return;
+	}
+	courier_enter(courier);
+	courier->in_flight--;
+	if (held->batched)
+		batch_outcome(courier, seq, outcome);
+	else
+		end_one(courier, seq, outcome);
 	courier_leave(courier);
 }
 

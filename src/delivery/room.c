@@ -183,7 +183,7 @@ static void note_drop(struct courier *courier, uint64_t seq)
 
 static bool may_go(const struct held *held)
 {
-	return (held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT) && held->stage == 0 &&
+	return (held->state == HELD_WAITING || held->state == HELD_RETRY_WAIT) && !held->batched && held->stage == 0 &&
 	       held->stage_asked == 0 && !(held->maybe_sent && message_view(held->msg)->qos == 2);
 }
 
@@ -214,8 +214,9 @@ static bool may_go_unseen(const struct courier *courier, const struct journal_re
 	uint64_t end = window_has_tail(window) ? window->tail_begin : courier->appended_end;
 	const struct message_view *view = message_view(item->msg);
 	bool held = item->seq < window->end || item->seq >= end || window_find(window, item->seq);
-	return !held && !view->reject_reason.data && stages_known(courier, item->seq) == 0 &&
-	       !(item->seq < courier->maybe_sent_end && view->qos == 2) && item->seq > courier->cursor_through;
+	return !held && !view->reject_reason.data && !batch_has(courier, item->seq) &&
+	       stages_known(courier, item->seq) == 0 && !(item->seq < courier->maybe_sent_end && view->qos == 2) &&
+	       item->seq > courier->cursor_through;
 }
 
 static bool drop_unseen(struct courier *courier, const struct journal_read *item)

@@ -16,7 +16,7 @@
 
 #include "message/message.h"
 
-/* WAITING → IN_FLIGHT → GONE | RETRY_WAIT | DEAD | REPLY | WAITING (link down); RETRY_WAIT → WAITING when its
+/* WAITING → IN_FLIGHT → (ANSWERED →) GONE | RETRY_WAIT | DEAD | REPLY | WAITING (link down); RETRY_WAIT → WAITING when its
  * back-off is over; WAITING, RETRY_WAIT → DEAD | GONE (expired); DEAD, REPLY → GONE. */
 enum held_state {
 	HELD_GONE, /* done, dead or damaged: nothing is held */
@@ -25,6 +25,7 @@ enum held_state {
 	HELD_RETRY_WAIT, /* until its place in the retry heap is due */
 	HELD_DEAD, /* on its way to the dead letters; out of the order */
 	HELD_REPLY, /* delivered; its reply, or that it is the last value, could not be journalled yet */
+	HELD_ANSWERED, /* has its outcome; others of its batch are in flight still */
 	HELD_NEW, /* as WAITING, and has not been looked at since it became durable (only of what overtakes) */
 };
 
@@ -60,6 +61,7 @@ struct held {
 	bool expires : 1; /* by its own wish or by the outbox's ttl */
 	bool listed : 1; /* in the list of its key: waits for its turn */
 	bool owns_key : 1; /* in flight alone: its key's list waits for its outcome */
+	bool batched : 1; /* one of a batch whose bounds are noted: it neither expires nor makes room */
 	bool is_value : 1; /* HELD_REPLY */
 	bool uncounted : 1; /* live.c: what comes after it may overtake */
 	uint64_t durable_us; /* loop_turn_us when it was seen to be durable; 0: not yet */

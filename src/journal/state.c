@@ -226,15 +226,16 @@ static void forget_stages(struct state_dest *dest, uint64_t first, uint64_t last
 	dest->stages.n -= end - begin;
 }
 
+/* Those that have ended, whatever is undone before them. Few are left at any time. */
 static void forget_batches(struct state_dest *dest)
 {
 	size_t n = 0;
-	while (n < dest->batches.n && dest->batches.v[n].last < dest->oldest_undone)
-		n++;
-	if (n) {
-		memmove(dest->batches.v, &dest->batches.v[n], (dest->batches.n - n) * sizeof *dest->batches.v);
-		dest->batches.n -= n;
+	for (size_t i = 0; i < dest->batches.n; i++) {
+		struct range batch = dest->batches.v[i];
+		if (state_undone_in(dest, batch.first, batch.last + 1))
+			dest->batches.v[n++] = batch;
 	}
+	dest->batches.n = n;
 }
 
 int state_mark_done(struct state_dest *dest, uint64_t first, uint64_t last, uint64_t bytes, enum journal_total why)

@@ -22,6 +22,14 @@
 #define MESSAGE_MAX_PRIORITY     9
 #define MESSAGE_DEFAULT_PRIORITY 4
 
+/* Params that the core sets itself. With MESSAGE_REPLY, the name of a connection, what the delivery gives back is written
+ * there: to the message's response_topic, with its correlation. */
+#define MESSAGE_REPLY        ".reply"
+#define MESSAGE_REPLY_KEY    ".reply.key"
+#define MESSAGE_REPLY_QOS    ".reply.qos" /* absent: that of the message */
+#define MESSAGE_REPLY_RETAIN ".reply.retain"
+#define MESSAGE_REPLY_HOPS   ".reply.hops" /* what its hop count begins with; absent: it has none */
+
 /* One header or param. Names and values are UTF-8 where the protocol demands it; Kafka header values are any
  * bytes. A NULL value pointer is a Kafka null header value. */
 struct message_field {

@@ -18,6 +18,8 @@ liblinkspan_a_SOURCES += \
 	src/routing/router.h \
 	src/routing/filter_list.c \
 	src/routing/filter_list.h \
+	src/routing/reply.c \
+	src/routing/reply.h \
 	src/routing/template.c \
 	src/routing/template.h \
 	src/routing/topic_filter.c \

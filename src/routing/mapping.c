@@ -11,6 +11,7 @@
 #include "connectors/connector.h"
 #include "message/utf8.h"
 #include "routing/hops.h"
+#include "routing/reply.h"
 #include "routing/template.h"
 #include "runtime/log.h"
 
@@ -35,6 +36,7 @@ struct target {
 	struct template *topic, *key, *content_type; /* NULL: not given */
 	struct field *headers, *params;
 	size_t n_headers, n_params;
+	struct reply *reply; /* NULL: nobody wants what comes back */
 };
 
 struct mapping {
@@ -102,6 +104,8 @@ static int compile_target(const struct config *config, const struct target_confi
 		err = compile_fields(&from->headers, names, &to->headers);
 	if (!err)
 		err = compile_fields(&from->params, names, &to->params);
+	if (!err)
+		err = reply_new(config, map, from, names->captures, names->n, &to->reply);
 	return err;
 }
 
@@ -165,6 +169,7 @@ void mapping_free(struct mapping *map)
 		template_free(to->content_type);
 		fields_free(to->headers, to->n_headers);
 		fields_free(to->params, to->n_params);
+		reply_free(to->reply);
 	}
 	free(map->targets);
 	transform_free(map->when);
@@ -249,15 +254,20 @@ static int render_fields(struct work *work, const struct field *fields, size_t n
 	return err;
 }
 
+/* *n: how many there are, and then how many are left. */
 static int fit_headers(
-	struct work *work, const struct target *to, struct message_field *headers, size_t n, size_t n_received)
+	struct work *work, const struct target *to, struct message_field *headers, size_t *n, size_t n_received)
 {
 	int err = 0;
-	for (size_t i = 0; i < n && !err && to->fits_headers; i++) {
-		struct message_field field = headers[i];
+	size_t left = 0;
+	for (size_t i = 0; i < *n && !err; i++) {
+		struct message_field fit;
 		err = to->connector->fit_header(
-			to->settings, &field, i >= n_received, work->routing->arena, &headers[i], &work->reason);
+			to->settings, &headers[i], i >= n_received, work->routing->arena, &fit, &work->reason);
+		if (!err && fit.name.data)
+			headers[left++] = fit;
 	}
+	*n = left;
 	return err;
 }
 
@@ -275,10 +285,12 @@ static int render_headers(struct work *work, const struct target *to, struct mes
 		if (!is_configured(to, view->headers[i].name))
 			headers[n++] = view->headers[i];
 	int err = render_fields(work, to->headers, n_configured, headers + n);
-	if (!err)
-		err = fit_headers(work, to, headers, n + n_configured, n);
+	size_t n_received = n;
+	n += n_configured;
+	if (!err && to->fits_headers)
+		err = fit_headers(work, to, headers, &n, n_received);
 	view->headers = headers;
-	view->n_headers = n + n_configured;
+	view->n_headers = n;
 	return err;
 }
 
@@ -327,6 +339,12 @@ static unsigned work_hops(struct work *work)
 	return (unsigned)routing->hops;
 }
 
+static int render_reply(struct work *work, const struct target *to, struct message_view *view)
+{
+	int hops = work->map->config->max_hops > 0 ? (int)work_hops(work) : -1;
+	return reply_render(to->reply, &work->source, hops, work->routing->arena, view, &work->reason);
+}
+
 static int render_envelope(struct work *work, const struct target *to, struct message_view *ret_view)
 {
 	struct message_view view = received(work);
@@ -343,6 +361,8 @@ static int render_envelope(struct work *work, const struct target *to, struct me
 		err = hops_write(&view, work_hops(work) + 1, work->routing->arena);
 	if (!err)
 		err = render_params(work, to, &view);
+	if (!err && to->reply)
+		err = render_reply(work, to, &view);
 	if (err)
 		return err;
 	if (work->transformed)

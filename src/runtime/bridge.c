@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "config/guarantee.h"
+#include "config/reply.h"
 #include "runtime/control.h"
 #include "runtime/disk_limits.h"
 #include "runtime/endpoint.h"
@@ -177,8 +178,8 @@ static void find_roles(struct bridge *bridge)
 	for (size_t m = 0; m < bridge->config->n_mappings; m++) {
 		const struct mapping_config *map = &bridge->config->mappings[m];
 		bridge->endpoints[map->from_connection].is_source = true;
-		for (size_t t = 0; t < map->n_targets; t++)
-			bridge->endpoints[map->targets[t].connection].is_sink = true;
+		for (size_t i = 0; i < bridge->n_endpoints; i++)
+			bridge->endpoints[i].is_sink |= mapping_writes_to(bridge->config, map, i);
 	}
 }
 
@@ -290,10 +291,12 @@ static int open_courier(struct endpoint *end)
 		.dest = end->dest,
 		.outbox = &end->config->outbox,
 		.connector = end->connector,
+		.settings = end->config->settings,
 		.link = end->link,
 		.in_order = end->connector->exactly_once_in_order &&
 			    connection_sends_exactly_once(end->bridge->config, end->index),
 		.on_room = on_courier_room,
+		.on_reply = replies_append,
 		.on_value = end->connector->keeps_values ? keeping_value : NULL,
 		.ctx = end,
 	};
@@ -591,6 +594,17 @@ void bridge_stop(struct bridge *bridge)
 	bridge_check_drained(bridge);
 }
 
+void bridge_reload(struct bridge *bridge)
+{
+	if (bridge->state != BRIDGE_RUNNING && bridge->state != BRIDGE_DRAINING)
+		return;
+	for (size_t i = 0; i < bridge->n_endpoints; i++) {
+		const struct endpoint *end = &bridge->endpoints[i];
+		if ((end->is_source || end->is_sink) && !end->stopped && end->connector->reload)
+			end->connector->reload(end->link);
+	}
+}
+
 struct counter_text {
 	char text[512];
 	size_t len;
@@ -651,12 +665,14 @@ void bridge_log_status(struct bridge *bridge)
 			"request=%lu destination=%s link=%s waiting=%llu waiting_bytes=%llu in_flight=%llu "
 			"journalled=%llu "
 			"delivered=%llu "
-			"retried=%llu dead=%llu expired=%llu paused=%s",
+			"retried=%llu dead=%llu expired=%llu paused=%s replies=%llu replies_dropped=%llu",
 			request, end->config->name, stats.link_is_up ? "up" : "down", (unsigned long long)box.waiting,
 			(unsigned long long)box.waiting_bytes, (unsigned long long)stats.in_flight,
 			(unsigned long long)box.next_seq - 1, (unsigned long long)stats.delivered,
 			(unsigned long long)stats.retried, (unsigned long long)stats.dead,
-			(unsigned long long)stats.expired, stats.paused ? "yes" : "no");
+			(unsigned long long)stats.expired, stats.paused ? "yes" : "no",
+			(unsigned long long)end->replies,
+			(unsigned long long)(end->replies_dropped + stats.replies_dropped));
 		log_totals(end, request);
 	}
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
@@ -692,6 +708,7 @@ int bridge_close(struct bridge *bridge)
 	free(bridge->entries);
 	free(bridge->changes);
 	marking_free(&bridge->marking);
+	arena_free(&bridge->reply_arena);
 	spacing_free(&bridge->spacing);
 	free(bridge->endpoints);
 	free(bridge);

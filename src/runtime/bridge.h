@@ -38,6 +38,9 @@ void bridge_start(struct bridge *bridge);
  * links that are told only then); then on_stopped, possibly from inside. May be called again (nothing happens). */
 void bridge_stop(struct bridge *bridge);
 
+/* Every link reads again what its settings name by path: certificates, keys, tokens. */
+void bridge_reload(struct bridge *bridge);
+
 /* Logs event=status per destination: waiting, in flight, delivered, state of the link. */
 void bridge_log_status(struct bridge *bridge);
 

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "config/reply.h"
 #include "journal/journal.h"
 #include "runtime/log.h"
 
@@ -66,9 +67,8 @@ static uint64_t sum_of(uint64_t a, uint64_t b)
 static bool is_destination(const struct config *config, size_t connection)
 {
 	for (size_t m = 0; m < config->n_mappings; m++)
-		for (size_t t = 0; t < config->mappings[m].n_targets; t++)
-			if (config->mappings[m].targets[t].connection == connection)
-				return true;
+		if (mapping_writes_to(config, &config->mappings[m], connection))
+			return true;
 	return false;
 }
 

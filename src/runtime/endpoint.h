@@ -9,6 +9,8 @@
 #include "connectors/connector.h"
 #include "delivery/courier.h"
 #include "journal/journal.h"
+#include "routing/arena.h"
+#include "routing/reply.h"
 #include "routing/router.h"
 #include "runtime/histogram.h"
 #include "runtime/bridge.h"
@@ -43,6 +45,7 @@ struct endpoint {
 	struct journal_outbox at_start; /* of the destination */
 	struct histogram acknowledgement; /* us from the offer to its receipt */
 	uint64_t dropped; /* by on_error: drop */
+	uint64_t replies, replies_dropped; /* of what was delivered here: appended, or not */
 	uint64_t left_out; /* by min_interval, once for each mapping */
 	uint64_t unlimited; /* passed for want of room to remember what had */
 	uint64_t values_too_large; /* to be kept as the last one */
@@ -71,6 +74,7 @@ struct bridge {
 	void (*on_stopped)(void *ctx);
 	void *stopped_ctx;
 	struct marking marking; /* scratch of intake_offer */
+	struct arena reply_arena; /* scratch of replies_append */
 	struct spacing spacing; /* likewise */
 	struct queue_service *queue; /* linkspan queue */
 	struct control *control; /* its socket; NULL: none */
@@ -85,6 +89,9 @@ void intake_durable(struct bridge *bridge, uint64_t lsn); /* gives the receipts 
 /* The destination (NULL: the journal, memory) has room again: the sources that paused for it go on. */
 void intake_resume(struct bridge *bridge, const struct endpoint *destination);
 
+/* replies.c: the courier's on_reply. -EAGAIN: there is no room where it goes. */
+int replies_append(void *ctx, const struct message_view *request, const struct message_view *reply,
+	const struct journal_change *finished);
 /* keeping.c: last values. */
 void keeping_open(struct endpoint *end);
 /* Of struct courier_options; ctx is the endpoint. */

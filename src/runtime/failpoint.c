@@ -13,6 +13,14 @@
 bool failpoint_armed;
 
 static const char *const names[] = {
+	"http.after_batch",
+	"http.after_offer",
+	"http.after_response",
+	"http.after_send",
+	"http.before_answer",
+	"http.before_batch",
+	"http.before_offer",
+	"http.before_send",
 	"journal.after_dead_fdatasync",
 	"journal.after_dead_replace",
 	"journal.after_dead_sync_dir",

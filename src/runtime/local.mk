@@ -23,6 +23,8 @@ liblinkspan_a_SOURCES += \
 	src/runtime/loop_simulated.c \
 	src/runtime/marking.c \
 	src/runtime/marking.h \
+	src/runtime/mhd_loop.c \
+	src/runtime/mhd_loop.h \
 	src/runtime/notify.c \
 	src/runtime/notify.h \
 	src/runtime/queue_batch.c \
@@ -35,5 +37,6 @@ liblinkspan_a_SOURCES += \
 	src/runtime/queue_waiting.c \
 	src/runtime/receipts.c \
 	src/runtime/receipts.h \
+	src/runtime/replies.c \
 	src/runtime/spacing.c \
 	src/runtime/spacing.h

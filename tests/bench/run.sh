@@ -11,20 +11,21 @@
 #   mqtt-to-kafka  as mqtt-qos1, as far as a real Kafka
 #   kafka-out      out of a full journal into a real Kafka: ratio_idempotent ratio_exactly_once (to librdkafka alone), cpu_us …
 #   kafka-in       out of a full topic into the journal: ratio (to librdkafka alone, which discards), cpu_us …
+#   http-dead      nine webhooks beside a dead one and without it: ratio, and with its outbox full ratio_drop_oldest
 #   footprint      idle_mib, waiting_mib: anonymous resident memory, idle and with 1,000,000 messages waiting
 #   outage         one of five destinations away while GIB (2 if not given) pass: ratio_others ratio_drain waiting_mib …
 #   recovery       seconds to open a journal with 1 GiB waiting
 # BUILD=folder uses a build that is there; otherwise it makes one (-O2, no sanitizers) in a temporary folder. MESSAGES=n: how
-# many the benchmarks with brokers send, 200000 if not given (mqtt-qos2: 50000; kafka-out and kafka-in: 2000000, in ROUNDS
+# many the benchmarks with brokers send, 200000 if not given (mqtt-qos2: 50000; http-dead: 5000; kafka-out and kafka-in: 2000000, in ROUNDS
 # rounds, 3 if not given).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 top=$PWD
 name=${1:-}
 case $name in
-journal | routing | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | kafka-out | kafka-in | footprint | outage | recovery) ;;
+journal | routing | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | kafka-out | kafka-in | http-dead | footprint | outage | recovery) ;;
 *)
-    sed -n '3,19s/^# \{0,1\}//p' "$0"
+    sed -n '3,20s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac
@@ -55,6 +56,10 @@ outage)
 kafka-out | kafka-in)
     make_program linkspan tests/bench/kafka_bare
     LINKSPAN=$build/linkspan KAFKA_BARE=$build/tests/bench/kafka_bare /usr/bin/python3 tests/bench/kafka.py "$name"
+    ;;
+http-dead)
+    make_program linkspan tests/bench/http_sinks
+    LINKSPAN=$build/linkspan HTTP_SINKS=$build/tests/bench/http_sinks /usr/bin/python3 tests/bench/http_dead.py
     ;;
 mqtt-out | round-trip | sessions)
     make_program linkspan tests/bench/mqtt_load

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The fake host. Its courier is as simple as the contract allows: a fixed back-off, no order per key beyond seq order.
+ * The fake host. Its courier is as simple as the contract allows: a fixed back-off, one key for everything.
  */
 #include "tests/conformance/fake_host.h"
 
@@ -55,6 +55,12 @@ static struct fake_host *fake_of(struct link_host *host)
 
 /* --- deliveries ----------------------------------------------------------------------------------------------- */
 
+/* Everything has one key: with a sink that does not keep the order of what is in flight, one goes after the other. */
+static bool key_waits(const struct fake_host *fake)
+{
+	return !fake->connector->pipelined_order && (fake->n_in_flight > 0 || fake->n_retry_waits > 0);
+}
+
 static void pump(struct fake_host *fake)
 {
 	if (fake->pumping || !fake->up || !fake->link)
@@ -62,7 +68,7 @@ static void pump(struct fake_host *fake)
 	fake->pumping = true;
 	bool any = false;
 	static const uint8_t uuid[16] = "conformance test";
-	while (fake->up && fake->next < fake->n_deliveries && fake->n_in_flight < fake->window) {
+	while (fake->up && fake->next < fake->n_deliveries && fake->n_in_flight < fake->window && !key_waits(fake)) {
 		struct fake_delivery *item = &fake->deliveries[fake->next++];
 		if (item->state != FAKE_WAITING)
 			continue;
@@ -105,6 +111,7 @@ static void on_retry_timer(void *arg)
 	for (size_t i = 0; i < fake->n_deliveries; i++)
 		if (fake->deliveries[i].state == FAKE_RETRY_WAIT)
 			wait_again(fake, i);
+	fake->n_retry_waits = 0;
 	pump(fake);
 }
 
@@ -150,6 +157,7 @@ static void on_outcome(struct link_host *host, uint64_t seq, const struct outcom
 	} else if (outcome->kind == OUTCOME_RETRY && fake->resend_retries) {
 		item->retries++;
 		item->state = FAKE_RETRY_WAIT;
+		fake->n_retry_waits++;
 		loop_timer_start(fake->retry_timer, RETRY_MS);
 	} else {
 		item->outcome = outcome->kind;

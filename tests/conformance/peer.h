@@ -50,6 +50,8 @@ struct peer {
 	bool down_while_paused; /* the link disconnects when it is paused, and connects again when it is resumed */
 	bool repeats; /* what was not acknowledged comes again */
 
+	bool sessionless; /* nothing is known of it before the first delivery: the link is up from its start on */
+
 	bool exactly_once; /* both ways: whatever breaks, nothing arrives or is offered twice */
 };
 

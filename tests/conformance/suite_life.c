@@ -58,16 +58,26 @@ static void test_stop_intake_first(void)
 	suite_end(fake);
 }
 
+/* Such a peer shows how it is by what it does with a delivery. */
+static void ask_sessionless(struct fake_host *fake)
+{
+	if (suite_peer->sessionless)
+		suite_deliver_numbers(fake, 0, 1);
+}
+
 /* Refused, seen in the log, tried again, and up by itself once somebody is there. */
 static void test_refused_connection(void)
 {
 	suite_peer->lose();
 	struct fake_host *fake = suite_link(true);
+	fake->resend_retries = true;
 	fake_host_start(fake);
+	ask_sessionless(fake);
 	CU_ASSERT_TRUE(suite_run_until_logged(fake, NULL));
-	CU_ASSERT_EQUAL(fake->ups, 0);
+	CU_ASSERT_EQUAL(fake->ups, suite_peer->sessionless);
 	suite_peer->find();
 	CU_ASSERT_TRUE(fake_host_run_until_up(fake));
+	CU_ASSERT_TRUE(fake_host_run_until_ended(fake));
 	suite_end(fake);
 }
 
@@ -75,7 +85,9 @@ static void test_stop_while_refused(void)
 {
 	suite_peer->lose();
 	struct fake_host *fake = suite_link(true);
+	fake->resend_retries = true;
 	fake_host_start(fake);
+	ask_sessionless(fake);
 	CU_ASSERT_TRUE(suite_run_until_logged(fake, NULL));
 	suite_end(fake);
 }
@@ -85,6 +97,7 @@ static void test_stop_while_connecting(void)
 	suite_peer->slow();
 	struct fake_host *fake = suite_link(true);
 	fake_host_start(fake);
+	ask_sessionless(fake);
 	suite_end(fake);
 }
 
@@ -93,8 +106,10 @@ static void test_bad_credentials(void)
 	struct fake_host *fake = fake_host_new(suite_peer->connector, suite_peer->wrong_credentials(),
 		suite_peer->connector->can_sink, suite_peer->subscription, suite_peer->subscription ? 1 : 0);
 	fake_host_start(fake);
+	ask_sessionless(fake);
 	CU_ASSERT_TRUE(fake_host_run_until_alarm(fake));
-	CU_ASSERT_EQUAL(fake->ups, 0);
+	CU_ASSERT_EQUAL(fake->ups, suite_peer->sessionless);
+	CU_ASSERT_EQUAL(fake->n_ended, 0);
 	CU_ASSERT_TRUE(fake->last_alarm[0] != '\0');
 	suite_end(fake);
 }

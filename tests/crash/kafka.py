@@ -5,16 +5,16 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.dont_write_bytecode = True
 
+import points  # noqa: E402  pylint: disable=wrong-import-position
 import qos2  # noqa: E402  pylint: disable=wrong-import-position
 from rig import check, tap, yaml  # noqa: E402  pylint: disable=wrong-import-position
-from rig.daemon import Linkspan, program  # noqa: E402  pylint: disable=wrong-import-position
+from rig.daemon import Linkspan  # noqa: E402  pylint: disable=wrong-import-position
 from rig.fixtures import need_kafka, own_kafka  # noqa: E402  pylint: disable=wrong-import-position
 from rig.kafka import version  # noqa: E402  pylint: disable=wrong-import-position
 from rig.proxy import Proxy  # noqa: E402  pylint: disable=wrong-import-position
@@ -33,12 +33,9 @@ CURSOR_TOPIC = "linkspan-cursor"
 # for ever; nobody who reads committed records gets past that.
 BROKER = [f"transaction.abort.timed.out.transaction.cleanup.interval.ms={1000 * ABORTS_EVERY_S}"]
 
-# Only passed at a start, so their first pass is the only one that is sure to come.
-AT_START = ("kafka.before_init", "kafka.after_init", "kafka.after_cursor_read")
 # Of a source with a group, which cannot be exact: tests/integration/kafka_groups.py.
 NOT_HERE = ("kafka.before_offset_commit", "kafka.after_offset_commit")
 SOURCE_POINTS = ("kafka.before_offer", "kafka.after_offer")
-NTH = (1, 1, 2, 3, 5, 8)
 ESSENTIAL = ("kill-linkspan", "kill-kafka", "kafka.before_commit", "kafka.after_commit", "stalled-too-long", "fence", "twin",
              "open-elsewhere", "kafka.before_offer", "kafka.after_offer", "open-before-source", "kill-broker",
              "freeze-broker")
@@ -118,13 +115,14 @@ class InPath(OutPath):
             self._aborter.close()
 
 
-class Campaign(qos2.Campaign):
+class Campaign(points.Points, qos2.Campaign):
     """With the faults of Kafka. kafka: rig.kafka.Kafka, or a Cluster; proxy: before it."""
+    OWN, AT_START = "kafka.", ("kafka.before_init", "kafka.after_init", "kafka.after_cursor_read")
 
     def __init__(self, dice, path, bridge, kafka, proxy=None):
-        super().__init__(dice, [path], bridge)
+        points.Points.__init__(self)
+        qos2.Campaign.__init__(self, dice, [path], bridge)
         self.path, self.kafka, self.proxy = path, kafka, proxy
-        self.points = {}  # fail point → [tried, reached]
         self.at_once = False  # enough as soon as something came twice
         self.stood = 0  # times that one of two stood still because of the other
         self._configuration_of_twin = None
@@ -134,44 +132,11 @@ class Campaign(qos2.Campaign):
     def enough(self):
         return self.at_once and self.path.tally.repeated > 0
 
-    def choose(self, n, faults):
-        """Each kind at least once, if there are so many, the others by weight; in any order."""
-        deck = [name for name, _, _ in faults]
-        self.dice.shuffle(deck)
-        deck = deck[:n]
-        deck += self.dice.choices([f[0] for f in faults], [f[1] for f in faults], k=n - len(deck))
-        self.dice.shuffle(deck)
-        return deck
-
     def pause_s(self, least_s, most_s):
         """A wait that is the fault itself: no event ends it."""
         time.sleep(self.dice.uniform(least_s, most_s))
 
     # --- linkspan
-
-    def fail_point(self, name):
-        """Killed at that step, under load or at the latest in a clean stop."""
-        nth = 1 if name in AT_START else self.dice.choice(NTH)
-        self.bridge.kill()
-        self.bridge.start(env={"LINKSPAN_FAILPOINT": f"{name}:{nth}"}, wait_up=False)
-        before = self.path.tally.arrived
-        until(lambda: not self.bridge.running() or self.path.tally.arrived > before + 3000, f"{name}:{nth} or messages")
-        status = self.bridge.stop() if self.bridge.running() else self.bridge.wait()
-        if status not in (0, -signal.SIGKILL):
-            raise AssertionError(f"linkspan ended with {status} on the way to {name}:{nth}")
-        tried = self.points.setdefault(name, [0, 0])
-        tried[0] += 1
-        tried[1] += status != 0
-        self.bridge.start(wait_up=False)
-
-    def other_fail_point(self):
-        """Of the journal and all else, most of which are rare: those are not waited for."""
-        names = [name for name in fail_point_names() if not name.startswith("kafka.")]
-        self.bridge.kill()
-        self.bridge.start(env={"LINKSPAN_FAILPOINT": f"{self.dice.choice(names)}:{self.dice.choice(NTH)}"}, wait_up=False)
-        before = self.path.tally.arrived
-        until(lambda: not self.bridge.running() or self.path.tally.arrived > before + 500, "a fail point or messages")
-        self.kill_linkspan()
 
     def freeze_linkspan(self):
         """For longer than its transaction may last: it wakes up as one that everybody thought dead."""
@@ -313,14 +278,9 @@ class Campaign(qos2.Campaign):
         self.kafka.wait_in_sync()
 
 
-def fail_point_names():
-    listed = subprocess.run([program(), "run", "--list-failpoints"], check=True, capture_output=True, text=True)
-    return listed.stdout.split()
-
-
-def points(campaign, wanted):
+def own_points(campaign, wanted):
     """A fault for each fail point of linkspan's that is on this path."""
-    return [(name, 2, lambda name=name: campaign.fail_point(name)) for name in fail_point_names()
+    return [(name, 2, lambda name=name: campaign.fail_point(name)) for name in points.fail_point_names()
             if name.startswith("kafka.") and name not in NOT_HERE and (name in SOURCE_POINTS) == (wanted == "in")]
 
 
@@ -375,7 +335,7 @@ def prepare(resources, mode, cluster, dice):
 
 def faults(campaign, mode, cluster, control, plant):
     always = [("kill-linkspan", 20, campaign.kill_linkspan), ("stop-linkspan", 4, campaign.stop_linkspan),
-              *points(campaign, mode)]
+              *own_points(campaign, mode)]
     if control:
         return always
     always += [("other-failpoint", 4, campaign.other_fail_point), *qos2.faults_of_links(campaign, plant)]
@@ -396,11 +356,10 @@ def report(mode, campaign, seed):
     path = campaign.path
     verdict = path.tally.verdict(path.publisher.sent)
     print("# " + " ".join(f"{name}={n}" for name, n in sorted(campaign.done.items())))
-    if campaign.points:
-        print("# reached: " + " ".join(f"{name}={reached}/{tried}" for name, (tried, reached) in campaign.points.items()))
+    campaign.print_points()
     if "twin" in campaign.done:
         print(f"# {campaign.stood} of {campaign.done['twin']} twins had sent what the first one had; it stood still")
-    wrong = campaign.wrong + [f"{name} was never reached" for name, (_, n) in campaign.points.items() if not n]
+    wrong = campaign.wrong + campaign.never_reached()
     good = not (verdict.lost or verdict.out_of_order or verdict.strangers)
     if mode == "control":
         if not verdict.repeated:

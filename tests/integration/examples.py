@@ -17,7 +17,8 @@ PROMISES = {"edge-to-cloud/linkspan.yaml": ("exactly-once", "at-least-once"),
             "edge-to-cloud/websocket.yaml": ("at-least-once", "exactly-once"),
             "gaps/linkspan.yaml": ("at-least-once", "exactly-once"),
             "kafka-to-mqtt/linkspan.yaml": ("exactly-once", "at-least-once"),
-            "scada-to-kafka/linkspan.yaml": ("exactly-once", "at-least-once")}
+            "scada-to-kafka/linkspan.yaml": ("exactly-once", "at-least-once"),
+            "smart-home-webhooks/linkspan.yaml": ("at-least-once", "exactly-once")}
 
 
 @tap.case("check takes every configuration, and says what its own comments say")
@@ -29,6 +30,8 @@ def configurations():
         said = subprocess.run([program(), "check", os.path.join(EXAMPLES, name)], capture_output=True, text=True, check=False,
                               env={**os.environ, "PLANT_BROKER": "mqtt://127.0.0.1", "KAFKA_BROKERS": "127.0.0.1:9092",
                                    "EDGE_BROKER": "mqtt://127.0.0.1", "CLOUD_BROKER": f"{scheme}://127.0.0.1",
+                                   "HOME_BROKER": "mqtt://127.0.0.1", "WEBHOOK_URL": "http://127.0.0.1:8088",
+                                   "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
                                    "PROXY": "http://user:password@127.0.0.1:3128", "LINKSPAN_DATA": temp_folder("data")})
         assert said.returncode == 0 and not said.stderr, (name, said.stderr)
         assert kept in said.stdout and other not in said.stdout, (name, said.stdout)
@@ -66,6 +69,13 @@ def kafka_to_mqtt():
     need_kafka()
     said = _show("kafka-to-mqtt", "--count", "2000")
     assert "heard 2000   lost 0   twice 0   out of order 0" in said, said
+
+
+@tap.case("smart-home-webhooks: each event signed and delivered, debounced over a kill, and nothing left behind")
+def smart_home_webhooks():
+    need_mosquitto()
+    said = _show("smart-home-webhooks")
+    assert "missing 0   strangers 0" in said and "answered 401" in said, said
 
 
 if __name__ == "__main__":

@@ -12,16 +12,23 @@ lint:
 EXTRA_DIST += \
 	tests/run.sh \
 	.ci/run \
+	tests/crash/http.sh \
+	tests/crash/http_campaign.py \
+	tests/crash/kafka.py \
+	tests/crash/kafka.sh \
 	tests/crash/kill.py \
 	tests/crash/kill.sh \
 	tests/crash/outbox.py \
 	tests/crash/outbox.sh \
+	tests/crash/points.py \
 	tests/crash/qos2.py \
 	tests/crash/qos2.sh \
 	tests/integration/_path.py \
 	tests/integration/abandoned.py \
+	tests/integration/abuse.py \
 	tests/integration/clocks.py \
 	tests/integration/connect.py \
+	tests/integration/dead_webhook.py \
 	tests/integration/examples.py \
 	tests/integration/field_bugs.py \
 	tests/integration/flow.py \
@@ -47,9 +54,13 @@ EXTRA_DIST += \
 	tests/lib/rig/http_proxy.py \
 	tests/lib/rig/mock_kafka.py \
 	tests/lib/rig/number_broker.py \
+	tests/lib/rig/poster.py \
 	tests/lib/rig/qos2.py \
+	tests/lib/rig/raw_http.py \
+	tests/lib/rig/receiver.py \
 	tests/lib/rig/shift_clock.c \
 	tests/lib/rig/token_server.py \
+	tests/lib/rig/webhooks.py \
 	tests/lib/rig/yaml.py
 
 # Not built by `make`: only the quick start needs it, and only without an Apache Kafka.

@@ -1,14 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The rig's own test, without linkspan: what it starts works, what it breaks is broken, what it checks goes red."""
+import http.client
+import http.server
 import socket
 import sys
 import threading
 
-from rig import check, qos2, tap
+from rig import check, qos2, tap, webhooks
 from rig.fixtures import own_kafka, own_mosquitto
 from rig.mqtt import Publisher, Subscriber
+from rig.poster import Posters
 from rig.proxy import Proxy
+from rig.receiver import Receiver, ReceiverProcess, Request
 from rig.wait import TimedOut, free_port, until
 
 
@@ -234,6 +238,180 @@ def waiting():
     except TimedOut:
         return
     raise RuntimeError("it did not")
+
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+DESTINATION = "msg_abcdefghijklmnopqrstuvwxyz"
+
+
+def _webhook(seqs, did="ok", **changes):
+    """Numbers of one key, with the id that they have; changes: whatever is not as it should be."""
+    batch = isinstance(seqs, tuple)
+    name = f"{seqs[0]}-{seqs[-1]}" if batch else str(seqs)
+    body = b"[" + b",".join(webhooks.numbered_json("k0", seq, 60) for seq in seqs) + b"]" if batch else \
+        check.numbered("k0", seqs, 60)
+    given = {"id": f"{DESTINATION}.{name}", "body": body, "got_s": 1614265330.5, "secret": SECRET, "target": "/", **changes}
+    headers = [("Webhook-Id", given["id"]), ("Idempotency-Key", given.get("key", f'"{given["id"]}"')),
+               ("webhook-timestamp", "1614265330"),
+               ("webhook-signature", webhooks.signature(given["secret"], given["id"], "1614265330", given["body"]))]
+    return Request("POST", given["target"], headers, given["body"], did, given["got_s"])
+
+
+def _arrivals(requests, batch=None):
+    arrivals = webhooks.Arrivals(check.Tally(["k0"], 60), [SECRET], batch)
+    for request in requests:
+        arrivals.take(request)
+    return arrivals
+
+
+@tap.case("the checker of webhooks sees another id, other bytes, another order, other bounds, a wrong signature")
+def webhook_checker():
+    assert webhooks.signature(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", b'{"test": 2432232314}') == \
+        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", "the vector that Standard Webhooks publishes"
+    good = [_webhook(1, "500"), _webhook(1, "hang"), _webhook(1), _webhook(2), _webhook(1), _webhook(3, "cut-answer"), _webhook(3)]
+    arrivals = _arrivals(good)
+    assert not arrivals.wrong and arrivals.arrived == 3 and arrivals.repetitions() == 4, arrivals.wrong
+    assert not arrivals.tally.verdict({"k0": 3}).lost
+    assert _arrivals(good[:-1]).tally.verdict({"k0": 3}).lost == [("k0", 3)], "said 2xx to what only arrived"
+    one = f"{DESTINATION}.1"
+    for name, more in (
+            ("another id for the same message", [_webhook(1, id=f"{DESTINATION}.7")]),
+            ("one id for two messages", [_webhook(2, id=one)]),
+            ("other bytes", [_webhook(1, body=check.numbered("k0", 1, 61))]),
+            ("another target", [_webhook(1, target="/else")]),
+            ("another key", [_webhook(2, key="2")]), ("another destination", [_webhook(2, id=one.replace("a", "b", 1)[:-1] + "2")]),
+            ("no such id", [_webhook(2, id="msg_2")]),
+            ("a gap", [_webhook(3)]), ("ahead of what failed", [_webhook(2, "500"), _webhook(3)]),
+            ("a wrong secret", [_webhook(2, secret="whsec_" + "A" * 32)]), ("an old signature", [_webhook(2, got_s=1614266000)])):
+        assert _arrivals([_webhook(1), *more]).wrong, f"not noticed: {name}"
+    good = [_webhook((1, 2), "500"), _webhook((1, 2)), _webhook((3,)), _webhook((1, 2)), _webhook((4, 5, 6))]
+    arrivals = _arrivals(good, "json-array")
+    assert not arrivals.wrong and arrivals.arrived == 6 and arrivals.batches == 3, arrivals.wrong
+    for name, more in (("other members", [_webhook((3, 4)), _webhook((4, 5))]), ("a gap", [_webhook((4, 5))]),
+                       ("fewer members", [_webhook((3, 4, 5), id=f"{DESTINATION}.3-4")]),
+                       ("ahead of what failed", [_webhook((3,), "503"), _webhook((4, 5))])):
+        assert _arrivals([_webhook((1, 2)), *more], "json-array").wrong, f"not noticed: {name}"
+
+
+def _post(link, body=b"hello", **headers):
+    link.request("POST", "/a?b=c", body, headers)
+    answer = link.getresponse()
+    return answer.status, answer.headers, answer.read()
+
+
+@tap.case("the receiver answers, refuses, hangs, breaks off and dies as it is told to")
+def receiver():
+    words = iter(["ok", "slow", "500", "429-date", "503-seconds", "cut-answer", "half-head", "half-body", "cut-request", "ok"])
+    with Receiver(lambda _request: next(words)) as got:
+        link = http.client.HTTPConnection("127.0.0.1", got.port, timeout=60)
+        statuses = [_post(link)[:2] for _ in range(5)]
+        assert [200 <= status < 205 for status, _ in statuses] == [True, True, False, False, False], statuses
+        assert statuses[3][1]["Retry-After"].endswith("GMT") and statuses[4][1]["Retry-After"] == "1"
+        for _ in range(4):
+            try:
+                _post(link)
+                raise RuntimeError("it was answered")
+            except (OSError, http.client.HTTPException):
+                link.close()
+        link.request("POST", "/chunks", iter([b"a", b"bc"]), encode_chunked=True)
+        assert link.getresponse().status < 205
+        link.close()
+        assert [r.did for r in got.requests] == ["ok", "slow", "500", "429-date", "503-seconds", "cut-answer", "half-head",
+                                                 "half-body", "ok"]
+        assert got.requests[0].target == "/a?b=c" and got.bodies()[-2:] == [b"hello", b"abc"]
+        got.down()
+        assert link.sock is None
+        try:
+            _post(link)
+            raise RuntimeError("it is not down")
+        except ConnectionRefusedError:
+            link.close()
+        got.up()
+        got.decide = lambda _request: "hang"
+        silent = http.client.HTTPConnection("127.0.0.1", got.port, timeout=0.2)
+        try:
+            _post(silent)
+            raise RuntimeError("it was answered")
+        except TimeoutError:
+            silent.close()
+    taken = []
+    with ReceiverProcess(taken.append, {"die": 1}) as got:
+        link = http.client.HTTPConnection("127.0.0.1", got.port, timeout=60)
+        try:
+            _post(link)
+            raise RuntimeError("it was answered")
+        except (OSError, http.client.HTTPException):
+            link.close()
+        until(lambda: got.deaths == 1 and taken, "it to die and its record")
+        got.behave({"ok": 1})
+        until(lambda: _post_again(got.port), "an answer")
+        until(lambda: len(taken) > 1, "its record")
+        assert taken[0].did == "die" and taken[0].body == b"hello" and not got.faults, got.faults
+
+
+def _post_again(port):
+    try:
+        return _post(http.client.HTTPConnection("127.0.0.1", port, timeout=60))[0] < 205
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+class _Shop(http.server.BaseHTTPRequestHandler):
+    """Takes what a Poster sends as linkspan promises to. forgets: keys."""
+    protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # the answer in one packet
+    lock, known, taken, forgets = threading.Lock(), {}, [], False
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+    def _body(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers["Content-Length"]))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def do_POST(self):  # pylint: disable=invalid-name
+        expected = int(self.headers.get("Content-Length", 0))
+        body = self._body()
+        if expected and len(body) < expected:
+            self.close_connection = True
+            return
+        key = (self.headers.get("Idempotency-Key") or self.headers.get("webhook-id") or "").strip('"')
+        with self.lock:
+            known = self.known.get(key) if not self.forgets else None
+            if known is None:
+                known = (body, len(self.taken))
+                self.known[key] = known
+                self.taken.append(body)
+        status, text = (202, b'{"id": "%d"}' % known[1]) if known[0] == body else (422, b"{}")
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+@tap.case("senders by HTTP repeat with the same key; one that forgets keys gets repetitions")
+def poster():
+    for forgets in (False, True):
+        _Shop.known, _Shop.taken, _Shop.forgets = {}, [], forgets
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Shop) as server:
+            server.daemon_threads = True
+            server.handle_error = lambda *_: None
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+            with Posters(server.server_port, lambda key: f"/in/{key}", n_keys=4, rate=2000, size=80, keys=not forgets) as sender:
+                until(lambda sender=sender: sender.total > 800, "800 messages")
+                sent = sender.stop()
+                assert not sender.faults and sender.repetitions, sender.faults
+                assert forgets or sender.refused, "never another body with the same key"
+            server.shutdown()
+        verdict = check.judge(sent, _Shop.taken)
+        assert not verdict.lost and not verdict.strangers, verdict
+        assert bool(verdict.repeated) == forgets, verdict
 
 
 if __name__ == "__main__":

@@ -233,18 +233,18 @@ class _Flight:
 
 class Publisher(_Client):
     """Publishes numbered messages on PREFIX/key and the suffix for each of `keys`, about `rate` a second in all, until
-    stop(). `sent` says up to which number each key got. size: of each, or a function of its number. may_go_on(total):
-    nothing new is published while it is false.
+    stop(). `sent` says up to which number each key got. size: of each, or a function of its number; make: as
+    check.numbered. may_go_on(total): nothing new is published while it is false.
 
     A message is made once, has one packet identifier until its PUBCOMP, and is sent again with DUP as long as no PUBREC
     has come; from then on only PUBREL is. Everything is sent again in the order of its first time [MQTT-4.6.0-1]."""
 
     def __init__(self, port, prefix, client_id, version=5, keys=4, rate=1000, size=100, window=100, may_go_on=None,
-                 suffix=""):
+                 suffix="", make=check.numbered):
         super().__init__(port, client_id, version)
         self.sent = {f"k{n}": 0 for n in range(keys)}
         self.acknowledged = 0
-        self._prefix, self._suffix, self._rate = prefix, suffix, rate
+        self._prefix, self._suffix, self._rate, self._make = prefix, suffix, rate, make
         self._size = size if callable(size) else lambda _seq: size
         self._most = self._window = window
         self._may_go_on = may_go_on or (lambda _total: True)
@@ -314,7 +314,7 @@ class Publisher(_Client):
         key = f"k{self._round % len(self.sent)}"
         self.sent[key] += 1
         seq = self.sent[key]
-        flight = _Flight(f"{self._prefix}/{key}{self._suffix}", check.numbered(key, seq, self._size(seq)))
+        flight = _Flight(f"{self._prefix}/{key}{self._suffix}", self._make(key, seq, self._size(seq)))
         self._id = self._id % 65535 + 1
         while self._id in self._flights:
             self._id = self._id % 65535 + 1

@@ -37,6 +37,12 @@ def kafka(name, brokers, properties=None, **keys):
     return _connection(name, {"type": "kafka", "brokers": brokers.split(","), **keys, "properties": properties})
 
 
+def http(name, port=None, secure=False, **keys):
+    """With a port, one that sends there; else `listen` is among the keys."""
+    url = {"url": f"{'https' if secure else 'http'}://127.0.0.1:{port}"} if port else {}
+    return _connection(name, {"type": "http", **url, **keys})
+
+
 def mapping(name, source, *targets, **keys):
     """source and targets: dicts of `from` and `to`."""
     lines = [f"  - name: {name}", f"    from: {_inline(source)}", "    to:"]

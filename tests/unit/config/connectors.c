@@ -163,6 +163,17 @@ static bool mqtt_ignores_own(const void *from_settings)
 	return ((const struct mqtt_from *)from_settings)->no_local;
 }
 
+static bool mqtt_asks_for_replies(const void *settings)
+{
+	return mqtt_carries_headers(settings);
+}
+
+static const char *mqtt_check_target(const void *settings, struct slice target)
+{
+	(void)settings;
+	return topic_name_check(target);
+}
+
 static const struct connector mqtt = {
 	.name = "mqtt",
 	.help = "An MQTT broker.",
@@ -178,6 +189,8 @@ static const struct connector mqtt = {
 	.ignores_own = mqtt_ignores_own,
 	.check_overlap = mqtt_check_overlap,
 	.carries_headers = mqtt_carries_headers,
+	.asks_for_replies = mqtt_asks_for_replies,
+	.check_target = mqtt_check_target,
 	.check_qos = mqtt_check_qos,
 	.source_guarantee = mqtt_guarantee,
 	.sink_guarantee = mqtt_sink_guarantee,
@@ -231,6 +244,46 @@ static const struct connector feed = {
 	.source_guarantee = feed_guarantee,
 };
 
+struct test_hook {
+	int64_t batch;
+};
+static const struct config_key hook_keys[] = {
+	{.name = "per_request",
+		.type = CONFIG_INT,
+		.offset = offsetof(struct test_hook, batch),
+		.help = "Messages of one request."},
+	{0},
+};
+
+static struct batching hook_batching(const void *settings)
+{
+	return (struct batching){.max_messages = (uint32_t)((const struct test_hook *)settings)->batch};
+}
+
+static enum guarantee hook_guarantee(const void *settings, uint8_t qos, bool declared)
+{
+	(void)settings, (void)qos, (void)declared;
+	return AT_LEAST_ONCE;
+}
+
+static bool gives_replies(const void *settings)
+{
+	(void)settings;
+	return true;
+}
+
+static const struct connector hook = {
+	.name = "hook",
+	.help = "A server that answers.",
+	.connection_keys = hook_keys,
+	.settings_size = sizeof(struct test_hook),
+	.target_key = "path",
+	.can_sink = true,
+	.gives_replies = gives_replies,
+	.batching = hook_batching,
+	.sink_guarantee = hook_guarantee,
+};
+
 static const char *log_warn_open_target(const void *settings)
 {
 	return *(char *const *)settings ? NULL : "anybody may choose it; set topics";
@@ -260,4 +313,4 @@ static const struct connector topic_log = {
 	.sink_guarantee = log_guarantee,
 };
 
-const struct connector *const test_connectors[] = {&mqtt, &kafka, &feed, &topic_log, NULL};
+const struct connector *const test_connectors[] = {&mqtt, &kafka, &feed, &topic_log, &hook, NULL};

@@ -70,10 +70,10 @@ static void test_is_closed(void)
 
 static void test_types(void)
 {
-	expect(".definitions.connection.properties.type.enum", "[\"mqtt\",\"kafka\",\"feed\",\"log\"]");
+	expect(".definitions.connection.properties.type.enum", "[\"mqtt\",\"kafka\",\"feed\",\"log\",\"hook\"]");
 	expect("[.definitions.connection.allOf[] | .then.\"$ref\"]",
 		"[\"#/definitions/connection-mqtt\",\"#/definitions/connection-kafka\",\"#/definitions/"
-		"connection-feed\",\"#/definitions/connection-log\"]");
+		"connection-feed\",\"#/definitions/connection-log\",\"#/definitions/connection-hook\"]");
 	expect(".definitions.\"connection-mqtt\".required", "[\"type\",\"url\"]");
 	expect(".definitions.\"connection-mqtt\".properties.version.anyOf[0].enum", "[\"5\",5,\"3.1.1\"]");
 	expect(".definitions.\"connection-kafka\".properties.partitions.anyOf[0]",
@@ -81,7 +81,7 @@ static void test_types(void)
 	expect(".definitions.\"connection-mqtt\".properties.outbox.properties.when_full.default", "\"block\"");
 	expect(".properties.journal.properties.strict.default", "false");
 	expect(".definitions.to.properties | keys", "[\"connection\",\"content_type\",\"headers\",\"key\","
-						    "\"partition\",\"qos\",\"retain\",\"tombstones\",\"topic\"]");
+						    "\"partition\",\"path\",\"qos\",\"reply\",\"retain\",\"tombstones\",\"topic\"]");
 	expect(".definitions.from.properties | keys",
 		"[\"after\",\"connection\",\"limit\",\"no_local\",\"qos\",\"topic\"]");
 }

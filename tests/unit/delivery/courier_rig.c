@@ -43,12 +43,15 @@ static bool same_unit(const struct rig *rig, uint64_t a, uint64_t b)
 		       message_view(fake_record(rig->journal, b)->msg)->priority;
 }
 
-/* What is older, of the same key and priority and undone must be in flight (pipelined, and never refused) or dying. */
-static void check_order(struct rig *rig, uint64_t seq)
+/* What is older, of the same key and priority and undone must be in flight (pipelined, and never refused) or dying, or of
+ * the same batch. */
+static void check_order(struct rig *rig, uint64_t seq, uint64_t batch_first)
 {
 	const struct journal *j = rig->journal;
 	for (uint64_t older = j->oldest; older < seq; older++) {
 		if (fake_record(rig->journal, older)->end != FAKE_UNDONE || !same_unit(rig, older, seq))
+			continue;
+		if (batch_first && older >= batch_first)
 			continue;
 		bool flying = rig_in_flight(rig, older);
 		bool dying = fake_record(rig->journal, older)->dying;
@@ -74,7 +77,25 @@ static void record(struct link *link, const struct delivery *delivery)
 		.stage = delivery->stage,
 		.maybe_sent = delivery->maybe_sent,
 		.session_lost = delivery->session_lost,
+		.batch_first = delivery->batch_first,
+		.batch_last = delivery->batch_last,
 	};
+}
+
+/* In order, all of it, one at a time. */
+static void check_batch(struct rig *rig, const struct delivery *delivery)
+{
+	struct link *link = &rig->link;
+	bool begins = delivery->seq == delivery->batch_first;
+	if (delivery->seq < delivery->batch_first || delivery->seq > delivery->batch_last)
+		fault(rig, "not of its batch", delivery->seq);
+	if (!begins && delivery->seq != link->batch_seq + 1)
+		fault(rig, "a batch with a gap", delivery->seq);
+	if (begins && link->n_in_flight)
+		fault(rig, "two batches in flight", delivery->seq);
+	link->batch_seq = delivery->seq;
+	if (!fake_journal_has_batch(rig->journal, delivery->batch_first, delivery->batch_last))
+		fault(rig, "sent before its bounds were durable", delivery->seq);
 }
 
 static void check(struct rig *rig, const struct delivery *delivery)
@@ -89,10 +110,15 @@ static void check(struct rig *rig, const struct delivery *delivery)
 		fault(rig, "sent though done", seq);
 	if (rig_in_flight(rig, seq))
 		fault(rig, "sent twice at a time", seq);
-	if (link->n_in_flight >= rig->traits.max_in_flight ||
-		(rig->outbox.window && link->n_in_flight >= rig->outbox.window))
+	if (delivery->batch_first == 0 && rig->connector.batching)
+		fault(rig, "sent without its batch", seq);
+	if (delivery->batch_first)
+		check_batch(rig, delivery);
+	else if (link->n_in_flight >= rig->traits.max_in_flight ||
+		 (rig->outbox.window && link->n_in_flight >= rig->outbox.window))
 		fault(rig, "beyond the window", seq);
-	check_order(rig, seq);
+	if (!rig->connector.unordered)
+		check_order(rig, seq, delivery->batch_first);
 }
 
 static void sink_send(struct link *link, const struct delivery *delivery)
@@ -108,6 +134,11 @@ static void sink_send(struct link *link, const struct delivery *delivery)
 		link->most_in_flight = link->n_in_flight;
 	if (rig->on_send)
 		rig->on_send(rig, delivery);
+}
+
+struct batching rig_batching(const void *settings)
+{
+	return ((const struct rig *)settings)->batching;
 }
 
 static void sink_send_end(struct link *link)
@@ -138,27 +169,35 @@ static void on_room(void *ctx)
 	((struct rig *)ctx)->rooms++;
 }
 
-static int on_reply(void *ctx, const struct message_view *reply, const struct journal_change *finished)
+static int journalled(struct rig *rig, const struct message_view *view, const struct journal_change *finished)
 {
-	struct rig *rig = ctx;
 	if (rig->reply_error) {
 		fake_record(rig->journal, finished->seq)->dying = true; /* out of the order */
 		return rig->reply_error;
 	}
 	if (finished->type != JOURNAL_FINISHED || finished->bytes != fake_record(rig->journal, finished->seq)->bytes)
-		fault(rig, "a reply without its DONE", finished->seq);
-	rig->replies++;
-	snprintf(rig->reply_topic, sizeof rig->reply_topic, "%.*s", (int)reply->topic.len,
-		(const char *)reply->topic.data);
+		fault(rig, "a reply or a value without its DONE", finished->seq);
+	snprintf(rig->reply_topic, sizeof rig->reply_topic, "%.*s", (int)view->topic.len,
+		(const char *)view->topic.data);
 	fake_journal_finish(rig->journal, finished->seq, FAKE_DONE);
 	return 0;
+}
+
+static int on_reply(void *ctx, const struct message_view *request, const struct message_view *reply,
+	const struct journal_change *finished)
+{
+	struct rig *rig = ctx;
+	if (!message_param(request, MESSAGE_REPLY).data)
+		fault(rig, "a reply that nobody wants", finished->seq);
+	int r = journalled(rig, reply, finished);
+	rig->replies += r == 0;
+	return r;
 }
 
 static int on_value(void *ctx, const struct message_view *value, const struct journal_change *finished)
 {
 	struct rig *rig = ctx;
-	int r = on_reply(ctx, value, finished);
-	rig->replies -= r == 0;
+	int r = journalled(rig, value, finished);
 	rig->values += r == 0;
 	return r;
 }
@@ -192,6 +231,7 @@ void rig_begin(struct rig *rig)
 		.journal = rig->journal,
 		.outbox = &rig->outbox,
 		.connector = &rig->connector,
+		.settings = rig,
 		.link = &rig->link,
 		.in_order = rig->in_order,
 		.on_room = on_room,
@@ -232,12 +272,16 @@ uint64_t rig_fini(struct rig *rig)
 
 struct message_view rig_view(const struct rig *rig, const char *key)
 {
+	static const struct message_field wanted = {{(const uint8_t *)MESSAGE_REPLY, sizeof MESSAGE_REPLY - 1},
+		{(const uint8_t *)"broker", sizeof "broker" - 1}};
 	return (struct message_view){
 		.topic = slice_str("plant/a"),
 		.payload = slice_str("{}"),
 		.order_key = slice_str(key),
 		.origin_ms = loop_wall_ms(rig->loop),
 		.qos = 1,
+		.params = &wanted,
+		.n_params = rig->want_replies ? 1 : 0,
 	};
 }
 

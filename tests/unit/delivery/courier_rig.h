@@ -18,6 +18,7 @@ struct rig_sent {
 	uint32_t attempt;
 	uint8_t stage;
 	bool maybe_sent, session_lost;
+	uint64_t batch_first, batch_last;
 };
 
 struct link { /* the sink */
@@ -25,6 +26,7 @@ struct link { /* the sink */
 	uint8_t *in_flight; /* by seq: 0, or 1 + (attempt > 1) */
 	size_t in_flight_capacity;
 	uint32_t n_in_flight;
+	uint64_t batch_seq; /* the last one of a batch that was sent */
 	uint32_t most_in_flight;
 	bool up;
 	struct rig_sent *sent; /* every delivery, in order */
@@ -39,6 +41,7 @@ struct rig {
 	struct outbox_config outbox;
 	struct connector connector;
 	struct sink_traits traits;
+	struct batching batching; /* what the connector answers, if the test sets its `batching` to rig_batching */
 	struct courier *courier;
 	struct link link;
 	uint64_t faults;
@@ -46,6 +49,7 @@ struct rig {
 	uint64_t idles;
 	bool in_order; /* of the courier's options */
 	bool take_replies; /* on_reply is given */
+	bool want_replies; /* the messages of rig_view say who wants theirs */
 	bool take_values; /* on_value is; reply_error and reply_topic count for it as well */
 	uint64_t values;
 	int reply_error;
@@ -78,6 +82,8 @@ void rig_outcome(struct rig *rig, uint64_t seq, enum outcome_kind kind);
 void rig_outcome_full(struct rig *rig, uint64_t seq, const struct outcome *outcome);
 void rig_deliver_all(struct rig *rig); /* what is in flight, oldest first, until nothing is */
 void rig_deliver_at_once(struct rig *rig, const struct delivery *delivery); /* an on_send */
+
+struct batching rig_batching(const void *settings);
 
 bool rig_in_flight(const struct rig *rig, uint64_t seq);
 struct courier_stats rig_stats(const struct rig *rig);

@@ -77,6 +77,8 @@ void fake_journal_restart(struct journal *j)
 		message_unref(record->msg);
 	}
 	j->appended = j->durable;
+	while (j->n_batches && j->batches[j->n_batches - 1].lsn > j->durable)
+		j->n_batches--;
 	for (size_t i = 0; i < j->n_records; i++)
 		j->records[i].dying = false;
 }
@@ -87,6 +89,7 @@ void fake_journal_free(struct journal *j)
 	for (size_t i = 0; i < j->n_records; i++)
 		message_unref(j->records[i].msg);
 	free(j->records);
+	free(j->batches);
 	free(j);
 }
 
@@ -244,14 +247,48 @@ void journal_stages(
 			fn(seq, j->records[seq - 1].stage, arg);
 }
 
+bool fake_journal_has_batch(const struct journal *j, uint64_t first, uint64_t last)
+{
+	for (size_t i = 0; i < j->n_batches; i++)
+		if (j->batches[i].first == first && j->batches[i].last == last && j->batches[i].lsn <= j->durable)
+			return true;
+	return false;
+}
+
+/* The real one forgets those of which all are done. */
+void journal_batches(
+	const struct journal *j, uint32_t dest, void (*fn)(uint64_t first, uint64_t last, void *arg), void *arg)
+{
+	(void)dest;
+	for (size_t i = 0; i < j->n_batches; i++)
+		if (j->batches[i].last >= j->oldest)
+			fn(j->batches[i].first, j->batches[i].last, arg);
+}
+
+static void append_batch(struct journal *j, const struct journal_change *change)
+{
+	if (change->seq == 0 || change->last < change->seq || change->last > j->n_records)
+		fault(j, "a batch of what is not there", change->seq);
+	for (uint64_t seq = change->seq; seq <= change->last && seq <= j->n_records; seq++)
+		if (ended(j, seq))
+			fault(j, "a batch of what has ended", seq);
+	j->batches = realloc(j->batches, (j->n_batches + 1) * sizeof *j->batches);
+	j->batches[j->n_batches++] = (struct fake_batch){change->seq, change->last, ++j->appended};
+}
+
 int journal_append(struct journal *j, struct journal_entry *entries, size_t n_entries,
 	const struct journal_change *changes, size_t n_changes, uint64_t *ret_lsn)
 {
 	(void)entries;
 	if (j->append_error)
 		return j->append_error;
-	if (n_entries || n_changes != 1 || changes[0].type != JOURNAL_STAGE)
+	if (n_entries || n_changes != 1 || (changes[0].type != JOURNAL_STAGE && changes[0].type != JOURNAL_BATCH))
 		fault(j, "an append that no courier makes", 0);
+	if (changes[0].type == JOURNAL_BATCH) {
+		append_batch(j, changes);
+		*ret_lsn = j->appended;
+		return 0;
+	}
 	if (changes[0].seq > 0)
 		fake_record(j, changes[0].seq)->stage = changes[0].stage;
 	for (uint64_t seq = 1; changes[0].seq == 0 && seq <= j->n_records; seq++)

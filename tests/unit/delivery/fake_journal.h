@@ -26,8 +26,14 @@ struct fake_record {
 	uint8_t why; /* enum journal_total, once it has ended */
 };
 
+struct fake_batch {
+	uint64_t first, last, lsn;
+};
+
 struct journal {
 	struct loop *loop;
+	struct fake_batch *batches; /* in the order of appending */
+	size_t n_batches;
 	struct fake_record *records; /* by seq - 1 */
 	size_t n_records, capacity;
 	uint64_t appended, durable; /* lsn */
@@ -59,6 +65,7 @@ uint64_t fake_journal_append(struct journal *j, struct journal_entry *entry);
 struct fake_record *fake_record(struct journal *j, uint64_t seq);
 /* Up to that lsn, as the commit thread would. */
 void fake_journal_commit(struct journal *j, uint64_t lsn);
+bool fake_journal_has_batch(const struct journal *j, uint64_t first, uint64_t last); /* durable */
 /* As the JOURNAL_FINISHED change of a reply would. */
 void fake_journal_finish(struct journal *j, uint64_t seq, enum fake_end end);
 /* The process ends and another one begins: what is not durable is gone, nothing is under way. */

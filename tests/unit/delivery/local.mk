@@ -70,3 +70,11 @@ tests_unit_delivery_test_purge_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/delivery/test_courier_settle
 tests_unit_delivery_test_courier_settle_SOURCES = tests/unit/delivery/test_courier_settle.c $(courier_rig_sources)
 tests_unit_delivery_test_courier_settle_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/delivery/test_courier_batch
+tests_unit_delivery_test_courier_batch_SOURCES = tests/unit/delivery/test_courier_batch.c $(courier_rig_sources)
+tests_unit_delivery_test_courier_batch_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/delivery/test_batch_crash
+tests_unit_delivery_test_batch_crash_SOURCES = tests/unit/delivery/test_batch_crash.c $(journal_rig)
+tests_unit_delivery_test_batch_crash_LDADD = $(TEST_LIBS)

@@ -651,7 +651,7 @@ static void test_reply(void)
 {
 	struct rig rig;
 	rig_init(&rig);
-	rig.take_replies = true;
+	rig.take_replies = rig.want_replies = true;
 	rig_start(&rig);
 	rig_up(&rig);
 	rig_publish(&rig, 2, "a");
@@ -667,7 +667,7 @@ static void test_reply_that_cannot_be_appended(void)
 {
 	struct rig rig;
 	rig_init(&rig);
-	rig.take_replies = true;
+	rig.take_replies = rig.want_replies = true;
 	rig.reply_error = -ENOSPC;
 	rig_start(&rig);
 	rig_up(&rig);
@@ -689,11 +689,21 @@ static void test_reply_that_cannot_be_appended(void)
 
 static void test_reply_nobody_wants(void)
 {
-	struct rig *rig = rig_up_with(false);
-	rig_publish(rig, 1, "a");
-	reply_to(rig, 1);
-	CU_ASSERT_EQUAL(rig_stats(rig).replies_dropped, 1);
-	finish(rig);
+	struct rig rig;
+	rig_init(&rig);
+	rig.want_replies = true; /* but there is no host for it */
+	rig_start(&rig);
+	rig_up(&rig);
+	rig_publish(&rig, 1, "a");
+	reply_to(&rig, 1);
+	CU_ASSERT_EQUAL(rig_stats(&rig).replies_dropped, 1);
+	rig.take_replies = true;
+	rig.want_replies = false;
+	rig_publish(&rig, 1, "a");
+	reply_to(&rig, 2);
+	CU_ASSERT_EQUAL(rig_stats(&rig).replies_dropped, 1);
+	CU_ASSERT_EQUAL(rig_stats(&rig).delivered, 2);
+	finish(&rig);
 }
 
 /* A last value is journalled with its DONE as a reply is; the message is not sent again for that. */

@@ -35,3 +35,9 @@ bool config_failed(const struct config_scope *scope, const char *key, const char
 	(void)scope, (void)key, (void)item;
 	return false;
 }
+
+bool config_given(const struct config_scope *scope, const char *key, const char *item)
+{
+	(void)scope, (void)key, (void)item;
+	return true;
+}

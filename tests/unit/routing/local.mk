@@ -41,3 +41,6 @@ tests_unit_routing_test_router_destinations_SOURCES = \
 	tests/unit/routing/a_config.h \
 	tests/unit/routing/test_router_destinations.c
 tests_unit_routing_test_router_destinations_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/routing/test_reply
+tests_unit_routing_test_reply_SOURCES = tests/unit/routing/test_reply.c tests/unit/routing/a_config.c tests/unit/routing/a_config.h
+tests_unit_routing_test_reply_LDADD = $(TEST_LIBS)

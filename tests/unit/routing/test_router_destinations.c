@@ -171,6 +171,8 @@ static int fit_header(const void *settings, const struct message_field *field, b
 		*ret_reason = "no such header here";
 	else if (is_name(field->name, "a") && !set_by_mapping)
 		ret_field->name = slice_str("received-a");
+	else if (is_name(field->name, "c"))
+		ret_field->name = (struct slice){NULL, 0};
 	return is_name(field->name, "bad") ? -EINVAL : 0;
 }
 
@@ -195,6 +197,12 @@ static void test_fitted_headers(void)
 	CU_ASSERT_EQUAL(output(0)->n_headers, 2);
 	CU_ASSERT_PTR_EQUAL(output(1)->headers, headers);
 	CU_ASSERT(is(message_header(output(2), "a"), "mine") && output(2)->n_headers == 2);
+	headers[0].name = slice_str("c"); /* left out */
+	route_view(&view);
+	CU_ASSERT(output(0)->n_headers == 1 && is(message_header(output(0), "b"), "2"));
+	CU_ASSERT_EQUAL(output(1)->n_headers, 2);
+	CU_ASSERT(is(message_header(output(2), "a"), "mine") && output(2)->n_headers == 2);
+	headers[0].name = slice_str("a");
 	headers[1].name = slice_str("bad");
 	route_view(&view);
 	CU_ASSERT(is(output(0)->reject_reason, "no such header here") && is(output(0)->topic, "t"));

@@ -1,0 +1,745 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libcurl 7.88 on libuv. A connection that libcurl keeps for later stays polled for reading: to stop and start that for
+ * each request would be three system calls. It is closed here, so that polling ends before its number is used again.
+ *
+ * A socket that never came to a request libcurl closes by itself, and only then says REMOVE, perhaps never if the next
+ * socket has its number: so such a one is not polled any longer than it is wanted, and what was polled under a number
+ * ends when a socket with that number is opened. libuv would abort the process over a descriptor that is not there.
+ *
+ * libcurl must not be called from inside its own callbacks: the timer's says that there is something to do, and whoever has
+ * called libcurl looks at that afterwards.
+ */
+#include "connectors/http/out_client.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "runtime/failpoint.h"
+
+#define MOST_KICKS     8 /* without a look at the loop */
+#define MOST_URL_BYTES (64u * 1024)
+#define MOST_LINES     (256u * 1024) /* bytes of all header lines of a request */
+#define KEPT_BYTES     (64u * 1024) /* of a reply's buffer */
+
+struct watch {
+	uv_poll_t poll;
+	struct http_client *client; /* NULL: it is being closed */
+	struct watch *next, **at;
+	curl_socket_t fd;
+	int events; /* UV_READABLE…; polled for */
+	bool wanted; /* by libcurl */
+	bool kept; /* a request has begun on it: it will be closed by on_close */
+	char peer[INET6_ADDRSTRLEN]; /* how it is known again at that; empty: not opened here */
+	int peer_port, own_port; /* own_port 0: not looked for yet */
+};
+
+struct http_client {
+	struct http_client_options options;
+	CURLM *multi;
+	struct loop_timer *timer;
+	struct http_call *calls; /* options.calls of them */
+	struct http_call *idle;
+	struct http_call *ended, **ended_end; /* not told yet */
+	struct watch *watches;
+	uint64_t connections;
+	bool kick; /* libcurl wants to be called as for a time-out */
+	bool driving; /* below http_client_run or an event */
+};
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+
+static void curl_begin(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* --- sockets ------------------------------------------------------------------------------------------------------ */
+
+static void drive(struct http_client *client, curl_socket_t fd, int mask);
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct watch *watch = poll->data;
+	if (!watch->client)
+		return;
+	if (!watch->wanted) { /* an idle connection: the peer has closed it, which libcurl sees when it wants to use it */
+		uv_poll_stop(poll);
+		watch->events = 0;
+		return;
+	}
+	int mask = (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0) |
+		   (status < 0 ? CURL_CSELECT_ERR : 0);
+	drive(watch->client, watch->fd, mask);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void watch_end(struct watch *watch)
+{
+	*watch->at = watch->next;
+	if (watch->next)
+		watch->next->at = watch->at;
+	watch->client = NULL;
+	uv_poll_stop(&watch->poll);
+	uv_close((uv_handle_t *)&watch->poll, on_closed);
+}
+
+static struct watch *watch_find(const struct http_client *client, curl_socket_t fd)
+{
+	struct watch *watch = client->watches;
+	while (watch && watch->fd != fd)
+		watch = watch->next;
+	return watch;
+}
+
+static struct watch *watch_new(struct http_client *client, curl_socket_t fd)
+{
+	struct watch *stale = watch_find(client, fd);
+	if (stale)
+		watch_end(stale);
+	struct watch *watch = calloc(1, sizeof *watch);
+	if (!watch)
+		return NULL;
+	if (uv_poll_init_socket(loop_uv(client->options.loop), &watch->poll, fd) < 0) {
+		free(watch);
+		return NULL;
+	}
+	watch->poll.data = watch;
+	watch->client = client;
+	watch->fd = fd;
+	watch->next = client->watches;
+	watch->at = &client->watches;
+	if (watch->next)
+		watch->next->at = &watch->next;
+	client->watches = watch;
+	return watch;
+}
+
+static void watch_for(struct watch *watch, int events)
+{
+	watch->wanted = true;
+	if (watch->events == events)
+		return;
+	watch->events = events;
+	uv_poll_start(&watch->poll, events, on_poll);
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
+{
+	struct http_client *client = arg;
+	struct watch *watch = watch_find(client, fd);
+	(void)easy, (void)assigned;
+	if (what == CURL_POLL_REMOVE) {
+		if (watch && watch->kept)
+			watch->wanted = false;
+		else if (watch)
+			watch_end(watch);
+		return 0;
+	}
+	if (!watch)
+		watch = watch_new(client, fd);
+	if (!watch)
+		return -1; /* libcurl ends the calls */
+	watch_for(watch, (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0));
+	return 0;
+}
+
+/* --- connections -------------------------------------------------------------------------------------------------- */
+
+static int port_of(const struct sockaddr_storage *address)
+{
+	if (address->ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
+	return address->ss_family == AF_INET ? ntohs(((const struct sockaddr_in *)address)->sin_port) : 0;
+}
+
+static void note_peer(struct watch *watch, const struct curl_sockaddr *peer)
+{
+	struct sockaddr_storage address = {0};
+	memcpy(&address, &peer->addr, peer->addrlen < sizeof address ? peer->addrlen : sizeof address);
+	watch->peer_port = port_of(&address);
+	if (getnameinfo((struct sockaddr *)&address, peer->addrlen, watch->peer, sizeof watch->peer, NULL, 0,
+		    NI_NUMERICHOST) != 0)
+		watch->peer[0] = '\0';
+}
+
+static int own_port_of(struct watch *watch)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof address;
+	if (watch->own_port == 0 && getsockname(watch->fd, (struct sockaddr *)&address, &len) == 0)
+		watch->own_port = port_of(&address);
+	return watch->own_port;
+}
+
+/* The connection with these ends has got as far as a request. */
+static void note_kept(struct http_client *client, const char *peer, int peer_port, int own_port)
+{
+	for (struct watch *watch = client->watches; watch; watch = watch->next) {
+		if (!watch->peer[0] || (watch->kept && watch->own_port != own_port))
+			continue;
+		if (own_port_of(watch) == own_port && watch->peer_port == peer_port && strcmp(watch->peer, peer) == 0) {
+			watch->kept = true;
+			return;
+		}
+	}
+}
+
+static bool may_reach(struct http_call *call, const struct sockaddr *address, socklen_t len)
+{
+	char text[64] = "";
+	const char *what = call->guarded ? call->client->options.refusal(address, len) : NULL;
+	if (!what)
+		return true;
+	getnameinfo(address, len, text, sizeof text, NULL, 0, NI_NUMERICHOST);
+	snprintf(call->refused, sizeof call->refused, "%s is %s", text, what);
+	return false;
+}
+
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct http_call *call = arg;
+	(void)purpose;
+	if (!may_reach(call, &address->addr, address->addrlen))
+		return CURL_SOCKET_BAD;
+	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+	if (fd < 0)
+		return CURL_SOCKET_BAD;
+	struct watch *watch = watch_new(call->client, fd);
+	if (!watch) {
+		close(fd);
+		return CURL_SOCKET_BAD;
+	}
+	note_peer(watch, address);
+	call->client->connections++;
+	return fd;
+}
+
+static int on_close(void *arg, curl_socket_t fd)
+{
+	struct watch *watch = watch_find(arg, fd);
+	if (watch)
+		watch_end(watch);
+	return close(fd);
+}
+
+/* A connection that is used once more was perhaps made by a call without guard. */
+static int on_request(void *arg, char *peer, char *own, int peer_port, int own_port)
+{
+	struct http_call *call = arg;
+	(void)own;
+	note_kept(call->client, peer, peer_port, own_port);
+	if (!call->guarded)
+		return CURL_PREREQFUNC_OK;
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *found = NULL;
+	char port[12];
+	snprintf(port, sizeof port, "%d", peer_port);
+	if (getaddrinfo(peer, port, &hints, &found) != 0)
+		return CURL_PREREQFUNC_ABORT;
+	bool may = may_reach(call, found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
+	return may ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+static int on_timer_wish(CURLM *multi, long ms, void *arg)
+{
+	struct http_client *client = arg;
+	(void)multi;
+	client->kick = ms == 0;
+	if (ms > 0)
+		loop_timer_start(client->timer, (uint64_t)ms);
+	else
+		loop_timer_stop(client->timer);
+	if (client->kick && !client->driving) /* else whoever drives looks at it */
+		loop_timer_start(client->timer, 0);
+	return 0;
+}
+
+/* --- responses ---------------------------------------------------------------------------------------------------- */
+
+static size_t on_head(char *data, size_t size, size_t n, void *arg)
+{
+	struct http_call *call = arg;
+	struct slice line = slice_of(data, size * n);
+	/* libcurl takes a head for whole when the connection ends within it; trailers come here too, behind its empty line. */
+	if (line.len > 5 && memcmp(line.data, "HTTP/", 5) == 0)
+		call->head_ended = false;
+	else if (line.len > 0 && (line.data[0] == '\r' || line.data[0] == '\n'))
+		call->head_ended = true;
+	call->head_bytes += size * n;
+	return call->head_bytes > HTTP_MAX_HEAD_BYTES ? 0 : size * n;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct http_call *call = arg;
+	size_t len = size * n, most = call->wants_reply ? HTTP_MAX_REPLY_BYTES : HTTP_EXCERPT_BYTES;
+	size_t room = most - call->reply.len, keep = len < room ? len : room;
+	if (keep > 0 && buffer_append(&call->reply, slice_of(data, keep)) < 0)
+		return 0;
+	call->body_bytes += len;
+	call->capped = call->body_bytes > HTTP_MAX_REPLY_BYTES;
+	return call->capped ? 0 : len;
+}
+
+/* What a response must have so that its end is known, whatever has happened to the connection since. */
+static bool is_complete(const struct http_call *call)
+{
+	curl_off_t announced = -1;
+	if (!call->head_ended)
+		return false;
+	if (call->code == CURLE_OK || call->status == 204 || call->status == 205 || call->status == 304)
+		return true;
+	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+	return announced >= 0 && (curl_off_t)call->body_bytes >= announced;
+}
+
+static void note_end(struct http_call *call, CURLcode code)
+{
+	long bytes = 0;
+	call->code = code;
+	call->status = 0;
+	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &call->status);
+	curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &bytes);
+	call->sent = bytes > 0;
+	if (call->status < 200)
+		call->status = 0; /* an interim answer, and then nothing */
+	call->complete = call->status != 0 && is_complete(call);
+}
+
+/* --- driving ------------------------------------------------------------------------------------------------------ */
+
+/* For a fail point alone: the request of some call has been written. */
+static void note_sent(struct http_client *client)
+{
+	for (unsigned i = 0; i < client->options.calls; i++) {
+		struct http_call *call = &client->calls[i];
+		long bytes = 0;
+		if (!call->active || call->sent_noted ||
+			curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &bytes) != CURLE_OK || bytes == 0)
+			continue;
+		call->sent_noted = true;
+		FAILPOINT("http.after_send");
+	}
+}
+
+static void collect(struct http_client *client)
+{
+	CURLMsg *msg;
+	int left;
+	while ((msg = curl_multi_info_read(client->multi, &left)) != NULL) {
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		struct http_call *call = NULL;
+		CURLcode code = msg->data.result;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &call);
+		curl_multi_remove_handle(client->multi, call->easy);
+		call->active = false;
+		note_end(call, code);
+		call->link = NULL;
+		*client->ended_end = call;
+		client->ended_end = &call->link;
+	}
+}
+
+static void tell(struct http_client *client)
+{
+	while (client->ended) {
+		struct http_call *call = client->ended;
+		client->ended = call->link;
+		if (!client->ended)
+			client->ended_end = &client->ended;
+		client->options.on_done(call, client->options.arg);
+	}
+}
+
+static void drive(struct http_client *client, curl_socket_t fd, int mask)
+{
+	int running;
+	if (client->driving) {
+		client->kick = true;
+		return;
+	}
+	client->driving = true;
+	curl_multi_socket_action(client->multi, fd, mask, &running);
+	for (int i = 0;; i++) {
+		if (failpoint_armed)
+			note_sent(client);
+		collect(client);
+		tell(client);
+		if (!client->kick || i == MOST_KICKS)
+			break;
+		client->kick = false;
+		curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	}
+	client->driving = false;
+	if (client->kick)
+		loop_timer_start(client->timer, 0);
+}
+
+static void on_timer(void *arg)
+{
+	struct http_client *client = arg;
+	client->kick = false;
+	drive(client, CURL_SOCKET_TIMEOUT, 0);
+}
+
+void http_client_run(struct http_client *client)
+{
+	if (client->kick && !client->driving) {
+		client->kick = false;
+		drive(client, CURL_SOCKET_TIMEOUT, 0);
+	}
+}
+
+/* --- calls -------------------------------------------------------------------------------------------------------- */
+
+static bool set_up(struct http_client *client, struct http_call *call)
+{
+	const struct http_client_options *options = &client->options;
+	call->client = client;
+	buffer_init(&call->url, MOST_URL_BYTES);
+	buffer_init(&call->lines, MOST_LINES);
+	buffer_init(&call->reply, HTTP_MAX_REPLY_BYTES);
+	CURL *easy = call->easy = curl_easy_init();
+	if (!easy)
+		return false;
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+		options->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, "linkspan/" LINKSPAN_VERSION);
+	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
+	/* A proxy of the environment would be asked in place of the guard. */
+	return curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
+}
+
+struct http_call *http_client_take(struct http_client *client)
+{
+	struct http_call *call = client->idle;
+	if (!call)
+		return NULL;
+	client->idle = call->link;
+	call->link = NULL;
+	return call;
+}
+
+static void forget_response(struct http_call *call)
+{
+	buffer_clear(&call->reply);
+	if (call->reply.capacity > KEPT_BYTES)
+		buffer_free(&call->reply);
+	call->head_bytes = call->body_bytes = 0;
+	call->code = CURLE_OK;
+	call->status = 0;
+	call->complete = call->head_ended = call->capped = call->sent = call->sent_noted = false;
+	call->refused[0] = call->error[0] = '\0';
+}
+
+void http_client_give_back(struct http_call *call)
+{
+	struct http_client *client = call->client;
+	forget_response(call);
+	http_call_clear_headers(call);
+	buffer_clear(&call->url);
+	call->body = slice_of(NULL, 0);
+	call->guarded = call->wants_reply = call->no_body = false;
+	call->owner = NULL;
+	call->next = NULL;
+	call->link = client->idle;
+	client->idle = call;
+}
+
+void http_call_clear_headers(struct http_call *call)
+{
+	buffer_clear(&call->lines);
+	call->n_lines = 0;
+}
+
+static bool is_clean(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if ((text.data[i] < ' ' && text.data[i] != '\t') || text.data[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static int grow_lines(struct http_call *call)
+{
+	size_t capacity = call->lines_capacity ? call->lines_capacity * 2 : 32;
+	size_t *offsets = realloc(call->offsets, capacity * sizeof *offsets);
+	if (!offsets)
+		return -ENOMEM;
+	call->offsets = offsets;
+	struct curl_slist *nodes = realloc(call->nodes, capacity * sizeof *nodes);
+	if (!nodes)
+		return -ENOMEM;
+	call->nodes = nodes;
+	call->lines_capacity = capacity;
+	return 0;
+}
+
+static uint8_t *add_line(struct http_call *call, size_t len)
+{
+	struct buffer *lines = &call->lines;
+	if (call->n_lines == call->lines_capacity && grow_lines(call) < 0)
+		return NULL;
+	if (buffer_reserve(lines, len + 1) < 0)
+		return NULL;
+	uint8_t *line = lines->data + lines->len;
+	call->offsets[call->n_lines++] = lines->len;
+	lines->len += len + 1;
+	line[len] = '\0';
+	return line;
+}
+
+int http_call_add_header(struct http_call *call, struct slice name, struct slice value)
+{
+	if (name.len == 0 || !is_clean(name) || !is_clean(value) || memchr(name.data, ':', name.len))
+		return -EINVAL;
+	uint8_t *line = add_line(call, name.len + (value.len ? value.len + 2 : 1));
+	if (!line)
+		return -ENOMEM;
+	memcpy(line, name.data, name.len);
+	if (value.len == 0) {
+		line[name.len] = ';'; /* so libcurl wants a header without a value */
+		return 0;
+	}
+	memcpy(line + name.len, ": ", 2);
+	memcpy(line + name.len + 2, value.data, value.len);
+	return 0;
+}
+
+int http_call_add_raw(struct http_call *call, const char *text)
+{
+	size_t len = strlen(text);
+	uint8_t *line = add_line(call, len);
+	if (!line)
+		return -ENOMEM;
+	memcpy(line, text, len);
+	return 0;
+}
+
+void http_call_drop_header(struct http_call *call, const char *name)
+{
+	size_t kept = 0, len = strlen(name);
+	for (size_t i = 0; i < call->n_lines; i++) {
+		const char *line = (const char *)call->lines.data + call->offsets[i];
+		if (strncmp(line, name, len) != 0 || (line[len] != ':' && line[len] != ';'))
+			call->offsets[kept++] = call->offsets[i];
+	}
+	call->n_lines = kept;
+}
+
+/* libcurl only reads the list: it needs none of its own memory. */
+static struct curl_slist *headers_of(struct http_call *call)
+{
+	for (size_t i = 0; i < call->n_lines; i++) {
+		call->nodes[i].data = (char *)call->lines.data + call->offsets[i];
+		call->nodes[i].next = i + 1 < call->n_lines ? &call->nodes[i + 1] : NULL;
+	}
+	return call->n_lines ? call->nodes : NULL;
+}
+
+static void set_method(struct http_call *call)
+{
+	CURL *easy = call->easy;
+	if (call->method == call->method_set && call->no_body == call->no_body_set)
+		return;
+	bool get = strcmp(call->method, "GET") == 0, head = strcmp(call->method, "HEAD") == 0;
+	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
+	curl_easy_setopt(easy, CURLOPT_NOBODY, head ? 1L : 0L);
+	if (!head)
+		curl_easy_setopt(easy, call->no_body ? CURLOPT_HTTPGET : CURLOPT_POST, 1L);
+	if (!head && !(get && call->no_body) && !(strcmp(call->method, "POST") == 0 && !call->no_body))
+		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
+	call->method_set = call->method;
+	call->no_body_set = call->no_body;
+}
+
+int http_client_begin(struct http_call *call)
+{
+	CURL *easy = call->easy;
+	forget_response(call);
+	set_method(call);
+	if (curl_easy_setopt(easy, CURLOPT_URL, (char *)call->url.data) != CURLE_OK)
+		return -ENOMEM;
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_of(call));
+	if (!call->no_body) {
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.len ? (const char *)call->body.data : "");
+	}
+	CURLMcode code = curl_multi_add_handle(call->client->multi, easy);
+	if (code != CURLM_OK) {
+		snprintf(call->error, sizeof call->error, "%s", curl_multi_strerror(code));
+		return code == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
+	}
+	call->active = true;
+	return 0;
+}
+
+struct slice http_call_header(const struct http_call *call, const char *name)
+{
+	struct curl_header *header;
+	if (curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return slice_of(NULL, 0);
+	return slice_str(header->value);
+}
+
+bool http_call_next_header(
+	const struct http_call *call, void **cursor, struct slice *ret_name, struct slice *ret_value)
+{
+	struct curl_header *header = curl_easy_nextheader(call->easy, CURLH_HEADER, -1, *cursor);
+	if (!header)
+		return false;
+	*cursor = header;
+	*ret_name = slice_str(header->name);
+	*ret_value = slice_str(header->value);
+	return true;
+}
+
+const char *http_call_redirect(const struct http_call *call)
+{
+	char *url = NULL;
+	curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_URL, &url);
+	return url;
+}
+
+uint64_t http_client_connections(const struct http_client *client)
+{
+	return client->connections;
+}
+
+/* --- TLS ---------------------------------------------------------------------------------------------------------- */
+
+static CURLcode set_blob(CURL *easy, CURLoption option, struct slice pem)
+{
+	struct curl_blob blob = {(void *)(uintptr_t)pem.data, pem.len, CURL_BLOB_COPY};
+	return curl_easy_setopt(easy, option, pem.len ? &blob : NULL);
+}
+
+static CURLcode set_tls(CURL *easy, const struct http_client_tls *tls)
+{
+	CURLcode code = set_blob(easy, CURLOPT_CAINFO_BLOB, tls->ca);
+	if (code == CURLE_OK)
+		code = set_blob(easy, CURLOPT_SSLCERT_BLOB, tls->cert);
+	if (code == CURLE_OK)
+		code = set_blob(easy, CURLOPT_SSLKEY_BLOB, tls->key);
+	return code;
+}
+
+/* Connections are only used again for what was set up in the same way: those made before end when they are next idle. */
+int http_client_set_tls(struct http_client *client, const struct http_client_tls *tls)
+{
+	for (unsigned i = 0; i < client->options.calls; i++) {
+		CURLcode code = set_tls(client->calls[i].easy, tls);
+		if (code != CURLE_OK)
+			return code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
+	}
+	return 0;
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+static bool start(struct http_client *client)
+{
+	CURLM *multi = client->multi = curl_multi_init();
+	client->timer = loop_timer_new(client->options.loop, on_timer, client);
+	client->calls = calloc(client->options.calls, sizeof *client->calls);
+	if (!multi || !client->timer || !client->calls)
+		return false;
+	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client);
+	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
+	curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client);
+	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)client->options.connections);
+	curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)client->options.connections);
+	for (unsigned i = 0; i < client->options.calls; i++) {
+		if (!set_up(client, &client->calls[i]))
+			return false;
+		client->calls[i].link = client->idle;
+		client->idle = &client->calls[i];
+	}
+	return true;
+}
+
+struct http_client *http_client_new(const struct http_client_options *options)
+{
+	pthread_once(&curl_once, curl_begin);
+	struct http_client *client = calloc(1, sizeof *client);
+	if (!client)
+		return NULL;
+	client->options = *options;
+	client->ended_end = &client->ended;
+	if (start(client))
+		return client;
+	http_client_free(client);
+	return NULL;
+}
+
+void http_client_abort(struct http_client *client, void (*fn)(struct http_call *call, void *arg), void *arg)
+{
+	for (unsigned i = 0; i < client->options.calls; i++) {
+		struct http_call *call = &client->calls[i];
+		if (!call->active)
+			continue;
+		curl_multi_remove_handle(client->multi, call->easy);
+		call->active = false;
+		fn(call, arg);
+	}
+}
+
+static void call_free(struct http_client *client, struct http_call *call)
+{
+	if (call->active)
+		curl_multi_remove_handle(client->multi, call->easy);
+	curl_easy_cleanup(call->easy);
+	buffer_free(&call->url);
+	buffer_free(&call->lines);
+	buffer_free(&call->reply);
+	free(call->offsets);
+	free(call->nodes);
+}
+
+void http_client_free(struct http_client *client)
+{
+	if (!client)
+		return;
+	for (unsigned i = 0; client->calls && i < client->options.calls; i++)
+		call_free(client, &client->calls[i]);
+	curl_multi_cleanup(client->multi);
+	while (client->watches)
+		watch_end(client->watches);
+	loop_timer_free(client->timer);
+	free(client->calls);
+	free(client);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * CloudEvents, byte for byte. (tests/integration/webhooks_field.py lets the official SDK read them.)
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "connectors/http/cloudevent.h"
+#include "routing/json.h"
+#include "tests/unit/tap.h"
+
+#define TIME_MS 1614265330123u
+
+static struct cloudevent an_event(void)
+{
+	return (struct cloudevent){.id = slice_str("msg_a.1"),
+		.source = slice_str("linkspan/plant"),
+		.type = slice_str("io.linkspan.message"),
+		.subject = slice_str("line/7"),
+		.time_ms = TIME_MS};
+}
+
+static struct message_view a_view(const char *content_type, const char *payload)
+{
+	return (struct message_view){
+		.topic = slice_str("t"), .content_type = slice_str(content_type), .payload = slice_str(payload)};
+}
+
+static void assert_data(const struct message_view *view, const char *expected)
+{
+	struct buffer out;
+	buffer_init(&out, 4096);
+	struct cloudevent event = {.id = slice_str("1"), .source = slice_str("s"), .type = slice_str("t")};
+	CU_ASSERT_EQUAL(cloudevent_append(&event, view, &out), 0);
+	CU_ASSERT_PTR_NULL(json_check(buffer_slice(&out), NULL));
+	static const char before[] = "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\"";
+	CU_ASSERT_FATAL(out.len >= strlen(before) && memcmp(out.data, before, strlen(before)) == 0);
+	struct slice rest = slice_of(out.data + strlen(before), out.len - strlen(before) - 1);
+	CU_ASSERT_TRUE(slice_equal(rest, slice_str(expected)));
+	if (!slice_equal(rest, slice_str(expected)))
+		printf("# %.*s\n", (int)rest.len, (const char *)rest.data);
+	buffer_free(&out);
+}
+
+static void test_structured(void)
+{
+	struct buffer out;
+	buffer_init(&out, 4096);
+	struct cloudevent event = an_event();
+	struct message_view view = a_view("application/json", "{\"n\": 12345678901234567890.10}");
+	CU_ASSERT_EQUAL(cloudevent_append(&event, &view, &out), 0);
+	CU_ASSERT_TRUE(slice_equal(buffer_slice(&out),
+		slice_str("{\"specversion\":\"1.0\",\"id\":\"msg_a.1\",\"source\":\"linkspan/plant\","
+			  "\"type\":\"io.linkspan.message\",\"subject\":\"line/7\","
+			  "\"time\":\"2021-02-25T15:02:10.123Z\",\"datacontenttype\":\"application/json\","
+			  "\"data\":{\"n\": 12345678901234567890.10}}")));
+	buffer_free(&out);
+}
+
+static void test_data(void)
+{
+	struct message_view view = a_view("application/json; charset=utf-8", " 1e400 ");
+	assert_data(&view, ",\"datacontenttype\":\"application/json; charset=utf-8\",\"data\": 1e400 ");
+	view = a_view("application/vnd.x+JSON", "[]");
+	assert_data(&view, ",\"datacontenttype\":\"application/vnd.x+JSON\",\"data\":[]");
+	view = a_view("application/json", "{");
+	assert_data(&view, ",\"datacontenttype\":\"application/json\",\"data_base64\":\"ew==\"");
+	view = a_view("text/plain", "a\"\\\n\r\t\x01\xc3\xa4");
+	assert_data(&view, ",\"datacontenttype\":\"text/plain\",\"data\":\"a\\\"\\\\\\n\\r\\t\\u0001\xc3\xa4\"");
+	view = a_view("text/plain", "\xff\xfe\xfd\xfc");
+	assert_data(&view, ",\"datacontenttype\":\"text/plain\",\"data_base64\":\"//79/A==\"");
+	view = a_view("application/octet-stream", "abc");
+	assert_data(&view, ",\"datacontenttype\":\"application/octet-stream\",\"data_base64\":\"YWJj\"");
+	view = a_view("application/cbor", "ab");
+	assert_data(&view, ",\"datacontenttype\":\"application/cbor\",\"data_base64\":\"YWI=\"");
+	view = a_view(NULL, "abc");
+	assert_data(&view, ",\"datacontenttype\":\"application/octet-stream\",\"data_base64\":\"YWJj\"");
+	view.utf8_payload = true;
+	assert_data(&view, ",\"datacontenttype\":\"text/plain; charset=utf-8\",\"data\":\"abc\"");
+	view = a_view("text/plain", "");
+	assert_data(&view, ",\"datacontenttype\":\"text/plain\",\"data\":\"\"");
+	view = a_view(NULL, NULL);
+	assert_data(&view, "");
+	view = a_view("application/json", NULL);
+	assert_data(&view, ",\"datacontenttype\":\"application/json\"");
+}
+
+static void test_json_types(void)
+{
+	static const char *const yes[] = {
+		"application/json", "Application/JSON;charset=utf-8", "text/json", "application/ld+json ; x=y"};
+	static const char *const no[] = {
+		"", "application/jsonp", "text/plain; x=/json", "json", "application/json-seq"};
+	for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
+		CU_ASSERT_TRUE(cloudevent_is_json(slice_str(yes[i])));
+	for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
+		CU_ASSERT_FALSE(cloudevent_is_json(slice_str(no[i])));
+	CU_ASSERT_FALSE(cloudevent_is_json((struct slice){NULL, 0}));
+}
+
+static void test_limit(void)
+{
+	struct buffer out;
+	buffer_init(&out, 40);
+	struct cloudevent event = an_event();
+	struct message_view view = a_view("text/plain", "x");
+	CU_ASSERT_EQUAL(buffer_append(&out, slice_str("[")), 0);
+	CU_ASSERT_EQUAL(cloudevent_append(&event, &view, &out), -ENOBUFS);
+	CU_ASSERT_EQUAL(out.len, 1);
+	buffer_free(&out);
+}
+
+static void assert_field(const struct message_field *fields, size_t n, const char *name, const char *value)
+{
+	struct message_view view = {.headers = fields, .n_headers = n};
+	CU_ASSERT_TRUE(slice_equal(message_header(&view, name), slice_str(value)));
+}
+
+static void test_binary(void)
+{
+	struct arena arena = {0};
+	struct message_field fields[CLOUDEVENT_MAX_FIELDS];
+	struct cloudevent event = an_event();
+	size_t n = 0;
+	event.source = slice_str("urn:plant 7/\xc3\xa4");
+	event.subject = slice_str("Euro \xe2\x82\xac \xf0\x9f\x98\x80 100% \"q\"");
+	CU_ASSERT_EQUAL(cloudevent_fields(&event, &arena, fields, &n), 0);
+	CU_ASSERT_EQUAL(n, 6);
+	assert_field(fields, n, "ce-specversion", "1.0");
+	assert_field(fields, n, "ce-id", "msg_a.1");
+	assert_field(fields, n, "ce-type", "io.linkspan.message");
+	assert_field(fields, n, "ce-time", "2021-02-25T15:02:10.123Z");
+	/* A URI reference first, and its percent signs are encoded as any. */
+	assert_field(fields, n, "ce-source", "urn:plant%25207/%25C3%25A4");
+	/* The example of the HTTP binding, §3.1.3.2, with more. */
+	assert_field(fields, n, "ce-subject", "Euro%20%E2%82%AC%20%F0%9F%98%80%20100%25%20%22q%22");
+	event.subject = (struct slice){NULL, 0};
+	event.time_ms = 0;
+	CU_ASSERT_EQUAL(cloudevent_fields(&event, &arena, fields, &n), 0);
+	CU_ASSERT_EQUAL(n, 4);
+	arena_free(&arena);
+}
+
+static void test_check(void)
+{
+	struct cloudevent event = an_event();
+	CU_ASSERT_PTR_NULL(cloudevent_check(&event));
+	event.subject = (struct slice){NULL, 0};
+	CU_ASSERT_PTR_NULL(cloudevent_check(&event));
+	event.subject = slice_str("a\nb");
+	CU_ASSERT_PTR_NOT_NULL(cloudevent_check(&event));
+	event.subject = slice_str("\xff");
+	CU_ASSERT_PTR_NOT_NULL(cloudevent_check(&event));
+	event = an_event();
+	event.type = slice_str("");
+	CU_ASSERT_PTR_NOT_NULL(cloudevent_check(&event));
+	event = an_event();
+	event.source = slice_str("");
+	CU_ASSERT_PTR_NOT_NULL(cloudevent_check(&event));
+	event = an_event();
+	event.id = slice_str("");
+	CU_ASSERT_PTR_NOT_NULL(cloudevent_check(&event));
+}
+
+int main(void)
+{
+	static const struct tap_test tests[] = {
+		{"structured", test_structured},
+		{"data", test_data},
+		{"content types that are JSON", test_json_types},
+		{"a full buffer", test_limit},
+		{"binary", test_binary},
+		{"events that are none", test_check},
+		{NULL, NULL},
+	};
+	return tap_main("http cloudevent", tests);
+}

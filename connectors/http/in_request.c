@@ -462,6 +462,7 @@ static int collect_headers(struct in_request *request, struct header_names *name
 {
 	struct collecting collecting = {.names = names};
 	names->arena = &request->link->arena;
+	names->n = names->bytes = 0;
 	MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, collect_header, &collecting);
 	if (collecting.error == 0 && request->query.len && utf8_valid(request->query))
 		collecting.error = header_names_add(names, slice_str(query_name), request->query);
@@ -537,7 +538,7 @@ static void make_id(struct in_request *request)
 /* OFFER_REFUSED: the answer is set. */
 static enum offer_result offer_message(struct in_request *request)
 {
-	struct header_names names = {.n = 0};
+	struct header_names names; /* cleared where it is used: it is large */
 	struct message_view one, *view = &one;
 	size_t n = 1;
 	int r = collect_headers(request, &names);

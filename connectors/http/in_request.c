@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "connectors/http/in_link.h"
 #include "connectors/http/in_path.h"
@@ -112,6 +113,7 @@ static enum MHD_Result send_answer(struct in_request *request)
 	answer->close |= request->head.chunked || request->link->closing;
 	count_answer(&request->link->counters, answer->status);
 	in_server_phase(request->peer, IN_ANSWERING);
+	request->state = IN_ANSWERED;
 	return in_answer_send(request->connection, answer);
 }
 
@@ -137,6 +139,13 @@ void in_request_answer(struct in_request *request, struct in_answer answer)
 	request->answer = answer;
 	request->state = IN_READY;
 	in_server_resume(request->peer);
+}
+
+size_t in_request_write_answer(void *link, void *answered, char *out, size_t size)
+{
+	const struct in_request *request = answered;
+	(void)link;
+	return request->state == IN_READY ? in_answer_write(&request->answer, out, size) : 0;
 }
 
 /* --- the beginning ---------------------------------------------------------------------------------------------------- */
@@ -453,6 +462,7 @@ static int collect_headers(struct in_request *request, struct header_names *name
 {
 	struct collecting collecting = {.names = names};
 	names->arena = &request->link->arena;
+	names->n = names->bytes = 0;
 	MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, collect_header, &collecting);
 	if (collecting.error == 0 && request->query.len && utf8_valid(request->query))
 		collecting.error = header_names_add(names, slice_str(query_name), request->query);
@@ -512,11 +522,23 @@ static enum offer_result offer(struct in_request *request, const struct message_
 	return result;
 }
 
+static void make_id(struct in_request *request)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct in_link *link = request->link;
+	uint8_t hash[SIPHASH_LEN];
+	uint64_t number = ++link->n_ids;
+	siphash(link->id_key, slice_of(&number, sizeof number), hash);
+	for (size_t i = 0; i < SIPHASH_LEN; i++) {
+		request->id[2 * i] = digits[hash[i] >> 4];
+		request->id[2 * i + 1] = digits[hash[i] & 15];
+	}
+}
+
 /* OFFER_REFUSED: the answer is set. */
 static enum offer_result offer_message(struct in_request *request)
 {
-	struct in_link *link = request->link;
-	struct header_names names = {.n = 0};
+	struct header_names names; /* cleared where it is used: it is large */
 	struct message_view one, *view = &one;
 	size_t n = 1;
 	int r = collect_headers(request, &names);
@@ -532,14 +554,11 @@ static enum offer_result offer_message(struct in_request *request)
 		split_body(request, &view, &n);
 	if (request->answer.status)
 		return OFFER_REFUSED;
-	if (!request->has_key && !request->id[0] && idempotency_random_id(request->id) < 0) {
-		answer_busy(request, "no randomness");
-		return OFFER_REFUSED;
-	}
+	if (!request->id[0])
+		make_id(request);
 	enum offer_result result = offer(request, view, n);
 	if (result == OFFER_REFUSED)
 		answer_with(request, MHD_HTTP_CONTENT_TOO_LARGE, "the message is larger than linkspan takes");
-	(void)link;
 	return result;
 }
 
@@ -624,6 +643,7 @@ enum MHD_Result in_request_handle(void *arg, struct MHD_Connection *connection, 
 		return send_answer(request);
 	case IN_WAITS_FOR_ROOM:
 	case IN_OFFERED:
+	case IN_ANSWERED:
 		break;
 	}
 	return MHD_YES;

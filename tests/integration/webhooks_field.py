@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import signal
+import ssl
 import time
 
 import _path  # noqa: F401  pylint: disable=unused-import
@@ -434,6 +435,25 @@ def identities():
         assert "token-" not in said and "Basic" not in said, said
         assert bridge.stop() == 0
         assert not any(word in line for line in bridge.log_lines() for word in ("token-one", "token-two", "geheim"))
+
+
+@tap.case("client certificates: the name in one says who sends, and who shows none is nobody")
+def client_certificates():
+    made = certificates.make(temp_folder("certificates"))
+    port = free_port()
+    with Subscriber(shared_mosquitto().port, "mutual/#") as heard, Linkspan(yaml.configuration(
+            [yaml.http("hooks", listen=f"127.0.0.1:{port}", access={"client_certificates": True, "allow": {"edge-7": "/line/7"}},
+                       tls={"cert": made.server_cert, "key": made.server_key, "client_ca": made.ca}),
+             yaml.mqtt("bus", shared_mosquitto().port)],
+            [yaml.mapping("all", {"connection": "hooks", "topic": "/#"}, {"connection": "bus", "topic": "mutual{topic}"})])) as bridge:
+        known, nobody = ssl.create_default_context(cafile=made.ca), ssl.create_default_context(cafile=made.ca)
+        known.load_cert_chain(made.client_cert, made.client_key)
+        assert _post(port, "/line/7", b"1", {}, known)[0] == 202
+        assert _post(port, "/line/8", b"2", {}, known)[0] == 403
+        status, answer, _ = _post(port, "/line/7", b"3", {}, nobody)
+        assert status == 401 and answer["WWW-Authenticate"], (status, answer)
+        assert [m.payload for m in heard.wait_count(1)] == [b"1"]
+        assert bridge.stop() == 0
 
 
 if __name__ == "__main__":

@@ -89,15 +89,31 @@ static void check_key(struct slice value)
 
 /* --- signatures --------------------------------------------------------------------------------------------------- */
 
-static void check_signature(enum signature_style style, const char *secrets, struct slice body)
+static const struct signature_format format = {.header = "x-signature",
+	.prefix = "v0=",
+	.encoding = SIGNATURE_BASE64,
+	.timestamp_header = "x-timestamp",
+	.signed_text = "v0:{timestamp}:{body}"};
+
+/* Made once: they never change, and making them takes longer than all the rest. */
+static struct verifier *verifiers[SIGNATURE_HMAC + 1];
+static struct signer *signer;
+
+static void make_once(void)
 {
-	const struct signature_format format = {.header = "x-signature",
-		.prefix = "v0=",
-		.encoding = SIGNATURE_BASE64,
-		.timestamp_header = "x-timestamp",
-		.signed_text = "v0:{timestamp}:{body}"};
-	struct verifier *verifier = NULL;
-	fuzz_require(verifier_new(style, secrets, style == SIGNATURE_HMAC ? &format : NULL, 300, &verifier) == 0);
+	static const char *const secrets[] = {[SIGNATURE_STANDARD] = SECRET,
+		[SIGNATURE_GITHUB] = "a\nb",
+		[SIGNATURE_STRIPE] = "whsec_x",
+		[SIGNATURE_HMAC] = "x"};
+	for (int style = 0; style <= SIGNATURE_HMAC && !signer; style++)
+		fuzz_require(verifier_new((enum signature_style)style, secrets[style],
+				     style == SIGNATURE_HMAC ? &format : NULL, 300, &verifiers[style]) == 0);
+	fuzz_require(signer || signer_new(SECRET, &signer) == 0);
+}
+
+static void check_signature(enum signature_style style, struct slice body)
+{
+	const struct verifier *verifier = verifiers[style];
 	enum signature_verdict verdict = verifier_verify(verifier, find_header, NULL, body, NOW_S);
 	struct verification *verification = NULL;
 	enum signature_verdict cut = verification_begin(verifier, find_header, NULL, NOW_S, &verification);
@@ -109,25 +125,18 @@ static void check_signature(enum signature_style style, const char *secrets, str
 	}
 	fuzz_require(cut == verdict);
 	fuzz_require(signature_verdict_text(verdict)[0] != '\0');
-	verifier_free(verifier);
 }
 
 /* With any id. */
 static void check_own_signature(struct slice id, struct slice body)
 {
 	char value[SIGNATURE_VALUE_SIZE];
-	struct signer *signer = NULL;
-	fuzz_require(signer_new(SECRET, &signer) == 0);
 	fuzz_require(signer_sign(signer, id, NOW_S, &body, 1, value) == 0);
 	lines[ID] = id;
 	lines[TIMESTAMP] = slice_str("1614265330");
 	lines[SIGNATURE] = slice_str(value);
-	struct verifier *verifier = NULL;
-	fuzz_require(verifier_new(SIGNATURE_STANDARD, SECRET, NULL, 300, &verifier) == 0);
-	fuzz_require(verifier_verify(verifier, find_header, NULL, body, NOW_S) ==
+	fuzz_require(verifier_verify(verifiers[SIGNATURE_STANDARD], find_header, NULL, body, NOW_S) ==
 		     (id.len ? SIGNATURE_GOOD : SIGNATURE_ABSENT));
-	verifier_free(verifier);
-	signer_free(signer);
 }
 
 /* --- who ---------------------------------------------------------------------------------------------------------- */
@@ -138,20 +147,25 @@ static void never_later(void *arg, const struct auth_in_result *result)
 	fuzz_require(!"a fast hash was slow");
 }
 
-static void check_authorization(struct slice body)
+static struct auth_in *auth;
+
+static void make_auth(void)
 {
-	char plc[] = "plc", robot[] = "robot", hash[] = TOKEN, ci[] = "ci", x[] = "x", all[] = "*",
-	     paths[] = "/a/# read:/b";
-	struct config_text token = {.name = plc, .value = hash}, user = {.name = robot, .value = hash},
-			   secret = {.name = ci, .value = x}, allow = {.name = all, .value = paths};
-	const struct auth_in_settings settings = {.tokens = {&token, 1},
+	static char plc[] = "plc", robot[] = "robot", hash[] = TOKEN, ci[] = "ci", x[] = "x", all[] = "*",
+		    paths[] = "/a/# read:/b";
+	static struct config_text token = {.name = plc, .value = hash}, user = {.name = robot, .value = hash},
+				  secret = {.name = ci, .value = x}, allow = {.name = all, .value = paths};
+	static const struct auth_in_settings settings = {.tokens = {&token, 1},
 		.passwords = {&user, 1},
 		.github_secrets = {&secret, 1},
 		.allow = {&allow, 1},
 		.tolerance_ms = 300000};
-	struct auth_in *auth = NULL;
+	fuzz_require(auth || auth_in_new(&settings, NULL, &auth) == 0);
+}
+
+static void check_authorization(struct slice body)
+{
 	struct auth_in_check *check = NULL;
-	fuzz_require(auth_in_new(&settings, NULL, &auth) == 0);
 	const struct auth_in_request request = {
 		.path = slice_str("/a/b"), .header = find_header, .now_ms = NOW_S * UINT64_C(1000)};
 	struct auth_in_result result = auth_in_begin(auth, &request, never_later, NULL, &check);
@@ -162,7 +176,6 @@ static void check_authorization(struct slice body)
 	}
 	fuzz_require(result.verdict == AUTH_IN_ALLOWED ? result.identity != NULL : result.reason != NULL);
 	fuzz_require(result.verdict != AUTH_IN_UNAUTHORIZED || result.challenge);
-	auth_in_free(auth);
 }
 
 /* --- headers ------------------------------------------------------------------------------------------------------ */
@@ -225,10 +238,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t wait_ms = 0;
 	int64_t date_s = 0;
 	check_key(lines[KEY]);
-	check_signature(SIGNATURE_STANDARD, SECRET, body);
-	check_signature(SIGNATURE_GITHUB, "a\nb", body);
-	check_signature(SIGNATURE_STRIPE, "whsec_x", body);
-	check_signature(SIGNATURE_HMAC, "x", body);
+	make_once();
+	make_auth();
+	for (int style = 0; style <= SIGNATURE_HMAC; style++)
+		check_signature((enum signature_style)style, body);
 	check_authorization(body);
 	if (http_retry_after(lines[RETRY], lines[DATE], NOW_S, &wait_ms))
 		fuzz_require(wait_ms <= HTTP_MAX_WAIT_MS);

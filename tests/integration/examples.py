@@ -17,7 +17,7 @@ PROMISES = {"edge-to-cloud/linkspan.yaml": ("exactly-once", "at-least-once"),
             "edge-to-cloud/websocket.yaml": ("at-least-once", "exactly-once"),
             "gaps/linkspan.yaml": ("at-least-once", "exactly-once"),
             "kafka-to-mqtt/linkspan.yaml": ("exactly-once", "at-least-once"),
-            "notifications/linkspan.yaml": ("at-least-once", "exactly-once"),
+            "notifications/linkspan.yaml": ("at-most-once", "at-least-once"),
             "webhooks-in/linkspan.yaml": ("at-least-once", "exactly-once"),
             "scada-to-kafka/linkspan.yaml": ("exactly-once", "at-least-once"),
             "smart-home-webhooks/linkspan.yaml": ("at-least-once", "exactly-once")}

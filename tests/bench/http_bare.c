@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The other sides of the benchmark http-out: a receiver on libmicrohttpd that answers as soon as it has a request, and
- * libcurl alone, as plain as a sender with the same number of requests under way can be.
+ * libcurl alone, as plain as a sender of such requests, with as many under way, can be.
  *   http_bare receive            prints its port; at each line of input prints how many requests it has answered, and the 99th
  *                                percentile in milliseconds of their age, for bodies of 8 bytes (mqtt_load, round), since
  *                                the line before
@@ -171,6 +171,8 @@ static int send_all(char **args)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
 	headers = curl_slist_append(headers, "content-type: application/octet-stream");
+	headers = curl_slist_append(headers, "webhook-id: msg_aebagbafaydqqcikbmga2dqpca.100000");
+	headers = curl_slist_append(headers, "idempotency-key: \"msg_aebagbafaydqqcikbmga2dqpca.100000\"");
 	CURLM *multi = curl_multi_init();
 	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)under_way);
 	double began = now_s(), began_cpu = cpu_s();

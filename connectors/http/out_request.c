@@ -45,8 +45,9 @@ static int add(struct making *making, const char *name, struct slice value)
 {
 	int err = http_call_add_header(making->call, slice_str(name), value);
 	return err == -EINVAL
-		       ? refuse(making, arena_printf(making->maker->arena,
-						"the header %s would hold a line break or another control character", name))
+		       ? refuse(making,
+				 arena_printf(making->maker->arena,
+					 "the header %s would hold a line break or another control character", name))
 		       : err;
 }
 
@@ -159,9 +160,10 @@ static struct cloudevent event_of(struct making *making, const struct http_membe
 {
 	const struct http_settings *settings = making->maker->settings;
 	const struct message_view *view = message_view(member->msg);
-	struct slice source = settings->out.cloudevents.source
-				      ? slice_str(settings->out.cloudevents.source)
-				      : slice_str(arena_printf(making->maker->arena, "linkspan:%s", making->maker->name));
+	struct slice source =
+		settings->out.cloudevents.source
+			? slice_str(settings->out.cloudevents.source)
+			: slice_str(arena_printf(making->maker->arena, "linkspan:%s", making->maker->name));
 	return (struct cloudevent){
 		.id = slice_str(id),
 		.source = attribute(view, HTTP_PARAM_SOURCE, source),
@@ -361,8 +363,8 @@ int http_request_make(const struct http_maker *maker, const struct http_load *lo
 
 /* --- redirects ---------------------------------------------------------------------------------------------------- */
 
-int http_request_redirect(const struct http_maker *maker, const char *url, long status, struct http_call *call,
-	const char **ret_reason)
+int http_request_redirect(
+	const struct http_maker *maker, const char *url, long status, struct http_call *call, const char **ret_reason)
 {
 	const char *from = (const char *)call->url.data;
 	if (http_url_check(url)) {
@@ -380,6 +382,9 @@ int http_request_redirect(const struct http_maker *maker, const char *url, long 
 	if (status == 303 && strcmp(call->method, "HEAD") != 0) {
 		call->method = "GET";
 		call->no_body = true;
+		http_call_drop_header(call, "content-type");
+		http_call_drop_header(call, "webhook-timestamp"); /* they sign a body that does not go along */
+		http_call_drop_header(call, "webhook-signature");
 	}
 	struct slice text = slice_str(url); /* libcurl's, which ends with the next begin: not of call->url */
 	buffer_clear(&call->url);

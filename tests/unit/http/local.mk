@@ -33,3 +33,6 @@ tests_unit_http_test_out_body_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/http/test_out_settings
 tests_unit_http_test_out_settings_SOURCES = tests/unit/http/test_out_settings.c
 tests_unit_http_test_out_settings_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/http/test_out_request
+tests_unit_http_test_out_request_SOURCES = tests/unit/http/test_out_request.c
+tests_unit_http_test_out_request_LDADD = $(TEST_LIBS)

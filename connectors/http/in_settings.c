@@ -126,7 +126,7 @@ static void check_listen(const struct http_settings *settings, struct config_sco
 		const char *wrong = listen_parse(settings->listen.items[i].value, &address);
 		snprintf(item, sizeof item, "%zu", i);
 		if (wrong)
-			config_complain(scope, "listen", item, "'%s' is %s", settings->listen.items[i].value, wrong);
+			config_complain(scope, "listen", item, "'%s': %s", settings->listen.items[i].value, wrong);
 	}
 }
 
@@ -175,7 +175,7 @@ void in_settings_check_from(
 	for (size_t i = 0; i < filters->n; i++) {
 		const char *filter = filters->items[i].value;
 		snprintf(item, sizeof item, "%zu", i);
-		if (filter[0] != '/' && filter[0] != '#')
+		if (filter[0] != '/')
 			config_complain(scope, "topic", item,
 				"a path begins with a slash, and '%s' does not; write '/%s'", filter, filter);
 	}

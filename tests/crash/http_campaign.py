@@ -118,8 +118,8 @@ class InPath:
     def configuration(self):
         api = yaml.http("api", listen=[f"127.0.0.1:{self._port}"])
         b = yaml.mqtt("b", self.plant.port, keep_alive="1s", ack_timeout="5s", max_in_flight=WINDOW)
-        return yaml.configuration([api, b], [yaml.mapping("numbers", {"connection": "api", "topic": "/in/{key}"},
-                                                          {"connection": "b", "topic": "out/{key}", "qos": 2},
+        return yaml.configuration([api, b], [yaml.mapping("numbers", {"connection": "api", "topic": "/in/{name}"},
+                                                          {"connection": "b", "topic": "out/{name}", "qos": 2},
                                                           delivery="at-least-once")],
                                   journal={"segment_size": "1MiB"}, shutdown_timeout="3s")
 

@@ -34,7 +34,11 @@ class Scene:
 
     def honest_goes_on(self, n=20):
         before = self.honest.acknowledged
-        until(lambda: self.honest.acknowledged >= before + n, "an honest client to be served")
+
+        def served():
+            assert self.honest.running(), self.honest.faults
+            return self.honest.acknowledged >= before + n
+        until(served, "an honest client to be served")
 
     def others(self):
         """Topics of all that came and was not the honest client's."""
@@ -55,8 +59,8 @@ def _listener(name, **keys):
     api = yaml.http("api", listen=[f"127.0.0.1:{port}"], **keys)
     with Subscriber(broker.port, "#", qos=2) as got, Linkspan(yaml.configuration(
             [api, yaml.mqtt("b", broker.port, client_id=f"linkspan-{name}")],
-            [yaml.mapping("in", {"connection": "api", "topic": "/in/{key}"},
-                          {"connection": "b", "topic": "out/{key}", "qos": 2})])) as bridge:
+            [yaml.mapping("in", {"connection": "api", "topic": "/in/{name}"},
+                          {"connection": "b", "topic": "out/{name}", "qos": 2})])) as bridge:
         with Posters(port, "/in/honest-{}".format, n_keys=2, rate=100, size=60) as honest:
             scene = Scene(port, bridge, got, honest)
             scene.honest_goes_on(1)
@@ -158,7 +162,7 @@ def _chunks(total, size=4096):
 
 @tap.case("bodies beyond the limit: 413 by Content-Length before they are read, and by chunks; at the limit 202")
 def oversized():
-    with _listener("large", limits={"max_body": BODY_LIMIT}) as scene:
+    with _listener("large", limits={"max_body": f"{BODY_LIMIT >> 10}KiB"}) as scene:
         assert statuses(exchange(scene.port, request("/in/last", b"a" * BODY_LIMIT))) == [202]
         assert statuses(exchange(scene.port, request(body=b"a" * (BODY_LIMIT + 1)))) == [413]
         with raw_http.connect(scene.port) as link:  # nothing of the body is ever sent
@@ -297,9 +301,9 @@ def _signed_listener():
             [yaml.http("api", listen=[f"127.0.0.1:{port}"], access={"standard_secrets": {"shop": SECRET}}),
              yaml.http("open", listen=[f"127.0.0.1:{open_port}"]),
              yaml.mqtt("b", broker.port, client_id="linkspan-signed")],
-            [yaml.mapping(name, {"connection": name, "topic": "/in/{key}"},
-                          {"connection": "b", "topic": topic, "qos": 2}) for name, topic in (("api", "signed/{key}"),
-                                                                                            ("open", "else/{key}"))])) as bridge:
+            [yaml.mapping(name, {"connection": name, "topic": "/in/{name}"},
+                          {"connection": "b", "topic": topic, "qos": 2}) for name, topic in (("api", "signed/{name}"),
+                                                                                            ("open", "else/{name}"))])) as bridge:
         yield port, open_port, bridge, got
         assert bridge.stop() == 0
 

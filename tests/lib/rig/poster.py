@@ -129,7 +129,8 @@ class _Sender:
             link.request("POST", target, body, headers)
 
     def _attempt(self, body, manners):
-        self._link = self._link or self._open()
+        if self._link is None or self._link.sock is None:  # it may have been told to close
+            self._link = self._open()
         if manners == "half":
             head = [f"POST {self._owner.target(self._key)} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}",
                     *(f"{name}: {value}" for name, value in {**self._owner.headers, **self._headers()}.items())]

@@ -119,7 +119,7 @@ struct outcome {
 	 * type, utf8_payload and headers count; topic, correlation, qos and all else are filled in by the host. */
 	const struct message_view *reply;
 	/* DELIVERED, `keeps_values`: the message is now the last value of its topic, journalled with the DONE; one with a null
-	 * payload removes it. */
+	 * payload removes it. Not together with a reply. */
 	bool keep_value;
 };
 
@@ -256,7 +256,8 @@ struct connector {
 	bool (*unordered)(const void *settings);
 	/* May `next` go in the batch that begins with `first`? With batching only. */
 	bool (*same_batch)(const void *settings, const struct message_view *first, const struct message_view *next);
-	bool gives_replies; /* a delivery may end with a reply (struct outcome); not one of a batch */
+	/* May a delivery there end with a reply (struct outcome)? One of a batch never does. NULL: no. */
+	bool (*gives_replies)(const void *settings);
 	/* May a message that is received hold a response topic, at which the same connection can write while it reads? NULL: no. */
 	bool (*asks_for_replies)(const void *settings);
 	bool keeps_values; /* as a destination it keeps the last value of each topic (struct outcome, keep_value) */

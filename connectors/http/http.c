@@ -153,6 +153,12 @@ static bool unordered(const void *arg)
 	return !http_settings_listens(settings) && settings->out.order == HTTP_ORDER_NONE;
 }
 
+/* What is asked, not who asks. */
+static bool gives_replies(const void *settings)
+{
+	return !http_settings_listens(settings);
+}
+
 static bool carries_headers(const void *settings)
 {
 	return !http_settings_listens(settings);
@@ -205,7 +211,7 @@ const struct connector http_connector = {
 	.to_keys = http_to_keys,
 	.can_source = true,
 	.can_sink = true,
-	.gives_replies = true,
+	.gives_replies = gives_replies,
 	.keeps_values = true,
 	.keeps_session = true,
 	.batching = batching,

@@ -94,6 +94,7 @@ static int open_parts(struct in_link *link)
 		.begin = in_request_begin,
 		.handle = in_request_handle,
 		.end = in_request_end,
+		.write_answer = in_request_write_answer,
 		.tick = on_tick,
 		.drained = on_drained,
 	};

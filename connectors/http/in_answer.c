@@ -75,6 +75,24 @@ enum MHD_Result in_answer_send(struct MHD_Connection *connection, const struct i
 	return r;
 }
 
+size_t in_answer_write(const struct in_answer *answer, char *out, size_t size)
+{
+	char json[JSON_SIZE], retry[48] = "", challenge[256] = "";
+	const char *reason = MHD_get_reason_phrase_for(answer->status);
+	size_t json_len = write_json(json, answer->status == MHD_HTTP_ACCEPTED ? "id" : "error", answer->text ? answer->text : "");
+	if (answer->retry_after_s)
+		snprintf(retry, sizeof retry, "Retry-After: %u\r\n", answer->retry_after_s);
+	if (answer->challenge)
+		snprintf(challenge, sizeof challenge, "WWW-Authenticate: %s\r\n", answer->challenge);
+	int n = snprintf(out, size,
+		"HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s%sConnection: close\r\n\r\n",
+		answer->status, reason ? reason : "", json_len, retry, challenge);
+	if (n < 0 || (size_t)n + json_len > size)
+		return 0;
+	memcpy(out + n, json, json_len);
+	return (size_t)n + json_len;
+}
+
 /* RFC 9110 §5.6.7, whatever the locale. */
 static void write_date(uint64_t ms, char *out, size_t size)
 {

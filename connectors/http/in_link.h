@@ -2,7 +2,7 @@
  *
  * A listener and its requests, from the inside (in.c, in_request.c, in_values.c).
  *
- * A request moves BEGUN → (CHECKING) → BODY or DRAIN → (HELD) → OFFERED → READY; with DRAIN its answer is known, and
+ * A request moves BEGUN → (CHECKING) → BODY or DRAIN → (HELD) → OFFERED → READY → ANSWERED; with DRAIN its answer is known, and
  * what still comes of its body is dropped. CHECKING, HELD and OFFERED are suspended, and one of the link's lists holds them.
  */
 #ifndef LINKSPAN_CONNECTORS_HTTP_IN_LINK_H
@@ -19,7 +19,7 @@
 #include "message/buffer.h"
 #include "routing/arena.h"
 
-enum in_state { IN_BEGUN, IN_CHECKING, IN_TAKING, IN_DRAIN, IN_WAITS_FOR_ROOM, IN_OFFERED, IN_READY };
+enum in_state { IN_BEGUN, IN_CHECKING, IN_TAKING, IN_DRAIN, IN_WAITS_FOR_ROOM, IN_OFFERED, IN_READY, IN_ANSWERED };
 enum in_method { IN_METHOD_OTHER, IN_METHOD_READ, IN_METHOD_WRITE, IN_METHOD_OPTIONS };
 
 struct in_link;
@@ -79,6 +79,7 @@ void *in_request_begin(void *link, struct MHD_Connection *connection, const char
 enum MHD_Result in_request_handle(void *link, struct MHD_Connection *connection, const char *url, const char *method,
 	const char *version, const char *body, size_t *body_len, void **request);
 void in_request_end(void *link, void *request);
+size_t in_request_write_answer(void *link, void *request, char *out, size_t size);
 /* A suspended request is answered with this, of which the id or the sentence is borrowed for the link's life. */
 void in_request_answer(struct in_request *request, struct in_answer answer);
 /* Requests that wait for room are offered, until one has to wait again. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "connectors/http/in_link.h"
 #include "connectors/http/in_path.h"
@@ -112,6 +113,7 @@ static enum MHD_Result send_answer(struct in_request *request)
 	answer->close |= request->head.chunked || request->link->closing;
 	count_answer(&request->link->counters, answer->status);
 	in_server_phase(request->peer, IN_ANSWERING);
+	request->state = IN_ANSWERED;
 	return in_answer_send(request->connection, answer);
 }
 
@@ -137,6 +139,13 @@ void in_request_answer(struct in_request *request, struct in_answer answer)
 	request->answer = answer;
 	request->state = IN_READY;
 	in_server_resume(request->peer);
+}
+
+size_t in_request_write_answer(void *link, void *answered, char *out, size_t size)
+{
+	const struct in_request *request = answered;
+	(void)link;
+	return request->state == IN_READY ? in_answer_write(&request->answer, out, size) : 0;
 }
 
 /* --- the beginning ---------------------------------------------------------------------------------------------------- */
@@ -624,6 +633,7 @@ enum MHD_Result in_request_handle(void *arg, struct MHD_Connection *connection, 
 		return send_answer(request);
 	case IN_WAITS_FOR_ROOM:
 	case IN_OFFERED:
+	case IN_ANSWERED:
 		break;
 	}
 	return MHD_YES;

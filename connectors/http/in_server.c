@@ -3,9 +3,11 @@
  * Daemons, connections and their clocks. A connection is ended from outside by shutting its socket down: libmicrohttpd
  * reads the end of the stream and does the rest.
  */
+#define _GNU_SOURCE /* POLLRDHUP */
 #include "connectors/http/in_server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,7 @@
 #define PRIORITIES	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define MAX_PENDING	1024 /* connections that the kernel keeps for us */
 #define READ_STEP_BYTES 2048u
+#define POLL_AT_ONCE	64
 
 struct in_daemon {
 	struct in_daemon *next;
@@ -31,8 +34,10 @@ struct in_daemon {
 
 struct in_peer {
 	struct in_peer *prev, *next;
+	struct in_peer *next_resumed;
 	struct in_daemon *daemon;
 	struct MHD_Connection *connection;
+	void *request; /* NULL: none */
 	int fd;
 	enum in_phase phase;
 	bool fresh; /* no request has come yet */
@@ -46,6 +51,7 @@ struct in_server {
 	struct in_server_options options;
 	struct in_daemon *daemons;
 	struct in_peer *peers;
+	struct in_peer *resumed; /* to be resumed in the next turn: libmicrohttpd may run before, and must not see them */
 	struct in_tls *tls;
 	struct loop_timer *ticker;
 	struct loop_job run_job;
@@ -164,16 +170,70 @@ void in_server_break_off(struct in_peer *peer, const char *status_line)
 	peer->deadline_ms = 0;
 }
 
+/* What is known of many connections by one system call. */
+struct look {
+	struct pollfd fds[POLL_AT_ONCE];
+	struct in_peer *peers[POLL_AT_ONCE];
+	nfds_t n;
+	void (*half_closed)(struct in_peer *peer);
+};
+
+static void look_now(struct look *look)
+{
+	int found = look->n ? poll(look->fds, look->n, 0) : 0;
+	for (nfds_t i = 0; i < look->n && found > 0; i++)
+		if (look->fds[i].revents & (POLLRDHUP | POLLHUP | POLLERR))
+			look->half_closed(look->peers[i]);
+	look->n = 0;
+}
+
+static void look_at(struct look *look, struct in_peer *peer)
+{
+	look->peers[look->n] = peer;
+	look->fds[look->n++] = (struct pollfd){.fd = peer->fd, .events = POLLRDHUP};
+	if (look->n == POLL_AT_ONCE)
+		look_now(look);
+}
+
+/* Has the client closed its half, with nothing more to read? */
+static bool is_half_closed(const struct in_peer *peer)
+{
+	char byte;
+	return recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static bool has_begun(const struct in_peer *peer)
+{
+	return peer->phase == IN_HEAD || peer->phase == IN_BODY;
+}
+
+static void end_half_closed(struct in_peer *peer)
+{
+	if (is_half_closed(peer))
+		in_server_break_off(peer, has_begun(peer) ? "400 Bad Request" : NULL);
+}
+
+/* Those from which nothing more can come. libmicrohttpd was told so by an edge while it did something else, and waits for
+ * one more. */
+static void end_all_half_closed(struct in_server *server)
+{
+	struct look look = {.half_closed = end_half_closed};
+	for (struct in_peer *peer = server->peers; peer; peer = peer->next)
+		if (peer->deadline_ms && peer->phase != IN_ANSWERING)
+			look_at(&look, peer);
+	look_now(&look);
+}
+
 static void on_tick(void *arg)
 {
 	struct in_server *server = arg;
 	uint64_t now = now_ms(server);
+	end_all_half_closed(server);
 	for (struct in_peer *peer = server->peers; peer; peer = peer->next) {
 		if (!peer->deadline_ms || peer->deadline_ms > now)
 			continue;
-		bool has_asked = peer->phase == IN_HEAD || peer->phase == IN_BODY;
-		server->counters.timed_out += has_asked || peer->fresh || peer->phase == IN_ANSWERING;
-		in_server_break_off(peer, has_asked ? "408 Request Timeout" : NULL);
+		server->counters.timed_out += has_begun(peer) || peer->fresh || peer->phase == IN_ANSWERING;
+		in_server_break_off(peer, has_begun(peer) ? "408 Request Timeout" : NULL);
 	}
 	server->options.tick(server->options.arg);
 	loop_timer_start(server->ticker, TICK_MS);
@@ -201,15 +261,42 @@ void in_server_suspend(struct in_peer *peer)
 void in_server_resume(struct in_peer *peer)
 {
 	struct in_server *server = peer->daemon->server;
-	peer->daemon->resumed = true;
+	peer->next_resumed = server->resumed;
+	server->resumed = peer;
 	in_server_phase(peer, IN_ANSWERING);
-	MHD_resume_connection(peer->connection);
 	loop_post(server->options.loop, &server->run_job);
+}
+
+static void answer_half_closed(struct in_peer *peer)
+{
+	struct in_server *server = peer->daemon->server;
+	char text[1024];
+	size_t len = peer->request && is_half_closed(peer)
+			     ? server->options.write_answer(server->options.arg, peer->request, text, sizeof text)
+			     : 0;
+	if (len && send(peer->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		shutdown(peer->fd, SHUT_RDWR); /* no second answer */
+}
+
+static void resume_all(struct in_server *server)
+{
+	struct look look = {.half_closed = answer_half_closed};
+	for (struct in_peer *peer = server->resumed; peer && !server->tls; peer = peer->next_resumed)
+		look_at(&look, peer);
+	look_now(&look);
+	while (server->resumed) {
+		struct in_peer *peer = server->resumed;
+		server->resumed = peer->next_resumed;
+		peer->next_resumed = NULL;
+		peer->daemon->resumed = true;
+		MHD_resume_connection(peer->connection);
+	}
 }
 
 static void on_run(void *arg)
 {
 	struct in_server *server = arg;
+	resume_all(server);
 	for (struct in_daemon *daemon = server->daemons; daemon; daemon = daemon->next)
 		if (daemon->resumed) {
 			daemon->resumed = false;
@@ -226,7 +313,8 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *con
 	if (!peer)
 		return NULL;
 	in_server_phase(peer, IN_HEAD);
-	return daemon->server->options.begin(daemon->server->options.arg, connection, target);
+	peer->request = daemon->server->options.begin(daemon->server->options.arg, connection, target);
+	return peer->request;
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
@@ -250,6 +338,7 @@ static void on_completed(
 	*request = NULL;
 	if (!peer)
 		return;
+	peer->request = NULL;
 	in_server_phase(peer, IN_WAITING);
 	if (daemon->server->closing)
 		in_server_break_off(peer, NULL);
@@ -396,6 +485,7 @@ void in_server_free(struct in_server *server)
 {
 	if (!server)
 		return;
+	on_run(server);
 	stop_daemons(server);
 	loop_cancel(server->options.loop, &server->run_job);
 	loop_timer_free(server->ticker);

@@ -6,7 +6,7 @@
  * A connection moves WAITING → HEAD (the first line of a request is there) → BODY → HELD (suspended until somebody has an
  * answer) → ANSWERING → WAITING. Each but HELD ends in time: libmicrohttpd's own time-out begins anew with each byte,
  * so that slow senders would stay for ever. A suspended connection is not watched: that its peer has gone is seen when it
- * is resumed.
+ * is resumed; then libmicrohttpd reads first, and gives up if there is nothing more to come.
  *
  * Threads: the loop's.
  */
@@ -36,6 +36,9 @@ struct in_server_options {
 	void *(*begin)(void *arg, struct MHD_Connection *connection, const char *target);
 	MHD_AccessHandlerCallback handle;
 	void (*end)(void *arg, void *request); /* of each that has begun */
+	/* The answer to a resumed request as it goes over the wire, at most size bytes: for a client that has closed its half of the
+	 * connection, which libmicrohttpd takes for the end of it. */
+	size_t (*write_answer)(void *arg, void *request, char *out, size_t size);
 	/* Once a second. */
 	void (*tick)(void *arg);
 	/* After in_server_close_intake, from inside: the last connection has ended. */

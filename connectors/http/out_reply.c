@@ -10,11 +10,11 @@
 
 #include "message/utf8.h"
 
-#define REPLY_PARAM ".reply" /* where the mapping says where replies go */
+
 
 bool http_reply_is_wanted(const struct message_view *view)
 {
-	return view->response_topic.len > 0 || message_param(view, REPLY_PARAM).data;
+	return view->response_topic.len > 0 || message_param(view, MESSAGE_REPLY).data;
 }
 
 static bool is_passed_on(struct slice name)

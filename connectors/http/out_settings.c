@@ -117,6 +117,8 @@ static const char *url_mistake(CURLU *parsed, const char *url)
 {
 	if (strncasecmp(url, "http://", 7) != 0 && strncasecmp(url, "https://", 8) != 0)
 		return "it must begin with http:// or https://.";
+	if (strchr(url, ':')[3] == '/')
+		return "it names no host. Write https://host/path.";
 	if (strpbrk(url, " \t\r\n"))
 		return "a URL has no blanks. Write %20 for one.";
 	if (curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK || !has_part(parsed, CURLUPART_HOST))

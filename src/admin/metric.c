@@ -38,6 +38,11 @@ const struct metric metrics[] = {
 	{"linkspan_source_dropped_total",
 		"Messages thrown away for one destination because a program or template failed, by on_error: drop",
 		COUNTER, FROM(dropped)},
+	{"linkspan_source_left_out_total", "Messages that a mapping left out by min_interval, once for each mapping",
+		COUNTER, FROM(left_out)},
+	{"linkspan_source_unlimited_total",
+		"Messages that passed a mapping with min_interval because there was no room for another key", COUNTER,
+		FROM(unlimited)},
 	{"linkspan_source_refused_total", "Messages that can never be taken, such as too large ones", COUNTER,
 		FROM(refused)},
 	{"linkspan_source_unnumbered_total", "Messages that should carry a sequence number and go without one", COUNTER,
@@ -96,6 +101,12 @@ const struct metric metrics[] = {
 		"Those of the last 24 hours, to the hour; since the start when that is less", GAUGE, BYTES,
 		ONCE(disk_written_last_day)},
 
+	{"linkspan_journal_keys",
+		"Keys that are known: of requests (Idempotency-Key) and of min_interval; expired ones that still have "
+		"their place "
+		"as well",
+		GAUGE, ONCE(journal.keys)},
+
 	/* Journal to courier. */
 	{"linkspan_destination_offered_total", "Messages for the destination since the start", COUNTER, TO(offered)},
 	{"linkspan_destination_waiting_messages", "Messages that have no final outcome yet", GAUGE, TO(outbox.waiting)},
@@ -117,6 +128,15 @@ const struct metric metrics[] = {
 		"Runs of finished messages behind the oldest unfinished one; at 4096 no more "
 		"is taken for the destination",
 		.type = METRIC_GAUGE, .value = METRIC_SIZE, TO(outbox.done_ranges)},
+
+	{"linkspan_destination_last_values", "Topics of which the last value is kept", .type = METRIC_GAUGE,
+		.value = METRIC_SIZE, TO(values.n)},
+	{"linkspan_destination_last_values_bytes", "Bytes of those", BYTES, .type = METRIC_GAUGE, .value = METRIC_SIZE,
+		TO(values.bytes)},
+	{"linkspan_destination_last_values_evicted_total", "Last values that went because there were too many", COUNTER,
+		TO(values.evicted)},
+	{"linkspan_destination_last_values_too_large_total",
+		"Messages that were too large to be kept as the last value", COUNTER, TO(values_too_large)},
 
 	/* Courier to sink, and the outcomes. */
 	{"linkspan_destination_sending", "Is the destination being sent to: its link is up and has not paused it", FLAG,

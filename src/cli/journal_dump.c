@@ -15,6 +15,7 @@
 #include "journal/clocks.h"
 #include "journal/identity.h"
 #include "journal/journal.h"
+#include "journal/keys.h"
 #include "journal/overflow.h"
 #include "journal/segment.h"
 #include "message/endian.h"
@@ -67,7 +68,7 @@ static bool is_of_dest(const struct frame *frame)
 {
 	static const uint8_t types[] = {FRAME_MSG, FRAME_STAGE, FRAME_BATCH, FRAME_DONE, FRAME_DEAD, FRAME_FINISHED,
 		FRAME_REGISTER, FRAME_DROP, FRAME_OUTBOX, FRAME_STAGES, FRAME_BATCHES, FRAME_TOTALS, FRAME_DROPPED,
-		FRAME_PAUSE, FRAME_OVERFLOW};
+		FRAME_PAUSE, FRAME_OVERFLOW, FRAME_VALUE};
 	return !is_of_source(frame) && memchr(types, frame->type, sizeof types);
 }
 
@@ -125,6 +126,17 @@ static void print_files(struct slice body)
 			get_u64(body.data + at + 8), get_u64(body.data + at + 16));
 }
 
+static void print_value(struct slice body)
+{
+	struct message *msg;
+	printf(" body=%zu", body.len);
+	if (message_decode(body, &msg) < 0)
+		return;
+	print_text("topic", message_view(msg)->topic);
+	printf("%s", message_view(msg)->payload.data ? "" : " removed");
+	message_unref(msg);
+}
+
 static const char *seq_key(const struct frame *frame)
 {
 	switch (frame->type) {
@@ -150,7 +162,7 @@ static void print_fields(const struct frame *frame)
 		printf(" destinations=%" PRIu64 " sources=%" PRIu64, frame->dest, frame->source);
 	print_number(seq_key(frame), frame->seq);
 	print_number(outbox ? "oldest_undone" : "last", frame->last);
-	print_number("position", frame->position);
+	print_number(frame->type == FRAME_KEY ? "expires_ms" : "position", frame->position);
 	print_number("id", frame->id);
 	print_number("hash", frame->hash);
 	if (has_reason(frame))
@@ -180,6 +192,12 @@ static void print_fields(const struct frame *frame)
 		print_files(frame->body);
 	else if (frame->type == FRAME_SEQUENCE)
 		print_hex("stream", frame->body);
+	else if (frame->type == FRAME_KEY)
+		print_hex("key", frame->body);
+	else if (frame->type == FRAME_VALUE)
+		print_value(frame->body);
+	else if (frame->type == FRAME_KEYS)
+		print_number("keys", frame->body.len / KEYS_ENTRY_LEN);
 	else if (frame->body.len)
 		printf(" body=%zu", frame->body.len);
 }

@@ -44,6 +44,10 @@ struct connection_config {
 	void *settings; /* the connector's struct */
 	int delivery; /* enum guarantee declared, or -1 */
 	struct outbox_config outbox;
+	struct {
+		int64_t max_entries;
+		uint64_t max_bytes;
+	} last_values; /* of a connector that keeps them */
 	const char *file;
 	int line, column;
 };
@@ -93,6 +97,10 @@ struct mapping_config {
 	size_t n_targets;
 	const char *file;
 	int line, column;
+	struct {
+		uint64_t every_ms; /* 0: every message passes */
+		char *key; /* template; NULL: the source topic */
+	} min_interval;
 	bool markers;
 	int64_t priority; /* 0 to MESSAGE_MAX_PRIORITY */
 };
@@ -106,6 +114,7 @@ struct config {
 		bool strict;
 		uint64_t min_free_bytes;
 		int64_t max_sequences;
+		int64_t max_keys;
 	} journal;
 	struct {
 		int level; /* enum log_level */

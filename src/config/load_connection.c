@@ -72,6 +72,14 @@ static void check_outbox(struct config_scope *scope, const struct outbox_config 
 			"the pauses grow from backoff_min to backoff_max; make the first the shorter one");
 }
 
+static void check_last_values(struct config_scope *scope, const struct connector *connector)
+{
+	if (connector && !connector->keeps_values && node_get(scope->node, "last_values"))
+		config_complain(scope, "last_values", NULL,
+			"a connection of type %s keeps no last values; remove this, or give it to one that does",
+			connector->name);
+}
+
 void loader_read_connection(struct loader *loader, size_t index)
 {
 	struct loader_entry *entry = &loader->connections.items[index];
@@ -100,6 +108,7 @@ void loader_read_connection(struct loader *loader, size_t index)
 		scope.keys_unknown = !conn->connector;
 		table_read(&scope);
 		check_outbox(&scope, &conn->outbox);
+		check_last_values(&scope, conn->connector);
 		if (conn->connector && conn->connector->check)
 			conn->connector->check(conn->settings, &scope);
 		entry->sound = conn->connector;

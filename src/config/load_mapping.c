@@ -348,15 +348,15 @@ static void check_reply_topic(struct reading *reading, const struct node *node, 
 /* A destination that gives none. */
 static void refuse_reply(struct reading *reading, const struct connection_config *to, const struct node *node)
 {
-	if (to->connector->gives_replies)
+	if (to->connector->gives_replies && to->connector->gives_replies(to->settings))
 		table_mistake(reading->loader->report, node, 0,
 			"reply: '%s' is sent batches, whose answer belongs to no single message; leave reply out, or "
 			"send "
 			"there without batches",
 			to->name);
 	else
-		table_mistake(reading->loader->report, node, 0,
-			"reply: a connection of type %s gives no replies; leave this out", to->connector->name);
+		table_mistake(reading->loader->report, node, 0, "reply: '%s' (%s) gives no replies; leave this out",
+			to->name, to->connector->name);
 }
 
 static void check_reply(struct reading *reading, struct target_config *target, const struct node *node)
@@ -460,6 +460,13 @@ static void read_to(struct reading *reading)
 
 /* --- the mapping --- */
 
+static void check_min_interval(struct config_scope *scope, const struct mapping_config *map)
+{
+	if (config_given(scope, "min_interval", NULL) && !map->min_interval.every_ms)
+		config_complain(scope, "min_interval", config_given(scope, "min_interval", "every") ? "every" : NULL,
+			"no time is given, so every message passes; write how long, as in every: 30s");
+}
+
 void loader_read_mapping(struct loader *loader, size_t index)
 {
 	const struct node *node = loader->mappings.items[index].value;
@@ -486,6 +493,7 @@ void loader_read_mapping(struct loader *loader, size_t index)
 			.parts = {{section_mapping_keys, map}},
 		};
 		table_read(&scope);
+		check_min_interval(&scope, map);
 		if (map->name)
 			loader_check_name(loader, name, "mapping");
 		read_to(&reading);

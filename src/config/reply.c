@@ -9,7 +9,7 @@
 bool connection_gives_replies(const struct connection_config *conn)
 {
 	const struct connector *connector = conn->connector;
-	return connector && connector->gives_replies &&
+	return connector && connector->gives_replies && connector->gives_replies(conn->settings) &&
 	       !(connector->batching && connector->batching(conn->settings).max_messages > 1);
 }
 

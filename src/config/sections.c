@@ -84,6 +84,20 @@ static const struct config_key journal_keys[] = {
 		.max = 40000000,
 		.help = "Streams of messages (see markers) that are numbered at most, 24 bytes each in memory and in "
 			"every segment; they may fill an eighth of one. Messages of further ones have no number."},
+	{.name = "max_keys",
+		.type = CONFIG_INT,
+		.offset = TOP(journal.max_keys) - TOP(journal),
+		.fallback = "1000000",
+		.min = 0,
+		.max = 4000000,
+		.help = "Keys that are known at a time at most: idempotency keys until their key_ttl is over, and one "
+			"for each "
+			"key of min_interval. A key takes 32 bytes in every segment, twice, and up to 90 bytes of "
+			"memory. "
+			"Keys may fill an eighth of a segment: 262,144 of them with a segment_size of 64MiB, 1,048,576 "
+			"with "
+			"256MiB. None is forgotten before its time: with that many known, requests with a new key are "
+			"answered with 503, and min_interval leaves nothing out."},
 	{0},
 };
 
@@ -291,6 +305,25 @@ static const struct config_key outbox_keys[] = {
 	{0},
 };
 
+static const struct config_key last_values_keys[] = {
+	{.name = "max_entries",
+		.type = CONFIG_INT,
+		.offset = CONN(last_values.max_entries) - CONN(last_values),
+		.fallback = "10000",
+		.min = 1,
+		.max = 1000000,
+		.help = "Topics of which the last value is kept at most."},
+	{.name = "max_bytes",
+		.type = CONFIG_SIZE,
+		.offset = CONN(last_values.max_bytes) - CONN(last_values),
+		.fallback = "1MiB",
+		.min = KIB,
+		.max = 64 * MIB,
+		.help = "Bytes of them all with their headers. All connections together keep a sixteenth of "
+			"journal.segment_size at most, 4MiB if that is 64MiB, since they are in each segment, twice."},
+	{0},
+};
+
 const struct config_key section_connection_keys[] = {
 	{.name = "delivery",
 		.type = CONFIG_ENUM,
@@ -304,6 +337,31 @@ const struct config_key section_connection_keys[] = {
 		.offset = CONN(outbox),
 		.children = outbox_keys,
 		.help = "What waits for this connection as a destination."},
+	{.name = "last_values",
+		.type = CONFIG_SECTION,
+		.offset = CONN(last_values),
+		.children = last_values_keys,
+		.help = "Of what mappings write to a listener (type http) the last message of each target is kept, "
+			"over "
+			"restarts, for those who ask for it. What is beyond the limits goes, what was set least "
+			"recently "
+			"first; that is counted and logged. A message that is larger than max_bytes is not kept, and "
+			"nothing is then."},
+	{0},
+};
+
+static const struct config_key min_interval_keys[] = {
+	{.name = "every",
+		.type = CONFIG_DURATION,
+		.offset = MAPPING(min_interval.every_ms) - MAPPING(min_interval),
+		.max = 365 * DAY,
+		.help = "What comes of the same key within that time after the last message that passed is left out. "
+			"The time "
+			"is that of arriving here."},
+	{.name = "key",
+		.type = CONFIG_TEMPLATE,
+		.offset = MAPPING(min_interval.key) - MAPPING(min_interval),
+		.help = "What counts as the same, a template of the received message. Left out: its topic."},
 	{0},
 };
 
@@ -352,6 +410,17 @@ const struct config_key section_mapping_keys[] = {
 		.offset = MAPPING(delivery),
 		.choices = delivery_choices,
 		.help = "Guarantee that this mapping must keep. More than its connections can give is a mistake."},
+	{.name = "min_interval",
+		.type = CONFIG_SECTION,
+		.offset = MAPPING(min_interval),
+		.children = min_interval_keys,
+		.help = "At most one message in that time passes, the first, for all targets together and with all "
+			"that payload "
+			"makes of it. The others are acknowledged like any that when does not take, and counted "
+			"(left_out); a delivery that is declared holds for what passes. What has passed is "
+			"remembered over restarts, as a key of the journal (journal.max_keys; with no room for one "
+			"more nothing "
+			"is left out). Dead letters are not bounded by it."},
 	{.name = "markers",
 		.type = CONFIG_BOOL,
 		.offset = MAPPING(markers),

@@ -176,6 +176,7 @@ static void init(struct courier *courier, const struct courier_options *options)
 	pace_init(&courier->pace, (uint64_t)options->outbox->max_rate.messages, options->outbox->max_rate.bytes,
 		loop_now_ms(options->loop));
 	histogram_init(&courier->delivery, &histogram_long);
+	courier->unordered = options->connector->unordered && options->connector->unordered(options->settings);
 	batch_init(courier);
 	courier->newest_ms = journal_newest_ms(options->journal);
 	key_table_init(&courier->keys);

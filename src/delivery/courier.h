@@ -38,6 +38,8 @@ struct courier_options {
 	 * courier_appended. */
 	int (*on_reply)(void *ctx, const struct message_view *request, const struct message_view *reply,
 		const struct journal_change *finished);
+	/* A message that was delivered is to be kept as the last value of its topic: likewise. NULL: it is not kept. */
+	int (*on_value)(void *ctx, const struct message_view *value, const struct journal_change *finished);
 	void *ctx;
 };
 

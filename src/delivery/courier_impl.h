@@ -172,6 +172,7 @@ struct courier {
 	struct drop_log oldest_log, newest_log;
 
 	struct surplus_list surplus; /* surplus.c */
+	bool unordered; /* each message is a unit of order of its own */
 	/* dispatch.c */
 	struct batch batch;
 	struct pace pace;
@@ -194,7 +195,8 @@ void outbox_read_back(struct courier *courier); /* asks the reader for more if t
 void outbox_pass(struct courier *courier, uint64_t seq);
 /* Fills in what follows from the message. */
 void outbox_complete(struct courier *courier, struct held *held, uint64_t seq);
-uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view); /* of its unit of order */
+/* Of its unit of order: its key's, or one of its own where nothing keeps its order. */
+uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view, uint64_t seq);
 /* So many seqs from the oldest undone one on may have been sent by an earlier process. */
 uint64_t outbox_span(const struct courier *courier);
 

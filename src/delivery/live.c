@@ -88,7 +88,7 @@ static bool may_overtake(const struct courier *courier, const struct message_vie
 		return false;
 	if (view->qos == 2 && seq - window_oldest(window) >= outbox_span(courier))
 		return false;
-	return *count_of(courier, outbox_key_hash(courier, view)) == 0;
+	return *count_of(courier, outbox_key_hash(courier, view, seq)) == 0;
 }
 
 static void list(struct courier *courier, uint64_t seq, const struct held *held)
@@ -132,7 +132,7 @@ bool live_takes(struct courier *courier, const struct journal_entry *entry, uint
 		may_overtake(courier, view, entry->seq, entry->bytes))
 		msg = message_new(view);
 	if (!msg) {
-		++*count_of(courier, outbox_key_hash(courier, view));
+		++*count_of(courier, outbox_key_hash(courier, view, entry->seq));
 		return false;
 	}
 	hold(courier, entry->seq, lsn, entry->bytes, msg);
@@ -238,7 +238,7 @@ static void survey(struct courier *courier, const struct journal_read *item)
 		hold(courier, item->seq, item->lsn, item->bytes, item->msg);
 		times_read_back(courier, lane_find(window->lane, item->seq));
 	} else {
-		++*count_of(courier, outbox_key_hash(courier, view));
+		++*count_of(courier, outbox_key_hash(courier, view, item->seq));
 		message_unref(item->msg);
 	}
 }

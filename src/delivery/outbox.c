@@ -69,9 +69,16 @@ static int priority_of(const struct courier *courier, const struct message_view 
 	return courier->options.in_order ? 0 : view->priority;
 }
 
-uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view)
+/* Odd multiplier: no two seqs have the same one. */
+static uint64_t hash_of_seq(const struct courier *courier, uint64_t seq)
 {
-	uint64_t hash = key_hash(view->order_key, courier->hash_seed);
+	uint64_t hash = (seq ^ courier->hash_seed) * 0x9e3779b97f4a7c15u;
+	return hash ^ hash >> 32;
+}
+
+uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view, uint64_t seq)
+{
+	uint64_t hash = courier->unordered ? hash_of_seq(courier, seq) : key_hash(view->order_key, courier->hash_seed);
 	int priority = priority_of(courier, view);
 	return priority ? hash ^ (uint64_t)(priority + 16) * 0x9e3779b97f4a7c15u : hash;
 }
@@ -79,7 +86,7 @@ uint64_t outbox_key_hash(const struct courier *courier, const struct message_vie
 void outbox_complete(struct courier *courier, struct held *held, uint64_t seq)
 {
 	const struct message_view *view = message_view(held->msg);
-	held->key_hash = outbox_key_hash(courier, view);
+	held->key_hash = outbox_key_hash(courier, view, seq);
 	held->rank = (uint8_t)(HELD_RANK_PLAIN - 2 * priority_of(courier, view));
 	held->maybe_sent =
 		seq < courier->maybe_sent_end || (courier->live && live_may_have_been_sent(courier, view, seq));

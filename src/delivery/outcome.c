@@ -76,11 +76,11 @@ static void send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms)
 	retry_heap_push(&courier->retries, seq, courier_now_ms(courier) + delay_ms);
 }
 
-/* --- replies
+/* --- replies and last values
  * ------------------------------------------------------------------------------------------------------ */
 
 /* False: the journal does not take it now. */
-static bool journal_reply(struct courier *courier, uint64_t seq, const struct message_view *reply)
+static bool journal_with(struct courier *courier, uint64_t seq, const struct message_view *view, bool is_value)
 {
 	struct journal_change finished = {
 		.type = JOURNAL_FINISHED,
@@ -88,69 +88,90 @@ static bool journal_reply(struct courier *courier, uint64_t seq, const struct me
 		.seq = seq,
 		.bytes = window_slot(&courier->window, seq)->bytes,
 	};
+	const struct courier_options *options = &courier->options;
 	const struct message_view *request = message_view(window_slot(&courier->window, seq)->msg);
-	if (courier->options.on_reply(courier->options.ctx, request, reply, &finished) != 0)
+	int error = is_value ? options->on_value(options->ctx, view, &finished)
+			     : options->on_reply(options->ctx, request, view, &finished);
+	if (error != 0)
 		return false;
 	courier->stats.delivered++;
 	outcome_release(courier, seq);
 	return true;
 }
 
-static void reply_later(struct courier *courier, uint64_t seq)
+static void journal_later(struct courier *courier, uint64_t seq)
 {
 	uint32_t failures = ++window_slot(&courier->window, seq)->attempts;
 	retry_heap_push(
 		&courier->retries, seq, courier_now_ms(courier) + backoff_delay_ms(&courier->backoff, failures));
 }
 
-/* The message is delivered, but done only together with its reply: keeps the reply until the journal takes
- * it. */
+/* The message is delivered, but done only together with its reply, or with being the last value: keeps that until the
+ * journal takes it. */
+static void keep(struct courier *courier, uint64_t seq, struct message *msg, bool is_value)
+{
+	outcome_detach(courier, seq);
+	struct held *held = window_slot(&courier->window, seq);
+	held->state = HELD_REPLY;
+	held->reply = msg;
+	held->is_value = is_value;
+	held->attempts = 0;
+	courier->n_replies++;
+	log_warn(is_value ? "value_delayed" : "reply_delayed", "destination=%s", courier->options.name);
+	journal_later(courier, seq);
+}
+
 static void keep_reply(struct courier *courier, uint64_t seq, const struct message_view *reply)
 {
 	struct message_view view = *reply;
 	if (!view.topic.data)
 		view.topic = view.order_key = slice_str(""); /* the host gives it one */
 	struct message *copy = message_new(&view);
-	if (!copy) {
-		/* Never or not now: no reply can be had from it, and to send again would not change that. */
-		log_error("reply_dropped", "destination=%s seq=%" PRIu64, courier->options.name, seq);
-		courier->stats.replies_dropped++;
-		courier->stats.delivered++;
-		outcome_done(courier, seq);
+	if (copy) {
+		keep(courier, seq, copy, false);
 		return;
 	}
-	outcome_detach(courier, seq);
-	struct held *held = window_slot(&courier->window, seq);
-	held->state = HELD_REPLY;
-	held->reply = copy;
-	held->attempts = 0;
-	courier->n_replies++;
-	log_warn("reply_delayed", "destination=%s", courier->options.name);
-	reply_later(courier, seq);
+	/* Never or not now: no reply can be had from it, and to send again would not change that. */
+	log_error("reply_dropped", "destination=%s seq=%" PRIu64, courier->options.name, seq);
+	courier->stats.replies_dropped++;
+	courier->stats.delivered++;
+	outcome_done(courier, seq);
 }
 
-static void retry_reply(struct courier *courier, uint64_t seq)
+static void retry_journal(struct courier *courier, uint64_t seq)
 {
-	struct message *reply = window_slot(&courier->window, seq)->reply;
-	if (!journal_reply(courier, seq, message_view(reply))) {
-		reply_later(courier, seq);
+	const struct held *held = window_slot(&courier->window, seq);
+	struct message *msg = held->reply;
+	if (!journal_with(courier, seq, message_view(msg), held->is_value)) {
+		journal_later(courier, seq);
 		return;
 	}
 	courier->n_replies--;
-	message_unref(reply);
+	message_unref(msg);
+}
+
+static void delivered_value(struct courier *courier, uint64_t seq)
+{
+	struct message *msg = window_slot(&courier->window, seq)->msg;
+	if (!journal_with(courier, seq, message_view(msg), true))
+		keep(courier, seq, message_ref(msg), true);
 }
 
 /* --- the four outcomes
  * ---------------------------------------------------------------------------------------------- */
 
-static void delivered(struct courier *courier, uint64_t seq, const struct message_view *reply)
+static void delivered(struct courier *courier, uint64_t seq, const struct outcome *outcome)
 {
+	const struct message_view *reply = outcome->reply;
 	times_delivered(courier, seq);
-	const struct message_view *request = message_view(window_slot(&courier->window, seq)->msg);
-	if (!message_param(request, MESSAGE_REPLY).data)
+	if (outcome->keep_value && courier->options.on_value) {
+		delivered_value(courier, seq);
+		return;
+	}
+	if (!message_param(message_view(window_slot(&courier->window, seq)->msg), MESSAGE_REPLY).data)
 		reply = NULL; /* nobody wants it */
 	if (reply && courier->options.on_reply) {
-		if (!journal_reply(courier, seq, reply))
+		if (!journal_with(courier, seq, reply, false))
 			keep_reply(courier, seq, reply);
 		return;
 	}
@@ -234,7 +255,7 @@ static void end_one(struct courier *courier, uint64_t seq, const struct outcome 
 {
 	switch (outcome->kind) {
 	case OUTCOME_DELIVERED:
-		delivered(courier, seq, outcome->reply);
+		delivered(courier, seq, outcome);
 		break;
 	case OUTCOME_REJECTED:
 		rejected(courier, seq, outcome->reason);
@@ -272,7 +293,7 @@ void outcome_due(struct courier *courier, uint64_t seq)
 	if (held->state == HELD_DEAD) {
 		letters_retry(courier, seq);
 	} else if (held->state == HELD_REPLY) {
-		retry_reply(courier, seq);
+		retry_journal(courier, seq);
 	} else if (held->state == HELD_RETRY_WAIT) {
 		held->state = HELD_WAITING;
 		struct key *key = held->listed ? key_table_find(&courier->keys, held->key_hash) : NULL;

@@ -24,7 +24,7 @@ enum held_state {
 	HELD_IN_FLIGHT, /* the sink has it */
 	HELD_RETRY_WAIT, /* until its place in the retry heap is due */
 	HELD_DEAD, /* on its way to the dead letters; out of the order */
-	HELD_REPLY, /* delivered; its reply could not be journalled yet */
+	HELD_REPLY, /* delivered; its reply, or that it is the last value, could not be journalled yet */
 	HELD_ANSWERED, /* has its outcome; others of its batch are in flight still */
 	HELD_NEW, /* as WAITING, and has not been looked at since it became durable (only of what overtakes) */
 };
@@ -47,7 +47,7 @@ struct held {
 			uint64_t next, prev; /* seqs; while listed in the key table */
 		};
 		struct letter *letter; /* HELD_DEAD */
-		struct message *reply; /* HELD_REPLY */
+		struct message *reply; /* HELD_REPLY; with is_value the message itself */
 	};
 	uint32_t bytes; /* for journal_finish */
 	uint32_t attempts; /* that ended with RETRY */
@@ -62,6 +62,7 @@ struct held {
 	bool listed : 1; /* in the list of its key: waits for its turn */
 	bool owns_key : 1; /* in flight alone: its key's list waits for its outcome */
 	bool batched : 1; /* one of a batch whose bounds are noted: it neither expires nor makes room */
+	bool is_value : 1; /* HELD_REPLY */
 	bool uncounted : 1; /* live.c: what comes after it may overtake */
 	uint64_t durable_us; /* loop_turn_us when it was seen to be durable; 0: not yet */
 };

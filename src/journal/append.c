@@ -17,6 +17,7 @@
 
 #define NUMBERS_MAX           64u /* bytes of a frame's header and integers, at most, for the frames made here */
 #define DONE_RANGES_PER_FRAME JOURNAL_MAX_DONE_RANGES
+#define EXPIRE_EVERY_MS       1000u /* keys */
 
 static struct batch *open_batch(const struct journal *j)
 {
@@ -97,6 +98,16 @@ static void forget_pending(struct journal *j)
 	j->any_pending = false;
 }
 
+/* Not more than once a second: in a large table that takes milliseconds. */
+void append_expire_keys(struct journal *j)
+{
+	uint64_t now_ms = loop_now_ms(j->loop);
+	if (j->keys_expired_ms && now_ms - j->keys_expired_ms < EXPIRE_EVERY_MS)
+		return;
+	j->keys_expired_ms = now_ms ? now_ms : 1;
+	keys_expire(&j->state.keys, loop_wall_ms(j->loop));
+}
+
 /* May a segment be begun? Lock held. */
 static int check_spares(struct journal *j, bool messages)
 {
@@ -115,6 +126,7 @@ static int check_spares(struct journal *j, bool messages)
 /* Lock held. After it, `bytes` of frames fit into the open batch. */
 static int rotate(struct journal *j, bool messages, size_t bytes)
 {
+	append_expire_keys(j);
 	size_t size = checkpoint_frame_size(j);
 	uint64_t first = SEGMENT_BLOCK + segment_pad(size + COMMIT_ROOM - SEGMENT_BLOCK);
 	if (first + segment_pad(size + bytes + COMMIT_ROOM - SEGMENT_BLOCK) > j->segment_bytes)
@@ -362,6 +374,8 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 		[JOURNAL_FINISHED] = FRAME_FINISHED,
 		[JOURNAL_DROPPED] = FRAME_DROPPED,
 		[JOURNAL_SEQUENCE] = FRAME_SEQUENCE,
+		[JOURNAL_KEY] = FRAME_KEY,
+		[JOURNAL_VALUE] = FRAME_VALUE,
 	};
 	if ((unsigned)change->type >= sizeof types || !types[change->type])
 		return false;
@@ -387,6 +401,14 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 	case JOURNAL_SEQUENCE:
 		frame->position = change->position;
 		return change->position && change->blob.len == JOURNAL_STREAM_LEN;
+	case JOURNAL_KEY:
+		frame->hash = change->hash;
+		frame->position = change->position;
+		frame->time_ms = loop_wall_ms(j->loop);
+		return change->position && change->blob.len == JOURNAL_KEY_LEN;
+	case JOURNAL_VALUE:
+		frame->dest = change->dest;
+		return state_dest(&j->state, change->dest) != NULL;
 	case JOURNAL_DEAD:
 	case JOURNAL_FINISHED:
 		frame->bytes = change->bytes;
@@ -417,6 +439,8 @@ static int64_t change_growth(const struct journal *j, const struct journal_chang
 {
 	if (change->type == JOURNAL_SEQUENCE)
 		return sequences_last(&j->state.sequences, change->blob.data) ? 0 : SEQUENCES_ENTRY_LEN;
+	if (change->type == JOURNAL_KEY)
+		return keys_find(&j->state.keys, change->blob.data) ? 0 : KEYS_ENTRY_LEN;
 	if (change->type == JOURNAL_STAGE && change->seq == 0)
 		return 0;
 	switch (change->type) {
@@ -431,11 +455,13 @@ static int64_t change_growth(const struct journal *j, const struct journal_chang
 	}
 }
 
-/* The tables must stay small enough that a CHECKPOINT leaves most of a segment to messages. */
+/* The tables must stay small enough that a CHECKPOINT leaves most of a segment to messages. Last values have a bound of
+ * their own. */
 static int check_growth(struct journal *j, int64_t growth)
 {
 	if (growth > j->growth_left)
-		j->growth_left = (int64_t)(j->segment_bytes / 4) - (int64_t)checkpoint_frame_size(j);
+		j->growth_left = (int64_t)(j->segment_bytes / 4) -
+				 (int64_t)(checkpoint_frame_size(j) - state_values_size(&j->state));
 	if (growth > j->growth_left)
 		return -EOVERFLOW;
 	j->growth_left -= growth;
@@ -463,7 +489,7 @@ static int measure_entries(const struct journal *j, struct journal_entry *entrie
 static int measure_changes(struct journal *j, const struct journal_change *changes, size_t n, size_t *size)
 {
 	int64_t growth = 0;
-	size_t sequences = 0;
+	size_t sequences = 0, keys = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct frame frame;
 		if (!change_frame(j, &changes[i], &frame))
@@ -473,8 +499,11 @@ static int measure_changes(struct journal *j, const struct journal_change *chang
 		*size += frame.body.len + NUMBERS_MAX;
 		growth += change_growth(j, &changes[i]);
 		sequences += changes[i].type == JOURNAL_SEQUENCE;
+		keys += changes[i].type == JOURNAL_KEY;
 	}
 	int r = sequences ? sequences_reserve(&j->state.sequences, sequences) : 0;
+	if (r == 0 && keys)
+		r = keys_reserve(&j->state.keys, keys);
 	return r == 0 && growth ? check_growth(j, growth) : r;
 }
 
@@ -521,7 +550,10 @@ static void apply_changes(struct journal *j, const struct journal_change *change
 	for (size_t i = 0; i < n; i++) {
 		struct frame frame;
 		change_frame(j, &changes[i], &frame);
+		frame.lsn = j->appended_lsn; /* of the set: it is durable with that */
 		apply(j, &frame);
+		if (changes[i].type == JOURNAL_VALUE)
+			values_trim(j, changes[i].dest);
 		j->done_changed |= changes[i].type == JOURNAL_DEAD || changes[i].type == JOURNAL_FINISHED;
 	}
 }

@@ -48,6 +48,25 @@ static void put_overflow(struct writer *writer, uint64_t number, const struct st
 	}
 }
 
+static size_t values_size(uint64_t number, const struct state_dest *dest)
+{
+	return dest->values.n * frame_size(&(struct frame){.type = FRAME_VALUE, .dest = number}) + dest->values.bytes;
+}
+
+/* The oldest first. There may be many, so their size is not added up one by one. */
+static void put_values(struct writer *writer, uint64_t number, const struct state_dest *dest)
+{
+	if (!writer->out) {
+		writer->size += values_size(number, dest);
+		return;
+	}
+	for (const struct last_value *value = dest->values.oldest; value; value = value->newer) {
+		uint8_t *body =
+			put(writer, &(struct frame){.type = FRAME_VALUE, .dest = number, .body = {NULL, value->bytes}});
+		message_encode(message_view(value->msg), body);
+	}
+}
+
 static void put_dest(struct writer *writer, uint64_t number, const struct state_dest *dest)
 {
 	put(writer, &(struct frame){.type = FRAME_REGISTER,
@@ -79,6 +98,7 @@ static void put_dest(struct writer *writer, uint64_t number, const struct state_
 		put_ranges(body, dest->batches.v, dest->batches.n);
 	}
 	put_overflow(writer, number, dest);
+	put_values(writer, number, dest);
 	if (dest->paused)
 		put(writer, &(struct frame){.type = FRAME_PAUSE, .dest = number, .count = 1});
 }
@@ -133,6 +153,17 @@ static void put_sequences(struct writer *writer, const struct sequences *sequenc
 		sequences_encode(sequences, body);
 }
 
+static void put_keys(struct writer *writer, const struct keys *keys)
+{
+	if (!keys->n)
+		return;
+	uint8_t *body = put(writer,
+		&(struct frame){
+			.type = FRAME_KEYS, .time_ms = keys->seen_ms, .body = {NULL, keys->n * KEYS_ENTRY_LEN}});
+	if (body)
+		keys_encode(keys, body);
+}
+
 static void put_state(struct writer *writer, const struct state *state)
 {
 	put(writer, &(struct frame){.type = FRAME_BASE,
@@ -147,6 +178,15 @@ static void put_state(struct writer *writer, const struct state *state)
 		if (state->sources[i].name)
 			put_source(writer, i, &state->sources[i]);
 	put_sequences(writer, &state->sequences);
+	put_keys(writer, &state->keys);
+}
+
+size_t state_values_size(const struct state *state)
+{
+	size_t size = 0;
+	for (size_t i = 0; i < state->n_dests; i++)
+		size += state->dests[i].name ? values_size(i, &state->dests[i]) : 0;
+	return size;
 }
 
 size_t state_checkpoint_size(const struct state *state)

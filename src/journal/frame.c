@@ -209,6 +209,9 @@ const char *frame_type_name(uint8_t type)
 		[FRAME_CLOCK] = "CLOCK",
 		[FRAME_SEQUENCE] = "SEQUENCE",
 		[FRAME_SEQUENCES] = "SEQUENCES",
+		[FRAME_KEY] = "KEY",
+		[FRAME_KEYS] = "KEYS",
+		[FRAME_VALUE] = "VALUE",
 	};
 	return type < sizeof names / sizeof names[0] && names[type] ? names[type] : "UNKNOWN";
 }

@@ -45,6 +45,11 @@ enum frame_type {
 	FRAME_CLOCK = 28, /* body = entries of clocks.h; in a CHECKPOINT time_ms = newest time since the last boot */
 	FRAME_SEQUENCE = 25, /* position = last number given; body = the stream. Not in a CHECKPOINT */
 	FRAME_SEQUENCES = 26, /* in a CHECKPOINT; body = (16 bytes of stream, u64 last number) … */
+	FRAME_KEY =
+		29, /* hash, position = ms when it expires, time_ms = when it was written; body = the key. Not in a CHECKPOINT */
+	FRAME_KEYS =
+		30, /* in a CHECKPOINT; time_ms = when it was written; body = (16 bytes of key, u64 hash, u64 expires) … */
+	FRAME_VALUE = 31, /* dest; body = the encoded message: the last value of its topic; alone and in a CHECKPOINT */
 };
 
 enum frame_flags {

@@ -306,6 +306,7 @@ static int begin_segment(struct journal *j)
 	if (r == 0 && !j->spares)
 		r = prepare_spare(j);
 	wall_clock_begin(j);
+	values_begin(j);
 	if (r == 0)
 		r = append_rotate(j, false);
 	if (r == 0)
@@ -601,13 +602,19 @@ void journal_positions(const struct journal *j, uint32_t source,
 	}
 }
 
+/* As check_growth counts them. */
+static size_t tables_size(const struct journal *j)
+{
+	return state_checkpoint_size(&j->state) - state_values_size(&j->state);
+}
+
 /* Half of what check_growth leaves to all tables is for streams; where the others have taken more than their half, less,
  * so that it is never a new stream for which a set is refused. */
 static bool has_room_for_stream(const struct journal *j)
 {
 	size_t n = j->state.sequences.n;
 	return n < j->options.max_sequences && n < j->segment_bytes / 8 / SEQUENCES_ENTRY_LEN &&
-	       state_checkpoint_size(&j->state) < j->segment_bytes / 4 - j->segment_bytes / 16;
+	       tables_size(j) < j->segment_bytes / 4 - j->segment_bytes / 16;
 }
 
 bool journal_sequence(const struct journal *j, const uint8_t *stream, uint64_t *ret_last)
@@ -622,6 +629,42 @@ bool journal_sequence(const struct journal *j, const uint8_t *stream, uint64_t *
 size_t journal_sequences(const struct journal *j)
 {
 	return j->state.sequences.n;
+}
+
+bool journal_key(const struct journal *j, const uint8_t *key, uint64_t *ret_hash, uint64_t *ret_lsn)
+{
+	const struct known_key *known = keys_find(&j->state.keys, key);
+	if (!known || known->expires_ms <= loop_wall_ms(j->loop))
+		return false;
+	*ret_hash = known->hash;
+	*ret_lsn = known->lsn;
+	return true;
+}
+
+uint64_t journal_max_keys(uint64_t segment_bytes)
+{
+	return segment_bytes / 8 / KEYS_ENTRY_LEN;
+}
+
+/* As has_room_for_stream. */
+static bool has_room_for_key(const struct journal *j)
+{
+	size_t n = j->state.keys.n;
+	return n < j->options.max_keys && n < journal_max_keys(j->segment_bytes) &&
+	       tables_size(j) < j->segment_bytes / 4 - j->segment_bytes / 16;
+}
+
+bool journal_key_room(struct journal *j)
+{
+	if (has_room_for_key(j))
+		return true;
+	append_expire_keys(j);
+	return has_room_for_key(j);
+}
+
+size_t journal_keys(const struct journal *j)
+{
+	return j->state.keys.n;
 }
 
 uint64_t journal_newest_ms(const struct journal *j)

@@ -28,6 +28,7 @@
 #define JOURNAL_MAX_DONE_RANGES 4096
 #define JOURNAL_UUID_LEN        16
 #define JOURNAL_STREAM_LEN      16
+#define JOURNAL_KEY_LEN         16
 
 struct journal;
 
@@ -49,6 +50,7 @@ struct journal_options {
 	void (*on_failed)(void *ctx, int error);
 	void *ctx;
 	uint64_t max_sequences; /* streams that are numbered at most; fewer where a CHECKPOINT would pass its share */
+	uint64_t max_keys; /* known at a time at most; fewer likewise, see journal_max_keys */
 };
 
 /* Opens or creates the journal in the disk's data folder: lock, id, recovery, a fresh segment. Blocks. On
@@ -140,6 +142,9 @@ enum journal_change_type {
 	JOURNAL_FINISHED, /* dest, seq, bytes: DONE in this very group, e.g. with the reply it caused */
 	JOURNAL_DROPPED, /* dest, count, bytes: so many found no room and get no seq (JOURNAL_DROPPED_NEWEST) */
 	JOURNAL_SEQUENCE, /* blob = stream (JOURNAL_STREAM_LEN bytes), position = the last number given in it */
+	JOURNAL_VALUE, /* dest, blob = encoded message: the last value of its topic there; with a null payload there is none */
+	JOURNAL_KEY, /* blob = key (JOURNAL_KEY_LEN bytes), hash of what came with it, position = until when it is known, by
+		      * loop_wall_ms. Replaces what was known of it. Ask journal_key_room first */
 };
 struct journal_change {
 	enum journal_change_type type;
@@ -199,6 +204,32 @@ void journal_positions(const struct journal *j, uint32_t source,
  * known already. */
 bool journal_sequence(const struct journal *j, const uint8_t *stream, uint64_t *ret_last);
 size_t journal_sequences(const struct journal *j); /* streams known */
+/* Is the key known, and by which hash? Its set is durable with *ret_lsn. Once its time has passed it is not known; until
+ * then it is, over restarts and crashes. Each process goes by its own clock (loop_wall_ms), which cannot jump. Over a restart
+ * within a boot a key has exactly the time left that it had, wherever the wall clock was set. Over a reboot the wall
+ * clock says how long linkspan was away; one that stands before what the last process saw says nothing, and each key has
+ * the time left that it had then. */
+bool journal_key(const struct journal *j, const uint8_t *key, uint64_t *ret_hash, uint64_t *ret_lsn);
+/* Is there room for one more that is not known? Looks for expired ones if not, once a second at most. */
+bool journal_key_room(struct journal *j);
+size_t journal_keys(const struct journal *j); /* that have a place now */
+/* Most that a journal with segments of that size has room for, whatever max_keys says: an eighth of a segment. */
+uint64_t journal_max_keys(uint64_t segment_bytes);
+/* The last value of a topic at a destination (JOURNAL_VALUE), borrowed until the next append; NULL: none. All of them, the
+ * one that was set least recently first; fn must not append. */
+struct message *journal_value(const struct journal *j, uint32_t dest, struct slice topic);
+void journal_values(const struct journal *j, uint32_t dest, void (*fn)(struct message *msg, void *arg), void *arg);
+/* How many a destination may have and how many encoded bytes; of all destinations together a sixteenth of a segment at most.
+ * Beyond that those go that were set least recently, now and whenever one is set; a single one that is larger goes at
+ * once. Until it is said there is no limit. A CHECKPOINT holds them all. */
+void journal_limit_values(struct journal *j, uint32_t dest, size_t max_values, size_t max_bytes);
+struct journal_values_stats {
+	size_t n, bytes;
+	uint64_t evicted; /* since the start */
+};
+struct journal_values_stats journal_values_stats(const struct journal *j, uint32_t dest);
+/* Can one of that many encoded bytes be kept at all? */
+bool journal_value_fits(const struct journal *j, uint32_t dest, size_t bytes);
 /* The newest origin time that the journal holds: before the wall clock passes it, nothing may expire. */
 uint64_t journal_newest_ms(const struct journal *j);
 /* What to add to the times of the message with that lsn (origin, expiry) so that they can be compared with loop_wall_ms.

@@ -136,6 +136,7 @@ struct journal {
 	struct doomed *doomed; /* by lsn */
 	struct loop_timer *clock_timer;
 	struct clocks_entry clock; /* of this process */
+	uint64_t keys_expired_ms; /* when they were last looked through; 0: never */
 
 	/* The commit thread's own (the loop's until the threads run). */
 	struct segment *current; /* being written; its fields below are */
@@ -202,6 +203,8 @@ int append_frame(struct journal *j, struct frame *frame) __attribute__((warn_unu
 int append_frames(struct journal *j, struct frame *frames, size_t n) __attribute__((warn_unused_result));
 /* The state has them done already, as LOST: write that down with the next group. */
 void append_note_lost(struct journal *j, uint32_t dest, uint64_t first, uint64_t last);
+/* Keys whose time has passed give their places back. */
+void append_expire_keys(struct journal *j);
 /* The undone snapshot, if one is due. */
 void append_snapshot(struct journal *j);
 /* Could an append of messages be tried again? */
@@ -260,6 +263,14 @@ int spill_files_of(const struct journal *j, uint32_t dest, struct spill_files *r
 void spill_files_end(struct journal *j, struct spill_files *files, bool dropped);
 /* Loop, at a snapshot: files in which nothing undone is left. */
 void spill_release_files(struct journal *j);
+
+/* --- values.c
+ * ------------------------------------------------------------------------------------------ */
+
+/* One was set: what is too much goes. Loop. */
+void values_trim(struct journal *j, uint32_t dest);
+/* Some that had gone are there again after recovery, and may be too many for a CHECKPOINT. Before the first one. */
+void values_begin(struct journal *j);
 
 /* --- recovery.c
  * ------------------------------------------------------------------------------------------ */

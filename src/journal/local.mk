@@ -20,6 +20,8 @@ liblinkspan_a_SOURCES += \
 	src/journal/journal.c \
 	src/journal/journal.h \
 	src/journal/journal_impl.h \
+	src/journal/keys.c \
+	src/journal/keys.h \
 	src/journal/overflow.c \
 	src/journal/overflow.h \
 	src/journal/overflow_recovery.c \
@@ -38,6 +40,8 @@ liblinkspan_a_SOURCES += \
 	src/journal/spill.c \
 	src/journal/state.c \
 	src/journal/state.h \
+	src/journal/state_queries.c \
+	src/journal/values.c \
 	src/journal/walk.c \
 	src/journal/walk.h \
 	src/journal/wall_clock.c

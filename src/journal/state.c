@@ -103,6 +103,7 @@ static void clear_dest(struct state_dest *dest)
 	free(dest->stages.v);
 	free(dest->batches.v);
 	free(dest->overflow.v);
+	last_values_clear(&dest->values);
 	*dest = (struct state_dest){.next_seq = 1, .oldest_undone = 1};
 }
 
@@ -133,6 +134,7 @@ void state_fini(struct state *state)
 	free(state->dests);
 	free(state->sources);
 	sequences_clear(&state->sequences);
+	keys_clear(&state->keys);
 	*state = (struct state){.on_missing = state->on_missing, .arg = state->arg};
 }
 
@@ -164,32 +166,6 @@ static int grow_sources(struct state *state, uint64_t n)
 	for (; state->n_sources < n; state->n_sources++)
 		sources[state->n_sources] = (struct state_source){0};
 	return 0;
-}
-
-struct state_dest *state_dest(const struct state *state, uint64_t dest)
-{
-	return dest < state->n_dests && state->dests[dest].name ? &state->dests[dest] : NULL;
-}
-
-struct state_source *state_source(const struct state *state, uint64_t source)
-{
-	return source < state->n_sources && state->sources[source].name ? &state->sources[source] : NULL;
-}
-
-int64_t state_find_dest(const struct state *state, const char *name)
-{
-	for (size_t i = 0; i < state->n_dests; i++)
-		if (state->dests[i].name && strcmp(state->dests[i].name, name) == 0)
-			return (int64_t)i;
-	return -ENOENT;
-}
-
-int64_t state_find_source(const struct state *state, const char *name)
-{
-	for (size_t i = 0; i < state->n_sources; i++)
-		if (state->sources[i].name && strcmp(state->sources[i].name, name) == 0)
-			return (int64_t)i;
-	return -ENOENT;
 }
 
 /* The destination of a frame. Its REGISTER may have been damaged: then it gets a name that no configuration
@@ -595,11 +571,26 @@ static int apply_drop(struct state *state, const struct frame *frame)
 	return r;
 }
 
+/* Expiries are by the clock of who wrote them. */
+static void note_key_time(struct state *state, const struct frame *frame)
+{
+	if (frame->time_ms > state->keys.seen_ms && frame->time_ms < (uint64_t)CLOCKS_LIMIT_MS)
+		state->keys.seen_ms = frame->time_ms;
+}
+
 static int apply_sequence(struct state *state, const struct frame *frame)
 {
 	if (frame->body.len != SEQUENCES_STREAM_LEN || !frame->position)
 		return -EBADMSG;
 	return sequences_set(&state->sequences, frame->body.data, frame->position);
+}
+
+static int apply_key(struct state *state, const struct frame *frame)
+{
+	if (frame->body.len != KEYS_KEY_LEN || !frame->position)
+		return -EBADMSG;
+	note_key_time(state, frame);
+	return keys_set(&state->keys, frame->body.data, frame->hash, frame->position, frame->lsn);
 }
 
 static int apply_pause(struct state *state, const struct frame *frame)
@@ -608,6 +599,20 @@ static int apply_pause(struct state *state, const struct frame *frame)
 	int r = dest_of(state, frame, &dest);
 	if (r == 0)
 		dest->paused = frame->count != 0;
+	return r;
+}
+
+/* Set in the order in which they stand in a CHECKPOINT, so that the oldest is the oldest again. */
+static int apply_value(struct state *state, const struct frame *frame)
+{
+	struct state_dest *dest;
+	struct message *msg = NULL;
+	int r = dest_of(state, frame, &dest);
+	if (r == 0)
+		r = message_decode(frame->body, &msg);
+	if (r == 0)
+		r = last_values_set(&dest->values, msg, message_encoded_size(message_view(msg)));
+	message_unref(msg);
 	return r;
 }
 
@@ -737,6 +742,12 @@ static int apply_sequences(struct state *state, const struct frame *frame)
 	return sequences_decode(&state->sequences, frame->body);
 }
 
+static int apply_keys(struct state *state, const struct frame *frame)
+{
+	note_key_time(state, frame);
+	return keys_decode(&state->keys, frame->body);
+}
+
 static int apply_records(struct state *state, struct slice records)
 {
 	struct frame record;
@@ -831,6 +842,9 @@ static int (*const appliers[])(struct state *state, const struct frame *frame) =
 	[FRAME_SEQUENCE] = apply_sequence,
 	[FRAME_SEQUENCES] = apply_sequences,
 	[FRAME_PAUSE] = apply_pause,
+	[FRAME_KEY] = apply_key,
+	[FRAME_KEYS] = apply_keys,
+	[FRAME_VALUE] = apply_value,
 };
 
 int state_apply(struct state *state, const struct frame *frame)
@@ -838,38 +852,6 @@ int state_apply(struct state *state, const struct frame *frame)
 	if (frame->type >= sizeof appliers / sizeof appliers[0] || !appliers[frame->type])
 		return -EBADMSG;
 	return appliers[frame->type](state, frame);
-}
-
-/* --- overflow
- * ------------------------------------------------------------------------------------------------------- */
-
-static uint64_t overflow_file_end(const struct state_dest *dest, size_t i)
-{
-	return i + 1 < dest->overflow.n ? dest->overflow.v[i + 1].first_seq : dest->overflow_end;
-}
-
-bool state_release_overflow(struct state_dest *dest, uint64_t *ret_file)
-{
-	struct state_overflow *overflow = &dest->overflow;
-	if (overflow->n == 0 || overflow_file_end(dest, 0) > dest->oldest_undone)
-		return false;
-	*ret_file = overflow->v[0].file;
-	REMOVE(overflow, 0);
-	return true;
-}
-
-const struct state_overflow_file *state_overflow_of(const struct state_dest *dest, uint64_t seq, uint64_t *ret_end)
-{
-	const struct state_overflow *overflow = &dest->overflow;
-	if (overflow->n == 0 || seq >= dest->overflow_end)
-		return NULL;
-	size_t low = 0, high = overflow->n;
-	while (high - low > 1) {
-		size_t mid = low + (high - low) / 2;
-		*(overflow->v[mid].first_seq <= seq ? &low : &high) = mid;
-	}
-	*ret_end = overflow_file_end(dest, low);
-	return &overflow->v[low];
 }
 
 /* --- questions

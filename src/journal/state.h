@@ -13,8 +13,10 @@
 #include "journal/clocks.h"
 #include "journal/frame.h"
 #include "journal/journal.h"
+#include "journal/keys.h"
 #include "journal/ranges.h"
 #include "journal/sequences.h"
+#include "lastvalue/store.h"
 
 struct state_stage {
 	uint64_t seq;
@@ -80,6 +82,9 @@ struct state_dest {
 	uint64_t pending_bytes[JOURNAL_N_TOTALS];
 	uint64_t totals[JOURNAL_N_TOTALS];
 	bool paused; /* by order, see journal_pause */
+	struct last_values values;
+	/* Not part of what a CHECKPOINT says: */
+	size_t max_values, max_value_bytes; /* see journal_limit_values; 0: not told yet */
 };
 
 struct state_source {
@@ -102,6 +107,7 @@ struct state {
 	void *arg;
 	struct clocks clocks;
 	struct sequences sequences;
+	struct keys keys;
 };
 
 void state_init(struct state *state);
@@ -114,6 +120,7 @@ int state_apply(struct state *state, const struct frame *frame) __attribute__((w
 /* The body of a CHECKPOINT. */
 size_t state_checkpoint_size(const struct state *state);
 void state_checkpoint(const struct state *state, uint8_t *out);
+size_t state_values_size(const struct state *state); /* the part of it that last values are */
 
 /* NULL: no such destination (source). */
 struct state_dest *state_dest(const struct state *state, uint64_t dest);

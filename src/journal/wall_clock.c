@@ -39,6 +39,24 @@ static void learn(struct journal *j, int64_t offset_ms)
 		clock->most_ms = offset_ms;
 }
 
+/* Keys go on by the clock of this process. */
+static void carry_keys(struct journal *j)
+{
+	struct keys *keys = &j->state.keys;
+	uint64_t now_ms = loop_wall_ms(j->loop);
+	int64_t shift_ms;
+	if (!keys->n)
+		return;
+	bool exact = clocks_shift(&j->state.clocks, j->appended_lsn, &shift_ms);
+	keys_change_clock(keys, shift_ms, now_ms);
+	size_t expired = keys_expire(keys, now_ms);
+	if (expired)
+		log_info("keys_expired",
+			"count=%zu kept=%zu boot=%s what=\"their time has passed while linkspan was away, by %s\"",
+			expired, keys->n, exact ? "same" : "other",
+			exact ? "the time since the boot" : "the wall clock");
+}
+
 /* Boot time that has gone back belongs to another boot, whatever its name. */
 void wall_clock_begin(struct journal *j)
 {
@@ -55,6 +73,7 @@ void wall_clock_begin(struct journal *j)
 	clocks_put(clocks, clock); /* tells what is earlier */
 	learn(j, clock->last_ms);
 	clocks_put(clocks, clock);
+	carry_keys(j);
 }
 
 int wall_clock_note(struct journal *j)

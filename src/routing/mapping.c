@@ -46,6 +46,8 @@ struct mapping {
 	struct target *targets;
 	size_t n_targets;
 	size_t max_outputs;
+	uint64_t every_ms; /* min_interval; 0: none */
+	struct template *interval_key; /* NULL: the source topic */
 	int on_error; /* enum on_error */
 	int8_t priority; /* as struct message_view */
 };
@@ -120,6 +122,8 @@ static int compile_mapping(
 		err = transform_new(pool, from->when, names->captures, names->n, &map->when);
 	if (!err && from->payload)
 		err = transform_new(pool, from->payload, names->captures, names->n, &map->payload);
+	if (!err)
+		err = compile_template(from->min_interval.key, names, &map->interval_key);
 	for (size_t i = 0; i < from->n_targets && !err; i++)
 		err = compile_target(config, &from->targets[i], from, names, &map->targets[i]);
 	return err;
@@ -135,6 +139,7 @@ int mapping_new(const struct config *config, size_t number, const char *const *c
 	map->config = &config->mappings[number];
 	map->number = number;
 	map->on_error = map->config->on_error;
+	map->every_ms = map->config->min_interval.every_ms;
 	map->priority = (int8_t)(map->config->priority - MESSAGE_DEFAULT_PRIORITY);
 	map->max_outputs = map->config->max_outputs > 0 ? (size_t)map->config->max_outputs : 1;
 	int err = compile_mapping(map, config, &names, pool);
@@ -169,6 +174,7 @@ void mapping_free(struct mapping *map)
 	free(map->targets);
 	transform_free(map->when);
 	transform_free(map->payload);
+	template_free(map->interval_key);
 	free(map);
 }
 
@@ -382,8 +388,11 @@ static int emit(struct work *work, const struct target *to, const struct message
 		routing->outputs = grown;
 		routing->outputs_size = size;
 	}
-	routing->outputs[routing->n_outputs++] =
-		(struct route_output){work->map->number, to->connection, *view, marked};
+	routing->outputs[routing->n_outputs++] = (struct route_output){.mapping = work->map->number,
+		.connection = to->connection,
+		.view = *view,
+		.marked = marked,
+		.input = routing->input_number};
 	routing->n_marked += marked;
 	return 0;
 }
@@ -509,25 +518,71 @@ static int route_target(struct work *work, const struct target *to, const struct
 	return err;
 }
 
+/* --- min_interval ---------------------------------------------------------------------------------------- */
+
+static bool any_sent(const struct routing *routing, size_t first)
+{
+	for (size_t i = first; i < routing->n_outputs; i++)
+		if (!routing->outputs[i].view.reject_reason.data)
+			return true;
+	return false;
+}
+
+/* All outputs from `first` on pass together or not at all. Dead letters alone do not count as passing. */
+static int add_interval(struct work *work, struct slice key, size_t first)
+{
+	struct routing *routing = work->routing;
+	if (!any_sent(routing, first))
+		return 0;
+	if (routing->n_intervals == routing->intervals_size) {
+		size_t size = routing->intervals_size ? 2 * routing->intervals_size : 4;
+		struct route_interval *grown = arena_alloc(routing->arena, size * sizeof *grown);
+		if (!grown)
+			return -ENOMEM;
+		if (routing->n_intervals)
+			memcpy(grown, routing->intervals, routing->n_intervals * sizeof *grown);
+		routing->intervals = grown;
+		routing->intervals_size = size;
+	}
+	routing->intervals[routing->n_intervals++] =
+		(struct route_interval){work->map->number, key, work->map->every_ms, first, routing->n_outputs - first};
+	return 0;
+}
+
+static int all_targets_failed(struct work *work)
+{
+	const char *reason = work->reason;
+	int err = 0;
+	for (size_t i = 0; i < work->map->n_targets && !err; i++) {
+		work->reason = reason;
+		if (!target_skips(work, &work->map->targets[i]))
+			err = target_failed(work, &work->map->targets[i]);
+	}
+	return err;
+}
+
+static int route_targets(struct work *work, const struct slice *payloads, size_t n)
+{
+	struct mapping *map = work->map;
+	struct slice key = work->routing->view->topic;
+	size_t first = work->routing->n_outputs;
+	int err = map->every_ms && map->interval_key ? render(work, map->interval_key, &key) : 0;
+	if (err == -EINVAL)
+		return all_targets_failed(work);
+	for (size_t i = 0; i < map->n_targets && !err; i++)
+		err = route_target(work, &map->targets[i], payloads, n);
+	return err || !map->every_ms ? err : add_interval(work, key, first);
+}
+
 /* `when` or `payload` has failed. */
 static int transform_failed(struct work *work)
 {
 	const struct mapping *map = work->map;
-	const char *reason = work->reason;
-	int err = 0;
-	if (map->on_error == ON_ERROR_PASS) {
-		log_warn("message_passed", "mapping=\"%s\" because=\"on_error: pass\"", map->config->name);
-		log_debug("message_passed_why", "mapping=\"%s\" reason=\"%s\"", map->config->name, reason);
-	}
-	for (size_t i = 0; i < map->n_targets && !err; i++) {
-		const struct target *to = &map->targets[i];
-		work->reason = reason;
-		if (map->on_error == ON_ERROR_PASS)
-			err = route_target(work, to, &work->routing->view->payload, 1);
-		else if (!target_skips(work, to))
-			err = target_failed(work, to);
-	}
-	return err;
+	if (map->on_error != ON_ERROR_PASS)
+		return all_targets_failed(work);
+	log_warn("message_passed", "mapping=\"%s\" because=\"on_error: pass\"", map->config->name);
+	log_debug("message_passed_why", "mapping=\"%s\" reason=\"%s\"", map->config->name, work->reason);
+	return route_targets(work, &work->routing->view->payload, 1);
 }
 
 static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_payloads, size_t *ret_n)
@@ -567,7 +622,5 @@ int mapping_route(struct mapping *map, struct routing *routing, const struct sli
 	if (err || !pass)
 		return err;
 	work.transformed = map->payload != NULL;
-	for (size_t i = 0; i < map->n_targets && !err && n; i++)
-		err = route_target(&work, &map->targets[i], payloads, n);
-	return err;
+	return n ? route_targets(&work, payloads, n) : 0;
 }

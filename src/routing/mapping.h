@@ -38,9 +38,12 @@ struct routing {
 	struct arena *arena;
 	struct route_output *outputs; /* in the arena */
 	size_t n_outputs, outputs_size;
+	size_t input_number; /* of the message, for its outputs */
 	size_t dropped, looped;
 	int hops; /* of the message, -1: not yet read */
 	size_t n_marked; /* of the outputs */
+	struct route_interval *intervals; /* in the arena */
+	size_t n_intervals, intervals_size;
 };
 
 /* Appends the outputs. captures: values by the names' index, absent where not bound. 0 or -ENOMEM. */

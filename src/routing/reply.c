@@ -157,9 +157,13 @@ static int fit_headers(
 		return 0;
 	struct message_field *headers = arena_alloc(arena, view->n_headers * sizeof *headers);
 	int err = headers ? 0 : -ENOMEM;
-	for (size_t i = 0; i < view->n_headers && !err; i++)
-		err = connector->fit_header(to->settings, &view->headers[i], false, arena, &headers[i], ret_reason);
+	size_t left = 0;
+	for (size_t i = 0; i < view->n_headers && !err; i++) {
+		err = connector->fit_header(to->settings, &view->headers[i], false, arena, &headers[left], ret_reason);
+		left += !err && headers[left].name.data;
+	}
 	view->headers = headers;
+	view->n_headers = left;
 	return err;
 }
 

@@ -56,6 +56,7 @@ struct router {
 	struct transform_input *input;
 	struct slice *captures; /* scratch, as many as the mapping with the most */
 	struct arena arena;
+	size_t outputs_size, intervals_size; /* of the result that is being added to */
 };
 
 /* --- building ---------------------------------------------------------------------------------------- */
@@ -338,14 +339,13 @@ static int route_matches(struct router *router, struct passage *passage)
 	return err;
 }
 
-int router_route(struct router *router, size_t connection, int subscription, const struct message_view *view,
-	struct route_result *ret_result)
+int router_route_more(struct router *router, size_t connection, int subscription, const struct message_view *view,
+	struct route_result *result)
 {
 	const struct source *source = &router->sources[connection];
 	struct message_view seen = *view;
 	char separator = source->separator;
 	int err = 0;
-	arena_reset(&router->arena);
 	if (source->connector && source->connector->restore_topic)
 		err = source->connector->restore_topic(
 			source->settings, view->topic, &router->arena, &seen.topic, &separator);
@@ -358,6 +358,13 @@ int router_route(struct router *router, size_t connection, int subscription, con
 		.input = router->input,
 		.arena = &router->arena,
 		.hops = -1,
+		.outputs = result->outputs,
+		.n_outputs = result->n_outputs,
+		.outputs_size = router->outputs_size,
+		.input_number = result->n_inputs,
+		.intervals = result->intervals,
+		.n_intervals = result->n_intervals,
+		.intervals_size = router->intervals_size,
 	};
 	struct passage passage = {
 		.source = source, .subscription = subscription, .topic = view->topic, .routing = &routing};
@@ -366,13 +373,29 @@ int router_route(struct router *router, size_t connection, int subscription, con
 	transform_input_end(router->input);
 	if (err)
 		return err;
-	*ret_result = (struct route_result){
-		.outputs = routing.outputs,
-		.n_outputs = routing.n_outputs,
-		.matched = passage.matched,
-		.looped = routing.looped,
-		.dropped = routing.dropped,
-		.n_marked = routing.n_marked,
-	};
+	router->outputs_size = routing.outputs_size;
+	router->intervals_size = routing.intervals_size;
+	result->intervals = routing.intervals;
+	result->n_intervals = routing.n_intervals;
+	result->outputs = routing.outputs;
+	result->n_outputs = routing.n_outputs;
+	result->matched += passage.matched;
+	result->n_inputs++;
+	result->unmatched += passage.matched == 0;
+	result->looped += routing.looped;
+	result->dropped += routing.dropped;
+	result->n_marked += routing.n_marked;
 	return 0;
+}
+
+int router_route(struct router *router, size_t connection, int subscription, const struct message_view *view,
+	struct route_result *ret_result)
+{
+	struct route_result result = {0};
+	arena_reset(&router->arena);
+	router->outputs_size = router->intervals_size = 0;
+	int err = router_route_more(router, connection, subscription, view, &result);
+	if (!err)
+		*ret_result = result;
+	return err;
 }

@@ -34,16 +34,28 @@ struct route_output {
 	size_t connection; /* the destination */
 	struct message_view view; /* topic = rendered target; order_key set; reject_reason set when on_error says so */
 	bool marked; /* the mapping wants markers, and who reads there can see them */
+	size_t input; /* of which message: 0, or so many router_route_more before it */
+	bool left_out; /* for who heeds min_interval; false */
+};
+
+/* What a mapping with min_interval makes of one message: outputs that pass together or not at all. */
+struct route_interval {
+	size_t mapping;
+	struct slice key; /* rendered */
+	uint64_t every_ms;
+	size_t first_output, n_outputs; /* of the result */
 };
 
 struct route_result {
-	struct route_output
-		*outputs; /* borrowed until the next call of router_route or router_free; views may be changed */
+	struct route_output *outputs; /* borrowed until the next call of the router; views may be changed */
 	size_t n_outputs;
 	size_t matched; /* mappings whose filter matched */
+	size_t n_inputs, unmatched; /* messages, and those of them that no mapping's filter matched */
 	size_t looped; /* outputs left out because of max_hops; logged by the router */
 	size_t dropped; /* outputs left out because on_error: drop; logged by the router */
 	size_t n_marked; /* outputs with `marked` */
+	struct route_interval *intervals; /* as outputs, in their order; the router does not heed them */
+	size_t n_intervals;
 };
 
 /* Routes one message that `connection` received. The outputs' views borrow from `view` and from the router.
@@ -57,5 +69,10 @@ struct route_result {
  * on_error decides (mapping.h). -ENOMEM. */
 int router_route(struct router *router, size_t connection, int subscription, const struct message_view *view,
 	struct route_result *ret_result) __attribute__((warn_unused_result));
+
+/* Routes a further message that came with that, and adds what it becomes to the result of the call before: all of it
+ * lives as long as the result, and borrows from both views. After a failure the result is void. */
+int router_route_more(struct router *router, size_t connection, int subscription, const struct message_view *view,
+	struct route_result *result) __attribute__((warn_unused_result));
 
 #endif

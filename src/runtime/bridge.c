@@ -104,6 +104,10 @@ static const struct link_host_ops host_ops = {
 	.outcome = host_outcome,
 	.stage = host_stage,
 	.settle = host_settle,
+	.key = intake_key,
+	.key_room = intake_key_room,
+	.last_value = keeping_last_value,
+	.last_values = keeping_last_values,
 	.stopped = host_stopped,
 };
 
@@ -216,6 +220,8 @@ static void check_leftover(const struct journal_outbox *box, void *arg)
 {
 	struct leftover_check *check = arg;
 	struct endpoint *end = endpoint_named(check->bridge, box->name);
+	if (!end || !end->is_sink)
+		journal_limit_values(check->bridge->journal, box->dest, 1, 0); /* nobody can ask for them */
 	if (box->waiting == 0 || (end && end->is_sink))
 		return;
 	if (named_in(check->options->drop, box->name)) {
@@ -291,6 +297,7 @@ static int open_courier(struct endpoint *end)
 			    connection_sends_exactly_once(end->bridge->config, end->index),
 		.on_room = on_courier_room,
 		.on_reply = replies_append,
+		.on_value = end->connector->keeps_values ? keeping_value : NULL,
 		.ctx = end,
 	};
 	if (journal_outbox(options.journal, end->dest).paused)
@@ -334,6 +341,7 @@ static int open_endpoint(struct endpoint *end)
 		.exactly_once = declares_exactly_once(end),
 		.sink_exactly_once = connection_sends_exactly_once(end->bridge->config, end->index),
 	};
+	keeping_open(end);
 	r = end->connector->create(&spec, &end->host, &end->link);
 	if (r < 0)
 		return r;
@@ -344,8 +352,7 @@ static int make_endpoints(struct bridge *bridge)
 {
 	const struct config *config = bridge->config;
 	bridge->endpoints = calloc(config->n_connections + 1, sizeof *bridge->endpoints);
-	bridge->changes = calloc(config->n_connections + 1, sizeof *bridge->changes);
-	if (!bridge->endpoints || !bridge->changes)
+	if (!bridge->endpoints)
 		return -ENOMEM;
 	bridge->n_endpoints = config->n_connections;
 	for (size_t i = 0; i < config->n_connections; i++)
@@ -401,6 +408,7 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 		.strict = options->config->journal.strict,
 		.min_free = options->config->journal.min_free_bytes,
 		.max_sequences = (uint64_t)options->config->journal.max_sequences,
+		.max_keys = (uint64_t)options->config->journal.max_keys,
 		.on_durable = on_durable,
 		.on_room = on_journal_room,
 		.on_failed = on_journal_failed,
@@ -643,11 +651,12 @@ void bridge_log_status(struct bridge *bridge)
 		if (end->is_source)
 			log_info("status",
 				"request=%lu source=%s taken=%llu unmatched=%llu looped=%llu refused=%llu paused=%s "
-				"unacknowledged=%zu unnumbered=%llu dropped=%llu",
+				"unacknowledged=%zu unnumbered=%llu dropped=%llu left_out=%llu unlimited=%llu",
 				request, end->config->name, (unsigned long long)end->taken,
 				(unsigned long long)end->unmatched, (unsigned long long)end->looped,
 				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count,
-				(unsigned long long)end->unnumbered, (unsigned long long)end->dropped);
+				(unsigned long long)end->unnumbered, (unsigned long long)end->dropped,
+				(unsigned long long)end->left_out, (unsigned long long)end->unlimited);
 		if (!end->courier)
 			continue;
 		struct courier_stats stats = courier_stats(end->courier);
@@ -700,6 +709,7 @@ int bridge_close(struct bridge *bridge)
 	free(bridge->changes);
 	marking_free(&bridge->marking);
 	arena_free(&bridge->reply_arena);
+	spacing_free(&bridge->spacing);
 	free(bridge->endpoints);
 	free(bridge);
 	return r;

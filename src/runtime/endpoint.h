@@ -16,6 +16,7 @@
 #include "runtime/bridge.h"
 #include "runtime/marking.h"
 #include "runtime/receipts.h"
+#include "runtime/spacing.h"
 
 struct endpoint {
 	struct link_host host; /* first: the link's calls come with this */
@@ -45,6 +46,9 @@ struct endpoint {
 	struct histogram acknowledgement; /* us from the offer to its receipt */
 	uint64_t dropped; /* by on_error: drop */
 	uint64_t replies, replies_dropped; /* of what was delivered here: appended, or not */
+	uint64_t left_out; /* by min_interval, once for each mapping */
+	uint64_t unlimited; /* passed for want of room to remember what had */
+	uint64_t values_too_large; /* to be kept as the last one */
 };
 
 enum bridge_state { BRIDGE_OPEN, BRIDGE_RUNNING, BRIDGE_DRAINING, BRIDGE_CLOSING_LINKS, BRIDGE_STOPPED };
@@ -58,7 +62,8 @@ struct bridge {
 	size_t n_endpoints;
 	struct journal_entry *entries; /* scratch of intake_offer */
 	size_t entries_capacity;
-	struct journal_change *changes; /* likewise: one, and one per endpoint */
+	struct journal_change *changes; /* likewise */
+	size_t changes_capacity;
 	struct loop_job receipts_job; /* receipts that need no group of their own */
 	struct loop_timer *stop_timer; /* shutdown_timeout */
 	uint64_t stop_until_ms; /* when that is over; 0: nothing is waited for */
@@ -70,12 +75,16 @@ struct bridge {
 	void *stopped_ctx;
 	struct marking marking; /* scratch of intake_offer */
 	struct arena reply_arena; /* scratch of replies_append */
+	struct spacing spacing; /* likewise */
 	struct queue_service *queue; /* linkspan queue */
 	struct control *control; /* its socket; NULL: none */
 };
 
 /* intake.c: from offer to receipt. */
 enum offer_result intake_offer(struct link_host *host, const struct offer *offer);
+/* Of struct link_host_ops. */
+enum key_state intake_key(struct link_host *host, const uint8_t *key, uint64_t *ret_hash);
+bool intake_key_room(struct link_host *host);
 void intake_durable(struct bridge *bridge, uint64_t lsn); /* gives the receipts that are due */
 /* The destination (NULL: the journal, memory) has room again: the sources that paused for it go on. */
 void intake_resume(struct bridge *bridge, const struct endpoint *destination);
@@ -83,6 +92,13 @@ void intake_resume(struct bridge *bridge, const struct endpoint *destination);
 /* replies.c: the courier's on_reply. -EAGAIN: there is no room where it goes. */
 int replies_append(void *ctx, const struct message_view *request, const struct message_view *reply,
 	const struct journal_change *finished);
+/* keeping.c: last values. */
+void keeping_open(struct endpoint *end);
+/* Of struct courier_options; ctx is the endpoint. */
+int keeping_value(void *ctx, const struct message_view *view, const struct journal_change *finished);
+/* Of struct link_host_ops. */
+struct message *keeping_last_value(struct link_host *host, struct slice topic);
+void keeping_last_values(struct link_host *host, void (*fn)(struct message *msg, void *arg), void *arg);
 
 /* bridge.c: after receipts or couriers have moved, during a stop. */
 void bridge_check_drained(struct bridge *bridge);

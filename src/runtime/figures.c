@@ -24,6 +24,8 @@ static struct source_figures source_of(const struct endpoint *end)
 		.acknowledgement = &end->acknowledgement,
 		.unnumbered = end->unnumbered,
 		.dropped = end->dropped,
+		.left_out = end->left_out,
+		.unlimited = end->unlimited,
 	};
 }
 
@@ -36,6 +38,8 @@ static struct destination_figures destination_of(const struct endpoint *end)
 		.limit_messages = (uint64_t)end->config->outbox.max_messages,
 		.delivery = courier_delivery_times(end->courier),
 		.overflow_bytes = journal_overflow_bytes(end->bridge->journal, end->dest),
+		.values = journal_values_stats(end->bridge->journal, end->dest),
+		.values_too_large = end->values_too_large,
 	};
 	const struct journal_outbox *now = &figures.outbox, *then = &end->at_start;
 	for (size_t i = 0; i < JOURNAL_N_TOTALS; i++)
@@ -78,6 +82,7 @@ struct journal_figures bridge_journal(const struct bridge *bridge)
 		.stats = journal_stats(bridge->journal),
 		.appended_lsn = journal_appended_lsn(bridge->journal),
 		.durable_lsn = journal_durable_lsn(bridge->journal),
+		.keys = journal_keys(bridge->journal),
 	};
 }
 

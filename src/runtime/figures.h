@@ -18,6 +18,7 @@ struct source_figures {
 	const struct histogram *acknowledgement; /* us from the offer to its receipt */
 	uint64_t unnumbered; /* with markers, but without a number */
 	uint64_t dropped; /* by on_error: drop */
+	uint64_t left_out, unlimited; /* by min_interval; passed for want of room for its keys */
 };
 
 struct destination_figures {
@@ -30,6 +31,8 @@ struct destination_figures {
 	const struct histogram *delivery; /* us from durable to delivered */
 	uint64_t overflow_bytes; /* on disk, beside the journal */
 	uint64_t limit_messages; /* outbox.max_messages; 0: none */
+	struct journal_values_stats values; /* last ones */
+	uint64_t values_too_large;
 };
 
 struct connection_figures {
@@ -51,6 +54,7 @@ void bridge_connection_counters(
 struct journal_figures {
 	struct journal_stats stats;
 	uint64_t appended_lsn, durable_lsn;
+	uint64_t keys;
 };
 struct journal_figures bridge_journal(const struct bridge *bridge);
 

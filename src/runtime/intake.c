@@ -83,6 +83,20 @@ static int reserve_entries(struct bridge *bridge, size_t n)
 	return 0;
 }
 
+/* One for the state change, one for the drops of each destination, and the keys of what passes min_interval. */
+static int reserve_changes(struct bridge *bridge)
+{
+	size_t n = 1 + bridge->n_endpoints + bridge->spacing.n_changes;
+	if (n <= bridge->changes_capacity)
+		return 0;
+	struct journal_change *changes = realloc(bridge->changes, n * sizeof *changes);
+	if (!changes)
+		return -ENOMEM;
+	bridge->changes = changes;
+	bridge->changes_capacity = n;
+	return 0;
+}
+
 static bool journal_change_of(const struct endpoint *end, const struct state_change *change, struct journal_change *ret)
 {
 	static const enum journal_change_type types[] = {
@@ -91,6 +105,7 @@ static bool journal_change_of(const struct endpoint *end, const struct state_cha
 		[CHANGE_SESSION_RESET] = JOURNAL_SESSION_RESET,
 		[CHANGE_SUBSCRIPTIONS] = JOURNAL_SUBSCRIPTIONS,
 		[CHANGE_POSITION] = JOURNAL_POSITION,
+		[CHANGE_KEY] = JOURNAL_KEY,
 	};
 	if (change->type == CHANGE_NONE)
 		return false;
@@ -156,10 +171,16 @@ static void tell_couriers(struct bridge *bridge, const struct route_result *rout
 static int append(struct endpoint *end, const struct offer *offer, const struct route_result *routed, uint64_t *ret_lsn)
 {
 	struct bridge *bridge = end->bridge;
+	const struct spacing *spacing = &bridge->spacing;
 	int r = reserve_entries(bridge, routed->n_outputs);
+	if (r == 0)
+		r = reserve_changes(bridge);
 	if (r < 0)
 		return r;
 	size_t n_changes = journal_change_of(end, &offer->change, bridge->changes);
+	if (spacing->n_changes)
+		memcpy(&bridge->changes[n_changes], spacing->changes, spacing->n_changes * sizeof *spacing->changes);
+	n_changes += spacing->n_changes;
 	size_t n_entries = list_outputs(bridge, routed, &n_changes);
 	uint64_t lsn;
 	const struct journal_change *changes;
@@ -203,11 +224,13 @@ static enum offer_result take(struct endpoint *end, const struct offer *offer, c
 		r = append(end, offer, routed, &lsn);
 	if (r < 0)
 		return append_failed(end, offer, routed->n_outputs > 0, r);
-	end->taken += offer->view != NULL; /* a state change alone is no message */
-	end->unmatched += offer->view && routed->matched == 0;
+	end->taken += routed->n_inputs; /* a state change alone is no message */
+	end->unmatched += routed->unmatched;
 	end->looped += routed->looped;
 	end->dropped += routed->dropped;
 	end->unnumbered += bridge->marking.n_unnumbered;
+	end->left_out += bridge->spacing.n_left_out;
+	end->unlimited += bridge->spacing.n_unlimited;
 	if (!offer->no_receipt) {
 		receipts_push(&end->receipts, lsn, offer->cookie, loop_turn_us(bridge->loop));
 		/* What became nothing has no group that would call for it. */
@@ -217,6 +240,56 @@ static enum offer_result take(struct endpoint *end, const struct offer *offer, c
 	return OFFER_TAKEN;
 }
 
+/* --- keys --------------------------------------------------------------------------------------------------------- */
+
+enum key_state intake_key(struct link_host *host, const uint8_t *key, uint64_t *ret_hash)
+{
+	const struct endpoint *end = (const struct endpoint *)host;
+	const struct journal *j = end->bridge->journal;
+	uint64_t lsn;
+	if (!journal_key(j, key, ret_hash, &lsn))
+		return KEY_UNKNOWN;
+	return lsn > journal_durable_lsn(j) ? KEY_NOT_YET : KEY_KNOWN;
+}
+
+bool intake_key_room(struct link_host *host)
+{
+	return journal_key_room(((const struct endpoint *)host)->bridge->journal);
+}
+
+/* Without its key the message could be taken twice. */
+static bool has_room_for_key(const struct endpoint *end, const struct state_change *change)
+{
+	uint64_t hash, lsn;
+	struct journal *j = end->bridge->journal;
+	return change->type != CHANGE_KEY || change->blob.len != LINK_KEY_LEN ||
+	       journal_key(j, change->blob.data, &hash, &lsn) || journal_key_room(j);
+}
+
+/* --- offers ------------------------------------------------------------------------------------------------------- */
+
+/* All that came together. 0, or what the offer is answered with. */
+static int route(
+	struct endpoint *end, const struct offer *offer, struct route_result *ret_routed, enum offer_result *ret_answer)
+{
+	struct bridge *bridge = end->bridge;
+	size_t n = offer->view ? offer->n_more + 1 : 0;
+	for (size_t i = 0; i < n; i++)
+		if (offer->view[i].payload.len > bridge->config->max_message_bytes) {
+			*ret_answer = refuse(end, &offer->view[i], "larger than max_message_bytes");
+			return -EMSGSIZE;
+		}
+	for (size_t i = 0; i < n; i++) {
+		int r = (i ? router_route_more : router_route)(
+			bridge->router, end->index, offer->subscription, &offer->view[i], ret_routed);
+		if (r < 0) {
+			*ret_answer = hold_a_while(end, "out_of_memory");
+			return r;
+		}
+	}
+	return 0;
+}
+
 enum offer_result intake_offer(struct link_host *host, const struct offer *offer)
 {
 	struct endpoint *end = (struct endpoint *)host;
@@ -224,19 +297,19 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 	struct route_result routed = {0};
 	/* What is said of a session alone needs no room, and the peer waits for it (PUBREC, PUBCOMP) or the next process needs
 	 * it, whatever else is paused or ending. */
-	bool of_session = !offer->view && offer->change.type != CHANGE_POSITION;
+	bool of_session = !offer->view && offer->change.type != CHANGE_POSITION && offer->change.type != CHANGE_KEY;
+	enum offer_result answer;
 	bool taking = bridge->state == BRIDGE_RUNNING || (bridge->state == BRIDGE_DRAINING && of_session);
 	if (!taking || bridge->failure < 0)
 		return hold(end, bridge->failure < 0 ? "journal_failed" : "stopping", NULL);
 	if (end->paused && !of_session)
 		return OFFER_BUSY;
-	if (offer->view) {
-		if (offer->view->payload.len > bridge->config->max_message_bytes)
-			return refuse(end, offer->view, "larger than max_message_bytes");
-		int r = router_route(bridge->router, end->index, offer->subscription, offer->view, &routed);
-		if (r < 0)
-			return hold_a_while(end, "out_of_memory");
-	}
+	if (!has_room_for_key(end, &offer->change))
+		return refuse(end, offer->view, "there are too many keys known; raise journal.max_keys");
+	if (route(end, offer, &routed, &answer) < 0)
+		return answer;
+	if (spacing_run(&bridge->spacing, end, &routed) < 0)
+		return hold_a_while(end, "out_of_memory");
 	/* Also what finds no room below is numbered: its set is not appended then, and so no number is given. */
 	if (marking_run(&bridge->marking, end, &routed) < 0)
 		return hold_a_while(end, "out_of_memory");

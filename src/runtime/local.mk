@@ -14,6 +14,7 @@ liblinkspan_a_SOURCES += \
 	src/runtime/histogram.c \
 	src/runtime/histogram.h \
 	src/runtime/intake.c \
+	src/runtime/keeping.c \
 	src/runtime/log.c \
 	src/runtime/log.h \
 	src/runtime/loop.c \
@@ -35,5 +36,7 @@ liblinkspan_a_SOURCES += \
 	src/runtime/queue_service.h \
 	src/runtime/queue_waiting.c \
 	src/runtime/receipts.c \
+	src/runtime/receipts.h \
 	src/runtime/replies.c \
-	src/runtime/receipts.h
+	src/runtime/spacing.c \
+	src/runtime/spacing.h

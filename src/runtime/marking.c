@@ -170,12 +170,14 @@ int marking_run(struct marking *marking, const struct endpoint *end, const struc
 	arena_reset(&marking->arena);
 	int r = 0;
 	struct slice origin_time = {NULL, 0};
+	size_t input = 0; /* that it is of */
 	for (size_t i = 0; r == 0 && i < routed->n_outputs; i++) {
 		struct route_output *output = &routed->outputs[i];
 		if (!output->marked)
 			continue;
-		if (!origin_time.data)
+		if (!origin_time.data || output->input != input)
 			origin_time = origin_time_of(marking, &output->view);
+		input = output->input;
 		r = origin_time.data ? mark(marking, end, origin_time, output) : -ENOMEM;
 	}
 	if (r < 0)

@@ -123,6 +123,8 @@ static void keep_reason(struct fake_delivery *item, const char *reason)
 	item->reason = must(strdup(reason));
 }
 
+static void keep_value(struct fake_host *fake, struct message *msg);
+
 static void check_exact_outcome(struct fake_host *fake, uint64_t seq, enum outcome_kind kind)
 {
 	if (kind == OUTCOME_RETRY)
@@ -162,6 +164,10 @@ static void on_outcome(struct link_host *host, uint64_t seq, const struct outcom
 		item->state = FAKE_ENDED;
 		fake->n_ended++;
 	}
+	if (outcome->keep_value && outcome->kind != OUTCOME_DELIVERED)
+		breach(fake, "keep_value of %llu, which is not delivered", (unsigned long long)seq);
+	else if (outcome->keep_value)
+		keep_value(fake, item->msg);
 	if (fake->has_cursor)
 		check_exact_outcome(fake, seq, outcome->kind);
 	loop_post(fake->loop, &fake->pump_job);
@@ -373,7 +379,7 @@ static void journal_change(struct fake_journal *journal, struct fake_change *cha
 	case CHANGE_POSITION:
 		journal_position(journal, change);
 		break;
-	case CHANGE_KEY:
+	case CHANGE_KEY: /* known from the offer on */
 	case CHANGE_NONE:
 		break;
 	}
@@ -387,6 +393,9 @@ static void journal_changes(struct fake_host *fake, struct fake_journal *journal
 		free(fake->changes[i].blob);
 	}
 	fake->n_pending_changes = 0;
+	struct fake_memory *memory = fake_host_memory(fake);
+	for (size_t i = 0; i < memory->n_keys; i++)
+		memory->keys[i].durable = true;
 }
 
 void fake_journal_clear(struct fake_journal *journal)
@@ -395,7 +404,117 @@ void fake_journal_clear(struct fake_journal *journal)
 	for (size_t i = 0; i < journal->n_positions; i++)
 		free((void *)(uintptr_t)journal->positions[i].partition.data);
 	free(journal->positions);
+	fake_memory_clear(&journal->memory);
 	memset(journal, 0, sizeof *journal);
+}
+
+/* --- keys and values -------------------------------------------------------------------------------------------- */
+
+struct fake_memory *fake_host_memory(struct fake_host *fake)
+{
+	return fake->journal ? &fake->journal->memory : &fake->own_memory;
+}
+
+void fake_memory_clear(struct fake_memory *memory)
+{
+	for (size_t i = 0; i < memory->n_values; i++)
+		message_unref(memory->values[i]);
+	free(memory->values);
+	free(memory->keys);
+	*memory = (struct fake_memory){0};
+}
+
+const struct fake_key *fake_memory_key(const struct fake_memory *memory, const uint8_t *key)
+{
+	for (size_t i = 0; i < memory->n_keys; i++)
+		if (memcmp(memory->keys[i].key, key, LINK_KEY_LEN) == 0)
+			return &memory->keys[i];
+	return NULL;
+}
+
+static enum key_state on_key(struct link_host *host, const uint8_t *key, uint64_t *ret_hash)
+{
+	struct fake_host *fake = fake_of(host);
+	const struct fake_key *known = fake_memory_key(fake_host_memory(fake), key);
+	if (!known || known->expires_ms <= loop_wall_ms(fake->loop))
+		return KEY_UNKNOWN;
+	*ret_hash = known->hash;
+	return known->durable ? KEY_KNOWN : KEY_NOT_YET;
+}
+
+static bool on_key_room(struct link_host *host)
+{
+	struct fake_host *fake = fake_of(host);
+	return !fake->max_keys || fake_host_memory(fake)->n_keys < fake->max_keys;
+}
+
+/* False: there is no room for it. */
+static bool keep_key(struct fake_host *fake, const struct state_change *change)
+{
+	struct fake_memory *memory = fake_host_memory(fake);
+	if (change->blob.len != LINK_KEY_LEN) {
+		breach(fake, "a key of %zu bytes", change->blob.len);
+		return false;
+	}
+	if (change->position <= loop_wall_ms(fake->loop))
+		breach(fake, "a key that has expired when it is offered");
+	struct fake_key *known = (struct fake_key *)(uintptr_t)fake_memory_key(memory, change->blob.data);
+	if (known && known->expires_ms > loop_wall_ms(fake->loop))
+		breach(fake, "a key that is known is offered again");
+	if (!known && !on_key_room(&fake->base))
+		return false;
+	if (!known) {
+		memory->keys = must(realloc(memory->keys, (memory->n_keys + 1) * sizeof *memory->keys));
+		known = &memory->keys[memory->n_keys++];
+	}
+	*known = (struct fake_key){.hash = change->hash, .expires_ms = change->position};
+	memcpy(known->key, change->blob.data, LINK_KEY_LEN);
+	return true;
+}
+
+/* What was offered and has no receipt is lost with the link. */
+static void forget_keys(struct fake_host *fake)
+{
+	struct fake_memory *memory = fake_host_memory(fake);
+	size_t n = 0;
+	for (size_t i = 0; i < memory->n_keys; i++)
+		if (memory->keys[i].durable)
+			memory->keys[n++] = memory->keys[i];
+	memory->n_keys = n;
+}
+
+static struct message *on_last_value(struct link_host *host, struct slice topic)
+{
+	const struct fake_memory *memory = fake_host_memory(fake_of(host));
+	for (size_t i = 0; i < memory->n_values; i++)
+		if (slice_equal(message_view(memory->values[i])->topic, topic))
+			return memory->values[i];
+	return NULL;
+}
+
+static void on_last_values(struct link_host *host, void (*fn)(struct message *msg, void *arg), void *arg)
+{
+	const struct fake_memory *memory = fake_host_memory(fake_of(host));
+	for (size_t i = 0; i < memory->n_values; i++)
+		fn(memory->values[i], arg);
+}
+
+static void keep_value(struct fake_host *fake, struct message *msg)
+{
+	struct fake_memory *memory = fake_host_memory(fake);
+	const struct message_view *view = message_view(msg);
+	if (!fake->connector->keeps_values)
+		breach(fake, "keep_value by a connector that does not keep values");
+	for (size_t i = 0; i < memory->n_values; i++)
+		if (slice_equal(message_view(memory->values[i])->topic, view->topic)) {
+			message_unref(memory->values[i]);
+			memory->values[i] = memory->values[--memory->n_values];
+			break;
+		}
+	if (!view->payload.data)
+		return;
+	memory->values = must(realloc(memory->values, (memory->n_values + 1) * sizeof(struct message *)));
+	memory->values[memory->n_values++] = message_ref(msg);
 }
 
 static enum offer_result on_offer(struct link_host *host, const struct offer *offer)
@@ -408,11 +527,16 @@ static enum offer_result on_offer(struct link_host *host, const struct offer *of
 		fake->connector->pause(fake->link);
 		return OFFER_BUSY;
 	}
-	if (offer->view) {
-		if (!offer->view->topic.data || !offer->view->origin_ms)
+	if (offer->change.type == CHANGE_KEY && !keep_key(fake, &offer->change))
+		return OFFER_REFUSED;
+	if (!offer->view && offer->n_more)
+		breach(fake, "an offer of more messages than one without one");
+	for (size_t i = 0; offer->view && i <= offer->n_more; i++) {
+		const struct message_view *view = &offer->view[i];
+		if (!view->topic.data || !view->origin_ms)
 			breach(fake, "an offer without topic or origin_ms");
 		fake->offers = must(realloc(fake->offers, (fake->n_offers + 1) * sizeof *fake->offers));
-		fake->offers[fake->n_offers++] = must(message_new(offer->view));
+		fake->offers[fake->n_offers++] = must(message_new(view));
 	}
 	fake->n_changes += offer->view == NULL;
 	fake->n_repetitions += offer->view == NULL && offer->change.type == CHANGE_NONE;
@@ -467,6 +591,10 @@ static const struct link_host_ops fake_ops = {
 	.outcome = on_outcome,
 	.stage = on_stage,
 	.settle = on_settle,
+	.key = on_key,
+	.key_room = on_key_room,
+	.last_value = on_last_value,
+	.last_values = on_last_values,
 	.stopped = on_stopped,
 };
 
@@ -583,7 +711,9 @@ void fake_host_free(struct fake_host *fake)
 		message_unref(fake->offers[i]);
 	free(fake->deliveries);
 	free(fake->offers);
+	forget_keys(fake);
 	journal_changes(fake, NULL);
+	fake_memory_clear(&fake->own_memory);
 	free(fake->changes);
 	free(fake->stages);
 	free(fake->cookies);

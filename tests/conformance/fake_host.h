@@ -25,6 +25,21 @@ struct fake_delivery {
 	bool by_cursor; /* it was the cursor that said DELIVERED */
 };
 
+/* Idempotency keys and last values. */
+struct fake_key {
+	uint8_t key[LINK_KEY_LEN];
+	uint64_t hash, expires_ms;
+	bool durable; /* the receipt of its offer has been given */
+};
+struct fake_memory {
+	struct fake_key *keys;
+	size_t n_keys;
+	struct message **values; /* one for each topic */
+	size_t n_values;
+};
+void fake_memory_clear(struct fake_memory *memory);
+const struct fake_key *fake_memory_key(const struct fake_memory *memory, const uint8_t *key); /* NULL: unknown */
+
 /* What outlives a link. Changes get into it with the receipts: what a link has offered without one is lost with it. */
 struct fake_journal {
 	bool open[UINT16_MAX + 1]; /* by packet identifier */
@@ -36,6 +51,7 @@ struct fake_journal {
 		uint64_t position, hash;
 	} * positions;
 	size_t n_positions;
+	struct fake_memory memory;
 };
 void fake_journal_clear(struct fake_journal *journal);
 
@@ -55,6 +71,7 @@ struct fake_host {
 	bool hold_receipts; /* offers are taken, their receipts wait for fake_host_give_receipts */
 	size_t busy_after; /* offers beyond this many get OFFER_BUSY; 0: never */
 	struct fake_journal *journal; /* NULL: nothing outlives the link */
+	size_t max_keys; /* room for as many; 0: no limit */
 	bool hold_settle; /* settle() says no, until fake_host_settle; may change at any time */
 
 	/* The record. */
@@ -79,6 +96,8 @@ struct fake_host {
 	unsigned breaches;
 	char first_breach[256];
 
+	struct fake_memory own_memory; /* without `journal` */
+
 	/* Private. */
 	bool pumping;
 	struct loop_job pump_job, receipt_job, stage_job;
@@ -93,6 +112,9 @@ struct fake_host {
 	void *until_arg;
 	bool reached, gave_up;
 };
+
+/* Of the journal, or its own. */
+struct fake_memory *fake_host_memory(struct fake_host *fake);
 
 /* Never NULL: ends the program if it cannot. settings and subscriptions are borrowed for the link's life. */
 struct fake_host *fake_host_new(const struct connector *connector, const void *settings, bool is_sink,

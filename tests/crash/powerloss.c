@@ -8,7 +8,7 @@
  * After each, a model says what must be there:
  *   - every message whose lsn had become durable, or that a recovered journal has handed out, with the same bytes;
  *   - of what was not durable all of a set or nothing, and no set without the ones before it;
- *   - the state (open ids, positions, stages, subscriptions, numbers of streams) that exactly those sets make;
+ *   - the state (open ids, positions, stages, subscriptions, numbers of streams, keys, last values) that exactly those sets make;
  *   - a DONE only where one was given, and always where its lsn was durable.
  * Then the negative controls: with fdatasync ignored, always, only while recovering or only for the overflow logs, the
  * same run must fail.
@@ -27,9 +27,13 @@
 #define IDS        16u
 #define PARTITIONS 3u
 #define STREAMS    200u
+#define KEYS       200u
+#define TOPICS     50u /* of last values */
 #define MAX_SEQ    6000u
 #define MAX_SETS   12000u
 #define SEGMENT    (1024u * 1024)
+#define BLOB_LEN   200u
+#define KEY_TTL_MS (1000ull * 3600 * 1000) /* longer than any run */
 
 struct record {
 	uint64_t id;
@@ -53,6 +57,8 @@ struct state {
 	uint64_t subscriptions[SOURCES];
 	uint8_t stages[DESTS][MAX_SEQ];
 	uint64_t sequence[STREAMS];
+	uint64_t key[KEYS]; /* hash, 0 = not known */
+	uint64_t last_value[DESTS][TOPICS]; /* 0 = none */
 };
 
 struct model {
@@ -130,6 +136,7 @@ static bool open_journal(struct run *run)
 		.max_bytes = 3 * SEGMENT,
 		.manual = true,
 		.max_sequences = STREAMS,
+		.max_keys = KEYS,
 		.on_durable = on_durable,
 		.on_room = on_nothing,
 		.on_failed = on_failed,
@@ -170,11 +177,28 @@ static void name_stream(uint16_t stream, uint8_t ret_name[JOURNAL_STREAM_LEN])
 	memcpy(ret_name, &stream, sizeof stream);
 }
 
+static void name_topic(uint16_t topic, char ret_name[8])
+{
+	snprintf(ret_name, 8, "t/%u", topic % 1000u);
+}
+
+/* 0: none any more. */
+static size_t encode_value(uint16_t topic, uint64_t value, uint8_t ret_bytes[BLOB_LEN])
+{
+	char name[8];
+	name_topic(topic, name);
+	struct message_view view = {.topic = slice_str(name), .order_key = slice_str(name)};
+	if (value)
+		view.payload = slice_of((const uint8_t *)&value, sizeof value);
+	message_encode(&view, ret_bytes);
+	return message_encoded_size(&view);
+}
+
 static struct journal_change random_change(struct run *run, struct set *set, uint8_t *blob)
 {
 	struct journal_change change = {.source = (uint32_t)run->source[below(SOURCES)]};
 	set->value = below(1000) + 1;
-	switch (below(7)) {
+	switch (below(9)) {
 	case 0:
 		change.type = JOURNAL_OPEN;
 		change.id = (uint16_t)(1 + below(IDS - 1));
@@ -207,6 +231,21 @@ static struct journal_change random_change(struct run *run, struct set *set, uin
 			FAIL("no room for a stream", "stream %u", change.id);
 		set->value = ++change.position;
 		break;
+	case 7:
+		change.type = JOURNAL_VALUE;
+		change.dest = (uint32_t)run->dest[below(DESTS)];
+		change.id = (uint16_t)below(TOPICS); /* for the model only */
+		set->value = below(5) ? set->value : 0;
+		change.blob = slice_of(blob, encode_value(change.id, set->value, blob));
+		break;
+	case 6:
+		change.type = JOURNAL_KEY;
+		change.id = (uint16_t)below(KEYS); /* for the model only */
+		change.hash = set->value;
+		change.position = loop_wall_ms(run->loop) + KEY_TTL_MS;
+		name_stream(change.id, blob);
+		change.blob = slice_of(blob, JOURNAL_KEY_LEN);
+		break;
 	default: {
 		unsigned d = (unsigned)below(DESTS);
 		uint64_t seq = run->model->next_seq[d] > 1 ? 1 + below(run->model->next_seq[d] - 1) : 0;
@@ -229,7 +268,7 @@ static void do_append(struct run *run)
 	struct journal_entry entries[3];
 	struct message_view views[3];
 	uint64_t ids[3];
-	uint8_t blob[JOURNAL_STREAM_LEN];
+	uint8_t blob[BLOB_LEN];
 	struct set *set = &m->sets[m->n_sets];
 	if (m->n_sets + 1 >= MAX_SETS)
 		return;
@@ -399,6 +438,12 @@ static void apply(struct state *state, const struct run *run, const struct set *
 	case JOURNAL_SEQUENCE:
 		state->sequence[change->id] = set->value;
 		break;
+	case JOURNAL_KEY:
+		state->key[change->id] = set->value;
+		break;
+	case JOURNAL_VALUE:
+		state->last_value[d][change->id] = set->value;
+		break;
 	default:
 		break;
 	}
@@ -414,6 +459,17 @@ static void read_stage(uint64_t seq, uint8_t stage, void *arg)
 	struct stage_reader *reader = arg;
 	if (seq < MAX_SEQ)
 		reader->state->stages[reader->d][seq] = stage;
+}
+
+static void read_values(const struct run *run, unsigned d, uint64_t values[TOPICS])
+{
+	for (uint16_t i = 0; i < TOPICS; i++) {
+		char name[8];
+		name_topic(i, name);
+		struct message *msg = journal_value(run->j, (uint32_t)run->dest[d], slice_str(name));
+		if (msg && message_view(msg)->payload.len == sizeof values[i])
+			memcpy(&values[i], message_view(msg)->payload.data, sizeof values[i]);
+	}
 }
 
 static void read_state(const struct run *run, struct state *state)
@@ -443,6 +499,15 @@ static void read_state(const struct run *run, struct state *state)
 		name_stream(i, name);
 		journal_sequence(run->j, name, &state->sequence[i]);
 	}
+	for (uint16_t i = 0; i < KEYS; i++) {
+		uint8_t name[JOURNAL_KEY_LEN];
+		uint64_t lsn;
+		name_stream(i, name);
+		if (!journal_key(run->j, name, &state->key[i], &lsn))
+			state->key[i] = 0;
+	}
+	for (unsigned d = 0; d < DESTS; d++)
+		read_values(run, d, state->last_value[d]);
 }
 
 /* Stages of what is done are of no interest to anybody: the journal may have forgotten them. */
@@ -450,7 +515,8 @@ static bool states_equal(const struct run *run, const struct state *a, const str
 {
 	if (memcmp(a->open, b->open, sizeof a->open) || memcmp(a->position, b->position, sizeof a->position) ||
 		memcmp(a->subscriptions, b->subscriptions, sizeof a->subscriptions) ||
-		memcmp(a->sequence, b->sequence, sizeof a->sequence))
+		memcmp(a->sequence, b->sequence, sizeof a->sequence) || memcmp(a->key, b->key, sizeof a->key) ||
+		memcmp(a->last_value, b->last_value, sizeof a->last_value))
 		return false;
 	for (unsigned d = 0; d < DESTS; d++)
 		for (uint64_t seq = 1; seq < m->next_seq[d]; seq++)

@@ -10,6 +10,7 @@ include $(srcdir)/tests/unit/runtime/local.mk
 include $(srcdir)/tests/unit/config/local.mk
 include $(srcdir)/tests/unit/routing/local.mk
 include $(srcdir)/tests/unit/journal/local.mk
+include $(srcdir)/tests/unit/lastvalue/local.mk
 include $(srcdir)/tests/unit/delivery/local.mk
 include $(srcdir)/tests/unit/mqtt/local.mk
 include $(srcdir)/tests/unit/kafka/local.mk

@@ -266,6 +266,12 @@ static enum guarantee hook_guarantee(const void *settings, uint8_t qos, bool dec
 	return AT_LEAST_ONCE;
 }
 
+static bool gives_replies(const void *settings)
+{
+	(void)settings;
+	return true;
+}
+
 static const struct connector hook = {
 	.name = "hook",
 	.help = "A server that answers.",
@@ -273,7 +279,7 @@ static const struct connector hook = {
 	.settings_size = sizeof(struct test_hook),
 	.target_key = "path",
 	.can_sink = true,
-	.gives_replies = true,
+	.gives_replies = gives_replies,
 	.batching = hook_batching,
 	.sink_guarantee = hook_guarantee,
 };

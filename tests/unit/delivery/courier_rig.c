@@ -117,7 +117,8 @@ static void check(struct rig *rig, const struct delivery *delivery)
 	else if (link->n_in_flight >= rig->traits.max_in_flight ||
 		 (rig->outbox.window && link->n_in_flight >= rig->outbox.window))
 		fault(rig, "beyond the window", seq);
-	check_order(rig, seq, delivery->batch_first);
+	if (!rig->connector.unordered)
+		check_order(rig, seq, delivery->batch_first);
 }
 
 static void sink_send(struct link *link, const struct delivery *delivery)
@@ -187,6 +188,15 @@ static int on_reply(void *ctx, const struct message_view *request, const struct 
 	return 0;
 }
 
+static int on_value(void *ctx, const struct message_view *value, const struct journal_change *finished)
+{
+	struct rig *rig = ctx;
+	int r = on_reply(ctx, value, finished);
+	rig->replies -= r == 0;
+	rig->values += r == 0;
+	return r;
+}
+
 void rig_init(struct rig *rig)
 {
 	*rig = (struct rig){.loop = loop_new_simulated(RIG_WALL_MS)};
@@ -221,6 +231,7 @@ void rig_begin(struct rig *rig)
 		.in_order = rig->in_order,
 		.on_room = on_room,
 		.on_reply = rig->take_replies ? on_reply : NULL,
+		.on_value = rig->take_values ? on_value : NULL,
 		.ctx = rig,
 	};
 	rig->courier = courier_new(&options);

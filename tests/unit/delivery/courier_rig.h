@@ -50,6 +50,8 @@ struct rig {
 	bool in_order; /* of the courier's options */
 	bool take_replies; /* on_reply is given */
 	bool want_replies; /* the messages of rig_view say who wants theirs */
+	bool take_values; /* on_value is; reply_error and reply_topic count for it as well */
+	uint64_t values;
 	int reply_error;
 	uint64_t replies;
 	char reply_topic[64];

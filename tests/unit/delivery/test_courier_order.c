@@ -320,11 +320,70 @@ static void test_replay_pipelined(void)
 	CU_ASSERT(run_all(true, true) > 10000);
 }
 
+/* --- no order ---------------------------------------------------------------------------------------------------- */
+
+static bool no_order(const void *settings)
+{
+	(void)settings;
+	return true;
+}
+
+/* Messages of one key are in flight together, as many as the window lets; one that is to go again holds up no other. */
+static void test_unordered(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.unordered = no_order;
+	rig.traits.max_in_flight = 4;
+	rig_start(&rig);
+	rig_up(&rig);
+	rig_publish(&rig, 10, "a");
+	CU_ASSERT_EQUAL(rig.link.n_in_flight, 4);
+	rig_outcome(&rig, 3, OUTCOME_DELIVERED);
+	CU_ASSERT(rig_in_flight(&rig, 5));
+	rig_outcome(&rig, 1, OUTCOME_RETRY);
+	CU_ASSERT(rig_in_flight(&rig, 6) && !rig_in_flight(&rig, 1));
+	for (uint64_t seq = 4; seq <= 10; seq++)
+		rig_outcome(&rig, seq, OUTCOME_DELIVERED);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 2);
+	loop_sim_advance(rig.loop, 1000);
+	CU_ASSERT(rig_in_flight(&rig, 1) && rig_in_flight(&rig, 2));
+	rig_down(&rig);
+	rig_up(&rig);
+	rig_deliver_all(&rig);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* With a backlog that is read back, and with live_first. */
+static void test_unordered_backlog(void)
+{
+	for (int drain = DRAIN_OLDEST_FIRST; drain <= DRAIN_LIVE_FIRST; drain++) {
+		struct rig rig;
+		rig_init(&rig);
+		rig.connector.unordered = no_order;
+		rig.outbox.drain = drain;
+		rig.traits.max_in_flight = 50;
+		rig.outbox.lookahead = 100;
+		rig_publish(&rig, 3000, "a");
+		rig_start(&rig);
+		rig_up(&rig);
+		CU_ASSERT_EQUAL(rig.link.n_in_flight, 50);
+		rig_publish(&rig, 100, "a");
+		rig_deliver_all(&rig);
+		CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+		CU_ASSERT_EQUAL(rig.link.n_sent, 3100);
+		CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+	}
+}
+
 static const struct tap_test tests[] = {
 	{"one in flight per key", test_one_in_flight_per_key},
 	{"pipelined", test_pipelined},
 	{"priorities and overtaking, one in flight per key", test_replay},
 	{"priorities and overtaking, pipelined", test_replay_pipelined},
+	{"unordered", test_unordered},
+	{"unordered backlog", test_unordered_backlog},
 	{NULL, NULL},
 };
 

@@ -77,6 +77,7 @@ int rig_try_open(struct rig *rig)
 		.manual = true,
 		.min_free = rig->min_free,
 		.max_sequences = rig->max_sequences,
+		.max_keys = rig->max_keys,
 		.on_durable = on_durable,
 		.on_room = on_room,
 		.on_failed = on_failed,

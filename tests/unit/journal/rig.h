@@ -25,6 +25,7 @@ struct rig {
 	int failed;
 	int dest, source; /* "lake" and "plant", made by rig_open */
 	uint64_t max_sequences; /* of the next rig_open */
+	uint64_t max_keys; /* likewise */
 };
 
 void rig_init(struct rig *rig);

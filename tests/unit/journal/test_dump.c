@@ -48,6 +48,15 @@ static void make_journal(const char *folder)
 	CU_ASSERT_EQUAL(journal_append(j, &entry, 1, &open, 1, &lsn), 0);
 	struct journal_change number = {JOURNAL_SEQUENCE, .position = 5, .blob = slice_str("0123456789abcdef")};
 	CU_ASSERT_EQUAL(journal_append(j, NULL, 0, &number, 1, &lsn), 0);
+	struct journal_change key = {
+		JOURNAL_KEY, .position = 1800000000000, .hash = 12, .blob = slice_str("fedcba9876543210")};
+	CU_ASSERT_EQUAL(journal_append(j, NULL, 0, &key, 1, &lsn), 0);
+	uint8_t encoded[200];
+	size_t len = message_encoded_size(&view);
+	CU_ASSERT_FATAL(len <= sizeof encoded);
+	message_encode(&view, encoded);
+	struct journal_change value = {JOURNAL_VALUE, .dest = entry.dest, .blob = slice_of(encoded, len)};
+	CU_ASSERT_EQUAL(journal_append(j, NULL, 0, &value, 1, &lsn), 0);
 	struct message *msg = message_new(&view);
 	struct journal_letter letter = {.dest = entry.dest,
 		.seq = entry.seq,
@@ -72,6 +81,8 @@ static void test_dump(void)
 	static const char *const wanted[] = {"id: uuid=", "segment 1 base_lsn=1", "CHECKPOINT", "REGISTER",
 		"destination=0 name=\"lake\"", "MSG", "OPEN", "source=0 id=7 hash=99 ", "DEAD", "SEAL", "CLOCK boot=00",
 		"end of the journal", ": spare", "dead/lake/", "attempts=3", "SEQUENCE",
+		"KEY length=", "VALUE length=", " topic=\"t\"",
+		" expires_ms=1800000000000 hash=12 time_ms=1700000000000 key=66656463",
 		"position=5 stream=30313233343536373839616263646566", "refused by \\x22them\\x22"};
 	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
 		CU_ASSERT_PTR_NOT_NULL(strstr(output, wanted[i]));

@@ -49,8 +49,14 @@ static const struct connector broker = {.name = "broker",
 	.carries_headers = carries_headers,
 	.asks_for_replies = asks_for_replies,
 	.check_target = check_target};
+static bool gives_replies(const void *settings)
+{
+	(void)settings;
+	return true;
+}
+
 static const struct connector server = {
-	.name = "server", .can_source = true, .can_sink = true, .gives_replies = true, .batching = batching};
+	.name = "server", .can_source = true, .can_sink = true, .gives_replies = gives_replies, .batching = batching};
 
 static struct config *config;
 static struct router *router;

@@ -150,6 +150,44 @@ static void test_fan_out(void)
 	end();
 }
 
+/* Messages that came together: the outputs of all of them live until the next ones are routed. */
+static void test_several(void)
+{
+	enum { N = 40 };
+	static struct message_view views[N];
+	static char topics[N][16];
+	begin();
+	struct mapping_config *map = a_mapping(config, "twice", "a/{n}");
+	map->payload = a_text("{n: $n, v: .}");
+	a_target(map, 1, "x.{n}")->key = a_text("{topic}");
+	a_target(map, 2, "y.{n}");
+	build();
+	for (size_t i = 0; i < N; i++) {
+		snprintf(topics[i], sizeof topics[i], i % 10 == 9 ? "other/%zu" : "a/%zu", i);
+		views[i] = message(topics[i], i == 3 ? "not JSON" : "7");
+		views[i].origin_ms = 1000 + i;
+		CU_ASSERT_EQUAL_FATAL((i ? router_route_more : router_route)(router, 0, -1, &views[i], &result), 0);
+	}
+	CU_ASSERT(result.n_inputs == N && result.unmatched == N / 10 && result.matched == N - N / 10);
+	CU_ASSERT_EQUAL_FATAL(result.n_outputs, 2 * (N - N / 10));
+	for (size_t i = 0; i < result.n_outputs; i++) {
+		size_t input = result.outputs[i].input;
+		char expected[32];
+		CU_ASSERT_EQUAL(input, i / 2 + i / 18);
+		CU_ASSERT_EQUAL(result.outputs[i].connection, 1 + i % 2);
+		CU_ASSERT_EQUAL(output(i)->origin_ms, 1000 + input);
+		snprintf(expected, sizeof expected, "%c.%zu", i % 2 ? 'y' : 'x', input);
+		CU_ASSERT(is(output(i)->topic, expected));
+		snprintf(expected, sizeof expected, "{\"n\":\"%zu\",\"v\":7}", input);
+		CU_ASSERT(is(output(i)->payload, input == 3 ? "not JSON" : expected));
+		CU_ASSERT(is(output(i)->order_key, topics[input]));
+		CU_ASSERT_EQUAL(output(i)->reject_reason.data != NULL, input == 3);
+	}
+	route("a/1", "7"); /* forgets them */
+	CU_ASSERT(result.n_outputs == 2 && result.n_inputs == 1 && result.outputs[0].input == 0);
+	end();
+}
+
 static void test_carried_over(void)
 {
 	static const struct message_field headers[] = {
@@ -758,6 +796,7 @@ static void test_wrong_configuration(void)
 
 static const struct tap_test tests[] = {
 	{"one input to several destinations", test_fan_out},
+	{"messages that came together", test_several},
 	{"what is carried over and what is set", test_carried_over},
 	{"retain: skip", test_retain_skip},
 	{"when and payload", test_transform},

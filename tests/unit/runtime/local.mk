@@ -40,3 +40,10 @@ tests_unit_runtime_test_control_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_replies
 tests_unit_runtime_test_replies_SOURCES = tests/unit/runtime/test_replies.c $(journal_rig)
 tests_unit_runtime_test_replies_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_offers
+tests_unit_runtime_test_offers_SOURCES = tests/unit/runtime/test_offers.c
+tests_unit_runtime_test_offers_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/runtime/test_spacing
+tests_unit_runtime_test_spacing_SOURCES = tests/unit/runtime/test_spacing.c tests/unit/journal/rig.c tests/unit/journal/rig.h \
+	tests/crash/sim_disk.c tests/crash/sim_disk.h tests/unit/routing/a_config.c tests/unit/routing/a_config.h
+tests_unit_runtime_test_spacing_LDADD = $(TEST_LIBS)

@@ -337,6 +337,29 @@ static struct slice stream(size_t output)
 	return message_header(&bench.routed.outputs[output].view, MARKER_STREAM);
 }
 
+/* Messages of one offer are numbered one after the other, and each tells its own time. */
+static void test_several(void)
+{
+	struct message_view views[2];
+	for (unsigned i = 0; i < 2; i++)
+		views[i] = (struct message_view){.topic = slice_str("a/x"),
+			.payload = slice_str("[1,2]"),
+			.origin_ms = 1709210096007 + 1000 * i};
+	bench_begin(100);
+	struct mapping_config *map = bench_mapping("m", "a/#");
+	map->payload = a_text(".[]");
+	a_target(map, 2, "t");
+	bench_router();
+	CU_ASSERT_EQUAL_FATAL(router_route(bench.router, 0, -1, &views[0], &bench.routed), 0);
+	CU_ASSERT_EQUAL_FATAL(router_route_more(bench.router, 0, -1, &views[1], &bench.routed), 0);
+	CU_ASSERT_EQUAL_FATAL(marking_run(&bench.bridge.marking, &bench.endpoints[0], &bench.routed), 0);
+	CU_ASSERT_STRING_EQUAL(numbers(), "1 2 3 4");
+	for (size_t i = 0; i < bench.routed.n_outputs; i++)
+		CU_ASSERT(slice_equal(message_header(&bench.routed.outputs[i].view, MARKER_ORIGIN_TIME),
+			slice_str(i < 2 ? "2024-02-29T12:34:56.007Z" : "2024-02-29T12:34:57.007Z")));
+	bench_end();
+}
+
 static void test_units(void)
 {
 	bench_begin(100);
@@ -470,6 +493,7 @@ static void test_received(void)
 static const struct tap_test tests[] = {
 	{"numbers through a bridge whose outbox is full most of the time", test_through_a_bridge},
 	{"what a stream is", test_units},
+	{"several messages in one offer", test_several},
 	{"streams of several sources", test_sources},
 	{"what is not appended has not given its number", test_not_appended},
 	{"the other changes of the set", test_other_changes},

@@ -53,8 +53,14 @@ static const char *check_target(const void *settings, struct slice target)
 	return target.len == 0 || memchr(target.data, '#', target.len) ? "no topic" : NULL;
 }
 
+static bool gives_replies(const void *settings)
+{
+	(void)settings;
+	return true;
+}
+
 static const struct connector fake = {.name = "fake",
-	.gives_replies = true,
+	.gives_replies = gives_replies,
 	.can_sink = true,
 	.carries_headers = carries_headers,
 	.check_target = check_target,

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * min_interval: takes out of what an offer becomes whatever comes too soon after the last of its kind that passed. What
+ * has passed is known to the journal as a key, for as long as the interval is, and becomes known in the set that the
+ * message is in: so it has passed if and only if its set is appended, and a restart forgets nothing.
+ *
+ * Time is that of being offered, by loop_wall_ms.
+ *
+ * Threads: the loop.
+ */
+#ifndef LINKSPAN_RUNTIME_SPACING_H
+#define LINKSPAN_RUNTIME_SPACING_H
+
+#include "journal/journal.h"
+#include "routing/arena.h"
+#include "routing/router.h"
+
+struct endpoint;
+
+/* A zeroed one is ready. */
+struct spacing {
+	struct arena arena;
+	struct journal_change *changes; /* JOURNAL_KEY, of the offer at work */
+	size_t n_changes, capacity;
+	size_t n_left_out; /* of the offer: messages, once for each mapping that left them out */
+	size_t n_unlimited; /* likewise: that pass because there is no room to know of them */
+	bool told_unlimited; /* logged once */
+};
+
+void spacing_free(struct spacing *spacing);
+
+/* Forgets the offer before. The changes live until the next call. 0 or -ENOMEM. */
+int spacing_run(struct spacing *spacing, const struct endpoint *end, struct route_result *routed)
+	__attribute__((warn_unused_result));
+
+#endif

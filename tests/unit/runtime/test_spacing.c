@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spacing: what min_interval lets pass, with the real router and the journal's memory of it. */
+#include "runtime/spacing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/connector.h"
+#include "runtime/endpoint.h"
+#include "runtime/log.h"
+#include "tests/unit/journal/rig.h"
+#include "tests/unit/routing/a_config.h"
+#include "tests/unit/tap.h"
+
+#define EVERY_MS 30000u
+
+static bool carries_headers(const void *settings)
+{
+	(void)settings;
+	return true;
+}
+
+static const struct connector fake = {
+	.name = "fake", .can_source = true, .can_sink = true, .carries_headers = carries_headers};
+
+static struct {
+	struct rig rig;
+	struct config *config;
+	struct router *router;
+	struct bridge bridge;
+	struct endpoint endpoint;
+	struct route_result routed;
+} bench;
+
+static void open_journal(void)
+{
+	rig_open(&bench.rig);
+	bench.bridge.journal = bench.rig.j;
+	bench.bridge.loop = bench.rig.loop;
+}
+
+static void begin(uint64_t max_keys)
+{
+	memset(&bench, 0, sizeof bench);
+	rig_init(&bench.rig);
+	bench.rig.max_keys = max_keys;
+	bench.config = a_config(3, &fake);
+	for (size_t i = 0; i < 3; i++)
+		bench.config->connections[i].name = a_text("fake");
+	bench.bridge.config = bench.config;
+	bench.endpoint = (struct endpoint){.bridge = &bench.bridge, .config = &bench.config->connections[0]};
+	open_journal();
+}
+
+static void end(void)
+{
+	spacing_free(&bench.bridge.spacing);
+	router_free(bench.router);
+	a_config_free(bench.config);
+	rig_fini(&bench.rig);
+}
+
+static struct mapping_config *spaced(const char *name, const char *filter, const char *key)
+{
+	struct mapping_config *map = a_mapping(bench.config, name, filter);
+	map->min_interval.every_ms = EVERY_MS;
+	map->min_interval.key = key ? a_text(key) : NULL;
+	return map;
+}
+
+/* Offers these together; returns what passes as "connection:payload" words. `append`: the journal takes it. */
+static const char *offer_views(const struct message_view *views, size_t n, bool append)
+{
+	static char text[500];
+	size_t len = 0;
+	if (!bench.router)
+		bench.router = router_new(bench.config);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(bench.router);
+	for (size_t i = 0; i < n; i++)
+		CU_ASSERT_EQUAL_FATAL(
+			(i ? router_route_more : router_route)(bench.router, 0, -1, &views[i], &bench.routed), 0);
+	CU_ASSERT_EQUAL_FATAL(spacing_run(&bench.bridge.spacing, &bench.endpoint, &bench.routed), 0);
+	text[0] = '\0';
+	for (size_t i = 0; i < bench.routed.n_outputs; i++) {
+		struct slice payload = bench.routed.outputs[i].view.payload;
+		len += (size_t)snprintf(text + len, sizeof text - len, "%s%zu:%.*s", i ? " " : "",
+			bench.routed.outputs[i].connection, (int)payload.len, (const char *)payload.data);
+	}
+	struct journal_entry entries[32];
+	CU_ASSERT_FATAL(bench.routed.n_outputs <= 32);
+	for (size_t i = 0; i < bench.routed.n_outputs; i++)
+		entries[i] =
+			(struct journal_entry){.dest = (uint32_t)bench.rig.dest, .view = &bench.routed.outputs[i].view};
+	uint64_t lsn;
+	if (append)
+		CU_ASSERT_EQUAL(journal_append(bench.rig.j, entries, bench.routed.n_outputs,
+					bench.bridge.spacing.changes, bench.bridge.spacing.n_changes, &lsn),
+			0);
+	return text;
+}
+
+static struct message_view message(const char *topic, const char *payload)
+{
+	return (struct message_view){
+		.topic = slice_str(topic), .payload = slice_str(payload), .origin_ms = 1700000000000};
+}
+
+static const char *offer(const char *topic, const char *payload)
+{
+	struct message_view view = message(topic, payload);
+	return offer_views(&view, 1, true);
+}
+
+static void wait_ms(uint64_t ms)
+{
+	rig_run(&bench.rig);
+	loop_sim_advance(bench.rig.loop, ms);
+}
+
+/* The first passes, and again once the time is over since the last one that passed. */
+static void test_leading_edge(void)
+{
+	begin(100);
+	a_target(spaced("m", "a/#", NULL), 1, "t");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "1"), "1:1");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "2"), "");
+	CU_ASSERT_EQUAL(bench.bridge.spacing.n_left_out, 1);
+	CU_ASSERT_STRING_EQUAL(offer("a/2", "3"), "1:3"); /* another key */
+	CU_ASSERT_EQUAL(bench.bridge.spacing.n_left_out, 0);
+	wait_ms(EVERY_MS - 1);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "4"), ""); /* what is left out does not begin the time anew */
+	wait_ms(1);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "5"), "1:5");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "6"), "");
+	CU_ASSERT_STRING_EQUAL(offer("elsewhere", "7"), "");
+	CU_ASSERT_EQUAL(bench.bridge.spacing.n_left_out, 0);
+	CU_ASSERT_EQUAL(journal_keys(bench.rig.j), 2);
+	end();
+}
+
+/* Per mapping, for all its targets and all that the payload makes; other mappings take it anyway. */
+static void test_units(void)
+{
+	begin(100);
+	struct mapping_config *map = spaced("both", "a/#", "{.id}");
+	map->payload = a_text(".v[]");
+	a_target(map, 1, "t");
+	a_target(map, 2, "t");
+	a_target(a_mapping(bench.config, "free", "a/#"), 1, "all")->content_type = a_text("x");
+	map = spaced("other", "a/+", "{.id}");
+	a_target(map, 2, "o");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"id\":1,\"v\":[1,2]}"),
+		"1:1 1:2 2:1 2:2 1:{\"id\":1,\"v\":[1,2]} 2:{\"id\":1,\"v\":[1,2]}");
+	CU_ASSERT_STRING_EQUAL(offer("a/2", "{\"id\":1,\"v\":[3]}"), "1:{\"id\":1,\"v\":[3]}");
+	CU_ASSERT_EQUAL(bench.bridge.spacing.n_left_out, 2);
+	CU_ASSERT_STRING_EQUAL(offer("a/2", "{\"id\":2,\"v\":[]}"), "1:{\"id\":2,\"v\":[]} 2:{\"id\":2,\"v\":[]}");
+	/* What made nothing has not passed. */
+	CU_ASSERT_STRING_EQUAL(offer("a/2", "{\"id\":2,\"v\":[4]}"), "1:4 2:4 1:{\"id\":2,\"v\":[4]}");
+	CU_ASSERT_EQUAL(bench.bridge.spacing.n_left_out, 1);
+	end();
+}
+
+/* A dead letter is none that has passed; on_error: pass makes one that has. */
+static void test_errors(void)
+{
+	begin(100);
+	struct mapping_config *map = spaced("dead", "a/#", NULL);
+	map->payload = a_text(".v");
+	a_target(map, 1, "t");
+	map = spaced("pass", "b/#", NULL);
+	map->payload = a_text(".v");
+	map->on_error = ON_ERROR_PASS;
+	a_target(map, 1, "t");
+	a_target(spaced("key", "c/#", "{.id}"), 1, "t");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "bad"), "1:bad");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "bad"), "1:bad");
+	CU_ASSERT(bench.routed.outputs[0].view.reject_reason.data != NULL);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"v\":1}"), "1:1");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"v\":2}"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "bad"), "1:bad");
+	CU_ASSERT_STRING_EQUAL(offer("b/1", "bad"), "1:bad");
+	CU_ASSERT_STRING_EQUAL(offer("b/1", "bad"), "");
+	CU_ASSERT_STRING_EQUAL(offer("b/1", "{\"v\":1}"), "");
+	CU_ASSERT_STRING_EQUAL(offer("c/1", "{\"id\":7}"), "1:{\"id\":7}");
+	CU_ASSERT_STRING_EQUAL(offer("c/1", "{\"id\":7}"), "");
+	CU_ASSERT_STRING_EQUAL(offer("c/1", "{}"), "1:{}"); /* the key cannot be made */
+	CU_ASSERT(bench.routed.outputs[0].view.reject_reason.data != NULL);
+	end();
+}
+
+/* Of messages that come together the first passes. */
+static void test_several(void)
+{
+	struct message_view views[] = {message("a/1", "1"), message("a/1", "2"), message("a/2", "3"),
+		message("b/1", "4"), message("a/1", "5")};
+	begin(100);
+	struct mapping_config *map = spaced("m", "a/#", NULL);
+	map->markers = true;
+	a_target(map, 1, "t");
+	a_target(a_mapping(bench.config, "free", "b/#"), 1, "t");
+	CU_ASSERT_STRING_EQUAL(offer_views(views, 5, true), "1:1 1:3 1:4");
+	CU_ASSERT_EQUAL(bench.bridge.spacing.n_left_out, 2);
+	CU_ASSERT(bench.routed.outputs[1].input == 2 && bench.routed.n_marked == 2);
+	CU_ASSERT_STRING_EQUAL(offer_views(views, 5, true), "1:4");
+	CU_ASSERT_EQUAL(bench.routed.n_marked, 0);
+	end();
+}
+
+/* What is not appended has not passed; what is durable has, after a crash too. */
+static void test_restart(void)
+{
+	struct message_view view = message("a/1", "1");
+	begin(100);
+	a_target(spaced("m", "a/#", NULL), 1, "t");
+	CU_ASSERT_STRING_EQUAL(offer_views(&view, 1, false), "1:1");
+	CU_ASSERT_STRING_EQUAL(offer_views(&view, 1, true), "1:1"); /* appended, not durable */
+	CU_ASSERT_STRING_EQUAL(offer_views(&view, 1, true), "");
+	rig_crash(&bench.rig);
+	open_journal();
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "2"), "1:2");
+	rig_run(&bench.rig);
+	rig_crash(&bench.rig);
+	open_journal();
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "3"), "");
+	wait_ms(EVERY_MS);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "4"), "1:4");
+	end();
+}
+
+/* Without room for a key all passes that is not known. */
+static void test_no_room(void)
+{
+	begin(2);
+	a_target(spaced("m", "a/#", NULL), 1, "t");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "1"), "1:1");
+	CU_ASSERT_STRING_EQUAL(offer("a/2", "1"), "1:1");
+	for (unsigned i = 0; i < 3; i++) {
+		CU_ASSERT_STRING_EQUAL(offer("a/3", "1"), "1:1");
+		CU_ASSERT_EQUAL(bench.bridge.spacing.n_unlimited, 1);
+	}
+	CU_ASSERT_STRING_EQUAL(offer("a/2", "2"), "");
+	CU_ASSERT_EQUAL(rig_logged("event=min_interval_full"), 1);
+	wait_ms(EVERY_MS);
+	CU_ASSERT_STRING_EQUAL(offer("a/3", "2"), "1:2"); /* room comes back */
+	CU_ASSERT_STRING_EQUAL(offer("a/3", "3"), "");
+	CU_ASSERT_EQUAL(bench.bridge.spacing.n_unlimited, 0);
+	end();
+}
+
+static const struct tap_test tests[] = {
+	{"the first one passes", test_leading_edge},
+	{"per mapping, not per target", test_units},
+	{"errors", test_errors},
+	{"several messages in one offer", test_several},
+	{"over a crash", test_restart},
+	{"no room for keys", test_no_room},
+	{NULL, NULL},
+};
+
+int main(void)
+{
+	return tap_main("min_interval", tests);
+}

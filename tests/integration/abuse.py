@@ -68,9 +68,10 @@ def _listener(name, **keys):
             scene.honest_goes_on()
             sent = honest.stop()
             assert not honest.faults, honest.faults
-            until(lambda: len(got.messages) >= sum(sent.values()), "the honest client's messages")
-            payloads = [m.payload for m in got.messages if m.topic.startswith("out/honest-")]
-            check.demand(check.judge(sent, payloads), "honest", repeats=False)
+            def judged():
+                return check.judge(sent, [m.payload for m in list(got.messages) if m.topic.startswith("out/honest-")])
+            until(lambda: not judged().lost, lambda: f"the honest client's messages: {judged()}")
+            check.demand(judged(), "honest", repeats=False)
         assert bridge.stop() == 0
 
 
@@ -205,7 +206,7 @@ def header_bombs():
 INNER = request("/in/smuggled", b"inner")  # must never be a request of its own
 
 
-def _refused(scene, what, wrong, wanted=(400,)):
+def _refused(scene, what, wrong, wanted=(400, 413)):
     """One answer at most, which is a refusal, and the connection is over: what is behind it is not a request."""
     answer = statuses(exchange(scene.port, wrong))
     assert len(answer) <= 1 and all(status in wanted for status in answer), (what, answer)
@@ -275,7 +276,8 @@ def traversal():
         for method in ("TRACE", "CONNECT", "DELETE", "OPTIONS", "BREW", "PATCH", "post", "GET"):
             target = "127.0.0.1:80" if method == "CONNECT" else "/in/x"
             answer = statuses(exchange(scene.port, request(target, b"x", method)))
-            assert len(answer) <= 1 and all(status in (400, 404, 405, 501) for status in answer), (method, answer)
+            wanted = (204,) if method == "OPTIONS" else (400, 404, 405, 501)
+            assert len(answer) <= 1 and all(status in wanted for status in answer), (method, answer)
         assert statuses(exchange(scene.port, request("/in/last", b"x"))) == [202]
         until(lambda: "out/last" in scene.others(), "the last one")
         for topic in scene.others():

@@ -169,30 +169,35 @@ static void on_room(void *ctx)
 	((struct rig *)ctx)->rooms++;
 }
 
+static int journalled(struct rig *rig, const struct message_view *view, const struct journal_change *finished)
+{
+	if (rig->reply_error) {
+		fake_record(rig->journal, finished->seq)->dying = true; /* out of the order */
+		return rig->reply_error;
+	}
+	if (finished->type != JOURNAL_FINISHED || finished->bytes != fake_record(rig->journal, finished->seq)->bytes)
+		fault(rig, "a reply or a value without its DONE", finished->seq);
+	snprintf(rig->reply_topic, sizeof rig->reply_topic, "%.*s", (int)view->topic.len,
+		(const char *)view->topic.data);
+	fake_journal_finish(rig->journal, finished->seq, FAKE_DONE);
+	return 0;
+}
+
 static int on_reply(void *ctx, const struct message_view *request, const struct message_view *reply,
 	const struct journal_change *finished)
 {
 	struct rig *rig = ctx;
 	if (!message_param(request, MESSAGE_REPLY).data)
 		fault(rig, "a reply that nobody wants", finished->seq);
-	if (rig->reply_error) {
-		fake_record(rig->journal, finished->seq)->dying = true; /* out of the order */
-		return rig->reply_error;
-	}
-	if (finished->type != JOURNAL_FINISHED || finished->bytes != fake_record(rig->journal, finished->seq)->bytes)
-		fault(rig, "a reply without its DONE", finished->seq);
-	rig->replies++;
-	snprintf(rig->reply_topic, sizeof rig->reply_topic, "%.*s", (int)reply->topic.len,
-		(const char *)reply->topic.data);
-	fake_journal_finish(rig->journal, finished->seq, FAKE_DONE);
-	return 0;
+	int r = journalled(rig, reply, finished);
+	rig->replies += r == 0;
+	return r;
 }
 
 static int on_value(void *ctx, const struct message_view *value, const struct journal_change *finished)
 {
 	struct rig *rig = ctx;
-	int r = on_reply(ctx, value, finished);
-	rig->replies -= r == 0;
+	int r = journalled(rig, value, finished);
 	rig->values += r == 0;
 	return r;
 }

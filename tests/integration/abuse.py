@@ -207,9 +207,10 @@ INNER = request("/in/smuggled", b"inner")  # must never be a request of its own
 
 
 def _refused(scene, what, wrong, wanted=(400, 413)):
-    """One answer at most, which is a refusal, and the connection is over: what is behind it is not a request."""
+    """One answer at most, which is a refusal, and the connection is over: what is behind it is not a request. libmicrohttpd
+    0.9.75 writes the head of its own 400 for a wrong Content-Length twice, and closes."""
     answer = statuses(exchange(scene.port, wrong))
-    assert len(answer) <= 1 and all(status in wanted for status in answer), (what, answer)
+    assert (len(answer) <= 1 or answer == [400, 400]) and all(status in wanted for status in answer), (what, answer)
 
 
 @tap.case("chunks that are none: refused, and nothing behind them is a request")
@@ -290,7 +291,7 @@ def traversal():
 
 def _signed(body=b"hello", webhook_id="msg_1", when=None, secret=SECRET, **changes):
     when = str(int(time.time()) if when is None else when)
-    fields = {"webhook-id": webhook_id, "webhook-timestamp": when,
+    fields = {"Connection": "close", "webhook-id": webhook_id, "webhook-timestamp": when,
               "webhook-signature": webhooks.signature(secret, webhook_id, when, body), **changes}
     return request("/in/signed", body, headers=[f"{name}: {value}" for name, value in fields.items() if value is not None])
 
@@ -315,7 +316,7 @@ def forged():
     with _signed_listener() as (port, open_port, _, got):
         now = int(time.time())
         with Posters(open_port, "/in/{}".format, n_keys=2, rate=100, size=60) as honest:
-            for what, wrong in (("no signature", request("/in/signed", b"hello")),
+            for what, wrong in (("no signature", request("/in/signed", b"hello", headers=["Connection: close"])),
                                 ("another secret", _signed(secret="whsec_" + "A" * 32)),
                                 ("another body", _signed(b"hello").replace(b"hello", b"jello")),
                                 ("another id", _signed().replace(b"msg_1", b"msg_2")),

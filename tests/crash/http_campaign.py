@@ -63,8 +63,8 @@ class OutPath:
         hook = yaml.http("hook", self.hook.port, timeout=f"{TIMEOUT_S}s", connect_timeout=f"{TIMEOUT_S}s", concurrency=KEYS,
                          signing_secret=" ".join(SECRETS), outbox={"backoff_max": "300ms"},
                          breaker={"min": "100ms", "max": "500ms"}, **batch)
-        plant = yaml.mqtt("plant", self.plant.port, keep_alive="1s", ack_timeout="5s", max_in_flight=WINDOW,
-                          receive_maximum=WINDOW)
+        # Never reached: mosquitto 2.0.11 lets a message go before those that it has queued when QoS 1 and 2 share a full window.
+        plant = yaml.mqtt("plant", self.plant.port, keep_alive="1s", ack_timeout="5s", receive_maximum=2 * MOST_UNDERWAY)
         path = "/hooks" if self._batch else "/hooks/{topic[1]}?of={topic[0]}"
         mappings = [yaml.mapping(f"qos-{qos}", {"connection": "plant", "topic": [f"in/{key}" for key in keys], "qos": qos},
                                  {"connection": "hook", "path": path}, delivery="at-least-once")

@@ -357,9 +357,12 @@ static enum MHD_Result drop(struct in_request *request, size_t len)
 	if (request->dropped <= most)
 		return MHD_YES;
 	/* It need not end, and libmicrohttpd takes no answer before it does. */
-	count_answer(&request->link->counters, request->answer.status);
-	in_server_break_off(request->peer,
-		request->answer.status == MHD_HTTP_CONTENT_TOO_LARGE ? "413 Content Too Large" : "400 Bad Request");
+	unsigned status = request->answer.status;
+	char line[128];
+	snprintf(line, sizeof line, "%u %s%s", status, MHD_get_reason_phrase_for(status),
+		status == MHD_HTTP_SERVICE_UNAVAILABLE ? "\r\nRetry-After: 1" : "");
+	count_answer(&request->link->counters, status);
+	in_server_break_off(request->peer, line);
 	return MHD_YES;
 }
 

@@ -68,6 +68,9 @@ void courier_dropped(struct courier *courier, size_t messages);
  * borrowed. */
 void courier_surplus(struct courier *courier, const struct journal_entry *entry, uint64_t lsn);
 
+/* There is room again somewhere: replies that could not be appended are tried at once, until one still finds none. */
+void courier_retry_replies(struct courier *courier);
+
 /* From the link, see struct link_host_ops. link_up with a cursor: what it covers is done; a cursor ahead of the
  * journal (a restored copy of the data folder) is logged, and nothing is sent. An outcome or stage of what is not in
  * flight is logged and ignored. */

@@ -188,6 +188,36 @@ static void retry_journal(struct courier *courier, uint64_t seq)
 		journal_later(courier, seq);
 }
 
+/* False: there is still no room. */
+static bool retry_if_reply(struct courier *courier, uint64_t seq)
+{
+	const struct held *held = window_find(&courier->window, seq);
+	if (!held || held->state != HELD_REPLY || held->is_value)
+		return true;
+	retry_heap_remove(&courier->retries, seq);
+	if (journal_kept(courier, seq))
+		return true;
+	journal_later(courier, seq);
+	return false;
+}
+
+void courier_retry_replies(struct courier *courier)
+{
+	const struct window *window = &courier->window;
+	const struct lane *lane = window->lane;
+	bool going = courier->n_replies > courier->n_values;
+	if (!going)
+		return;
+	courier_enter(courier);
+	for (uint64_t seq = window->first; going && seq < window->end; seq++)
+		going = retry_if_reply(courier, seq);
+	for (uint64_t seq = lane ? lane_first(lane) : 0, next; going && seq; seq = next) {
+		next = lane_next(lane, seq);
+		going = retry_if_reply(courier, seq);
+	}
+	courier_leave(courier);
+}
+
 static void delivered_value(struct courier *courier, uint64_t seq)
 {
 	struct message *msg = window_slot(&courier->window, seq)->msg;

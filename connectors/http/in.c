@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "connectors/http/in_link.h"
 #include "runtime/failpoint.h"
@@ -100,6 +101,8 @@ static int open_parts(struct in_link *link)
 	};
 	link->server = in_server_new(&options);
 	in_tls_unref(tls);
+	if (getrandom(link->id_key, sizeof link->id_key, 0) != sizeof link->id_key)
+		return -EIO;
 	link->timer = loop_timer_new(link->spec.loop, on_timer, link);
 	if (!link->server || !link->timer)
 		return -ENOMEM;
@@ -197,8 +200,8 @@ void http_in_reload(struct link *link)
 	if (!in->settings->tls.cert || !in->server)
 		return;
 	if (in_tls_load(&in->settings->tls, why, sizeof why, &tls) < 0) {
-		log_error("http_tls", "connection=%s error=\"%s\" what=\"what was read before stays in use\"", in->spec.name,
-			why);
+		log_error("http_tls", "connection=%s error=\"%s\" what=\"what was read before stays in use\"",
+			in->spec.name, why);
 		return;
 	}
 	in_server_set_tls(in->server, tls);

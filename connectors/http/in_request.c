@@ -208,7 +208,8 @@ static bool is_read(struct in_request *request)
 static void check_method(struct in_request *request)
 {
 	struct in_link *link = request->link;
-	unsigned allow = (is_read(request) ? IN_ALLOW_WRITE : 0) | (in_values_find(link, request->path) ? IN_ALLOW_READ : 0);
+	unsigned allow =
+		(is_read(request) ? IN_ALLOW_WRITE : 0) | (in_values_find(link, request->path) ? IN_ALLOW_READ : 0);
 	bool allowed = (request->method == IN_METHOD_WRITE && (allow & IN_ALLOW_WRITE)) ||
 		       (request->method == IN_METHOD_READ && link->spec.is_sink);
 	if (allowed)
@@ -356,9 +357,12 @@ static enum MHD_Result drop(struct in_request *request, size_t len)
 	if (request->dropped <= most)
 		return MHD_YES;
 	/* It need not end, and libmicrohttpd takes no answer before it does. */
-	count_answer(&request->link->counters, request->answer.status);
-	in_server_break_off(request->peer,
-		request->answer.status == MHD_HTTP_CONTENT_TOO_LARGE ? "413 Content Too Large" : "400 Bad Request");
+	unsigned status = request->answer.status;
+	char line[128];
+	snprintf(line, sizeof line, "%u %s%s", status, MHD_get_reason_phrase_for(status),
+		status == MHD_HTTP_SERVICE_UNAVAILABLE ? "\r\nRetry-After: 1" : "");
+	count_answer(&request->link->counters, status);
+	in_server_break_off(request->peer, line);
 	return MHD_YES;
 }
 
@@ -462,6 +466,7 @@ static int collect_headers(struct in_request *request, struct header_names *name
 {
 	struct collecting collecting = {.names = names};
 	names->arena = &request->link->arena;
+	names->n = names->bytes = 0;
 	MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, collect_header, &collecting);
 	if (collecting.error == 0 && request->query.len && utf8_valid(request->query))
 		collecting.error = header_names_add(names, slice_str(query_name), request->query);
@@ -492,7 +497,8 @@ static void split_body(struct in_request *request, struct message_view **view, s
 	if (r == 0)
 		return;
 	if (r == -E2BIG)
-		answer_with(request, MHD_HTTP_CONTENT_TOO_LARGE, "the array has more elements than this listener takes");
+		answer_with(
+			request, MHD_HTTP_CONTENT_TOO_LARGE, "the array has more elements than this listener takes");
 	else if (r == -EINVAL)
 		answer_with(request, MHD_HTTP_UNPROCESSABLE_CONTENT, request->answer.text);
 	else
@@ -521,17 +527,30 @@ static enum offer_result offer(struct in_request *request, const struct message_
 	return result;
 }
 
+static void make_id(struct in_request *request)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct in_link *link = request->link;
+	uint8_t hash[SIPHASH_LEN];
+	uint64_t number = ++link->n_ids;
+	siphash(link->id_key, slice_of(&number, sizeof number), hash);
+	for (size_t i = 0; i < SIPHASH_LEN; i++) {
+		request->id[2 * i] = digits[hash[i] >> 4];
+		request->id[2 * i + 1] = digits[hash[i] & 15];
+	}
+}
+
 /* OFFER_REFUSED: the answer is set. */
 static enum offer_result offer_message(struct in_request *request)
 {
-	struct in_link *link = request->link;
-	struct header_names names = {.n = 0};
+	struct header_names names; /* cleared where it is used: it is large */
 	struct message_view one, *view = &one;
 	size_t n = 1;
 	int r = collect_headers(request, &names);
 	if (r < 0) {
 		if (r == -E2BIG)
-			answer_with(request, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "the request has too many headers");
+			answer_with(
+				request, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "the request has too many headers");
 		else
 			answer_busy(request, "out of memory");
 		return OFFER_REFUSED;
@@ -541,14 +560,11 @@ static enum offer_result offer_message(struct in_request *request)
 		split_body(request, &view, &n);
 	if (request->answer.status)
 		return OFFER_REFUSED;
-	if (!request->has_key && !request->id[0] && idempotency_random_id(request->id) < 0) {
-		answer_busy(request, "no randomness");
-		return OFFER_REFUSED;
-	}
+	if (!request->id[0])
+		make_id(request);
 	enum offer_result result = offer(request, view, n);
 	if (result == OFFER_REFUSED)
 		answer_with(request, MHD_HTTP_CONTENT_TOO_LARGE, "the message is larger than linkspan takes");
-	(void)link;
 	return result;
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "connectors/http/in_link.h"
 #include "runtime/failpoint.h"
@@ -100,6 +101,8 @@ static int open_parts(struct in_link *link)
 	};
 	link->server = in_server_new(&options);
 	in_tls_unref(tls);
+	if (getrandom(link->id_key, sizeof link->id_key, 0) != sizeof link->id_key)
+		return -EIO;
 	link->timer = loop_timer_new(link->spec.loop, on_timer, link);
 	if (!link->server || !link->timer)
 		return -ENOMEM;

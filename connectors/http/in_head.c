@@ -61,7 +61,7 @@ static bool follows(struct walk *walk, const char *name, size_t name_len, const 
 	return true;
 }
 
-static bool named(const char *name, size_t len, const char *wanted)
+static inline bool named(const char *name, size_t len, const char *wanted)
 {
 	return len == strlen(wanted) && strncasecmp(name, wanted, len) == 0;
 }

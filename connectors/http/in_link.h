@@ -17,6 +17,7 @@
 #include "connectors/http/in_server.h"
 #include "connectors/http/settings.h"
 #include "message/buffer.h"
+#include "message/siphash.h"
 #include "routing/arena.h"
 
 enum in_state { IN_BEGUN, IN_CHECKING, IN_TAKING, IN_DRAIN, IN_WAITS_FOR_ROOM, IN_OFFERED, IN_READY, IN_ANSWERED };
@@ -70,6 +71,8 @@ struct in_link {
 	struct in_list checking, held, offered;
 	size_t buffered; /* bytes of bodies */
 	struct arena arena; /* scratch of an offer */
+	uint8_t id_key[SIPHASH_KEY_LEN]; /* random: ids of requests without a key are hashes of their number */
+	uint64_t n_ids;
 	bool listening, paused, closing, stopping;
 	struct in_counters counters;
 };

@@ -462,6 +462,7 @@ static int collect_headers(struct in_request *request, struct header_names *name
 {
 	struct collecting collecting = {.names = names};
 	names->arena = &request->link->arena;
+	names->n = names->bytes = 0;
 	MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, collect_header, &collecting);
 	if (collecting.error == 0 && request->query.len && utf8_valid(request->query))
 		collecting.error = header_names_add(names, slice_str(query_name), request->query);
@@ -521,11 +522,23 @@ static enum offer_result offer(struct in_request *request, const struct message_
 	return result;
 }
 
+static void make_id(struct in_request *request)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct in_link *link = request->link;
+	uint8_t hash[SIPHASH_LEN];
+	uint64_t number = ++link->n_ids;
+	siphash(link->id_key, slice_of(&number, sizeof number), hash);
+	for (size_t i = 0; i < SIPHASH_LEN; i++) {
+		request->id[2 * i] = digits[hash[i] >> 4];
+		request->id[2 * i + 1] = digits[hash[i] & 15];
+	}
+}
+
 /* OFFER_REFUSED: the answer is set. */
 static enum offer_result offer_message(struct in_request *request)
 {
-	struct in_link *link = request->link;
-	struct header_names names = {.n = 0};
+	struct header_names names; /* cleared where it is used: it is large */
 	struct message_view one, *view = &one;
 	size_t n = 1;
 	int r = collect_headers(request, &names);
@@ -541,14 +554,11 @@ static enum offer_result offer_message(struct in_request *request)
 		split_body(request, &view, &n);
 	if (request->answer.status)
 		return OFFER_REFUSED;
-	if (!request->has_key && !request->id[0] && idempotency_random_id(request->id) < 0) {
-		answer_busy(request, "no randomness");
-		return OFFER_REFUSED;
-	}
+	if (!request->id[0])
+		make_id(request);
 	enum offer_result result = offer(request, view, n);
 	if (result == OFFER_REFUSED)
 		answer_with(request, MHD_HTTP_CONTENT_TOO_LARGE, "the message is larger than linkspan takes");
-	(void)link;
 	return result;
 }
 

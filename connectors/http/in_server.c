@@ -363,7 +363,7 @@ static struct MHD_Daemon *start_mhd(struct in_daemon *daemon, int fd)
 	struct in_server *server = daemon->server;
 	const struct in_limits *limits = server->options.limits;
 	struct MHD_OptionItem tls[] = {
-		{MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)on_certificate, NULL},
+		{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)on_certificate},
 		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)PRIORITIES},
 		{MHD_OPTION_END, 0, NULL},
 	};

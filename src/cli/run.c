@@ -43,6 +43,7 @@ struct daemon {
 	uint64_t watchdog_ms;
 	uv_signal_t signals[4];
 	int stopping; /* signals heard that ask to stop */
+	unsigned long reloads;
 };
 
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
@@ -126,8 +127,10 @@ static void reload(struct daemon *d)
 		(unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000);
 	notify_systemd(state);
 	bridge_reload(d->bridge);
-	log_info("reloaded", "what=\"certificates, keys and tokens have been read again; restart linkspan to apply a "
-			     "changed configuration\"");
+	/* The number keeps it from being taken for a repeat of the last one. */
+	log_info("reloaded", "request=%lu what=\"certificates, keys and tokens have been read again; restart linkspan to apply a "
+			     "changed configuration\"",
+		++d->reloads);
 	notify_systemd("READY=1");
 }
 

@@ -208,7 +208,8 @@ static bool is_read(struct in_request *request)
 static void check_method(struct in_request *request)
 {
 	struct in_link *link = request->link;
-	unsigned allow = (is_read(request) ? IN_ALLOW_WRITE : 0) | (in_values_find(link, request->path) ? IN_ALLOW_READ : 0);
+	unsigned allow =
+		(is_read(request) ? IN_ALLOW_WRITE : 0) | (in_values_find(link, request->path) ? IN_ALLOW_READ : 0);
 	bool allowed = (request->method == IN_METHOD_WRITE && (allow & IN_ALLOW_WRITE)) ||
 		       (request->method == IN_METHOD_READ && link->spec.is_sink);
 	if (allowed)
@@ -356,9 +357,12 @@ static enum MHD_Result drop(struct in_request *request, size_t len)
 	if (request->dropped <= most)
 		return MHD_YES;
 	/* It need not end, and libmicrohttpd takes no answer before it does. */
-	count_answer(&request->link->counters, request->answer.status);
-	in_server_break_off(request->peer,
-		request->answer.status == MHD_HTTP_CONTENT_TOO_LARGE ? "413 Content Too Large" : "400 Bad Request");
+	unsigned status = request->answer.status;
+	char line[128];
+	snprintf(line, sizeof line, "%u %s%s", status, MHD_get_reason_phrase_for(status),
+		status == MHD_HTTP_SERVICE_UNAVAILABLE ? "\r\nRetry-After: 1" : "");
+	count_answer(&request->link->counters, status);
+	in_server_break_off(request->peer, line);
 	return MHD_YES;
 }
 
@@ -493,7 +497,8 @@ static void split_body(struct in_request *request, struct message_view **view, s
 	if (r == 0)
 		return;
 	if (r == -E2BIG)
-		answer_with(request, MHD_HTTP_CONTENT_TOO_LARGE, "the array has more elements than this listener takes");
+		answer_with(
+			request, MHD_HTTP_CONTENT_TOO_LARGE, "the array has more elements than this listener takes");
 	else if (r == -EINVAL)
 		answer_with(request, MHD_HTTP_UNPROCESSABLE_CONTENT, request->answer.text);
 	else
@@ -544,7 +549,8 @@ static enum offer_result offer_message(struct in_request *request)
 	int r = collect_headers(request, &names);
 	if (r < 0) {
 		if (r == -E2BIG)
-			answer_with(request, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "the request has too many headers");
+			answer_with(
+				request, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "the request has too many headers");
 		else
 			answer_busy(request, "out of memory");
 		return OFFER_REFUSED;

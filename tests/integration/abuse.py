@@ -8,7 +8,7 @@ import resource
 import select
 import socket
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import check, raw_http, tap, webhooks, yaml
@@ -22,8 +22,8 @@ from rig.wait import free_port, until
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY_LIMIT = 64 << 10
 CHUNKED = "Transfer-Encoding: chunked"
-# Of the listener below; what comes from a connection that sends nothing whole.
-BASE_MIB, PER_CONNECTION_KIB = 24, 40
+# What linkspan may need beyond the limits that are configured; of each connection max_head is such a limit.
+BASE_MIB, PER_CONNECTION_KIB, MAX_HEAD_KIB = 8, 4, 16
 
 
 class Scene:
@@ -34,7 +34,11 @@ class Scene:
 
     def honest_goes_on(self, n=20):
         before = self.honest.acknowledged
-        until(lambda: self.honest.acknowledged >= before + n, "an honest client to be served")
+
+        def served():
+            assert self.honest.running(), self.honest.faults
+            return self.honest.acknowledged >= before + n
+        until(served, "an honest client to be served")
 
     def others(self):
         """Topics of all that came and was not the honest client's."""
@@ -55,8 +59,8 @@ def _listener(name, **keys):
     api = yaml.http("api", listen=[f"127.0.0.1:{port}"], **keys)
     with Subscriber(broker.port, "#", qos=2) as got, Linkspan(yaml.configuration(
             [api, yaml.mqtt("b", broker.port, client_id=f"linkspan-{name}")],
-            [yaml.mapping("in", {"connection": "api", "topic": "/in/{key}"},
-                          {"connection": "b", "topic": "out/{key}", "qos": 2})])) as bridge:
+            [yaml.mapping("in", {"connection": "api", "topic": "/in/{name}"},
+                          {"connection": "b", "topic": "out/{name}", "qos": 2})])) as bridge:
         with Posters(port, "/in/honest-{}".format, n_keys=2, rate=100, size=60) as honest:
             scene = Scene(port, bridge, got, honest)
             scene.honest_goes_on(1)
@@ -64,9 +68,10 @@ def _listener(name, **keys):
             scene.honest_goes_on()
             sent = honest.stop()
             assert not honest.faults, honest.faults
-            until(lambda: len(got.messages) >= sum(sent.values()), "the honest client's messages")
-            payloads = [m.payload for m in got.messages if m.topic.startswith("out/honest-")]
-            check.demand(check.judge(sent, payloads), "honest", repeats=False)
+            def judged():
+                return check.judge(sent, [m.payload for m in list(got.messages) if m.topic.startswith("out/honest-")])
+            until(lambda: not judged().lost, lambda: f"the honest client's messages: {judged()}")
+            check.demand(judged(), "honest", repeats=False)
         assert bridge.stop() == 0
 
 
@@ -129,12 +134,12 @@ def ten_thousand():
         try:
             for n in range(count):
                 links.append(raw_http.connect(scene.port, f"127.0.0.{2 + n % sources}"))
-                links[-1].send(b"POST /in/many HTTP/1.1\r\nHost: x\r\nX-Half: ")
+                links[-1].send(b"POST /in/many HTTP/1.1\r\nHost: x\r\nX-Half: " + b"y" * (6000 if n % 2 else 0))
             scene.honest_goes_on()
             until(lambda: scene.bridge.open_files() >= count, lambda: f"all to be taken: {scene.bridge.open_files()}")
             full_kib = scene.bridge.anonymous_kib()
             tap.note(f"anonymous memory: {idle_kib >> 10} MiB idle, {full_kib >> 10} MiB with {count} connections")
-            assert full_kib < (BASE_MIB << 10) + count * PER_CONNECTION_KIB, full_kib
+            assert full_kib < idle_kib + (BASE_MIB << 10) + count * (PER_CONNECTION_KIB + MAX_HEAD_KIB), full_kib
             for link in links[::100]:
                 link.send(b"y\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
             for link in links[::100]:
@@ -158,7 +163,7 @@ def _chunks(total, size=4096):
 
 @tap.case("bodies beyond the limit: 413 by Content-Length before they are read, and by chunks; at the limit 202")
 def oversized():
-    with _listener("large", limits={"max_body": BODY_LIMIT}) as scene:
+    with _listener("large", limits={"max_body": f"{BODY_LIMIT >> 10}KiB"}) as scene:
         assert statuses(exchange(scene.port, request("/in/last", b"a" * BODY_LIMIT))) == [202]
         assert statuses(exchange(scene.port, request(body=b"a" * (BODY_LIMIT + 1)))) == [413]
         with raw_http.connect(scene.port) as link:  # nothing of the body is ever sent
@@ -173,6 +178,32 @@ def oversized():
         for _ in range(5):
             assert statuses(exchange(scene.port, request(body=_chunks(20 << 20), headers=[CHUNKED]))) in ([413], [])
         assert scene.bridge.anonymous_kib() < before + (4 << 10), "what is too large was kept"
+        scene.nothing_smuggled()
+
+
+@tap.case("many bodies at a time: no more of them than max_buffered is kept, the others are told to come later")
+def half_bodies():
+    half = b"a" * 500000
+    with _listener("half", limits={"max_buffered": "4MiB", "request_timeout": "60s"}) as scene:
+        before = scene.bridge.anonymous_kib()
+        links = [raw_http.connect(scene.port, f"127.0.0.{2 + n % 4}") for n in range(80)]
+        try:
+            for announced, chunked in zip(links[::2], links[1::2]):
+                announced.sendall(request("/in/last", half, headers=[f"Content-Length: {2 * len(half)}", "Connection: close"]))
+                chunked.sendall(request("/in/last", b"%x\r\n" % len(half) + half, headers=[CHUNKED, "Connection: close"]))
+            scene.honest_goes_on()  # so what was sent has been read
+            used = scene.bridge.anonymous_kib() - before
+            tap.note(f"{used} KiB for 40 MB of bodies")
+            assert used < (4 + BASE_MIB) << 10, f"{used} KiB"
+            for number, link in enumerate(links):
+                with suppress(OSError):  # of chunks no end is in sight, so it does not wait for that
+                    link.sendall(b"\r\n0\r\n\r\n" if number % 2 else half)
+            answers = [statuses(raw_http.read_to_end(link)) for link in links]
+            # A reset may overtake the answer.
+            assert all(answer in ([503], [202], []) for answer in answers) and answers.count([503]) >= 40, answers
+        finally:
+            for link in links:
+                link.close()
         scene.nothing_smuggled()
 
 
@@ -201,10 +232,11 @@ def header_bombs():
 INNER = request("/in/smuggled", b"inner")  # must never be a request of its own
 
 
-def _refused(scene, what, wrong, wanted=(400,)):
-    """One answer at most, which is a refusal, and the connection is over: what is behind it is not a request."""
+def _refused(scene, what, wrong, wanted=(400, 413)):
+    """One answer at most, which is a refusal, and the connection is over: what is behind it is not a request. libmicrohttpd
+    0.9.75 writes the head of its own 400 for a wrong Content-Length twice, and closes."""
     answer = statuses(exchange(scene.port, wrong))
-    assert len(answer) <= 1 and all(status in wanted for status in answer), (what, answer)
+    assert (len(answer) <= 1 or answer == [400, 400]) and all(status in wanted for status in answer), (what, answer)
 
 
 @tap.case("chunks that are none: refused, and nothing behind them is a request")
@@ -271,7 +303,8 @@ def traversal():
         for method in ("TRACE", "CONNECT", "DELETE", "OPTIONS", "BREW", "PATCH", "post", "GET"):
             target = "127.0.0.1:80" if method == "CONNECT" else "/in/x"
             answer = statuses(exchange(scene.port, request(target, b"x", method)))
-            assert len(answer) <= 1 and all(status in (400, 404, 405, 501) for status in answer), (method, answer)
+            wanted = (204,) if method == "OPTIONS" else (400, 404, 405, 501)
+            assert len(answer) <= 1 and all(status in wanted for status in answer), (method, answer)
         assert statuses(exchange(scene.port, request("/in/last", b"x"))) == [202]
         until(lambda: "out/last" in scene.others(), "the last one")
         for topic in scene.others():
@@ -284,7 +317,7 @@ def traversal():
 
 def _signed(body=b"hello", webhook_id="msg_1", when=None, secret=SECRET, **changes):
     when = str(int(time.time()) if when is None else when)
-    fields = {"webhook-id": webhook_id, "webhook-timestamp": when,
+    fields = {"Connection": "close", "webhook-id": webhook_id, "webhook-timestamp": when,
               "webhook-signature": webhooks.signature(secret, webhook_id, when, body), **changes}
     return request("/in/signed", body, headers=[f"{name}: {value}" for name, value in fields.items() if value is not None])
 
@@ -297,9 +330,9 @@ def _signed_listener():
             [yaml.http("api", listen=[f"127.0.0.1:{port}"], access={"standard_secrets": {"shop": SECRET}}),
              yaml.http("open", listen=[f"127.0.0.1:{open_port}"]),
              yaml.mqtt("b", broker.port, client_id="linkspan-signed")],
-            [yaml.mapping(name, {"connection": name, "topic": "/in/{key}"},
-                          {"connection": "b", "topic": topic, "qos": 2}) for name, topic in (("api", "signed/{key}"),
-                                                                                            ("open", "else/{key}"))])) as bridge:
+            [yaml.mapping(name, {"connection": name, "topic": "/in/{name}"},
+                          {"connection": "b", "topic": topic, "qos": 2}) for name, topic in (("api", "signed/{name}"),
+                                                                                            ("open", "else/{name}"))])) as bridge:
         yield port, open_port, bridge, got
         assert bridge.stop() == 0
 
@@ -309,7 +342,7 @@ def forged():
     with _signed_listener() as (port, open_port, _, got):
         now = int(time.time())
         with Posters(open_port, "/in/{}".format, n_keys=2, rate=100, size=60) as honest:
-            for what, wrong in (("no signature", request("/in/signed", b"hello")),
+            for what, wrong in (("no signature", request("/in/signed", b"hello", headers=["Connection: close"])),
                                 ("another secret", _signed(secret="whsec_" + "A" * 32)),
                                 ("another body", _signed(b"hello").replace(b"hello", b"jello")),
                                 ("another id", _signed().replace(b"msg_1", b"msg_2")),

@@ -100,6 +100,7 @@ class _Sender:
         assert after and after.isdigit(), f"{status} with Retry-After {after}"
         with self._owner.lock:
             self._owner.answers[status] = self._owner.answers.get(status, 0) + 1
+            self._owner.later = (status, text[:200])
         self._owner.give_up.wait(0.05)  # sooner than it was told, because a test has no time
 
     def _headers(self):
@@ -129,7 +130,8 @@ class _Sender:
             link.request("POST", target, body, headers)
 
     def _attempt(self, body, manners):
-        self._link = self._link or self._open()
+        if self._link is None or self._link.sock is None:  # it may have been told to close
+            self._link = self._open()
         if manners == "half":
             head = [f"POST {self._owner.target(self._key)} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}",
                     *(f"{name}: {value}" for name, value in {**self._owner.headers, **self._headers()}.items())]
@@ -168,6 +170,7 @@ class Posters:
         self.may_go_on = may_go_on or (lambda _total: True)
         self.acknowledged = self.refused = 0
         self.answers = {}  # status → how often, of those that say "later"
+        self.later = None  # the newest of them, with its text
         self.faults = []
         self.sessions_lost = 0
         self.lock = threading.Lock()

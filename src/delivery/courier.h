@@ -43,6 +43,9 @@ struct courier_options {
 	void *ctx;
 };
 
+/* So many seqs from the oldest undone one on may have been sent by an earlier process. Of the options only connector and outbox count. */
+uint64_t courier_span(const struct courier_options *options);
+
 /* Begins with what the journal says is undone; sends nothing before courier_link_up. */
 struct courier *courier_new(const struct courier_options *options) __attribute__((warn_unused_result));
 void courier_free(struct courier *courier);

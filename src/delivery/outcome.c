@@ -46,6 +46,7 @@ void outcome_release(struct courier *courier, uint64_t seq)
 	window_release(&courier->window, seq);
 	batch_released(courier, seq);
 	courier->settle_due = true;
+	late_bring(courier);
 }
 
 void outcome_finish(struct courier *courier, uint64_t seq, enum journal_total why)
@@ -55,9 +56,17 @@ void outcome_finish(struct courier *courier, uint64_t seq, enum journal_total wh
 	outcome_release(courier, seq);
 }
 
+void outcome_end(struct courier *courier, uint64_t seq, enum journal_total why)
+{
+	if (dispatch_take_range_at_end(courier, seq))
+		outcome_finish(courier, seq, why);
+	else
+		late_hold(courier, seq, why);
+}
+
 void outcome_done(struct courier *courier, uint64_t seq)
 {
-	outcome_finish(courier, seq, JOURNAL_DELIVERED);
+	outcome_end(courier, seq, JOURNAL_DELIVERED);
 }
 
 /* Puts it back into the order of its key, to be sent again after delay_ms. */
@@ -82,6 +91,8 @@ static void send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms)
 /* False: the journal does not take it now. */
 static bool journal_with(struct courier *courier, uint64_t seq, const struct message_view *view, bool is_value)
 {
+	if (!dispatch_take_range_at_end(courier, seq))
+		return false;
 	struct journal_change finished = {
 		.type = JOURNAL_FINISHED,
 		.dest = courier->options.dest,

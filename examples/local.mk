@@ -3,6 +3,8 @@ nobase_dist_doc_DATA += examples/scada-to-kafka/README.md examples/scada-to-kafk
 	examples/scada-to-kafka/plant.py examples/edge-to-cloud/README.md examples/edge-to-cloud/linkspan.yaml \
 	examples/edge-to-cloud/websocket.yaml examples/gaps/README.md examples/gaps/check_markers.py examples/gaps/linkspan.yaml \
 	examples/kafka-to-mqtt/README.md examples/kafka-to-mqtt/linkspan.yaml \
+	examples/notifications/README.md examples/notifications/linkspan.yaml \
+	examples/webhooks-in/README.md examples/webhooks-in/linkspan.yaml \
 	examples/smart-home-webhooks/README.md examples/smart-home-webhooks/linkspan.yaml examples/smart-home-webhooks/receiver.py
 EXTRA_DIST += examples/quickstart.sh examples/edge-to-cloud/show.py examples/kafka-to-mqtt/show.py \
 	examples/scada-to-kafka/show.py examples/smart-home-webhooks/home.py examples/smart-home-webhooks/show.py examples/systemd/linkspan.service.in examples/systemd/linkspan@.service.in

@@ -334,6 +334,7 @@ if [ -n "$install" ]; then
     esac
     if has_part crash && ! "$here/install.sh" kafka_older && [ -n "$strict" ]; then result FAIL "install: Apache Kafka, older"; fi
     if has_part integration && ! "$here/install.sh" brokers && [ -n "$strict" ]; then result FAIL "install: MQTT brokers"; fi
+    if has_part integration && ! "$here/install.sh" webhooks && [ -n "$strict" ]; then result FAIL "install: libraries of webhooks"; fi
 fi
 [ ! -e "$(kafka_jars)/complete" ] || kafka_there=yes
 

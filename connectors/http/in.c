@@ -200,8 +200,8 @@ void http_in_reload(struct link *link)
 	if (!in->settings->tls.cert || !in->server)
 		return;
 	if (in_tls_load(&in->settings->tls, why, sizeof why, &tls) < 0) {
-		log_error("http_tls", "connection=%s error=\"%s\" what=\"what was read before stays in use\"", in->spec.name,
-			why);
+		log_error("http_tls", "connection=%s error=\"%s\" what=\"what was read before stays in use\"",
+			in->spec.name, why);
 		return;
 	}
 	in_server_set_tls(in->server, tls);

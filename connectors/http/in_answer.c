@@ -79,13 +79,15 @@ size_t in_answer_write(const struct in_answer *answer, char *out, size_t size)
 {
 	char json[JSON_SIZE], retry[48] = "", challenge[256] = "";
 	const char *reason = MHD_get_reason_phrase_for(answer->status);
-	size_t json_len = write_json(json, answer->status == MHD_HTTP_ACCEPTED ? "id" : "error", answer->text ? answer->text : "");
+	size_t json_len = write_json(
+		json, answer->status == MHD_HTTP_ACCEPTED ? "id" : "error", answer->text ? answer->text : "");
 	if (answer->retry_after_s)
 		snprintf(retry, sizeof retry, "Retry-After: %u\r\n", answer->retry_after_s);
 	if (answer->challenge)
 		snprintf(challenge, sizeof challenge, "WWW-Authenticate: %s\r\n", answer->challenge);
 	int n = snprintf(out, size,
-		"HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s%sConnection: close\r\n\r\n",
+		"HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s%sConnection: "
+		"close\r\n\r\n",
 		answer->status, reason ? reason : "", json_len, retry, challenge);
 	if (n < 0 || (size_t)n + json_len > size)
 		return 0;
@@ -135,8 +137,8 @@ enum MHD_Result in_answer_send_value(
 	struct MHD_Response *response = NULL;
 	if (not_modified)
 		response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-	else if ((response = MHD_create_response_from_buffer_with_free_callback_cls(
-			  view->payload.len, (void *)(uintptr_t)view->payload.data, release_value, message_ref(msg))) == NULL)
+	else if ((response = MHD_create_response_from_buffer_with_free_callback_cls(view->payload.len,
+			  (void *)(uintptr_t)view->payload.data, release_value, message_ref(msg))) == NULL)
 		message_unref(msg);
 	if (!response)
 		return MHD_NO;
@@ -147,7 +149,8 @@ enum MHD_Result in_answer_send_value(
 		MHD_add_response_header(response, MHD_HTTP_HEADER_LAST_MODIFIED, date);
 	if (!not_modified)
 		add_content_type(response, view->content_type);
-	enum MHD_Result r = MHD_queue_response(connection, not_modified ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response);
+	enum MHD_Result r =
+		MHD_queue_response(connection, not_modified ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response);
 	MHD_destroy_response(response);
 	return r;
 }

@@ -208,7 +208,8 @@ static bool is_read(struct in_request *request)
 static void check_method(struct in_request *request)
 {
 	struct in_link *link = request->link;
-	unsigned allow = (is_read(request) ? IN_ALLOW_WRITE : 0) | (in_values_find(link, request->path) ? IN_ALLOW_READ : 0);
+	unsigned allow =
+		(is_read(request) ? IN_ALLOW_WRITE : 0) | (in_values_find(link, request->path) ? IN_ALLOW_READ : 0);
 	bool allowed = (request->method == IN_METHOD_WRITE && (allow & IN_ALLOW_WRITE)) ||
 		       (request->method == IN_METHOD_READ && link->spec.is_sink);
 	if (allowed)
@@ -496,7 +497,8 @@ static void split_body(struct in_request *request, struct message_view **view, s
 	if (r == 0)
 		return;
 	if (r == -E2BIG)
-		answer_with(request, MHD_HTTP_CONTENT_TOO_LARGE, "the array has more elements than this listener takes");
+		answer_with(
+			request, MHD_HTTP_CONTENT_TOO_LARGE, "the array has more elements than this listener takes");
 	else if (r == -EINVAL)
 		answer_with(request, MHD_HTTP_UNPROCESSABLE_CONTENT, request->answer.text);
 	else
@@ -547,7 +549,8 @@ static enum offer_result offer_message(struct in_request *request)
 	int r = collect_headers(request, &names);
 	if (r < 0) {
 		if (r == -E2BIG)
-			answer_with(request, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "the request has too many headers");
+			answer_with(
+				request, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "the request has too many headers");
 		else
 			answer_busy(request, "out of memory");
 		return OFFER_REFUSED;

@@ -19,11 +19,11 @@
 #include "runtime/log.h"
 #include "runtime/mhd_loop.h"
 
-#define TICK_MS		1000u
-#define PRIORITIES	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
-#define MAX_PENDING	1024 /* connections that the kernel keeps for us */
+#define TICK_MS         1000u
+#define PRIORITIES      "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define MAX_PENDING     1024 /* connections that the kernel keeps for us */
 #define READ_STEP_BYTES 2048u
-#define POLL_AT_ONCE	64
+#define POLL_AT_ONCE    64
 
 struct in_daemon {
 	struct in_daemon *next;
@@ -51,7 +51,8 @@ struct in_server {
 	struct in_server_options options;
 	struct in_daemon *daemons;
 	struct in_peer *peers;
-	struct in_peer *resumed; /* to be resumed in the next turn: libmicrohttpd may run before, and must not see them */
+	struct in_peer
+		*resumed; /* to be resumed in the next turn: libmicrohttpd may run before, and must not see them */
 	struct in_tls *tls;
 	struct loop_timer *ticker;
 	struct loop_job run_job;
@@ -94,8 +95,7 @@ void in_server_phase(struct in_peer *peer, enum in_phase phase)
 
 struct in_peer *in_server_peer(struct MHD_Connection *connection)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	return info ? info->socket_context : NULL;
 }
 
@@ -109,8 +109,7 @@ static gnutls_session_t session_of(const struct in_peer *peer)
 static void peer_begin(struct in_daemon *daemon, struct MHD_Connection *connection, void **context)
 {
 	struct in_server *server = daemon->server;
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct in_peer *peer = calloc(1, sizeof *peer);
 	*context = peer;
 	if (!peer) { /* whoever asks for it gives up */
@@ -148,8 +147,8 @@ static void peer_end(struct in_peer *peer)
 		server->options.drained(server->options.arg);
 }
 
-static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
-	enum MHD_ConnectionNotificationCode code)
+static void on_connection(
+	void *arg, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code)
 {
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
 		peer_begin(arg, connection, context);
@@ -369,13 +368,12 @@ static struct MHD_Daemon *start_mhd(struct in_daemon *daemon, int fd)
 	};
 	static const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (server->tls ? MHD_USE_TLS : 0u);
-	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, daemon, MHD_OPTION_LISTEN_SOCKET, fd,
-		IN_HEAD_STRICT, MHD_OPTION_CONNECTION_LIMIT, (unsigned)limits->max_connections,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)limits->max_per_address,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)limits->max_head, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
-		(size_t)READ_STEP_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_target, daemon,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, daemon, MHD_OPTION_NOTIFY_CONNECTION, on_connection, daemon,
-		MHD_OPTION_ARRAY, server->tls ? tls : none, MHD_OPTION_END);
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, daemon, MHD_OPTION_LISTEN_SOCKET, fd, IN_HEAD_STRICT,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)limits->max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		(unsigned)limits->max_per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)limits->max_head,
+		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)READ_STEP_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_target,
+		daemon, MHD_OPTION_NOTIFY_COMPLETED, on_completed, daemon, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+		daemon, MHD_OPTION_ARRAY, server->tls ? tls : none, MHD_OPTION_END);
 }
 
 static int listen_on(struct in_server *server, const char *text)

@@ -12,7 +12,7 @@
 #include "message/message.h"
 
 #define LIMIT(member) offsetof(struct in_limits, member)
-#define MIB	      (1024 * 1024)
+#define MIB           (1024 * 1024)
 
 const char *const http_splits[] = {"none", "json-array", NULL};
 
@@ -23,7 +23,8 @@ const struct config_key in_limits_keys[] = {
 		.fallback = "1MiB",
 		.min = 1,
 		.max = MESSAGE_MAX_PAYLOAD,
-		.help = "The largest body that is taken; a larger one is answered with 413, before it is read where its "
+		.help = "The largest body that is taken; a larger one is answered with 413, before it is read where "
+			"its "
 			"length is announced."},
 	{.name = "max_head",
 		.type = CONFIG_SIZE,
@@ -31,7 +32,8 @@ const struct config_key in_limits_keys[] = {
 		.fallback = "16KiB",
 		.min = 4096,
 		.max = MIB,
-		.help = "Memory of a connection for the head of a request: about half of it may be headers (else 431) or target "
+		.help = "Memory of a connection for the head of a request: about half of it may be headers (else 431) "
+			"or target "
 			"(else 414)."},
 	{.name = "max_connections",
 		.type = CONFIG_INT,
@@ -61,7 +63,8 @@ const struct config_key in_limits_keys[] = {
 		.fallback = "64MiB",
 		.min = 1,
 		.max = (int64_t)4096 * MIB,
-		.help = "Memory for all bodies that are being received or wait; a request for which there is none is answered "
+		.help = "Memory for all bodies that are being received or wait; a request for which there is none is "
+			"answered "
 			"with 503."},
 	{.name = "max_split",
 		.type = CONFIG_INT,
@@ -76,7 +79,8 @@ const struct config_key in_limits_keys[] = {
 		.fallback = "10s",
 		.min = 100,
 		.max = 3600000,
-		.help = "How long a new connection may take to the end of its first request's head, TLS included, and a "
+		.help = "How long a new connection may take to the end of its first request's head, TLS included, and "
+			"a "
 			"head from the end of its first line."},
 	{.name = "request_timeout",
 		.type = CONFIG_DURATION,
@@ -98,7 +102,8 @@ const struct config_key in_limits_keys[] = {
 		.fallback = "10s",
 		.min = 0,
 		.max = 3600000,
-		.help = "How long a request waits for room in a full outbox with `when_full: block` before it is answered with "
+		.help = "How long a request waits for room in a full outbox with `when_full: block` before it is "
+			"answered with "
 			"503. 0: it does not wait."},
 	{.name = NULL},
 };
@@ -121,18 +126,19 @@ static void check_listen(const struct http_settings *settings, struct config_sco
 		const char *wrong = listen_parse(settings->listen.items[i].value, &address);
 		snprintf(item, sizeof item, "%zu", i);
 		if (wrong)
-			config_complain(scope, "listen", item, "'%s' is %s", settings->listen.items[i].value, wrong);
+			config_complain(scope, "listen", item, "'%s': %s", settings->listen.items[i].value, wrong);
 	}
 }
 
 static void check_tls(const struct http_settings *settings, struct config_scope *scope)
 {
 	const struct http_tls *tls = &settings->tls;
-	if (config_failed(scope, "tls", NULL) || config_failed(scope, "tls", "cert") || config_failed(scope, "tls", "key"))
+	if (config_failed(scope, "tls", NULL) || config_failed(scope, "tls", "cert") ||
+		config_failed(scope, "tls", "key"))
 		return;
 	if (!tls->cert != !tls->key)
-		config_complain(scope, "tls", tls->cert ? "cert" : "key", "%s stands alone; name the PEM files of both, cert and key",
-			tls->cert ? "cert" : "key");
+		config_complain(scope, "tls", tls->cert ? "cert" : "key",
+			"%s stands alone; name the PEM files of both, cert and key", tls->cert ? "cert" : "key");
 	else if (tls->client_ca && !tls->cert)
 		config_complain(scope, "tls", "client_ca",
 			"clients show certificates over TLS only; name cert and key of this listener as well");
@@ -150,25 +156,27 @@ void in_settings_check(const struct http_settings *settings, struct config_scope
 	if (open && !in->public && !auth_in_used(&in->access) && !config_failed(scope, "access", NULL) &&
 		!config_failed(scope, "public", NULL))
 		config_complain(scope, "listen", NULL,
-			"'%s' can be reached from other machines and nobody has to say who he is; set access, listen on "
+			"'%s' can be reached from other machines and nobody has to say who he is; set access, listen "
+			"on "
 			"127.0.0.1, or say public: true if everybody may send",
 			open->value);
 	if (in->limits.max_body > in->limits.max_buffered && !config_failed(scope, "limits", "max_body") &&
 		!config_failed(scope, "limits", "max_buffered"))
-		config_complain(scope, "limits", config_given(scope, "limits", "max_buffered") ? "max_buffered" : "max_body",
+		config_complain(scope, "limits",
+			config_given(scope, "limits", "max_buffered") ? "max_buffered" : "max_body",
 			"max_buffered is less than max_body, so that the largest bodies never fit; make it larger");
 }
 
-void in_settings_check_from(const void *settings, const void *from_settings, const struct config_list *filters,
-	struct config_scope *scope)
+void in_settings_check_from(
+	const void *settings, const void *from_settings, const struct config_list *filters, struct config_scope *scope)
 {
 	char item[24];
 	(void)settings, (void)from_settings;
 	for (size_t i = 0; i < filters->n; i++) {
 		const char *filter = filters->items[i].value;
 		snprintf(item, sizeof item, "%zu", i);
-		if (filter[0] != '/' && filter[0] != '#')
-			config_complain(scope, "topic", item, "a path begins with a slash, and '%s' does not; write '/%s'", filter,
-				filter);
+		if (filter[0] != '/')
+			config_complain(scope, "topic", item,
+				"a path begins with a slash, and '%s' does not; write '/%s'", filter, filter);
 	}
 }

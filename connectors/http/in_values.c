@@ -31,7 +31,8 @@ static void write_etag(const struct message_view *view, char out[ETAG_SIZE])
 	size_t len = 1;
 	out[0] = '"';
 	for (size_t i = 0; i < SIPHASH_LEN; i++)
-		len += (size_t)snprintf(out + len, ETAG_SIZE - len, "%02x", of_type[i] ^ of_payload[SIPHASH_LEN - 1 - i]);
+		len += (size_t)snprintf(
+			out + len, ETAG_SIZE - len, "%02x", of_type[i] ^ of_payload[SIPHASH_LEN - 1 - i]);
 	out[len++] = '"';
 	out[len] = '\0';
 }

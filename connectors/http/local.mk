@@ -72,3 +72,4 @@ liblinkspan_a_SOURCES += \
 	connectors/http/token_file.h \
 	connectors/http/token_hash.c \
 	connectors/http/token_hash.h
+nobase_dist_doc_DATA += connectors/http/README.md

@@ -32,8 +32,7 @@ bool http_breaker_failed(struct http_breaker *breaker, uint64_t now_ms)
 		return false; /* sent before it opened */
 	if (breaker->state == HTTP_BREAKER_CLOSED && ++breaker->failures < breaker->limit)
 		return false;
-	open_for(breaker, now_ms,
-		with_jitter(breaker, doubled(breaker->min_ms, breaker->max_ms, breaker->openings)));
+	open_for(breaker, now_ms, with_jitter(breaker, doubled(breaker->min_ms, breaker->max_ms, breaker->openings)));
 	if (breaker->openings < MOST_DOUBLINGS)
 		breaker->openings++;
 	return true;

@@ -243,7 +243,8 @@ static int on_request(void *arg, char *peer, char *own, int peer_port, int own_p
 	note_kept(call->client, peer, peer_port, own_port);
 	if (!call->guarded)
 		return CURL_PREREQFUNC_OK;
-	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *found = NULL;
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM},
+			*found = NULL;
 	char port[12];
 	snprintf(port, sizeof port, "%d", peer_port);
 	if (getaddrinfo(peer, port, &hints, &found) != 0)
@@ -424,7 +425,6 @@ static bool set_up(struct http_client *client, struct http_call *call)
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
 		options->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "linkspan/" LINKSPAN_VERSION);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -615,8 +615,7 @@ struct slice http_call_header(const struct http_call *call, const char *name)
 	return slice_str(header->value);
 }
 
-bool http_call_next_header(
-	const struct http_call *call, void **cursor, struct slice *ret_name, struct slice *ret_value)
+bool http_call_next_header(const struct http_call *call, void **cursor, struct slice *ret_name, struct slice *ret_value)
 {
 	struct curl_header *header = curl_easy_nextheader(call->easy, CURLH_HEADER, -1, *cursor);
 	if (!header)

@@ -9,8 +9,8 @@
 #include "message/buffer.h"
 #include "message/siphash.h"
 
-#define FORM        1
-#define MOST_BYTES  (4u * 1024 * 1024)
+#define FORM       1
+#define MOST_BYTES (4u * 1024 * 1024)
 
 static int append_text(struct buffer *out, const char *text)
 {

@@ -18,7 +18,14 @@
 #include "connectors/http/settings.h"
 #include "routing/arena.h"
 
-enum http_out_state { HTTP_OUT_IDLE, HTTP_OUT_UP, HTTP_OUT_DRAINING, HTTP_OUT_WAITING, HTTP_OUT_GONE, HTTP_OUT_STOPPED };
+enum http_out_state {
+	HTTP_OUT_IDLE,
+	HTTP_OUT_UP,
+	HTTP_OUT_DRAINING,
+	HTTP_OUT_WAITING,
+	HTTP_OUT_GONE,
+	HTTP_OUT_STOPPED
+};
 
 /* One request on its way, and what it carries. */
 struct http_flight {

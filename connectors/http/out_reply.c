@@ -10,8 +10,6 @@
 
 #include "message/utf8.h"
 
-
-
 bool http_reply_is_wanted(const struct message_view *view)
 {
 	return view->response_topic.len > 0 || message_param(view, MESSAGE_REPLY).data;

@@ -45,8 +45,9 @@ static int add(struct making *making, const char *name, struct slice value)
 {
 	int err = http_call_add_header(making->call, slice_str(name), value);
 	return err == -EINVAL
-		       ? refuse(making, arena_printf(making->maker->arena,
-						"the header %s would hold a line break or another control character", name))
+		       ? refuse(making,
+				 arena_printf(making->maker->arena,
+					 "the header %s would hold a line break or another control character", name))
 		       : err;
 }
 
@@ -159,9 +160,10 @@ static struct cloudevent event_of(struct making *making, const struct http_membe
 {
 	const struct http_settings *settings = making->maker->settings;
 	const struct message_view *view = message_view(member->msg);
-	struct slice source = settings->out.cloudevents.source
-				      ? slice_str(settings->out.cloudevents.source)
-				      : slice_str(arena_printf(making->maker->arena, "linkspan:%s", making->maker->name));
+	struct slice source =
+		settings->out.cloudevents.source
+			? slice_str(settings->out.cloudevents.source)
+			: slice_str(arena_printf(making->maker->arena, "linkspan:%s", making->maker->name));
 	return (struct cloudevent){
 		.id = slice_str(id),
 		.source = attribute(view, HTTP_PARAM_SOURCE, source),
@@ -268,6 +270,17 @@ static int add_message_headers(struct making *making)
 	return err;
 }
 
+/* libcurl formats headers letter by letter, its own ones twice: they cost more than all else here. */
+static int add_client(struct making *making)
+{
+	int err = http_call_add_raw(making->call, "Expect:"); /* it would wait for a 100 that many servers never send */
+	if (!err)
+		err = http_call_add_raw(making->call, "Accept:");
+	if (!err && !message_header(making->first, "user-agent").data)
+		err = http_call_add_raw(making->call, "user-agent: linkspan/" LINKSPAN_VERSION);
+	return err;
+}
+
 static int add_waited(struct making *making)
 {
 	char text[MARKERS_WAITED_SIZE];
@@ -320,9 +333,8 @@ static int add_headers(struct making *making)
 	if (!err && making->attempt->authorization && making->same_origin)
 		err = add(making, "authorization", slice_str(making->attempt->authorization));
 	if (!err)
-		err = add_signature(making);
-	/* libcurl would wait for a 100 that many servers never send. */
-	return err ? err : http_call_add_raw(making->call, "Expect:");
+		err = add_client(making);
+	return err ? err : add_signature(making);
 }
 
 int http_request_make(const struct http_maker *maker, const struct http_load *load, const struct http_attempt *attempt,
@@ -351,8 +363,8 @@ int http_request_make(const struct http_maker *maker, const struct http_load *lo
 
 /* --- redirects ---------------------------------------------------------------------------------------------------- */
 
-int http_request_redirect(const struct http_maker *maker, const char *url, long status, struct http_call *call,
-	const char **ret_reason)
+int http_request_redirect(
+	const struct http_maker *maker, const char *url, long status, struct http_call *call, const char **ret_reason)
 {
 	const char *from = (const char *)call->url.data;
 	if (http_url_check(url)) {
@@ -370,6 +382,9 @@ int http_request_redirect(const struct http_maker *maker, const char *url, long 
 	if (status == 303 && strcmp(call->method, "HEAD") != 0) {
 		call->method = "GET";
 		call->no_body = true;
+		http_call_drop_header(call, "content-type");
+		http_call_drop_header(call, "webhook-timestamp"); /* they sign a body that does not go along */
+		http_call_drop_header(call, "webhook-signature");
 	}
 	struct slice text = slice_str(url); /* libcurl's, which ends with the next begin: not of call->url */
 	buffer_clear(&call->url);

@@ -245,10 +245,13 @@ static void append_excerpt(const struct http_call *call, char *text, size_t size
 static void judge_answer(const struct http_flight *flight, struct judgement *ret)
 {
 	const struct http_call *call = flight->call;
+	ret->verdict = http_verdict_of(call->status, false);
+	if (ret->verdict == HTTP_TAKEN)
+		return;
 	int64_t now_s = (int64_t)(loop_clock_ms(flight->out->loop) / 1000);
 	uint64_t wait_ms = 0;
-	bool asked =
-		http_retry_after(http_call_header(call, "retry-after"), http_call_header(call, "date"), now_s, &wait_ms);
+	bool asked = http_retry_after(
+		http_call_header(call, "retry-after"), http_call_header(call, "date"), now_s, &wait_ms);
 	ret->wait_ms = asked ? wait_ms : 0;
 	ret->verdict = http_verdict_of(call->status, ret->wait_ms > 0);
 	ret->failure = http_verdict_is_failure(call->status);
@@ -259,7 +262,7 @@ static void judge_answer(const struct http_flight *flight, struct judgement *ret
 			flight->out->settings->out.redirects == HTTP_REDIRECTS_NONE
 				? ", which redirects: none does not follow"
 				: "");
-	else if (ret->verdict != HTTP_TAKEN)
+	else
 		append_excerpt(call, ret->reason, sizeof ret->reason);
 }
 
@@ -289,7 +292,11 @@ static void judge_elsewhere(struct judgement *judgement)
 static struct judgement judge(const struct http_flight *flight)
 {
 	const struct http_call *call = flight->call;
-	struct judgement judgement = {.verdict = HTTP_AGAIN};
+	struct judgement judgement;
+	judgement.verdict = HTTP_AGAIN;
+	judgement.wait_ms = 0;
+	judgement.failure = judgement.unreached = false;
+	judgement.reason[0] = '\0';
 	if (call->code != CURLE_OK && call->refused[0]) {
 		judgement.verdict = HTTP_REFUSED;
 		snprintf(judgement.reason, sizeof judgement.reason,
@@ -350,8 +357,8 @@ static void note_refused(struct http_flight *flight, const char *reason)
 	out->refused = true;
 	if (!renews || out->breaker.refusals > 1) {
 		char text[500];
-		snprintf(text, sizeof text, "%s; check auth, and what we may do there. It is asked again from time to time",
-			reason);
+		snprintf(text, sizeof text,
+			"%s; check auth, and what we may do there. It is asked again from time to time", reason);
 		out->host->ops->alarm(out->host, text);
 	}
 	http_out_drain(out, false, "%s", reason);
@@ -408,9 +415,9 @@ static bool follow(struct http_flight *flight, struct judgement *judgement)
 	if (out->settings->out.redirects == HTTP_REDIRECTS_NONE || !http_verdict_is_redirect(flight->call->status) ||
 		judgement->verdict != HTTP_REFUSED || !url)
 		return false;
-	int err = flight->redirects < MOST_REDIRECTS ? http_request_redirect(&out->maker, url, flight->call->status,
-							       flight->call, &wrong)
-						     : -EINVAL;
+	int err = flight->redirects < MOST_REDIRECTS
+			  ? http_request_redirect(&out->maker, url, flight->call->status, flight->call, &wrong)
+			  : -EINVAL;
 	if (!err)
 		err = http_client_begin(flight->call);
 	if (!err) {

@@ -84,7 +84,8 @@ const struct config_key http_breaker_keys[] = {
 		.fallback = "5",
 		.min = 1,
 		.max = 1000000,
-		.help = "Requests in a row that fail because of the receiver (no connection, no answer, 5xx, 429) after which it is "
+		.help = "Requests in a row that fail because of the receiver (no connection, no answer, 5xx, 429) "
+			"after which it is "
 			"left in peace for a while."},
 	{.name = "min",
 		.type = CONFIG_DURATION,
@@ -173,7 +174,8 @@ const char *http_path_check(const char *url, struct slice path)
 		if (path.data[i] == '\\')
 			return "a path has no \\, which some servers take for /. Write %5C.";
 	}
-	return has_dot_segment(path) ? "a path with the segment . or .. leads elsewhere. Write out where it leads." : NULL;
+	return has_dot_segment(path) ? "a path with the segment . or .. leads elsewhere. Write out where it leads."
+				     : NULL;
 }
 
 static bool is_unreserved(uint8_t c)
@@ -181,7 +183,6 @@ static bool is_unreserved(uint8_t c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
 	       c == '_' || c == '~';
 }
-
 
 int http_path_insert(struct slice text, struct arena *arena, struct slice *ret_text)
 {
@@ -307,9 +308,11 @@ void http_out_check(const struct http_settings *settings, struct config_scope *s
 void http_out_check_absent(struct config_scope *scope)
 {
 	static const char *const keys[] = {"method", "timeout", "connect_timeout", "concurrency", "order",
-		"http_version", "signing_secret", "batch", "cloudevents", "redirects", "allow_private", "breaker", NULL};
+		"http_version", "signing_secret", "batch", "cloudevents", "redirects", "allow_private", "breaker",
+		NULL};
 	for (int i = 0; keys[i]; i++)
 		if (config_given(scope, keys[i], NULL))
 			config_complain(scope, keys[i], NULL,
-				"%s is a key of connections with url, which send; this one listens. Leave it out", keys[i]);
+				"%s is a key of connections with url, which send; this one listens. Leave it out",
+				keys[i]);
 }

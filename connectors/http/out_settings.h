@@ -25,7 +25,8 @@ const char *http_url_check(const char *url);
 /* The same for what comes after it: empty, or a path and perhaps a query. url: what it is appended to. */
 const char *http_path_check(const char *url, struct slice path);
 /* Percent-encodes all but unreserved characters (RFC 3986 §2.3). 0 or -ENOMEM. */
-int http_path_insert(struct slice text, struct arena *arena, struct slice *ret_text) __attribute__((warn_unused_result));
+int http_path_insert(struct slice text, struct arena *arena, struct slice *ret_text)
+	__attribute__((warn_unused_result));
 /* The index in http_methods, -1: none. */
 int http_method_find(struct slice name);
 

@@ -32,7 +32,8 @@ static const struct config_key tls_keys[] = {
 	{.name = "client_ca",
 		.type = CONFIG_PATH,
 		.offset = TLS(client_ca),
-		.help = "Listener: PEM file of the authorities that sign clients' certificates. Clients are asked for one, and "
+		.help = "Listener: PEM file of the authorities that sign clients' certificates. Clients are asked for "
+			"one, and "
 			"`access` says what it is good for."},
 	{.name = NULL},
 };
@@ -70,21 +71,24 @@ const struct config_key http_connection_keys[] = {
 		.fallback = "8",
 		.min = 1,
 		.max = 1000,
-		.help = "Requests under way, and connections, at most. Messages of one key go one after the other whatever "
+		.help = "Requests under way, and connections, at most. Messages of one key go one after the other "
+			"whatever "
 			"this says, and so do batches."},
 	{.name = "order",
 		.type = CONFIG_ENUM,
 		.offset = OFFSET(out.order),
 		.fallback = "key",
 		.choices = orders,
-		.help = "key: a message waits until the one before it of the same key has been answered. none: no message "
+		.help = "key: a message waits until the one before it of the same key has been answered. none: no "
+			"message "
 			"waits for another, and they arrive in any order."},
 	{.name = "http_version",
 		.type = CONFIG_ENUM,
 		.offset = OFFSET(out.version),
 		.fallback = "1.1",
 		.choices = versions,
-		.help = "1.1, or 2 over TLS where the receiver offers it. Some receivers break off requests of version 2 that "
+		.help = "1.1, or 2 over TLS where the receiver offers it. Some receivers break off requests of version "
+			"2 that "
 			"they have taken, which then come twice."},
 	{.name = "signing_secret",
 		.type = CONFIG_SECRET,
@@ -95,7 +99,8 @@ const struct config_key http_connection_keys[] = {
 		.type = CONFIG_SECTION,
 		.offset = OFFSET(out.batch),
 		.children = http_batch_keys,
-		.help = "Several messages in one request. What is in a batch is fixed before it is first sent, and stays the "
+		.help = "Several messages in one request. What is in a batch is fixed before it is first sent, and "
+			"stays the "
 			"same over retries and restarts."},
 	{.name = "cloudevents",
 		.type = CONFIG_SECTION,
@@ -107,7 +112,8 @@ const struct config_key http_connection_keys[] = {
 		.offset = OFFSET(out.redirects),
 		.fallback = "none",
 		.choices = redirects,
-		.help = "none: an answer that leads elsewhere is a refusal, and the message becomes a dead letter. follow: the "
+		.help = "none: an answer that leads elsewhere is a refusal, and the message becomes a dead letter. "
+			"follow: the "
 			"same request is sent there, five times at most; after a 303 a GET."},
 	{.name = "allow_private",
 		.type = CONFIG_BOOL,
@@ -147,7 +153,8 @@ const struct config_key http_connection_keys[] = {
 		.fallback = "24h",
 		.min = 1000,
 		.max = (int64_t)30 * 24 * 3600 * 1000,
-		.help = "Listener: how long a request's Idempotency-Key (or webhook-id) is known, so that the same request gets "
+		.help = "Listener: how long a request's Idempotency-Key (or webhook-id) is known, so that the same "
+			"request gets "
 			"the same answer and no second message."},
 	/* Both. */
 	{.name = "tls",
@@ -159,7 +166,8 @@ const struct config_key http_connection_keys[] = {
 		.type = CONFIG_SECTION,
 		.offset = OFFSET(out.auth),
 		.children = auth_out_keys,
-		.help = "Sender: what a request shows of us; one of the keys below. It is never sent to another host than that of url."},
+		.help = "Sender: what a request shows of us; one of the keys below. It is never sent to another host "
+			"than that of url."},
 	{.name = NULL},
 };
 
@@ -169,19 +177,20 @@ const struct config_key http_from_keys[] = {
 		.offset = offsetof(struct http_from_settings, split),
 		.fallback = "none",
 		.choices = http_splits,
-		.help = "json-array: the body is an array, and each of its elements becomes a message, as it is written; all of "
+		.help = "json-array: the body is an array, and each of its elements becomes a message, as it is "
+			"written; all of "
 			"them or none. Where filters overlap it is enough that one says so."},
 	{.name = NULL},
 };
 
 const struct config_key http_to_keys[] = {
-	{.name = "method",
-		.type = CONFIG_TEMPLATE,
-		.help = "Method of the request. Default: that of the connection."},
+	{.name = "method", .type = CONFIG_TEMPLATE, .help = "Method of the request. Default: that of the connection."},
 	{.name = "url",
 		.type = CONFIG_TEMPLATE,
-		.help = "Where the request goes instead of the connection's url, for instance a webhook that the message names. What "
-			"it answers concerns this message alone: it opens no breaker, and auth is not sent to other hosts."},
+		.help = "Where the request goes instead of the connection's url, for instance a webhook that the "
+			"message names. What "
+			"it answers concerns this message alone: it opens no breaker, and auth is not sent to other "
+			"hosts."},
 	{.name = "event_type", .type = CONFIG_TEMPLATE, .help = "Attribute type of the CloudEvent."},
 	{.name = "event_source", .type = CONFIG_TEMPLATE, .help = "Attribute source of the CloudEvent."},
 	{.name = "event_subject",

@@ -71,7 +71,7 @@ static bool sign_one(EVP_MAC_CTX *ctx, const struct slice *before, size_t n_befo
 int signer_sign(const struct signer *signer, struct slice id, uint64_t timestamp_s, const struct slice *parts,
 	size_t n_parts, char ret_value[SIGNATURE_VALUE_SIZE])
 {
-	char timestamp[24], value[SIGNATURE_VALUE_SIZE];
+	char timestamp[24], value[SIGNATURE_VALUE_SIZE] = ""; /* nothing of it comes out before all is well */
 	int len = snprintf(timestamp, sizeof timestamp, ".%llu.", (unsigned long long)timestamp_s);
 	const struct slice before[] = {id, slice_of(timestamp, (size_t)len)};
 	char *at = value;

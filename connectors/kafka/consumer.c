@@ -478,7 +478,8 @@ static void on_time(struct kafka_consumer *consumer)
 
 static uint64_t wait_ms(const struct kafka_consumer *consumer)
 {
-	bool soon = !consumer->up || kafka_consumer_now_ms() < consumer->lead_until_ms;
+	bool soon = !consumer->up || consumer->begins.one_by_one || consumer->doubts.one_by_one ||
+		    kafka_consumer_now_ms() < consumer->lead_until_ms;
 	return soon ? CONNECTING_MS : WAIT_MS;
 }
 

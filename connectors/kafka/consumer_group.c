@@ -218,6 +218,7 @@ static void on_assign(struct kafka_consumer *consumer, const rd_kafka_topic_part
 			partition->seen = partition->assigned = true;
 			partition->put_back = false;
 			partition->state = KAFKA_PARTITION_DUE;
+			partition->due_ms = 0;
 		}
 	}
 	consumer->partitions->surveyed = true;

@@ -10,6 +10,12 @@
 
 #include "connectors/kafka/consumer.h"
 
+/* Questions about offsets, of which one that nobody answers spoils the others that are asked with it. */
+struct kafka_asking {
+	bool one_by_one; /* so they are asked, until all have been */
+	size_t turn; /* whose it is then */
+};
+
 struct kafka_consumer {
 	struct kafka_handover handover;
 	struct kafka_consumer_options options;
@@ -35,8 +41,7 @@ struct kafka_consumer {
 	uint64_t next_refresh_ms, next_watch_ms, next_begin_ms;
 	uint64_t next_lead_ms, lead_until_ms; /* group: kafka_group_lead, and until when soon again */
 	uint64_t missing_ms; /* when it was last said that a topic is missing; 0: never */
-	bool one_by_one; /* asking for many at once has failed: one at a time */
-	size_t turn; /* whose it is then */
+	struct kafka_asking begins, doubts;
 };
 
 /* CLOCK_MONOTONIC. */

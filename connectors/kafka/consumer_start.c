@@ -19,6 +19,8 @@
 
 #define ASK_MS    2000 /* how long the broker may take to say what offsets it has */
 #define AGAIN_MS  1000u
+#define LATER_MS  10000u /* the same while others wait for this thread, which waits for the answer */
+#define TURN_MS   200u /* of asking one by one, then others have their turn */
 #define SETTLE_MS 5000u /* an end that comes too early */
 
 /* --- questions ------------------------------------------------------------------------------------------------- */
@@ -47,8 +49,30 @@ static int64_t offset_in(const rd_kafka_topic_partition_list_t *list, const stru
 	return !element || element->err || element->offset < 0 ? -1 : element->offset;
 }
 
-/* False: nobody could be asked. One without a leader spoils it for all, so after that they are asked one by one. */
-static bool ask_watermarks(struct kafka_consumer *consumer, struct watermarks *marks, size_t n)
+static bool is_read(const struct kafka_consumer *consumer)
+{
+	bool any = false;
+	for (size_t i = 0; i < consumer->partitions->n && !any; i++)
+		any = consumer->partitions->items[i]->state == KAFKA_PARTITION_READING;
+	return any;
+}
+
+/* One that nobody answers for, asked alone or among n, is found out, and the others go first. One without a leader is not
+ * asked at all, which the metadata says. */
+static void no_answer(
+	struct kafka_consumer *consumer, struct kafka_asking *asking, struct kafka_partition *first, size_t n)
+{
+	if (n == 1)
+		first->due_ms =
+			kafka_consumer_now_ms() + (asking->one_by_one || is_read(consumer) ? LATER_MS : AGAIN_MS);
+	else
+		asking->one_by_one = true;
+	consumer->next_refresh_ms = 0;
+}
+
+/* False: nobody could be asked. */
+static bool ask_watermarks(
+	struct kafka_consumer *consumer, struct kafka_asking *asking, struct watermarks *marks, size_t n)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
 	for (size_t i = 0; i < n; i++)
@@ -60,29 +84,32 @@ static bool ask_watermarks(struct kafka_consumer *consumer, struct watermarks *m
 	for (size_t i = 0; i < n && good; i++)
 		marks[i].high = offset_in(list, marks[i].partition);
 	rd_kafka_topic_partition_list_destroy(list);
-	consumer->one_by_one = !good && (n > 1 || consumer->one_by_one);
+	if (!good)
+		no_answer(consumer, asking, marks[0].partition, n);
 	return good;
 }
 
 /* The partitions for which `wanted` holds, at most `max`; one when they are to be asked one by one. */
-static size_t collect(struct kafka_consumer *consumer,
+static size_t collect(struct kafka_consumer *consumer, struct kafka_asking *asking,
 	bool (*wanted)(const struct kafka_consumer *consumer, const struct kafka_partition *partition),
 	struct kafka_partition **ret_partitions, size_t max)
 {
 	const struct kafka_partitions *all = consumer->partitions;
 	size_t n = 0;
-	if (consumer->one_by_one) {
+	if (asking->one_by_one) {
 		max = 1;
-		consumer->turn++;
+		asking->turn++;
 	}
 	for (size_t i = 0; i < all->n && n < max; i++) {
-		struct kafka_partition *partition = all->items[(consumer->turn + i) % all->n];
+		struct kafka_partition *partition = all->items[(asking->turn + i) % all->n];
 		if (wanted(consumer, partition)) {
 			ret_partitions[n++] = partition;
-			if (consumer->one_by_one)
-				consumer->turn = (consumer->turn + i) % all->n;
+			if (asking->one_by_one)
+				asking->turn = (asking->turn + i) % all->n;
 		}
 	}
+	if (n == 0)
+		asking->one_by_one = false;
 	return n;
 }
 
@@ -154,7 +181,7 @@ static void halt(struct kafka_consumer *consumer, struct kafka_partition *partit
 static bool is_due(const struct kafka_consumer *consumer, const struct kafka_partition *partition)
 {
 	(void)consumer;
-	return partition->state == KAFKA_PARTITION_DUE;
+	return partition->state == KAFKA_PARTITION_DUE && kafka_consumer_now_ms() >= partition->due_ms;
 }
 
 /* Must its watermarks be known? Says what is to be said if it is not to be read at all. */
@@ -194,27 +221,38 @@ static void begin_at(struct kafka_consumer *consumer, const struct watermarks *m
 	kafka_consumer_hand_position(consumer, partition);
 }
 
-void kafka_begin_due(struct kafka_consumer *consumer)
+/* Returns whether the next one of several can be asked at once. */
+static bool begin_some(struct kafka_consumer *consumer)
 {
 	struct kafka_partition *due[MAX_ASKED];
 	struct watermarks asked[MAX_ASKED];
-	size_t n = collect(consumer, is_due, due, MAX_ASKED), n_asked = 0;
+	size_t n = collect(consumer, &consumer->begins, is_due, due, MAX_ASKED), n_asked = 0;
+	bool answered = true;
 	if (n == 0)
-		return;
-	consumer->next_begin_ms = kafka_consumer_now_ms() + (consumer->one_by_one ? 0 : AGAIN_MS);
+		return false;
+	consumer->next_begin_ms = kafka_consumer_now_ms() + (consumer->begins.one_by_one ? 0 : AGAIN_MS);
 	if (consumer->group && !kafka_group_committed(consumer, due, n))
-		return;
+		return false;
 	for (size_t i = 0; i < n; i++)
 		if (needs_watermarks(consumer, due[i]))
 			asked[n_asked++] = (struct watermarks){due[i], -1, -1};
-	if (n_asked && ask_watermarks(consumer, asked, n_asked))
-		for (size_t i = 0; i < n_asked; i++)
-			begin_at(consumer, &asked[i]);
+	if (n_asked)
+		answered = ask_watermarks(consumer, &consumer->begins, asked, n_asked);
+	for (size_t i = 0; i < n_asked && answered; i++)
+		begin_at(consumer, &asked[i]);
 	for (size_t i = 0; i < n; i++)
 		if (due[i]->state == KAFKA_PARTITION_DUE && due[i]->known)
 			kafka_fetch_begin(consumer, due[i]);
 	if (n == MAX_ASKED)
 		consumer->next_begin_ms = 0; /* there are more */
+	return answered && consumer->begins.one_by_one;
+}
+
+void kafka_begin_due(struct kafka_consumer *consumer)
+{
+	uint64_t until_ms = kafka_consumer_now_ms() + TURN_MS;
+	while (begin_some(consumer) && kafka_consumer_now_ms() < until_ms)
+		;
 }
 
 /* --- checking ----------------------------------------------------------------------------------------------------- */
@@ -325,6 +363,7 @@ static void reset(struct kafka_consumer *consumer, const struct watermarks *mark
 	partition->anchor_fingerprint = 0;
 	partition->put_back = true;
 	partition->state = KAFKA_PARTITION_DUE;
+	partition->due_ms = 0;
 	kafka_consumer_hand_position(consumer, partition);
 	kafka_fetch_begin(consumer, partition);
 }
@@ -343,6 +382,7 @@ static void decide(struct kafka_consumer *consumer, const struct watermarks *mar
 		if (marks->low == next)
 			partition->last_fingerprint = 0; /* only the record before it is gone */
 		partition->state = KAFKA_PARTITION_DUE;
+		partition->due_ms = 0;
 		kafka_fetch_begin(consumer, partition);
 	}
 }
@@ -351,7 +391,7 @@ void kafka_ask_doubtful(struct kafka_consumer *consumer)
 {
 	struct kafka_partition *doubtful[MAX_ASKED];
 	struct watermarks marks[MAX_ASKED];
-	size_t n = collect(consumer, is_doubtful, doubtful, MAX_ASKED);
+	size_t n = collect(consumer, &consumer->doubts, is_doubtful, doubtful, MAX_ASKED);
 	for (size_t i = 0; i < n; i++) {
 		marks[i] = (struct watermarks){doubtful[i], -1, -1};
 		if (doubtful[i]->state == KAFKA_PARTITION_CHECKING) {
@@ -361,7 +401,7 @@ void kafka_ask_doubtful(struct kafka_consumer *consumer)
 		}
 		doubtful[i]->due_ms = kafka_consumer_now_ms() + AGAIN_MS; /* unless the answer comes */
 	}
-	if (n == 0 || !ask_watermarks(consumer, marks, n))
+	if (n == 0 || !ask_watermarks(consumer, &consumer->doubts, marks, n))
 		return;
 	for (size_t i = 0; i < n; i++)
 		if (marks[i].low >= 0 && marks[i].high >= 0)

@@ -44,6 +44,8 @@ static void find_partition(struct kafka_consumer *consumer, const char *topic,
 		return;
 	}
 	partition->qos = qos;
+	if (partition->state == KAFKA_PARTITION_DUE && listed->leader < 0)
+		partition->state = KAFKA_PARTITION_IDLE;
 	if (partition->state != KAFKA_PARTITION_IDLE)
 		return;
 	if (!partition->seen && !partition->known)
@@ -52,6 +54,7 @@ static void find_partition(struct kafka_consumer *consumer, const char *topic,
 	if (listed->leader < 0)
 		return; /* it is there, but nobody can be asked */
 	partition->state = KAFKA_PARTITION_DUE;
+	partition->due_ms = 0;
 	consumer->next_begin_ms = 0;
 }
 

@@ -216,11 +216,28 @@ static bool flush(struct exact_worker *worker)
 	return true;
 }
 
+/* A transaction that has failed by itself (a topic that may not be written to is refused before any record) has no report that says
+ * why, and only to a call for which it is not ready does the library tell. */
+static void find_reason(struct exact_worker *worker)
+{
+	struct exact_trouble *trouble = &worker->trouble;
+	rd_kafka_error_t *error = *trouble->reason ? NULL : rd_kafka_begin_transaction(worker->rk);
+	if (!error)
+		return;
+	rd_kafka_resp_err_t err = rd_kafka_error_code(error);
+	if (err != RD_KAFKA_RESP_ERR__STATE)
+		snprintf(trouble->reason, sizeof trouble->reason, "%s", rd_kafka_error_string(error));
+	if (kafka_needs_person(err))
+		trouble->failure = EXACT_NEEDS_PERSON;
+	rd_kafka_error_destroy(error);
+}
+
 /* What can be blamed on single records goes back, and with a definite abort nothing of the rest is there. */
 static bool undo(struct exact_worker *worker, bool *ret_undone)
 {
 	const struct exact_trouble *trouble = &worker->trouble;
 	if (!trouble->lost && !trouble->apart) {
+		find_reason(worker);
 		rd_kafka_error_t *error = rd_kafka_abort_transaction(worker->rk, -1); /* reports may come from inside */
 		if (error)
 			return fail_with(worker, "a transaction cannot be undone", error);

@@ -8,6 +8,7 @@
 #include "connectors/kafka/from.h"
 #include "connectors/kafka/headers.h"
 #include "connectors/kafka/naming.h"
+#include "connectors/kafka/record.h"
 #include "connectors/kafka/settings.h"
 
 /* Without transactions a restart of the process may repeat what was in flight: the producer's numbering dies with it. */
@@ -60,6 +61,7 @@ const struct connector kafka_connector = {
 	.carries_headers = kafka_carries_headers,
 	.level_separator = '.',
 	.check_target = kafka_check_target,
+	.check_param = kafka_check_param,
 	.source_guarantee = kafka_source_guarantee,
 	.warn_open_target = kafka_warn_open_target,
 	.insert_in_target = kafka_insert_in_target,

@@ -20,10 +20,27 @@ static bool patterns_known(const struct config_list *patterns)
 	return true;
 }
 
+/* Where no device's name may lead, whatever is allowed: a record of its own could pass for a cursor, and in a transaction
+ * one that a broker refuses holds up all the others. Kafka's Topic.java, INTERNAL_TOPICS, and the log of its controllers. */
+static const char *check_kept(const struct kafka_settings *settings, struct slice topic)
+{
+	static const char *const internal[] = {
+		"__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"};
+	for (size_t i = 0; i < sizeof internal / sizeof internal[0]; i++)
+		if (slice_equal(topic, slice_str(internal[i])))
+			return "Kafka keeps that topic for itself and lets nobody write to it. Write to another one.";
+	if (settings->cursor_topic && slice_equal(topic, slice_str(settings->cursor_topic)))
+		return "that topic is cursor_topic of the connection, which tells linkspan what has been delivered. "
+		       "Write to another one.";
+	return NULL;
+}
+
 const char *kafka_check_target(const void *arg, struct slice topic)
 {
 	const struct kafka_settings *settings = arg;
 	const char *wrong = kafka_topic_check(topic);
+	if (!wrong)
+		wrong = check_kept(settings, topic);
 	if (wrong || settings->topics_allowed.n == 0 || kafka_topic_allowed(&settings->topics_allowed, topic))
 		return wrong;
 	return patterns_known(&settings->topics_allowed) ? "the Kafka topic is none of topics_allowed of the "

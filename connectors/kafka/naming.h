@@ -10,7 +10,7 @@
 
 #include "connectors/connector.h"
 
-/* NULL if the topic is legal and allowed. What is sent asks again: a dead letter that is queued once more may have any
+/* NULL if the topic is legal and allowed, and none that Kafka or linkspan keeps for itself. What is sent asks again: a dead letter that is queued once more may have any
  * topic. */
 const char *kafka_check_target(const void *settings, struct slice topic);
 const char *kafka_warn_open_target(const void *settings);

@@ -4,10 +4,18 @@
  */
 #include "connectors/kafka/record.h"
 
+#include <string.h>
+
 #include "connectors/kafka/headers.h"
 #include "connectors/kafka/timestamp.h"
 
 #define MAX_VALUES 8
+
+static const char wrong_partition[] =
+	"the partition is no number from 0 to 2147483647; give the number of one, or leave it to the key";
+static const char wrong_timestamp[] = "the timestamp is neither a number of seconds, milliseconds, microseconds or "
+				      "nanoseconds since 1970 nor a time as in "
+				      "RFC 3339, 2026-11-25T22:58:34Z";
 
 /* Absent: any partition. Returns false when it is not a partition's number. */
 static bool parse_partition(struct slice text, int32_t *ret_partition)
@@ -50,14 +58,24 @@ const char *kafka_record_make(const struct kafka_settings *settings, const struc
 {
 	struct kafka_record record;
 	if (!parse_partition(message_param(view, "partition"), &record.partition))
-		return "the partition is not a number";
+		return wrong_partition;
 	if (!timestamp_of(view, &record.timestamp_ms))
-		return "the timestamp is neither a number of seconds, milliseconds, microseconds or nanoseconds since "
-		       "1970 nor "
-		       "a time as in RFC 3339";
+		return wrong_timestamp;
 	uint64_t stamped_ms = record.timestamp_ms ? (uint64_t)record.timestamp_ms : wall_ms;
 	record.headers = kafka_headers_make(settings->mqtt_headers, view, stamped_ms, wall_ms);
 	*ret_record = record;
+	return NULL;
+}
+
+const char *kafka_check_param(const void *settings, const char *name, struct slice value)
+{
+	(void)settings;
+	int32_t partition;
+	int64_t ms;
+	if (strcmp(name, "partition") == 0)
+		return parse_partition(value, &partition) ? NULL : wrong_partition;
+	if (strcmp(name, "timestamp") == 0)
+		return kafka_timestamp_read(value, &ms) ? NULL : wrong_timestamp;
 	return NULL;
 }
 

@@ -26,6 +26,9 @@ const char *kafka_record_make(const struct kafka_settings *settings, const struc
 	struct kafka_record *ret_record) __attribute__((warn_unused_result));
 void kafka_record_drop(struct kafka_record *record);
 
+/* As struct connector, check_param. */
+const char *kafka_check_param(const void *settings, const char *name, struct slice value);
+
 /* Hands it to the library. Takes the record in every outcome. The view's bytes are not copied: they must stay where they
  * are until the delivery report, unless this fails. A fatal error is RD_KAFKA_RESP_ERR__FATAL. */
 rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *rk, rd_kafka_topic_t *topic, const struct message_view *view,

@@ -51,26 +51,80 @@ static bool read_fraction(struct text *in, int *ret_ms)
 
 /* --- numbers ------------------------------------------------------------------------------------------------------- */
 
+/* digits × 10^scale. */
+struct decimal {
+	uint64_t digits;
+	int scale;
+};
+
+/* More digits than 64 bits hold are too many before the point, and finer than anything behind it. */
+static bool read_mantissa(struct text *in, bool is_fraction, struct decimal *number)
+{
+	const uint8_t *start = in->at;
+	for (; is_digit(in); in->at++) {
+		if (number->digits <= (UINT64_MAX - 9) / 10) {
+			number->digits = number->digits * 10 + (uint64_t)(*in->at - '0');
+			number->scale -= is_fraction;
+		} else if (!is_fraction) {
+			return false;
+		}
+	}
+	return in->at != start;
+}
+
+/* As in JSON: small programs write 1.764112345e9. */
+static bool read_exponent(struct text *in, int *ret_exponent)
+{
+	int exponent = 0, n = 0;
+	if (!skip(in, "eE"))
+		return true;
+	bool is_negative = in->at < in->end && *in->at == '-';
+	(void)skip(in, "+-");
+	for (; is_digit(in) && n < 3; in->at++, n++)
+		exponent = exponent * 10 + (*in->at - '0');
+	*ret_exponent = is_negative ? -exponent : exponent;
+	return n > 0;
+}
+
+static bool split(struct decimal number, uint64_t *ret_whole, int *ret_thousandths)
+{
+	int thousandths = 0;
+	for (; number.scale > 0 && number.digits; number.scale--) {
+		if (number.digits > UINT64_MAX / 10)
+			return false;
+		number.digits *= 10;
+	}
+	for (; number.scale < 0 && (number.digits || thousandths); number.scale++) {
+		thousandths = thousandths / 10 + (int)(number.digits % 10) * 100;
+		number.digits /= 10;
+	}
+	*ret_whole = number.digits;
+	*ret_thousandths = thousandths;
+	return true;
+}
+
+static int64_t by_size(uint64_t whole, int thousandths)
+{
+	if (whole < UINT64_C(100000000000))
+		return (int64_t)whole * 1000 + thousandths;
+	if (whole < UINT64_C(100000000000000))
+		return (int64_t)whole;
+	return (int64_t)(whole < UINT64_C(100000000000000000) ? whole / 1000 : whole / 1000000);
+}
+
 static bool read_number(struct text in, int64_t *ret_ms)
 {
-	uint64_t number = 0;
-	int fraction_ms;
-	const uint8_t *start = in.at;
-	for (; is_digit(&in); in.at++) {
-		if (number > (UINT64_MAX - 9) / 10)
-			return false;
-		number = number * 10 + (uint64_t)(*in.at - '0');
-	}
-	if (in.at == start || !read_fraction(&in, &fraction_ms) || in.at != in.end)
+	struct decimal number = {0, 0};
+	uint64_t whole;
+	int exponent = 0, thousandths;
+	bool is_negative = skip(&in, "-");
+	if (!read_mantissa(&in, false, &number) || (skip(&in, ".") && !read_mantissa(&in, true, &number)) ||
+		!read_exponent(&in, &exponent) || in.at != in.end)
 		return false;
-	if (number < UINT64_C(100000000000))
-		*ret_ms = (int64_t)number * 1000 + fraction_ms;
-	else if (number < UINT64_C(100000000000000))
-		*ret_ms = (int64_t)number;
-	else if (number < UINT64_C(100000000000000000))
-		*ret_ms = (int64_t)(number / 1000);
-	else
-		*ret_ms = (int64_t)(number / 1000000);
+	number.scale += exponent;
+	if (!split(number, &whole, &thousandths))
+		return false;
+	*ret_ms = is_negative ? -by_size(whole, thousandths) : by_size(whole, thousandths);
 	return true;
 }
 

@@ -5,6 +5,7 @@
  *
  *     1764112345, 1764112345.678   seconds (below 10^11: until the year 5138)
  *     1764112345678                milliseconds (below 10^14), then microseconds (below 10^17), then nanoseconds
+ *     1.764112345678e9             the same with an exponent, as in JSON
  *     2026-11-25T22:58:34.123Z     RFC 3339, with any number of decimals and any offset; lower case and a space for T
  *                                  are taken as well
  *

@@ -25,7 +25,8 @@ const char *kafka_topic_check(struct slice topic)
 	for (size_t i = 0; i < topic.len; i++)
 		if (!is_word(topic.data[i]) && topic.data[i] != '.')
 			return "the Kafka topic has a character that Kafka does not allow. Use letters, digits, dot, "
-			       "underscore and hyphen only, or set topic_characters: escape for the connection.";
+			       "underscore and hyphen only; topic_characters: escape writes others, where a template "
+			       "inserts them.";
 	return NULL;
 }
 

@@ -184,8 +184,8 @@ static int listen_on(struct admin *admin, const char *text)
 static void log_failure(const char *address, int error)
 {
 	const char *what = mhd_loop_explain(error);
-	log_error("admin_listen_failed", "address=%s error=\"%s\" what=\"%s in admin.listen\"", address, strerror(-error),
-		what ? what : "correct what stands");
+	log_error("admin_listen_failed", "address=%s error=\"%s\" what=\"%s in admin.listen\"", address,
+		strerror(-error), what ? what : "correct what stands");
 }
 
 /* --- free space of the disk -------------------------------------------------------------------------------------- */

@@ -106,6 +106,8 @@ const struct metric metrics[] = {
 		"their place "
 		"as well",
 		GAUGE, ONCE(journal.keys)},
+	{"linkspan_journal_limit_keys", "The most of them that there is room for, by journal.max_keys and segment_size",
+		GAUGE, ONCE(journal.key_limit)},
 
 	/* Journal to courier. */
 	{"linkspan_destination_offered_total", "Messages for the destination since the start", COUNTER, TO(offered)},

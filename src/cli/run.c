@@ -128,8 +128,9 @@ static void reload(struct daemon *d)
 	notify_systemd(state);
 	bridge_reload(d->bridge);
 	/* The number keeps it from being taken for a repeat of the last one. */
-	log_info("reloaded", "request=%lu what=\"certificates, keys and tokens have been read again; restart linkspan to apply a "
-			     "changed configuration\"",
+	log_info("reloaded",
+		"request=%lu what=\"certificates, keys and tokens have been read again; restart linkspan to apply a "
+		"changed configuration\"",
 		++d->reloads);
 	notify_systemd("READY=1");
 }

@@ -266,6 +266,23 @@ static void take_params(struct target_config *target, const struct config_key *k
 	}
 }
 
+/* Those without braces are the same for every message, too. */
+static void check_params(struct reading *reading, const struct connector *connector, const struct target_config *target,
+	const struct node *section)
+{
+	const void *settings = reading->loader->own->config.connections[target->connection].settings;
+	bool sound = reading->loader->connections.items[target->connection].sound;
+	for (size_t i = 0; sound && connector->check_param && i < target->params.n; i++) {
+		const struct config_text *param = &target->params.items[i];
+		const struct node *node = node_get(section, param->name);
+		if (!node || node->failed || strpbrk(param->value, "{}"))
+			continue;
+		const char *wrong = connector->check_param(settings, param->name, slice_str(param->value));
+		if (wrong)
+			table_mistake(reading->loader->report, node, 0, "%s: %s", param->name, wrong);
+	}
+}
+
 static void take_common(struct target_config *target, struct section_to *to)
 {
 	target->key = to->key;
@@ -434,6 +451,7 @@ static void read_target(struct reading *reading, const struct node *node)
 	if (connector) {
 		take_params(target, keys, values, n);
 		check_target(reading, connector, target->connection, node, target->target);
+		check_params(reading, connector, target, node);
 		check_tombstones(reading, connector, node, target->tombstones);
 		check_qos(reading, target->connection, node, target->qos >= 0 ? target->qos : map->from_qos);
 		check_reply(reading, target, node_get(node, "reply"));

@@ -160,6 +160,7 @@ struct courier {
 	void *idle_ctx;
 	uint64_t in_flight; /* HELD_IN_FLIGHT */
 	uint64_t n_replies; /* HELD_REPLY; they fill the window too, which bounds them */
+	uint64_t n_values; /* of them: last values */
 	struct courier_stats stats;
 
 	/* room.c */

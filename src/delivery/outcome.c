@@ -117,6 +117,7 @@ static void keep(struct courier *courier, uint64_t seq, struct message *msg, boo
 	held->is_value = is_value;
 	held->attempts = 0;
 	courier->n_replies++;
+	courier->n_values += is_value;
 	log_warn(is_value ? "value_delayed" : "reply_delayed", "destination=%s", courier->options.name);
 	journal_later(courier, seq);
 }
@@ -138,22 +139,59 @@ static void keep_reply(struct courier *courier, uint64_t seq, const struct messa
 	outcome_done(courier, seq);
 }
 
-static void retry_journal(struct courier *courier, uint64_t seq)
+static bool waits_as_value(const struct held *held)
+{
+	return held->state == HELD_REPLY && held->is_value;
+}
+
+/* The oldest value that waits for the journal, of those up to `last`, which does. */
+static uint64_t first_value(const struct courier *courier, uint64_t last)
+{
+	const struct window *window = &courier->window;
+	uint64_t seq = window->lane ? lane_first(window->lane) : 0, first = last;
+	while (seq && !waits_as_value(lane_find(window->lane, seq)))
+		seq = lane_next(window->lane, seq);
+	if (seq && seq < first)
+		first = seq;
+	for (seq = window->first; seq < window->end && seq < first; seq++)
+		if (waits_as_value(window_head_slot(window, seq)))
+			first = first_value(courier, seq);
+	return first;
+}
+
+/* False: the journal still does not take it. */
+static bool journal_kept(struct courier *courier, uint64_t seq)
 {
 	const struct held *held = window_slot(&courier->window, seq);
 	struct message *msg = held->reply;
-	if (!journal_with(courier, seq, message_view(msg), held->is_value)) {
-		journal_later(courier, seq);
-		return;
-	}
+	bool is_value = held->is_value;
+	if (!journal_with(courier, seq, message_view(msg), is_value))
+		return false;
 	courier->n_replies--;
+	courier->n_values -= is_value;
 	message_unref(msg);
+	return true;
+}
+
+/* Values go in the order of seq, lest an older one be the last: with one all those before it, and as long as any waits
+ * none goes past it. */
+static void retry_journal(struct courier *courier, uint64_t seq)
+{
+	bool done = false, is_value = window_slot(&courier->window, seq)->is_value;
+	for (uint64_t first = seq; !done; done = first == seq) {
+		if (is_value)
+			first = first_value(courier, seq);
+		if (!journal_kept(courier, first))
+			break;
+	}
+	if (!done)
+		journal_later(courier, seq);
 }
 
 static void delivered_value(struct courier *courier, uint64_t seq)
 {
 	struct message *msg = window_slot(&courier->window, seq)->msg;
-	if (!journal_with(courier, seq, message_view(msg), true))
+	if (courier->n_values || !journal_with(courier, seq, message_view(msg), true))
 		keep(courier, seq, message_ref(msg), true);
 }
 

@@ -646,12 +646,16 @@ uint64_t journal_max_keys(uint64_t segment_bytes)
 	return segment_bytes / 8 / KEYS_ENTRY_LEN;
 }
 
+uint64_t journal_key_limit(const struct journal *j)
+{
+	uint64_t most = journal_max_keys(j->segment_bytes);
+	return j->options.max_keys < most ? j->options.max_keys : most;
+}
+
 /* As has_room_for_stream. */
 static bool has_room_for_key(const struct journal *j)
 {
-	size_t n = j->state.keys.n;
-	return n < j->options.max_keys && n < journal_max_keys(j->segment_bytes) &&
-	       tables_size(j) < j->segment_bytes / 4 - j->segment_bytes / 16;
+	return j->state.keys.n < journal_key_limit(j) && tables_size(j) < j->segment_bytes / 4 - j->segment_bytes / 16;
 }
 
 bool journal_key_room(struct journal *j)

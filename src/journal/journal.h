@@ -213,6 +213,8 @@ bool journal_key(const struct journal *j, const uint8_t *key, uint64_t *ret_hash
 /* Is there room for one more that is not known? Looks for expired ones if not, once a second at most. */
 bool journal_key_room(struct journal *j);
 size_t journal_keys(const struct journal *j); /* that have a place now */
+uint64_t journal_key_limit(
+	const struct journal *j); /* there is room for no more, and for fewer if other tables are large */
 /* Most that a journal with segments of that size has room for, whatever max_keys says: an eighth of a segment. */
 uint64_t journal_max_keys(uint64_t segment_bytes);
 /* The last value of a topic at a destination (JOURNAL_VALUE), borrowed until the next append; NULL: none. All of them, the

@@ -397,13 +397,38 @@ static int emit(struct work *work, const struct target *to, const struct message
 	return 0;
 }
 
+/* A letter may be sent again, as it is: so its headers are those that any message gets there. One that cannot go there at all stays
+ * as it was received. */
+static int fit_letter(struct work *work, const struct target *to, struct message_view *view)
+{
+	size_t n = view->n_headers;
+	if (!to->fits_headers || n == 0)
+		return 0;
+	struct message_field *headers = arena_alloc(work->routing->arena, n * sizeof *headers);
+	if (!headers)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const char *reason;
+		int err = to->connector->fit_header(
+			to->settings, &view->headers[i], false, work->routing->arena, &headers[i], &reason);
+		if (err == -ENOMEM)
+			return err;
+		if (err)
+			headers[i] = view->headers[i];
+	}
+	view->headers = headers;
+	return 0;
+}
+
 /* Something of the message is always kept: what passes the limits of an encoded message is left out. */
 static int emit_dead_letter(struct work *work, const struct target *to)
 {
 	struct message_view view = received(work);
 	view.reject_reason = slice_str(work->reason);
 	int err = render_topic(work, to, &view.topic);
-	if (err == -ENOMEM)
+	if (err != -ENOMEM)
+		err = fit_letter(work, to, &view);
+	if (err)
 		return err;
 	if (message_encoded_size(&view) == 0)
 		view.n_headers = 0;

@@ -5,7 +5,7 @@
  *
  * A failing transform or template never fails the call: on_error decides, per mapping for `when` and `payload`, per
  * target for templates.
- *   dead_letter  one output per target with the received payload, headers and key, and reject_reason set; its topic is
+ *   dead_letter  one output per target with the received payload, headers (fit for it) and key, and reject_reason set; its topic is
  *                the rendered target, the source topic when that cannot be rendered
  *   drop         no output; counted and logged
  *   pass         `when` or `payload` failed: the received payload to the rendered target. A template failed: there is

@@ -83,6 +83,7 @@ struct journal_figures bridge_journal(const struct bridge *bridge)
 		.appended_lsn = journal_appended_lsn(bridge->journal),
 		.durable_lsn = journal_durable_lsn(bridge->journal),
 		.keys = journal_keys(bridge->journal),
+		.key_limit = journal_key_limit(bridge->journal),
 	};
 }
 

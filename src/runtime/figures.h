@@ -54,7 +54,7 @@ void bridge_connection_counters(
 struct journal_figures {
 	struct journal_stats stats;
 	uint64_t appended_lsn, durable_lsn;
-	uint64_t keys;
+	uint64_t keys, key_limit;
 };
 struct journal_figures bridge_journal(const struct bridge *bridge);
 

@@ -65,8 +65,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	return MHD_YES;
 }
 
-static void on_completed(
-	void *arg, struct MHD_Connection *connection, void **ref, enum MHD_RequestTerminationCode code)
+static void on_completed(void *arg, struct MHD_Connection *connection, void **ref, enum MHD_RequestTerminationCode code)
 {
 	(void)arg, (void)connection, (void)code;
 	free(*ref);
@@ -107,9 +106,9 @@ int main(int argc, char **argv)
 	struct sockaddr_in at = {.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 		.sin_port = htons((in_port_t)(argc > 1 ? strtoul(argv[1], NULL, 10) : 0))};
-	struct MHD_Daemon *daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
-		NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&at, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-		MHD_OPTION_END);
+	struct MHD_Daemon *daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+		on_request, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&at, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, NULL, MHD_OPTION_END);
 	const union MHD_DaemonInfo *info = daemon ? MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info) {
 		fprintf(stderr, "http_in_bare: cannot listen\n");

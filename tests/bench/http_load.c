@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define MAX_CONNECTIONS 4096
-#define MAX_SAMPLES	(8u << 20)
+#define MAX_SAMPLES     (8u << 20)
 
 struct peer {
 	int fd;
@@ -57,8 +57,8 @@ static void make_request(const char *path, size_t size)
 	if (!request)
 		die("memory");
 	int n = snprintf(request, 512,
-		"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", path,
-		size);
+		"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+		path, size);
 	memset(request + n, 'x', size);
 	request_len = (size_t)n + size;
 }
@@ -181,6 +181,7 @@ int main(int argc, char **argv)
 	if (n_samples == 0)
 		die("no answer");
 	qsort(samples, n_samples, sizeof *samples, compare);
-	printf("%.0f %u %u\n", (double)n_samples / (double)seconds, samples[n_samples / 2], samples[n_samples * 99 / 100]);
+	printf("%.0f %u %u\n", (double)n_samples / (double)seconds, samples[n_samples / 2],
+		samples[n_samples * 99 / 100]);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #   kafka-in       out of a full topic into the journal: ratio (to librdkafka alone, which discards), cpu_us …
 #   http-in        durable POST/s at 64 connections: per_second, ratio (to bare libmicrohttpd that keeps nothing) requests_per_fsync
 #                  p99_ms (at half of that)
+#   http-out       out of a full journal into a fast receiver: per_second, ratio (to a bare libcurl multi loop), p99_ms (by MQTT)
 #   http-dead      nine webhooks beside a dead one and without it: ratio, and with its outbox full ratio_drop_oldest
 #   footprint      idle_mib, waiting_mib: anonymous resident memory, idle and with 1,000,000 messages waiting
 #   outage         one of five destinations away while GIB (2 if not given) pass: ratio_others ratio_drain waiting_mib …
@@ -25,9 +26,9 @@ cd "$(dirname "$0")/../.."
 top=$PWD
 name=${1:-}
 case $name in
-journal | routing | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | kafka-out | kafka-in | http-in | http-dead | footprint | outage | recovery) ;;
+journal | routing | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | kafka-out | kafka-in | http-in | http-out | http-dead | footprint | outage | recovery) ;;
 *)
-    sed -n '3,22s/^# \{0,1\}//p' "$0"
+    sed -n '3,23s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac
@@ -63,6 +64,11 @@ http-in)
     make_program linkspan tests/bench/http_load tests/bench/http_in_bare
     LINKSPAN=$build/linkspan HTTP_LOAD=$build/tests/bench/http_load HTTP_IN_BARE=$build/tests/bench/http_in_bare \
         /usr/bin/python3 tests/bench/http_in.py
+    ;;
+http-out)
+    make_program linkspan tests/bench/http_bare tests/bench/mqtt_load
+    LINKSPAN=$build/linkspan HTTP_BARE=$build/tests/bench/http_bare MQTT_LOAD=$build/tests/bench/mqtt_load \
+        /usr/bin/python3 tests/bench/http_out.py
     ;;
 http-dead)
     make_program linkspan tests/bench/http_sinks

@@ -58,34 +58,114 @@ static struct fake_host *fake_of(struct link_host *host)
 /* Everything has one key: with a sink that does not keep the order of what is in flight, one goes after the other. */
 static bool key_waits(const struct fake_host *fake)
 {
-	return !fake->connector->pipelined_order && (fake->n_in_flight > 0 || fake->n_retry_waits > 0);
+	const struct connector *connector = fake->connector;
+	bool together = connector->pipelined_order || (connector->unordered && connector->unordered(fake->settings));
+	return !together && (fake->n_in_flight > 0 || fake->n_retry_waits > 0);
 }
+
+static void send_one(struct fake_host *fake, size_t index)
+{
+	static const uint8_t uuid[16] = "conformance test";
+	struct fake_delivery *item = &fake->deliveries[index];
+	item->state = FAKE_IN_FLIGHT;
+	item->sends++;
+	fake->n_in_flight++;
+	struct delivery delivery = {
+		.destination_uuid = uuid,
+		.seq = (uint64_t)index + 1,
+		.attempt = item->retries + 1,
+		.stage = item->stage,
+		.maybe_sent = item->maybe_sent,
+		.session_lost = item->session_lost,
+		.msg = item->msg,
+		.batch_first = fake->batch_first,
+		.batch_last = fake->batch_last,
+	};
+	item->session_lost = false; /* said once */
+	fake->connector->send(fake->link, &delivery);
+}
+
+/* --- batches --------------------------------------------------------------------------------------------------- */
+
+static struct batching batching_of(const struct fake_host *fake)
+{
+	if (!fake->connector->batching)
+		return (struct batching){0};
+	return fake->connector->batching(fake->settings);
+}
+
+static bool goes_with(const struct fake_host *fake, uint64_t first, uint64_t next)
+{
+	const struct connector *connector = fake->connector;
+	return !connector->same_batch ||
+	       connector->same_batch(fake->settings, message_view(fake->deliveries[first - 1].msg),
+		       message_view(fake->deliveries[next - 1].msg));
+}
+
+/* Of what waits; its bounds stay until it has ended. */
+static void form_batch(struct fake_host *fake, const struct batching *batching)
+{
+	while (fake->next < fake->n_deliveries && fake->deliveries[fake->next].state != FAKE_WAITING)
+		fake->next++;
+	if (fake->next == fake->n_deliveries)
+		return;
+	uint64_t first = fake->next + 1, last = first;
+	uint64_t bytes = message_view(fake->deliveries[first - 1].msg)->payload.len;
+	for (; last < fake->n_deliveries && last - first + 1 < batching->max_messages; last++) {
+		bytes += message_view(fake->deliveries[last].msg)->payload.len;
+		if (fake->deliveries[last].state != FAKE_WAITING || bytes > batching->max_bytes ||
+			!goes_with(fake, first, last + 1))
+			break;
+	}
+	fake->batch_first = first;
+	fake->batch_last = last;
+}
+
+static void pump_batch(struct fake_host *fake, const struct batching *batching)
+{
+	if (fake->n_in_flight > 0 || fake->n_retry_waits > 0 || fake->window == 0)
+		return;
+	if (!fake->batch_first)
+		form_batch(fake, batching);
+	if (!fake->batch_first)
+		return;
+	unsigned connection = fake->ups;
+	fake->batch_answered = false;
+	fake->n_batches++;
+	for (uint64_t seq = fake->batch_first; seq <= fake->batch_last && fake->up && fake->ups == connection; seq++)
+		send_one(fake, seq - 1);
+	if (fake->up)
+		fake->connector->send_end(fake->link);
+}
+
+static void check_batch_outcome(struct fake_host *fake, uint64_t seq, enum outcome_kind kind)
+{
+	if (fake->batch_answered && kind != fake->batch_kind)
+		breach(fake, "outcome %d of %llu, but %d of another one of its batch", (int)kind,
+			(unsigned long long)seq, (int)fake->batch_kind);
+	fake->batch_answered = true;
+	fake->batch_kind = kind;
+	if (fake->n_in_flight == 0 && fake->deliveries[seq - 1].state == FAKE_ENDED)
+		fake->batch_first = fake->batch_last = 0;
+}
+
+/* --- deliveries, again ------------------------------------------------------------------------------------------ */
 
 static void pump(struct fake_host *fake)
 {
 	if (fake->pumping || !fake->up || !fake->link)
 		return;
 	fake->pumping = true;
+	struct batching batching = batching_of(fake);
 	bool any = false;
-	static const uint8_t uuid[16] = "conformance test";
-	while (fake->up && fake->next < fake->n_deliveries && fake->n_in_flight < fake->window && !key_waits(fake)) {
-		struct fake_delivery *item = &fake->deliveries[fake->next++];
-		if (item->state != FAKE_WAITING)
+	if (batching.max_messages > 1)
+		pump_batch(fake, &batching);
+	while (batching.max_messages <= 1 && fake->up && fake->next < fake->n_deliveries &&
+		fake->n_in_flight < fake->window && !key_waits(fake)) {
+		size_t index = fake->next++;
+		if (fake->deliveries[index].state != FAKE_WAITING)
 			continue;
-		item->state = FAKE_IN_FLIGHT;
-		item->sends++;
-		fake->n_in_flight++;
-		struct delivery delivery = {
-			.destination_uuid = uuid,
-			.seq = (uint64_t)(item - fake->deliveries) + 1,
-			.attempt = item->retries + 1,
-			.stage = item->stage,
-			.maybe_sent = item->maybe_sent,
-			.session_lost = item->session_lost,
-			.msg = item->msg,
-		};
-		item->session_lost = false; /* said once */
-		fake->connector->send(fake->link, &delivery);
+		send_one(fake, index);
 		any = true;
 	}
 	if (any && fake->up)
@@ -138,6 +218,19 @@ static void check_exact_outcome(struct fake_host *fake, uint64_t seq, enum outco
 	fake->last_delivered = seq;
 }
 
+static void keep_reply(struct fake_host *fake, struct fake_delivery *item, const struct outcome *outcome)
+{
+	const struct connector *connector = fake->connector;
+	if (outcome->kind != OUTCOME_DELIVERED)
+		breach(fake, "a reply with outcome %d", (int)outcome->kind);
+	if (!connector->gives_replies || !connector->gives_replies(fake->settings) || fake->batch_first)
+		breach(fake, "a reply where there should be none");
+	struct message_view view = *outcome->reply;
+	view.topic = view.order_key = slice_str("");
+	message_unref(item->reply);
+	item->reply = must(message_new(&view));
+}
+
 static void on_outcome(struct link_host *host, uint64_t seq, const struct outcome *outcome)
 {
 	struct fake_host *fake = fake_of(host);
@@ -170,6 +263,10 @@ static void on_outcome(struct link_host *host, uint64_t seq, const struct outcom
 		keep_value(fake, item->msg);
 	if (fake->has_cursor)
 		check_exact_outcome(fake, seq, outcome->kind);
+	if (outcome->reply)
+		keep_reply(fake, item, outcome);
+	if (fake->batch_first)
+		check_batch_outcome(fake, seq, outcome->kind);
 	loop_post(fake->loop, &fake->pump_job);
 }
 
@@ -612,6 +709,7 @@ static struct fake_host *new_for(const struct connector *connector, struct link_
 	loop_job_init(&fake->stage_job, on_stages, fake);
 	spec->name = fake->name;
 	spec->loop = fake->loop;
+	fake->settings = spec->settings;
 	int r = connector->create(spec, &fake->base, &fake->link);
 	if (r < 0) {
 		printf("Bail out! create of %s: %s\n", connector->name, strerror(-r));
@@ -705,6 +803,7 @@ void fake_host_free(struct fake_host *fake)
 	loop_free(fake->loop);
 	for (size_t i = 0; i < fake->n_deliveries; i++) {
 		message_unref(fake->deliveries[i].msg);
+		message_unref(fake->deliveries[i].reply);
 		free(fake->deliveries[i].reason);
 	}
 	for (size_t i = 0; i < fake->n_offers; i++)

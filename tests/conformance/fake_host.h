@@ -2,7 +2,8 @@
  *
  * A host for one link, on a real loop: plays the bridge and the courier as connector.h describes them, keeps a record of
  * all that the link does, and notes every breach of the contract. Deliveries are sent in order within the window, again
- * after LINK_DOWN, and again after RETRY if `resend_retries` is set. Stages and receipts are answered in a later turn, as
+ * after LINK_DOWN, and again after RETRY if `resend_retries` is set; in batches, if the settings ask for them, of what waits when
+ * one can go. Stages and receipts are answered in a later turn, as
  * a journal does. What a link has said of its session outlives it in a fake_journal, if the test gives it one.
  *
  * Threads: the one that calls.
@@ -23,6 +24,7 @@ struct fake_delivery {
 	bool maybe_sent, session_lost; /* as in struct delivery */
 	uint8_t stage; /* durable */
 	bool by_cursor; /* it was the cursor that said DELIVERED */
+	struct message *reply; /* that came with DELIVERED, with an empty topic; NULL: none */
 };
 
 /* Idempotency keys and last values. */
@@ -93,12 +95,17 @@ struct fake_host {
 	uint64_t done_through; /* of the last link_up with a cursor */
 	uint64_t last_delivered; /* with a cursor: seq */
 	bool has_cursor;
+	size_t n_batches; /* sent, again or for the first time */
+	uint64_t batch_first, batch_last; /* of the one that is in flight, or waits to be sent again; 0: none */
 	unsigned breaches;
 	char first_breach[256];
 
 	struct fake_memory own_memory; /* without `journal` */
 
 	/* Private. */
+	const void *settings;
+	enum outcome_kind batch_kind; /* that the first of its members got */
+	bool batch_answered;
 	bool pumping;
 	struct loop_job pump_job, receipt_job, stage_job;
 	struct loop_timer *retry_timer;

@@ -85,7 +85,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	return answer(connection, MHD_HTTP_OK);
 }
 
-static void on_completed(void *arg, struct MHD_Connection *connection, void **seen, enum MHD_RequestTerminationCode code)
+static void on_completed(
+	void *arg, struct MHD_Connection *connection, void **seen, enum MHD_RequestTerminationCode code)
 {
 	(void)arg, (void)connection, (void)code;
 	if (*seen)

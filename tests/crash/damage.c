@@ -5,7 +5,7 @@
  * A small journal on a simulated disk, one that has spilled to an overflow log, and one whose messages have become dead
  * letters, is cut at every byte of its last two groups, and every STRIDE-th bit of its used part is flipped (1: every single
  * bit; the default is a sample). After each: start-up succeeds, no wrong byte is handed out, and whatever durable message is
- * missing, a log line names where; of dead letters the reader says how many bytes are not readable, and one bit costs at
+ * missing, with its key or its last value, a log line names where; of dead letters the reader says how many bytes are not readable, and one bit costs at
  * most one letter, but where it is one of a length.
  */
 #include <stdio.h>
@@ -19,6 +19,9 @@
 
 #define MESSAGES    24u
 #define GROUP       4096u
+#define TOPICS      5u /* of last values */
+#define KEY_UNTIL   1800000000000u
+#define MAX_VALUE   400u
 #define DEAD_HEADER 16u /* of a file of dead letters */
 
 struct reading {
@@ -87,6 +90,40 @@ static int open_on(struct sim_disk *sim, struct loop *loop, struct journal **ret
 	return journal_open(&options, ret_j);
 }
 
+/* The key that came with a message. */
+static void name_key(uint64_t seq, uint8_t ret_key[JOURNAL_KEY_LEN])
+{
+	memset(ret_key, 'k', JOURNAL_KEY_LEN);
+	put_u64(ret_key, seq);
+}
+
+static void name_topic(uint64_t seq, char ret_name[8])
+{
+	snprintf(ret_name, 8, "v/%u", (unsigned)(seq % TOPICS));
+}
+
+/* A message with its key, which is the last value of another topic as well. */
+static int append(struct journal *j, uint64_t seq)
+{
+	uint8_t key[JOURNAL_KEY_LEN], value[MAX_VALUE];
+	char topic[8];
+	name_key(seq, key);
+	name_topic(seq, topic);
+	struct message_view view = {
+		.topic = slice_str("plant/a"), .order_key = slice_str("plant/a"), .payload = payload_of(seq)};
+	struct message_view kept = {.topic = slice_str(topic), .order_key = view.order_key, .payload = view.payload};
+	size_t len = message_encoded_size(&kept);
+	if (len > sizeof value)
+		abort();
+	message_encode(&kept, value);
+	struct journal_entry entry = {.dest = 0, .view = &view};
+	const struct journal_change changes[] = {
+		{.type = JOURNAL_KEY, .hash = seq, .position = KEY_UNTIL, .blob = slice_of(key, sizeof key)},
+		{.type = JOURNAL_VALUE, .dest = 0, .blob = slice_of(value, len)}};
+	uint64_t lsn;
+	return journal_append(j, &entry, 1, changes, 2, &lsn);
+}
+
 /* A journal of MESSAGES durable messages in groups of one to three, as a crash leaves it (no SEAL). */
 static struct sim_disk *small_journal(void)
 {
@@ -96,11 +133,7 @@ static struct sim_disk *small_journal(void)
 	if (open_on(sim, loop, &j) < 0 || journal_destination(j, "dest") < 0)
 		abort();
 	for (uint64_t seq = 1; seq <= MESSAGES; seq++) {
-		struct message_view view = {
-			.topic = slice_str("plant/a"), .order_key = slice_str("plant/a"), .payload = payload_of(seq)};
-		struct journal_entry entry = {.dest = 0, .view = &view};
-		uint64_t lsn;
-		if (journal_append(j, &entry, 1, NULL, 0, &lsn) < 0)
+		if (append(j, seq) < 0)
 			abort();
 		if (seq % 4 != 1)
 			while (journal_step(j))
@@ -248,6 +281,32 @@ static bool adds_up(struct journal *j, unsigned n_seen)
 	return dest >= 0 && box.waiting == n_seen && box.next_seq - 1 == box.waiting + box.totals[JOURNAL_LOST];
 }
 
+/* Counts keys that are not known, and topics without the value that the last message of theirs is. */
+static unsigned count_missing_state(struct journal *j, bool *ret_wrong, bool *ret_hole)
+{
+	unsigned missing = 0;
+	for (uint64_t seq = 1; seq <= MESSAGES; seq++) {
+		uint8_t key[JOURNAL_KEY_LEN];
+		uint64_t hash, lsn;
+		name_key(seq, key);
+		bool known = journal_key(j, key, &hash, &lsn);
+		*ret_hole |= known && missing; /* a later one is there */
+		missing += !known;
+		*ret_wrong |= known && hash != seq;
+	}
+	for (uint64_t last = MESSAGES - TOPICS + 1; last <= MESSAGES; last++) {
+		char topic[8];
+		bool any = false;
+		name_topic(last, topic);
+		struct message *msg = journal_value(j, 0, slice_str(topic));
+		missing += !msg || !slice_equal(message_view(msg)->payload, payload_of(last));
+		for (uint64_t seq = last; seq >= 1 && seq <= last; seq -= TOPICS)
+			any |= msg && slice_equal(message_view(msg)->payload, payload_of(seq));
+		*ret_wrong |= msg && !any;
+	}
+	return missing;
+}
+
 /* Takes sim. */
 static void check(struct sim_disk *sim, const char *how, const char *path, uint64_t offset)
 {
@@ -261,6 +320,8 @@ static void check(struct sim_disk *sim, const char *how, const char *path, uint6
 		fail("start-up failed", how, path, offset);
 	} else {
 		read_all(j, loop, &reading);
+		bool wrong_state = false, hole_in_state = false;
+		unsigned missing_state = count_missing_state(j, &wrong_state, &hole_in_state);
 		unsigned missing = 0, last_seen = 0;
 		bool hole = false;
 		for (unsigned seq = 1; seq <= MESSAGES; seq++) {
@@ -273,6 +334,10 @@ static void check(struct sim_disk *sim, const char *how, const char *path, uint6
 			fail("wrong bytes or no end", how, path, offset);
 		if (missing && !told)
 			fail("messages missing without a word", how, path, offset);
+		if (wrong_state)
+			fail("a wrong key or last value", how, path, offset);
+		if ((missing_state && !told) || (hole_in_state && !told_damage))
+			fail("keys or last values missing without a word", how, path, offset);
 		if (hole && !told_damage)
 			fail("messages missing in the middle, not called damage", how, path, offset);
 		if (!adds_up(j, MESSAGES - missing))

@@ -44,6 +44,14 @@ tests_fuzz_fuzz_template_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_replay_template_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_template_SOURCES)
 tests_fuzz_replay_template_LDADD = $(LINKSPAN_LIBS)
 
+EXTRA_PROGRAMS += tests/fuzz/fuzz_http
+check_PROGRAMS += tests/fuzz/replay_http
+tests_fuzz_fuzz_http_SOURCES = tests/fuzz/fuzz_http.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_http_LDADD = $(LINKSPAN_LIBS)
+tests_fuzz_fuzz_http_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_replay_http_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_http_SOURCES)
+tests_fuzz_replay_http_LDADD = $(LINKSPAN_LIBS)
+
 EXTRA_PROGRAMS += tests/fuzz/fuzz_config
 check_PROGRAMS += tests/fuzz/replay_config
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c tests/fuzz/fuzz.h

@@ -17,6 +17,8 @@ PROMISES = {"edge-to-cloud/linkspan.yaml": ("exactly-once", "at-least-once"),
             "edge-to-cloud/websocket.yaml": ("at-least-once", "exactly-once"),
             "gaps/linkspan.yaml": ("at-least-once", "exactly-once"),
             "kafka-to-mqtt/linkspan.yaml": ("exactly-once", "at-least-once"),
+            "notifications/linkspan.yaml": ("at-most-once", "at-least-once"),
+            "webhooks-in/linkspan.yaml": ("at-least-once", "exactly-once"),
             "scada-to-kafka/linkspan.yaml": ("exactly-once", "at-least-once"),
             "smart-home-webhooks/linkspan.yaml": ("at-least-once", "exactly-once")}
 
@@ -32,6 +34,10 @@ def configurations():
                                    "EDGE_BROKER": "mqtt://127.0.0.1", "CLOUD_BROKER": f"{scheme}://127.0.0.1",
                                    "HOME_BROKER": "mqtt://127.0.0.1", "WEBHOOK_URL": "http://127.0.0.1:8088",
                                    "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                                   "NTFY_URL": "https://ntfy.sh", "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
+                                   "TELEGRAM_URL": "https://api.telegram.org/bot1:x", "TELEGRAM_CHAT": "-100",
+                                   "HOOKS_LISTEN": "127.0.0.1:8080", "GITHUB_SECRET": "a", "STRIPE_SECRET": "b",
+                                   "GRAFANA_SECRET": "c",
                                    "PROXY": "http://user:password@127.0.0.1:3128", "LINKSPAN_DATA": temp_folder("data")})
         assert said.returncode == 0 and not said.stderr, (name, said.stderr)
         assert kept in said.stdout and other not in said.stdout, (name, said.stdout)

@@ -122,6 +122,14 @@ def checks():
     assert to_lake.returncode == 1 and "topics_allowed" in to_lake.stderr, to_lake
     open_topic = told(_mapping("m", plant, {"connection": "lake", "topic": "scada.{b}"}))
     assert open_topic.returncode == 0 and "warning: topic: the topic has something of the message" in open_topic.stderr, open_topic
+    for kept in ("linkspan-cursor", "__consumer_offsets"):
+        to_kept = told(_mapping("m", plant, {"connection": "lake", "topic": kept}))
+        assert to_kept.returncode == 1 and "another" in to_kept.stderr, to_kept
+    for wrong in ({"partition": -1}, {"partition": "two"}, {"timestamp": "yesterday"}):
+        constant = told(_mapping("m", plant, {"connection": "lake", "topic": "a", **wrong}))
+        assert constant.returncode == 1 and f" {list(wrong)[0]}: the {list(wrong)[0]} is n" in constant.stderr, constant
+    good = told(_mapping("m", plant, {"connection": "lake", "topic": "a", "partition": 0, "timestamp": "2026-11-25T22:58:34Z"}))
+    assert good.returncode == 0, good
     bounded = told(_mapping("m", plant, {"connection": "lake", "topic": "scada.{b}"}), topics_allowed=["scada.*"])
     assert bounded.returncode == 0 and not bounded.stderr, bounded
     slash = told(_mapping("m", {"connection": "lake", "topic": "scada/{b}"}, {"connection": "plant", "topic": "x/{b}"}))
@@ -189,6 +197,54 @@ def properties():
         assert bridge.stop() == 0
 
 
+@tap.case("what is empty, longest or retained in MQTT 5 is so again behind Kafka")
+def limits():
+    kafka, broker = shared_mosquitto_and_kafka()
+    kafka.create_topic("limits.all")
+    user = [("", ""), ("a", ""), ("a", ""), ("b" * 65535, "c"), ("mqtt-qos", "0"), ("kafka-null-", "x")]
+    with _bridge("limits", _mapping("out", {"connection": "plant", "topic": "limits/x"},
+                                        {"connection": "lake", "topic": "limits.all"}),
+                 _mapping("back", {"connection": "lake", "topic": "limits.all"},
+                              {"connection": "plant", "topic": "limits-copy"}), mqtt_headers="all") as bridge, \
+            kafka.reader("limits.all") as reader:
+        sent = publish_properties(user=user, response_topic="\u00e4/\U0001f600", correlation=b"", expiry_s=4294967295)
+        sent.PayloadFormatIndicator = 1
+        sent.ContentType = ""
+        _publish(("limits/x", b"", {"retain": False, "properties": sent}),
+                 ("limits/x", b"kept", {"retain": True, "qos": 2, "properties": sent}))
+        records = reader.wait_count(2)
+        assert [r.value for r in records] == [b"", b"kept"] and not any(r.key for r in records), records
+        headers = [dict(r.headers) for r in records]
+        assert [h.get("mqtt-retain") for h in headers] == [None, b"1"] and headers[0]["mqtt-correlation-data"] == b"", headers
+        bridge.wait_status(lambda s: s["delivered"] == 2, "both", destination="plant")
+        with Subscriber(broker.port, "limits-copy") as late:  # what the broker has kept
+            got = late.wait_count(1)[0]
+        assert (got.payload, got.retain) == (b"kept", True), got
+        told = got.properties
+        assert told.UserProperty == user, [(name[:20], value) for name, value in told.UserProperty]
+        assert (told.ContentType, told.ResponseTopic, told.CorrelationData) == ("", "\u00e4/\U0001f600", b""), told
+        assert told.PayloadFormatIndicator == 1 and told.MessageExpiryInterval > 4294967000, told
+        assert bridge.stop() == 0
+
+
+@tap.case("a record is the same record in another topic: key, value and headers, null or empty, and its time")
+def copies_of_records():
+    kafka = shared_kafka()
+    for topic in ("same.all", "same-copy"):
+        kafka.create_topic(topic)
+    headers = [("n", None), ("e", b""), ("b", b"\xff\0"), ("e", b"2"), ("", b"x"), ("mqtt-qos", b"1"), ("content-type", b"t")]
+    sent = [(None, None), (b"", b""), (b"k\xff", None), (None, b"v"), (b"k", b"\0")]
+    on = _mapping("on", {"connection": "lake", "topic": "same.all"}, {"connection": "lake", "topic": "same-copy"})
+    with Linkspan(yaml.configuration([yaml.kafka("lake", kafka.brokers)], [on])) as bridge, kafka.reader("same-copy") as reader:
+        for key, value in sent:
+            _produce("same.all", key=key, value=value, headers=headers, timestamp=TIME_MS)
+        records = reader.wait_count(len(sent))
+        assert [(r.key, r.value) for r in records] == sent, records
+        assert {tuple(r.headers) for r in records} == {tuple(headers)}, records[0].headers
+        assert {r.timestamp_ms for r in records} == {TIME_MS}, records
+        assert bridge.stop() == 0
+
+
 @tap.case("headers that MQTT cannot carry arrive as text, and no broker cuts the link because of them")
 def foreign_headers():
     kafka, broker = shared_mosquitto_and_kafka()
@@ -202,6 +258,21 @@ def foreign_headers():
         assert got.UserProperty == [("kafka-base64-offset", "AAAAAAAAAAc="), ("kafka-null-none", ""),
                                     ("kafka-base64-content-type", "/w=="), ("t", "text")], got.UserProperty
         assert bridge.events("link_up", connection="plant") and not bridge.events("link_down", connection="plant")
+        assert bridge.stop() == 0
+
+
+@tap.case("a dead letter that is sent again has the headers that it would have had")
+def letter_again():
+    kafka, broker = shared_mosquitto_and_kafka()
+    kafka.create_topic("again.all")
+    with _bridge("again", _mapping("back", {"connection": "lake", "topic": "again.all"},
+                                       {"connection": "plant", "topic": "again-copy/{.x}"})) as bridge, \
+            Subscriber(broker.port, "again.all") as copies:  # a letter has the topic of its source
+        _produce("again.all", value=b"no JSON", headers=[("bytes", b"\xff"), ("none", None), ("t", b"text")])
+        bridge.wait_status(lambda s: s["dead"] == 1, "a dead letter", destination="plant")
+        subprocess.run([program(), "queue", "requeue", bridge.data_dir, "plant"], check=True, timeout=60, capture_output=True)
+        got = copies.wait_count(1)[0].properties
+        assert got.UserProperty == [("kafka-base64-bytes", "/w=="), ("kafka-null-none", ""), ("t", "text")], got.UserProperty
         assert bridge.stop() == 0
 
 

@@ -9,9 +9,10 @@ import os
 import shutil
 import signal
 import ssl
+import subprocess
 
 import _path  # noqa: F401  pylint: disable=unused-import
-from rig import certificates, tap, yaml
+from rig import certificates, daemon, tap, yaml
 from rig.daemon import Linkspan
 from rig.fixtures import own_mosquitto, shared_mosquitto
 from rig.mqtt import Publisher, Subscriber
@@ -330,6 +331,48 @@ def ends():
             second.wait_event("link_up", connection="api")
             with Client(port) as fresh:
                 assert fresh.post("/hooks/a/b", b"3")[0] == 202
+
+
+WRONG = """\
+data_dir: /tmp/x
+connections:
+  open: {type: http, listen: [127.0.0.1:8080, "0.0.0.0:8081"]}
+  nowhere: {type: http, listen: [localhost, "127.0.0.1:80800"]}
+  halves: {type: http, listen: 127.0.0.1:8082, tls: {cert: pem}}
+  asks: {type: http, listen: 127.0.0.1:8083, tls: {client_ca: pem}}
+  none: {type: http, listen: 127.0.0.1:8083, tls: {cert: pem, key: pem}}
+  small: {type: http, listen: 127.0.0.1:8084, limits: {max_body: 2MiB, max_buffered: 1MiB}}
+  both: {type: http, listen: 127.0.0.1:8085, url: "http://127.0.0.1:8086"}
+  good: {type: http, listen: 0.0.0.0:8087, public: true}
+mappings:
+  - name: no-slash
+    from: {connection: good, topic: [hooks/x, "/fine", "#"]}
+    to: {connection: good, path: state}
+  - name: dots
+    from: {connection: good, topic: "/a"}
+    to: {connection: good, path: "/a/../b"}
+"""
+MISTAKES = (
+    (3, "listen: '0.0.0.0:8081' can be reached from other machines"), (4, "listen.0: 'localhost': not an address"),
+    (4, "listen.1: '127.0.0.1:80800': the port"), (5, "tls.cert: cert stands alone"), (6, "tls.client_ca: clients show"),
+    (7, "this is no PEM file"), (8, "limits.max_buffered: max_buffered is less than max_body"),
+    (9, "listen: a connection with url cannot listen"), (13, "topic.0: a path begins with a slash"),
+    (13, "topic.2: a path begins with a slash, and '#' does not; write '/#'"), (14, "path: a path begins with /"),
+    (17, "path: a path that can be asked for has no segments"))
+
+
+@tap.case("check: what is wrong with a listener, each at its place")
+def check_says():
+    folder = temp_folder("check")
+    path = os.path.join(folder, "wrong.yaml")
+    for name, text in (("wrong.yaml", WRONG), ("pem", "none\n")):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as out:
+            out.write(text)
+    done = subprocess.run([daemon.program(), "check", path], capture_output=True, text=True, check=False)
+    said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(path + ":") and "mistake" not in line]
+    for number, what in MISTAKES:
+        assert any(line.startswith(f"{path}:{number}:") and what in line for line in said), (number, what, said)
+    assert done.returncode == 1 and len(said) == len(MISTAKES), said
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is needed to build linkspan and to test it on Debian 12: the packages (as root or with sudo), a real
-# Apache Kafka and further MQTT brokers (by Maven and npm, into the user's cache, once). Quick and offline when all is
-# there already.
+# Apache Kafka, further MQTT brokers and Python libraries that read webhooks (by Maven, npm and pip, into the user's cache,
+# once). Quick and offline when all is there already.
 #
-#   tests/lib/install.sh [build] [test] [kafka] [kafka_older] [lint] [brokers]      default: all but brokers, kafka_older
+#   tests/lib/install.sh [build] [test] [kafka] [kafka_older] [lint] [brokers] [webhooks]
+#                                                                     default: all but brokers, kafka_older, webhooks
 #
 # kafka: the version that LINKSPAN_KAFKA_VERSION or tests/lib/kafka/pom.xml names. kafka_older: that of the line before.
 # brokers: what tests/integration/interop.py runs against, each by its own name too: hivemq artemis aedes.
-# Exit status: 0 all there, 1 a package is missing, 3 only Kafka or one of those brokers could not be had (they need a
-# network once).
+# webhooks: what tests/integration/webhooks_field.py lets read what linkspan sends.
+# Exit status: 0 all there, 1 a package is missing, 3 only Kafka, one of those brokers or libraries could not be had (they
+# need a network once).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/shell.sh"
@@ -19,6 +21,7 @@ packages_test="libcunit1-dev clang libclang-rt-14-dev mosquitto mosquitto-client
 packages_kafka="maven openjdk-17-jre-headless"
 packages_hivemq="maven openjdk-17-jdk-headless"
 packages_artemis="maven openjdk-17-jre-headless"
+packages_webhooks="python3-pip"
 packages_lint="clang-format clang-tidy cppcheck universal-ctags git"
 
 missing_packages() {
@@ -134,6 +137,16 @@ install_aedes() {
     install_cached "$(cached "aedes-$version")" "aedes with npm" fetch_aedes
 }
 
+fetch_webhooks() {
+    /usr/bin/python3 -m pip install -q --no-deps --require-hashes --no-compile --disable-pip-version-check \
+        --root-user-action=ignore --target "$1" -r "$here/webhooks/requirements.txt"
+}
+
+install_webhooks() {
+    install_cached "$(cached "webhooks-$(sha256sum <"$here/webhooks/requirements.txt" | cut -c1-12)")" \
+        "libraries of webhooks with pip" fetch_webhooks
+}
+
 # Debian's npm is not wanted beside a Node.js that brought its own.
 packages_aedes() { command -v npm >/dev/null 2>&1 || echo "nodejs npm"; }
 
@@ -144,10 +157,10 @@ for part in "$@"; do
     case $part in
     build) list="$list $packages_build" ;;
     test) list="$list $packages_test" ;;
-    kafka | kafka_older | hivemq | artemis | aedes) real="$real $part" ;;
+    kafka | kafka_older | hivemq | artemis | aedes | webhooks) real="$real $part" ;;
     brokers) real="$real artemis hivemq aedes" ;;
     lint) list="$list $packages_lint" ;;
-    *) say "unknown part $part: build, test, kafka, kafka_older, lint, brokers" && exit 2 ;;
+    *) say "unknown part $part: build, test, kafka, kafka_older, lint, brokers, webhooks" && exit 2 ;;
     esac
 done
 # shellcheck disable=SC2086
@@ -159,6 +172,7 @@ for name in $real; do
     hivemq) packages=$packages_hivemq ;;
     artemis) packages=$packages_artemis ;;
     aedes) packages=$(packages_aedes) ;;
+    webhooks) packages=$packages_webhooks ;;
     esac
     # shellcheck disable=SC2086
     { install_packages $packages && "install_$name"; } || status=3

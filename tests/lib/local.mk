@@ -40,6 +40,7 @@ EXTRA_DIST += \
 	tests/integration/pressure.py \
 	tests/integration/rules.py \
 	tests/integration/subscriptions.py \
+	tests/integration/webhooks_field.py \
 	tests/integration/websockets.py \
 	tests/lib/aedes/broker.js \
 	tests/lib/aedes/package-lock.json \
@@ -47,6 +48,7 @@ EXTRA_DIST += \
 	tests/lib/artemis/pom.xml \
 	tests/lib/hivemq/OpenHiveMQ.java \
 	tests/lib/hivemq/pom.xml \
+	tests/lib/webhooks/requirements.txt \
 	tests/lib/rig/brokers.py \
 	tests/lib/rig/clock.py \
 	tests/lib/rig/feed.py \
@@ -58,6 +60,7 @@ EXTRA_DIST += \
 	tests/lib/rig/qos2.py \
 	tests/lib/rig/raw_http.py \
 	tests/lib/rig/receiver.py \
+	tests/lib/rig/webhook_libraries.py \
 	tests/lib/rig/shift_clock.c \
 	tests/lib/rig/token_server.py \
 	tests/lib/rig/webhooks.py \

@@ -140,6 +140,13 @@ static const char *kafka_check_target(const void *settings, struct slice target)
 	return memchr(target.data, '/', target.len) ? "a Kafka topic has no slash; use dots" : NULL;
 }
 
+static const char *kafka_check_param(const void *settings, const char *name, struct slice value)
+{
+	(void)settings;
+	bool is_number = value.len > 0 && value.data[0] >= '0' && value.data[0] <= '9';
+	return strcmp(name, "partition") == 0 && !is_number ? "a partition is a number" : NULL;
+}
+
 static enum guarantee kafka_guarantee(const void *settings, uint8_t qos, bool declared)
 {
 	const struct test_kafka *kafka = settings;
@@ -205,6 +212,7 @@ static const struct connector kafka = {
 	.can_sink = true,
 	.check = kafka_check,
 	.check_target = kafka_check_target,
+	.check_param = kafka_check_param,
 	.sink_guarantee = kafka_guarantee,
 	.exactly_once_in_order = true,
 };

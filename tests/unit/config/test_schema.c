@@ -80,8 +80,9 @@ static void test_types(void)
 		"{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}");
 	expect(".definitions.\"connection-mqtt\".properties.outbox.properties.when_full.default", "\"block\"");
 	expect(".properties.journal.properties.strict.default", "false");
-	expect(".definitions.to.properties | keys", "[\"connection\",\"content_type\",\"headers\",\"key\","
-						    "\"partition\",\"path\",\"qos\",\"reply\",\"retain\",\"tombstones\",\"topic\"]");
+	expect(".definitions.to.properties | keys",
+		"[\"connection\",\"content_type\",\"headers\",\"key\","
+		"\"partition\",\"path\",\"qos\",\"reply\",\"retain\",\"tombstones\",\"topic\"]");
 	expect(".definitions.from.properties | keys",
 		"[\"after\",\"connection\",\"limit\",\"no_local\",\"qos\",\"topic\"]");
 }

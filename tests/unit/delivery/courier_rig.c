@@ -198,6 +198,10 @@ static int on_value(void *ctx, const struct message_view *value, const struct jo
 {
 	struct rig *rig = ctx;
 	int r = journalled(rig, value, finished);
+	if (r == 0 && finished->seq < rig->last_value)
+		fault(rig, "a last value that is older than the one before", finished->seq);
+	if (r == 0)
+		rig->last_value = finished->seq;
 	rig->values += r == 0;
 	return r;
 }

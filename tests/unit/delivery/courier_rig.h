@@ -51,7 +51,7 @@ struct rig {
 	bool take_replies; /* on_reply is given */
 	bool want_replies; /* the messages of rig_view say who wants theirs */
 	bool take_values; /* on_value is; reply_error and reply_topic count for it as well */
-	uint64_t values;
+	uint64_t values, last_value; /* how many, and the seq of the last one: they come in order */
 	int reply_error;
 	uint64_t replies;
 	char reply_topic[64];

@@ -737,6 +737,36 @@ static void test_value(void)
 	finish(&rig);
 }
 
+/* One that the journal did not take is not set after a later one, whichever of them is tried again first. */
+static void test_values_in_order(void)
+{
+	struct rig rig;
+	struct outcome outcome = {.kind = OUTCOME_DELIVERED, .keep_value = true};
+	rig_init(&rig);
+	rig.take_values = true;
+	rig_start(&rig);
+	rig_up(&rig);
+	for (unsigned i = 0; i < 20; i++) {
+		char key[8];
+		snprintf(key, sizeof key, "k%u", i); /* the first sixteen are in flight together */
+		rig_publish(&rig, 1, key);
+	}
+	rig.reply_error = -ENOSPC;
+	for (uint64_t seq = 1; seq <= 5; seq++)
+		rig_outcome_full(&rig, seq, &outcome);
+	loop_sim_advance(rig.loop, 20000); /* their pauses have become different ones */
+	rig.reply_error = 0;
+	for (uint64_t seq = 6; seq <= 10; seq++) /* there is room again, but they wait behind the others */
+		rig_outcome_full(&rig, seq, &outcome);
+	CU_ASSERT_EQUAL(rig.values, 0);
+	loop_sim_advance(rig.loop, 120000);
+	CU_ASSERT_EQUAL(rig.values, 10);
+	for (uint64_t seq = 11; seq <= 20; seq++)
+		rig_outcome_full(&rig, seq, &outcome);
+	CU_ASSERT(rig.values == 20 && rig_stats(&rig).delivered == 20);
+	finish(&rig);
+}
+
 static void test_value_that_waits_at_the_end(void)
 {
 	struct rig rig;
@@ -880,6 +910,7 @@ static const struct tap_test tests[] = {
 	{"a reply that cannot be appended", test_reply_that_cannot_be_appended},
 	{"a reply nobody wants", test_reply_nobody_wants},
 	{"a last value", test_value},
+	{"last values in order", test_values_in_order},
 	{"a last value that cannot be journalled, at the end", test_value_that_waits_at_the_end},
 	{"room by messages", test_room_by_messages},
 	{"room by bytes", test_room_by_bytes},

@@ -77,6 +77,7 @@ static struct slice find_header(void *arg, const char *name)
 }
 
 static bool is_done;
+static unsigned n_done;
 static struct auth_in_result later;
 
 static void on_done(void *arg, const struct auth_in_result *result)
@@ -84,6 +85,7 @@ static void on_done(void *arg, const struct auth_in_result *result)
 	CU_ASSERT_PTR_EQUAL(arg, &later);
 	later = *result;
 	is_done = true;
+	n_done++;
 	loop_stop(loop);
 }
 
@@ -230,6 +232,22 @@ static void test_many_guesses(void)
 	auth = NULL;
 	CU_ASSERT_STRING_EQUAL(ask(""), "401");
 	CU_ASSERT_TRUE(was_slow);
+	end();
+}
+
+static void test_cancelled(void)
+{
+	begin();
+	add(&settings.passwords, "anna", SHA512_CRYPT);
+	request.name[0] = "Authorization";
+	request.value[0] = "Basic YW5uYTpnZWhlaW0="; /* anna:geheim */
+	struct auth_in_check *check = NULL;
+	CU_ASSERT_EQUAL_FATAL(begin_check(&check).verdict, AUTH_IN_LATER);
+	auth_in_cancel(check);
+	n_done = 0;
+	request.value[0] = "Basic YW5uYTpnZWhlaW0y"; /* anna:geheim2; the right one comes back before it */
+	CU_ASSERT_STRING_EQUAL(ask(""), "401");
+	CU_ASSERT_EQUAL(n_done, 1);
 	end();
 }
 
@@ -439,6 +457,7 @@ int main(void)
 		{"tokens", test_tokens},
 		{"passwords", test_passwords},
 		{"many guesses at once", test_many_guesses},
+		{"a request that is gone", test_cancelled},
 		{"signatures", test_signatures},
 		{"signatures of another format", test_hmac},
 		{"certificates", test_certificates},

@@ -266,6 +266,7 @@ static void test_limit(void)
 			rig_run(&rig);
 	}
 	CU_ASSERT(!journal_key_room(rig.j));
+	CU_ASSERT_EQUAL(journal_key_limit(rig.j), 1000);
 	loop_sim_advance(rig.loop, 4000);
 	CU_ASSERT(!journal_key_room(rig.j) && knows(&rig, "k3"));
 	loop_sim_advance(rig.loop, 1000);
@@ -295,6 +296,7 @@ static void test_share_of_a_segment(void)
 	}
 	CU_ASSERT_EQUAL(n, journal_max_keys(RIG_SEGMENT));
 	CU_ASSERT_EQUAL(n, RIG_SEGMENT / 256);
+	CU_ASSERT_EQUAL(journal_key_limit(rig.j), n);
 	rig_run(&rig);
 	rig_crash(&rig);
 	rig_open(&rig);

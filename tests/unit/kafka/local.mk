@@ -2,7 +2,7 @@
 check_PROGRAMS += tests/unit/kafka/test_settings tests/unit/kafka/test_verdict tests/unit/kafka/test_link \
 	tests/unit/kafka/test_naming tests/unit/kafka/test_timestamp
 check_PROGRAMS += tests/unit/kafka/test_scram tests/unit/kafka/test_diagnosis
-check_PROGRAMS += tests/unit/kafka/test_headers
+check_PROGRAMS += tests/unit/kafka/test_headers tests/unit/kafka/test_record
 kafka_complaints = tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h
 tests_unit_kafka_test_settings_SOURCES = tests/unit/kafka/test_settings.c $(kafka_complaints)
 tests_unit_kafka_test_settings_LDADD = libconformance.a $(TEST_LIBS)
@@ -16,6 +16,8 @@ tests_unit_kafka_test_timestamp_SOURCES = tests/unit/kafka/test_timestamp.c
 tests_unit_kafka_test_timestamp_LDADD = $(TEST_LIBS)
 tests_unit_kafka_test_headers_SOURCES = tests/unit/kafka/test_headers.c
 tests_unit_kafka_test_headers_LDADD = $(TEST_LIBS)
+tests_unit_kafka_test_record_SOURCES = tests/unit/kafka/test_record.c
+tests_unit_kafka_test_record_LDADD = $(TEST_LIBS)
 tests_unit_kafka_test_diagnosis_SOURCES = tests/unit/kafka/test_diagnosis.c
 tests_unit_kafka_test_diagnosis_LDADD = $(TEST_LIBS)
 tests_unit_kafka_test_scram_SOURCES = tests/unit/kafka/test_scram.c

@@ -234,7 +234,7 @@ static void test_partition(void)
 	for (uint64_t seq = 2; seq <= 6; seq++)
 		CU_ASSERT_EQUAL(
 			fake_host_delivery(scene->fake, seq)->outcome, seq == 5 ? OUTCOME_RETRY : OUTCOME_REJECTED);
-	CU_ASSERT_STRING_EQUAL(fake_host_delivery(scene->fake, 2)->reason, "the partition is not a number");
+	CU_ASSERT_PTR_NOT_NULL(strstr(fake_host_delivery(scene->fake, 2)->reason, "the partition is no number"));
 	CU_ASSERT_TRUE(read_records(scene, 1));
 	CU_ASSERT_TRUE(equals(message_view(scene->reader->records[0])->topic, "2"));
 	scene_end(scene);

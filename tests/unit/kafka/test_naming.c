@@ -74,6 +74,13 @@ static void test_allowed_targets(void)
 	CU_ASSERT_PTR_NULL(kafka_check_target(&settings, slice_str("other")));
 	CU_ASSERT_PTR_NOT_NULL(strstr(kafka_check_target(&settings, slice_str("any")), "topics_allowed"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(kafka_check_target(&settings, slice_str("scada.x y")), "character"));
+	static const char *const kept[] = {"linkspan-cursor", "__consumer_offsets", "__transaction_state"};
+	items[1].value = (char *)(uintptr_t) "*";
+	settings.cursor_topic = (char *)(uintptr_t) "linkspan-cursor";
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+		CU_ASSERT_PTR_NOT_NULL(kafka_check_target(&settings, slice_str(kept[i])));
+	CU_ASSERT_PTR_NULL(kafka_check_target(&settings, slice_str("linkspan-cursors")));
+	CU_ASSERT_PTR_NULL(kafka_check_target(&settings, slice_str("__others")));
 	items[1].value = (char *)(uintptr_t) "a b"; /* that is reported elsewhere */
 	CU_ASSERT_PTR_NULL(kafka_check_target(&settings, slice_str("any")));
 }

@@ -13,10 +13,11 @@
 #include "tests/conformance/kafka_tools.h"
 #include "tests/unit/tap.h"
 
-#define TOPIC      "t"
-#define GROUP      "g"
-#define N_RECORDS  20
-#define DEADLINE_S 60
+#define TOPIC        "t"
+#define GROUP        "g"
+#define N_RECORDS    20
+#define N_PARTITIONS 24
+#define DEADLINE_S   60
 
 struct seen {
 	bool has_view;
@@ -32,6 +33,10 @@ static struct rig {
 	struct kafka_settings settings;
 	struct config_text broker, property;
 	struct link *part;
+	int n_partitions;
+	bool begun[N_PARTITIONS]; /* by partition: has its first position come? */
+	unsigned n_begun;
+	_Atomic unsigned n_unanswered; /* questions that nobody has answered */
 	struct seen seen[200]; /* what was taken, or refused */
 	size_t n_seen;
 	size_t busy_at; /* that many taken: held once, 0: never */
@@ -44,6 +49,16 @@ static struct rig {
 	unsigned ticks_left;
 } rig;
 
+static void note_begin(const struct offer *offer)
+{
+	char name[32];
+	int number = -1;
+	snprintf(name, sizeof name, "%.*s", (int)offer->change.blob.len, (const char *)offer->change.blob.data);
+	CU_ASSERT_TRUE_FATAL(sscanf(name, TOPIC "/%d", &number) == 1 && number >= 0 && number < N_PARTITIONS);
+	rig.n_begun += !rig.begun[number];
+	rig.begun[number] = true;
+}
+
 static enum offer_result on_offer(struct link_host *host, const struct offer *offer)
 {
 	(void)host;
@@ -55,6 +70,10 @@ static enum offer_result on_offer(struct link_host *host, const struct offer *of
 		return OFFER_TAKEN;
 	}
 	CU_ASSERT_EQUAL(offer->change.type, CHANGE_POSITION);
+	if (rig.n_partitions > 1) {
+		note_begin(offer);
+		return OFFER_TAKEN;
+	}
 	CU_ASSERT_TRUE(slice_equal(offer->change.blob, slice_str(TOPIC "/0")));
 	if (rig.busy_at && rig.n_seen == rig.busy_at) {
 		rig.busy_at = 0;
@@ -128,23 +147,14 @@ static char *text(const char *literal)
 	return (char *)(uintptr_t)literal;
 }
 
-static void write_records(void)
-{
-	for (unsigned i = 0; i < N_RECORDS; i++) {
-		char value[16];
-		snprintf(value, sizeof value, "%u", i);
-		kafka_mock_publish(rig.mock, TOPIC, slice_str(value));
-	}
-}
-
-static void begin(const char *group)
+static void begin_with(const char *group, struct kafka_mock *mock, int n_partitions)
 {
 	static const struct link_subscription subscription = {.filter = TOPIC, .qos = 1};
 	static const struct link_recovery recovery = {.positions = no_positions};
 	memset(&rig, 0, sizeof rig);
 	rig.host.ops = &ops;
-	rig.mock = kafka_mock_new(1);
-	kafka_mock_topic(rig.mock, TOPIC, 1);
+	rig.mock = mock;
+	rig.n_partitions = n_partitions;
 	rig.loop = loop_new();
 	rig.ticks = loop_timer_new(rig.loop, on_tick, NULL);
 	rig.broker.value = rig.mock->brokers;
@@ -156,7 +166,6 @@ static void begin(const char *group)
 		.hold_messages = 1000,
 		.hold_bytes = 1 << 20,
 		.properties = {&rig.property, 1}};
-	write_records();
 	struct link_spec spec = {.name = "lake",
 		.settings = &rig.settings,
 		.loop = rig.loop,
@@ -164,6 +173,18 @@ static void begin(const char *group)
 		.n_subscriptions = 1};
 	CU_ASSERT_EQUAL_FATAL(kafka_source_part.create(&spec, &rig.host, &rig.part), 0);
 	kafka_source_part.start(rig.part, &recovery);
+}
+
+static void begin(const char *group)
+{
+	struct kafka_mock *mock = kafka_mock_new(1);
+	kafka_mock_topic(mock, TOPIC, 1);
+	for (unsigned i = 0; i < N_RECORDS; i++) {
+		char value[16];
+		snprintf(value, sizeof value, "%u", i);
+		kafka_mock_publish(mock, TOPIC, slice_str(value));
+	}
+	begin_with(group, mock, 1);
 }
 
 static bool has_stopped(void)
@@ -309,6 +330,38 @@ static void test_stop_mark(void)
 	end();
 }
 
+static bool others_have_begun(void)
+{
+	return rig.n_begun == N_PARTITIONS - 1;
+}
+
+static void on_log(enum log_level level, const char *line, void *arg)
+{
+	(void)level, (void)arg;
+	if (strstr(line, "event=kafka_offsets ")) /* in the consumer's thread alone */
+		rig.n_unanswered++;
+}
+
+/* Of one whose leader does not answer, each question takes two seconds: it is asked with the others, then once alone. */
+static void test_one_does_not_answer(void)
+{
+	struct kafka_mock *mock = kafka_mock_new(2);
+	kafka_mock_topic(mock, TOPIC, N_PARTITIONS);
+	for (int i = 0; i < N_PARTITIONS; i++)
+		rd_kafka_mock_partition_set_leader(mock->cluster, TOPIC, i, i == 0 ? 2 : 1);
+	rd_kafka_mock_broker_set_down(mock->cluster, 2);
+	log_set_level(LOG_LEVEL_DEBUG);
+	log_set_sink(on_log, NULL);
+	begin_with(NULL, mock, N_PARTITIONS);
+	CU_ASSERT_TRUE(run_until(others_have_begun));
+	CU_ASSERT_FALSE(rig.begun[0]);
+	CU_ASSERT_TRUE(rig.n_unanswered >= 1 && rig.n_unanswered <= 2);
+	rd_kafka_mock_broker_set_up(mock->cluster, 2);
+	end();
+	log_set_sink(NULL, NULL);
+	log_set_level(LOG_LEVEL_WARN);
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -317,6 +370,7 @@ int main(void)
 		{"held, then resumed", test_held},
 		{"with a group: durable, then committed", test_marks},
 		{"a stop commits what came behind the last mark", test_stop_mark},
+		{"one that does not answer lets the others go first", test_one_does_not_answer},
 		{NULL, NULL},
 	};
 	if (kafka_tools_unavailable()) {

@@ -206,13 +206,38 @@ static void test_fitted_headers(void)
 	headers[1].name = slice_str("bad");
 	route_view(&view);
 	CU_ASSERT(is(output(0)->reject_reason, "no such header here") && is(output(0)->topic, "t"));
+	CU_ASSERT(is(message_header(output(0), "received-a"), "1") && is(message_header(output(0), "bad"), "2"));
 	CU_ASSERT(is(output(1)->reject_reason, NULL));
+	CU_ASSERT_PTR_EQUAL(output(1)->headers, headers);
 	no_headers = true; /* then nobody asks */
 	router_free(router);
 	router = NULL;
 	route_view(&view);
+	CU_ASSERT_PTR_EQUAL(output(0)->headers, headers);
 	CU_ASSERT(is(output(0)->reject_reason, NULL));
 	no_headers = false;
+	end();
+}
+
+/* A letter is sent again as it is, so its headers are fit before that. */
+static void test_fitted_letters(void)
+{
+	struct message_field headers[] = {{slice_str("a"), slice_str("1")}, {slice_str("b"), slice_str("2")}};
+	struct message_view view = message("a", "no JSON");
+	view.headers = headers;
+	view.n_headers = 2;
+	begin();
+	config->connections[1].connector = &fitting_connector;
+	struct mapping_config *map = a_mapping(config, "m", "a");
+	map->payload = a_text(".v");
+	a_target(map, 1, "t");
+	a_target(map, 2, "u");
+	route_view(&view);
+	CU_ASSERT_EQUAL_FATAL(result.n_outputs, 2);
+	CU_ASSERT(output(0)->reject_reason.data && output(1)->reject_reason.data);
+	CU_ASSERT_EQUAL(output(0)->n_headers, 2);
+	CU_ASSERT(is(message_header(output(0), "received-a"), "1") && is(message_header(output(0), "b"), "2"));
+	CU_ASSERT_PTR_EQUAL(output(1)->headers, headers);
 	end();
 }
 
@@ -223,6 +248,7 @@ int main(void)
 		{"a null payload clears what is retained", test_tombstone_retain},
 		{"null payloads through jq", test_transformed_tombstones},
 		{"headers that a destination fits", test_fitted_headers},
+		{"headers of dead letters that a destination fits", test_fitted_letters},
 		{NULL, NULL},
 	};
 	return tap_main("router destinations", tests);

@@ -349,6 +349,26 @@ static void test_all_or_nothing(void)
 	end();
 }
 
+/* What one destination drops of an offer is counted, and the others take theirs. */
+static void test_several_dropped(void)
+{
+	struct message_view views[3] = {message("a/1", "one"), message("a/both", "two"), message("a/both", "three")};
+	begin(tap_tempdir());
+	scene.connections[1].outbox.max_messages = 2;
+	scene.connections[1].outbox.when_full = WHEN_FULL_DROP_NEWEST;
+	open_bridge();
+	CU_ASSERT_EQUAL(offer_views(views, 1, NULL, 0), OFFER_TAKEN);
+	CU_ASSERT_EQUAL(offer_views(views, 3, NULL, 0), OFFER_TAKEN);
+	struct journal_outbox first = journal_outbox(scene.bridge->journal, 0);
+	CU_ASSERT_EQUAL(first.next_seq, 2);
+	CU_ASSERT_EQUAL(first.totals[JOURNAL_DROPPED_NEWEST], 3);
+	CU_ASSERT_EQUAL(journal_outbox(scene.bridge->journal, 1).next_seq, 3);
+	run_until(5);
+	CU_ASSERT(was_delivered("one") && was_delivered("two") && was_delivered("three"));
+	CU_ASSERT(scene.n_receipts == 2 && scene.n_delivered == 3);
+	end();
+}
+
 static bool has_value(int sink, const char *topic, const char *payload)
 {
 	struct link_host *host = scene.links[sink]->host;
@@ -434,6 +454,7 @@ static const struct tap_test tests[] = {
 	{"no room for a key", test_no_room_for_a_key},
 	{"several messages in one offer", test_several},
 	{"all of an offer or nothing", test_all_or_nothing},
+	{"several messages, some of them dropped", test_several_dropped},
 	{"last values, over restarts, within bounds", test_last_value},
 	{NULL, NULL},
 };

@@ -490,9 +490,7 @@ static void journal_changes(struct fake_host *fake, struct fake_journal *journal
 		free(fake->changes[i].blob);
 	}
 	fake->n_pending_changes = 0;
-	struct fake_memory *memory = fake_host_memory(fake);
-	for (size_t i = 0; i < memory->n_keys; i++)
-		memory->keys[i].durable = true;
+	fake_memory_durable(fake_host_memory(fake));
 }
 
 void fake_journal_clear(struct fake_journal *journal)
@@ -510,23 +508,6 @@ void fake_journal_clear(struct fake_journal *journal)
 struct fake_memory *fake_host_memory(struct fake_host *fake)
 {
 	return fake->journal ? &fake->journal->memory : &fake->own_memory;
-}
-
-void fake_memory_clear(struct fake_memory *memory)
-{
-	for (size_t i = 0; i < memory->n_values; i++)
-		message_unref(memory->values[i]);
-	free(memory->values);
-	free(memory->keys);
-	*memory = (struct fake_memory){0};
-}
-
-const struct fake_key *fake_memory_key(const struct fake_memory *memory, const uint8_t *key)
-{
-	for (size_t i = 0; i < memory->n_keys; i++)
-		if (memcmp(memory->keys[i].key, key, LINK_KEY_LEN) == 0)
-			return &memory->keys[i];
-	return NULL;
 }
 
 static enum key_state on_key(struct link_host *host, const uint8_t *key, uint64_t *ret_hash)
@@ -555,63 +536,30 @@ static bool keep_key(struct fake_host *fake, const struct state_change *change)
 	}
 	if (change->position <= loop_wall_ms(fake->loop))
 		breach(fake, "a key that has expired when it is offered");
-	struct fake_key *known = (struct fake_key *)(uintptr_t)fake_memory_key(memory, change->blob.data);
+	const struct fake_key *known = fake_memory_key(memory, change->blob.data);
 	if (known && known->expires_ms > loop_wall_ms(fake->loop))
 		breach(fake, "a key that is known is offered again");
 	if (!known && !on_key_room(&fake->base))
 		return false;
-	if (!known) {
-		memory->keys = must(realloc(memory->keys, (memory->n_keys + 1) * sizeof *memory->keys));
-		known = &memory->keys[memory->n_keys++];
-	}
-	*known = (struct fake_key){.hash = change->hash, .expires_ms = change->position};
-	memcpy(known->key, change->blob.data, LINK_KEY_LEN);
+	fake_memory_set_key(memory, change);
 	return true;
-}
-
-/* What was offered and has no receipt is lost with the link. */
-static void forget_keys(struct fake_host *fake)
-{
-	struct fake_memory *memory = fake_host_memory(fake);
-	size_t n = 0;
-	for (size_t i = 0; i < memory->n_keys; i++)
-		if (memory->keys[i].durable)
-			memory->keys[n++] = memory->keys[i];
-	memory->n_keys = n;
 }
 
 static struct message *on_last_value(struct link_host *host, struct slice topic)
 {
-	const struct fake_memory *memory = fake_host_memory(fake_of(host));
-	for (size_t i = 0; i < memory->n_values; i++)
-		if (slice_equal(message_view(memory->values[i])->topic, topic))
-			return memory->values[i];
-	return NULL;
+	return fake_memory_value(fake_host_memory(fake_of(host)), topic);
 }
 
 static void on_last_values(struct link_host *host, void (*fn)(struct message *msg, void *arg), void *arg)
 {
-	const struct fake_memory *memory = fake_host_memory(fake_of(host));
-	for (size_t i = 0; i < memory->n_values; i++)
-		fn(memory->values[i], arg);
+	fake_memory_values(fake_host_memory(fake_of(host)), fn, arg);
 }
 
 static void keep_value(struct fake_host *fake, struct message *msg)
 {
-	struct fake_memory *memory = fake_host_memory(fake);
-	const struct message_view *view = message_view(msg);
 	if (!fake->connector->keeps_values)
 		breach(fake, "keep_value by a connector that does not keep values");
-	for (size_t i = 0; i < memory->n_values; i++)
-		if (slice_equal(message_view(memory->values[i])->topic, view->topic)) {
-			message_unref(memory->values[i]);
-			memory->values[i] = memory->values[--memory->n_values];
-			break;
-		}
-	if (!view->payload.data)
-		return;
-	memory->values = must(realloc(memory->values, (memory->n_values + 1) * sizeof(struct message *)));
-	memory->values[memory->n_values++] = message_ref(msg);
+	fake_memory_set_value(fake_host_memory(fake), msg);
 }
 
 static enum offer_result on_offer(struct link_host *host, const struct offer *offer)
@@ -810,7 +758,7 @@ void fake_host_free(struct fake_host *fake)
 		message_unref(fake->offers[i]);
 	free(fake->deliveries);
 	free(fake->offers);
-	forget_keys(fake);
+	fake_memory_forget(fake_host_memory(fake));
 	journal_changes(fake, NULL);
 	fake_memory_clear(&fake->own_memory);
 	free(fake->changes);

@@ -12,6 +12,7 @@
 #define LINKSPAN_TESTS_CONFORMANCE_FAKE_HOST_H
 
 #include "connectors/connector.h"
+#include "tests/conformance/fake_memory.h"
 
 enum fake_state { FAKE_WAITING, FAKE_RETRY_WAIT, FAKE_IN_FLIGHT, FAKE_ENDED };
 
@@ -26,21 +27,6 @@ struct fake_delivery {
 	bool by_cursor; /* it was the cursor that said DELIVERED */
 	struct message *reply; /* that came with DELIVERED, with an empty topic; NULL: none */
 };
-
-/* Idempotency keys and last values. */
-struct fake_key {
-	uint8_t key[LINK_KEY_LEN];
-	uint64_t hash, expires_ms;
-	bool durable; /* the receipt of its offer has been given */
-};
-struct fake_memory {
-	struct fake_key *keys;
-	size_t n_keys;
-	struct message **values; /* one for each topic */
-	size_t n_values;
-};
-void fake_memory_clear(struct fake_memory *memory);
-const struct fake_key *fake_memory_key(const struct fake_memory *memory, const uint8_t *key); /* NULL: unknown */
 
 /* What outlives a link. Changes get into it with the receipts: what a link has offered without one is lost with it. */
 struct fake_journal {

@@ -4,6 +4,8 @@ noinst_LIBRARIES += libconformance.a
 libconformance_a_SOURCES = \
 	tests/conformance/fake_host.c \
 	tests/conformance/fake_host.h \
+	tests/conformance/fake_memory.c \
+	tests/conformance/fake_memory.h \
 	tests/conformance/kafka_source_peer.c \
 	tests/conformance/kafka_source_peer.h \
 	tests/conformance/kafka_tools.c \

@@ -78,3 +78,6 @@ tests_unit_delivery_test_courier_batch_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/delivery/test_batch_crash
 tests_unit_delivery_test_batch_crash_SOURCES = tests/unit/delivery/test_batch_crash.c $(journal_rig)
 tests_unit_delivery_test_batch_crash_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/delivery/test_courier_values
+tests_unit_delivery_test_courier_values_SOURCES = tests/unit/delivery/test_courier_values.c $(courier_rig_sources)
+tests_unit_delivery_test_courier_values_LDADD = $(TEST_LIBS)

@@ -706,82 +706,6 @@ static void test_reply_nobody_wants(void)
 	finish(&rig);
 }
 
-/* A last value is journalled with its DONE as a reply is; the message is not sent again for that. */
-static void test_value(void)
-{
-	struct rig rig;
-	struct outcome outcome = {.kind = OUTCOME_DELIVERED, .keep_value = true};
-	rig_init(&rig);
-	rig.take_values = true;
-	rig_start(&rig);
-	rig_up(&rig);
-	rig_publish(&rig, 3, "a");
-	rig_outcome_full(&rig, 1, &outcome);
-	CU_ASSERT_EQUAL(rig.values, 1);
-	struct message_view view = rig_view(&rig, "a");
-	CU_ASSERT(slice_equal(view.topic, slice_str(rig.reply_topic)));
-	rig.reply_error = -ENOSPC;
-	rig_outcome_full(&rig, 2, &outcome);
-	CU_ASSERT_EQUAL(rig.values, 1);
-	CU_ASSERT_EQUAL(rig_stats(&rig).delivered, 1);
-	rig_down(&rig);
-	loop_sim_advance(rig.loop, 60000);
-	rig_up(&rig);
-	rig.reply_error = 0;
-	loop_sim_advance(rig.loop, 60000);
-	CU_ASSERT_EQUAL(rig.values, 2);
-	CU_ASSERT_EQUAL(rig_stats(&rig).delivered, 2);
-	CU_ASSERT_EQUAL(rig.link.n_sent, 4); /* 1, 2, 3, 3: never 2 again */
-	rig_deliver_all(&rig); /* kept or not as the outcome says */
-	CU_ASSERT(rig.values == 2 && rig_stats(&rig).delivered == 3);
-	finish(&rig);
-}
-
-/* One that the journal did not take is not set after a later one, whichever of them is tried again first. */
-static void test_values_in_order(void)
-{
-	struct rig rig;
-	struct outcome outcome = {.kind = OUTCOME_DELIVERED, .keep_value = true};
-	rig_init(&rig);
-	rig.take_values = true;
-	rig_start(&rig);
-	rig_up(&rig);
-	for (unsigned i = 0; i < 20; i++) {
-		char key[8];
-		snprintf(key, sizeof key, "k%u", i); /* the first sixteen are in flight together */
-		rig_publish(&rig, 1, key);
-	}
-	rig.reply_error = -ENOSPC;
-	for (uint64_t seq = 1; seq <= 5; seq++)
-		rig_outcome_full(&rig, seq, &outcome);
-	loop_sim_advance(rig.loop, 20000); /* their pauses have become different ones */
-	rig.reply_error = 0;
-	for (uint64_t seq = 6; seq <= 10; seq++) /* there is room again, but they wait behind the others */
-		rig_outcome_full(&rig, seq, &outcome);
-	CU_ASSERT_EQUAL(rig.values, 0);
-	loop_sim_advance(rig.loop, 120000);
-	CU_ASSERT_EQUAL(rig.values, 10);
-	for (uint64_t seq = 11; seq <= 20; seq++)
-		rig_outcome_full(&rig, seq, &outcome);
-	CU_ASSERT(rig.values == 20 && rig_stats(&rig).delivered == 20);
-	finish(&rig);
-}
-
-static void test_value_that_waits_at_the_end(void)
-{
-	struct rig rig;
-	struct outcome outcome = {.kind = OUTCOME_DELIVERED, .keep_value = true};
-	rig_init(&rig);
-	rig.take_values = true;
-	rig.reply_error = -ENOSPC;
-	rig_start(&rig);
-	rig_up(&rig);
-	rig_publish(&rig, 1, "a");
-	rig_outcome_full(&rig, 1, &outcome);
-	CU_ASSERT_EQUAL(rig_stats(&rig).delivered, 0);
-	CU_ASSERT_EQUAL(rig_fini(&rig), 0); /* gives back what it has kept */
-}
-
 /* --- room, drain
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -909,9 +833,6 @@ static const struct tap_test tests[] = {
 	{"reply", test_reply},
 	{"a reply that cannot be appended", test_reply_that_cannot_be_appended},
 	{"a reply nobody wants", test_reply_nobody_wants},
-	{"a last value", test_value},
-	{"last values in order", test_values_in_order},
-	{"a last value that cannot be journalled, at the end", test_value_that_waits_at_the_end},
 	{"room by messages", test_room_by_messages},
 	{"room by bytes", test_room_by_bytes},
 	{"drain", test_drain},

@@ -278,7 +278,7 @@ def run(mode, essential, n, seed):
         if not path.publisher:
             print(f"http: FAILED mode={mode} linkspan does not start")
             return 1
-        campaign.wrong += path.faults()
+        campaign.wrong = path.faults() + campaign.wrong  # what clients saw first
         return report(mode, campaign, seed)
 
 

@@ -22,8 +22,8 @@ from rig.wait import free_port, until
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY_LIMIT = 64 << 10
 CHUNKED = "Transfer-Encoding: chunked"
-# What linkspan may need beyond the limits that are configured; of each connection max_head is such a limit.
-BASE_MIB, PER_CONNECTION_KIB, MAX_HEAD_KIB = 8, 4, 16
+# What connectors/http/README.md says: of each connection max_head and 2 KiB, and max_buffered; and a little for everything else.
+BASE_MIB, PER_CONNECTION_KIB, MAX_HEAD_KIB = 8, 2, 16
 
 
 class Scene:

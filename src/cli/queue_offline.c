@@ -39,8 +39,9 @@ static int from_config(const char *name, struct queue_folder *folder)
 	folder->maybe_sent_span = 0;
 	for (size_t i = 0; i < config->n_connections; i++) {
 		const struct connection_config *connection = &config->connections[i];
-		struct courier_options options = {
-			.outbox = &connection->outbox, .connector = connection->connector, .settings = connection->settings};
+		struct courier_options options = {.outbox = &connection->outbox,
+			.connector = connection->connector,
+			.settings = connection->settings};
 		uint64_t span = courier_span(&options);
 		if (connection->connector->can_sink && span > folder->maybe_sent_span)
 			folder->maybe_sent_span = span;

@@ -37,7 +37,8 @@ tests_unit_kafka_test_source_LDADD = libconformance.a $(TEST_LIBS)
 tests_unit_kafka_test_consumer_conf_SOURCES = tests/unit/kafka/test_consumer_conf.c $(kafka_complaints)
 tests_unit_kafka_test_consumer_conf_LDADD = libconformance.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/kafka/test_exact
-tests_unit_kafka_test_exact_SOURCES = tests/unit/kafka/test_exact.c $(kafka_complaints)
+tests_unit_kafka_test_exact_SOURCES = tests/unit/kafka/test_exact.c tests/unit/kafka/exact_scene.c \
+	tests/unit/kafka/exact_scene.h $(kafka_complaints)
 tests_unit_kafka_test_exact_LDADD = libconformance.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/kafka/test_cursor
 tests_unit_kafka_test_cursor_SOURCES = tests/unit/kafka/test_cursor.c

@@ -141,9 +141,11 @@ static int64_t days_since_epoch(int year, int month, int day)
 
 bool http_date(struct slice text, int64_t *ret_s)
 {
+	if (text.len == 0)
+		return false;
 	struct reading in = {text.data, text.data + text.len};
 	struct date date = {0};
-	if (text.len == 0 || !(read_imf(in, &date) || read_rfc850(in, &date) || read_asctime(in, &date)))
+	if (!(read_imf(in, &date) || read_rfc850(in, &date) || read_asctime(in, &date)))
 		return false;
 	if (date.year < 1970 || date.day < 1 || date.day > 31 || date.hour > 23 || date.minute > 59 || date.second > 60)
 		return false;

@@ -16,6 +16,7 @@
 /* Delivery reports handled in one turn of the loop: with the journal's work behind each, a few milliseconds.
  */
 #define REPORTS_PER_TURN 2000u
+#define REPORTS_AT_ONCE  32u
 /* Nothing is in flight and the library's queue is full all the same. */
 #define PENDING_RETRY_MS 50u
 
@@ -142,7 +143,9 @@ static bool must_wait(const struct kafka_link *kl, uint64_t seq)
 static bool try_send(struct kafka_link *kl, uint64_t seq, struct message *msg, int64_t shift_ms)
 {
 	const char *detail;
-	uint64_t now_ms = loop_wall_ms(kl->loop) - (uint64_t)shift_ms; /* by the clock of the message */
+	if (!kl->turn_wall_ms)
+		kl->turn_wall_ms = loop_wall_ms(kl->loop);
+	uint64_t now_ms = kl->turn_wall_ms - (uint64_t)shift_ms; /* by the clock of the message */
 	rd_kafka_resp_err_t err = kafka_producer_send(kl->producer, seq, msg, now_ms, &detail);
 	if (!err)
 		return true;
@@ -233,13 +236,18 @@ static void on_library_log(struct kafka_link *kl, rd_kafka_event_t *event)
 /* Handles up to `budget` reports of kl->event; frees it when it is used up. Returns how many it handled. */
 static unsigned on_reports(struct kafka_link *kl, unsigned budget)
 {
-	unsigned n = 0;
-	const rd_kafka_message_t *report = NULL;
-	while (n < budget && !kl->stopping && (report = rd_kafka_event_message_next(kl->event)) != NULL) {
-		on_report(kl, report);
-		n++;
+	const rd_kafka_message_t *reports[REPORTS_AT_ONCE];
+	unsigned n = 0, wanted = REPORTS_AT_ONCE, got = REPORTS_AT_ONCE;
+	while (n < budget && !kl->stopping && got == wanted) {
+		wanted = budget - n < REPORTS_AT_ONCE ? budget - n : REPORTS_AT_ONCE;
+		got = (unsigned)rd_kafka_event_message_array(kl->event, reports, wanted);
+		for (unsigned i = 0; i < got; i++)
+			kafka_producer_expect(kl->producer, reports[i]);
+		for (unsigned i = 0; i < got && !kl->stopping; i++)
+			on_report(kl, reports[i]);
+		n += got;
 	}
-	if (n < budget && !kl->stopping) {
+	if (got < wanted && !kl->stopping) {
 		rd_kafka_event_destroy(kl->event);
 		kl->event = NULL;
 	}
@@ -304,6 +312,7 @@ void kafka_link_on_events(void *arg)
 		return;
 	kl->busy = true;
 	bool more = drain_events(kl);
+	kl->turn_wall_ms = 0;
 	send_pending(kl);
 	kl->busy = false;
 	if (kl->stopping) {

@@ -3,7 +3,8 @@
  * The exactly-once sink on the loop: gathers deliveries into transactions, decides when one ends, and turns what the worker
  * reports into outcomes. Messages and cursor are committed together, strictly in the order of seq.
  *
- * A transaction ends when its first message is `interval` old, when it is full, or when the window lets no more come. Before that the
+ * A transaction ends when its first message is `interval` old, when it is full, or when the window lets no more come: but as long as the
+ * worker is busy with an earlier one it may as well go on filling, up to what is configured. Before it ends the
  * host is asked whether the cursor may move (settle); what comes meanwhile belongs to the next one.
  *
  * Legal moves: IDLE → OPENING → UP → CLOSING → WAITING → OPENING; OPENING → CLOSING; any → CLOSING → STOPPED. OPENING and
@@ -23,10 +24,18 @@
 #include "runtime/log.h"
 
 #define ALARM_AGAIN_MS 60000u
-/* Half of what the courier holds: for a wide window it holds twice as much. */
-#define GATHERED_BYTES (2u * 1024 * 1024)
-#define WIDE_WINDOW    4096
-#define SMALLER_BATCH  4u /* divides batch.size */
+/* What the courier lets be in flight at most; of that a transaction ends with three quarters. What comes while it is committed is
+ * the beginning of the next one, which can so be sent to the brokers while the rest of it is still read. */
+#define HELD_BYTES          (4u * 1024 * 1024)
+#define WIDE_HELD_BYTES     (32u * 1024 * 1024)
+#define COURIER_LOOKS_AHEAD 65536u /* seqs */
+#define WIDE_WINDOW         4096
+#define SMALLER_BATCH       4u /* divides batch.size */
+#define OUTCOMES_PER_TURN   5000u /* of the loop: with the journal's work behind each, a few milliseconds */
+/* Each rejected message can be a done range in the journal until all before it are committed (JOURNAL_MAX_DONE_RANGES): more of them are
+ * left to narrow transactions, of which the window has two. */
+#define MOST_REJECTED   1000u
+#define NARROW_MESSAGES 500u
 
 enum exact_state { EX_IDLE, EX_OPENING, EX_UP, EX_CLOSING, EX_WAITING, EX_FENCED, EX_STOPPED };
 
@@ -43,18 +52,22 @@ struct kafka_exact {
 	const struct kafka_settings *settings;
 	struct exact_worker *worker;
 	struct loop_timer *timer; /* UP: the end of a transaction; WAITING: the next try */
+	struct loop_job outcomes_job;
 	enum exact_state state;
 	bool announced, stopping;
 	unsigned failures; /* in a row, for the back-off */
 	struct kafka_limits limits; /* of the next producer */
 	uint64_t isolate_until; /* with limits.one_by_one: up to there */
 	bool size_in_doubt; /* … because a batch was too large, and no single record has been so far */
+	uint64_t narrow_until; /* up to there transactions are narrow; 0: no */
 
 	/* Taken and without outcome, by seq; [0, n_given) were given to the worker. */
 	struct exact_item *items;
 	size_t begin, end, capacity; /* of the array */
 	size_t n_given;
 	uint64_t last_seq;
+	uint64_t ended, committed; /* through that seq: the worker has been told to end one, has committed one */
+	size_t n_rejected; /* of the items */
 	size_t n_gathered, gathered_bytes; /* since the last end of a transaction */
 	bool due; /* it is to end */
 	uint64_t settling; /* the host is asked about that seq; nothing is given meanwhile. 0: no */
@@ -115,6 +128,7 @@ static bool items_add(struct kafka_exact *ex, const struct delivery *delivery)
 static struct exact_item items_pop(struct kafka_exact *ex)
 {
 	struct exact_item item = ex->items[ex->begin++];
+	ex->n_rejected -= !item.msg;
 	ex->n_given -= ex->n_given > 0;
 	if (ex->begin == ex->end)
 		ex->begin = ex->end = 0;
@@ -135,6 +149,11 @@ static void forget_transaction(struct kafka_exact *ex)
 	ex->n_gathered = ex->gathered_bytes = 0;
 	ex->due = ex->go_after = ex->undone = false;
 	ex->settling = 0;
+}
+
+static bool worker_is_busy(const struct kafka_exact *ex)
+{
+	return ex->ended > ex->committed;
 }
 
 /* The producer is given up; what is in flight ends with LINK_DOWN. */
@@ -206,6 +225,7 @@ static void finish_ending(struct kafka_exact *ex, uint64_t seq)
 		ex->n_given = 0;
 		give(ex, seq);
 	}
+	ex->ended = seq;
 	if (ex->state == EX_UP && exact_worker_give(ex->worker, &end, 1) < 0)
 		give_up(ex, "out of memory");
 }
@@ -219,18 +239,31 @@ static void end_transaction(struct kafka_exact *ex)
 		finish_ending(ex, ex->settling);
 }
 
-static size_t most_messages(const struct kafka_exact *ex)
+static uint32_t window_of(const struct kafka_exact *ex)
 {
-	size_t half = (size_t)(ex->settings->max_in_flight + 1) / 2,
-	       most = (size_t)ex->settings->transaction.max_messages;
-	return most < half ? most : half;
+	uint32_t most = (uint32_t)ex->settings->max_in_flight;
+	return ex->narrow_until && most > 2 * NARROW_MESSAGES ? 2 * NARROW_MESSAGES : most;
 }
 
-static size_t most_bytes(const struct kafka_exact *ex)
+/* It must not grow any more. */
+static bool is_full(const struct kafka_exact *ex)
 {
-	uint64_t most = ex->settings->transaction.max_bytes;
-	size_t gathered = ex->settings->max_in_flight >= WIDE_WINDOW ? 2 * GATHERED_BYTES : GATHERED_BYTES;
-	return most < gathered ? (size_t)most : gathered;
+	const struct kafka_transaction *most = &ex->settings->transaction;
+	return ex->n_gathered >= (size_t)most->max_messages || ex->gathered_bytes >= most->max_bytes;
+}
+
+static bool is_part_of_all(const struct kafka_exact *ex, unsigned quarters)
+{
+	size_t window = window_of(ex), messages = window < COURIER_LOOKS_AHEAD ? window : COURIER_LOOKS_AHEAD;
+	size_t bytes = window >= WIDE_WINDOW ? WIDE_HELD_BYTES : HELD_BYTES;
+	return 4 * ex->n_gathered >= quarters * messages || 4 * ex->gathered_bytes >= quarters * bytes;
+}
+
+static bool should_end(const struct kafka_exact *ex)
+{
+	if (ex->n_gathered == 0)
+		return false;
+	return is_full(ex) || (!worker_is_busy(ex) && (ex->due || is_part_of_all(ex, 3)));
 }
 
 /* Does what can be done: gives, and ends the transaction if it is due. */
@@ -239,7 +272,7 @@ static void go_on(struct kafka_exact *ex)
 	if (ex->state != EX_UP || ex->settling || ex->stopping)
 		return;
 	give(ex, UINT64_MAX);
-	if (ex->state == EX_UP && ex->due && ex->n_gathered > 0)
+	if (ex->state == EX_UP && should_end(ex))
 		end_transaction(ex);
 }
 
@@ -257,10 +290,8 @@ static void exact_send(struct link *link, const struct delivery *delivery)
 	if (ex->n_gathered++ == 0)
 		loop_timer_start(ex->timer, ex->settings->transaction.interval_ms);
 	ex->gathered_bytes += message_memory(delivery->msg);
-	if (ex->n_gathered >= most_messages(ex) || ex->gathered_bytes >= most_bytes(ex)) {
-		ex->due = true;
+	if (should_end(ex))
 		go_on(ex);
-	}
 }
 
 static void exact_send_end(struct link *link)
@@ -285,11 +316,11 @@ static void on_opened(struct kafka_exact *ex, uint64_t done_through)
 		return;
 	ex->state = EX_UP;
 	ex->announced = true;
-	ex->last_seq = done_through;
+	ex->last_seq = ex->ended = ex->committed = done_through;
 	log_info("kafka_transactional", "connection=%s cursor=%llu transactional_id=%s", ex->name,
 		(unsigned long long)done_through, exact_worker_id(ex->worker));
 	struct sink_traits traits = {
-		.max_in_flight = (uint32_t)ex->settings->max_in_flight,
+		.max_in_flight = window_of(ex),
 		.cursor_valid = true,
 		.done_through = done_through,
 	};
@@ -307,12 +338,23 @@ static void end_isolation(struct kafka_exact *ex)
 	go_down(ex, "the refused batch has been sent message by message; back to batches");
 }
 
-static void on_committed(struct kafka_exact *ex, uint64_t seq)
+static void end_narrowness(struct kafka_exact *ex)
+{
+	ex->narrow_until = 0;
+	ex->host->ops->window(ex->host, window_of(ex));
+}
+
+static bool has_committed(const struct kafka_exact *ex)
+{
+	return n_items(ex) > 0 && item_at(ex, 0)->seq <= ex->committed;
+}
+
+/* Some in each turn. What a producer that is lost meanwhile has committed the next one learns from the cursor. */
+static void tell_outcomes(void *arg)
 {
 	static const struct outcome delivered = {.kind = OUTCOME_DELIVERED};
-	ex->n_transactions++;
-	ex->failures = 0;
-	while (ex->state == EX_UP && n_items(ex) > 0 && item_at(ex, 0)->seq <= seq) {
+	struct kafka_exact *ex = arg;
+	for (unsigned n = 0; n < OUTCOMES_PER_TURN && ex->state == EX_UP && has_committed(ex); n++) {
 		struct exact_item item = items_pop(ex);
 		if (!item.msg)
 			continue;
@@ -320,16 +362,41 @@ static void on_committed(struct kafka_exact *ex, uint64_t seq)
 		ex->host->ops->outcome(ex->host, item.seq, &delivered); /* may send */
 	}
 	FAILPOINT("kafka.after_outcome");
-	if (ex->limits.one_by_one && seq >= ex->isolate_until && ex->state == EX_UP)
+	if (ex->state != EX_UP)
+		return;
+	if (has_committed(ex))
+		loop_post(ex->loop, &ex->outcomes_job);
+	else if (ex->limits.one_by_one && ex->committed >= ex->isolate_until)
 		end_isolation(ex);
+	else if (ex->narrow_until && ex->committed >= ex->narrow_until)
+		end_narrowness(ex);
+}
+
+/* The worker first: it has nothing to do. */
+static void on_committed(struct kafka_exact *ex, uint64_t seq)
+{
+	ex->n_transactions++;
+	ex->failures = 0;
+	ex->committed = seq;
+	if (is_part_of_all(ex, 1)) { /* a backlog: the next one can become large as well */
+		ex->due = false;
+		loop_timer_start(ex->timer, ex->settings->transaction.interval_ms);
+	}
+	go_on(ex);
+	tell_outcomes(ex);
 }
 
 static struct exact_item *item_find(const struct kafka_exact *ex, uint64_t seq)
 {
-	for (size_t i = 0; i < n_items(ex); i++)
-		if (item_at(ex, i)->seq == seq)
-			return item_at(ex, i);
-	return NULL;
+	size_t low = 0, high = n_items(ex);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (item_at(ex, middle)->seq < seq)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < n_items(ex) && item_at(ex, low)->seq == seq ? item_at(ex, low) : NULL;
 }
 
 static void on_rejects(struct kafka_exact *ex, const struct exact_report *report)
@@ -349,10 +416,16 @@ static void on_rejects(struct kafka_exact *ex, const struct exact_report *report
 			continue;
 		message_unref(item->msg);
 		item->msg = NULL;
+		ex->n_rejected++;
 		ex->host->ops->outcome(ex->host, report->rejects[i].seq, &outcome);
 	}
 	if (ex->state != EX_UP)
 		return;
+	if (ex->n_rejected >= MOST_REJECTED && !ex->narrow_until) {
+		ex->narrow_until = ex->last_seq;
+		go_down(ex, "very many messages are rejected; they are sent in smaller transactions");
+		return;
+	}
 	if (report->undone)
 		forget_transaction(ex); /* all that there is becomes one */
 	ex->go_after = true;
@@ -407,6 +480,7 @@ static void finish_stop(struct kafka_exact *ex)
 {
 	ex->state = EX_STOPPED;
 	loop_timer_stop(ex->timer);
+	loop_cancel(ex->loop, &ex->outcomes_job);
 	ex->host->ops->stopped(ex->host); /* may free us */
 }
 
@@ -464,6 +538,7 @@ static void exact_destroy(struct link *link)
 {
 	struct kafka_exact *ex = exact_of(link);
 	exact_worker_free(ex->worker);
+	loop_cancel(ex->loop, &ex->outcomes_job);
 	loop_timer_free(ex->timer);
 	items_clear(ex);
 	free(ex->items);
@@ -480,6 +555,7 @@ static int exact_create(const struct link_spec *spec, struct link_host *host, st
 	ex->loop = spec->loop;
 	ex->name = spec->name;
 	ex->settings = spec->settings;
+	loop_job_init(&ex->outcomes_job, tell_outcomes, ex);
 	ex->timer = loop_timer_new(spec->loop, on_timer, ex);
 	if (!ex->timer) {
 		free(ex);

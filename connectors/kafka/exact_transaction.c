@@ -16,10 +16,14 @@
 #include "connectors/kafka/verdict.h"
 #include "runtime/failpoint.h"
 
-#define FLUSH_STEP_MS 200
-#define FULL_STEP_MS  10
-#define ABANDON_MS    1000
-#define REASON_SIZE   256
+#define FLUSH_STEP_MS                                                                                                  \
+	2 /* no event ends it sooner (successes are not reported); with 1 the library does not wait at all */
+/* After a refused record, for the answers to what is on its way: an abort that comes before them can leave the library waiting for
+ * messages until they time out. */
+#define ANSWERS_MS   200
+#define FULL_STEP_MS 10
+#define ABANDON_MS   1000
+#define REASON_SIZE  256
 
 /* --- what is wrong with a record -------------------------------------------------------------------------------- */
 
@@ -213,6 +217,8 @@ static bool flush(struct exact_worker *worker)
 			return false;
 		rd_kafka_flush(worker->rk, FLUSH_STEP_MS);
 	}
+	if (is_spoilt(worker))
+		rd_kafka_flush(worker->rk, ANSWERS_MS);
 	return true;
 }
 

@@ -152,6 +152,7 @@ static void link_announce(struct kafka_link *kl, const char *cluster)
 {
 	kl->state = KAFKA_UP;
 	kl->brokers_down = false;
+	kl->turn_wall_ms = 0;
 	log_info("kafka_connected", "connection=%s cluster=%s", kl->name, cluster);
 	if (kl->announced) {
 		loop_post(kl->loop, &kl->events_job); /* sends what is pending */
@@ -301,7 +302,7 @@ static void link_destroy(struct link *link)
 
 static void link_send_end(struct link *link)
 {
-	(void)link; /* the library gathers by itself (linger) */
+	kafka_link_of(link)->turn_wall_ms = 0; /* the library gathers by itself (linger) */
 }
 
 const struct kafka_part_ops kafka_idempotent_part = {

@@ -58,6 +58,7 @@ struct kafka_link {
 	struct kafka_wake *wake;
 	struct loop_job events_job;
 	struct loop_timer *timer;
+	uint64_t turn_wall_ms; /* loop_wall_ms for what is sent in this turn; 0: not asked yet */
 	unsigned connect_polls;
 	unsigned failures; /* producers lost in a row, for the back-off */
 	struct kafka_producer *producer;

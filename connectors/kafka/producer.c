@@ -177,6 +177,11 @@ rd_kafka_event_t *kafka_producer_poll(struct kafka_producer *producer)
 	return rd_kafka_queue_poll(producer->events, 0);
 }
 
+void kafka_producer_expect(const struct kafka_producer *producer, const rd_kafka_message_t *report)
+{
+	message_prefetch(producer->slots[(uintptr_t)report->_private - 1].msg);
+}
+
 struct message *kafka_producer_take(
 	struct kafka_producer *producer, const rd_kafka_message_t *report, uint64_t *ret_seq)
 {

@@ -45,6 +45,8 @@ rd_kafka_resp_err_t kafka_producer_send(struct kafka_producer *producer, uint64_
 rd_kafka_event_t *kafka_producer_poll(struct kafka_producer *producer);
 
 /* A delivery report: its message leaves the producer. The reference passes to the caller. */
+/* It will be taken soon: fetches the message. */
+void kafka_producer_expect(const struct kafka_producer *producer, const rd_kafka_message_t *report);
 struct message *kafka_producer_take(
 	struct kafka_producer *producer, const rd_kafka_message_t *report, uint64_t *ret_seq);
 

@@ -147,8 +147,8 @@ static bool fill(struct queue_client *client)
 static bool take_line(struct queue_client *client, struct slice *ret_line)
 {
 	for (;;) {
-		const uint8_t *from = client->in.data + client->at;
 		size_t len = client->in.len - client->at;
+		const uint8_t *from = len ? client->in.data + client->at : NULL;
 		const uint8_t *end = len ? memchr(from, '\n', len) : NULL;
 		if (end) {
 			*ret_line = slice_of(from, (size_t)(end - from));

@@ -12,6 +12,7 @@
 
 #include "cli/queue_client.h"
 #include "config/config.h"
+#include "delivery/courier.h"
 #include "journal/journal.h"
 #include "runtime/control.h"
 #include "runtime/failpoint.h"
@@ -19,8 +20,7 @@
 #include "runtime/loop.h"
 #include "runtime/queue_service.h"
 
-#define LEAST_SPAN 10000u /* a courier's default lookahead */
-#define MOST_SPAN  (1u << 20) /* its largest */
+#define MOST_SPAN (1u << 20) /* the largest lookahead of a courier */
 
 /* --- the folder ------------------------------------------------------------------------------------------------------------ */
 
@@ -36,11 +36,14 @@ static int from_config(const char *name, struct queue_folder *folder)
 	folder->linger_ms = config->journal.linger_ms;
 	folder->min_free = config->journal.min_free_bytes;
 	folder->strict = config->journal.strict;
-	folder->maybe_sent_span = LEAST_SPAN;
+	folder->maybe_sent_span = 0;
 	for (size_t i = 0; i < config->n_connections; i++) {
-		int64_t lookahead = config->connections[i].outbox.lookahead;
-		if (lookahead > (int64_t)folder->maybe_sent_span)
-			folder->maybe_sent_span = (uint64_t)lookahead;
+		const struct connection_config *connection = &config->connections[i];
+		struct courier_options options = {
+			.outbox = &connection->outbox, .connector = connection->connector, .settings = connection->settings};
+		uint64_t span = courier_span(&options);
+		if (connection->connector->can_sink && span > folder->maybe_sent_span)
+			folder->maybe_sent_span = span;
 	}
 	config_free(config);
 	return folder->path ? 0 : -ENOMEM;

@@ -43,6 +43,9 @@ struct courier_options {
 	void *ctx;
 };
 
+/* So many seqs from the oldest undone one on may have been sent by an earlier process. Of the options only connector and outbox count. */
+uint64_t courier_span(const struct courier_options *options);
+
 /* Begins with what the journal says is undone; sends nothing before courier_link_up. */
 struct courier *courier_new(const struct courier_options *options) __attribute__((warn_unused_result));
 void courier_free(struct courier *courier);
@@ -67,6 +70,9 @@ void courier_dropped(struct courier *courier, size_t messages);
 /* A message was appended that has no room: once durable it goes to the dead letters, and is not delivered. view is
  * borrowed. */
 void courier_surplus(struct courier *courier, const struct journal_entry *entry, uint64_t lsn);
+
+/* There is room again somewhere: replies that could not be appended are tried at once, until one still finds none. */
+void courier_retry_replies(struct courier *courier);
 
 /* From the link, see struct link_host_ops. link_up with a cursor: what it covers is done; a cursor ahead of the
  * journal (a restored copy of the data folder) is logged, and nothing is sent. An outcome or stage of what is not in

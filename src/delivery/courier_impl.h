@@ -6,6 +6,7 @@
  *   - dispatch.c: what goes out next
  *   - outcome.c: what came back: done, retry, replies
  *   - batch.c: what goes out as one
+ *   - late.c: what has ended and is journalled later
  *   - live.c: what overtakes (drain: live_first)
  *   - settle.c: when a cursor may move; letters.c: dead letters; stages.c: stages; expiry.c: what is too old; packet_id.c: a rule of QoS 2
  *   - room.c: what happens when the outbox is full; surplus.c: what found no room and becomes a dead letter
@@ -26,9 +27,11 @@
 #include "delivery/retry_heap.h"
 #include "delivery/window.h"
 
-#define COURIER_HELD_BYTES        (4u * 1024 * 1024) /* of message memory; one message is always held */
-#define COURIER_WIDE_HELD_BYTES   (8u * 1024 * 1024) /* while a link is up that can have COURIER_WIDE_WINDOW in flight */
+#define COURIER_HELD_BYTES (4u * 1024 * 1024) /* of message memory; one message is always held */
+/* While a link is up that can have COURIER_WIDE_WINDOW in flight: the same, and so many seqs are looked ahead. */
 #define COURIER_WIDE_WINDOW       4096u
+#define COURIER_WIDE_HELD_BYTES   (32u * 1024 * 1024)
+#define COURIER_WIDE_LOOKAHEAD    65536u
 #define COURIER_BURST             4096u /* sent in one turn of the loop at most */
 #define COURIER_DEFAULT_LOOKAHEAD 10000u
 #define COURIER_MAX_LOOKAHEAD     (1u << 20)
@@ -118,6 +121,7 @@ struct courier {
 	uint64_t read_seq; /* where the reader goes on */
 	uint64_t read_durable; /* `durable` at the last request */
 	bool reading, read_at_end, in_read;
+	uint64_t read_wall_ms; /* when the answer came */
 	size_t read_needs; /* bytes: so large is what did not fit when it was read */
 
 	/* dispatch.c: seqs below sift_next were looked at for what is never sent, those below send_next for
@@ -126,6 +130,8 @@ struct courier {
 	uint64_t cursor_through; /* the destination has everything up to here */
 	uint32_t link_window;
 	uint32_t range_budget; /* so many may be finished before the done ranges must be counted again */
+	uint64_t letters_ranges; /* of letters that were handed to the journal */
+	uint64_t n_late; /* HELD_LATE */
 	bool up, draining;
 	bool unflushed; /* sent since the last send_end */
 	uint64_t epoch; /* of the link: a new one with each up and down */
@@ -198,8 +204,6 @@ void outbox_pass(struct courier *courier, uint64_t seq);
 void outbox_complete(struct courier *courier, struct held *held, uint64_t seq);
 /* Of its unit of order: its key's, or one of its own where nothing keeps its order. */
 uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view, uint64_t seq);
-/* So many seqs from the oldest undone one on may have been sent by an earlier process. */
-uint64_t outbox_span(const struct courier *courier);
 
 /* dispatch.c */
 void dispatch_sift(struct courier *courier);
@@ -211,12 +215,21 @@ void dispatch_reset(struct held *held); /* the link is another one */
 void dispatch_send(struct courier *courier, size_t *burst);
 /* May one more message be finished out of order? Takes it off the budget. */
 bool dispatch_take_range(struct courier *courier, uint64_t seq);
+/* The same for one that was sent and has ended. */
+bool dispatch_take_range_at_end(struct courier *courier, uint64_t seq);
 /* All that was in flight waits again, from the oldest on. */
 void dispatch_restart(struct courier *courier);
 
+/* late.c */
+/* It has ended, and there is no done range for it: holds it until it is the oldest. */
+void late_hold(struct courier *courier, uint64_t seq, enum journal_total why);
+void late_bring(struct courier *courier); /* journals those whose turn has come */
+
 /* outcome.c */
-/* Journals what has become of it and lets go of it. */
+/* Journals what has become of it and lets go of it. A done range was taken for it. */
 void outcome_finish(struct courier *courier, uint64_t seq, enum journal_total why);
+/* Takes one; if there is none, later. */
+void outcome_end(struct courier *courier, uint64_t seq, enum journal_total why);
 /* As delivered. */
 void outcome_done(struct courier *courier, uint64_t seq);
 /* Lets go of a message that the journal knows to be final. */
@@ -311,7 +324,7 @@ void surplus_free(struct courier *courier);
 /* times.c */
 void times_durable(
 	struct courier *courier, struct held *held); /* it is, and is looked at for the first time or again */
-void times_read_back(struct courier *courier, struct held *held);
+void times_read_back(struct courier *courier, struct held *held, uint64_t wall_ms); /* loop_wall_ms */
 void times_delivered(struct courier *courier, uint64_t seq);
 /* When the oldest undone message was received, by loop_wall_ms; 0: none waits, or it is not held. */
 uint64_t times_oldest_ms(const struct courier *courier);

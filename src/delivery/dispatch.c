@@ -17,40 +17,58 @@
 /* --- done ranges
  * ------------------------------------------------------------------------------------------------- */
 
-/* So many there can be, whatever ends in which order. */
-static uint64_t most_ranges(const struct courier *courier)
+/* A sink with a cursor asks for its dead letters to be stored before anything else moves: they find ranges whatever was sifted. */
+#define RANGES_FOR_LETTERS (JOURNAL_MAX_DONE_RANGES / 2)
+/* The journal takes nothing in for a destination that has all of them. */
+#define RANGES_LEFT_FREE 64u
+
+/* Those that there are, and those that cannot be put off any more. What is in flight can (late.c), but for what overtakes: of that
+ * there is only so much. */
+static uint64_t ranges_taken(const struct courier *courier)
 {
-	const struct courier_options *options = &courier->options;
-	struct journal_outbox box = journal_outbox(options->journal, options->dest);
-	uint64_t in_flight = batch_applies(courier) ? courier->in_flight > 0 : courier->in_flight; /* end together */
-	uint64_t others = courier->n_replies + courier->n_letters + courier->surplus.runs;
-	uint64_t apart = box.done_ranges + in_flight + others; /* each one of its own */
-	if (courier->live || courier->send_next <= box.oldest_undone)
-		return apart;
-	/* From the oldest undone one to the last that was sent, every second one is done at most. */
-	uint64_t span = courier->send_next - box.oldest_undone;
-	uint64_t dense =
-		span / 2 + 1 + others + journal_done_ranges_from(options->journal, options->dest, courier->send_next);
-	return dense < apart ? dense : apart;
+	struct journal_outbox box = journal_outbox(courier->options.journal, courier->options.dest);
+	uint64_t taken = box.done_ranges + courier->letters_ranges + courier->surplus.runs;
+	return courier->live ? taken + courier->in_flight + courier->n_replies : taken;
 }
 
-static bool have_range(struct courier *courier)
+/* More than `kept` of them? */
+static bool have_ranges(struct courier *courier, uint32_t kept)
 {
-	if (courier->range_budget == 0) {
-		uint64_t used = most_ranges(courier);
-		courier->range_budget = used < JOURNAL_MAX_DONE_RANGES ? (uint32_t)(JOURNAL_MAX_DONE_RANGES - used) : 0;
+	if (courier->range_budget <= kept) {
+		uint64_t taken = ranges_taken(courier);
+		courier->range_budget =
+			taken < JOURNAL_MAX_DONE_RANGES ? (uint32_t)(JOURNAL_MAX_DONE_RANGES - taken) : 0;
 	}
-	return courier->range_budget > 0;
+	return courier->range_budget > kept;
 }
 
 /* The oldest one never makes a new range. */
 bool dispatch_take_range(struct courier *courier, uint64_t seq)
 {
-	if (have_range(courier)) {
+	if (have_ranges(courier, courier->options.in_order ? RANGES_FOR_LETTERS : 0)) {
 		courier->range_budget--;
 		return true;
 	}
 	return seq == window_oldest(&courier->window);
+}
+
+/* Is it next to what is done? */
+static bool joins_range(const struct courier *courier, uint64_t seq)
+{
+	const struct journal *journal = courier->options.journal;
+	uint32_t dest = courier->options.dest;
+	return seq == window_oldest(&courier->window) || journal_is_done(journal, dest, seq - 1) ||
+	       journal_is_done(journal, dest, seq + 1);
+}
+
+bool dispatch_take_range_at_end(struct courier *courier, uint64_t seq)
+{
+	if (courier->live)
+		return true; /* it was kept for it since it was sent */
+	if (!have_ranges(courier, RANGES_LEFT_FREE))
+		return joins_range(courier, seq);
+	courier->range_budget--;
+	return true;
 }
 
 /* --- sifting
@@ -139,7 +157,7 @@ void dispatch_hand_over(struct courier *courier, uint64_t seq, struct held *held
 	courier->in_flight++;
 	courier->stats.sent++;
 	courier->unflushed = true;
-	if (courier->range_budget)
+	if (courier->live && courier->range_budget)
 		courier->range_budget--;
 	if (courier->pace.limited)
 		pace_take(&courier->pace, held->bytes);
@@ -263,7 +281,7 @@ static bool send_ready(struct courier *courier, uint32_t ranks)
 
 static bool send_next(struct courier *courier)
 {
-	if (!have_range(courier))
+	if (courier->live && !have_ranges(courier, 0))
 		return send_oldest(courier);
 	return send_ready(courier, RANKS_BEFORE_THE_CURSOR) || send_fresh(courier, courier->sift_next) ||
 	       send_ready(courier, ~RANKS_BEFORE_THE_CURSOR);

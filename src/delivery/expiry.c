@@ -44,9 +44,8 @@ static uint64_t careful_wall_ms(const struct courier *courier)
 static bool clock_is_known(
 	const struct courier *courier, const struct held *held, uint64_t stamp_ms, int64_t *ret_shift_ms)
 {
-	const struct loop *loop = courier->options.loop;
 	bool known = journal_clock_shift(courier->options.journal, held->lsn, ret_shift_ms);
-	int64_t booted_ms = (int64_t)(loop_wall_ms(loop) - loop_now_ms(loop));
+	int64_t booted_ms = (int64_t)loop_wall_offset_ms(courier->options.loop);
 	return known && (int64_t)stamp_ms >= booted_ms - *ret_shift_ms - 1000;
 }
 
@@ -97,7 +96,7 @@ void expiry_drop(struct courier *courier, uint64_t seq)
 {
 	courier->stats.expired++;
 	drop_log_add(courier, &courier->expired_log, seq, "too old");
-	outcome_finish(courier, seq, JOURNAL_EXPIRED);
+	outcome_end(courier, seq, JOURNAL_EXPIRED);
 }
 
 static void sweep_one(struct courier *courier, uint64_t seq, const struct held *held)

@@ -20,6 +20,7 @@ struct letter {
 	uint64_t seq;
 	uint32_t failures;
 	bool underway;
+	bool has_range;
 	char reason[];
 };
 
@@ -32,6 +33,7 @@ static void unlink_letter(struct courier *courier, struct letter *letter)
 	if (letter->next)
 		letter->next->prev = letter->prev;
 	courier->n_letters--;
+	courier->letters_ranges -= letter->has_range;
 }
 
 static void stored(struct courier *courier, struct letter *letter)
@@ -67,9 +69,23 @@ static void on_stored(int error, void *arg)
 	courier_leave(courier);
 }
 
+/* Once stored it is done: not before there is a range for that. */
+static bool take_range(struct courier *courier, struct letter *letter)
+{
+	if (!letter->has_range && dispatch_take_range_at_end(courier, letter->seq)) {
+		letter->has_range = true;
+		courier->letters_ranges++;
+	}
+	return letter->has_range;
+}
+
 static void submit(struct courier *courier, struct letter *letter)
 {
 	const struct held *held = window_slot(&courier->window, letter->seq);
+	if (!take_range(courier, letter)) {
+		retry_heap_push(&courier->retries, letter->seq, courier_now_ms(courier) + COURIER_REPEAT_MS);
+		return;
+	}
 	letter->underway = true;
 	courier->letters_underway++;
 	struct journal_letter dead = {

@@ -86,7 +86,7 @@ static bool may_overtake(const struct courier *courier, const struct message_vie
 	const struct window *window = &courier->window;
 	if (view->priority < 0 || !has_room(window->lane, view, bytes))
 		return false;
-	if (view->qos == 2 && seq - window_oldest(window) >= outbox_span(courier))
+	if (view->qos == 2 && seq - window_oldest(window) >= courier_span(&courier->options))
 		return false;
 	return *count_of(courier, outbox_key_hash(courier, view, seq)) == 0;
 }
@@ -236,7 +236,7 @@ static void survey(struct courier *courier, const struct journal_read *item)
 	} else if (view->priority > 0 && is_on_disk_only(window, item->seq) &&
 		   may_overtake(courier, view, item->seq, message_memory(item->msg))) {
 		hold(courier, item->seq, item->lsn, item->bytes, item->msg);
-		times_read_back(courier, lane_find(window->lane, item->seq));
+		times_read_back(courier, lane_find(window->lane, item->seq), loop_wall_ms(courier->options.loop));
 	} else {
 		++*count_of(courier, outbox_key_hash(courier, view, item->seq));
 		message_unref(item->msg);

@@ -14,6 +14,7 @@ liblinkspan_a_SOURCES += \
 	src/delivery/outcome.c \
 	src/delivery/lane.c \
 	src/delivery/lane.h \
+	src/delivery/late.c \
 	src/delivery/letters.c \
 	src/delivery/live.c \
 	src/delivery/pace.c \

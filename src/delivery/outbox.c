@@ -13,6 +13,36 @@
 #define READ_MESSAGES    2048u /* of one request */
 #define MESSAGE_OVERHEAD 512u /* more than a message takes in memory beyond its bytes on disk, mostly */
 #define READ_BYTES       (1024u * 1024)
+#define PREFETCH         4u /* messages */
+
+/* What needs tens of thousands in flight to be quick (Kafka: a batch for each partition under way, or a transaction, and one that fills)
+ * gets more to hold and to look ahead, as long as it can be used. A sink with stages must find again what it may have sent. */
+static bool can_be_wide(const struct courier_options *options)
+{
+	const struct connector *connector = options->connector;
+	int64_t lookahead = options->outbox->lookahead;
+	bool batches = connector->batching && connector->batching(options->settings).max_messages > 1;
+	return !connector->stage_durable && !batches && options->outbox->drain != DRAIN_LIVE_FIRST &&
+	       (lookahead <= 0 || lookahead >= (int64_t)COURIER_DEFAULT_LOOKAHEAD);
+}
+
+static bool is_wide(const struct courier *courier)
+{
+	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW && can_be_wide(&courier->options);
+}
+
+static uint64_t lookahead_of(const struct courier *courier)
+{
+	return is_wide(courier) && courier->lookahead < COURIER_WIDE_LOOKAHEAD ? COURIER_WIDE_LOOKAHEAD
+									       : courier->lookahead;
+}
+
+static size_t held_limit(const struct courier *courier) /* of message memory */
+{
+	if (is_wide(courier))
+		return COURIER_WIDE_HELD_BYTES;
+	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW ? 2 * COURIER_HELD_BYTES : COURIER_HELD_BYTES;
+}
 
 /* For a window of that many, and what is held apart. */
 static int reserve_others(struct courier *courier, size_t capacity)
@@ -29,7 +59,7 @@ static bool reserve(struct courier *courier, uint64_t seq)
 {
 	struct window *window = &courier->window;
 	uint64_t distance = seq - window->first;
-	if (distance >= courier->lookahead && seq > batch_last_to_hold(courier))
+	if (distance >= lookahead_of(courier) && seq > batch_last_to_hold(courier))
 		return false;
 	size_t capacity = window->capacity;
 	if (distance < capacity)
@@ -39,25 +69,31 @@ static bool reserve(struct courier *courier, uint64_t seq)
 	return reserve_others(courier, capacity) == 0 && window_grow(window, capacity) == 0;
 }
 
-uint64_t outbox_span(const struct courier *courier)
+static uint64_t configured_lookahead(const struct outbox_config *outbox)
 {
-	return courier->lookahead > COURIER_DEFAULT_LOOKAHEAD ? courier->lookahead : COURIER_DEFAULT_LOOKAHEAD;
+	if (outbox->lookahead <= 0)
+		return COURIER_DEFAULT_LOOKAHEAD;
+	return outbox->lookahead < COURIER_MAX_LOOKAHEAD ? (uint64_t)outbox->lookahead : COURIER_MAX_LOOKAHEAD;
+}
+
+uint64_t courier_span(const struct courier_options *options)
+{
+	uint64_t least = can_be_wide(options) ? COURIER_WIDE_LOOKAHEAD : COURIER_DEFAULT_LOOKAHEAD;
+	uint64_t lookahead = configured_lookahead(options->outbox);
+	return lookahead > least ? lookahead : least;
 }
 
 int outbox_start(struct courier *courier)
 {
 	struct journal_outbox box = journal_outbox(courier->options.journal, courier->options.dest);
-	int64_t lookahead = courier->options.outbox->lookahead;
-	if (lookahead <= 0)
-		lookahead = COURIER_DEFAULT_LOOKAHEAD;
-	courier->lookahead = lookahead < COURIER_MAX_LOOKAHEAD ? (uint64_t)lookahead : COURIER_MAX_LOOKAHEAD;
+	courier->lookahead = configured_lookahead(courier->options.outbox);
 	courier->appended_end = courier->recovered_end = box.next_seq;
 	courier->paused = box.paused;
 	courier->durable = journal_durable_lsn(courier->options.journal);
 	courier->read_seq = courier->sift_next = courier->send_next = box.oldest_undone;
 	courier->done_floor = box.oldest_undone;
 	/* The earlier process may have looked further ahead than this one does. */
-	uint64_t span = outbox_span(courier);
+	uint64_t span = courier_span(&courier->options);
 	courier->maybe_sent_end = box.next_seq - box.oldest_undone < span ? box.next_seq : box.oldest_undone + span;
 	int error = window_init(&courier->window, box.oldest_undone);
 	return error ? error : reserve_others(courier, courier->window.capacity);
@@ -102,14 +138,6 @@ static bool is_live(const struct courier *courier)
 	return courier->window.end == courier->appended_end;
 }
 
-/* Message memory. What needs thousands in flight to be quick (Kafka: a batch for each partition under way, and one that fills) gets
- * more, as long as it can be used. */
-static size_t held_limit(const struct courier *courier)
-{
-	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW ? COURIER_WIDE_HELD_BYTES
-									  : COURIER_HELD_BYTES;
-}
-
 static bool head_takes(const struct courier *courier, uint32_t bytes)
 {
 	const struct window *window = &courier->window;
@@ -121,7 +149,7 @@ static bool tail_takes(const struct courier *courier, uint64_t seq, uint32_t byt
 {
 	const struct window *window = &courier->window;
 	if (!window_has_tail(window))
-		return seq - window->first < courier->lookahead / 2 &&
+		return seq - window->first < lookahead_of(courier) / 2 &&
 		       window->held_bytes + bytes <= held_limit(courier) / 2;
 	return seq == window->tail_end && window->tail_bytes + bytes <= held_limit(courier) / 2 &&
 	       window->held_bytes + bytes <= held_limit(courier);
@@ -195,7 +223,7 @@ static bool hold(struct courier *courier, const struct journal_read *item)
 		return false;
 	struct held *held = window_add(window, item->seq, item->lsn, item->bytes, item->msg);
 	outbox_complete(courier, held, item->seq);
-	times_read_back(courier, held);
+	times_read_back(courier, held, courier->read_wall_ms);
 	return true;
 }
 
@@ -206,8 +234,9 @@ static void skip_to(struct courier *courier, uint64_t seq)
 	uint64_t limit = window_has_tail(window) ? window->tail_begin : courier->appended_end;
 	if (seq > limit)
 		seq = limit;
-	if (window->first != window->end && seq - window->first > courier->lookahead)
-		seq = window->first + courier->lookahead;
+	uint64_t lookahead = lookahead_of(courier);
+	if (window->first != window->end && seq - window->first > lookahead)
+		seq = window->first + lookahead;
 	if (seq <= window->end)
 		return;
 	if (window->first == window->end || reserve(courier, seq - 1))
@@ -235,11 +264,15 @@ static void on_read(const struct journal_read_result *result, void *arg)
 	courier_enter(courier);
 	courier->in_read = true;
 	courier->reading = false;
+	courier->read_wall_ms = loop_wall_ms(courier->options.loop);
 	courier->read_seq = result->next_seq;
 	uint64_t before = courier->window.end;
 	bool fits = true;
-	for (size_t i = 0; i < result->n_items; i++)
+	for (size_t i = 0; i < result->n_items; i++) {
+		if (i + PREFETCH < result->n_items)
+			message_prefetch(result->items[i + PREFETCH].msg);
 		fits = hold_or_drop(courier, &result->items[i], fits);
+	}
 	if (fits)
 		skip_to(courier, result->next_seq);
 	window_join(&courier->window);
@@ -249,6 +282,7 @@ static void on_read(const struct journal_read_result *result, void *arg)
 		courier->read_at_end = true;
 		courier_poke_in(courier, COURIER_REPEAT_MS);
 	}
+	outbox_read_back(courier); /* the thread reads on while this thread sends */
 	courier_leave(courier);
 	courier->in_read = false;
 }
@@ -261,9 +295,10 @@ static size_t room_to_read(const struct courier *courier, size_t *ret_bytes)
 	const struct window *window = &courier->window;
 	uint64_t used = window->end - window->first;
 	uint64_t gap = (window_has_tail(window) ? window->tail_begin : courier->appended_end) - window->end;
-	uint64_t messages = courier->lookahead > used ? courier->lookahead - used : 0, limit = held_limit(courier);
+	uint64_t lookahead = lookahead_of(courier), limit = held_limit(courier);
+	uint64_t messages = lookahead > used ? lookahead - used : 0;
 	uint64_t bytes = window->held_bytes < limit ? limit - window->held_bytes : 0;
-	uint64_t enough = courier->lookahead / 4 < READ_MESSAGES ? courier->lookahead / 4 : READ_MESSAGES;
+	uint64_t enough = lookahead / 4 < READ_MESSAGES ? lookahead / 4 : READ_MESSAGES;
 	if (window->end <= batch_last_to_hold(courier)) {
 		*ret_bytes = READ_BYTES;
 		messages = batch_last_to_hold(courier) - window->end + 1;
@@ -287,10 +322,57 @@ static bool gave_up_tail(struct courier *courier)
 {
 	const struct window *window = &courier->window;
 	if (!window_has_tail(window) || courier->in_flight > 0 || !courier->up ||
-		window->end - window->first >= courier->lookahead)
+		window->end - window->first >= lookahead_of(courier))
 		return false;
 	window_drop_tail(&courier->window);
 	return true;
+}
+
+/* Nothing but the journal need know it. */
+static bool may_be_left(const struct held *held)
+{
+	return held->state == HELD_GONE || (held->state == HELD_WAITING && !held->listed && held->attempts == 0);
+}
+
+/* Where the head would end if what waits at its end were left to the journal until it fits. */
+static uint64_t narrow_end(const struct courier *courier)
+{
+	const struct window *window = &courier->window;
+	uint64_t end = window->end;
+	size_t bytes = window->held_bytes - window->tail_bytes;
+	for (; end > window->first + 1; end--) {
+		const struct held *held = window_head_slot(window, end - 1);
+		if ((end - window->first <= courier->lookahead && bytes <= held_limit(courier)) || !may_be_left(held))
+			break;
+		bytes -= held->state == HELD_GONE ? 0 : message_memory(held->msg);
+	}
+	return end;
+}
+
+/* Gives the memory back that only a wide window needs. What is read again may have been sent meanwhile. */
+static void narrow(struct courier *courier)
+{
+	struct window *window = &courier->window;
+	size_t capacity = window->capacity;
+	if (is_wide(courier) || !can_be_wide(&courier->options) || courier->reading)
+		return;
+	if (window->held_bytes > held_limit(courier) || window->end - window->first > courier->lookahead) {
+		uint64_t end = narrow_end(courier);
+		if (end < window->end && window_has_tail(window))
+			window_drop_tail(window);
+		if (window->end > courier->maybe_sent_end)
+			courier->maybe_sent_end = window->end;
+		window_cut(window, end);
+		courier->sift_next = courier->sift_next < end ? courier->sift_next : end;
+		courier->send_next = courier->send_next < end ? courier->send_next : end;
+		courier->drop_next = 0;
+		courier->read_at_end = false;
+	}
+	uint64_t last = window_has_tail(window) ? window->tail_end : window->end;
+	while (capacity / 2 >= courier->lookahead && last - window->first <= capacity / 2)
+		capacity /= 2;
+	if (capacity < window->capacity && window_grow(window, capacity) != 0)
+		return; /* it stays as large as it is */
 }
 
 static void end_reading(struct courier *courier)
@@ -317,6 +399,7 @@ static bool have_reader(struct courier *courier)
 
 void outbox_read_back(struct courier *courier)
 {
+	narrow(courier);
 	if (is_live(courier)) {
 		end_reading(courier);
 		return;

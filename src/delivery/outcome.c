@@ -46,6 +46,7 @@ void outcome_release(struct courier *courier, uint64_t seq)
 	window_release(&courier->window, seq);
 	batch_released(courier, seq);
 	courier->settle_due = true;
+	late_bring(courier);
 }
 
 void outcome_finish(struct courier *courier, uint64_t seq, enum journal_total why)
@@ -55,9 +56,17 @@ void outcome_finish(struct courier *courier, uint64_t seq, enum journal_total wh
 	outcome_release(courier, seq);
 }
 
+void outcome_end(struct courier *courier, uint64_t seq, enum journal_total why)
+{
+	if (dispatch_take_range_at_end(courier, seq))
+		outcome_finish(courier, seq, why);
+	else
+		late_hold(courier, seq, why);
+}
+
 void outcome_done(struct courier *courier, uint64_t seq)
 {
-	outcome_finish(courier, seq, JOURNAL_DELIVERED);
+	outcome_end(courier, seq, JOURNAL_DELIVERED);
 }
 
 /* Puts it back into the order of its key, to be sent again after delay_ms. */
@@ -82,6 +91,8 @@ static void send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms)
 /* False: the journal does not take it now. */
 static bool journal_with(struct courier *courier, uint64_t seq, const struct message_view *view, bool is_value)
 {
+	if (!dispatch_take_range_at_end(courier, seq))
+		return false;
 	struct journal_change finished = {
 		.type = JOURNAL_FINISHED,
 		.dest = courier->options.dest,
@@ -186,6 +197,36 @@ static void retry_journal(struct courier *courier, uint64_t seq)
 	}
 	if (!done)
 		journal_later(courier, seq);
+}
+
+/* False: there is still no room. */
+static bool retry_if_reply(struct courier *courier, uint64_t seq)
+{
+	const struct held *held = window_find(&courier->window, seq);
+	if (!held || held->state != HELD_REPLY || held->is_value)
+		return true;
+	retry_heap_remove(&courier->retries, seq);
+	if (journal_kept(courier, seq))
+		return true;
+	journal_later(courier, seq);
+	return false;
+}
+
+void courier_retry_replies(struct courier *courier)
+{
+	const struct window *window = &courier->window;
+	const struct lane *lane = window->lane;
+	bool going = courier->n_replies > courier->n_values;
+	if (!going)
+		return;
+	courier_enter(courier);
+	for (uint64_t seq = window->first; going && seq < window->end; seq++)
+		going = retry_if_reply(courier, seq);
+	for (uint64_t seq = lane ? lane_first(lane) : 0, next; going && seq; seq = next) {
+		next = lane_next(lane, seq);
+		going = retry_if_reply(courier, seq);
+	}
+	courier_leave(courier);
 }
 
 static void delivered_value(struct courier *courier, uint64_t seq)

@@ -5,12 +5,12 @@
  */
 #include "delivery/courier_impl.h"
 
-/* What is undone up to seq is in flight, all of it. */
+/* What is undone up to seq is in flight, all of it, or has ended there. */
 static bool is_settled(const struct courier *courier, uint64_t seq)
 {
 	for (uint64_t s = window_oldest(&courier->window); s <= seq; s++) {
 		const struct held *held = window_find(&courier->window, s);
-		if (held && held->state != HELD_IN_FLIGHT)
+		if (held && held->state != HELD_IN_FLIGHT && held->state != HELD_LATE)
 			return false;
 	}
 	return surplus_oldest(courier) > seq;

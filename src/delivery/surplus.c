@@ -81,7 +81,8 @@ bool surplus_has_room(const struct courier *courier, size_t limit_bytes)
 {
 	const struct surplus_list *list = &courier->surplus;
 	struct journal_outbox box = journal_outbox(courier->options.journal, courier->options.dest);
-	return !list->failures && list->memory < limit_bytes && box.done_ranges + list->runs < JOURNAL_MAX_DONE_RANGES;
+	return !list->failures && list->memory < limit_bytes &&
+	       box.done_ranges + courier->letters_ranges + list->runs < JOURNAL_MAX_DONE_RANGES;
 }
 
 static bool add(struct courier *courier, const struct journal_entry *entry, uint64_t lsn)
@@ -97,6 +98,7 @@ static bool add(struct courier *courier, const struct journal_entry *entry, uint
 		(struct surplus){.courier = courier, .msg = msg, .seq = entry->seq, .lsn = lsn, .bytes = entry->bytes};
 	bool follows = list->end > list->begin && list->v[list->end - 1].seq + 1 == entry->seq;
 	list->runs += !follows;
+	courier->range_budget -= !follows && courier->range_budget > 0;
 	list->v[list->end++] = (struct surplus_slot){entry->seq, surplus};
 	list->n++;
 	list->memory += message_memory(msg) + OVERHEAD;

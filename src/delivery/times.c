@@ -17,9 +17,9 @@ void times_durable(struct courier *courier, struct held *held)
 		held->durable_us = loop_turn_us(courier->options.loop);
 }
 
-void times_read_back(struct courier *courier, struct held *held)
+void times_read_back(struct courier *courier, struct held *held, uint64_t wall_ms)
 {
-	uint64_t wall_ms = loop_wall_ms(courier->options.loop), then_ms = received_ms(courier, held);
+	uint64_t then_ms = received_ms(courier, held);
 	uint64_t age_us = wall_ms > then_ms ? (wall_ms - then_ms) * 1000 : 0;
 	/* May wrap, and back again in the difference. */
 	held->durable_us = loop_turn_us(courier->options.loop) - age_us;

@@ -138,6 +138,14 @@ static void let_go(struct window *window, struct held *held)
 	held->state = HELD_GONE;
 }
 
+void window_cut(struct window *window, uint64_t end)
+{
+	for (uint64_t seq = end; seq < window->end; seq++)
+		if (window_head_slot(window, seq)->state != HELD_GONE)
+			let_go(window, window_head_slot(window, seq));
+	window->end = end;
+}
+
 void window_drop_tail(struct window *window)
 {
 	for (uint64_t seq = window->tail_begin; seq < window->tail_end; seq++)

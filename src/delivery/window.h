@@ -16,8 +16,8 @@
 
 #include "message/message.h"
 
-/* WAITING → IN_FLIGHT → (ANSWERED →) GONE | RETRY_WAIT | DEAD | REPLY | WAITING (link down); RETRY_WAIT → WAITING when its
- * back-off is over; WAITING, RETRY_WAIT → DEAD | GONE (expired); DEAD, REPLY → GONE. */
+/* WAITING → IN_FLIGHT → (ANSWERED →) GONE | LATE | RETRY_WAIT | DEAD | REPLY | WAITING (link down); RETRY_WAIT → WAITING when its
+ * back-off is over; WAITING, RETRY_WAIT → DEAD | GONE | LATE (expired); DEAD, REPLY, LATE → GONE. */
 enum held_state {
 	HELD_GONE, /* done, dead or damaged: nothing is held */
 	HELD_WAITING,
@@ -26,6 +26,7 @@ enum held_state {
 	HELD_DEAD, /* on its way to the dead letters; out of the order */
 	HELD_REPLY, /* delivered; its reply, or that it is the last value, could not be journalled yet */
 	HELD_ANSWERED, /* has its outcome; others of its batch are in flight still */
+	HELD_LATE, /* it has ended and is journalled once all before it are done */
 	HELD_NEW, /* as WAITING, and has not been looked at since it became durable (only of what overtakes) */
 };
 
@@ -56,6 +57,7 @@ struct held {
 	uint8_t stage; /* durable */
 	uint8_t stage_asked; /* on its way to the disk, or durable */
 	uint8_t rank;
+	uint8_t end; /* HELD_LATE: enum journal_total */
 	bool maybe_sent : 1;
 	bool session_lost : 1; /* maybe sent, in a session that is lost; not sent since */
 	bool expires : 1; /* by its own wish or by the outbox's ttl */
@@ -84,7 +86,7 @@ struct window {
 int window_init(struct window *window, uint64_t first) __attribute__((warn_unused_result)); /* 0 or -ENOMEM */
 void window_fini(struct window *window); /* gives back every message */
 
-/* Makes room for capacity seqs (a power of two) from first on. 0 or -ENOMEM. */
+/* Makes room for capacity seqs (a power of two) from first on, at least as many as are held. 0 or -ENOMEM. */
 int window_grow(struct window *window, size_t capacity) __attribute__((warn_unused_result));
 
 struct held *lane_find(const struct lane *lane, uint64_t seq); /* NULL if it is not there */
@@ -124,6 +126,8 @@ void window_skip(struct window *window, uint64_t seq);
 /* If the head has reached the tail they become one. */
 void window_join(struct window *window);
 
+/* Forgets the last of the head: what was held from `end` on. */
+void window_cut(struct window *window, uint64_t end);
 /* Forgets the tail. */
 void window_drop_tail(struct window *window);
 

@@ -464,12 +464,6 @@ struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest)
 	return outbox;
 }
 
-uint64_t journal_done_ranges_from(const struct journal *j, uint32_t dest, uint64_t seq)
-{
-	const struct state_dest *box = state_dest(&j->state, dest);
-	return box ? box->done.n - ranges_find(&box->done, seq) : 0;
-}
-
 const char *journal_total_name(enum journal_total total)
 {
 	static const char *const names[JOURNAL_N_TOTALS] = {

@@ -106,8 +106,6 @@ struct journal_outbox {
 };
 void journal_outboxes(const struct journal *j, void (*fn)(const struct journal_outbox *box, void *arg), void *arg);
 struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest);
-/* How many of its done ranges end at seq or later. */
-uint64_t journal_done_ranges_from(const struct journal *j, uint32_t dest, uint64_t seq);
 /* The bytes of its overflow log, its files as a whole. */
 uint64_t journal_overflow_bytes(const struct journal *j, uint32_t dest);
 /* Marks every waiting message of the destination done, and forgets its name ("--drop"). */

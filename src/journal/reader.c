@@ -23,6 +23,8 @@
 #include "journal/walk.h"
 #include "runtime/log.h"
 
+#define MAX_FIRST_ITEMS 2048u
+
 struct cursor {
 	uint64_t segment; /* number; 0: nowhere yet */
 	uint64_t offset;
@@ -104,10 +106,16 @@ static int add_gap(struct read_job *job, uint64_t first, uint64_t last)
 	return 0;
 }
 
+/* What was asked for will mostly be there. */
+static size_t first_capacity(const struct read_job *job)
+{
+	return job->max_messages < MAX_FIRST_ITEMS ? job->max_messages : MAX_FIRST_ITEMS;
+}
+
 static int add_item(struct read_job *job, const struct frame *frame, struct message *msg)
 {
 	if (job->n_items == job->items_capacity) {
-		size_t capacity = job->items_capacity ? job->items_capacity * 2 : 16;
+		size_t capacity = job->items_capacity ? job->items_capacity * 2 : first_capacity(job);
 		struct journal_read *items = realloc(job->items, capacity * sizeof *items);
 		if (!items)
 			return -ENOMEM;

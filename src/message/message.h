@@ -73,6 +73,9 @@ void message_unref(struct message *msg); /* NULL is allowed */
 /* Pointers inside live as long as the message. */
 const struct message_view *message_view(const struct message *msg);
 
+/* It will be looked at soon: fetches what another thread has written of it. */
+void message_prefetch(const struct message *msg);
+
 /* Bytes of memory that the message holds, its own bookkeeping included. */
 size_t message_memory(const struct message *msg);
 

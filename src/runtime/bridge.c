@@ -148,7 +148,11 @@ static void on_journal_failed(void *ctx, int error)
 static void on_courier_room(void *ctx)
 {
 	struct endpoint *end = ctx;
-	intake_resume(end->bridge, end);
+	struct bridge *bridge = end->bridge;
+	for (size_t i = 0; i < bridge->n_endpoints; i++)
+		if (bridge->endpoints[i].courier)
+			courier_retry_replies(bridge->endpoints[i].courier);
+	intake_resume(bridge, end);
 }
 
 static void on_receipts_job(void *arg)

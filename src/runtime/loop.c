@@ -178,6 +178,11 @@ uint64_t loop_wall_ms(const struct loop *loop)
 	return loop->ops->wall_ms(loop);
 }
 
+uint64_t loop_wall_offset_ms(const struct loop *loop)
+{
+	return loop->ops->wall_offset_ms(loop);
+}
+
 uint64_t loop_clock_ms(const struct loop *loop)
 {
 	return loop->ops->clock_ms(loop);
@@ -307,6 +312,11 @@ static uint64_t uv_based_wall_ms(const struct loop *loop)
 	return clock_ms(CLOCK_BOOTTIME) + self->wall_offset_ms;
 }
 
+static uint64_t uv_based_wall_offset_ms(const struct loop *loop)
+{
+	return ((const struct uv_based_loop *)loop)->wall_offset_ms;
+}
+
 static uint64_t uv_based_clock_ms(const struct loop *loop)
 {
 	(void)loop;
@@ -425,6 +435,7 @@ static const struct loop_ops uv_based_ops = {
 	.wake = uv_based_wake,
 	.now_ms = uv_based_now_ms,
 	.wall_ms = uv_based_wall_ms,
+	.wall_offset_ms = uv_based_wall_offset_ms,
 	.timer_new = uv_based_timer_new,
 	.timer_start = uv_based_timer_start,
 	.timer_stop = uv_based_timer_stop,

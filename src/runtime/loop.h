@@ -46,6 +46,7 @@ uint64_t loop_now_ms(const struct loop *loop);
 /* Milliseconds since the epoch that never step back or jump while the process runs: the wall clock at the start
  * plus the CLOCK_BOOTTIME since then. For times that outlive the process. */
 uint64_t loop_wall_ms(const struct loop *loop);
+uint64_t loop_wall_offset_ms(const struct loop *loop); /* loop_wall_ms - loop_now_ms, always the same */
 /* Milliseconds since the epoch as the wall clock is set now, right or wrong: only to see that somebody has set it. */
 uint64_t loop_clock_ms(const struct loop *loop);
 /* LOOP_BOOT_LEN bytes, those of CLOCK_BOOTTIME's beginning: processes with the same ones can compare their loop_now_ms.

@@ -17,6 +17,7 @@ struct loop_ops {
 	void (*wake)(struct loop *loop); /* any thread: loop_run_jobs soon */
 	uint64_t (*now_ms)(const struct loop *loop);
 	uint64_t (*wall_ms)(const struct loop *loop);
+	uint64_t (*wall_offset_ms)(const struct loop *loop);
 	struct loop_timer *(*timer_new)(struct loop *loop, loop_fn fn, void *arg);
 	void (*timer_start)(struct loop_timer *timer, uint64_t delay_ms);
 	void (*timer_stop)(struct loop_timer *timer);

@@ -100,6 +100,11 @@ static uint64_t simulated_wall_ms(const struct loop *loop)
 	return simulated(loop)->now_ms + simulated(loop)->wall_offset_ms;
 }
 
+static uint64_t simulated_wall_offset_ms(const struct loop *loop)
+{
+	return simulated(loop)->wall_offset_ms;
+}
+
 static uint64_t simulated_clock_ms(const struct loop *loop)
 {
 	return simulated_wall_ms(loop) + simulated(loop)->set_by_ms;
@@ -168,6 +173,7 @@ static const struct loop_ops simulated_ops = {
 	.wake = simulated_wake,
 	.now_ms = simulated_now_ms,
 	.wall_ms = simulated_wall_ms,
+	.wall_offset_ms = simulated_wall_offset_ms,
 	.timer_new = simulated_timer_new,
 	.timer_start = simulated_timer_start,
 	.timer_stop = simulated_timer_stop,

@@ -69,7 +69,8 @@ static void send_one(struct fake_host *fake, size_t index)
 	struct fake_delivery *item = &fake->deliveries[index];
 	item->state = FAKE_IN_FLIGHT;
 	item->sends++;
-	fake->n_in_flight++;
+	if (++fake->n_in_flight > fake->most_in_flight)
+		fake->most_in_flight = fake->n_in_flight;
 	struct delivery delivery = {
 		.destination_uuid = uuid,
 		.seq = (uint64_t)index + 1,

@@ -69,6 +69,7 @@ struct fake_host {
 	char last_alarm[512], last_down[512];
 	struct fake_delivery *deliveries; /* index = seq - 1 */
 	size_t n_deliveries, n_in_flight, n_ended;
+	size_t most_in_flight;
 	size_t n_retry_waits; /* in FAKE_RETRY_WAIT */
 	size_t next; /* no delivery before this one is FAKE_WAITING */
 	struct message **offers; /* those that came with a message */

@@ -135,6 +135,7 @@ def hops():
             Publisher(shared_mosquitto().port) as out:
         out.publish("hp/ask/7", b"abc")
         bridge.wait_event("loop_broken")
+        seen.wait_count(4)
         assert bridge.stop() == 0
         assert len(server.requests) == 3 and len(seen.messages) == 4, (server.requests, seen.messages)
 

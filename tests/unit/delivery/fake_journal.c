@@ -176,17 +176,6 @@ struct journal_outbox journal_outbox(const struct journal *j, uint32_t dest)
 	};
 }
 
-uint64_t journal_done_ranges_from(const struct journal *j, uint32_t dest, uint64_t seq)
-{
-	uint64_t n = 0;
-	(void)dest;
-	if (seq < j->oldest)
-		return j->done_ranges;
-	for (; seq <= j->n_records; seq++)
-		n += ended(j, seq) && !ended(j, seq + 1);
-	return n;
-}
-
 const uint8_t *journal_destination_uuid(const struct journal *j, uint32_t dest)
 {
 	(void)j, (void)dest;

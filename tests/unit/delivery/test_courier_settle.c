@@ -334,12 +334,50 @@ static void test_cursor_ahead_of_the_log(void)
 	cursor_ahead_of_the_log(10); /* what came meanwhile has seqs that the destination has of others */
 }
 
+#define HELD_BYTES (4u * 1024 * 1024) /* with a narrow window */
+
+/* A transaction and the next one find room; without the link their memory is given back, and what was left to the journal comes
+ * again. */
+static void test_wide_window(void)
+{
+	struct rig rig;
+	begin(&rig);
+	rig.connector.stage_durable = NULL;
+	rig.link.light = true;
+	rig.traits.max_in_flight = 60000;
+	rig_start(&rig);
+	rig_up(&rig);
+	rig_publish(&rig, 50000, "k");
+	turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).in_flight, 50000);
+	CU_ASSERT(rig_stats(&rig).held_bytes > 2 * HELD_BYTES);
+	struct outcome delivered = {.kind = OUTCOME_DELIVERED};
+	for (uint64_t seq = 1; seq <= 20000; seq++)
+		courier_outcome(rig.courier, seq, &delivered);
+	rig_down(&rig);
+	turn(&rig, 0);
+	CU_ASSERT(rig_stats(&rig).held_bytes <= HELD_BYTES);
+	CU_ASSERT(rig_stats(&rig).held <= 10000);
+	rig.traits.done_through = 30000;
+	rig_up(&rig);
+	turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).in_flight, 20000);
+	for (uint64_t seq = 30001; seq <= 50000; seq++)
+		courier_outcome(rig.courier, seq, &delivered);
+	turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).delivered, 50000);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig.journal->most_done_ranges, 0);
+	finish(&rig);
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"the destination's cursor", test_cursor_at_link_up},
 		{"a cursor beyond what is held", test_cursor_beyond_what_is_held},
 		{"a cursor ahead of the log", test_cursor_ahead_of_the_log},
+		{"a window for whole transactions", test_wide_window},
 		{"nothing in the way", test_nothing_in_the_way},
 		{"a dead letter that is not stored yet", test_letter},
 		{"a dead letter that cannot be stored", test_letter_cannot_be_stored},

@@ -136,5 +136,21 @@ def refused_drop_oldest():
     _drop_oldest("drop-refused", lambda way: way.down())
 
 
+@tap.case("an answer that breaks off, in its head or its body, is none: the same request comes again")
+def half_answers():
+    broker, words = shared_mosquitto(), iter(["half-head"] * 5 + ["half-body"] * 5)
+    with Receiver(lambda _request: next(words, "ok")) as receiver, Linkspan(yaml.configuration(
+            [yaml.mqtt("plant", broker.port, client_id="linkspan-half"),
+             yaml.http("hook", receiver.port, breaker={"failures": 100}, outbox={"backoff_min": "10ms", "backoff_max": "20ms"})],
+            [yaml.mapping("all", {"connection": "plant", "topic": "half/#", "qos": 1},
+                          {"connection": "hook", "path": "/half"})])) as bridge:
+        flood(broker.port, "half/x", 1, 3, SIZE)
+        _wait_totals(bridge, "hook", lambda t: t["delivered"] == 3, "all to be delivered")
+        firsts = receiver.requests[:11]
+        assert [r.did for r in firsts] == ["half-head"] * 5 + ["half-body"] * 5 + ["ok"], [r.did for r in firsts]
+        assert len({(r.header("webhook-id"), r.body) for r in firsts}) == 1, firsts
+        assert bridge.stop() == 0
+
+
 if __name__ == "__main__":
     tap.main()

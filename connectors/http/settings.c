@@ -150,12 +150,13 @@ const struct config_key http_connection_keys[] = {
 	{.name = "key_ttl",
 		.type = CONFIG_DURATION,
 		.offset = OFFSET(in.key_ttl_ms),
-		.fallback = "24h",
+		.fallback = "1h",
 		.min = 1000,
 		.max = (int64_t)30 * 24 * 3600 * 1000,
 		.help = "Listener: how long a request's Idempotency-Key (or webhook-id) is known, so that the same "
 			"request gets "
-			"the same answer and no second message."},
+			"the same answer and no second message. As many keys must find room as come in that time: see "
+			"journal.max_keys."},
 	/* Both. */
 	{.name = "tls",
 		.type = CONFIG_SECTION,

@@ -364,7 +364,8 @@ struct connector {
 	 * clean stop. */
 	void (*stop_intake)(struct link *link);
 	/* Ends everything: disconnects cleanly. Deliveries without outcome are forgotten. The peer is given linger_ms to take
-	 * in what it has been told, acknowledgements above all. host->stopped() follows. */
+	 * in what it has been told, acknowledgements above all. host->stopped() follows. Receipts of what was offered before may
+	 * come at any time until destroy: the disk can take longer than the stop. */
 	void (*stop)(struct link *link, uint64_t linger_ms);
 	void (*destroy)(struct link *link);
 };

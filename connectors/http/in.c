@@ -69,7 +69,7 @@ static void on_timer(void *arg)
 	struct in_link *link = arg;
 	if (link->stopping)
 		finish_stop(link);
-	else
+	else if (!link->closing)
 		try_to_listen(link);
 }
 
@@ -150,6 +150,8 @@ void http_in_resume(struct link *link)
 void http_in_receipt(struct link *link, uint64_t cookie, enum receipt receipt)
 {
 	struct in_link *in = cast(link);
+	if (in->stopping)
+		return; /* all have been answered, and may be gone */
 	struct in_request *request = (struct in_request *)(uintptr_t)cookie;
 	struct in_answer answer = {.status = MHD_HTTP_ACCEPTED, .text = request->id};
 	if (receipt == RECEIPT_DURABLE)

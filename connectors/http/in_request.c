@@ -312,6 +312,11 @@ static bool authenticate(struct in_request *request)
 	return true;
 }
 
+static bool asks_for_server(const struct in_request *request)
+{
+	return request->method == IN_METHOD_OPTIONS && slice_equal(request->target, slice_str("*"));
+}
+
 static const char *read_head(struct in_request *request, const char *method, const char *version)
 {
 	size_t len = 0;
@@ -319,14 +324,11 @@ static const char *read_head(struct in_request *request, const char *method, con
 		request->connection, method, version, request->target_at, request->target.len, &request->head);
 	if (wrong)
 		return wrong;
+	if (asks_for_server(request))
+		return NULL; /* of no path */
 	wrong = in_path_parse(request->target, (uint8_t *)(request + 1) + request->target.len, &len, &request->query);
 	request->path.len = len;
 	return wrong;
-}
-
-static bool asks_for_server(const struct in_request *request)
-{
-	return request->method == IN_METHOD_OPTIONS && slice_equal(request->target, slice_str("*"));
 }
 
 static enum MHD_Result begin(struct in_request *request, const char *method, const char *version)
@@ -334,12 +336,12 @@ static enum MHD_Result begin(struct in_request *request, const char *method, con
 	request->link->counters.requests++;
 	request->method = method_of(method);
 	const char *wrong = read_head(request, method, version);
-	if (asks_for_server(request)) {
-		answer_with(request, MHD_HTTP_NO_CONTENT, NULL);
-		request->answer.allow = IN_ALLOW_READ | IN_ALLOW_WRITE;
-	} else if (wrong) {
+	if (wrong) {
 		answer_with(request, MHD_HTTP_BAD_REQUEST, wrong);
 		request->answer.close = true;
+	} else if (asks_for_server(request)) {
+		answer_with(request, MHD_HTTP_NO_CONTENT, NULL);
+		request->answer.allow = IN_ALLOW_READ | IN_ALLOW_WRITE;
 	} else if (request->link->closing) {
 		answer_busy(request, "linkspan is stopping");
 	} else if (authenticate(request)) {

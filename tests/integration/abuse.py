@@ -280,6 +280,7 @@ def smuggling():
                 ("two hosts", ["Content-Length: 5", "Host: other"])):
             for behind in five:
                 _refused(scene, what, request(body=behind, headers=headers), (400, 411, 413, 501))
+                _refused(scene, what, request("*", behind, "OPTIONS", headers=headers), (400, 411, 413, 501))
         for what, wrong in (("no host", request(body=b"hello", host="X: y")),
                             ("version 0.9", b"POST /in/x\r\n\r\n" + INNER), ("version 3", b"POST /in/x HTTP/3.0\r\n\r\n" + INNER),
                             ("a blank before the method", b" " + request(body=b"hello")),

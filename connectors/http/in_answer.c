@@ -130,7 +130,7 @@ static void release_value(void *arg)
 }
 
 enum MHD_Result in_answer_send_value(
-	struct MHD_Connection *connection, struct message *msg, const char *etag, bool not_modified)
+	struct MHD_Connection *connection, struct message *msg, const char *etag, bool not_modified, bool close)
 {
 	char date[64];
 	const struct message_view *view = message_view(msg);
@@ -147,6 +147,8 @@ enum MHD_Result in_answer_send_value(
 	write_date(view->origin_ms, date, sizeof date);
 	if (date[0])
 		MHD_add_response_header(response, MHD_HTTP_HEADER_LAST_MODIFIED, date);
+	if (close)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (!not_modified)
 		add_content_type(response, view->content_type);
 	enum MHD_Result r =

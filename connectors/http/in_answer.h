@@ -27,8 +27,8 @@ struct in_answer {
 enum MHD_Result in_answer_send(struct MHD_Connection *connection, const struct in_answer *answer);
 /* The same as bytes, at most size; 0: it does not fit. The connection is closed after it. */
 size_t in_answer_write(const struct in_answer *answer, char *out, size_t size);
-/* A value, with ETag and Last-Modified; or 304. */
+/* A value, with ETag and Last-Modified; or 304. close: the connection, after it. */
 enum MHD_Result in_answer_send_value(
-	struct MHD_Connection *connection, struct message *msg, const char *etag, bool not_modified);
+	struct MHD_Connection *connection, struct message *msg, const char *etag, bool not_modified, bool close);
 
 #endif

@@ -355,11 +355,12 @@ static enum MHD_Result begin(struct in_request *request, const char *method, con
 static enum MHD_Result drop(struct in_request *request, size_t len)
 {
 	uint64_t most = request->head.has_length ? request->head.length : DRAIN_BYTES;
+	uint64_t before = request->dropped;
 	request->dropped += len;
-	if (request->dropped <= most)
+	if (request->dropped <= most || before > most) /* not yet, or already */
 		return MHD_YES;
-	/* It need not end, and libmicrohttpd takes no answer before it does. */
-	unsigned status = request->answer.status;
+	/* It need not end, and libmicrohttpd takes no answer before it does. Without one it is of a GET. */
+	unsigned status = request->answer.status ? request->answer.status : MHD_HTTP_CONTENT_TOO_LARGE;
 	char line[128];
 	snprintf(line, sizeof line, "%u %s%s", status, MHD_get_reason_phrase_for(status),
 		status == MHD_HTTP_SERVICE_UNAVAILABLE ? "\r\nRetry-After: 1" : "");

@@ -53,11 +53,13 @@ enum MHD_Result in_values_send(struct in_request *request)
 {
 	char etag[ETAG_SIZE];
 	struct message *msg = in_values_find(request->link, request->path);
+	bool close = request->head.chunked; /* as after any such body (in_request.c, send_answer) */
 	if (!msg) {
-		struct in_answer none = {.status = MHD_HTTP_NOT_FOUND, .text = "there is no value of this path"};
+		struct in_answer none = {
+			.status = MHD_HTTP_NOT_FOUND, .text = "there is no value of this path", .close = close};
 		return in_answer_send(request->connection, &none);
 	}
 	write_etag(message_view(msg), etag);
 	request->link->counters.values++;
-	return in_answer_send_value(request->connection, msg, etag, names_etag(request->head.none_match, etag));
+	return in_answer_send_value(request->connection, msg, etag, names_etag(request->head.none_match, etag), close);
 }

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 
 import _path  # noqa: F401  pylint: disable=unused-import
-from rig import certificates, daemon, tap, yaml
+from rig import certificates, daemon, raw_http, tap, yaml
 from rig.daemon import Linkspan
 from rig.fixtures import own_mosquitto, shared_mosquitto
 from rig.mqtt import Publisher, Subscriber
@@ -309,6 +309,12 @@ def last_values():
         assert answer.status == 200 and answer.getheader("Content-Length") == "4" and body == b""
         assert client.ask("POST", "/state/1", b"x")[0].getheader("Allow") == "GET, HEAD, OPTIONS"
         assert client.ask("POST", "/state/2", b"x")[0].status == 404
+        for path, status in (("/state/1", 200), ("/state/2", 404)):
+            answer, _ = client.ask("GET", path, iter([b"chunk"]))
+            assert answer.status == status and answer.getheader("Connection") == "close", answer.getheaders()
+        endless = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+        answer = raw_http.exchange(port, raw_http.request("/state/1", endless * 8, "GET", headers=["Transfer-Encoding: chunked"]))
+        assert not answer or answer.startswith(b"HTTP/1.1 413 "), answer
         bridge.kill()
         bridge.start()
         client.close()

@@ -12,7 +12,7 @@ struct walk {
 	struct in_head *head;
 	const char *wrong;
 	const char *expected; /* where the line before ended; NULL: the layout is not known */
-	unsigned n_lengths, n_codings, n_hosts;
+	unsigned n_lengths, n_codings, n_hosts, n_authorizations, n_keys, n_ids;
 };
 
 static bool is_token_char(unsigned char c)
@@ -98,14 +98,21 @@ static const char *note(struct walk *walk, const char *name, size_t len, struct 
 		return read_coding(walk, value);
 	if (named(name, len, "host"))
 		return walk->n_hosts++ ? "the request has more than one Host" : NULL;
+	/* What is signed or compared must be what is used. */
+	if (named(name, len, "authorization"))
+		return walk->n_authorizations++ ? "the request has more than one Authorization" : NULL;
+	if (named(name, len, "idempotency-key")) {
+		head->idempotency_key = value;
+		return walk->n_keys++ ? "the request has more than one Idempotency-Key" : NULL;
+	}
+	if (named(name, len, "webhook-id")) {
+		head->webhook_id = value;
+		return walk->n_ids++ ? "the request has more than one webhook-id" : NULL;
+	}
 	if (named(name, len, "expect"))
 		head->expects = true;
 	else if (named(name, len, "content-type"))
 		head->content_type = value;
-	else if (named(name, len, "idempotency-key"))
-		head->idempotency_key = value;
-	else if (named(name, len, "webhook-id"))
-		head->webhook_id = value;
 	else if (named(name, len, "if-none-match"))
 		head->none_match = value;
 	return NULL;

@@ -2,7 +2,7 @@
  *
  * The head of a request as libmicrohttpd has read it, and what it would let through though two programs could read it in two
  * ways (request smuggling, RFC 9112 §11.2): header lines that are folded, end with a bare LF or hold a NUL, names that are no
- * token, two lengths, a length and a transfer coding, codings that it does not know.
+ * token, two lengths, a length and a transfer coding, codings that it does not know; and two of what says who it is, or which.
  *
  * 0.9.75 puts NULs in place of what ends a line and leaves the rest where it was, so that the lines of a well-formed head
  * lie one behind the other; a folded line is moved. That layout is looked at. Versions since 0.9.77 refuse such heads

@@ -41,6 +41,7 @@ struct in_request {
 	uint64_t dropped; /* bytes of the body */
 	struct auth_in_check *check; /* NULL: not under way */
 	const char *identity;
+	bool is_signed; /* a signature of its body says who it is, or has not */
 	bool has_key;
 	uint8_t scope[LINK_KEY_LEN];
 	uint64_t hash;

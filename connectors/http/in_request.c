@@ -399,14 +399,20 @@ static enum MHD_Result take(struct in_request *request, const char *data, size_t
 
 /* --- the offer --------------------------------------------------------------------------------------------------------- */
 
-/* Idempotency-Key before webhook-id. */
+/* Idempotency-Key before webhook-id. Not so where it is signed: the signature may be of the webhook-id, and whoever repeats
+ * what he has recorded could send another Idempotency-Key along. */
+static struct slice find_key(const struct in_request *request)
+{
+	const struct in_head *head = &request->head;
+	bool id_first = request->is_signed && head->webhook_id.data;
+	return head->idempotency_key.data && !id_first ? head->idempotency_key : head->webhook_id;
+}
+
 static void read_key(struct in_request *request)
 {
-	struct slice value = request->head.idempotency_key;
+	struct slice value = find_key(request);
 	uint8_t key[IDEMPOTENCY_KEY_MAX];
 	size_t len;
-	if (!value.data)
-		value = request->head.webhook_id;
 	if (!value.data)
 		return;
 	const char *wrong = idempotency_key_parse(value, key, &len);
@@ -508,6 +514,14 @@ static void split_body(struct in_request *request, struct message_view **view, s
 		answer_busy(request, "out of memory");
 }
 
+/* What is signed can be repeated for as long as its time is right, which is on both sides of now and in whole seconds. */
+static uint64_t key_ttl_ms(const struct in_request *request)
+{
+	const struct in_settings *in = &request->link->settings->in;
+	uint64_t least_ms = request->is_signed ? 2 * in->access.tolerance_ms + 1000 : 0;
+	return in->key_ttl_ms > least_ms ? in->key_ttl_ms : least_ms;
+}
+
 static enum offer_result offer(struct in_request *request, const struct message_view *view, size_t n)
 {
 	struct in_link *link = request->link;
@@ -521,7 +535,7 @@ static enum offer_result offer(struct in_request *request, const struct message_
 		offer.change = (struct state_change){
 			.type = CHANGE_KEY,
 			.hash = request->hash,
-			.position = loop_wall_ms(link->spec.loop) + link->settings->in.key_ttl_ms,
+			.position = loop_wall_ms(link->spec.loop) + key_ttl_ms(request),
 			.blob = slice_of(request->scope, LINK_KEY_LEN),
 		};
 	FAILPOINT("http.before_offer");
@@ -604,6 +618,7 @@ static enum MHD_Result finish(struct in_request *request)
 	if (request->check) {
 		struct auth_in_result result = auth_in_end(request->check);
 		request->check = NULL;
+		request->is_signed = true;
 		apply_verdict(request, &result);
 	}
 	if (!request->answer.status && link->closing)

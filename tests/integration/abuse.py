@@ -324,12 +324,12 @@ def _signed(body=b"hello", webhook_id="msg_1", when=None, secret=SECRET, **chang
 
 
 @contextmanager
-def _signed_listener():
+def _signed_listener(**keys):
     """A listener that takes what is signed, and, for the honest client, beside it one that asks for nothing."""
     broker, port, open_port = shared_mosquitto(), free_port(), free_port()
-    with Subscriber(broker.port, "signed/#", qos=2) as got, Linkspan(yaml.configuration(
-            [yaml.http("api", listen=[f"127.0.0.1:{port}"], access={"standard_secrets": {"shop": SECRET}}),
-             yaml.http("open", listen=[f"127.0.0.1:{open_port}"]),
+    with Subscriber(broker.port, ["signed/#", "else/mark"], qos=2) as got, Linkspan(yaml.configuration(
+            [yaml.http("api", listen=[f"127.0.0.1:{port}"], access={"standard_secrets": {"shop": SECRET}}, **keys),
+             yaml.http("open", listen=[f"127.0.0.1:{open_port}"], **keys),
              yaml.mqtt("b", broker.port, client_id="linkspan-signed")],
             [yaml.mapping(name, {"connection": name, "topic": "/in/{name}"},
                           {"connection": "b", "topic": topic, "qos": 2}) for name, topic in (("api", "signed/{name}"),
@@ -368,6 +368,28 @@ def forged():
             until(lambda: honest.acknowledged >= 20, "an honest client to be served")
             honest.stop()
             assert not honest.faults, honest.faults
+
+
+@tap.case("a replay with another key beside its own, or once key_ttl is over, is known as well")
+def replayed():
+    with _signed_listener(key_ttl="1s") as (port, open_port, _, got):
+        first = _signed()
+        assert statuses(exchange(port, first)) == [202]
+        assert statuses(exchange(port, _signed(**{"Idempotency-Key": "other"}))) == [202]
+        for more in (b"webhook-id: msg_2", b"Idempotency-Key: a\r\nidempotency-key: b", b"Authorization: a\r\nAuthorization: b"):
+            behind = first.replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n\r\n", 1)
+            for wrong in (behind, first.replace(b"webhook-id", more + b"\r\nwebhook-id")):
+                assert statuses(exchange(port, wrong)) == [400], wrong
+
+        def time_is_over():  # of what is not signed
+            mark = request("/in/mark", b"m", headers=["Idempotency-Key: m", "Connection: close"])
+            assert statuses(exchange(open_port, mark)) == [202]
+            return sum(m.topic == "else/mark" for m in got.messages) >= 2
+        until(time_is_over, "keys to be forgotten")
+        assert statuses(exchange(port, first)) == [202]
+        assert statuses(exchange(port, _signed(b"last", "msg_last"))) == [202]
+        until(lambda: b"last" in [m.payload for m in got.messages], "the last one")
+        assert [m.payload for m in got.messages if m.topic != "else/mark"] == [b"hello", b"last"], got.messages
 
 
 if __name__ == "__main__":

@@ -453,8 +453,14 @@ static const char query_name[] = "http-query", identity_name[] = "http-identity"
 
 struct collecting {
 	struct header_names *names;
+	const char *token_header; /* NULL: none */
 	int error;
 };
+
+static bool is_called(const char *name, size_t len, const char *wanted)
+{
+	return wanted && len == strlen(wanted) && strncasecmp(name, wanted, len) == 0;
+}
 
 static enum MHD_Result collect_header(
 	void *arg, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value, size_t value_len)
@@ -466,6 +472,9 @@ static enum MHD_Result collect_header(
 	/* These say what linkspan has seen. */
 	if (name_len >= 5 && strncasecmp(name, "http-", 5) == 0)
 		return MHD_YES;
+	/* It opens this door, whatever it is called. */
+	if (is_called(name, name_len, collecting->token_header))
+		return MHD_YES;
 	collecting->error =
 		header_names_add(collecting->names, slice_of(name, name_len), slice_of(value ? value : "", value_len));
 	return collecting->error < 0 ? MHD_NO : MHD_YES;
@@ -473,7 +482,8 @@ static enum MHD_Result collect_header(
 
 static int collect_headers(struct in_request *request, struct header_names *names)
 {
-	struct collecting collecting = {.names = names};
+	struct collecting collecting = {
+		.names = names, .token_header = request->link->settings->in.access.token_header};
 	names->arena = &request->link->arena;
 	names->n = names->bytes = 0;
 	MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, collect_header, &collecting);

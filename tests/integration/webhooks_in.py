@@ -206,7 +206,7 @@ def _sha256(token):
 def access():
     port = free_port()
     keys = {"tokens": {"shop": _sha256("s3cret-of-the-shop"), "watch": _sha256("s3cret-of-the-watch")},
-            "allow": {"shop": "/hooks/shop/#", "watch": "read:/#"}}
+            "token_header": "X-Door", "allow": {"shop": "/hooks/shop/#", "watch": "read:/#"}}
     with Linkspan(_listener("access", port, access=keys)) as bridge, \
             Subscriber(shared_mosquitto().port, "access/#") as got, Client(port) as client:
         answer, _ = client.ask("POST", "/hooks/shop/x", b"x")
@@ -216,11 +216,15 @@ def access():
         assert client.post("/hooks/other/x", b"x", Authorization=shop)[0] == 403
         assert client.post("/hooks/shop/x", b"x", Authorization="Bearer s3cret-of-the-watch")[0] == 403
         assert client.post("/hooks/shop/x", b"x", Authorization=shop)[0] == 202
-        got.wait_count(1)
-        properties = dict(got.messages[0].properties.UserProperty)
-        assert properties["http-identity"] == "shop", properties
+        assert client.post("/hooks/shop/x", b"x", X_Door="")[0] == 401
+        assert client.post("/hooks/shop/x", b"x", X_Door="s3cret-of-the-shop", X_Other="o")[0] == 202
+        got.wait_count(2)
+        for message in got.messages:
+            assert dict(message.properties.UserProperty)["http-identity"] == "shop", message.properties
+        assert dict(got.messages[1].properties.UserProperty)["x-other"] == "o"
+        assert "x-door" not in dict(got.messages[1].properties.UserProperty), got.messages[1].properties
         assert "s3cret" not in "".join(bridge.log_lines())
-        assert bridge.wait_status(lambda s: s["denied"] >= 4, "denials", connection="api")["accepted"] == 1
+        assert bridge.wait_status(lambda s: s["denied"] >= 4, "denials", connection="api")["accepted"] == 2
 
 
 def _names(context_ca):

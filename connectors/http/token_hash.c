@@ -31,13 +31,18 @@ static bool read_hash(struct slice text, uint8_t out[TOKEN_HASH_LEN])
 const char *token_hash_check(const char *hashes)
 {
 	struct slice text;
-	uint8_t hash[TOKEN_HASH_LEN];
+	uint8_t hash[TOKEN_HASH_LEN], of_nothing[TOKEN_HASH_LEN];
 	size_t n = 0;
-	for (; next_hash(&hashes, &text); n++)
+	token_hash_of(slice_str(""), of_nothing);
+	for (; next_hash(&hashes, &text); n++) {
 		if (!read_hash(text, hash))
 			return "this is no hash of a token; write sha256: and the 64 digits that `printf %s TOKEN | "
 			       "sha256sum` "
 			       "prints";
+		if (memcmp(hash, of_nothing, sizeof hash) == 0)
+			return "this is the hash of an empty text, which everybody knows: a variable was not set; hash "
+			       "a long random token";
+	}
 	return n ? NULL : "there is no hash; write sha256: and the 64 digits that `printf %s TOKEN | sha256sum` prints";
 }
 

@@ -11,8 +11,9 @@
 #include "tests/unit/kafka/complaints.h"
 #include "tests/unit/tap.h"
 
-#define TOKEN_ONE "sha256:75c5c10f256c75b650c6ffc2e83c6588af02766efd2de28f4de34547006e8d1a" /* token-one */
-#define TOKEN_TWO "sha256:adb97ffd599d30b788077856502e55d9ef5543386cd60a5106e034ebbc3acb0c" /* token-two */
+#define TOKEN_ONE  "sha256:75c5c10f256c75b650c6ffc2e83c6588af02766efd2de28f4de34547006e8d1a" /* token-one */
+#define TOKEN_TWO  "sha256:adb97ffd599d30b788077856502e55d9ef5543386cd60a5106e034ebbc3acb0c" /* token-two */
+#define OF_NOTHING "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 /* openssl passwd -6 -salt abcdefgh geheim */
 #define SHA512_CRYPT                                                                                                   \
 	"$6$abcdefgh$msgktWxVAbjjh3X7lA5LaM7dS/ZfABJL6T4qcRsnjcOTj0kptUvZcrvrXIoO5fgPA9xz6UnF2To2Y7jGc/IZY/"
@@ -407,6 +408,12 @@ static void test_settings(void)
 		add(&settings.tokens, "one", bad_hashes[i]);
 		assert_complaint("tokens");
 	}
+	begin();
+	add(&settings.tokens, "one", TOKEN_ONE " " OF_NOTHING);
+	assert_complaint("tokens");
+	begin();
+	add(&settings.passwords, "anna", OF_NOTHING);
+	assert_complaint("passwords");
 	static const char *const bad_passwords[] = {
 		"geheim", "abJnggxhB/yWI", "$6$", "$6$abcdefgh", "$9$x$y", "sha256:00", ""};
 	for (size_t i = 0; i < sizeof bad_passwords / sizeof bad_passwords[0]; i++) {

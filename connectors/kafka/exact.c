@@ -210,6 +210,20 @@ static void give(struct kafka_exact *ex, uint64_t through)
 		ex->n_given = i;
 }
 
+static bool has_committed(const struct kafka_exact *ex)
+{
+	return n_items(ex) > 0 && item_at(ex, 0)->seq <= ex->committed;
+}
+
+/* The first one that is not committed: those before it only wait for their outcomes. */
+static size_t first_uncommitted(const struct kafka_exact *ex)
+{
+	size_t i = 0;
+	while (i < n_items(ex) && item_at(ex, i)->seq <= ex->committed)
+		i++;
+	return i;
+}
+
 /* The cursor may move to where the host was asked about. */
 static void finish_ending(struct kafka_exact *ex, uint64_t seq)
 {
@@ -222,7 +236,7 @@ static void finish_ending(struct kafka_exact *ex, uint64_t seq)
 	if (go_after && !undone)
 		return; /* its end was ordered before */
 	if (undone) {
-		ex->n_given = 0;
+		ex->n_given = first_uncommitted(ex);
 		give(ex, seq);
 	}
 	ex->ended = seq;
@@ -342,11 +356,6 @@ static void end_narrowness(struct kafka_exact *ex)
 {
 	ex->narrow_until = 0;
 	ex->host->ops->window(ex->host, window_of(ex));
-}
-
-static bool has_committed(const struct kafka_exact *ex)
-{
-	return n_items(ex) > 0 && item_at(ex, 0)->seq <= ex->committed;
 }
 
 /* Some in each turn. What a producer that is lost meanwhile has committed the next one learns from the cursor. */

@@ -449,15 +449,20 @@ void batch_outcome(struct courier *courier, uint64_t seq, const struct outcome *
 	finish_attempt(courier);
 }
 
-/* No append is between the DONEs: they are in one group, so that a crash leaves all of them or none. */
+/* No append is between the DONEs: they are in one group, so that a crash leaves all of them or none. They make one done range;
+ * without one for it all of them are journalled late. */
 static void end_delivered(struct courier *courier)
 {
 	struct batch *batch = &courier->batch;
+	bool late = !dispatch_take_range_at_end(courier, batch->first);
 	batch->state = BATCH_NONE;
 	for (uint64_t seq = batch->first; seq <= batch->last; seq++) {
 		times_delivered(courier, seq);
 		courier->stats.delivered++;
-		outcome_done(courier, seq);
+		if (late)
+			late_hold(courier, seq, JOURNAL_DELIVERED);
+		else
+			outcome_finish(courier, seq, JOURNAL_DELIVERED);
 	}
 }
 

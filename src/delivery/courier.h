@@ -43,7 +43,8 @@ struct courier_options {
 	void *ctx;
 };
 
-/* So many seqs from the oldest undone one on may have been sent by an earlier process. Of the options only connector and outbox count. */
+/* So many seqs from the oldest undone one on may have been sent by an earlier process. Of the options only connector, settings and
+ * outbox count. */
 uint64_t courier_span(const struct courier_options *options);
 
 /* Begins with what the journal says is undone; sends nothing before courier_link_up. */

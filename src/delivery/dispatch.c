@@ -171,6 +171,8 @@ static bool drop_expired(struct courier *courier, uint64_t seq, const struct hel
 {
 	if (!held->expires || !expiry_passed(courier, held))
 		return false;
+	if (courier->live && courier->range_budget)
+		courier->range_budget--; /* as if it were sent */
 	expiry_drop(courier, seq);
 	return true;
 }
@@ -287,14 +289,26 @@ static bool send_next(struct courier *courier)
 	       send_ready(courier, ~RANKS_BEFORE_THE_CURSOR);
 }
 
-static bool window_is_open(const struct courier *courier)
+/* Has the window room for one more beside so many? */
+static bool window_takes(const struct courier *courier, uint64_t n)
 {
 	uint64_t limit = courier->link_window;
 	int64_t configured = courier->options.outbox->window;
 	if (configured > 0 && (uint64_t)configured < limit)
 		limit = (uint64_t)configured;
-	return courier->up && !courier->draining && !courier->paused && !courier->void_due &&
-	       courier->in_flight + courier->n_replies < limit;
+	return courier->up && !courier->draining && !courier->paused && !courier->void_due && n < limit;
+}
+
+static bool window_is_open(const struct courier *courier)
+{
+	return window_takes(courier, courier->in_flight + courier->n_replies);
+}
+
+/* Replies that find no done range fill the window, and only the end of the oldest one gives ranges back: it passes them. */
+static bool oldest_may_pass(struct courier *courier)
+{
+	return courier->n_replies > 0 && !courier->live && window_takes(courier, courier->in_flight) &&
+	       !have_ranges(courier, RANGES_LEFT_FREE);
 }
 
 /* If it would be too fast, the timer is set for when it is not. Should there be nothing to send then, nothing is lost
@@ -310,6 +324,13 @@ static bool keeps_pace(struct courier *courier)
 	return false;
 }
 
+static bool send_one(struct courier *courier)
+{
+	if (window_is_open(courier))
+		return keeps_pace(courier) && send_next(courier);
+	return oldest_may_pass(courier) && keeps_pace(courier) && send_oldest(courier);
+}
+
 void dispatch_send(struct courier *courier, size_t *burst)
 {
 	courier->pace_due_ms = courier->batch.due_ms = UINT64_MAX;
@@ -318,7 +339,7 @@ void dispatch_send(struct courier *courier, size_t *burst)
 			batch_send(courier, burst);
 		return;
 	}
-	while (*burst > 0 && window_is_open(courier) && keeps_pace(courier) && send_next(courier))
+	while (*burst > 0 && send_one(courier))
 		--*burst;
 }
 

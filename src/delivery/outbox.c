@@ -349,7 +349,32 @@ static uint64_t narrow_end(const struct courier *courier)
 	return end;
 }
 
-/* Gives the memory back that only a wide window needs. What is read again may have been sent meanwhile. */
+/* One past the last of the head from `end` on that may have been sent; `end` if none may. */
+static uint64_t sent_end(const struct window *window, uint64_t end)
+{
+	for (uint64_t seq = window->end; seq > end; seq--) {
+		const struct held *held = window_head_slot(window, seq - 1);
+		if (held->state != HELD_GONE && held->maybe_sent)
+			return seq;
+	}
+	return end;
+}
+
+/* What is left to the journal and may have been sent is known as such when it comes again. */
+static void cut_head(struct courier *courier, uint64_t end)
+{
+	struct window *window = &courier->window;
+	uint64_t sent = sent_end(window, end);
+	if (sent > end && sent > courier->maybe_sent_end)
+		courier->maybe_sent_end = sent;
+	window_cut(window, end);
+	courier->sift_next = courier->sift_next < end ? courier->sift_next : end;
+	courier->send_next = courier->send_next < end ? courier->send_next : end;
+	courier->drop_next = 0;
+	courier->read_at_end = false;
+}
+
+/* Gives the memory back that only a wide window needs. */
 static void narrow(struct courier *courier)
 {
 	struct window *window = &courier->window;
@@ -358,15 +383,12 @@ static void narrow(struct courier *courier)
 		return;
 	if (window->held_bytes > held_limit(courier) || window->end - window->first > courier->lookahead) {
 		uint64_t end = narrow_end(courier);
-		if (end < window->end && window_has_tail(window))
+		if (window_has_tail(window) && (end < window->end || window->held_bytes > held_limit(courier))) {
 			window_drop_tail(window);
-		if (window->end > courier->maybe_sent_end)
-			courier->maybe_sent_end = window->end;
-		window_cut(window, end);
-		courier->sift_next = courier->sift_next < end ? courier->sift_next : end;
-		courier->send_next = courier->send_next < end ? courier->send_next : end;
-		courier->drop_next = 0;
-		courier->read_at_end = false;
+			courier->read_at_end = false;
+		}
+		if (end < window->end)
+			cut_head(courier, end);
 	}
 	uint64_t last = window_has_tail(window) ? window->tail_end : window->end;
 	while (capacity / 2 >= courier->lookahead && last - window->first <= capacity / 2)

@@ -687,6 +687,46 @@ static void test_reply_that_cannot_be_appended(void)
 	finish(&rig);
 }
 
+/* Of a key that is stuck, and of others between: the ones of the others are done ranges. */
+static void retry_or_reply(struct rig *rig, const struct delivery *delivery)
+{
+	struct outcome later = {.kind = OUTCOME_RETRY, .reason = "busy", .retry_after_ms = 3600000};
+	if (delivery->seq % 2 == 0 || rig->counter)
+		reply_to(rig, delivery->seq);
+	else
+		rig_outcome_full(rig, delivery->seq, &later);
+}
+
+/* Replies that find no done range fill the window. The oldest one, which would give ranges back, goes all the same. */
+static void test_replies_without_done_ranges(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.take_replies = rig.want_replies = true;
+	rig.on_send = retry_or_reply;
+	rig_start(&rig);
+	for (unsigned i = 0; i < 5000; i++) {
+		char key[16];
+		snprintf(key, sizeof key, "%u", i);
+		rig_append(&rig, "stuck");
+		rig_append(&rig, key);
+	}
+	rig_durable(&rig);
+	rig_up(&rig);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT(rig.journal->done_ranges > JOURNAL_MAX_DONE_RANGES - 100);
+	CU_ASSERT_EQUAL(rig_stats(&rig).in_flight, 0); /* sixteen wait to be journalled */
+	CU_ASSERT(rig.journal->waiting > 5000);
+	rig.counter = 1;
+	loop_sim_advance(rig.loop, 3600000);
+	for (int i = 0; i < 100 && rig.journal->waiting; i++)
+		loop_sim_advance(rig.loop, 60000);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig.replies, 10000);
+	CU_ASSERT(rig.journal->most_done_ranges <= JOURNAL_MAX_DONE_RANGES);
+	finish(&rig);
+}
+
 static void test_reply_nobody_wants(void)
 {
 	struct rig rig;
@@ -832,6 +872,7 @@ static const struct tap_test tests[] = {
 	{"an outcome inside stage_durable", test_outcome_inside_stage_durable},
 	{"reply", test_reply},
 	{"a reply that cannot be appended", test_reply_that_cannot_be_appended},
+	{"replies without done ranges", test_replies_without_done_ranges},
 	{"a reply nobody wants", test_reply_nobody_wants},
 	{"room by messages", test_room_by_messages},
 	{"room by bytes", test_room_by_bytes},

@@ -565,6 +565,53 @@ static void test_backlog(void)
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
+/* A whole batch, refused. */
+static void reject_batch(struct rig *rig, uint64_t first, uint64_t last)
+{
+	rig_publish(rig, last - first + 1, "a");
+	turn(rig);
+	CU_ASSERT_EQUAL_FATAL(rig_stats(rig).in_flight, last - first + 1);
+	answer(rig, first, last, &(struct outcome){.kind = OUTCOME_REJECTED, .reason = "no"});
+}
+
+/* Delivered while dead letters have all done ranges, beside one that is done: it still ends as one. */
+static void test_no_done_range(void)
+{
+	struct rig rig;
+	setup(&rig, 6000, 10);
+	rig.outbox.lookahead = 40000;
+	rig.link.light = true;
+	rig_start(&rig);
+	rig_up(&rig);
+	for (uint64_t i = 0; i < 3; i++) {
+		rig.journal->hold_letters = true;
+		reject_batch(&rig, 6000 * i + 1, 6000 * i + 6000); /* not for all of them there are ranges */
+		rig.journal->hold_letters = false;
+		fake_journal_answer(rig.journal);
+	}
+	CU_ASSERT(rig.journal->waiting > JOURNAL_MAX_DONE_RANGES);
+	rig_publish(&rig, 2, "a");
+	loop_sim_advance(rig.loop, 10);
+	turn(&rig);
+	CU_ASSERT_EQUAL(rig_stats(&rig).in_flight, 2);
+	rig_publish(&rig, 1, "a");
+	struct courier_purge purge = {.seq = 18003, .bytes = FAKE_BYTES, .qos = 1};
+	courier_purge(rig.courier, &purge, 1);
+	CU_ASSERT_EQUAL(purge.result, COURIER_PURGED);
+	rig.journal->hold_letters = true;
+	loop_sim_advance(rig.loop, 1000); /* the others are tried again */
+	deliver(&rig, 18001, 18002);
+	CU_ASSERT_EQUAL(fake_record(rig.journal, 18001)->end, FAKE_UNDONE);
+	CU_ASSERT_EQUAL(fake_record(rig.journal, 18002)->end, FAKE_UNDONE);
+	rig.journal->hold_letters = false;
+	fake_journal_answer(rig.journal);
+	loop_sim_advance(rig.loop, 5000);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).delivered, 2);
+	CU_ASSERT(rig.journal->most_done_ranges <= JOURNAL_MAX_DONE_RANGES);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
 static const struct tap_test tests[] = {
 	{"full ones", test_full_ones},
 	{"wait", test_wait},
@@ -583,6 +630,7 @@ static const struct tap_test tests[] = {
 	{"recovered and large", test_recovered_and_large},
 	{"purge", test_purge},
 	{"half dead", test_half_dead},
+	{"no done range", test_no_done_range},
 	{"pause and drain", test_pause_and_drain},
 	{"rate", test_rate},
 	{"append fails", test_append_fails},

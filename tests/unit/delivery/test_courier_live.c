@@ -481,6 +481,32 @@ static void test_done_ranges(void)
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
+/* What is too old when its turn comes leaves holes between what waits, without having been sent. */
+static void test_done_ranges_of_the_expired(void)
+{
+	struct rig rig;
+	setup(&rig, DRAIN_LIVE_FIRST);
+	rig.connector.pipelined_order = false;
+	rig.outbox.lookahead = 20000;
+	rig_start(&rig);
+	struct message_view view = rig_view(&rig, "short-lived");
+	view.expires_ms = view.origin_ms + 500;
+	for (unsigned i = 0; i < 5000; i++) {
+		append(&rig, "waits", 4);
+		rig_append_view(&rig, &view);
+	}
+	rig_durable(&rig);
+	loop_sim_advance(rig.loop, 600);
+	CU_ASSERT_EQUAL(rig_stats(&rig).expired, 0); /* nobody has looked yet */
+	rig_up(&rig);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT(rig_stats(&rig).expired > JOURNAL_MAX_DONE_RANGES / 2);
+	CU_ASSERT(rig.journal->most_done_ranges <= JOURNAL_MAX_DONE_RANGES);
+	drain(&rig);
+	CU_ASSERT_EQUAL(rig_stats(&rig).expired, 5000);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
 /* All that overtakes is refused for long, and the head passes it by: then it fills holes and makes none. */
 static void test_passed_by(void)
 {
@@ -700,6 +726,7 @@ static const struct tap_test tests[] = {
 	{"behind what overtook", test_behind_what_overtook},
 	{"a full lane", test_a_full_lane},
 	{"done ranges", test_done_ranges},
+	{"done ranges of the expired", test_done_ranges_of_the_expired},
 	{"passed by", test_passed_by},
 	{"with a tail", test_with_a_tail},
 	{"no survey of little", test_no_survey_of_little},

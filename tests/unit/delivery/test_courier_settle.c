@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "runtime/log.h"
 #include "tests/unit/delivery/courier_rig.h"
@@ -371,6 +372,77 @@ static void test_wide_window(void)
 	finish(&rig);
 }
 
+static void count_maybe_sent(struct rig *rig, const struct delivery *delivery)
+{
+	rig->counter += delivery->maybe_sent;
+	rig_deliver_at_once(rig, delivery);
+}
+
+/* What was only read ahead has not been sent: it may expire or be dropped, whatever its QoS. */
+static void maybe_sent_after(uint32_t window)
+{
+	struct rig rig;
+	begin(&rig);
+	rig.connector.stage_durable = NULL;
+	rig.link.light = true;
+	rig.traits.max_in_flight = window;
+	rig_start(&rig);
+	rig_up(&rig);
+	rig_publish(&rig, 40000, "k");
+	turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).in_flight, window);
+	rig_down(&rig);
+	turn(&rig, 0);
+	CU_ASSERT(rig_stats(&rig).held <= 10000);
+	rig.on_send = count_maybe_sent;
+	rig_up(&rig);
+	for (unsigned i = 0; i < 100 && rig.journal->waiting; i++)
+		turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig.counter, window);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	finish(&rig);
+}
+
+static void test_what_may_have_been_sent(void)
+{
+	maybe_sent_after(5000); /* all of it is held still */
+	maybe_sent_after(20000); /* more than is held then */
+}
+
+/* A tail that came with the wide window is given back as well when the head is small. */
+static void test_wide_tail(void)
+{
+	struct rig rig;
+	begin(&rig);
+	rig.connector.stage_durable = NULL;
+	rig.link.light = true;
+	rig.traits.max_in_flight = 60000;
+	rig_start(&rig);
+	rig_up(&rig);
+	rig_publish(&rig, 5000, "k");
+	turn(&rig, 0);
+	struct message_view view = rig_view(&rig, "k");
+	uint8_t *large = calloc(8, HELD_BYTES);
+	view.payload = slice_of(large, 8u * HELD_BYTES - 1000);
+	rig_append_view(&rig, &view); /* finds no room: from now on there is a gap */
+	free(large);
+	for (unsigned i = 0; i < 20000; i++)
+		rig_append(&rig, "k");
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 25000);
+	CU_ASSERT(rig_stats(&rig).held_bytes > HELD_BYTES);
+	rig_down(&rig);
+	turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 5000);
+	rig_durable(&rig);
+	rig.on_send = rig_deliver_at_once;
+	rig_up(&rig);
+	for (unsigned i = 0; i < 100 && rig.journal->waiting; i++)
+		turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held_bytes, 0);
+	finish(&rig);
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -378,6 +450,8 @@ int main(void)
 		{"a cursor beyond what is held", test_cursor_beyond_what_is_held},
 		{"a cursor ahead of the log", test_cursor_ahead_of_the_log},
 		{"a window for whole transactions", test_wide_window},
+		{"what may have been sent by a window for whole transactions", test_what_may_have_been_sent},
+		{"a tail of a window for whole transactions", test_wide_tail},
 		{"nothing in the way", test_nothing_in_the_way},
 		{"a dead letter that is not stored yet", test_letter},
 		{"a dead letter that cannot be stored", test_letter_cannot_be_stored},

@@ -40,6 +40,10 @@ check_PROGRAMS += tests/unit/kafka/test_exact
 tests_unit_kafka_test_exact_SOURCES = tests/unit/kafka/test_exact.c tests/unit/kafka/exact_scene.c \
 	tests/unit/kafka/exact_scene.h $(kafka_complaints)
 tests_unit_kafka_test_exact_LDADD = libconformance.a $(TEST_LIBS)
+# With a worker of its own instead of exact_worker.c's.
+check_PROGRAMS += tests/unit/kafka/test_exact_loop
+tests_unit_kafka_test_exact_loop_SOURCES = tests/unit/kafka/test_exact_loop.c
+tests_unit_kafka_test_exact_loop_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/kafka/test_cursor
 tests_unit_kafka_test_cursor_SOURCES = tests/unit/kafka/test_cursor.c
 tests_unit_kafka_test_cursor_LDADD = $(TEST_LIBS)

@@ -125,12 +125,22 @@ static void end_unmade(struct http_flight *flight, int err, const char *reason)
 	end_and_land(flight, &outcome);
 }
 
+/* A part of a batch must not go out under the id of the whole: who has taken it takes the whole for a repetition. */
+static bool is_whole(const struct http_flight *flight)
+{
+	return !flight->batch_first || flight->n == flight->batch_last - flight->batch_first + 1;
+}
+
 static void depart(struct http_flight *flight)
 {
 	struct http_out *out = flight->out;
 	const char *reason = NULL;
 	struct http_attempt attempt = {.wall_ms = loop_wall_ms(out->loop), .clock_ms = loop_clock_ms(out->loop)};
 	struct http_load load = {out->uuid, flight->members, flight->n, flight->batch_first, flight->batch_last};
+	if (!is_whole(flight)) { /* the others have been refused */
+		end_unmade(flight, -ENOMEM, NULL);
+		return;
+	}
 	if (!find_authorization(flight, &attempt.authorization))
 		return;
 	flight->call = http_client_take(out->client);

@@ -42,8 +42,16 @@ struct watch {
 	int peer_port, own_port; /* own_port 0: not looked for yet */
 };
 
+/* In one piece, which is wiped: a private key is in it. */
+struct tls_texts {
+	struct http_client_tls tls;
+	size_t len;
+	uint8_t bytes[];
+};
+
 struct http_client {
 	struct http_client_options options;
+	struct tls_texts *tls; /* NULL: none */
 	CURLM *multi;
 	struct loop_timer *timer;
 	struct http_call *calls; /* options.calls of them */
@@ -405,6 +413,70 @@ void http_client_run(struct http_client *client)
 	}
 }
 
+/* --- TLS ---------------------------------------------------------------------------------------------------------- */
+
+static CURLcode set_blob(CURL *easy, CURLoption option, struct slice pem)
+{
+	struct curl_blob blob = {(void *)(uintptr_t)pem.data, pem.len, CURL_BLOB_COPY};
+	return curl_easy_setopt(easy, option, pem.len ? &blob : NULL);
+}
+
+static CURLcode set_tls(CURL *easy, const struct http_client_tls *tls)
+{
+	CURLcode code = set_blob(easy, CURLOPT_CAINFO_BLOB, tls->ca);
+	if (code == CURLE_OK)
+		code = set_blob(easy, CURLOPT_SSLCERT_BLOB, tls->cert);
+	if (code == CURLE_OK)
+		code = set_blob(easy, CURLOPT_SSLKEY_BLOB, tls->key);
+	return code;
+}
+
+/* Not while a request is under way: libcurl reads what its handle holds as late as in the handshake. */
+static CURLcode bring_tls(struct http_call *call)
+{
+	CURLcode code = call->tls_due ? set_tls(call->easy, &call->client->tls->tls) : CURLE_OK;
+	call->tls_due = code != CURLE_OK;
+	return code;
+}
+
+static struct slice add_text(struct tls_texts *texts, struct slice pem)
+{
+	struct slice copy = slice_of(texts->bytes + texts->len, pem.len);
+	if (pem.len)
+		memcpy(texts->bytes + texts->len, pem.data, pem.len);
+	texts->len += pem.len;
+	return copy;
+}
+
+static void texts_free(struct tls_texts *texts)
+{
+	if (texts)
+		explicit_bzero(texts->bytes, texts->len);
+	free(texts);
+}
+
+/* Connections are only used again for what was set up in the same way: those made before end when they are next idle. */
+int http_client_set_tls(struct http_client *client, const struct http_client_tls *tls)
+{
+	struct tls_texts *texts = calloc(1, sizeof *texts + tls->ca.len + tls->cert.len + tls->key.len);
+	if (!texts)
+		return -ENOMEM;
+	texts->tls.ca = add_text(texts, tls->ca);
+	texts->tls.cert = add_text(texts, tls->cert);
+	texts->tls.key = add_text(texts, tls->key);
+	texts_free(client->tls);
+	client->tls = texts;
+	CURLcode worst = CURLE_OK;
+	for (unsigned i = 0; i < client->options.calls; i++) {
+		struct http_call *call = &client->calls[i];
+		call->tls_due = true;
+		CURLcode code = call->active ? CURLE_OK : bring_tls(call);
+		if (code != CURLE_OK)
+			worst = code;
+	}
+	return worst == CURLE_OK ? 0 : worst == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
+}
+
 /* --- calls -------------------------------------------------------------------------------------------------------- */
 
 static bool set_up(struct http_client *client, struct http_call *call)
@@ -590,6 +662,8 @@ int http_client_begin(struct http_call *call)
 {
 	CURL *easy = call->easy;
 	forget_response(call);
+	if (bring_tls(call) != CURLE_OK)
+		return -ENOMEM;
 	set_method(call);
 	if (curl_easy_setopt(easy, CURLOPT_URL, (char *)call->url.data) != CURLE_OK)
 		return -ENOMEM;
@@ -636,35 +710,6 @@ const char *http_call_redirect(const struct http_call *call)
 uint64_t http_client_connections(const struct http_client *client)
 {
 	return client->connections;
-}
-
-/* --- TLS ---------------------------------------------------------------------------------------------------------- */
-
-static CURLcode set_blob(CURL *easy, CURLoption option, struct slice pem)
-{
-	struct curl_blob blob = {(void *)(uintptr_t)pem.data, pem.len, CURL_BLOB_COPY};
-	return curl_easy_setopt(easy, option, pem.len ? &blob : NULL);
-}
-
-static CURLcode set_tls(CURL *easy, const struct http_client_tls *tls)
-{
-	CURLcode code = set_blob(easy, CURLOPT_CAINFO_BLOB, tls->ca);
-	if (code == CURLE_OK)
-		code = set_blob(easy, CURLOPT_SSLCERT_BLOB, tls->cert);
-	if (code == CURLE_OK)
-		code = set_blob(easy, CURLOPT_SSLKEY_BLOB, tls->key);
-	return code;
-}
-
-/* Connections are only used again for what was set up in the same way: those made before end when they are next idle. */
-int http_client_set_tls(struct http_client *client, const struct http_client_tls *tls)
-{
-	for (unsigned i = 0; i < client->options.calls; i++) {
-		CURLcode code = set_tls(client->calls[i].easy, tls);
-		if (code != CURLE_OK)
-			return code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
-	}
-	return 0;
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
@@ -739,6 +784,7 @@ void http_client_free(struct http_client *client)
 	while (client->watches)
 		watch_end(client->watches);
 	loop_timer_free(client->timer);
+	texts_free(client->tls);
 	free(client->calls);
 	free(client);
 }

@@ -64,6 +64,7 @@ struct http_call {
 	size_t head_bytes, body_bytes;
 	const char *method_set; /* what the handle was last told */
 	bool no_body_set, active, sent_noted;
+	bool tls_due; /* what http_client_set_tls has brought is for its next request */
 	struct http_call *link;
 };
 
@@ -84,7 +85,8 @@ struct http_client *http_client_new(const struct http_client_options *options) _
 /* Ends all calls without a word; their connections are closed. Not from inside on_done. NULL is allowed. */
 void http_client_free(struct http_client *client);
 
-/* Copies the texts: new connections are made with them. 0, -ENOMEM, or -EINVAL if the library does not take them. */
+/* Copies the texts: what begins from now on makes its connections with them. 0, -ENOMEM, or -EINVAL if the library does
+ * not take them. */
 int http_client_set_tls(struct http_client *client, const struct http_client_tls *tls)
 	__attribute__((warn_unused_result));
 

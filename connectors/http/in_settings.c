@@ -167,6 +167,16 @@ void in_settings_check(const struct http_settings *settings, struct config_scope
 			"max_buffered is less than max_body, so that the largest bodies never fit; make it larger");
 }
 
+void in_settings_check_absent(struct config_scope *scope)
+{
+	static const char *const keys[][2] = {
+		{"public"}, {"access"}, {"limits"}, {"key_ttl"}, {"tls", "client_ca"}, {NULL}};
+	for (int i = 0; keys[i][0]; i++)
+		if (config_given(scope, keys[i][0], NULL) && config_given(scope, keys[i][0], keys[i][1]))
+			config_complain(scope, keys[i][0], keys[i][1],
+				"this is a key of connections with listen, and this one sends. Leave it out");
+}
+
 void in_settings_check_from(
 	const void *settings, const void *from_settings, const struct config_list *filters, struct config_scope *scope)
 {

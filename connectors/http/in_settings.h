@@ -36,6 +36,8 @@ extern const char *const http_splits[];
 
 /* Complains of what is wrong with a connection that listens. */
 void in_settings_check(const struct http_settings *settings, struct config_scope *scope);
+/* Complains of keys of a listener in a connection that sends. */
+void in_settings_check_absent(struct config_scope *scope);
 /* Member check_from of struct connector. */
 void in_settings_check_from(
 	const void *settings, const void *from_settings, const struct config_list *filters, struct config_scope *scope);

@@ -230,14 +230,14 @@ static void check_url(const struct http_settings *settings, struct config_scope 
 {
 	const char *wrong = settings->url ? http_url_check(settings->url) : NULL;
 	if (wrong && !config_failed(scope, "url", NULL))
-		config_complain(scope, "url", NULL, "url: %s", wrong);
+		config_complain(scope, "url", NULL, "%s", wrong);
 }
 
 static void check_signing(const struct http_settings *settings, struct config_scope *scope)
 {
 	const char *wrong = settings->out.signing_secret ? signer_check(settings->out.signing_secret) : NULL;
 	if (wrong && !config_failed(scope, "signing_secret", NULL))
-		config_complain(scope, "signing_secret", NULL, "signing_secret: %s", wrong);
+		config_complain(scope, "signing_secret", NULL, "%s", wrong);
 }
 
 static void check_events(const struct http_settings *settings, struct config_scope *scope)
@@ -249,7 +249,7 @@ static void check_events(const struct http_settings *settings, struct config_sco
 	};
 	const char *wrong = settings->out.cloudevents.type ? cloudevent_check(&event) : NULL;
 	if (wrong && !config_failed(scope, "cloudevents", NULL))
-		config_complain(scope, "cloudevents", NULL, "cloudevents: %s", wrong);
+		config_complain(scope, "cloudevents", NULL, "%s", wrong);
 }
 
 static void check_batch(const struct http_settings *settings, struct config_scope *scope)
@@ -310,6 +310,11 @@ void http_out_check_absent(struct config_scope *scope)
 	static const char *const keys[] = {"method", "timeout", "connect_timeout", "concurrency", "order",
 		"http_version", "signing_secret", "batch", "cloudevents", "redirects", "allow_private", "breaker",
 		NULL};
+	if (config_given(scope, "auth", NULL))
+		config_complain(scope, "auth", NULL,
+			"this says who a sender is, and this connection listens; who may send requests to it is said "
+			"by "
+			"access");
 	for (int i = 0; keys[i]; i++)
 		if (config_given(scope, keys[i], NULL))
 			config_complain(scope, keys[i], NULL,

@@ -216,5 +216,7 @@ void http_settings_check(const void *arg, struct config_scope *scope)
 		in_settings_check(settings, scope);
 	} else {
 		http_out_check(settings, scope);
+		if (settings->url)
+			in_settings_check_absent(scope);
 	}
 }

@@ -467,10 +467,13 @@ def checks():
             ({"url": "http://a", "tls": {"ca": "/etc/ssl/certs/ca-certificates.crt"}}, "no TLS"),
             ({"url": "https://a", "timeout": "1s", "connect_timeout": "2s"}, "connect_timeout"),
             ({"url": "https://a", "auth": {"token": "x", "basic": {"username": "a", "password": "b"}}}, "one"),
+            ({"url": "https://a", "access": {"passwords": {"a": "x"}}}, "access: this is a key of connections with listen"),
+            ({"url": "https://a", "tls": {"client_ca": "/etc/ssl/certs/ca-certificates.crt"}}, "tls.client_ca: this"),
+            ({"listen": "127.0.0.1:0", "auth": {"token": "x"}}, "auth: this says who a sender is"),
             ({"listen": "127.0.0.1:0", "timeout": "1s"}, "timeout is a key of connections with url")):
         code, text = told(**hook)
         assert code == 1 and all(word in text for word in words), (hook, text)
-        assert re.search(r"linkspan.yaml:\d+:\d+: ", text), text
+        assert re.search(r"linkspan.yaml:\d+:\d+: ", text) and not re.search(r" (\w+): \1: ", text), text
     code, text = told({"path": "no/slash"}, url="https://a")
     assert code == 1 and "begins with /" in text, text
     code, text = told({"headers": {"content-length": "5"}}, url="https://a")

@@ -6,6 +6,7 @@
 
 #include "connectors/http/out_settings.h"
 #include "routing/arena.h"
+#include "tests/unit/kafka/complaints.h"
 #include "tests/unit/tap.h"
 
 static void test_urls(void)
@@ -66,6 +67,45 @@ static void test_methods(void)
 	CU_ASSERT_EQUAL(http_method_find(slice_str("GET / HTTP/1.1\r\n")), -1);
 }
 
+static char *text(const char *literal)
+{
+	return (char *)(uintptr_t)literal;
+}
+
+static bool complains_of(const struct config_scope *scope, const char *key, const char *item)
+{
+	for (unsigned i = 0; i < scope->n; i++)
+		if (strcmp(scope->complaints[i].key, key) == 0 && strcmp(scope->complaints[i].item, item) == 0)
+			return true;
+	return false;
+}
+
+/* The key is named by whoever prints it. */
+static void test_complaints(void)
+{
+	struct http_settings settings = {.url = text("ftp://a"),
+		.out = {.signing_secret = text("short"), .batch = {.max = 1}, .cloudevents = {.type = text("")}}};
+	struct config_scope scope = {.n = 0};
+	http_out_check(&settings, &scope);
+	CU_ASSERT_EQUAL(scope.n, 3);
+	CU_ASSERT(complains_of(&scope, "url", "") && complains_of(&scope, "signing_secret", ""));
+	for (unsigned i = 0; i < scope.n; i++)
+		CU_ASSERT_PTR_NULL(strstr(scope.complaints[i].text, ": "));
+}
+
+/* All keys are given, says the scope of these tests. */
+static void test_keys_of_the_other(void)
+{
+	struct http_settings settings = {
+		.url = text("https://a"), .out = {.batch = {.max = 1}, .cloudevents = {.type = text("t")}}};
+	struct config_scope sends = {.n = 0}, listens = {.n = 0};
+	http_settings_check(&settings, &sends);
+	CU_ASSERT_EQUAL(sends.n, 5);
+	CU_ASSERT(complains_of(&sends, "access", "") && complains_of(&sends, "tls", "client_ca"));
+	http_out_check_absent(&listens);
+	CU_ASSERT(complains_of(&listens, "auth", "") && complains_of(&listens, "method", ""));
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -73,6 +113,8 @@ int main(void)
 		{"paths", test_paths},
 		{"what is inserted is percent-encoded", test_insert},
 		{"methods", test_methods},
+		{"complaints", test_complaints},
+		{"keys of the other kind of connection", test_keys_of_the_other},
 		{NULL, NULL},
 	};
 	return tap_main("http out settings", tests);

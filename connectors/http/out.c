@@ -136,12 +136,9 @@ static void keep(struct http_out *out, struct slice blob)
 
 static void alarm_gone(struct http_out *out)
 {
-	char text[900];
-	snprintf(text, sizeof text,
-		"the receiver at %s has answered 410 Gone: it wants no more requests. Nothing is sent to it until a "
-		"key of this connection is changed; what waits for it stays. Correct url, or take the mapping out",
-		out->settings->url);
-	out->host->ops->alarm(out->host, text);
+	out->host->ops->alarm(out->host,
+		"the receiver has answered 410 Gone: it wants no more requests. Nothing is sent to it until a key of "
+		"this connection is changed; what waits for it stays. Correct url, or take the mapping out");
 }
 
 void http_out_note_gone(struct http_out *out)

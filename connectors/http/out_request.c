@@ -80,7 +80,8 @@ bool http_same_origin(const char *url, const char *other)
 
 bool http_request_is_elsewhere(const struct message_view *view)
 {
-	return message_param(view, HTTP_PARAM_URL).len > 0;
+	/* An empty one too: it is no reason to send the message to the connection's. */
+	return message_param(view, HTTP_PARAM_URL).data;
 }
 
 static const char *text_of(struct making *making, struct slice text)

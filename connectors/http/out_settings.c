@@ -127,7 +127,7 @@ static const char *url_mistake(CURLU *parsed, const char *url)
 	if (has_part(parsed, CURLUPART_USER) || has_part(parsed, CURLUPART_PASSWORD))
 		return "a user name does not belong in the URL, which is logged. Write auth: {basic: {username: …, "
 		       "password: …}}.";
-	if (has_part(parsed, CURLUPART_FRAGMENT))
+	if (strchr(url, '#')) /* an empty one too: what is appended would be its */
 		return "a fragment (#…) is never sent. Leave it out.";
 	return NULL;
 }

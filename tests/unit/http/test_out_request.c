@@ -185,6 +185,7 @@ static void test_refusals(void)
 	check_refused(with_param("method", "post"), "method");
 	check_refused(with_param("method", "TRACE"), "method");
 	check_refused(with_param("url", "gopher://x"), "http://");
+	check_refused(with_param("url", ""), "http://");
 	check_refused(with_param("url", "https://u:p@h/"), "user name");
 	end();
 }

@@ -14,8 +14,8 @@ static void test_urls(void)
 	static const char *const good[] = {"http://a", "https://a/", "https://a.example:8443/x/y?z=1",
 		"HTTPS://A.example", "http://[::1]:80/x", "http://127.0.0.1:1/%20"};
 	static const char *const bad[] = {"", "a.example", "ftp://a/", "http://", "https:///x", "http://a b/",
-		"http://a/ x", "https://user@a/", "https://user:word@a/", "https://a/#x", "http://a:0x/",
-		"file:///etc/passwd", "http://a/\n", "http:a"};
+		"http://a/ x", "https://user@a/", "https://user:word@a/", "https://a/#x", "https://a/#", "https://a#",
+		"http://a:0x/", "file:///etc/passwd", "http://a/\n", "http:a"};
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
 		CU_ASSERT_PTR_NULL(http_url_check(good[i]));
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

@@ -86,8 +86,6 @@ bool http_request_is_elsewhere(const struct message_view *view)
 
 static const char *text_of(struct making *making, struct slice text)
 {
-	if (memchr(text.data, '\0', text.len))
-		return NULL;
 	char *copy = arena_alloc(making->maker->arena, text.len + 1);
 	if (!copy)
 		return NULL;
@@ -103,9 +101,12 @@ static int find_base(struct making *making, const char **ret_base)
 	making->same_origin = true;
 	if (!making->elsewhere)
 		return 0;
-	const char *url = text_of(making, message_param(making->first, HTTP_PARAM_URL));
-	if (!url)
+	struct slice text = message_param(making->first, HTTP_PARAM_URL);
+	if (memchr(text.data, '\0', text.len))
 		return refuse(making, "the url of the message holds a NUL.");
+	const char *url = text_of(making, text);
+	if (!url)
+		return -ENOMEM;
 	const char *wrong = http_url_check(url);
 	if (wrong)
 		return refuse(making, arena_printf(making->maker->arena, "the url of the message: %s", wrong));
@@ -129,8 +130,13 @@ static int make_url(struct making *making)
 	if (path.len > 0 && path.data[0] == '/' && begin.data[begin.len - 1] == '/')
 		begin.len--;
 	buffer_clear(url);
-	if (buffer_append(url, begin) < 0 || buffer_append(url, path) < 0 || buffer_append(url, slice_of("", 1)) < 0)
-		return refuse(making, "the URL is too long: more than 64 KiB.");
+	err = buffer_append(url, begin);
+	if (!err)
+		err = buffer_append(url, path);
+	if (!err)
+		err = buffer_append(url, slice_of("", 1));
+	if (err)
+		return err == -ENOBUFS ? refuse(making, "the URL is too long: more than 64 KiB.") : err;
 	making->call->guarded = making->elsewhere && !making->maker->settings->out.allow_private;
 	return 0;
 }
@@ -157,17 +163,29 @@ static struct slice attribute(const struct message_view *view, const char *param
 	return value.len > 0 ? value : otherwise;
 }
 
+/* Absent: memory is out. */
+static struct slice default_source(const struct making *making)
+{
+	static const char scheme[] = "linkspan:";
+	const char *name = making->maker->name;
+	if (making->maker->settings->out.cloudevents.source)
+		return slice_str(making->maker->settings->out.cloudevents.source);
+	size_t len = strlen(scheme) + strlen(name);
+	char *source = arena_alloc(making->maker->arena, len + 1);
+	if (!source)
+		return slice_of(NULL, 0);
+	snprintf(source, len + 1, "%s%s", scheme, name);
+	return slice_of(source, len);
+}
+
+/* Its source is absent when memory is out. */
 static struct cloudevent event_of(struct making *making, const struct http_member *member, const char *id)
 {
 	const struct http_settings *settings = making->maker->settings;
 	const struct message_view *view = message_view(member->msg);
-	struct slice source =
-		settings->out.cloudevents.source
-			? slice_str(settings->out.cloudevents.source)
-			: slice_str(arena_printf(making->maker->arena, "linkspan:%s", making->maker->name));
 	return (struct cloudevent){
 		.id = slice_str(id),
-		.source = attribute(view, HTTP_PARAM_SOURCE, source),
+		.source = attribute(view, HTTP_PARAM_SOURCE, default_source(making)),
 		.type = attribute(view, HTTP_PARAM_TYPE, slice_str(settings->out.cloudevents.type)),
 		.subject = message_param(view, HTTP_PARAM_SUBJECT),
 		.time_ms = view->origin_ms,
@@ -179,6 +197,8 @@ static int add_event_headers(struct making *making)
 	struct message_field fields[CLOUDEVENT_MAX_FIELDS];
 	size_t n;
 	struct cloudevent event = event_of(making, &making->load->members[0], making->id);
+	if (!event.source.data)
+		return -ENOMEM;
 	const char *wrong = cloudevent_check(&event);
 	if (wrong)
 		return refuse(making, wrong);
@@ -194,6 +214,8 @@ static int append_event(struct making *making, const struct http_member *member,
 	char id[IDEMPOTENCY_OUT_SIZE];
 	idempotency_delivery_id(making->load->destination_uuid, member->seq, id);
 	struct cloudevent event = event_of(making, member, id);
+	if (!event.source.data)
+		return -ENOMEM;
 	const char *wrong = cloudevent_check(&event);
 	if (wrong && alone)
 		return refuse(making, wrong);

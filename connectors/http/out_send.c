@@ -337,9 +337,13 @@ static void end_delivered(struct http_flight *flight)
 	struct outcome outcome = {.kind = OUTCOME_DELIVERED};
 	struct message_view reply;
 	arena_reset(&out->arena);
-	if (flight->call->wants_reply &&
-		http_reply_make(flight->call, loop_wall_ms(out->loop), &out->arena, &reply) == 0)
-		outcome.reply = &reply;
+	if (flight->call->wants_reply) {
+		if (http_reply_make(flight->call, loop_wall_ms(out->loop), &out->arena, &reply) == 0)
+			outcome.reply = &reply;
+		else
+			log_error("reply_dropped", "connection=%s seq=%" PRIu64 " reason=\"out of memory\"", out->name,
+				flight->members[0].seq);
+	}
 	end_all(flight, &outcome);
 }
 

@@ -8,4 +8,6 @@ liblinkspan_a_SOURCES += \
 	connectors/common/oauth_answer.c \
 	connectors/common/oauth_fetch.c \
 	connectors/common/oauth_fetch.h \
-	connectors/common/oauth_settings.c
+	connectors/common/oauth_settings.c \
+	connectors/common/percent.c \
+	connectors/common/percent.h

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+liblinkspan_a_SOURCES += \
+	connectors/coap/content_format.h \
+	connectors/coap/dedupe.h \
+	connectors/coap/freshness.h \
+	connectors/coap/link_format.h \
+	connectors/coap/path.c \
+	connectors/coap/path.h \
+	connectors/coap/psk_file.h \
+	connectors/coap/rate.h \
+	connectors/coap/reassembly.h

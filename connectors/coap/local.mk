@@ -8,10 +8,19 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/coap.h \
 	connectors/coap/coap_loop.c \
 	connectors/coap/coap_loop.h \
+	connectors/coap/content_format.h \
+	connectors/coap/dedupe.h \
+	connectors/coap/freshness.h \
 	connectors/coap/in.c \
 	connectors/coap/in.h \
 	connectors/coap/in_settings.c \
 	connectors/coap/in_settings.h \
+	connectors/coap/link_format.h \
+	connectors/coap/path.c \
+	connectors/coap/path.h \
+	connectors/coap/psk_file.h \
+	connectors/coap/rate.h \
+	connectors/coap/reassembly.h \
 	connectors/coap/settings.c \
 	connectors/coap/settings.h
 nobase_dist_doc_DATA += connectors/coap/README.md

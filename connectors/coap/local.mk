@@ -2,6 +2,7 @@
 liblinkspan_a_SOURCES += \
 	connectors/coap/client.c \
 	connectors/coap/client.h \
+	connectors/coap/client_impl.h \
 	connectors/coap/client_settings.c \
 	connectors/coap/client_settings.h \
 	connectors/coap/coap.c \
@@ -16,11 +17,33 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/in_settings.c \
 	connectors/coap/in_settings.h \
 	connectors/coap/link_format.h \
+	connectors/coap/out.c \
+	connectors/coap/out.h \
+	connectors/coap/out_answer.c \
+	connectors/coap/out_call.c \
+	connectors/coap/out_message.c \
+	connectors/coap/out_message.h \
+	connectors/coap/out_peer.c \
+	connectors/coap/out_peer.h \
+	connectors/coap/out_peer_impl.h \
+	connectors/coap/out_reply.c \
+	connectors/coap/out_reply.h \
+	connectors/coap/out_request.c \
+	connectors/coap/out_request.h \
+	connectors/coap/out_session.c \
+	connectors/coap/out_tls.c \
+	connectors/coap/out_tls.h \
+	connectors/coap/out_url.c \
+	connectors/coap/out_url.h \
+	connectors/coap/out_verdict.c \
+	connectors/coap/out_verdict.h \
 	connectors/coap/path.c \
 	connectors/coap/path.h \
 	connectors/coap/psk_file.h \
 	connectors/coap/rate.h \
 	connectors/coap/reassembly.h \
 	connectors/coap/settings.c \
-	connectors/coap/settings.h
+	connectors/coap/settings.h \
+	connectors/coap/watch.c \
+	connectors/coap/watch.h
 nobase_dist_doc_DATA += connectors/coap/README.md

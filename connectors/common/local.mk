@@ -3,6 +3,8 @@
 liblinkspan_a_SOURCES += \
 	connectors/common/allowed_paths.c \
 	connectors/common/allowed_paths.h \
+	connectors/common/guard.c \
+	connectors/common/guard.h \
 	connectors/common/oauth.c \
 	connectors/common/oauth.h \
 	connectors/common/oauth_answer.c \

@@ -8,8 +8,6 @@ liblinkspan_a_SOURCES += \
 	connectors/http/auth_out_settings.c \
 	connectors/http/cloudevent.c \
 	connectors/http/cloudevent.h \
-	connectors/http/guard.c \
-	connectors/http/guard.h \
 	connectors/http/header_names.c \
 	connectors/http/header_names.h \
 	connectors/http/http.c \

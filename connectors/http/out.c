@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "connectors/http/guard.h"
+#include "connectors/common/guard.h"
 #include "connectors/http/out_impl.h"
 #include "connectors/http/signature.h"
 #include "connectors/http/tls_files.h"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	connectors/coap/content_format.c \
 	connectors/coap/content_format.h \
 	connectors/coap/dedupe.h \
 	connectors/coap/freshness.h \

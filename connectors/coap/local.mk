@@ -2,6 +2,7 @@
 liblinkspan_a_SOURCES += \
 	connectors/coap/content_format.c \
 	connectors/coap/content_format.h \
+	connectors/coap/dedupe.c \
 	connectors/coap/dedupe.h \
 	connectors/coap/freshness.h \
 	connectors/coap/link_format.h \

@@ -5,3 +5,6 @@ tests_unit_coap_test_path_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/coap/test_content_format
 tests_unit_coap_test_content_format_SOURCES = tests/unit/coap/test_content_format.c
 tests_unit_coap_test_content_format_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/coap/test_dedupe
+tests_unit_coap_test_dedupe_SOURCES = tests/unit/coap/test_dedupe.c
+tests_unit_coap_test_dedupe_LDADD = $(TEST_LIBS)

@@ -10,4 +10,5 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/path.h \
 	connectors/coap/psk_file.h \
 	connectors/coap/rate.h \
+	connectors/coap/reassembly.c \
 	connectors/coap/reassembly.h

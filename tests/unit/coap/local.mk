@@ -8,3 +8,6 @@ tests_unit_coap_test_content_format_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/coap/test_dedupe
 tests_unit_coap_test_dedupe_SOURCES = tests/unit/coap/test_dedupe.c
 tests_unit_coap_test_dedupe_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/coap/test_reassembly
+tests_unit_coap_test_reassembly_SOURCES = tests/unit/coap/test_reassembly.c
+tests_unit_coap_test_reassembly_LDADD = $(TEST_LIBS)

@@ -9,6 +9,7 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/path.c \
 	connectors/coap/path.h \
 	connectors/coap/psk_file.h \
+	connectors/coap/rate.c \
 	connectors/coap/rate.h \
 	connectors/coap/reassembly.c \
 	connectors/coap/reassembly.h

@@ -11,3 +11,6 @@ tests_unit_coap_test_dedupe_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/coap/test_reassembly
 tests_unit_coap_test_reassembly_SOURCES = tests/unit/coap/test_reassembly.c
 tests_unit_coap_test_reassembly_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/coap/test_rate
+tests_unit_coap_test_rate_SOURCES = tests/unit/coap/test_rate.c
+tests_unit_coap_test_rate_LDADD = $(TEST_LIBS)

@@ -6,6 +6,7 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/dedupe.h \
 	connectors/coap/freshness.c \
 	connectors/coap/freshness.h \
+	connectors/coap/link_format.c \
 	connectors/coap/link_format.h \
 	connectors/coap/path.c \
 	connectors/coap/path.h \

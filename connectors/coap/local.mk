@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+liblinkspan_a_SOURCES += \
+	connectors/coap/client.c \
+	connectors/coap/client.h \
+	connectors/coap/client_settings.c \
+	connectors/coap/client_settings.h \
+	connectors/coap/coap.c \
+	connectors/coap/coap.h \
+	connectors/coap/in.c \
+	connectors/coap/in.h \
+	connectors/coap/in_settings.c \
+	connectors/coap/in_settings.h \
+	connectors/coap/settings.c \
+	connectors/coap/settings.h
+nobase_dist_doc_DATA += connectors/coap/README.md

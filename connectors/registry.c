@@ -7,11 +7,13 @@
 
 #include <string.h>
 
+#include "connectors/coap/coap.h"
 #include "connectors/http/http.h"
 #include "connectors/kafka/kafka.h"
 #include "connectors/mqtt/mqtt.h"
 
 const struct connector *const connectors[] = {
+	&coap_connector,
 	&http_connector,
 	&kafka_connector,
 	&mqtt_connector,

@@ -13,6 +13,13 @@
 bool failpoint_armed;
 
 static const char *const names[] = {
+	"coap.after_answer",
+	"coap.after_offer",
+	"coap.after_response",
+	"coap.after_send",
+	"coap.before_answer",
+	"coap.before_offer",
+	"coap.before_send",
 	"http.after_batch",
 	"http.after_offer",
 	"http.after_response",

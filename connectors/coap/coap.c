@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The CoAP connector's table. A link is one of two: a listener or a client; the first member of both says which.
+ */
+#include "connectors/coap/coap.h"
+
+#include <stdio.h>
+
+#include "connectors/coap/client.h"
+#include "connectors/coap/client_settings.h"
+#include "connectors/coap/in.h"
+#include "connectors/coap/in_settings.h"
+
+struct coap_any {
+	bool listens; /* first in both structs */
+};
+
+static bool listens(const struct link *link)
+{
+	return ((const struct coap_any *)(const void *)link)->listens;
+}
+
+static int link_create(const struct link_spec *spec, struct link_host *host, struct link **ret_link)
+{
+	return coap_settings_listens(spec->settings) ? coap_in_create(spec, host, ret_link)
+						     : coap_client_create(spec, host, ret_link);
+}
+
+static void link_start(struct link *link, const struct link_recovery *recovery)
+{
+	if (listens(link))
+		coap_in_start(link, recovery);
+	else
+		coap_client_start(link, recovery);
+}
+
+static void link_pause(struct link *link)
+{
+	if (listens(link))
+		coap_in_pause(link);
+	else
+		coap_client_pause(link);
+}
+
+static void link_resume(struct link *link)
+{
+	if (listens(link))
+		coap_in_resume(link);
+	else
+		coap_client_resume(link);
+}
+
+static void link_receipt(struct link *link, uint64_t cookie, enum receipt receipt)
+{
+	if (listens(link))
+		coap_in_receipt(link, cookie, receipt);
+	else
+		coap_client_receipt(link, cookie, receipt);
+}
+
+static void link_receipts_end(struct link *link)
+{
+	if (listens(link))
+		coap_in_receipts_end(link);
+	else
+		coap_client_receipts_end(link);
+}
+
+static void link_send(struct link *link, const struct delivery *delivery)
+{
+	if (listens(link))
+		coap_in_send(link, delivery);
+	else
+		coap_client_send(link, delivery);
+}
+
+static void link_send_end(struct link *link)
+{
+	if (listens(link))
+		coap_in_send_end(link);
+	else
+		coap_client_send_end(link);
+}
+
+static void link_counters(const struct link *link, void (*fn)(const char *name, uint64_t value, void *arg), void *arg)
+{
+	if (listens(link))
+		coap_in_counters(link, fn, arg);
+	else
+		coap_client_counters(link, fn, arg);
+}
+
+static void link_reload(struct link *link)
+{
+	if (listens(link))
+		coap_in_reload(link);
+	else
+		coap_client_reload(link);
+}
+
+static void link_stop_intake(struct link *link)
+{
+	if (listens(link))
+		coap_in_stop_intake(link);
+	else
+		coap_client_stop_intake(link);
+}
+
+static void link_stop(struct link *link, uint64_t linger_ms)
+{
+	if (listens(link))
+		coap_in_stop(link, linger_ms);
+	else
+		coap_client_stop(link, linger_ms);
+}
+
+static void link_destroy(struct link *link)
+{
+	if (listens(link))
+		coap_in_destroy(link);
+	else
+		coap_client_destroy(link);
+}
+
+/* --- what it can keep -------------------------------------------------------------------------------------------------- */
+
+static enum guarantee source_guarantee(const void *arg, uint8_t qos)
+{
+	const struct coap_settings *settings = arg;
+	if (!coap_settings_listens(settings) || qos == 0)
+		return AT_MOST_ONCE;
+	return settings->in.dedupe == COAP_DEDUPE_DURABLE ? EXACTLY_ONCE : AT_LEAST_ONCE;
+}
+
+static enum guarantee sink_guarantee(const void *settings, uint8_t qos, bool declared)
+{
+	(void)declared;
+	return qos == 0 && !coap_settings_listens(settings) ? AT_MOST_ONCE : AT_LEAST_ONCE;
+}
+
+static void explain_guarantee(
+	const void *settings, bool source, uint8_t qos, enum guarantee wished, char *ret_why, size_t size)
+{
+	(void)settings, (void)source, (void)qos, (void)wished, (void)size;
+	*ret_why = '\0';
+}
+
+/* --- what the configuration may say ------------------------------------------------------------------------------------ */
+
+static bool unordered(const void *arg)
+{
+	const struct coap_settings *settings = arg;
+	return !coap_settings_listens(settings) && settings->out.order == COAP_ORDER_NONE;
+}
+
+static bool gives_replies(const void *settings)
+{
+	return !coap_settings_listens(settings);
+}
+
+static void check_from(
+	const void *settings, const void *from_settings, const struct config_list *filters, struct config_scope *scope)
+{
+	if (coap_settings_listens(settings))
+		coap_in_check_from(settings, from_settings, filters, scope);
+	else
+		coap_client_check_from(settings, from_settings, filters, scope);
+}
+
+static const char *check_target(const void *settings, struct slice target)
+{
+	return coap_settings_listens(settings) ? coap_in_check_target(settings, target)
+					       : coap_client_check_target(settings, target);
+}
+
+const struct connector coap_connector = {
+	.name = "coap",
+	.help = "CoAP: a listener for devices, and a client that writes to devices and watches their resources.",
+	.connection_keys = coap_connection_keys,
+	.settings_size = sizeof(struct coap_settings),
+	.from_keys = coap_from_keys,
+	.from_size = sizeof(struct coap_from_settings),
+	.target_key = "path",
+	.target_fallback = "",
+	.to_keys = coap_to_keys,
+	.can_source = true,
+	.can_sink = true,
+	.one_per_filter = true,
+	.gives_replies = gives_replies,
+	.keeps_values = true,
+	.unordered = unordered,
+	.check = coap_settings_check,
+	.check_from = check_from,
+	.check_target = check_target,
+	.source_guarantee = source_guarantee,
+	.sink_guarantee = sink_guarantee,
+	.explain_guarantee = explain_guarantee,
+	.create = link_create,
+	.start = link_start,
+	.pause = link_pause,
+	.resume = link_resume,
+	.receipt = link_receipt,
+	.receipts_end = link_receipts_end,
+	.send = link_send,
+	.send_end = link_send_end,
+	.counters = link_counters,
+	.reload = link_reload,
+	.stop_intake = link_stop_intake,
+	.stop = link_stop,
+	.destroy = link_destroy,
+};

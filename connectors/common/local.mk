@@ -11,5 +11,7 @@ liblinkspan_a_SOURCES += \
 	connectors/common/oauth_fetch.c \
 	connectors/common/oauth_fetch.h \
 	connectors/common/oauth_settings.c \
+	connectors/common/pem_files.c \
+	connectors/common/pem_files.h \
 	connectors/common/percent.c \
 	connectors/common/percent.h

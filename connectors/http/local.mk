@@ -62,8 +62,6 @@ liblinkspan_a_SOURCES += \
 	connectors/http/signature_keys.c \
 	connectors/http/signature_keys.h \
 	connectors/http/signature_verify.c \
-	connectors/http/tls_files.c \
-	connectors/http/tls_files.h \
 	connectors/http/token_file.c \
 	connectors/http/token_file.h \
 	connectors/http/token_hash.c \

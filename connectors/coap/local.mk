@@ -52,5 +52,7 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/settings.c \
 	connectors/coap/settings.h \
 	connectors/coap/watch.c \
-	connectors/coap/watch.h
+	connectors/coap/watch.h \
+	connectors/coap/watch_ask.c \
+	connectors/coap/watch_impl.h
 nobase_dist_doc_DATA += connectors/coap/README.md

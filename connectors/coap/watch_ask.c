@@ -360,7 +360,8 @@ void watched_begin(struct watched *resource)
 
 void watched_end(struct watched *resource)
 {
-	loop_timer_stop(resource->timer);
+	if (resource->timer)
+		loop_timer_stop(resource->timer);
 	coap_call_cancel(&resource->call);
 	resource->observed = false;
 }

@@ -188,6 +188,7 @@ const struct connector coap_connector = {
 	.one_per_filter = true,
 	.gives_replies = gives_replies,
 	.keeps_values = true,
+	.carries_null = true, /* which removes a value */
 	.unordered = unordered,
 	.check = coap_settings_check,
 	.check_from = check_from,

@@ -117,8 +117,8 @@ static void add_reader(struct search *search, size_t m, const char *text)
 static bool ignores_own(const struct search *search, size_t m)
 {
 	const struct mapping_config *map = mapping_at(search, m);
-	const struct connector *connector = search->config->connections[map->from_connection].connector;
-	return connector->ignores_own && connector->ignores_own(map->from_settings);
+	const struct connection_config *from = &search->config->connections[map->from_connection];
+	return from->connector->ignores_own && from->connector->ignores_own(from->settings, map->from_settings);
 }
 
 /* A mapping that takes nothing of what its own link has written is never come back to. */

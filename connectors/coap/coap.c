@@ -160,6 +160,13 @@ static bool unordered(const void *arg)
 	return !coap_settings_listens(settings) && settings->out.order == COAP_ORDER_NONE;
 }
 
+/* What is written to a listener is a value that others read; what is written to a device may change what is watched. */
+static bool ignores_own(const void *settings, const void *from_settings)
+{
+	(void)from_settings;
+	return coap_settings_listens(settings);
+}
+
 static bool gives_replies(const void *settings)
 {
 	return !coap_settings_listens(settings);
@@ -207,7 +214,9 @@ const struct connector coap_connector = {
 	.one_per_filter = true,
 	.gives_replies = gives_replies,
 	.keeps_values = true,
+	.carries_null = true, /* which removes a value */
 	.unordered = unordered,
+	.ignores_own = ignores_own,
 	.check = coap_settings_check,
 	.check_from = check_from,
 	.check_target = check_target,

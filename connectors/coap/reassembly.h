@@ -56,8 +56,9 @@ int reassembly_new(const struct reassembly_limits *limits, struct reassembly **r
 	__attribute__((warn_unused_result));
 void reassembly_free(struct reassembly *reassembly); /* NULL is allowed */
 
-/* Takes one block. With any result but CONTINUE nothing is kept of the body, but for a NO_ROOM and MALFORMED: what was there
- * before the block stays. ret_body: a buffer_init()ed one; what it held is freed when the result is COMPLETE. */
+/* Takes one block. With WHOLE, COMPLETE, INCOMPLETE and TOO_LARGE nothing is kept of the body; with MALFORMED, and with
+ * NO_ROOM for a later block than the first, it stays as it was. ret_body: a buffer_init()ed one, the memory of which is freed
+ * when it is filled in. */
 enum reassembly_result reassembly_add(struct reassembly *reassembly, const struct reassembly_key *key,
 	const struct reassembly_block *block, uint64_t now_ms, struct buffer *ret_body);
 

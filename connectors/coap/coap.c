@@ -10,6 +10,7 @@
 #include "connectors/coap/client_settings.h"
 #include "connectors/coap/in.h"
 #include "connectors/coap/in_settings.h"
+#include "connectors/coap/path.h"
 
 struct coap_any {
 	bool listens; /* first in both structs */
@@ -148,6 +149,13 @@ static void explain_guarantee(
 			"a request that comes again after a restart is known by its message id over coap:// alone; "
 			"leave other "
 			"addresses out of listen, with dedupe: durable");
+	else if (!source && !coap_settings_listens(settings) && qos == 0)
+		snprintf(ret_why, size, "with qos 0 a request is not confirmed, and sent once; qos: 1 confirms it");
+	else if (!source && !coap_settings_listens(settings))
+		snprintf(ret_why, size,
+			"a response that is lost leaves open whether the device has the request, so it is sent again; "
+			"PUT to "
+			"the same path does the work once all the same");
 }
 
 /* --- what the configuration may say ------------------------------------------------------------------------------------ */
@@ -156,6 +164,13 @@ static bool unordered(const void *arg)
 {
 	const struct coap_settings *settings = arg;
 	return !coap_settings_listens(settings) && settings->out.order == COAP_ORDER_NONE;
+}
+
+/* What is written to a listener is a value that others read; what is written to a device may change what is watched. */
+static bool ignores_own(const void *settings, const void *from_settings)
+{
+	(void)from_settings;
+	return coap_settings_listens(settings);
 }
 
 static bool gives_replies(const void *settings)
@@ -178,6 +193,18 @@ static const char *check_target(const void *settings, struct slice target)
 					       : coap_client_check_target(settings, target);
 }
 
+static const char *check_param(const void *settings, const char *name, struct slice value)
+{
+	return coap_settings_listens(settings) ? NULL : coap_client_check_param(name, value);
+}
+
+/* A listener's paths are topics: nothing in them is encoded. */
+static int insert_in_target(const void *settings, struct slice text, struct arena *arena, struct slice *ret_text)
+{
+	*ret_text = text;
+	return coap_settings_listens(settings) ? 0 : coap_target_insert(text, arena, ret_text);
+}
+
 const struct connector coap_connector = {
 	.name = "coap",
 	.help = "CoAP: a listener for devices, and a client that writes to devices and watches their resources.",
@@ -193,10 +220,14 @@ const struct connector coap_connector = {
 	.one_per_filter = true,
 	.gives_replies = gives_replies,
 	.keeps_values = true,
+	.carries_null = true, /* which removes a value */
 	.unordered = unordered,
+	.ignores_own = ignores_own,
 	.check = coap_settings_check,
 	.check_from = check_from,
 	.check_target = check_target,
+	.check_param = check_param,
+	.insert_in_target = insert_in_target,
 	.source_guarantee = source_guarantee,
 	.sink_guarantee = sink_guarantee,
 	.explain_guarantee = explain_guarantee,

@@ -129,7 +129,7 @@ static enum guarantee source_guarantee(const void *arg, uint8_t qos)
 	const struct coap_settings *settings = arg;
 	if (!coap_settings_listens(settings) || qos == 0)
 		return AT_MOST_ONCE;
-	return settings->in.dedupe == COAP_DEDUPE_DURABLE ? EXACTLY_ONCE : AT_LEAST_ONCE;
+	return coap_in_knows_repetitions(settings) ? EXACTLY_ONCE : AT_LEAST_ONCE;
 }
 
 static enum guarantee sink_guarantee(const void *settings, uint8_t qos, bool declared)
@@ -141,8 +141,13 @@ static enum guarantee sink_guarantee(const void *settings, uint8_t qos, bool dec
 static void explain_guarantee(
 	const void *settings, bool source, uint8_t qos, enum guarantee wished, char *ret_why, size_t size)
 {
-	(void)settings, (void)source, (void)qos, (void)wished, (void)size;
+	(void)wished;
 	*ret_why = '\0';
+	if (source && coap_settings_listens(settings) && qos > 0)
+		snprintf(ret_why, size,
+			"a request that comes again after a restart is known by its message id over coap:// alone; "
+			"leave other "
+			"addresses out of listen, with dedupe: durable");
 }
 
 /* --- what the configuration may say ------------------------------------------------------------------------------------ */

@@ -245,12 +245,13 @@ static void put_body(struct coap_device *device, const struct request *request, 
 	uint32_t num = request->has_block2 ? request->block2 >> 4 : 0;
 	size_t from = num * size, len = manners->body > from ? manners->body - from : 0;
 	bool more = len > size;
-	uint8_t etag = (uint8_t)device->tag;
+	uint8_t etag = (uint8_t)(1 + device->tag);
+	if (manners->body)
+		put_option(out, last, ETAG, &etag, 1);
 	if (manners->format >= 0)
 		put_number(out, last, FORMAT, (uint32_t)manners->format);
 	if (more || num > 0)
 		put_number(out, last, BLOCK2, num << 4 | (more ? 8u : 0u) | szx);
-	(void)etag;
 	len = more ? size : len;
 	if (len == 0)
 		return;

@@ -29,6 +29,9 @@ tests_conformance_test_coap_out_LDADD = $(CONFORMANCE_LIBS)
 check_PROGRAMS += tests/conformance/test_coap_out_cases
 tests_conformance_test_coap_out_cases_SOURCES = tests/conformance/test_coap_out_cases.c tests/conformance/coap_device.c tests/conformance/coap_device.h
 tests_conformance_test_coap_out_cases_LDADD = $(CONFORMANCE_LIBS)
+check_PROGRAMS += tests/conformance/test_coap_out_secure
+tests_conformance_test_coap_out_secure_SOURCES = tests/conformance/test_coap_out_secure.c
+tests_conformance_test_coap_out_secure_LDADD = $(CONFORMANCE_LIBS)
 check_PROGRAMS += tests/conformance/test_http_batches tests/conformance/test_http_out tests/conformance/test_kafka tests/conformance/test_kafka_mock \
 	tests/conformance/test_kafka_group tests/conformance/test_kafka_refusals \
 	tests/conformance/test_kafka_source tests/conformance/test_mqtt \

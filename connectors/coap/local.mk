@@ -17,8 +17,22 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/freshness.h \
 	connectors/coap/in.c \
 	connectors/coap/in.h \
+	connectors/coap/in_address.c \
+	connectors/coap/in_address.h \
+	connectors/coap/in_answer.c \
+	connectors/coap/in_core.c \
+	connectors/coap/in_head.c \
+	connectors/coap/in_head.h \
+	connectors/coap/in_link.h \
+	connectors/coap/in_observe.c \
+	connectors/coap/in_peer.c \
+	connectors/coap/in_request.c \
+	connectors/coap/in_security.c \
+	connectors/coap/in_security.h \
+	connectors/coap/in_server.c \
 	connectors/coap/in_settings.c \
 	connectors/coap/in_settings.h \
+	connectors/coap/in_values.c \
 	connectors/coap/link_format.c \
 	connectors/coap/link_format.h \
 	connectors/coap/out.c \
@@ -52,5 +66,9 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/settings.c \
 	connectors/coap/settings.h \
 	connectors/coap/watch.c \
-	connectors/coap/watch.h
+	connectors/coap/watch.h \
+	connectors/coap/watch_ask.c \
+	connectors/coap/watch_impl.h \
+	connectors/coap/watch_settings.c \
+	connectors/coap/watch_settings.h
 nobase_dist_doc_DATA += connectors/coap/README.md

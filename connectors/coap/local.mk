@@ -66,5 +66,9 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/settings.c \
 	connectors/coap/settings.h \
 	connectors/coap/watch.c \
-	connectors/coap/watch.h
+	connectors/coap/watch.h \
+	connectors/coap/watch_ask.c \
+	connectors/coap/watch_impl.h \
+	connectors/coap/watch_settings.c \
+	connectors/coap/watch_settings.h
 nobase_dist_doc_DATA += connectors/coap/README.md

@@ -367,6 +367,7 @@ static int send_message(struct coap_call *call, bool fetches)
 		return -EMSGSIZE;
 	call->sent_ms = call->session->used_ms = loop_now_ms(call->peers->options.loop);
 	call->peers->counters.blocks += fetches || call->up.in_blocks;
+	coap_loop_forget_reason();
 	return send_twice(call, fetches, call->observe ? 0 : -1, *slot);
 }
 
@@ -386,7 +387,8 @@ bool coap_call_send_message(struct coap_call *call, bool fetches)
 	} else {
 		struct coap_peer *peer = call->peer;
 		char why[160];
-		snprintf(why, sizeof why, "it cannot be sent: %s", coap_loop_reason());
+		const char *reason = coap_loop_reason();
+		snprintf(why, sizeof why, "it cannot be sent: %s", *reason ? reason : "the connection is closed");
 		coap_call_note_end(call, COAP_CALL_UNREACHED, 0, why);
 		coap_peer_has_failed(peer, COAP_CALL_UNREACHED, why);
 	}

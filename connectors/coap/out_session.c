@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <net/if.h>
 #include <netdb.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -406,22 +405,38 @@ void coap_peer_session_retire(struct coap_peer_session *session)
 	coap_peers_note(peer->peers);
 }
 
-/* What libcoap knows of a failed handshake. */
-static void note_refusal(struct coap_peer_session *session)
+static void note_refusal(struct coap_peer_session *session, const char *why)
+{
+	session->is_refused = true;
+	if (!session->why[0])
+		snprintf(session->why, sizeof session->why, "the handshake has failed%s%s", *why ? ": " : "", why);
+}
+
+/* Our side has refused. */
+static void note_error(struct coap_peer_session *session)
 {
 	SSL *ssl = coap_session_get_tls(session->session, NULL);
 	long verified = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
-	unsigned long error = ERR_peek_last_error();
-	const char *text = error ? ERR_reason_error_string(error) : NULL;
-	session->is_refused = true;
-	if (session->why[0])
-		return;
-	if (verified != X509_V_OK)
+	if (verified != X509_V_OK && !session->why[0])
 		snprintf(session->why, sizeof session->why, "its certificate is not accepted: %s",
 			X509_verify_cert_error_string(verified));
-	else
-		snprintf(session->why, sizeof session->why, "the handshake has failed%s%s", text ? ": " : "",
-			text ? text : "");
+	note_refusal(session, "");
+}
+
+/* An alert of the other side, a time-out and a closed port are the same event; libcoap's log alone knows. */
+static void note_alert(struct coap_peer_session *session)
+{
+	const char *reason = coap_loop_reason(), *who = coap_session_str(session->session);
+	size_t len = strlen(who);
+	if (strncmp(reason, who, len) != 0 || !strstr(reason + len, "alert"))
+		return;
+	char why[120];
+	reason += len;
+	snprintf(why, sizeof why, "%s", reason + strspn(reason, " :"));
+	char *end = strstr(why, " at SSL");
+	if (end)
+		*end = '\0';
+	note_refusal(session, why);
 }
 
 static int on_event(coap_session_t *libs, coap_event_t event)
@@ -436,7 +451,7 @@ static int on_event(coap_session_t *libs, coap_event_t event)
 		return 0;
 	case COAP_EVENT_DTLS_ERROR:
 		if (!session->is_up)
-			note_refusal(session);
+			note_error(session);
 		break;
 	case COAP_EVENT_DTLS_CONNECTED:
 	case COAP_EVENT_SESSION_CONNECTED:
@@ -446,6 +461,8 @@ static int on_event(coap_session_t *libs, coap_event_t event)
 	case COAP_EVENT_TCP_CLOSED:
 	case COAP_EVENT_SESSION_CLOSED:
 	case COAP_EVENT_SESSION_FAILED:
+		if (!session->is_up)
+			note_alert(session);
 		session->is_lost = true;
 		break;
 	default:

@@ -23,3 +23,6 @@ tests_unit_coap_test_psk_file_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/coap/test_link_format
 tests_unit_coap_test_link_format_SOURCES = tests/unit/coap/test_link_format.c
 tests_unit_coap_test_link_format_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/coap/test_watch
+tests_unit_coap_test_watch_SOURCES = tests/unit/coap/test_watch.c
+tests_unit_coap_test_watch_LDADD = $(TEST_LIBS)

@@ -204,7 +204,8 @@ static void hold(struct coap_in_request *request, enum coap_in_state state)
 	request->state = state;
 	list_add(request);
 	keyed_add(request);
-	unacked_add(request);
+	if (state != COAP_IN_WAITS_FOR_PEER) /* what was not acknowledged comes again, and asks again */
+		unacked_add(request);
 	link->waiting_bytes += request->raw_len + request->body.capacity;
 	if (state == COAP_IN_WAITS_FOR_PEER)
 		link->n_waiting_for_peers++;

@@ -6,6 +6,8 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/client_settings.h \
 	connectors/coap/coap.c \
 	connectors/coap/coap.h \
+	connectors/coap/coap_loop.c \
+	connectors/coap/coap_loop.h \
 	connectors/coap/in.c \
 	connectors/coap/in.h \
 	connectors/coap/in_settings.c \

@@ -1,17 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is needed to build linkspan and to test it on Debian 12: the packages (as root or with sudo), a real
-# Apache Kafka, further MQTT brokers and Python libraries that read webhooks (by Maven, npm and pip, into the user's cache,
-# once). Quick and offline when all is there already.
+# Apache Kafka, further MQTT brokers, CoAP stacks and Python libraries that read webhooks (by Maven, npm and pip, into the user's
+# cache, once). Quick and offline when all is there already.
 #
-#   tests/lib/install.sh [build] [test] [kafka] [kafka_older] [lint] [brokers] [webhooks]
-#                                                                     default: all but brokers, kafka_older, webhooks
+#   tests/lib/install.sh [build] [test] [kafka] [kafka_older] [lint] [brokers] [webhooks] [coap]
+#                                                                     default: all but brokers, kafka_older, webhooks, coap
 #
 # kafka: the version that LINKSPAN_KAFKA_VERSION or tests/lib/kafka/pom.xml names. kafka_older: that of the line before.
 # brokers: what tests/integration/interop.py runs against, each by its own name too: hivemq artemis aedes.
 # webhooks: what tests/integration/webhooks_field.py lets read what linkspan sends.
-# Exit status: 0 all there, 1 a package is missing, 3 only Kafka, one of those brokers or libraries could not be had (they
-# need a network once).
+# coap: the peers of tests/integration/coap_field.py, each by its own name too: libcoap californium aiocoap.
+# Exit status: 0 all there, 1 a package is missing, 3 only Kafka, one of those brokers, stacks or libraries could not be had
+# (they need a network once).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/shell.sh"
@@ -22,6 +23,9 @@ packages_kafka="maven openjdk-17-jre-headless"
 packages_hivemq="maven openjdk-17-jdk-headless"
 packages_artemis="maven openjdk-17-jre-headless"
 packages_webhooks="python3-pip"
+packages_libcoap="libcoap3-bin"
+packages_californium="maven openjdk-17-jdk-headless"
+packages_aiocoap="python3-pip"
 packages_lint="clang-format clang-tidy cppcheck universal-ctags git"
 
 missing_packages() {
@@ -137,14 +141,32 @@ install_aedes() {
     install_cached "$(cached "aedes-$version")" "aedes with npm" fetch_aedes
 }
 
-fetch_webhooks() {
+fetch_californium() {
+    fetch_jars californium californium-core "$1" &&
+        javac -proc:none -cp "$1/*" -d "$1" "$here/californium/CoapPeer.java"
+}
+
+install_californium() {
+    install_cached "$(cached "californium-$(jars_version californium)-$(digest californium/CoapPeer.java)")" \
+        "Eclipse Californium with Maven" fetch_californium
+}
+
+install_libcoap() { command -v coap-client-openssl >/dev/null 2>&1; }
+
+digest() { sha256sum <"$here/$1" | cut -c1-12; }
+
+fetch_python() { # NAME FOLDER
     /usr/bin/python3 -m pip install -q --no-deps --require-hashes --no-compile --disable-pip-version-check \
-        --root-user-action=ignore --target "$1" -r "$here/webhooks/requirements.txt"
+        --root-user-action=ignore --target "$2" -r "$here/$1/requirements.txt"
 }
 
 install_webhooks() {
-    install_cached "$(cached "webhooks-$(sha256sum <"$here/webhooks/requirements.txt" | cut -c1-12)")" \
-        "libraries of webhooks with pip" fetch_webhooks
+    install_cached "$(cached "webhooks-$(digest webhooks/requirements.txt)")" "libraries of webhooks with pip" \
+        fetch_python webhooks
+}
+
+install_aiocoap() {
+    install_cached "$(cached "aiocoap-$(digest aiocoap/requirements.txt)")" "aiocoap with pip" fetch_python aiocoap
 }
 
 # Debian's npm is not wanted beside a Node.js that brought its own.
@@ -157,10 +179,11 @@ for part in "$@"; do
     case $part in
     build) list="$list $packages_build" ;;
     test) list="$list $packages_test" ;;
-    kafka | kafka_older | hivemq | artemis | aedes | webhooks) real="$real $part" ;;
+    kafka | kafka_older | hivemq | artemis | aedes | webhooks | libcoap | californium | aiocoap) real="$real $part" ;;
     brokers) real="$real artemis hivemq aedes" ;;
+    coap) real="$real libcoap californium aiocoap" ;;
     lint) list="$list $packages_lint" ;;
-    *) say "unknown part $part: build, test, kafka, kafka_older, lint, brokers, webhooks" && exit 2 ;;
+    *) say "unknown part $part: build, test, kafka, kafka_older, lint, brokers, webhooks, coap" && exit 2 ;;
     esac
 done
 # shellcheck disable=SC2086
@@ -173,6 +196,9 @@ for name in $real; do
     artemis) packages=$packages_artemis ;;
     aedes) packages=$(packages_aedes) ;;
     webhooks) packages=$packages_webhooks ;;
+    libcoap) packages=$packages_libcoap ;;
+    californium) packages=$packages_californium ;;
+    aiocoap) packages=$packages_aiocoap ;;
     esac
     # shellcheck disable=SC2086
     { install_packages $packages && "install_$name"; } || status=3

@@ -73,17 +73,24 @@ def bridge_at(listen, admin=None, values=False, **keys):
                     wait_up=["devices"])
 
 
-def durable():
-    """(requests a second, requests per fdatasync, the port, the process)"""
+def fresh():
+    """(port, port of the figures, a linkspan that has had a second of load)"""
     port, admin = free_port(), free_port()
     bridge = bridge_at(f"coap://127.0.0.1:{port}", admin)
     load(port, 1)
+    return port, admin, bridge
+
+
+def durable():
+    """(requests a second, requests per fdatasync, how many were sent again)"""
+    port, admin, bridge = fresh()
     before = figures(admin)
     rate, _, _, again = load(port, SECONDS)
     after = figures(admin)
+    bridge.kill()
     messages, groups = (after[name] - before[name] for name in
                         ("linkspan_journal_appended_messages_total", "linkspan_journal_groups_total"))
-    return rate, messages / groups, again, port, bridge
+    return rate, messages / groups, again
 
 
 def key_file():
@@ -131,20 +138,16 @@ def observers():
 
 def main():
     rates, ratios, groups = [], [], []
-    bridge = port = None
     for _ in range(ROUNDS):
-        if bridge:
-            bridge.kill()
         kept_nothing = bare()
-        rate, per_fsync, again, port, bridge = durable()
+        rate, per_fsync, again = durable()
         print(f"# linkspan {rate:.0f}/s with {per_fsync:.1f} requests per fdatasync, {again:.0f} sent again, "
               f"bare {kept_nothing:.0f}/s", flush=True)
         rates.append(rate)
         ratios.append(rate / kept_nothing)
         groups.append(per_fsync)
     half = statistics.median(rates) / 2
-    bridge.kill()
-    _, _, _, port, bridge = durable() if ROUNDS > 1 else (0, 0, 0, port, bridge)
+    port, _, bridge = fresh()
     _, p50, p99, _ = load(port, SECONDS, int(half))
     bridge.kill()
     print(f"# at {half:.0f}/s: p50 {p50 / 1000:.2f} ms", flush=True)

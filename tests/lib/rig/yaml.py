@@ -43,6 +43,11 @@ def http(name, port=None, secure=False, **keys):
     return _connection(name, {"type": "http", **url, **keys})
 
 
+def coap(name, **keys):
+    """A listener with `listen`, else a client with `url`."""
+    return _connection(name, {"type": "coap", **keys})
+
+
 def mapping(name, source, *targets, **keys):
     """source and targets: dicts of `from` and `to`."""
     lines = [f"  - name: {name}", f"    from: {_inline(source)}", "    to:"]

@@ -12,7 +12,7 @@
 
 #include <openssl/crypto.h>
 
-#include "connectors/http/allowed_paths.h"
+#include "connectors/common/allowed_paths.h"
 #include "connectors/http/password_worker.h"
 #include "connectors/http/signature_keys.h"
 #include "connectors/http/token_hash.h"

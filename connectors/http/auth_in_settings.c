@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "connectors/http/allowed_paths.h"
+#include "connectors/common/allowed_paths.h"
 #include "connectors/http/auth_in.h"
 #include "connectors/http/password_worker.h"
 #include "connectors/http/token_hash.h"

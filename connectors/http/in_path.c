@@ -4,16 +4,9 @@
  */
 #include "connectors/http/in_path.h"
 
+#include "connectors/common/percent.h"
 #include "message/utf8.h"
 #include "routing/topic_filter.h"
-
-static int hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 static const char *decode(struct slice raw, uint8_t *out, size_t *ret_len)
 {
@@ -21,8 +14,8 @@ static const char *decode(struct slice raw, uint8_t *out, size_t *ret_len)
 	for (size_t i = 0; i < raw.len; i++) {
 		uint8_t c = raw.data[i];
 		if (c == '%') {
-			int high = i + 2 < raw.len ? hex_digit(raw.data[i + 1]) : -1;
-			int low = high >= 0 ? hex_digit(raw.data[i + 2]) : -1;
+			int high = i + 2 < raw.len ? percent_digit(raw.data[i + 1]) : -1;
+			int low = high >= 0 ? percent_digit(raw.data[i + 2]) : -1;
 			if (low < 0)
 				return "the path has a % without two hexadecimal digits";
 			c = (uint8_t)(high << 4 | low);

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
-	connectors/http/allowed_paths.c \
-	connectors/http/allowed_paths.h \
 	connectors/http/auth_in.c \
 	connectors/http/auth_in.h \
 	connectors/http/auth_in_settings.c \

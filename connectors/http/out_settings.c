@@ -9,10 +9,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "connectors/common/percent.h"
 #include "connectors/http/cloudevent.h"
 #include "connectors/http/signature.h"
 #include "connectors/http/tls_files.h"
-#include "routing/arena.h"
 
 static const char *const batch_formats[] = {"json-array", "ndjson", NULL};
 static const char *const cloudevents_modes[] = {"off", "binary", "structured", NULL};
@@ -178,37 +178,9 @@ const char *http_path_check(const char *url, struct slice path)
 				     : NULL;
 }
 
-static bool is_unreserved(uint8_t c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-	       c == '_' || c == '~';
-}
-
 int http_path_insert(struct slice text, struct arena *arena, struct slice *ret_text)
 {
-	static const char digits[] = "0123456789ABCDEF";
-	size_t n_encoded = 0;
-	for (size_t i = 0; i < text.len; i++)
-		n_encoded += !is_unreserved(text.data[i]);
-	*ret_text = text;
-	if (n_encoded == 0)
-		return 0;
-	uint8_t *out = arena_alloc(arena, text.len + 2 * n_encoded);
-	if (!out)
-		return -ENOMEM;
-	size_t len = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		uint8_t c = text.data[i];
-		if (is_unreserved(c)) {
-			out[len++] = c;
-			continue;
-		}
-		out[len++] = '%';
-		out[len++] = (uint8_t)digits[c >> 4];
-		out[len++] = (uint8_t)digits[c & 15];
-	}
-	*ret_text = slice_of(out, len);
-	return 0;
+	return percent_encode(text, arena, ret_text);
 }
 
 int http_method_find(struct slice name)

@@ -16,3 +16,4 @@ include $(srcdir)/tests/unit/mqtt/local.mk
 include $(srcdir)/tests/unit/kafka/local.mk
 include $(srcdir)/tests/unit/common/local.mk
 include $(srcdir)/tests/unit/http/local.mk
+include $(srcdir)/tests/unit/coap/local.mk

@@ -4,8 +4,8 @@
  *
  * Pure; one thread at a time.
  */
-#ifndef LINKSPAN_CONNECTORS_HTTP_ALLOWED_PATHS_H
-#define LINKSPAN_CONNECTORS_HTTP_ALLOWED_PATHS_H
+#ifndef LINKSPAN_CONNECTORS_COMMON_ALLOWED_PATHS_H
+#define LINKSPAN_CONNECTORS_COMMON_ALLOWED_PATHS_H
 
 #include "config/schema.h"
 #include "message/slice.h"

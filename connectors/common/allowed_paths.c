@@ -2,7 +2,7 @@
  *
  * A flat list of rules, walked through: listeners have tens of them.
  */
-#include "connectors/http/allowed_paths.h"
+#include "connectors/common/allowed_paths.h"
 
 #include <errno.h>
 #include <stdlib.h>

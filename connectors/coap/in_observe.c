@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Observations (RFC 7641). libcoap can observe nothing but a resource of its own, walks over all of them for each
+ * acknowledgement, and notifies everybody in one go; so they are kept here, by peer and token, and it only carries the
+ * messages.
+ *
+ * A notification says what the value is when it is sent, never what it was. One to a client that registered with a
+ * confirmable request is confirmable; libcoap sends the next when the one before is acknowledged (NSTART). It does not say
+ * that it was: after some, a ping follows them, and until its answer comes the peer gets no more; then it is told the newest
+ * value, if that is another one by then. A client that registered with a non-confirmable request gets such notifications,
+ * and a confirmable one now and then, so that one that is gone is noticed.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/coap/in_link.h"
+#include "message/siphash.h"
+
+#define MAX_UNSETTLED     8u /* confirmable notifications to one peer without a sign of life */
+#define MAX_UNSETTLED_NON 64u /* all, also over TCP, where they wait in memory for one that does not read */
+#define SETTLED_AFTER_MS 95000u /* MAX_TRANSMIT_WAIT: what was sent before has come to an end */
+#define CON_EVERY        5u
+#define A_TURN           200u
+#define SEQUENCE_MASK    0xffffffu
+
+struct resource {
+	struct resource *next; /* in its bucket */
+	struct resource *next_dirty;
+	bool is_dirty;
+	uint64_t hash;
+	uint32_t sequence; /* RFC 7641 §4.4: 24 bits that rise */
+	uint64_t version; /* of its value */
+	struct coap_in_observer *first, *last, *cursor; /* cursor: the next one to be told */
+	size_t path_len;
+	uint8_t path[];
+};
+
+struct coap_in_observer {
+	struct coap_in_observer *prev, *next; /* of its resource */
+	struct coap_in_observer *prev_of_peer, *next_of_peer;
+	struct coap_in_observer *next_hashed;
+	struct resource *resource;
+	struct coap_in_peer *peer;
+	uint64_t told; /* which version */
+	uint8_t token[COAP_IN_TOKEN_MAX];
+	uint8_t token_len;
+	bool is_con;
+	bool wants_block;
+	uint8_t block_szx;
+	unsigned n_non;
+	int accept;
+};
+
+struct coap_in_observe {
+	struct coap_in_link *link;
+	uint8_t key[SIPHASH_KEY_LEN];
+	struct resource **resources; /* by path */
+	struct coap_in_observer **observers; /* by peer and token */
+	size_t n_buckets; /* of both; a power of two */
+	size_t n_resources, n_observers;
+	struct resource *first_dirty, *last_dirty;
+	struct loop_job job;
+};
+
+/* --- finding ----------------------------------------------------------------------------------------------------------- */
+
+static uint64_t hash_bytes(const struct coap_in_observe *observe, struct slice bytes)
+{
+	uint8_t hash[SIPHASH_LEN];
+	uint64_t result;
+	siphash(observe->key, bytes, hash);
+	memcpy(&result, hash, sizeof result);
+	return result;
+}
+
+static struct resource **resource_at(struct coap_in_observe *observe, struct slice path, uint64_t hash)
+{
+	struct resource **at = &observe->resources[hash & (observe->n_buckets - 1)];
+	while (*at && ((*at)->hash != hash || !slice_equal(slice_of((*at)->path, (*at)->path_len), path)))
+		at = &(*at)->next;
+	return at;
+}
+
+static struct coap_in_observer **observer_at(
+	struct coap_in_observe *observe, const struct coap_in_peer *peer, struct slice token)
+{
+	uint8_t bytes[8 + COAP_IN_TOKEN_MAX];
+	memcpy(bytes, &peer->number, 8);
+	if (token.len)
+		memcpy(bytes + 8, token.data, token.len);
+	uint64_t hash = hash_bytes(observe, slice_of(bytes, 8 + token.len));
+	struct coap_in_observer **at = &observe->observers[hash & (observe->n_buckets - 1)];
+	while (*at && ((*at)->peer != peer || !slice_equal(slice_of((*at)->token, (*at)->token_len), token)))
+		at = &(*at)->next_hashed;
+	return at;
+}
+
+/* --- registering ------------------------------------------------------------------------------------------------------- */
+
+static uint32_t clock_sequence(const struct coap_in_link *link)
+{
+	return (uint32_t)loop_now_ms(link->spec.loop) & SEQUENCE_MASK;
+}
+
+/* Rises with the clock, so that one who registers again is told higher ones than before, and at least by one. */
+static void next_sequence(const struct coap_in_link *link, struct resource *resource)
+{
+	uint32_t by_clock = clock_sequence(link), next = (resource->sequence + 1) & SEQUENCE_MASK;
+	resource->sequence = ((by_clock - next) & SEQUENCE_MASK) < SEQUENCE_MASK / 2 ? by_clock : next;
+}
+
+static struct resource *resource_get(struct coap_in_link *link, struct slice path)
+{
+	struct coap_in_observe *observe = link->observe;
+	uint64_t hash = hash_bytes(observe, path);
+	struct resource **at = resource_at(observe, path, hash), *resource = *at;
+	if (resource || observe->n_resources >= (size_t)link->settings->in.limits.max_resources)
+		return resource;
+	resource = calloc(1, sizeof *resource + path.len);
+	if (!resource)
+		return NULL;
+	resource->hash = hash;
+	resource->sequence = clock_sequence(link);
+	resource->version = 1;
+	resource->path_len = path.len;
+	memcpy(resource->path, path.data, path.len);
+	*at = resource;
+	observe->n_resources++;
+	return resource;
+}
+
+static void resource_free(struct coap_in_observe *observe, struct resource *resource)
+{
+	*resource_at(observe, slice_of(resource->path, resource->path_len), resource->hash) = resource->next;
+	observe->n_resources--;
+	free(resource);
+}
+
+static void resource_release(struct coap_in_observe *observe, struct resource *resource)
+{
+	if (!resource->first && !resource->is_dirty)
+		resource_free(observe, resource);
+}
+
+static void link_observer(struct coap_in_observer *observer)
+{
+	struct resource *resource = observer->resource;
+	struct coap_in_peer *peer = observer->peer;
+	observer->prev = resource->last;
+	if (resource->last)
+		resource->last->next = observer;
+	else
+		resource->first = observer;
+	resource->last = observer;
+	observer->next_of_peer = peer->observers;
+	if (peer->observers)
+		peer->observers->prev_of_peer = observer;
+	peer->observers = observer;
+	peer->n_observers++;
+}
+
+static void unlink_observer(struct coap_in_observer *observer)
+{
+	struct resource *resource = observer->resource;
+	struct coap_in_peer *peer = observer->peer;
+	if (resource->cursor == observer)
+		resource->cursor = observer->next;
+	if (observer->prev)
+		observer->prev->next = observer->next;
+	else
+		resource->first = observer->next;
+	if (observer->next)
+		observer->next->prev = observer->prev;
+	else
+		resource->last = observer->prev;
+	if (observer->prev_of_peer)
+		observer->prev_of_peer->next_of_peer = observer->next_of_peer;
+	else
+		peer->observers = observer->next_of_peer;
+	if (observer->next_of_peer)
+		observer->next_of_peer->prev_of_peer = observer->prev_of_peer;
+	peer->n_observers--;
+}
+
+static void observer_free(struct coap_in_observe *observe, struct coap_in_observer *observer)
+{
+	struct resource *resource = observer->resource;
+	coap_session_t *session = observer->peer->session;
+	struct slice token = slice_of(observer->token, observer->token_len);
+	*observer_at(observe, observer->peer, token) = observer->next_hashed;
+	unlink_observer(observer);
+	observe->n_observers--;
+	free(observer);
+	resource_release(observe, resource);
+	coap_session_release(session);
+}
+
+bool coap_in_observe_add(
+	const struct coap_in_exchange *exchange, const struct coap_in_head *head, uint32_t *ret_sequence)
+{
+	struct coap_in_peer *peer = exchange->peer;
+	struct coap_in_link *link = peer->link;
+	struct coap_in_observe *observe = link->observe;
+	coap_in_observe_remove(peer, head->token); /* RFC 7641 §4.1: the same token replaces it */
+	if (observe->n_observers >= (size_t)link->settings->in.limits.max_observers)
+		return false;
+	struct resource *resource = resource_get(link, head->topic);
+	struct coap_in_observer *observer = resource ? calloc(1, sizeof *observer) : NULL;
+	if (!observer) {
+		if (resource)
+			resource_release(observe, resource);
+		return false;
+	}
+	*observer = (struct coap_in_observer){
+		.resource = resource,
+		.peer = peer,
+		.told = resource->version,
+		.token_len = exchange->token_len,
+		.is_con = exchange->type == COAP_MESSAGE_CON && !COAP_PROTO_RELIABLE(peer->proto),
+		.wants_block = head->block2.is_set,
+		.block_szx = head->block2.szx,
+		.accept = head->accept,
+	};
+	memcpy(observer->token, exchange->token, exchange->token_len);
+	coap_session_reference(peer->session);
+	*observer_at(observe, peer, head->token) = observer;
+	link_observer(observer);
+	observe->n_observers++;
+	*ret_sequence = resource->sequence;
+	return true;
+}
+
+void coap_in_observe_remove(struct coap_in_peer *peer, struct slice token)
+{
+	struct coap_in_observer *observer = *observer_at(peer->link->observe, peer, token);
+	if (observer)
+		observer_free(peer->link->observe, observer);
+}
+
+void coap_in_observe_remove_all(struct coap_in_peer *peer)
+{
+	while (peer->observers)
+		observer_free(peer->link->observe, peer->observers);
+}
+
+/* --- telling ----------------------------------------------------------------------------------------------------------- */
+
+/* May it be sent one more? Else it is asked whether it is there. */
+static bool can_take(struct coap_in_link *link, struct coap_in_peer *peer, bool is_con)
+{
+	uint64_t now_ms = loop_now_ms(link->spec.loop);
+	if (peer->unsettled && now_ms - peer->notified_ms >= SETTLED_AFTER_MS)
+		peer->unsettled = 0;
+	if (peer->unsettled < (is_con ? MAX_UNSETTLED : MAX_UNSETTLED_NON))
+		return true;
+	(void)coap_in_peer_ping(peer);
+	return false;
+}
+
+static void send_to(struct coap_in_observer *observer, coap_pdu_t *pdu, bool is_con)
+{
+	struct coap_in_peer *peer = observer->peer;
+	coap_pdu_set_type(pdu, is_con ? COAP_MESSAGE_CON : COAP_MESSAGE_NON);
+	coap_pdu_set_mid(pdu, coap_new_message_id(peer->session));
+	peer->unsettled++;
+	peer->notified_ms = loop_now_ms(peer->link->spec.loop);
+	peer->link->counters.notifications++;
+	coap_send(peer->session, pdu);
+}
+
+static coap_pdu_t *notification(struct coap_in_link *link, const struct coap_in_observer *observer)
+{
+	const struct resource *resource = observer->resource;
+	struct slice token = slice_of(observer->token, observer->token_len);
+	struct message *msg = coap_in_values_find(link, slice_of(resource->path, resource->path_len));
+	struct coap_in_part part = {
+		.token = token,
+		.observe = true,
+		.sequence = resource->sequence,
+		.accept = observer->accept,
+		.wants_block = observer->wants_block,
+		.block_szx = observer->block_szx,
+	};
+	struct coap_in_exchange exchange = {.peer = observer->peer, .token_len = observer->token_len};
+	memcpy(exchange.token, observer->token, observer->token_len);
+	return msg ? coap_in_values_answer(observer->peer, message_view(msg), &part)
+		   : coap_in_answer_begin(&exchange, COAP_RESPONSE_CODE_NOT_FOUND, 0);
+}
+
+/* Tells it, if it can be told; one that is gone, or has been told that there is nothing, ends. */
+static void tell(struct coap_in_link *link, struct coap_in_observer *observer)
+{
+	struct coap_in_peer *peer = observer->peer;
+	bool is_con = observer->is_con;
+	if (!is_con && !COAP_PROTO_RELIABLE(peer->proto))
+		is_con = observer->n_non >= CON_EVERY;
+	if (!coap_in_peer_is_up(peer)) {
+		observer_free(link->observe, observer);
+		return;
+	}
+	if (!can_take(link, peer, is_con))
+		return;
+	coap_pdu_t *pdu = notification(link, observer);
+	if (!pdu)
+		return; /* no memory: with the next value, or not */
+	observer->told = observer->resource->version;
+	observer->n_non = is_con ? 0 : observer->n_non + 1;
+	bool ends = coap_pdu_get_code(pdu) >> 5 != 2;
+	send_to(observer, pdu, is_con);
+	if (ends)
+		observer_free(link->observe, observer);
+}
+
+static void go_through(struct coap_in_link *link, struct resource *resource, unsigned *left)
+{
+	while (resource->cursor && *left) {
+		struct coap_in_observer *observer = resource->cursor;
+		resource->cursor = observer->next;
+		if (observer->told == resource->version)
+			continue;
+		(*left)--;
+		tell(link, observer);
+	}
+}
+
+static void on_job(void *arg)
+{
+	struct coap_in_observe *observe = arg;
+	struct coap_in_link *link = observe->link;
+	unsigned left = A_TURN;
+	while (left && observe->first_dirty) {
+		struct resource *resource = observe->first_dirty;
+		go_through(link, resource, &left);
+		if (resource->cursor)
+			break;
+		observe->first_dirty = resource->next_dirty;
+		resource->is_dirty = false;
+		resource_release(observe, resource);
+	}
+	if (observe->first_dirty)
+		loop_post(link->spec.loop, &observe->job);
+	else
+		observe->last_dirty = NULL;
+}
+
+void coap_in_observe_changed(struct coap_in_link *link, struct slice path)
+{
+	struct coap_in_observe *observe = link->observe;
+	struct resource *resource = *resource_at(observe, path, hash_bytes(observe, path));
+	if (!resource || link->stopping)
+		return;
+	resource->version++;
+	next_sequence(link, resource);
+	resource->cursor = resource->first;
+	if (resource->is_dirty)
+		return;
+	resource->is_dirty = true;
+	resource->next_dirty = NULL;
+	if (observe->last_dirty)
+		observe->last_dirty->next_dirty = resource;
+	else
+		observe->first_dirty = resource;
+	observe->last_dirty = resource;
+	loop_post(link->spec.loop, &observe->job);
+}
+
+void coap_in_observe_go_on(struct coap_in_peer *peer)
+{
+	struct coap_in_observer *observer = peer->observers;
+	for (struct coap_in_observer *next; observer; observer = next) {
+		next = observer->next_of_peer;
+		if (observer->told != observer->resource->version && !peer->link->stopping)
+			tell(peer->link, observer);
+		if (peer->is_pinged)
+			return;
+	}
+}
+
+size_t coap_in_observe_count(const struct coap_in_link *link, size_t *ret_paths)
+{
+	*ret_paths = link->observe ? link->observe->n_resources : 0;
+	return link->observe ? link->observe->n_observers : 0;
+}
+
+/* --- making ------------------------------------------------------------------------------------------------------------ */
+
+int coap_in_observe_new(struct coap_in_link *link)
+{
+	struct coap_in_observe *observe = calloc(1, sizeof *observe);
+	if (!observe)
+		return -ENOMEM;
+	link->observe = observe;
+	observe->link = link;
+	loop_job_init(&observe->job, on_job, observe);
+	coap_prng(observe->key, sizeof observe->key);
+	observe->n_buckets = 64;
+	while (observe->n_buckets < (size_t)link->settings->in.limits.max_observers && observe->n_buckets < 16384)
+		observe->n_buckets *= 2;
+	observe->resources = calloc(observe->n_buckets, sizeof(struct resource *));
+	observe->observers = calloc(observe->n_buckets, sizeof(struct coap_in_observer *));
+	return observe->resources && observe->observers ? 0 : -ENOMEM;
+}
+
+void coap_in_observe_free(struct coap_in_link *link)
+{
+	struct coap_in_observe *observe = link->observe;
+	if (!observe)
+		return;
+	loop_cancel(link->spec.loop, &observe->job);
+	while (observe->first_dirty) { /* whose observers are gone */
+		struct resource *resource = observe->first_dirty;
+		observe->first_dirty = resource->next_dirty;
+		resource_free(observe, resource);
+	}
+	free(observe->resources);
+	free(observe->observers);
+	free(observe);
+	link->observe = NULL;
+}

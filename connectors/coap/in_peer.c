@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Peers: who they are, what they may do, and whether they are there. Over UDP anybody can write any address into a datagram,
+ * so an address is validated by a ping of CoAP (an empty confirmable message, which every endpoint answers with a reset,
+ * RFC 7252 §4.3); over DTLS, TCP and TLS the handshake has done so.
+ *
+ * A session of libcoap that has ended over DTLS stays as long as anybody holds it, and takes no new handshake meanwhile:
+ * nothing tells, so it is looked for.
+ */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/coap/in_link.h"
+#include "runtime/log.h"
+
+#define PING_BYTES           8u /* with its repetition */
+#define FACTOR               3u /* RFC 7252 §11.3 */
+#define PING_RETRANSMITS     1
+#define DEFAULT_RETRANSMITS  4
+
+/* --- making ------------------------------------------------------------------------------------------------------------ */
+
+static void add_bytes(struct coap_in_peer *peer, const void *data, size_t len)
+{
+	memcpy(peer->address + peer->address_len, data, len);
+	peer->address_len += len;
+}
+
+/* What tells it apart from others: over UDP for ever, else as long as the session. */
+static void write_address(struct coap_in_peer *peer)
+{
+	const coap_address_t *remote = coap_session_get_addr_remote(peer->session);
+	uint8_t family = (uint8_t)remote->addr.sa.sa_family;
+	add_bytes(peer, &family, 1);
+	if (family == AF_INET6) {
+		add_bytes(peer, &remote->addr.sin6.sin6_addr, 16);
+		if (IN6_IS_ADDR_LINKLOCAL(&remote->addr.sin6.sin6_addr))
+			add_bytes(peer, &remote->addr.sin6.sin6_scope_id, 4);
+	} else {
+		add_bytes(peer, &remote->addr.sin.sin_addr, 4);
+	}
+	peer->host_len = peer->address_len;
+	add_bytes(peer, family == AF_INET6 ? &remote->addr.sin6.sin6_port : &remote->addr.sin.sin_port, 2);
+}
+
+struct coap_in_peer *coap_in_peer_of(struct coap_in_link *link, coap_session_t *session)
+{
+	struct coap_in_peer *peer = coap_session_get_app_data(session);
+	if (peer)
+		return peer;
+	peer = calloc(1, sizeof *peer);
+	if (!peer)
+		return NULL;
+	peer->link = link;
+	peer->session = session;
+	peer->proto = coap_session_get_proto(session);
+	peer->number = ++link->last_number;
+	peer->validated = peer->proto != COAP_PROTO_UDP;
+	write_address(peer);
+	peer->next = link->peers;
+	if (peer->next)
+		peer->next->prev = peer;
+	link->peers = peer;
+	link->n_peers++;
+	coap_session_set_app_data(session, peer);
+	return peer;
+}
+
+void coap_in_peer_free(struct coap_in_peer *peer)
+{
+	if (peer->prev)
+		peer->prev->next = peer->next;
+	else
+		peer->link->peers = peer->next;
+	if (peer->next)
+		peer->next->prev = peer->prev;
+	peer->link->n_peers--;
+	coap_session_set_app_data(peer->session, NULL);
+	coap_in_names_free(&peer->names);
+	free(peer);
+}
+
+bool coap_in_peer_is_up(const struct coap_in_peer *peer)
+{
+	return coap_session_get_state(peer->session) == COAP_SESSION_STATE_ESTABLISHED;
+}
+
+/* --- is it there? ------------------------------------------------------------------------------------------------------ */
+
+bool coap_in_peer_may_get(const struct coap_in_peer *peer, size_t bytes)
+{
+	return peer->validated || peer->sent + bytes <= FACTOR * peer->received;
+}
+
+bool coap_in_peer_ping(struct coap_in_peer *peer)
+{
+	if (peer->is_pinged)
+		return true;
+	if (!coap_in_peer_is_up(peer))
+		return false;
+	if (!peer->validated) {
+		if (!coap_in_peer_may_get(peer, PING_BYTES))
+			return false;
+		coap_session_set_max_retransmit(peer->session, PING_RETRANSMITS);
+		peer->sent += PING_BYTES;
+	}
+	if (coap_session_send_ping(peer->session) == COAP_INVALID_MID)
+		return false;
+	peer->is_pinged = true;
+	peer->link->counters.pings++;
+	return true;
+}
+
+void coap_in_peer_heard(struct coap_in_peer *peer)
+{
+	coap_session_t *session = coap_session_reference(peer->session);
+	peer->is_pinged = false;
+	peer->unsettled = 0;
+	if (!peer->validated) {
+		peer->validated = true;
+		coap_session_set_max_retransmit(session, DEFAULT_RETRANSMITS);
+	}
+	coap_in_request_go_on(peer);
+	coap_in_observe_go_on(peer);
+	coap_session_release(session);
+}
+
+void coap_in_peer_lost(struct coap_in_peer *peer)
+{
+	coap_session_t *session = coap_session_reference(peer->session);
+	peer->is_pinged = false;
+	coap_in_request_drop_waiting(peer);
+	coap_in_observe_remove_all(peer);
+	coap_session_release(session);
+}
+
+void coap_in_peers_tick(struct coap_in_link *link)
+{
+	for (struct coap_in_peer *peer = link->peers, *next; peer; peer = next) {
+		next = peer->next;
+		if ((peer->observers || peer->waiting.n) &&
+			coap_session_get_state(peer->session) == COAP_SESSION_STATE_NONE)
+			coap_in_peer_lost(peer);
+	}
+}
+
+/* --- what may it do? --------------------------------------------------------------------------------------------------- */
+
+static void read_names(struct coap_in_peer *peer)
+{
+	if (peer->names_known)
+		return;
+	peer->names_known = true;
+	if (peer->proto == COAP_PROTO_DTLS || peer->proto == COAP_PROTO_TLS)
+		coap_in_security_names(peer->session, &peer->names);
+}
+
+uint8_t coap_in_peer_check(struct coap_in_peer *peer, struct slice path, bool reads, const char **ret_name)
+{
+	struct coap_in_link *link = peer->link;
+	read_names(peer);
+	*ret_name = peer->names.n ? peer->names.names[0] : NULL;
+	for (size_t i = 0; i < peer->names.n; i++)
+		if (allowed_paths_allow(link->allowed, peer->names.names[i], path, reads)) {
+			*ret_name = peer->names.names[i];
+			return 0;
+		}
+	if (peer->names.n == 0 && allowed_paths_allow(link->allowed, "*", path, reads))
+		return 0;
+	log_debug("coap_denied", "connection=%s identity=\"%s\" path=\"%.*s\"", link->spec.name,
+		*ret_name ? *ret_name : "", (int)path.len, (const char *)path.data);
+	return peer->names.n ? COAP_RESPONSE_CODE_FORBIDDEN : COAP_RESPONSE_CODE_UNAUTHORIZED;
+}

@@ -1,0 +1,784 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A request on its way: whether it has come before, what may be done with it, its body, and the offer that it becomes. It is
+ * in this order that a repetition gets the answer of the first one, whatever has changed since.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "connectors/coap/content_format.h"
+#include "connectors/coap/in_link.h"
+#include "connectors/coap/path.h"
+#include "message/siphash.h"
+#include "runtime/failpoint.h"
+
+#define ACK_AFTER_MS          1000u
+#define MAX_WAITING_FOR_PEERS 256u
+#define KEYS_FULL_MAX_AGE_S   30u
+#define FAILED_MAX_AGE_S      10u
+#define HEADER_BYTES          4u
+
+static const uint8_t hash_key[SIPHASH_KEY_LEN] = "linkspan, CoAP";
+static const char query_name[] = "coap-query", identity_name[] = "coap-identity";
+
+/* --- lists ------------------------------------------------------------------------------------------------------------- */
+
+static struct coap_in_list *list_of(struct coap_in_request *request)
+{
+	struct coap_in_peer *peer = request->exchange.peer;
+	switch (request->state) {
+	case COAP_IN_WAITS_FOR_PEER:
+		return &peer->waiting;
+	case COAP_IN_WAITS_FOR_ROOM:
+		return &peer->link->held;
+	case COAP_IN_OFFERED:
+		break;
+	}
+	return &peer->link->offered;
+}
+
+static void list_add(struct coap_in_request *request)
+{
+	struct coap_in_list *list = list_of(request);
+	request->next = NULL;
+	request->prev = list->last;
+	if (list->last)
+		list->last->next = request;
+	else
+		list->first = request;
+	list->last = request;
+	list->n++;
+}
+
+static void list_remove(struct coap_in_request *request)
+{
+	struct coap_in_list *list = list_of(request);
+	if (request->prev)
+		request->prev->next = request->next;
+	else
+		list->first = request->next;
+	if (request->next)
+		request->next->prev = request->prev;
+	else
+		list->last = request->prev;
+	list->n--;
+}
+
+static void unacked_add(struct coap_in_request *request)
+{
+	struct coap_in_exchange *exchange = &request->exchange;
+	struct coap_in_link *link = exchange->peer->link;
+	if (exchange->acked || exchange->type != COAP_MESSAGE_CON || COAP_PROTO_RELIABLE(exchange->peer->proto))
+		return;
+	request->is_unacked = true;
+	request->next_unacked = NULL;
+	request->prev_unacked = link->last_unacked;
+	if (link->last_unacked)
+		link->last_unacked->next_unacked = request;
+	else
+		link->first_unacked = request;
+	link->last_unacked = request;
+	if (!loop_timer_running(link->ack_timer))
+		loop_timer_start(link->ack_timer, ACK_AFTER_MS);
+}
+
+static void unacked_remove(struct coap_in_request *request)
+{
+	struct coap_in_link *link = request->exchange.peer->link;
+	if (!request->is_unacked)
+		return;
+	request->is_unacked = false;
+	if (request->prev_unacked)
+		request->prev_unacked->next_unacked = request->next_unacked;
+	else
+		link->first_unacked = request->next_unacked;
+	if (request->next_unacked)
+		request->next_unacked->prev_unacked = request->prev_unacked;
+	else
+		link->last_unacked = request->prev_unacked;
+}
+
+void coap_in_request_acknowledge(struct coap_in_link *link)
+{
+	uint64_t now_ms = loop_now_ms(link->spec.loop);
+	for (struct coap_in_request *request; (request = link->first_unacked) != NULL;) {
+		uint64_t age_ms = now_ms - request->since_ms;
+		if (age_ms < ACK_AFTER_MS) {
+			loop_timer_start(link->ack_timer, ACK_AFTER_MS - age_ms);
+			return;
+		}
+		unacked_remove(request);
+		coap_in_answer_acknowledge(&request->exchange);
+	}
+}
+
+/* --- those that are known by their message id -------------------------------------------------------------------------- */
+
+static struct coap_in_request **bucket_of(struct coap_in_link *link, const uint8_t *key)
+{
+	uint64_t hash;
+	memcpy(&hash, key, sizeof hash);
+	return &link->keyed[hash & (link->n_buckets - 1)];
+}
+
+static void keyed_add(struct coap_in_request *request)
+{
+	if (COAP_PROTO_RELIABLE(request->exchange.peer->proto))
+		return;
+	struct coap_in_request **at = bucket_of(request->exchange.peer->link, request->key);
+	request->next_keyed = *at;
+	*at = request;
+	request->is_keyed = true;
+}
+
+static void keyed_remove(struct coap_in_request *request)
+{
+	if (!request->is_keyed)
+		return;
+	struct coap_in_request **at = bucket_of(request->exchange.peer->link, request->key);
+	while (*at != request)
+		at = &(*at)->next_keyed;
+	*at = request->next_keyed;
+	request->is_keyed = false;
+}
+
+static struct coap_in_request *keyed_find(struct coap_in_link *link, const uint8_t *key, uint64_t hash)
+{
+	struct coap_in_request *request = *bucket_of(link, key);
+	while (request && (request->hash != hash || memcmp(request->key, key, LINK_KEY_LEN) != 0))
+		request = request->next_keyed;
+	return request;
+}
+
+/* Over DTLS a session's number stands for the address: its keys are of no use to another process. */
+static void write_key(const struct coap_in_peer *peer, uint16_t mid, uint8_t out[LINK_KEY_LEN])
+{
+	uint8_t text[16 + COAP_IN_ADDRESS_MAX + 2];
+	const bool by_address = peer->proto == COAP_PROTO_UDP;
+	const void *who = by_address ? (const void *)peer->address : (const void *)&peer->number;
+	size_t len = by_address ? peer->address_len : sizeof peer->number;
+	memcpy(text, peer->link->name_hash, 16);
+	memcpy(text + 16, who, len);
+	memcpy(text + 16 + len, &mid, sizeof mid);
+	siphash(hash_key, slice_of(text, 16 + len + sizeof mid), out);
+}
+
+static uint64_t hash_of(const struct coap_in_head *head)
+{
+	uint8_t hash[SIPHASH_LEN];
+	uint64_t result;
+	siphash(hash_key, head->bytes, hash);
+	memcpy(&result, hash, sizeof result);
+	return result ^ head->code;
+}
+
+/* --- from bytes to requests and back ----------------------------------------------------------------------------------- */
+
+static struct coap_in_request *request_new(
+	const struct coap_in_exchange *exchange, const struct coap_in_head *head, bool with_bytes)
+{
+	size_t raw_len = with_bytes ? HEADER_BYTES + head->bytes.len : 0;
+	struct coap_in_request *request = malloc(sizeof *request + raw_len);
+	if (!request)
+		return NULL;
+	memset(request, 0, sizeof *request);
+	request->exchange = *exchange;
+	request->since_ms = loop_now_ms(exchange->peer->link->spec.loop);
+	request->raw_len = raw_len;
+	if (with_bytes) {
+		request->raw[0] = (uint8_t)(0x40u | (unsigned)exchange->type << 4 | exchange->token_len);
+		request->raw[1] = head->code;
+		request->raw[2] = (uint8_t)(exchange->mid >> 8);
+		request->raw[3] = (uint8_t)exchange->mid;
+		memcpy(request->raw + HEADER_BYTES, head->bytes.data, head->bytes.len);
+	}
+	return request;
+}
+
+/* From now on something will come of it, later. */
+static void hold(struct coap_in_request *request, enum coap_in_state state)
+{
+	struct coap_in_link *link = request->exchange.peer->link;
+	coap_session_reference(request->exchange.peer->session);
+	request->state = state;
+	list_add(request);
+	keyed_add(request);
+	unacked_add(request);
+	link->waiting_bytes += request->raw_len + request->body.capacity;
+	if (state == COAP_IN_WAITS_FOR_PEER)
+		link->n_waiting_for_peers++;
+}
+
+static void free_body(struct coap_in_request *request)
+{
+	if (request->has_body)
+		buffer_free(&request->body);
+	request->has_body = false;
+}
+
+static void let_go(struct coap_in_request *request)
+{
+	struct coap_in_link *link = request->exchange.peer->link;
+	coap_session_t *session = request->exchange.peer->session;
+	link->waiting_bytes -= request->raw_len + request->body.capacity;
+	if (request->state == COAP_IN_WAITS_FOR_PEER)
+		link->n_waiting_for_peers--;
+	list_remove(request);
+	keyed_remove(request);
+	unacked_remove(request);
+	free_body(request);
+	free(request);
+	coap_session_release(session);
+}
+
+/* Parses what was kept. The PDU is to be deleted, and holds what the head points at. NULL: no memory. */
+static coap_pdu_t *parse_again(struct coap_in_request *request, struct coap_in_head *head)
+{
+	const char *wrong;
+	struct coap_in_link *link = request->exchange.peer->link;
+	coap_pdu_t *pdu = coap_pdu_init(COAP_MESSAGE_CON, COAP_EMPTY_CODE, 0, request->raw_len);
+	if (pdu && coap_pdu_parse(COAP_PROTO_UDP, request->raw, request->raw_len, pdu) &&
+		coap_in_head_read(pdu, &link->topic, head, &wrong) == 0)
+		return pdu;
+	coap_delete_pdu(pdu);
+	return NULL;
+}
+
+/* --- the offer --------------------------------------------------------------------------------------------------------- */
+
+static int add_query(struct coap_in_link *link, const struct coap_in_head *head, struct message_field *field)
+{
+	buffer_clear(&link->query);
+	for (size_t i = 0; i < head->n_queries; i++)
+		if (coap_target_add_query(&link->query, head->queries[i]) < 0)
+			return -ENOMEM;
+	struct slice text = buffer_slice(&link->query);
+	*field = (struct message_field){slice_str(query_name), slice_of(text.data + 1, text.len - 1)};
+	return 0;
+}
+
+static enum offer_result offer(
+	struct coap_in_request *request, const struct coap_in_head *head, const struct message_view *view)
+{
+	struct coap_in_link *link = request->exchange.peer->link;
+	bool is_con = request->exchange.type == COAP_MESSAGE_CON;
+	struct offer offer = {
+		.view = view,
+		.subscription = -1,
+		.cookie = (uint64_t)(uintptr_t)request,
+		.no_receipt = !is_con && (head->no_response & 2),
+	};
+	if (!request->is_entered && !COAP_PROTO_RELIABLE(request->exchange.peer->proto))
+		offer.change = (struct state_change){
+			.type = CHANGE_KEY,
+			.hash = request->hash,
+			.position = loop_wall_ms(link->spec.loop) + (is_con ? DEDUPE_CON_MS : DEDUPE_NON_MS),
+			.blob = slice_of(request->key, LINK_KEY_LEN),
+		};
+	FAILPOINT("coap.before_offer");
+	enum offer_result result = link->host->ops->offer(link->host, &offer);
+	FAILPOINT("coap.after_offer");
+	return result;
+}
+
+static enum offer_result offer_message(
+	struct coap_in_request *request, const struct coap_in_head *head, const char *identity)
+{
+	struct coap_in_link *link = request->exchange.peer->link;
+	char type[CONTENT_FORMAT_SIZE];
+	struct message_field headers[2];
+	size_t n = 0;
+	if (link->paused)
+		return OFFER_BUSY;
+	if (head->n_queries && add_query(link, head, &headers[n++]) < 0)
+		return OFFER_BUSY;
+	if (identity)
+		headers[n++] = (struct message_field){slice_str(identity_name), slice_str(identity)};
+	struct message_view view = {
+		.topic = head->topic,
+		.payload = request->has_body ? slice_of(request->body.data ? (const void *)request->body.data : "",
+						       request->body.len)
+					     : head->payload,
+		.headers = headers,
+		.n_headers = n,
+		.origin_ms = loop_wall_ms(link->spec.loop),
+		.qos = request->exchange.type == COAP_MESSAGE_CON,
+	};
+	if (head->code == COAP_REQUEST_CODE_DELETE) {
+		view.payload = (struct slice){NULL, 0};
+		view.retain = true;
+	} else if (head->content_format != CONTENT_FORMAT_NONE) {
+		view.content_type = content_format_type((uint16_t)head->content_format, type);
+	}
+	return offer(request, head, &view);
+}
+
+/* --- answers ----------------------------------------------------------------------------------------------------------- */
+
+static struct slice peer_key(const struct coap_in_peer *peer)
+{
+	return peer->proto == COAP_PROTO_UDP ? slice_of(peer->address, peer->address_len)
+					     : slice_of(&peer->number, sizeof peer->number);
+}
+
+static void forget(struct coap_in_request *request)
+{
+	struct coap_in_exchange *exchange = &request->exchange;
+	if (request->is_entered)
+		dedupe_forget(exchange->peer->link->dedupe, peer_key(exchange->peer), exchange->mid, request->hash);
+	request->is_entered = false;
+}
+
+/* Of one that has not been held. Frees it. */
+static void answer_now(struct coap_in_request *request, struct coap_in_answer answer)
+{
+	forget(request);
+	coap_in_answer_send(&request->exchange, answer);
+	free_body(request);
+	free(request);
+}
+
+static struct coap_in_answer busy(const char *text)
+{
+	return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_SERVICE_UNAVAILABLE,
+		.text = text,
+		.max_age_s = COAP_IN_RETRY_AFTER_S};
+}
+
+void coap_in_request_done(struct coap_in_request *request, enum receipt receipt)
+{
+	struct coap_in_exchange *exchange = &request->exchange;
+	struct coap_in_link *link = exchange->peer->link;
+	struct coap_in_answer answer = {.code = request->success};
+	if (receipt == RECEIPT_DURABLE) {
+		link->counters.accepted++;
+		if (request->is_entered)
+			(void)dedupe_answer(link->dedupe, peer_key(exchange->peer), exchange->mid, request->hash,
+				slice_of(&request->success, 1));
+	} else {
+		forget(request);
+		answer = busy("the journal has failed");
+		answer.max_age_s = FAILED_MAX_AGE_S;
+	}
+	coap_in_answer_send(exchange, answer);
+	let_go(request);
+}
+
+/* --- has it come before? ----------------------------------------------------------------------------------------------- */
+
+/* In the journal, or in the table in memory. True: it has been seen to. */
+static bool is_repeated(struct coap_in_request *request, const struct coap_in_head *head)
+{
+	struct coap_in_exchange *exchange = &request->exchange;
+	struct coap_in_peer *peer = exchange->peer;
+	struct coap_in_link *link = peer->link;
+	struct slice answer;
+	uint64_t hash = 0;
+	if (peer->proto == COAP_PROTO_UDP && link->settings->in.dedupe == COAP_DEDUPE_DURABLE && link->host->ops->key) {
+		enum key_state state = link->host->ops->key(link->host, request->key, &hash);
+		if (state == KEY_UNKNOWN)
+			return false;
+		if (hash != request->hash) {
+			link->counters.replaced++;
+			return false;
+		}
+		link->counters.repeated++;
+		if (state == KEY_KNOWN)
+			coap_in_answer_send(exchange, (struct coap_in_answer){.code = request->success});
+		return true;
+	}
+	switch (dedupe_enter(link->dedupe, peer_key(peer), exchange->mid, request->hash,
+		head->type == COAP_MESSAGE_CON, loop_now_ms(link->spec.loop), &answer)) {
+	case DEDUPE_NEW:
+		request->is_entered = true;
+		return false;
+	case DEDUPE_PENDING:
+		break;
+	case DEDUPE_ANSWERED:
+		coap_in_answer_send(exchange, (struct coap_in_answer){.code = answer.data[0]});
+		break;
+	case DEDUPE_FULL:
+		coap_in_answer_send(exchange, busy("no more message ids can be kept now"));
+		break;
+	}
+	return true;
+}
+
+/* True: it has been seen to, and is freed. */
+static bool look_up(struct coap_in_request *request, const struct coap_in_head *head)
+{
+	struct coap_in_peer *peer = request->exchange.peer;
+	if (COAP_PROTO_RELIABLE(peer->proto))
+		return false;
+	write_key(peer, request->exchange.mid, request->key);
+	request->hash = hash_of(head);
+	struct coap_in_request *before = keyed_find(peer->link, request->key, request->hash);
+	if (before) {
+		peer->link->counters.repeated++;
+		if (before->exchange.acked)
+			coap_in_answer_acknowledge(&before->exchange);
+	} else if (!is_repeated(request, head)) {
+		return false;
+	}
+	free(request);
+	return true;
+}
+
+/* --- what may be done with it ------------------------------------------------------------------------------------------ */
+
+/* The code that a mapping answers with; 0: none reads this. */
+static uint8_t success_of(struct coap_in_link *link, const struct coap_in_head *head, bool *ret_is_read)
+{
+	const uint32_t *filters;
+	uint8_t success = 0;
+	size_t n = topic_index_match(link->filters, head->topic, &filters);
+	*ret_is_read = n > 0;
+	for (size_t i = 0; i < n && !success; i++) {
+		const struct coap_from_settings *from = link->spec.subscriptions[filters[i]].from_settings;
+		if (head->code == COAP_REQUEST_CODE_DELETE)
+			success = from && from->delete ? COAP_RESPONSE_CODE_DELETED : 0;
+		else
+			success = from && from->success == COAP_SUCCESS_CREATED ? COAP_RESPONSE_CODE_CREATED
+									       : COAP_RESPONSE_CODE_CHANGED;
+	}
+	return success;
+}
+
+static struct coap_in_answer refusal(struct coap_in_link *link, const struct coap_in_head *head, bool is_read)
+{
+	if (is_read || coap_in_core_is(head->topic) || coap_in_values_find(link, head->topic))
+		return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_NOT_ALLOWED,
+			.text = "this path does not take that method"};
+	return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_NOT_FOUND, .text = "nothing reads this path"};
+}
+
+static uint64_t options_hash(const struct coap_in_head *head)
+{
+	uint8_t hash[SIPHASH_LEN];
+	uint64_t sum, one;
+	siphash(hash_key, head->topic, hash);
+	memcpy(&sum, hash, sizeof sum);
+	for (size_t i = 0; i < head->n_queries; i++) {
+		siphash(hash_key, head->queries[i], hash);
+		memcpy(&one, hash, sizeof one);
+		sum = (sum << 7 | sum >> 57) ^ one;
+	}
+	return sum ^ (uint64_t)(head->content_format + 1) << 20;
+}
+
+/* 0: the body is there; else what to answer. */
+static struct coap_in_answer take_block(struct coap_in_request *request, const struct coap_in_head *head)
+{
+	struct coap_in_peer *peer = request->exchange.peer;
+	struct coap_in_link *link = peer->link;
+	const struct coap_in_block *block1 = &head->block1;
+	uint64_t max_body = link->settings->in.limits.max_body;
+	struct reassembly_key key = {.peer = peer_key(peer),
+		.method = head->code,
+		.options_hash = options_hash(head),
+		.request_tag = head->request_tag};
+	struct reassembly_block block = {.num = block1->num,
+		.more = block1->more,
+		.szx = block1->szx,
+		.payload = head->payload,
+		.size1 = head->size1};
+	buffer_init(&request->body, (size_t)max_body);
+	switch (reassembly_add(link->bodies, &key, &block, loop_now_ms(link->spec.loop), &request->body)) {
+	case REASSEMBLY_WHOLE:
+		break;
+	case REASSEMBLY_COMPLETE:
+		request->has_body = true;
+		break;
+	case REASSEMBLY_CONTINUE:
+		return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_CONTINUE};
+	case REASSEMBLY_INCOMPLETE:
+		return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_INCOMPLETE, .text = "send it from the start"};
+	case REASSEMBLY_TOO_LARGE:
+		return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE,
+			.text = "the body is larger than this listener takes",
+			.size1 = max_body};
+	case REASSEMBLY_MALFORMED:
+		return (struct coap_in_answer){
+			.code = COAP_RESPONSE_CODE_BAD_REQUEST, .text = "the payload is not as long as Block1 says"};
+	case REASSEMBLY_NO_ROOM:
+		return busy("too many bodies are being received");
+	}
+	return (struct coap_in_answer){.code = 0};
+}
+
+static struct coap_in_answer take_body(struct coap_in_request *request, const struct coap_in_head *head)
+{
+	uint64_t max_body = request->exchange.peer->link->settings->in.limits.max_body;
+	if (head->block1.is_set)
+		return take_block(request, head);
+	if (head->payload.len > max_body)
+		return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE,
+			.text = "the body is larger than this listener takes",
+			.size1 = max_body};
+	return (struct coap_in_answer){.code = 0};
+}
+
+/* --- writing ----------------------------------------------------------------------------------------------------------- */
+
+/* There is no room: keeps its bytes, or answers. Frees the request. */
+static void wait_for_room(struct coap_in_request *request, const struct coap_in_head *head)
+{
+	struct coap_in_link *link = request->exchange.peer->link;
+	const struct coap_limits *limits = &link->settings->in.limits;
+	size_t bytes = HEADER_BYTES + head->bytes.len + request->body.capacity;
+	struct coap_in_request *copy = NULL;
+	if (limits->busy_timeout_ms && request->exchange.type == COAP_MESSAGE_CON &&
+		link->waiting_bytes + bytes <= limits->max_buffered)
+		copy = request_new(&request->exchange, head, true);
+	if (!copy) {
+		answer_now(request, busy("there is no room for more messages"));
+		return;
+	}
+	copy->success = request->success;
+	copy->is_entered = request->is_entered;
+	copy->hash = request->hash;
+	memcpy(copy->key, request->key, sizeof copy->key);
+	copy->has_body = request->has_body;
+	copy->body = request->body;
+	free(request);
+	hold(copy, COAP_IN_WAITS_FOR_ROOM);
+}
+
+static bool has_key_room(struct coap_in_link *link)
+{
+	return !link->host->ops->key_room || link->host->ops->key_room(link->host);
+}
+
+/* Its body is there. */
+static void offer_first(struct coap_in_request *request, const struct coap_in_head *head, const char *identity)
+{
+	struct coap_in_link *link = request->exchange.peer->link;
+	if (link->held.n + link->offered.n >= (size_t)link->settings->in.limits.max_waiting) {
+		answer_now(request, busy("too many requests are waiting"));
+		return;
+	}
+	if (!request->is_entered && !COAP_PROTO_RELIABLE(request->exchange.peer->proto) && !has_key_room(link)) {
+		struct coap_in_answer answer = busy("no more message ids can be kept now");
+		answer.max_age_s = KEYS_FULL_MAX_AGE_S;
+		answer_now(request, answer);
+		return;
+	}
+	switch (link->held.n ? OFFER_BUSY : offer_message(request, head, identity)) {
+	case OFFER_TAKEN:
+		free_body(request);
+		if (request->exchange.type == COAP_MESSAGE_NON && (head->no_response & 2)) {
+			link->counters.accepted++;
+			free(request);
+			return;
+		}
+		hold(request, COAP_IN_OFFERED);
+		return;
+	case OFFER_BUSY:
+		wait_for_room(request, head);
+		return;
+	case OFFER_REFUSED:
+		answer_now(request,
+			(struct coap_in_answer){.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE,
+				.text = "the message is larger than linkspan takes"});
+		return;
+	}
+}
+
+static void write(struct coap_in_exchange *exchange, const struct coap_in_head *head, const char *identity)
+{
+	struct coap_in_link *link = exchange->peer->link;
+	bool is_read;
+	uint8_t success = success_of(link, head, &is_read);
+	if (!success) {
+		coap_in_answer_send(exchange, refusal(link, head, is_read));
+		return;
+	}
+	struct coap_in_request *request = request_new(exchange, head, false);
+	if (!request) {
+		coap_in_answer_send(exchange, busy("out of memory"));
+		return;
+	}
+	request->success = success;
+	if (look_up(request, head))
+		return;
+	if (!coap_in_values_condition(link, head)) {
+		answer_now(request, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_PRECONDITION_FAILED});
+		return;
+	}
+	struct coap_in_answer answer = take_body(request, head);
+	if (answer.code)
+		answer_now(request, answer);
+	else
+		offer_first(request, head, identity);
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------------------- */
+
+static void read(struct coap_in_exchange *exchange, const struct coap_in_head *head)
+{
+	if (coap_in_core_is(head->topic))
+		coap_in_core_get(exchange, head, NULL);
+	else
+		coap_in_values_get(exchange, head);
+}
+
+void coap_in_request_await_peer(const struct coap_in_exchange *exchange, const struct coap_in_head *head)
+{
+	struct coap_in_peer *peer = exchange->peer;
+	struct coap_in_link *link = peer->link;
+	uint8_t key[LINK_KEY_LEN];
+	uint64_t hash = hash_of(head);
+	write_key(peer, exchange->mid, key);
+	if (keyed_find(link, key, hash) || !coap_in_peer_ping(peer))
+		return; /* the client sends it again */
+	struct coap_in_request *request =
+		link->n_waiting_for_peers < MAX_WAITING_FOR_PEERS ? request_new(exchange, head, true) : NULL;
+	if (!request)
+		return;
+	request->hash = hash;
+	memcpy(request->key, key, sizeof request->key);
+	hold(request, COAP_IN_WAITS_FOR_PEER);
+}
+
+void coap_in_request_go_on(struct coap_in_peer *peer)
+{
+	for (size_t n = peer->waiting.n; n && peer->waiting.first; n--) {
+		struct coap_in_request *request = peer->waiting.first;
+		struct coap_in_head head;
+		coap_pdu_t *pdu = parse_again(request, &head);
+		if (pdu)
+			read(&request->exchange, &head);
+		coap_delete_pdu(pdu);
+		let_go(request);
+	}
+}
+
+void coap_in_request_drop_waiting(struct coap_in_peer *peer)
+{
+	while (peer->waiting.first)
+		let_go(peer->waiting.first);
+}
+
+/* --- the beginning ----------------------------------------------------------------------------------------------------- */
+
+static void begin(struct coap_in_exchange *exchange, const struct coap_in_head *head)
+{
+	struct coap_in_peer *peer = exchange->peer;
+	struct coap_in_link *link = peer->link;
+	const char *identity = NULL;
+	bool reads = head->code == COAP_REQUEST_CODE_GET;
+	if (link->closing) {
+		coap_in_answer_send(exchange, busy("linkspan is stopping"));
+		return;
+	}
+	uint64_t wait_ms = link->rate ? rate_take(link->rate, slice_of(peer->address, peer->host_len),
+						loop_now_ms(link->spec.loop))
+				      : 0;
+	if (wait_ms) {
+		coap_in_answer_send(exchange,
+			(struct coap_in_answer){.code = COAP_RESPONSE_CODE_TOO_MANY_REQUESTS,
+				.max_age_s = (uint32_t)((wait_ms + 999) / 1000)});
+		return;
+	}
+	uint8_t denied = coap_in_core_is(head->topic) ? 0 : coap_in_peer_check(peer, head->topic, reads, &identity);
+	if (denied)
+		coap_in_answer_send(exchange, (struct coap_in_answer){.code = denied});
+	else if (reads)
+		read(exchange, head);
+	else if (head->code == COAP_REQUEST_CODE_PUT || head->code == COAP_REQUEST_CODE_POST ||
+		 head->code == COAP_REQUEST_CODE_DELETE)
+		write(exchange, head, identity);
+	else
+		coap_in_answer_send(exchange,
+			(struct coap_in_answer){
+				.code = COAP_RESPONSE_CODE_NOT_ALLOWED, .text = "use GET, PUT, POST or DELETE"});
+}
+
+void coap_in_request_take(struct coap_in_link *link, coap_session_t *session, const coap_pdu_t *pdu)
+{
+	struct coap_in_head head;
+	const char *wrong;
+	struct coap_in_peer *peer = coap_in_peer_of(link, session);
+	link->counters.requests++;
+	if (!peer || !coap_in_peer_is_up(peer))
+		return; /* RFC 8323 §5.3: nothing goes before the peer's CSM */
+	uint8_t code = coap_in_head_read(pdu, &link->topic, &head, &wrong);
+	struct coap_in_exchange exchange = {
+		.peer = peer,
+		.mid = head.mid,
+		.type = head.type,
+		.token_len = (uint8_t)head.token.len,
+		.no_response = head.no_response,
+		.has_block1 = head.block1.is_set,
+		.block1 = head.block1.raw,
+	};
+	if (head.token.len)
+		memcpy(exchange.token, head.token.data, head.token.len);
+	if (!peer->validated)
+		peer->received += HEADER_BYTES + head.bytes.len;
+	if (code)
+		coap_in_answer_send(&exchange, (struct coap_in_answer){.code = code, .text = wrong});
+	else
+		begin(&exchange, &head);
+}
+
+/* --- those that wait --------------------------------------------------------------------------------------------------- */
+
+static void answer_held(struct coap_in_request *request, struct coap_in_answer answer)
+{
+	forget(request);
+	coap_in_answer_send(&request->exchange, answer);
+	let_go(request);
+}
+
+void coap_in_request_offer_held(struct coap_in_link *link)
+{
+	struct coap_in_request *request;
+	while (!link->paused && (request = link->held.first) != NULL) {
+		struct coap_in_head head;
+		const char *identity = NULL;
+		coap_pdu_t *pdu = parse_again(request, &head);
+		if (!pdu) {
+			answer_held(request, busy("out of memory"));
+			continue;
+		}
+		(void)coap_in_peer_check(request->exchange.peer, head.topic, false, &identity);
+		enum offer_result result = offer_message(request, &head, identity);
+		coap_delete_pdu(pdu);
+		if (result == OFFER_BUSY)
+			return;
+		if (result == OFFER_REFUSED) {
+			answer_held(request,
+				(struct coap_in_answer){.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE,
+					.text = "the message is larger than linkspan takes"});
+			continue;
+		}
+		list_remove(request);
+		request->state = COAP_IN_OFFERED;
+		list_add(request);
+	}
+}
+
+void coap_in_request_give_up(struct coap_in_link *link, bool all)
+{
+	uint64_t now_ms = loop_now_ms(link->spec.loop), ms = link->settings->in.limits.busy_timeout_ms;
+	while (link->held.first && (all || now_ms - link->held.first->since_ms >= ms))
+		answer_held(link->held.first,
+			busy(all ? "linkspan is stopping" : "there is no room for more messages"));
+}
+
+void coap_in_request_end_all(struct coap_in_link *link, uint8_t code)
+{
+	static const char unknown[] = "linkspan is stopping; whether this was taken is not known";
+	struct coap_in_answer answer = busy(unknown);
+	for (struct coap_in_peer *peer = link->peers; peer; peer = peer->next)
+		coap_in_request_drop_waiting(peer);
+	while (link->held.first)
+		answer_held(link->held.first, answer);
+	while (link->offered.first) {
+		if (code)
+			coap_in_answer_send(&link->offered.first->exchange, answer);
+		let_go(link->offered.first);
+	}
+}

@@ -22,15 +22,14 @@ int coap_in_answer_number(coap_pdu_t *pdu, coap_option_num_t option, uint64_t va
 
 coap_pdu_t *coap_in_answer_begin(const struct coap_in_exchange *exchange, uint8_t code, size_t room)
 {
-	coap_pdu_t *pdu = coap_pdu_init(
-		COAP_MESSAGE_NON, (coap_pdu_code_t)code, 0, exchange->token_len + room);
+	coap_pdu_t *pdu = coap_pdu_init(COAP_MESSAGE_NON, (coap_pdu_code_t)code, 0, exchange->token_len + room);
 	if (!pdu || coap_add_token(pdu, exchange->token_len, exchange->token))
 		return pdu;
 	coap_delete_pdu(pdu);
 	return NULL;
 }
 
-static void send(struct coap_in_peer *peer, coap_pdu_t *pdu, size_t bytes)
+static void send_to(struct coap_in_peer *peer, coap_pdu_t *pdu, size_t bytes)
 {
 	if (!coap_in_peer_is_up(peer)) {
 		coap_delete_pdu(pdu);
@@ -50,7 +49,7 @@ void coap_in_answer_acknowledge(struct coap_in_exchange *exchange)
 	if (!pdu)
 		return;
 	exchange->acked = true;
-	send(peer, pdu, HEADER_BYTES);
+	send_to(peer, pdu, HEADER_BYTES);
 }
 
 /* Of what is in the message, with its header. */
@@ -98,7 +97,7 @@ void coap_in_answer_finish(struct coap_in_exchange *exchange, coap_pdu_t *pdu)
 	if (!peer->validated && coap_pdu_get_type(pdu) == COAP_MESSAGE_CON)
 		bytes *= 1 + MAX_RETRANSMITS;
 	FAILPOINT("coap.before_answer");
-	send(peer, pdu, bytes);
+	send_to(peer, pdu, bytes);
 	FAILPOINT("coap.after_answer");
 }
 

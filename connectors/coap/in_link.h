@@ -134,7 +134,8 @@ struct coap_in_link {
 	struct loop_timer *ack_timer, *ticker, *timer; /* timer: listens again, or ends the linger */
 	uint64_t retry_ms;
 	struct loop_job stopped_job;
-	bool listening, paused, closing, stopping;
+	uint64_t linger_ms;
+	bool listening, paused, closing, stopping, stopped;
 	struct coap_in_counters counters;
 };
 
@@ -179,9 +180,9 @@ void coap_in_request_go_on(struct coap_in_peer *peer);
 void coap_in_request_drop_waiting(struct coap_in_peer *peer);
 /* Waits for its peer; processed again by coap_in_request_go_on. */
 void coap_in_request_await_peer(const struct coap_in_exchange *exchange, const struct coap_in_head *head);
-/* Everything that has no answer gets this one, or none if code is 0. */
-void coap_in_request_end_all(struct coap_in_link *link, uint8_t code);
-/* Every second since a confirmable request came without an answer. */
+/* Everything that has no answer is told that linkspan stops. */
+void coap_in_request_end_all(struct coap_in_link *link);
+/* Acknowledges those that have had no answer for a second. */
 void coap_in_request_acknowledge(struct coap_in_link *link);
 
 /* --- in_values.c ------------------------------------------------------------------------------------------------------- */
@@ -247,6 +248,7 @@ void coap_in_answer_finish(struct coap_in_exchange *exchange, coap_pdu_t *pdu);
 /* The empty acknowledgement. */
 void coap_in_answer_acknowledge(struct coap_in_exchange *exchange);
 /* Options: 0, or -ENOMEM. */
-int coap_in_answer_number(coap_pdu_t *pdu, coap_option_num_t option, uint64_t value) __attribute__((warn_unused_result));
+int coap_in_answer_number(coap_pdu_t *pdu, coap_option_num_t option, uint64_t value)
+	__attribute__((warn_unused_result));
 
 #endif

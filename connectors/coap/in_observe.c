@@ -19,10 +19,10 @@
 
 #define MAX_UNSETTLED     8u /* confirmable notifications to one peer without a sign of life */
 #define MAX_UNSETTLED_NON 64u /* all, also over TCP, where they wait in memory for one that does not read */
-#define SETTLED_AFTER_MS 95000u /* MAX_TRANSMIT_WAIT: what was sent before has come to an end */
-#define CON_EVERY        5u
-#define A_TURN           200u
-#define SEQUENCE_MASK    0xffffffu
+#define SETTLED_AFTER_MS  95000u /* MAX_TRANSMIT_WAIT: what was sent before has come to an end */
+#define CON_EVERY         5u
+#define A_TURN            200u
+#define SEQUENCE_MASK     0xffffffu
 
 struct resource {
 	struct resource *next; /* in its bucket */

@@ -14,10 +14,10 @@
 #include "connectors/coap/in_link.h"
 #include "runtime/log.h"
 
-#define PING_BYTES           8u /* with its repetition */
-#define FACTOR               3u /* RFC 7252 §11.3 */
-#define PING_RETRANSMITS     1
-#define DEFAULT_RETRANSMITS  4
+#define PING_BYTES          8u /* with its repetition */
+#define FACTOR              3u /* RFC 7252 §11.3 */
+#define PING_RETRANSMITS    1
+#define DEFAULT_RETRANSMITS 4
 
 /* --- making ------------------------------------------------------------------------------------------------------------ */
 

@@ -341,9 +341,8 @@ static void answer_now(struct coap_in_request *request, struct coap_in_answer an
 
 static struct coap_in_answer busy(const char *text)
 {
-	return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_SERVICE_UNAVAILABLE,
-		.text = text,
-		.max_age_s = COAP_IN_RETRY_AFTER_S};
+	return (struct coap_in_answer){
+		.code = COAP_RESPONSE_CODE_SERVICE_UNAVAILABLE, .text = text, .max_age_s = COAP_IN_RETRY_AFTER_S};
 }
 
 void coap_in_request_done(struct coap_in_request *request, enum receipt receipt)
@@ -388,8 +387,8 @@ static bool is_repeated(struct coap_in_request *request, const struct coap_in_he
 			coap_in_answer_send(exchange, (struct coap_in_answer){.code = request->success});
 		return true;
 	}
-	switch (dedupe_enter(link->dedupe, peer_key(peer), exchange->mid, request->hash,
-		head->type == COAP_MESSAGE_CON, loop_now_ms(link->spec.loop), &answer)) {
+	switch (dedupe_enter(link->dedupe, peer_key(peer), exchange->mid, request->hash, head->type == COAP_MESSAGE_CON,
+		loop_now_ms(link->spec.loop), &answer)) {
 	case DEDUPE_NEW:
 		request->is_entered = true;
 		return false;
@@ -440,7 +439,7 @@ static uint8_t success_of(struct coap_in_link *link, const struct coap_in_head *
 			success = from && from->delete ? COAP_RESPONSE_CODE_DELETED : 0;
 		else
 			success = from && from->success == COAP_SUCCESS_CREATED ? COAP_RESPONSE_CODE_CREATED
-									       : COAP_RESPONSE_CODE_CHANGED;
+										: COAP_RESPONSE_CODE_CHANGED;
 	}
 	return success;
 }
@@ -448,8 +447,8 @@ static uint8_t success_of(struct coap_in_link *link, const struct coap_in_head *
 static struct coap_in_answer refusal(struct coap_in_link *link, const struct coap_in_head *head, bool is_read)
 {
 	if (is_read || coap_in_core_is(head->topic) || coap_in_values_find(link, head->topic))
-		return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_NOT_ALLOWED,
-			.text = "this path does not take that method"};
+		return (struct coap_in_answer){
+			.code = COAP_RESPONSE_CODE_NOT_ALLOWED, .text = "this path does not take that method"};
 	return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_NOT_FOUND, .text = "nothing reads this path"};
 }
 
@@ -578,14 +577,13 @@ static void offer_first(struct coap_in_request *request, const struct coap_in_he
 		wait_for_room(request, head);
 		return;
 	case OFFER_REFUSED:
-		answer_now(request,
-			(struct coap_in_answer){.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE,
-				.text = "the message is larger than linkspan takes"});
+		answer_now(request, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE,
+					    .text = "the message is larger than linkspan takes"});
 		return;
 	}
 }
 
-static void write(struct coap_in_exchange *exchange, const struct coap_in_head *head, const char *identity)
+static void take(struct coap_in_exchange *exchange, const struct coap_in_head *head, const char *identity)
 {
 	struct coap_in_link *link = exchange->peer->link;
 	bool is_read;
@@ -615,7 +613,7 @@ static void write(struct coap_in_exchange *exchange, const struct coap_in_head *
 
 /* --- reading ----------------------------------------------------------------------------------------------------------- */
 
-static void read(struct coap_in_exchange *exchange, const struct coap_in_head *head)
+static void give(struct coap_in_exchange *exchange, const struct coap_in_head *head)
 {
 	if (coap_in_core_is(head->topic))
 		coap_in_core_get(exchange, head, NULL);
@@ -648,7 +646,7 @@ void coap_in_request_go_on(struct coap_in_peer *peer)
 		struct coap_in_head head;
 		coap_pdu_t *pdu = parse_again(request, &head);
 		if (pdu)
-			read(&request->exchange, &head);
+			give(&request->exchange, &head);
 		coap_delete_pdu(pdu);
 		let_go(request);
 	}
@@ -676,23 +674,21 @@ static void begin(struct coap_in_exchange *exchange, const struct coap_in_head *
 						loop_now_ms(link->spec.loop))
 				      : 0;
 	if (wait_ms) {
-		coap_in_answer_send(exchange,
-			(struct coap_in_answer){.code = COAP_RESPONSE_CODE_TOO_MANY_REQUESTS,
-				.max_age_s = (uint32_t)((wait_ms + 999) / 1000)});
+		coap_in_answer_send(exchange, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_TOO_MANY_REQUESTS,
+						      .max_age_s = (uint32_t)((wait_ms + 999) / 1000)});
 		return;
 	}
 	uint8_t denied = coap_in_core_is(head->topic) ? 0 : coap_in_peer_check(peer, head->topic, reads, &identity);
 	if (denied)
 		coap_in_answer_send(exchange, (struct coap_in_answer){.code = denied});
 	else if (reads)
-		read(exchange, head);
+		give(exchange, head);
 	else if (head->code == COAP_REQUEST_CODE_PUT || head->code == COAP_REQUEST_CODE_POST ||
 		 head->code == COAP_REQUEST_CODE_DELETE)
-		write(exchange, head, identity);
+		take(exchange, head, identity);
 	else
-		coap_in_answer_send(exchange,
-			(struct coap_in_answer){
-				.code = COAP_RESPONSE_CODE_NOT_ALLOWED, .text = "use GET, PUT, POST or DELETE"});
+		coap_in_answer_send(exchange, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_NOT_ALLOWED,
+						      .text = "use GET, PUT, POST or DELETE"});
 }
 
 void coap_in_request_take(struct coap_in_link *link, coap_session_t *session, const coap_pdu_t *pdu)
@@ -749,9 +745,8 @@ void coap_in_request_offer_held(struct coap_in_link *link)
 		if (result == OFFER_BUSY)
 			return;
 		if (result == OFFER_REFUSED) {
-			answer_held(request,
-				(struct coap_in_answer){.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE,
-					.text = "the message is larger than linkspan takes"});
+			answer_held(request, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE,
+						     .text = "the message is larger than linkspan takes"});
 			continue;
 		}
 		list_remove(request);
@@ -764,11 +759,11 @@ void coap_in_request_give_up(struct coap_in_link *link, bool all)
 {
 	uint64_t now_ms = loop_now_ms(link->spec.loop), ms = link->settings->in.limits.busy_timeout_ms;
 	while (link->held.first && (all || now_ms - link->held.first->since_ms >= ms))
-		answer_held(link->held.first,
-			busy(all ? "linkspan is stopping" : "there is no room for more messages"));
+		answer_held(
+			link->held.first, busy(all ? "linkspan is stopping" : "there is no room for more messages"));
 }
 
-void coap_in_request_end_all(struct coap_in_link *link, uint8_t code)
+void coap_in_request_end_all(struct coap_in_link *link)
 {
 	static const char unknown[] = "linkspan is stopping; whether this was taken is not known";
 	struct coap_in_answer answer = busy(unknown);
@@ -777,8 +772,7 @@ void coap_in_request_end_all(struct coap_in_link *link, uint8_t code)
 	while (link->held.first)
 		answer_held(link->held.first, answer);
 	while (link->offered.first) {
-		if (code)
-			coap_in_answer_send(&link->offered.first->exchange, answer);
+		coap_in_answer_send(&link->offered.first->exchange, answer);
 		let_go(link->offered.first);
 	}
 }

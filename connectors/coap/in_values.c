@@ -74,7 +74,8 @@ static uint32_t max_age_s(const struct coap_in_link *link, const struct message_
 }
 
 /* Which part of it, and whether as a block at all. False: there is no such block. */
-static bool cut(const struct coap_in_peer *peer, struct slice payload, struct coap_in_part *part, struct slice *ret_piece)
+static bool cut(
+	const struct coap_in_peer *peer, struct slice payload, struct coap_in_part *part, struct slice *ret_piece)
 {
 	uint8_t szx = part->wants_block && part->block_szx < LARGEST_SZX ? part->block_szx : LARGEST_SZX;
 	size_t size = (size_t)16 << szx, most = size;
@@ -194,11 +195,10 @@ void coap_in_values_get(struct coap_in_exchange *exchange, const struct coap_in_
 		bool is_read = topic_index_match(peer->link->filters, head->topic, &filters) > 0;
 		if (head->observe == 1)
 			coap_in_observe_remove(peer, head->token);
-		coap_in_answer_send(exchange,
-			(struct coap_in_answer){.code = is_read && !peer->link->spec.is_sink
-							? COAP_RESPONSE_CODE_NOT_ALLOWED
-							: COAP_RESPONSE_CODE_NOT_FOUND,
-				.text = "there is no value of this path"});
+		coap_in_answer_send(exchange, (struct coap_in_answer){.code = is_read && !peer->link->spec.is_sink
+										      ? COAP_RESPONSE_CODE_NOT_ALLOWED
+										      : COAP_RESPONSE_CODE_NOT_FOUND,
+						      .text = "there is no value of this path"});
 	} else if (!coap_in_peer_may_get(peer, most_bytes(message_view(msg))) ||
 		   (head->observe == 0 && !peer->validated)) {
 		coap_in_request_await_peer(exchange, head);

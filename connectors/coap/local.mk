@@ -2,6 +2,7 @@
 liblinkspan_a_SOURCES += \
 	connectors/coap/client.c \
 	connectors/coap/client.h \
+	connectors/coap/client_impl.h \
 	connectors/coap/client_settings.c \
 	connectors/coap/client_settings.h \
 	connectors/coap/coap.c \
@@ -16,10 +17,44 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/freshness.h \
 	connectors/coap/in.c \
 	connectors/coap/in.h \
+	connectors/coap/in_address.c \
+	connectors/coap/in_address.h \
+	connectors/coap/in_answer.c \
+	connectors/coap/in_core.c \
+	connectors/coap/in_head.c \
+	connectors/coap/in_head.h \
+	connectors/coap/in_link.h \
+	connectors/coap/in_observe.c \
+	connectors/coap/in_peer.c \
+	connectors/coap/in_request.c \
+	connectors/coap/in_security.c \
+	connectors/coap/in_security.h \
+	connectors/coap/in_server.c \
 	connectors/coap/in_settings.c \
 	connectors/coap/in_settings.h \
+	connectors/coap/in_values.c \
 	connectors/coap/link_format.c \
 	connectors/coap/link_format.h \
+	connectors/coap/out.c \
+	connectors/coap/out.h \
+	connectors/coap/out_answer.c \
+	connectors/coap/out_call.c \
+	connectors/coap/out_message.c \
+	connectors/coap/out_message.h \
+	connectors/coap/out_peer.c \
+	connectors/coap/out_peer.h \
+	connectors/coap/out_peer_impl.h \
+	connectors/coap/out_reply.c \
+	connectors/coap/out_reply.h \
+	connectors/coap/out_request.c \
+	connectors/coap/out_request.h \
+	connectors/coap/out_session.c \
+	connectors/coap/out_tls.c \
+	connectors/coap/out_tls.h \
+	connectors/coap/out_url.c \
+	connectors/coap/out_url.h \
+	connectors/coap/out_verdict.c \
+	connectors/coap/out_verdict.h \
 	connectors/coap/path.c \
 	connectors/coap/path.h \
 	connectors/coap/psk_file.c \
@@ -29,5 +64,7 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/reassembly.c \
 	connectors/coap/reassembly.h \
 	connectors/coap/settings.c \
-	connectors/coap/settings.h
+	connectors/coap/settings.h \
+	connectors/coap/watch.c \
+	connectors/coap/watch.h
 nobase_dist_doc_DATA += connectors/coap/README.md

@@ -2,8 +2,9 @@
  *
  * Devices and the requests to them, by libcoap's client side. A peer is one scheme, host and port; it is found by its URL, its
  * name is resolved without blocking, and its session is opened when the first call wants it, and again after it was lost. Who has
- * not answered rests for a while, longer each time, and then one call tries: meanwhile its calls end at once, so that
- * one dead device slows no other. Peers without calls are forgotten after a time, or when there are too many.
+ * not answered rests for a while, longer each time, and then one call tries: meanwhile its calls end at once. Of those that
+ * have begun, `concurrency` at most are under way; a device that has not answered for so long that a repetition was due does
+ * not count, so that a dead one slows no other. Peers without calls are forgotten after a time, or when there are too many.
  *
  * A call is one request, or one observation, and what comes of it. Block-wise transfers (RFC 7959) both ways, repetitions and
  * separate responses are hidden here; libcoap's own block-wise code is not used, it keeps state of each request over TCP
@@ -71,34 +72,39 @@ struct coap_call {
 	 * retry_after_ms: when it makes sense to try again; 0: nothing is known. */
 	void (*on_end)(struct coap_call *call, enum coap_call_end end, const char *reason, uint64_t retry_after_ms);
 
-	/* Private. */
+	/* Private: out_peer_impl.h. */
 	struct coap_peers *peers;
 	struct coap_peer *peer; /* NULL: not begun, or ended */
-	struct coap_peer_session *session; /* NULL: it waits, or has ended */
-	struct coap_call *next, **at; /* in a list of its peer: waiting or under way */
-	struct coap_call *next_deadline, **deadline_at;
-	struct coap_call *next_ended;
-	uint64_t deadline_ms; /* 0: none */
-	uint64_t sent_ms; /* the last message */
-	uint32_t slot, fetch_slot; /* + 1; 0: none */
-	enum coap_call_end end; /* while it is in the list of those that have ended */
+	struct coap_peer_session *session; /* NULL: it waits */
+	struct coap_call *next, **at; /* in one list: of those that wait, are under way, or have ended */
+	struct coap_call *next_deadline, **deadline_at; /* at NULL: it has none */
+	uint64_t deadline_ms;
+	uint64_t sent_ms; /* its last message */
+	uint32_t slot; /* + 1; 0: none. Of the message under way; of an observation: its own */
+	uint32_t fetch_slot; /* of an observation that fetches the rest of a notification */
+	enum coap_call_end end; /* has_ended */
 	uint64_t retry_after_ms;
-	bool ending, active, registered, alone;
-	uint8_t szx; /* of blocks that are sent */
-	uint8_t echoes, restarts;
-	uint8_t echo_len, etag_len, tag_len;
-	uint8_t echo[40], etag[8], tag[4];
-	size_t done; /* bytes of payload that have been acknowledged */
-	size_t sending; /* bytes of payload in the message under way */
-	uint32_t want_block; /* of the response, next */
-	uint8_t want_szx;
-	bool fetching; /* further blocks of the response */
-	uint8_t code_seen; /* the first block's, with what is below */
-	int32_t format_seen;
-	bool observed_seen, has_max_age_seen;
-	uint32_t sequence_seen, max_age_seen;
+	bool has_ended, is_active, is_counted, is_registered, is_renewing, is_cancelled;
 	uint16_t last_option;
-	struct buffer body;
+	struct coap_call_upload {
+		size_t done, sending; /* bytes of payload: acknowledged; in the message under way */
+		uint8_t szx; /* of a block: 2^(szx + 4) bytes */
+		bool in_blocks;
+		uint8_t restarts;
+		uint8_t tag[4]; /* Request-Tag */
+		uint8_t echo[40], echo_len, echoes;
+	} up;
+	struct coap_call_download {
+		bool fetching; /* further blocks */
+		bool cut;
+		uint8_t szx;
+		uint8_t etag[8], etag_len;
+		uint8_t code;
+		bool observed, has_max_age;
+		int32_t format;
+		uint32_t sequence, max_age_s;
+		struct buffer body;
+	} down;
 	char why[200];
 };
 
@@ -127,9 +133,6 @@ struct coap_peers_options {
 	const char *name; /* of the connection, for the log; borrowed */
 	const struct coap_settings *settings; /* borrowed */
 	const struct coap_url *own; /* that of the connection: identity, key and certificate are for it alone; borrowed */
-	/* coap_peers_waiting has changed. May begin calls. NULL: nobody asks. */
-	void (*on_waiting)(void *arg);
-	void *arg;
 };
 
 struct coap_peers_counters {
@@ -146,9 +149,6 @@ void coap_peers_free(struct coap_peers *peers);
 int coap_peers_reload(struct coap_peers *peers) __attribute__((warn_unused_result));
 /* Devices that rest are tried again at once. */
 void coap_peers_wake(struct coap_peers *peers);
-/* Calls that are under way but do not keep `concurrency` from others: they wait for a session, for their turn at the device
- * (NSTART), or for a device that has not answered for so long that it is suspected to be away. */
-size_t coap_peers_waiting(const struct coap_peers *peers);
 size_t coap_peers_count(const struct coap_peers *peers);
 const struct coap_peers_counters *coap_peers_counters(const struct coap_peers *peers);
 

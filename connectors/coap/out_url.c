@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "connectors/common/percent.h"
+
 static const struct {
 	const char *text;
 	uint16_t port;
@@ -38,14 +40,6 @@ static bool read_scheme(struct slice *text, struct coap_url *url)
 	return false;
 }
 
-static int hex_of(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Of a name: unreserved and sub-delims of RFC 3986 §3.2.2 that occur in names. */
 static bool is_of_name(uint8_t c)
 {
@@ -58,8 +52,8 @@ static bool read_name(struct slice text, struct coap_url *url)
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t c = text.data[i];
 		if (c == '%') {
-			int high = i + 2 < text.len ? hex_of(text.data[i + 1]) : -1;
-			int low = i + 2 < text.len ? hex_of(text.data[i + 2]) : -1;
+			int high = i + 2 < text.len ? percent_digit(text.data[i + 1]) : -1;
+			int low = i + 2 < text.len ? percent_digit(text.data[i + 2]) : -1;
 			if (high < 0 || low < 0)
 				return false;
 			c = (uint8_t)(high * 16 + low);

@@ -3,11 +3,15 @@
 liblinkspan_a_SOURCES += \
 	connectors/common/allowed_paths.c \
 	connectors/common/allowed_paths.h \
+	connectors/common/guard.c \
+	connectors/common/guard.h \
 	connectors/common/oauth.c \
 	connectors/common/oauth.h \
 	connectors/common/oauth_answer.c \
 	connectors/common/oauth_fetch.c \
 	connectors/common/oauth_fetch.h \
 	connectors/common/oauth_settings.c \
+	connectors/common/pem_files.c \
+	connectors/common/pem_files.h \
 	connectors/common/percent.c \
 	connectors/common/percent.h

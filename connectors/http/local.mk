@@ -8,8 +8,6 @@ liblinkspan_a_SOURCES += \
 	connectors/http/auth_out_settings.c \
 	connectors/http/cloudevent.c \
 	connectors/http/cloudevent.h \
-	connectors/http/guard.c \
-	connectors/http/guard.h \
 	connectors/http/header_names.c \
 	connectors/http/header_names.h \
 	connectors/http/http.c \
@@ -64,8 +62,6 @@ liblinkspan_a_SOURCES += \
 	connectors/http/signature_keys.c \
 	connectors/http/signature_keys.h \
 	connectors/http/signature_verify.c \
-	connectors/http/tls_files.c \
-	connectors/http/tls_files.h \
 	connectors/http/token_file.c \
 	connectors/http/token_file.h \
 	connectors/http/token_hash.c \

@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "connectors/http/guard.h"
+#include "connectors/common/guard.h"
+#include "connectors/common/pem_files.h"
 #include "connectors/http/out_impl.h"
 #include "connectors/http/signature.h"
-#include "connectors/http/tls_files.h"
 #include "runtime/log.h"
 
 #define TOKEN_AGAIN_MS 5000u /* a token's file that cannot be read is looked at again */
@@ -179,7 +179,7 @@ static void files_free(struct files *files)
 
 static const char *read_one(const char *path, struct buffer *into)
 {
-	int r = path ? http_file_read(path, into) : 0;
+	int r = path ? pem_file_read(path, into) : 0;
 	return r < 0 ? strerror(-r) : NULL;
 }
 
@@ -192,9 +192,9 @@ static const char *read_files(const struct http_tls *tls, struct files *files)
 	if (!wrong)
 		wrong = read_one(tls->key, &files->key);
 	if (!wrong && tls->ca)
-		wrong = http_tls_ca_check(buffer_slice(&files->ca));
+		wrong = pem_ca_check(buffer_slice(&files->ca));
 	if (!wrong && tls->cert)
-		wrong = http_tls_pair_check(buffer_slice(&files->cert), buffer_slice(&files->key));
+		wrong = pem_pair_check(buffer_slice(&files->cert), buffer_slice(&files->key));
 	return wrong;
 }
 

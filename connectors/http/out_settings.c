@@ -9,10 +9,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "connectors/common/pem_files.h"
 #include "connectors/common/percent.h"
 #include "connectors/http/cloudevent.h"
 #include "connectors/http/signature.h"
-#include "connectors/http/tls_files.h"
 
 static const char *const batch_formats[] = {"json-array", "ndjson", NULL};
 static const char *const cloudevents_modes[] = {"off", "binary", "structured", NULL};
@@ -253,7 +253,8 @@ static void check_tls(const struct http_settings *settings, struct config_scope 
 	if (!tls->cert != !tls->key && !config_failed(scope, "tls", NULL))
 		config_complain(scope, "tls", tls->cert ? "cert" : "key",
 			"a certificate needs its private key and the other way round. Give both cert and key");
-	http_tls_files_check(tls, scope);
+	struct pem_files files = {.ca_key = "ca", .ca = tls->ca, .cert = tls->cert, .key = tls->key};
+	pem_files_check(&files, scope);
 }
 
 static void check_order(const struct http_settings *settings, struct config_scope *scope)

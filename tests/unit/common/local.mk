@@ -2,3 +2,6 @@
 check_PROGRAMS += tests/unit/common/test_oauth
 tests_unit_common_test_oauth_SOURCES = tests/unit/common/test_oauth.c tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h
 tests_unit_common_test_oauth_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/common/test_guard
+tests_unit_common_test_guard_SOURCES = tests/unit/common/test_guard.c
+tests_unit_common_test_guard_LDADD = $(TEST_LIBS)

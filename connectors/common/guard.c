@@ -2,7 +2,7 @@
  *
  * Two tables of prefixes, most specific first, and the places where IPv6 addresses hold IPv4 ones.
  */
-#include "connectors/http/guard.h"
+#include "connectors/common/guard.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>

@@ -6,8 +6,8 @@
  *
  * Pure; any thread.
  */
-#ifndef LINKSPAN_CONNECTORS_HTTP_GUARD_H
-#define LINKSPAN_CONNECTORS_HTTP_GUARD_H
+#ifndef LINKSPAN_CONNECTORS_COMMON_GUARD_H
+#define LINKSPAN_CONNECTORS_COMMON_GUARD_H
 
 #include <sys/socket.h>
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "connectors/http/guard.h"
+#include "connectors/common/guard.h"
 #include "tests/unit/tap.h"
 
 static const char *refusal(const char *text)

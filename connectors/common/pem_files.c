@@ -2,7 +2,7 @@
  *
  * OpenSSL reads what is PEM; its errors are not shown, since "no start line" helps nobody.
  */
-#include "connectors/http/tls_files.h"
+#include "connectors/common/pem_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@ static int read_all(int fd, struct buffer *bytes)
 {
 	for (;;) {
 		if (buffer_reserve(bytes, 4096) < 0)
-			return bytes->len + 4096 > HTTP_MAX_FILE_BYTES ? -EFBIG : -ENOMEM;
+			return bytes->len + 4096 > PEM_MAX_FILE_BYTES ? -EFBIG : -ENOMEM;
 		ssize_t n = read(fd, bytes->data + bytes->len, 4096);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -30,13 +30,13 @@ static int read_all(int fd, struct buffer *bytes)
 	}
 }
 
-int http_file_read(const char *path, struct buffer *ret_bytes)
+int pem_file_read(const char *path, struct buffer *ret_bytes)
 {
 	struct buffer bytes;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	buffer_init(&bytes, HTTP_MAX_FILE_BYTES);
+	buffer_init(&bytes, PEM_MAX_FILE_BYTES);
 	int r = read_all(fd, &bytes);
 	close(fd);
 	if (r < 0) {
@@ -71,7 +71,7 @@ static X509 *first_certificate(struct slice pem)
 	return cert;
 }
 
-const char *http_tls_ca_check(struct slice ca)
+const char *pem_ca_check(struct slice ca)
 {
 	X509 *cert = first_certificate(ca);
 	const char *wrong = cert ? NULL : "the file holds no certificate. It must be PEM.";
@@ -102,7 +102,7 @@ static const char *key_mistake(const X509 *cert, struct slice pem)
 	return wrong;
 }
 
-const char *http_tls_pair_check(struct slice cert, struct slice key)
+const char *pem_pair_check(struct slice cert, struct slice key)
 {
 	X509 *first = first_certificate(cert);
 	const char *wrong = first ? key_mistake(first, key) : "the file holds no certificate. It must be PEM.";
@@ -130,7 +130,7 @@ static void warn_of_end(const X509 *cert, const char *item, struct config_scope 
 static X509 *check_certificate(const char *path, const char *item, struct config_scope *scope)
 {
 	struct buffer pem = {0};
-	int r = http_file_read(path, &pem);
+	int r = pem_file_read(path, &pem);
 	X509 *cert = r == 0 ? first_certificate(buffer_slice(&pem)) : NULL;
 	buffer_free(&pem);
 	if (cert)
@@ -143,7 +143,7 @@ static X509 *check_certificate(const char *path, const char *item, struct config
 static void check_key(const X509 *cert, const char *path, struct config_scope *scope)
 {
 	struct buffer pem = {0};
-	int r = http_file_read(path, &pem);
+	int r = pem_file_read(path, &pem);
 	const char *wrong = r == 0 ? key_mistake(cert, buffer_slice(&pem)) : "the file cannot be read.";
 	if (pem.data)
 		OPENSSL_cleanse(pem.data, pem.len);
@@ -152,12 +152,12 @@ static void check_key(const X509 *cert, const char *path, struct config_scope *s
 		config_complain(scope, "tls", "key", "%s", wrong);
 }
 
-void http_tls_files_check(const struct http_tls *tls, struct config_scope *scope)
+void pem_files_check(const struct pem_files *files, struct config_scope *scope)
 {
-	X509 *ca = tls->ca ? check_certificate(tls->ca, "ca", scope) : NULL;
-	X509 *cert = tls->cert ? check_certificate(tls->cert, "cert", scope) : NULL;
-	if (cert && tls->key)
-		check_key(cert, tls->key, scope);
+	X509 *ca = files->ca ? check_certificate(files->ca, files->ca_key, scope) : NULL;
+	X509 *cert = files->cert ? check_certificate(files->cert, "cert", scope) : NULL;
+	if (cert && files->key)
+		check_key(cert, files->key, scope);
 	X509_free(ca);
 	X509_free(cert);
 }

@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Names and sessions of devices.
+ *
+ * A message id must not come again within 247 s (RFC 7252 §4.4), and they are counted up: after COAP_SESSION_MESSAGES a session gives
+ * way to a new one, from another port.
+ *
+ * libcoap's client sessions of TCP block in coap_session_max_pdu_size and what calls it until the other side has introduced itself: nothing is
+ * asked of them before. Its NSTART is switched off: what waits inside cannot be taken back, nor does anything say when it
+ * goes out.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "connectors/coap/out_peer_impl.h"
+#include "runtime/log.h"
+
+#define CONNECT_MS        30000u /* a connection over TCP, with TLS and what follows */
+#define IDLE_MS           600000u
+#define NO_NSTART         UINT16_MAX
+#define MOST_MESSAGE_SIZE 1152u /* that a device may send over TCP: what is longer comes in blocks */
+
+/* --- contexts ------------------------------------------------------------------------------------------------------------ */
+
+static int on_event(coap_session_t *libs, coap_event_t event);
+
+/* Of libcoap: each certificate of the chain, the device's own last. */
+static int on_certificate(const char *name, const uint8_t *der, size_t len, coap_session_t *libs, unsigned depth,
+	int validated, void *arg)
+{
+	struct coap_peer_session *session = coap_session_get_app_data(libs);
+	(void)name, (void)arg;
+	if (depth > 0)
+		return validated;
+	if (!session || !validated)
+		return 0;
+	if (coap_tls_is_for(der, len, &session->peer->url))
+		return 1;
+	snprintf(session->why, sizeof session->why, "its certificate is not for %.100s", session->peer->url.host);
+	return 0;
+}
+
+void coap_peer_context_free(struct coap_peer_context *context)
+{
+	if (!context)
+		return;
+	coap_loop_free(context->loop);
+	coap_tls_setup_free(context->tls);
+	free(context);
+}
+
+static void set_up(struct coap_peer_context *context)
+{
+	coap_context_t *libs = coap_loop_context(context->loop);
+	coap_context_set_block_mode(libs, 0);
+	coap_context_set_csm_max_message_size(libs, MOST_MESSAGE_SIZE);
+	coap_register_response_handler(libs, coap_call_on_response);
+	coap_register_nack_handler(libs, coap_call_on_nack);
+	coap_register_event_handler(libs, on_event);
+}
+
+static struct coap_peer_context *context_new(struct coap_peers *peers, enum coap_security security)
+{
+	struct coap_peer_context *context = calloc(1, sizeof *context);
+	if (!context)
+		return NULL;
+	int r = coap_loop_new(peers->options.loop, false, peers, &context->loop);
+	if (r == 0)
+		set_up(context);
+	if (r == 0 && security != COAP_SECURITY_PSK) {
+		context->tls =
+			coap_tls_setup_new(&peers->files, security == COAP_SECURITY_OWN_CERT, on_certificate);
+		if (!context->tls ||
+			!coap_tls_trust(coap_loop_context(context->loop), peers->options.settings->tls.ca))
+			r = -ENOMEM;
+	}
+	if (r == 0)
+		return context;
+	coap_peer_context_free(context);
+	return NULL;
+}
+
+static enum coap_security security_of(const struct coap_peer *peer)
+{
+	const struct coap_settings *settings = peer->peers->options.settings;
+	if (!coap_url_is_secure(&peer->url) || (peer->is_own && settings->psk.identity))
+		return COAP_SECURITY_PSK;
+	return peer->is_own ? COAP_SECURITY_OWN_CERT : COAP_SECURITY_NO_CERT;
+}
+
+/* NULL: there is none, and the log says why. */
+static struct coap_peer_context *context_of(const struct coap_peer *peer)
+{
+	enum coap_security security = security_of(peer);
+	struct coap_peer_context **context = &peer->peers->contexts[security];
+	if (!*context)
+		*context = context_new(peer->peers, security);
+	return *context;
+}
+
+/* --- names --------------------------------------------------------------------------------------------------------------- */
+
+struct coap_resolve {
+	uv_getaddrinfo_t request;
+	struct coap_peer *peer; /* NULL: nobody waits for it */
+};
+
+static void open_session(struct coap_peer *peer);
+
+static void take_addresses(struct coap_peer *peer, const struct addrinfo *list)
+{
+	peer->n_addresses = 0;
+	for (const struct addrinfo *at = list; at && peer->n_addresses < COAP_PEER_ADDRESSES; at = at->ai_next) {
+		struct sockaddr_storage *address = &peer->addresses[peer->n_addresses];
+		if ((at->ai_family != AF_INET && at->ai_family != AF_INET6) || at->ai_addrlen > sizeof *address)
+			continue;
+		memset(address, 0, sizeof *address);
+		memcpy(address, at->ai_addr, at->ai_addrlen);
+		peer->n_addresses++;
+	}
+}
+
+static void have_addresses(struct coap_peer *peer, int err)
+{
+	char why[sizeof peer->why];
+	peer->state = COAP_PEER_IDLE;
+	if (err == 0 && peer->n_addresses > 0) {
+		open_session(peer);
+		return;
+	}
+	snprintf(why, sizeof why, "the name %.100s leads to no address: %s", peer->url.host,
+		err ? uv_strerror(err) : "it has none");
+	coap_peer_has_failed(peer, COAP_CALL_UNREACHED, why);
+}
+
+static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *list)
+{
+	struct coap_resolve *resolve = request->data;
+	struct coap_peer *peer = resolve->peer;
+	free(resolve);
+	if (peer) {
+		peer->resolve = NULL;
+		if (status == 0)
+			take_addresses(peer, list);
+		have_addresses(peer, status);
+	}
+	uv_freeaddrinfo(list);
+}
+
+static const struct addrinfo *hints(const struct coap_peer *peer)
+{
+	static struct addrinfo hint;
+	hint = (struct addrinfo){
+		.ai_family = AF_UNSPEC,
+		.ai_socktype = coap_url_is_datagram(&peer->url) ? SOCK_DGRAM : SOCK_STREAM,
+		.ai_flags = peer->url.is_literal ? AI_NUMERICHOST : AI_ADDRCONFIG,
+	};
+	return &hint;
+}
+
+/* Numbers need nobody to ask; with a zone the kernel knows its interface. */
+static void take_literal(struct coap_peer *peer)
+{
+	struct addrinfo *list = NULL;
+	int err = getaddrinfo(peer->url.host, NULL, hints(peer), &list);
+	if (err == 0)
+		take_addresses(peer, list);
+	else
+		peer->n_addresses = 0;
+	if (list)
+		freeaddrinfo(list);
+	have_addresses(peer, err == 0 ? 0 : UV_EAI_NONAME);
+}
+
+static void resolve(struct coap_peer *peer)
+{
+	struct coap_resolve *resolve = calloc(1, sizeof *resolve);
+	int err = UV_ENOMEM;
+	if (resolve) {
+		resolve->request.data = resolve;
+		resolve->peer = peer;
+		err = uv_getaddrinfo(loop_uv(peer->peers->options.loop), &resolve->request, on_resolved,
+			peer->url.host, NULL, hints(peer));
+	}
+	if (err == 0) {
+		peer->resolve = resolve;
+		peer->state = COAP_PEER_RESOLVING;
+		return;
+	}
+	free(resolve);
+	peer->n_addresses = 0;
+	have_addresses(peer, err);
+}
+
+void coap_peer_stop_resolving(struct coap_peer *peer)
+{
+	if (!peer->resolve)
+		return;
+	peer->resolve->peer = NULL;
+	uv_cancel((uv_req_t *)&peer->resolve->request);
+	peer->resolve = NULL;
+}
+
+/* --- sessions ------------------------------------------------------------------------------------------------------------ */
+
+static coap_address_t lib_address(const struct coap_peer *peer)
+{
+	const struct sockaddr_storage *from = &peer->addresses[peer->address % peer->n_addresses];
+	coap_address_t address;
+	coap_address_init(&address);
+	if (from->ss_family == AF_INET6) {
+		memcpy(&address.addr.sin6, from, sizeof address.addr.sin6);
+		address.size = sizeof address.addr.sin6;
+	} else {
+		memcpy(&address.addr.sin, from, sizeof address.addr.sin);
+		address.size = sizeof address.addr.sin;
+	}
+	coap_address_set_port(&address, peer->url.port);
+	return address;
+}
+
+static coap_proto_t proto_of(const struct coap_url *url)
+{
+	static const coap_proto_t protos[] = {
+		[COAP_SCHEME_UDP] = COAP_PROTO_UDP,
+		[COAP_SCHEME_DTLS] = COAP_PROTO_DTLS,
+		[COAP_SCHEME_TCP] = COAP_PROTO_TCP,
+		[COAP_SCHEME_TLS] = COAP_PROTO_TLS,
+	};
+	return protos[url->scheme];
+}
+
+/* As the file has it: hex: and digits, or its bytes. Checked with the configuration. */
+static size_t key_bytes(const char *text, uint8_t *out, size_t size)
+{
+	size_t len = strlen(text);
+	if (strncmp(text, "hex:", 4) != 0) {
+		len = len < size ? len : size;
+		memcpy(out, text, len);
+		return len;
+	}
+	size_t n = 0;
+	unsigned byte;
+	for (text += 4; n < size && text[0] && text[1] && sscanf(text, "%2x", &byte) == 1; text += 2)
+		out[n++] = (uint8_t)byte;
+	return n;
+}
+
+static coap_session_t *open_psk(struct coap_peer *peer, coap_context_t *libs, const coap_address_t *address)
+{
+	const struct coap_psk *psk = &peer->peers->options.settings->psk;
+	uint8_t key[256];
+	coap_dtls_cpsk_t setup = {.version = COAP_DTLS_CPSK_SETUP_VERSION};
+	setup.psk_info.identity = (coap_bin_const_t){strlen(psk->identity), (const uint8_t *)psk->identity};
+	setup.psk_info.key = (coap_bin_const_t){key_bytes(psk->key, key, sizeof key), key};
+	if (!peer->url.is_literal)
+		setup.client_sni = peer->url.host;
+	coap_session_t *session = coap_new_client_session_psk2(libs, NULL, address, proto_of(&peer->url), &setup);
+	OPENSSL_cleanse(key, sizeof key);
+	return session;
+}
+
+static coap_session_t *open_lib_session(struct coap_peer *peer, struct coap_peer_context *context)
+{
+	coap_context_t *libs = coap_loop_context(context->loop);
+	coap_address_t address = lib_address(peer);
+	if (!coap_url_is_secure(&peer->url))
+		return coap_new_client_session(libs, NULL, &address, proto_of(&peer->url));
+	if (!context->tls)
+		return open_psk(peer, libs, &address);
+	coap_tls_setup_name(context->tls, &peer->url);
+	return coap_new_client_session_pki(
+		libs, NULL, &address, proto_of(&peer->url), coap_tls_setup_pki(context->tls));
+}
+
+static void set_transmission(coap_session_t *libs, const struct coap_transmission *transmission)
+{
+	coap_session_set_nstart(libs, NO_NSTART);
+	coap_session_set_max_retransmit(libs, (uint16_t)transmission->max_retransmit);
+	coap_session_set_ack_timeout(libs,
+		(coap_fixed_point_t){(uint16_t)(transmission->ack_timeout_ms / 1000),
+			(uint16_t)(transmission->ack_timeout_ms % 1000)});
+}
+
+static void link_session(struct coap_peers *peers, struct coap_peer_session *session)
+{
+	session->next = peers->sessions;
+	session->at = &peers->sessions;
+	if (session->next)
+		session->next->at = &session->next;
+	peers->sessions = session;
+	session->context->n_sessions++;
+}
+
+static void come_up(struct coap_peer_session *session)
+{
+	struct coap_peer *peer = session->peer;
+	session->is_up = true;
+	session->used_ms = loop_now_ms(peer->peers->options.loop);
+	if (peer->session != session)
+		return;
+	peer->state = COAP_PEER_READY;
+	coap_peer_pump(peer);
+}
+
+static bool is_established(const struct coap_peer_session *session)
+{
+	return coap_session_get_state(session->session) == COAP_SESSION_STATE_ESTABLISHED;
+}
+
+static void have_session(struct coap_peer *peer, struct coap_peer_session *session)
+{
+	struct coap_peers *peers = peer->peers;
+	coap_session_set_app_data(session->session, session);
+	set_transmission(session->session, &peers->settings->transmission);
+	session->peer = peer;
+	session->used_ms = session->begun_ms = loop_now_ms(peers->options.loop);
+	link_session(peers, session);
+	peer->session = session;
+	peer->state = COAP_PEER_CONNECTING;
+	peers->counters.sessions++;
+	peers->counters.handshakes += coap_url_is_secure(&peer->url);
+	if (is_established(session))
+		come_up(session);
+	else
+		coap_peers_due(peers, session->begun_ms + CONNECT_MS);
+}
+
+static void open_session(struct coap_peer *peer)
+{
+	struct coap_peer_session *session = calloc(1, sizeof *session);
+	char why[sizeof peer->why];
+	coap_loop_forget_reason();
+	if (session)
+		session->context = context_of(peer);
+	if (session && session->context)
+		session->session = open_lib_session(peer, session->context);
+	if (session && session->session) {
+		have_session(peer, session);
+		return;
+	}
+	free(session);
+	const char *reason = coap_loop_reason();
+	snprintf(why, sizeof why, "no session can be had%s%s", *reason ? ": " : "", reason);
+	peer->address++;
+	peer->n_addresses = 0;
+	coap_peer_has_failed(peer, COAP_CALL_UNREACHED, why);
+}
+
+void coap_peer_connect(struct coap_peer *peer)
+{
+	if (peer->url.is_literal)
+		take_literal(peer);
+	else
+		resolve(peer);
+}
+
+/* --- their end ----------------------------------------------------------------------------------------------------------- */
+
+static void session_free(struct coap_peer_session *session)
+{
+	struct coap_peer *peer = session->peer;
+	struct coap_peer_context *context = session->context;
+	*session->at = session->next;
+	if (session->next)
+		session->next->at = session->at;
+	if (peer->session == session) {
+		peer->session = NULL;
+		if (peer->state != COAP_PEER_RESTING)
+			peer->state = COAP_PEER_IDLE;
+	}
+	coap_session_set_app_data(session->session, NULL);
+	/* What it would still repeat must not arrive after a later message of the same key. */
+	coap_session_disconnected(session->session, COAP_NACK_NOT_DELIVERABLE);
+	coap_session_release(session->session);
+	free(session);
+	context->n_sessions--;
+	if (context->retired && context->n_sessions == 0)
+		coap_peer_context_free(context);
+}
+
+void coap_peer_session_end(struct coap_peer_session *session, enum coap_call_end end, const char *why)
+{
+	while (session->calls)
+		coap_call_note_end(session->calls, end, 0, why);
+	session_free(session);
+}
+
+void coap_peer_session_retire(struct coap_peer_session *session)
+{
+	struct coap_peer *peer = session->peer;
+	session->is_retired = true;
+	if (peer->session == session) {
+		peer->session = NULL;
+		if (peer->state == COAP_PEER_READY || peer->state == COAP_PEER_CONNECTING)
+			peer->state = COAP_PEER_IDLE;
+	}
+	coap_peers_note(peer->peers);
+}
+
+/* What libcoap knows of a failed handshake. */
+static void note_refusal(struct coap_peer_session *session)
+{
+	SSL *ssl = coap_session_get_tls(session->session, NULL);
+	long verified = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+	unsigned long error = ERR_peek_last_error();
+	const char *text = error ? ERR_reason_error_string(error) : NULL;
+	session->is_refused = true;
+	if (session->why[0])
+		return;
+	if (verified != X509_V_OK)
+		snprintf(session->why, sizeof session->why, "its certificate is not accepted: %s",
+			X509_verify_cert_error_string(verified));
+	else
+		snprintf(session->why, sizeof session->why, "the handshake has failed%s%s", text ? ": " : "",
+			text ? text : "");
+}
+
+static int on_event(coap_session_t *libs, coap_event_t event)
+{
+	struct coap_peer_session *session = coap_session_get_app_data(libs);
+	if (!session)
+		return 0;
+	switch (event) {
+	case COAP_EVENT_TCP_CONNECTED: /* the ClientHello is next */
+		if (session->context->tls)
+			coap_tls_setup_name(session->context->tls, &session->peer->url);
+		return 0;
+	case COAP_EVENT_DTLS_ERROR:
+		if (!session->is_up)
+			note_refusal(session);
+		break;
+	case COAP_EVENT_DTLS_CONNECTED:
+	case COAP_EVENT_SESSION_CONNECTED:
+		break;
+	case COAP_EVENT_DTLS_CLOSED:
+	case COAP_EVENT_TCP_FAILED:
+	case COAP_EVENT_TCP_CLOSED:
+	case COAP_EVENT_SESSION_CLOSED:
+	case COAP_EVENT_SESSION_FAILED:
+		session->is_lost = true;
+		break;
+	default:
+		return 0;
+	}
+	coap_peers_note(session->peer->peers);
+	return 0;
+}
+
+/* It was not up: all that waits for it has failed. */
+static void lose_handshake(struct coap_peer_session *session)
+{
+	struct coap_peer *peer = session->peer;
+	bool refused = session->is_refused, current = peer->session == session;
+	char why[sizeof peer->why];
+	if (refused)
+		snprintf(why, sizeof why, "%s", session->why);
+	else
+		snprintf(why, sizeof why, "%s",
+			peer->url.scheme == COAP_SCHEME_DTLS ? "no answer to the handshake (or the key is not the right one)"
+							     : "no connection can be had");
+	peer->peers->counters.refused += refused;
+	coap_peer_session_end(session, COAP_CALL_UNREACHED, why);
+	peer->address++;
+	if (current)
+		coap_peer_has_failed(peer, refused ? COAP_CALL_REFUSED : COAP_CALL_UNREACHED, why);
+}
+
+static void lose(struct coap_peer_session *session)
+{
+	static const char why[] = "the session has ended before the response was there";
+	struct coap_peer *peer = session->peer;
+	if (!session->is_up) {
+		lose_handshake(session);
+		return;
+	}
+	bool failed = session->calls && peer->session == session;
+	coap_peer_session_end(session, COAP_CALL_BROKEN, why);
+	if (failed)
+		coap_peer_has_failed(peer, COAP_CALL_UNREACHED, why);
+	else if (!peer->session && peer->state == COAP_PEER_IDLE)
+		coap_peer_pump(peer);
+}
+
+static void settle(struct coap_peer_session *session)
+{
+	if (session->is_lost)
+		lose(session);
+	else if (session->is_doomed)
+		coap_peer_session_end(session, COAP_CALL_BROKEN, session->why);
+	else if (session->is_retired && !session->calls)
+		session_free(session);
+	else if (!session->is_up && is_established(session))
+		come_up(session);
+	else if (session->n_messages >= COAP_SESSION_MESSAGES && !session->is_retired) {
+		coap_peer_session_retire(session);
+		coap_peer_pump(session->peer);
+	}
+}
+
+/* A step may end others, of the same device. */
+void coap_peer_sessions_settle(struct coap_peers *peers)
+{
+	struct coap_peer_session *session = peers->sessions, *next;
+	for (; session; session = next) {
+		next = session->next;
+		settle(session);
+	}
+}
+
+uint64_t coap_peer_sessions_sweep(struct coap_peers *peers)
+{
+	struct coap_peer_session *session = peers->sessions, *next;
+	uint64_t now_ms = loop_now_ms(peers->options.loop), due_ms = now_ms + IDLE_MS;
+	for (; session; session = next) {
+		next = session->next;
+		uint64_t end_ms = session->is_up ? session->used_ms + IDLE_MS : session->begun_ms + CONNECT_MS;
+		if (end_ms <= now_ms && !session->is_up)
+			session->is_lost = true;
+		else if (end_ms <= now_ms && !session->calls)
+			session->is_retired = true;
+		else if (end_ms < due_ms)
+			due_ms = end_ms > now_ms ? end_ms : due_ms;
+		if (session->is_lost || session->is_retired)
+			settle(session);
+	}
+	return due_ms;
+}

@@ -14,5 +14,7 @@ void coap_client_check_from(const struct coap_settings *settings, const struct c
 	const struct config_list *filters, struct config_scope *scope);
 /* NULL, or what is wrong with a target of it. */
 const char *coap_client_check_target(const struct coap_settings *settings, struct slice target);
+/* NULL, or what is wrong with the value of a key of `to`. */
+const char *coap_client_check_param(const char *name, struct slice value);
 
 #endif

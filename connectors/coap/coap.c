@@ -10,6 +10,7 @@
 #include "connectors/coap/client_settings.h"
 #include "connectors/coap/in.h"
 #include "connectors/coap/in_settings.h"
+#include "connectors/coap/path.h"
 
 struct coap_any {
 	bool listens; /* first in both structs */
@@ -141,8 +142,14 @@ static enum guarantee sink_guarantee(const void *settings, uint8_t qos, bool dec
 static void explain_guarantee(
 	const void *settings, bool source, uint8_t qos, enum guarantee wished, char *ret_why, size_t size)
 {
-	(void)settings, (void)source, (void)qos, (void)wished, (void)size;
+	(void)wished;
 	*ret_why = '\0';
+	if (!source && !coap_settings_listens(settings) && qos == 0)
+		snprintf(ret_why, size, "with qos 0 a request is not confirmed, and sent once; qos: 1 confirms it");
+	else if (!source && !coap_settings_listens(settings))
+		snprintf(ret_why, size,
+			"a response that is lost leaves open whether the device has the request, so it is sent again; PUT to "
+			"the same path does the work once all the same");
 }
 
 /* --- what the configuration may say ------------------------------------------------------------------------------------ */
@@ -173,6 +180,18 @@ static const char *check_target(const void *settings, struct slice target)
 					       : coap_client_check_target(settings, target);
 }
 
+static const char *check_param(const void *settings, const char *name, struct slice value)
+{
+	return coap_settings_listens(settings) ? NULL : coap_client_check_param(name, value);
+}
+
+/* A listener's paths are topics: nothing in them is encoded. */
+static int insert_in_target(const void *settings, struct slice text, struct arena *arena, struct slice *ret_text)
+{
+	*ret_text = text;
+	return coap_settings_listens(settings) ? 0 : coap_target_insert(text, arena, ret_text);
+}
+
 const struct connector coap_connector = {
 	.name = "coap",
 	.help = "CoAP: a listener for devices, and a client that writes to devices and watches their resources.",
@@ -192,6 +211,8 @@ const struct connector coap_connector = {
 	.check = coap_settings_check,
 	.check_from = check_from,
 	.check_target = check_target,
+	.check_param = check_param,
+	.insert_in_target = insert_in_target,
 	.source_guarantee = source_guarantee,
 	.sink_guarantee = sink_guarantee,
 	.explain_guarantee = explain_guarantee,

@@ -8,16 +8,15 @@
  */
 #include "connectors/coap/out_tls.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#define MOST_BYTES (1024u * 1024)
+#include "connectors/common/pem_files.h"
+
+#define MOST_BYTES (PEM_MAX_FILE_BYTES * 2)
 #define MOST_DEPTH 8
 
 struct coap_tls_setup {
@@ -28,30 +27,10 @@ struct coap_tls_setup {
 
 /* --- files ------------------------------------------------------------------------------------------------------------- */
 
-static int read_all(int fd, struct buffer *bytes)
-{
-	for (;;) {
-		if (buffer_reserve(bytes, 4096) < 0)
-			return -EFBIG;
-		ssize_t n = read(fd, bytes->data + bytes->len, 4096);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		bytes->len += (size_t)n;
-	}
-}
-
 /* NULL, or what is wrong. */
 static const char *read_file(const char *path, struct buffer *bytes)
 {
-	if (!path)
-		return NULL;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return strerror(errno);
-	int r = read_all(fd, bytes);
-	close(fd);
+	int r = path ? pem_file_read(path, bytes) : 0;
 	return r < 0 ? strerror(-r) : NULL;
 }
 
@@ -74,56 +53,18 @@ static BIO *open_memory(const struct buffer *pem)
 	return BIO_new_mem_buf(pem->len ? (const void *)pem->data : "", (int)pem->len);
 }
 
-static X509 *first_certificate(const struct buffer *pem)
-{
-	BIO *in = open_memory(pem);
-	X509 *cert = next_certificate(in);
-	BIO_free(in);
-	return cert;
-}
-
-static const char *check_pair(const struct coap_tls_files *files)
-{
-	X509 *cert = first_certificate(&files->cert);
-	BIO *in = open_memory(&files->key);
-	EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, no_password, NULL) : NULL;
-	const char *wrong = NULL;
-	if (!cert)
-		wrong = "tls.cert holds no certificate; it must be PEM";
-	else if (!key)
-		wrong = "tls.key holds no private key, or one with a password; it must be PEM, without a password";
-	else if (X509_check_private_key(cert, key) != 1)
-		wrong = "tls.key is not the private key of the first certificate in tls.cert; give the one that belongs "
-			"to it";
-	BIO_free(in);
-	X509_free(cert);
-	EVP_PKEY_free(key);
-	ERR_clear_error();
-	return wrong;
-}
-
-static const char *check_ca(const struct coap_tls_files *files)
-{
-	X509 *cert = first_certificate(&files->ca);
-	X509_free(cert);
-	return cert ? NULL : "tls.ca holds no certificate; it must be PEM";
-}
-
 const char *coap_tls_files_read(const struct coap_tls *tls, struct coap_tls_files *files)
 {
-	struct coap_tls_files now;
-	buffer_init(&now.ca, MOST_BYTES);
-	buffer_init(&now.cert, MOST_BYTES);
-	buffer_init(&now.key, MOST_BYTES);
+	struct coap_tls_files now = {{0}, {0}, {0}};
 	const char *wrong = read_file(tls->ca, &now.ca);
 	if (!wrong)
 		wrong = read_file(tls->cert, &now.cert);
 	if (!wrong)
 		wrong = read_file(tls->key, &now.key);
 	if (!wrong && tls->ca)
-		wrong = check_ca(&now);
+		wrong = pem_ca_check(buffer_slice(&now.ca));
 	if (!wrong && tls->cert)
-		wrong = check_pair(&now);
+		wrong = pem_pair_check(buffer_slice(&now.cert), buffer_slice(&now.key));
 	coap_tls_files_free(wrong ? &now : files);
 	if (!wrong)
 		*files = now;

@@ -13,6 +13,7 @@
 
 #define MAX_STEPS     150
 #define MAX_PASSED_MS 300000u
+#define NOBODY        0xffffu
 
 enum step {
 	WRITE,
@@ -37,6 +38,7 @@ struct play {
 	struct model model;
 	uint16_t mid[PLAY_PEERS];
 	size_t body[PLAY_PEERS]; /* the first datagram of the last body sent block by block */
+	bool has_mark[PLAY_PEERS]; /* it was long enough for one */
 	uint64_t passed_ms;
 };
 
@@ -57,16 +59,15 @@ static size_t take_bytes(struct play *play, size_t most, const uint8_t **ret_dat
 
 /* --- datagrams --------------------------------------------------------------------------------------------------------- */
 
-static const char *const write_paths[] = {"/in/a", "/in/a/b/c", "/made/x", "/gone/x", "/nobody", "/in/%C3%A9 x", "/state/a", "/"};
+static const char *const write_paths[] = {
+	"/in/a", "/in/a/b/c", "/made/x", "/gone/x", "/nobody", "/in/%C3%A9 x", "/state/a", "/"};
 static const uint8_t write_codes[] = {2, 3, 4, 7}; /* POST, PUT, DELETE, iPATCH */
 
-/* Numbers are those that have not been used yet. */
-static void begin(struct play *play, struct play_datagram *d, unsigned kind, uint8_t code, uint16_t mid, size_t number)
+static void begin(struct play_datagram *d, unsigned kind, uint8_t code, uint16_t mid, size_t number)
 {
 	uint8_t mark[MODEL_MARK_LEN];
 	model_mark(number, mark);
 	play_head(d, kind & 1 ? PLAY_NON : PLAY_CON, code, mid, mark, sizeof mark);
-	(void)play;
 }
 
 static void put_options(struct play *play, struct play_datagram *d, unsigned which)
@@ -88,7 +89,7 @@ static void write_one(struct play *play, bool same_id)
 	const uint8_t *more;
 	if (!same_id)
 		play->mid[peer]++;
-	begin(play, &d, how >> 7, write_codes[how & 3], play->mid[peer], number);
+	begin(&d, how >> 7, write_codes[how & 3], play->mid[peer], number);
 	if ((how & 0x60) == 0x60)
 		play_option(&d, PLAY_IF_NONE_MATCH, NULL, 0);
 	play_path(&d, write_paths[how >> 2 & 7]);
@@ -119,7 +120,10 @@ static void write_block(struct play *play)
 	size_t len = more || (how & 2) ? (size_t)16 << (szx == 7 ? 6 : szx) : take(play, 200);
 	if (how & 8)
 		len = take(play, 250);
-	begin(play, &d, 0, write_codes[how >> 2 & 1], ++play->mid[peer], body);
+	if (num == 0)
+		play->has_mark[peer] = len >= MODEL_MARK_LEN;
+	bool has_mark = play->has_mark[peer];
+	begin(&d, 0, write_codes[how >> 2 & 1], ++play->mid[peer], has_mark ? body : NOBODY);
 	play_path(&d, "/in/blocks");
 	play_number(&d, PLAY_BLOCK1, num << 4 | (more ? 8u : 0u) | szx);
 	if (take(play, 4) == 3)
@@ -127,20 +131,21 @@ static void write_block(struct play *play)
 	if (take(play, 4) == 3)
 		play_option(&d, PLAY_REQUEST_TAG, payload, take(play, 10));
 	memset(payload, 'b', sizeof payload);
-	if (num == 0 && len >= MODEL_MARK_LEN)
+	if (num == 0 && has_mark)
 		model_mark(body, payload);
 	play_payload(&d, payload, len);
-	model_send(&play->model, peer, &d, true, body, !more);
+	model_send(&play->model, peer, &d, has_mark, body, !more);
 }
 
-static const char *const read_paths[] = {"/state/a", "/state/b/c", "/state/large", "/.well-known/core", "/in/a", "/none"};
+static const char *const read_paths[] = {
+	"/state/a", "/state/b/c", "/state/large", "/.well-known/core", "/in/a", "/none"};
 
 static void read_one(struct play *play)
 {
 	size_t peer = take(play, PLAY_PEERS);
 	unsigned how = take(play, 256), which = take(play, 6);
 	struct play_datagram d;
-	begin(play, &d, how & 1, 1, ++play->mid[peer], how & 2 ? 0 : play->model.n_sent);
+	begin(&d, how & 1, 1, ++play->mid[peer], how & 2 ? 0 : play->model.n_sent);
 	if (how & 4)
 		play_number(&d, PLAY_OBSERVE, how >> 3 & 1);
 	play_path(&d, read_paths[which]);
@@ -288,8 +293,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct config_text address = {.value = listen};
 	play = (struct play){.at = data, .end = data + size};
 	unsigned how = take(&play, 256);
-	struct coap_settings settings = {
-		.listen = {&address, 1},
+	struct coap_settings settings = {.listen = {&address, 1},
 		.in = {.dedupe = how & 1 ? COAP_DEDUPE_MEMORY : COAP_DEDUPE_DURABLE,
 			.max_age_ms = 60000,
 			.limits = {.max_body = 2048,

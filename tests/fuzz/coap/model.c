@@ -16,6 +16,7 @@
 #define LIFETIME_MS   145000u /* the shorter one: NON_LIFETIME */
 #define MAX_ROUNDS    100
 #define CODE(c, d)    ((c) << 5 | (d))
+#define CODE_DELETE   4u
 
 const char *const model_paths[MODEL_VALUES] = {"/state/a", "/state/b/c", "/state/large"};
 
@@ -33,8 +34,33 @@ void model_mark(size_t number, uint8_t out[MODEL_MARK_LEN])
 static size_t marked(const struct model *model, const uint8_t *data, size_t len)
 {
 	size_t number = len >= MODEL_MARK_LEN && data[0] == 0xfb && data[1] == 0xfe ? (size_t)data[2] << 8 | data[3]
-										     : MODEL_SENT;
+										    : MODEL_SENT;
 	return number < model->n_sent && model->sent[number].is_marked ? number : MODEL_SENT;
+}
+
+/* --- smaller tables ---------------------------------------------------------------------------------------------------- */
+
+#define MAX_IDS   100u
+#define MAX_RATED 8u
+
+/* The linker puts these before the real ones: tables of the size that a listener has cost more than all the rest, and are
+ * never full. */
+int __real_dedupe_new(const struct dedupe_limits *limits, struct dedupe **ret_dedupe);
+int __wrap_dedupe_new(const struct dedupe_limits *limits, struct dedupe **ret_dedupe);
+int __real_rate_new(uint32_t per_second, uint32_t burst, size_t max_peers, struct rate **ret_rate);
+int __wrap_rate_new(uint32_t per_second, uint32_t burst, size_t max_peers, struct rate **ret_rate);
+
+int __wrap_dedupe_new(const struct dedupe_limits *limits, struct dedupe **ret_dedupe)
+{
+	struct dedupe_limits less = *limits;
+	less.max_entries = MAX_IDS;
+	return __real_dedupe_new(&less, ret_dedupe);
+}
+
+int __wrap_rate_new(uint32_t per_second, uint32_t burst, size_t max_peers, struct rate **ret_rate)
+{
+	(void)max_peers;
+	return __real_rate_new(per_second, burst, MAX_RATED, ret_rate);
 }
 
 /* --- the host ---------------------------------------------------------------------------------------------------------- */
@@ -79,10 +105,18 @@ static void check_message(const struct model *model, const struct message_view *
 	fuzz_require(message_encoded_size(view) > 0);
 }
 
+static struct model_write *write_of(struct model *model, struct slice payload)
+{
+	if (!payload.data)
+		return &model->deletes;
+	size_t number = marked(model, payload.data, payload.len);
+	return number < MODEL_SENT ? &model->writes[number] : NULL;
+}
+
 static enum offer_result on_offer(struct link_host *host, const struct offer *offer)
 {
 	struct model *model = (struct model *)(void *)host;
-	struct model_receipt receipt = {.cookie = offer->cookie, .write = MODEL_SENT, .key = MODEL_KEYS};
+	struct model_receipt receipt = {.cookie = offer->cookie, .key = MODEL_KEYS};
 	fuzz_require(offer->view && offer->n_more == 0 && !model->is_stopped);
 	check_message(model, offer->view);
 	if (model->mood == MODEL_REFUSES)
@@ -94,11 +128,9 @@ static enum offer_result on_offer(struct link_host *host, const struct offer *of
 	}
 	if (offer->change.type != CHANGE_NONE)
 		receipt.key = take_key(model, &offer->change);
-	receipt.write = marked(model, offer->view->payload.data, offer->view->payload.len);
-	if (receipt.write < MODEL_SENT) {
-		struct model_write *write = &model->writes[receipt.write];
-		fuzz_require(++write->offered <= write->allowed);
-	}
+	receipt.write = write_of(model, offer->view->payload);
+	if (receipt.write)
+		fuzz_require(++receipt.write->offered <= receipt.write->allowed);
 	if (!offer->no_receipt)
 		model->receipts[model->n_receipts++] = receipt;
 	return OFFER_TAKEN;
@@ -154,8 +186,7 @@ static void on_outcome(struct link_host *host, uint64_t seq, const struct outcom
 		if (!slice_equal(topic, slice_str(model_paths[i])))
 			continue;
 		message_unref(model->values[i]);
-		model->values[i] =
-			message_view(model->in_flight)->payload.data ? message_ref(model->in_flight) : NULL;
+		model->values[i] = message_view(model->in_flight)->payload.data ? message_ref(model->in_flight) : NULL;
 	}
 	message_unref(model->in_flight);
 	model->in_flight = NULL;
@@ -202,8 +233,8 @@ void model_give_receipts(struct model *model, size_t n, enum receipt receipt)
 	for (; n > 0 && model->n_receipts > 0; n--) {
 		struct model_receipt first = model->receipts[0];
 		memmove(model->receipts, model->receipts + 1, --model->n_receipts * sizeof first);
-		if (receipt == RECEIPT_DURABLE && first.write < MODEL_SENT)
-			model->writes[first.write].durable++;
+		if (receipt == RECEIPT_DURABLE && first.write)
+			first.write->durable++;
 		if (receipt == RECEIPT_DURABLE && first.key < MODEL_KEYS)
 			model->keys[first.key].is_known = true;
 		coap_connector.receipt(model->link, first.cookie, receipt);
@@ -253,13 +284,19 @@ static void check_limits(const struct model *model)
 }
 
 /* The write that an answer is about, by its token: never before it is durable. */
-static void check_success(const struct model *model, size_t peer, const struct play_message *msg)
+static void check_success(struct model *model, size_t peer, const struct play_message *msg)
 {
-	size_t write = msg->token_len == MODEL_MARK_LEN ? marked(model, msg->token, msg->token_len) : MODEL_SENT;
-	if (write == MODEL_SENT ||
-		(msg->code != CODE(2, 1) && msg->code != CODE(2, 2) && msg->code != CODE(2, 4)))
+	size_t number = msg->token_len == MODEL_MARK_LEN ? marked(model, msg->token, msg->token_len) : MODEL_SENT;
+	struct model_sent *sent = &model->sent[number];
+	if (number == MODEL_SENT || (msg->code != CODE(2, 1) && msg->code != CODE(2, 2) && msg->code != CODE(2, 4)))
 		return;
-	fuzz_require(model->sent[write].peer == peer && model->writes[write].durable > 0);
+	fuzz_require(sent->peer == peer);
+	if (msg->code != CODE(2, 2)) {
+		fuzz_require(model->writes[number].durable > 0);
+	} else if (!sent->is_confirmed) {
+		sent->is_confirmed = true;
+		fuzz_require(++model->n_confirmed <= model->deletes.durable);
+	}
 }
 
 static void check_answer(struct model *model, size_t peer, const struct play_message *msg)
@@ -281,6 +318,12 @@ static void check_answer(struct model *model, size_t peer, const struct play_mes
 	}
 }
 
+static void put(struct model *model, size_t peer, const uint8_t *data, size_t len)
+{
+	model->peers[peer].sent += len;
+	play_send(peer, data, len);
+}
+
 /* True: it has sent something. */
 static bool react(struct model *model, size_t number, const struct play_message *msg)
 {
@@ -294,7 +337,7 @@ static bool react(struct model *model, size_t number, const struct play_message 
 		return false;
 	play_head(&d, is_ping ? PLAY_RST : PLAY_ACK, 0, msg->mid, NULL, 0);
 	peer->is_validated = true;
-	model_send_raw(model, number, d.data, d.len);
+	put(model, number, d.data, d.len);
 	return true;
 }
 
@@ -332,13 +375,29 @@ void model_advance(struct model *model, uint64_t ms)
 
 /* --- sending ----------------------------------------------------------------------------------------------------------- */
 
+/* Who knows whether it is a DELETE. */
 void model_send_raw(struct model *model, size_t peer, const uint8_t *data, size_t len)
 {
-	model->peers[peer].sent += len;
-	play_send(peer, data, len);
+	model->deletes.allowed++;
+	put(model, peer, data, len);
 }
 
-size_t model_send(struct model *model, size_t peer, const struct play_datagram *d, bool is_marked, size_t body, bool is_whole)
+/* It may become a message, once. */
+static void allow(struct model *model, const struct model_sent *sent)
+{
+	if (sent->data[1] == CODE_DELETE)
+		model->deletes.allowed++;
+	else if (sent->is_marked && sent->is_whole)
+		model->writes[sent->body].allowed++;
+}
+
+static void transmit(struct model *model, const struct model_sent *sent)
+{
+	put(model, sent->peer, sent->data, sent->len);
+}
+
+size_t model_send(
+	struct model *model, size_t peer, const struct play_datagram *d, bool is_marked, size_t body, bool is_whole)
 {
 	size_t number = model->n_sent;
 	if (number == MODEL_SENT)
@@ -354,9 +413,8 @@ size_t model_send(struct model *model, size_t peer, const struct play_datagram *
 		.len = (uint16_t)d->len};
 	memcpy(sent->data, d->data, d->len);
 	model->writes[number] = (struct model_write){.allowed = 0};
-	if (is_marked && is_whole)
-		model->writes[body].allowed++;
-	model_send_raw(model, peer, sent->data, sent->len);
+	allow(model, sent);
+	transmit(model, sent);
 	return number;
 }
 
@@ -366,16 +424,17 @@ void model_send_again(struct model *model, size_t number)
 	struct model_sent *sent = &model->sent[number];
 	bool is_new = play_now_ms() - sent->at_ms >= LIFETIME_MS;
 	for (size_t i = 0; i < model->n_sent; i++)
-		is_new = is_new || (i != number && model->sent[i].peer == sent->peer && model->sent[i].mid == sent->mid &&
-					   model->sent[i].at_ms >= sent->at_ms);
-	if (is_new && sent->is_marked && sent->is_whole)
-		model->writes[sent->body].allowed++;
-	model_send_raw(model, sent->peer, sent->data, sent->len);
+		is_new = is_new || (i != number && model->sent[i].peer == sent->peer &&
+					   model->sent[i].mid == sent->mid && model->sent[i].at_ms >= sent->at_ms);
+	if (is_new)
+		allow(model, sent);
+	transmit(model, sent);
 }
 
 /* --- from the beginning to the end -------------------------------------------------------------------------------------- */
 
-void model_begin(struct model *model, const struct coap_settings *settings, const struct link_subscription *subscriptions, size_t n)
+void model_begin(struct model *model, const struct coap_settings *settings,
+	const struct link_subscription *subscriptions, size_t n)
 {
 	*model = (struct model){.host = {.ops = &ops}, .settings = settings};
 	model->loop = play_begin();

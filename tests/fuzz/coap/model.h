@@ -31,7 +31,9 @@ enum model_mood { MODEL_TAKES, MODEL_BUSY, MODEL_REFUSES, MODEL_MOODS };
 struct model_sent {
 	size_t peer;
 	uint16_t mid;
-	bool is_con, is_answered, is_whole;
+	bool is_con, is_answered;
+	bool is_whole; /* alone, or with what came before it */
+	bool is_confirmed; /* a DELETE that was answered with 2.02 */
 	uint64_t at_ms;
 	size_t body; /* which one it is a block of; itself, if it is none */
 	bool is_marked;
@@ -52,7 +54,7 @@ struct model_key {
 
 struct model_receipt {
 	uint64_t cookie;
-	size_t write; /* MODEL_SENT: nobody's in particular */
+	struct model_write *write; /* NULL: nobody's in particular */
 	size_t key; /* MODEL_KEYS: none */
 };
 
@@ -73,6 +75,8 @@ struct model {
 	struct model_sent sent[MODEL_SENT];
 	size_t n_sent;
 	struct model_write writes[MODEL_SENT];
+	struct model_write deletes; /* all together: their messages have no payload that could name them */
+	unsigned n_confirmed;
 	struct model_receipt receipts[MODEL_RECEIPTS];
 	size_t n_receipts;
 	struct model_key keys[MODEL_KEYS];
@@ -86,14 +90,16 @@ struct model {
 extern const char *const model_paths[MODEL_VALUES]; /* of the values */
 
 /* Creates the listener and starts it. */
-void model_begin(struct model *model, const struct coap_settings *settings, const struct link_subscription *subscriptions, size_t n);
+void model_begin(struct model *model, const struct coap_settings *settings,
+	const struct link_subscription *subscriptions, size_t n);
 /* Ends it: all that was taken gets a receipt, everybody an answer. */
 void model_end(struct model *model);
 
 /* The mark of a datagram: its token and the beginning of its payload. */
 void model_mark(size_t number, uint8_t out[MODEL_MARK_LEN]);
 /* A peer sends it: body is its own number unless it is a block. Returns its number, or MODEL_SENT: there are too many, and nothing was sent. */
-size_t model_send(struct model *model, size_t peer, const struct play_datagram *d, bool is_marked, size_t body, bool is_whole);
+size_t model_send(
+	struct model *model, size_t peer, const struct play_datagram *d, bool is_marked, size_t body, bool is_whole);
 void model_send_again(struct model *model, size_t number);
 /* Bytes of any kind. */
 void model_send_raw(struct model *model, size_t peer, const uint8_t *data, size_t len);

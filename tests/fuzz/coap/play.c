@@ -238,7 +238,8 @@ static void put(struct play_datagram *d, const void *data, size_t len)
 	d->len += len;
 }
 
-void play_head(struct play_datagram *d, enum play_type type, uint8_t code, uint16_t mid, const void *token, size_t token_len)
+void play_head(
+	struct play_datagram *d, enum play_type type, uint8_t code, uint16_t mid, const void *token, size_t token_len)
 {
 	uint8_t head[] = {(uint8_t)(0x40 | type << 4 | token_len), code, (uint8_t)(mid >> 8), (uint8_t)mid};
 	*d = (struct play_datagram){.len = 0};

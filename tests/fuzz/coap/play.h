@@ -80,7 +80,8 @@ struct play_datagram {
 	size_t len;
 	unsigned last;
 };
-void play_head(struct play_datagram *d, enum play_type type, uint8_t code, uint16_t mid, const void *token, size_t token_len);
+void play_head(
+	struct play_datagram *d, enum play_type type, uint8_t code, uint16_t mid, const void *token, size_t token_len);
 void play_option(struct play_datagram *d, unsigned number, const void *value, size_t len);
 void play_number(struct play_datagram *d, unsigned number, uint32_t value);
 void play_path(struct play_datagram *d, const char *path);

@@ -144,20 +144,17 @@ static void explain_guarantee(
 {
 	(void)wished;
 	*ret_why = '\0';
-<<<<<<< HEAD
 	if (!source && !coap_settings_listens(settings) && qos == 0)
 		snprintf(ret_why, size, "with qos 0 a request is not confirmed, and sent once; qos: 1 confirms it");
 	else if (!source && !coap_settings_listens(settings))
 		snprintf(ret_why, size,
 			"a response that is lost leaves open whether the device has the request, so it is sent again; PUT to "
 			"the same path does the work once all the same");
-=======
 	if (source && coap_settings_listens(settings) && qos > 0)
 		snprintf(ret_why, size,
 			"a request that comes again after a restart is known by its message id over coap:// alone; "
 			"leave other "
 			"addresses out of listen, with dedupe: durable");
->>>>>>> cin
 }
 
 /* --- what the configuration may say ------------------------------------------------------------------------------------ */

@@ -14,6 +14,7 @@
 #define MAX_STEPS     150
 #define MAX_PASSED_MS 300000u
 #define NOBODY        0xffffu
+#define MAX_TAGS      4u
 
 enum step {
 	WRITE,
@@ -37,8 +38,11 @@ struct play {
 	const uint8_t *at, *end;
 	struct model model;
 	uint16_t mid[PLAY_PEERS];
-	size_t body[PLAY_PEERS]; /* the first datagram of the last body sent block by block */
-	bool has_mark[PLAY_PEERS]; /* it was long enough for one */
+	struct body {
+		size_t first; /* datagram of the last one that was sent block by block */
+		bool has_mark; /* it was long enough for one */
+		bool is_there;
+	} bodies[PLAY_PEERS][2][MAX_TAGS]; /* by method and Request-Tag */
 	uint64_t passed_ms;
 };
 
@@ -110,31 +114,29 @@ static void write_block(struct play *play)
 	static uint8_t payload[1100];
 	size_t peer = take(play, PLAY_PEERS), number = play->model.n_sent;
 	unsigned how = take(play, 256), num = take(play, 8), szx = how >> 4 & 7;
+	uint8_t tag = (uint8_t)take(play, MAX_TAGS); /* 0: none */
 	bool more = (how & 1) == 0;
+	struct body *body = &play->bodies[peer][how >> 2 & 1][tag];
 	struct play_datagram d;
-	if (num == 0)
-		play->body[peer] = number;
-	size_t body = play->body[peer];
-	if (body >= number && num)
-		return; /* there is none */
 	size_t len = more || (how & 2) ? (size_t)16 << (szx == 7 ? 6 : szx) : take(play, 200);
 	if (how & 8)
 		len = take(play, 250);
 	if (num == 0)
-		play->has_mark[peer] = len >= MODEL_MARK_LEN;
-	bool has_mark = play->has_mark[peer];
-	begin(&d, 0, write_codes[how >> 2 & 1], ++play->mid[peer], has_mark ? body : NOBODY);
+		*body = (struct body){number, len >= MODEL_MARK_LEN, true};
+	if (!body->is_there)
+		return;
+	begin(&d, 0, write_codes[how >> 2 & 1], ++play->mid[peer], body->has_mark ? body->first : NOBODY);
 	play_path(&d, "/in/blocks");
 	play_number(&d, PLAY_BLOCK1, num << 4 | (more ? 8u : 0u) | szx);
 	if (take(play, 4) == 3)
 		play_number(&d, PLAY_SIZE1, take(play, 256) << take(play, 25));
-	if (take(play, 4) == 3)
-		play_option(&d, PLAY_REQUEST_TAG, payload, take(play, 10));
+	if (tag)
+		play_option(&d, PLAY_REQUEST_TAG, &tag, 1);
 	memset(payload, 'b', sizeof payload);
-	if (num == 0 && has_mark)
-		model_mark(body, payload);
+	if (num == 0 && body->has_mark)
+		model_mark(body->first, payload);
 	play_payload(&d, payload, len);
-	model_send(&play->model, peer, &d, has_mark, body, !more);
+	model_send(&play->model, peer, &d, body->has_mark, body->first, !more);
 }
 
 static const char *const read_paths[] = {

@@ -375,10 +375,20 @@ void model_advance(struct model *model, uint64_t ms)
 
 /* --- sending ----------------------------------------------------------------------------------------------------------- */
 
+static void replace_id(struct model *model, size_t peer, const uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i < model->n_sent && len >= 4; i++) {
+		struct model_sent *sent = &model->sent[i];
+		if (sent->peer == peer && sent->data[2] == data[2] && sent->data[3] == data[3])
+			sent->is_replaced = true;
+	}
+}
+
 /* Who knows whether it is a DELETE. */
 void model_send_raw(struct model *model, size_t peer, const uint8_t *data, size_t len)
 {
 	model->deletes.allowed++;
+	replace_id(model, peer, data, len);
 	put(model, peer, data, len);
 }
 
@@ -402,7 +412,9 @@ size_t model_send(
 	size_t number = model->n_sent;
 	if (number == MODEL_SENT)
 		return MODEL_SENT;
-	struct model_sent *sent = &model->sent[model->n_sent++];
+	struct model_sent *sent = &model->sent[number];
+	replace_id(model, peer, d->data, d->len);
+	model->n_sent++;
 	*sent = (struct model_sent){.peer = peer,
 		.mid = (uint16_t)(d->data[2] << 8 | d->data[3]),
 		.is_con = (d->data[0] >> 4 & 3) == PLAY_CON,
@@ -422,10 +434,9 @@ size_t model_send(
 void model_send_again(struct model *model, size_t number)
 {
 	struct model_sent *sent = &model->sent[number];
-	bool is_new = play_now_ms() - sent->at_ms >= LIFETIME_MS;
-	for (size_t i = 0; i < model->n_sent; i++)
-		is_new = is_new || (i != number && model->sent[i].peer == sent->peer &&
-					   model->sent[i].mid == sent->mid && model->sent[i].at_ms >= sent->at_ms);
+	bool is_new = sent->is_replaced || play_now_ms() - sent->at_ms >= LIFETIME_MS;
+	replace_id(model, sent->peer, sent->data, sent->len);
+	sent->is_replaced = false;
 	if (is_new)
 		allow(model, sent);
 	transmit(model, sent);

@@ -34,6 +34,7 @@ struct model_sent {
 	bool is_con, is_answered;
 	bool is_whole; /* alone, or with what came before it */
 	bool is_confirmed; /* a DELETE that was answered with 2.02 */
+	bool is_replaced; /* its message id has had other bytes since */
 	uint64_t at_ms;
 	size_t body; /* which one it is a block of; itself, if it is none */
 	bool is_marked;

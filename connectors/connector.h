@@ -292,8 +292,8 @@ struct connector {
 	const char *(*check_header)(const void *settings, struct slice name);
 	/* Does a null payload differ from an empty one at this destination? */
 	bool carries_null;
-	/* Does a source with these from_settings never receive what its own link has sent? NULL: it may. */
-	bool (*ignores_own)(const void *from_settings);
+	/* Does a source with these from_settings never receive what its own link has sent, or kept as a value? NULL: it may. */
+	bool (*ignores_own)(const void *settings, const void *from_settings);
 	/* Is this target (a rendered topic or path) legal? NULL: yes; else what is wrong. Used at check time for constant
 	 * targets and by the router for rendered ones. */
 	const char *(*check_target)(const void *settings, struct slice target);

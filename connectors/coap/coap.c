@@ -150,11 +150,14 @@ static void explain_guarantee(
 		snprintf(ret_why, size,
 			"a response that is lost leaves open whether the device has the request, so it is sent again; PUT to "
 			"the same path does the work once all the same");
+<<<<<<< HEAD
 	if (source && coap_settings_listens(settings) && qos > 0)
 		snprintf(ret_why, size,
 			"a request that comes again after a restart is known by its message id over coap:// alone; "
 			"leave other "
 			"addresses out of listen, with dedupe: durable");
+=======
+>>>>>>> ctest
 }
 
 /* --- what the configuration may say ------------------------------------------------------------------------------------ */
@@ -163,6 +166,13 @@ static bool unordered(const void *arg)
 {
 	const struct coap_settings *settings = arg;
 	return !coap_settings_listens(settings) && settings->out.order == COAP_ORDER_NONE;
+}
+
+/* What is written to a listener is a value that others read; what is written to a device may change what is watched. */
+static bool ignores_own(const void *settings, const void *from_settings)
+{
+	(void)from_settings;
+	return coap_settings_listens(settings);
 }
 
 static bool gives_replies(const void *settings)
@@ -212,7 +222,9 @@ const struct connector coap_connector = {
 	.one_per_filter = true,
 	.gives_replies = gives_replies,
 	.keeps_values = true,
+	.carries_null = true, /* which removes a value */
 	.unordered = unordered,
+	.ignores_own = ignores_own,
 	.check = coap_settings_check,
 	.check_from = check_from,
 	.check_target = check_target,

@@ -189,6 +189,13 @@ static int insert_in_target(const void *settings, struct slice text, struct aren
 	return http_settings_listens(settings) ? 0 : http_path_insert(text, arena, ret_text);
 }
 
+/* What is written to a listener is a value that others read. */
+static bool ignores_own(const void *settings, const void *from_settings)
+{
+	(void)settings, (void)from_settings;
+	return true;
+}
+
 static void explain_guarantee(
 	const void *settings, bool source, uint8_t qos, enum guarantee wished, char *ret_why, size_t size)
 {
@@ -217,6 +224,7 @@ const struct connector http_connector = {
 	.batching = batching,
 	.same_batch = http_same_batch,
 	.unordered = unordered,
+	.ignores_own = ignores_own,
 	.carries_headers = carries_headers,
 	.fit_header = fit_header,
 	.check_header = check_header,

@@ -110,8 +110,9 @@ const char *mqtt_from_group(const void *from_settings)
 	return ((const struct mqtt_from *)from_settings)->group;
 }
 
-bool mqtt_from_ignores_own(const void *from_settings)
+bool mqtt_from_ignores_own(const void *settings, const void *from_settings)
 {
+	(void)settings;
 	return ((const struct mqtt_from *)from_settings)->no_local;
 }
 

@@ -23,7 +23,7 @@ void mqtt_from_check(
 	const void *settings, const void *from_settings, const struct config_list *filters, struct config_scope *scope);
 const char *mqtt_from_group(const void *from_settings);
 const char *mqtt_from_check_overlap(const void *settings);
-bool mqtt_from_ignores_own(const void *from_settings);
+bool mqtt_from_ignores_own(const void *settings, const void *from_settings);
 
 /* The options byte of a subscription without its qos: bit 2 No Local, bit 3 Retain As Published, bits 4 and 5 Retain
  * Handling. Zero in 3.1.1. from: NULL for what is the case when nothing is written. */

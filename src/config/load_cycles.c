@@ -117,8 +117,8 @@ static void add_reader(struct search *search, size_t m, const char *text)
 static bool ignores_own(const struct search *search, size_t m)
 {
 	const struct mapping_config *map = mapping_at(search, m);
-	const struct connector *connector = search->config->connections[map->from_connection].connector;
-	return connector->ignores_own && connector->ignores_own(map->from_settings);
+	const struct connection_config *from = &search->config->connections[map->from_connection];
+	return from->connector->ignores_own && from->connector->ignores_own(from->settings, map->from_settings);
 }
 
 /* A mapping that takes nothing of what its own link has written is never come back to. */
@@ -423,6 +423,12 @@ static bool writes_back(
 	return false;
 }
 
+/* Is what is written to the connection that this mapping reads from a value for others, which nobody receives? */
+static bool keeps_own(const struct search *search, size_t m)
+{
+	return search->config->connections[mapping_at(search, m)->from_connection].connector->keeps_values;
+}
+
 /* A mirror whose one half ignores what its own link has written and whose other half does not: what the first half
  * passes on comes back, once. */
 static void look_for_echo(struct search *search, size_t m, const struct step *step, const struct topic_shape *shape)
@@ -476,7 +482,7 @@ void loader_check_cycles(struct loader *loader)
 		if (may_come_back(&search, m))
 			start_at(&search, m);
 	for (size_t m = 0; m < config->n_mappings && search.meetings < MAX_MEETINGS; m++)
-		if (loader->mappings.items[m].sound && ignores_own(&search, m))
+		if (loader->mappings.items[m].sound && ignores_own(&search, m) && !keeps_own(&search, m))
 			look_for_echoes(&search, m);
 	if (search.meetings >= MAX_MEETINGS)
 		report_warning(loader->report, loader->mappings.items[0].value->source, config->mappings[0].line,

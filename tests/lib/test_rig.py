@@ -8,7 +8,8 @@ import socket
 import sys
 import threading
 
-from rig import check, qos2, tap, webhooks
+from rig import check, coap, coap_receivers, coap_senders, qos2, tap, webhooks
+from rig.coap_proxy import LossyProxy
 from rig.fixtures import own_kafka, own_mosquitto
 from rig.mqtt import Publisher, Subscriber
 from rig.poster import Posters
@@ -230,6 +231,59 @@ def exactly_once():
     assert not verdict.lost and verdict.repeated == 1, verdict
     verdict = _exactly_once(5, Careless, qos2.Subscriber, check.Tally.reached)
     assert len(verdict.lost) == 1 and not verdict.repeated, verdict
+
+
+def _coap(manners):
+    """Devices over a bad link to a server: (verdict, devices, server)."""
+    tally = coap_senders.Tally([f"k{n}" for n in range(30)], 150)
+    with coap_receivers.Receiver(lambda _path, body: tally.take(body), manners) as server, \
+            LossyProxy(server.port, seed=1) as link, \
+            coap_senders.Senders(link.port, "/in/{}".format, 30, 400, 150) as devices:
+        tally.forgiven = devices.forgiven
+        until(lambda: devices.acknowledged > 200 and devices.reboots > 2 and "2.31" in devices.answers or devices.faults,
+              lambda: f"answers: {devices.answers}")
+        sent = devices.stop()
+        until(lambda: tally.complete(sent), lambda: f"lost: {tally.lost(sent)[:5]}")
+        tally.forgive_gaps()
+        assert not (devices.faults or server.faults or tally.gaps), (devices.faults, server.faults, tally.gaps[:3])
+        assert link.lost and link.repeated and link.delayed and devices.acknowledged > 200
+        return tally.verdict(sent), devices, server
+
+
+@tap.case("the CoAP devices are exact over a bad link to a server that knows what comes again; the tally sees one that forgets")
+def coap_devices():
+    verdict, _, server = _coap({"ok": 90, "separate": 10})
+    assert server.repeated_ids, "nothing came again"
+    check.demand(verdict, "a server that knows", repeats=False)
+    verdict, devices, server = _coap({"ok": 95, "reboot": 5})
+    assert not verdict.lost and verdict.repeated and server.reboots, verdict
+    tally = coap_senders.Tally(["k0"], 0)
+    for seq in (1, 2, 4, 7):
+        tally.take(check.numbered("k0", seq))
+    tally.forgiven = {("k0", 3), ("k0", 5), ("k0", 9)}
+    tally.forgive_gaps()
+    assert tally.gaps == [("k0", 5, 7)] and tally.missing() == 1, tally.gaps
+    assert tally.lost({"k0": 9}) == [("k0", 6), ("k0", 8)] and not tally.complete({"k0": 9})
+
+
+@tap.case("CoAP messages as bytes: those of RFC 7252, long options, and what is none")
+def coap_codec():
+    # RFC 7252, Appendix A, Figure 16 and 17.
+    request = coap.Message(coap.CON, "GET", 0x7d34, options=[("Uri-Path", "temperature")])
+    assert request.encode() == b"\x40\x01\x7d\x34\xbb" + b"temperature"
+    answer = coap.decode(b"\x61\x45\x7d\x35\x20\xff22.3 C")
+    assert (answer.kind, answer.text, answer.token, answer.payload) == (coap.ACK, "2.05", b"\x20", b"22.3 C"), answer
+    everything = coap.Message(coap.NON, "FETCH", 7, b"12345678", [("Request-Tag", b"x" * 20), ("Block1", coap.block(5, 1, 64)),
+                                                                 (65000, b"y" * 300), ("Uri-Query", ""), ("Size1", 70000)], b"z")
+    again = coap.decode(everything.encode())
+    assert again.encode() == everything.encode() and again.block("Block1") == (5, True, 64) and again.value("Size1") == 70000
+    for wrong in (b"", b"\x40\x01\x00", b"\x80\x01\x00\x01", b"\x40\x01\x00\x01\xff", b"\x40\x01\x00\x01\xf0",
+                  b"\x40\x01\x00\x01\xb5abc"):
+        try:
+            coap.decode(wrong)
+            raise RuntimeError(f"taken: {wrong}")
+        except (ValueError, IndexError):
+            pass
 
 
 @tap.case("a wait that is in vain ends")

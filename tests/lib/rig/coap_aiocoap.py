@@ -38,7 +38,15 @@ class _Loop:
     def soon(self, function):
         self._loop.call_soon_threadsafe(function)
 
-    def end(self):
+    async def _cancel_all(self):
+        while tasks := [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def end(self, context):
+        self.call(context.shutdown())
+        self.call(self._cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
 
 
@@ -114,8 +122,7 @@ class AioClient:
         return self._loop.call(begin())
 
     def close(self):
-        self._loop.call(self._context.shutdown())
-        self._loop.end()
+        self._loop.end(self._context)
 
     def __enter__(self):
         return self
@@ -223,8 +230,7 @@ class AioServer:
         until(lambda: condition(self.got), lambda: f"{what}: {self.got[-3:]}")
 
     def close(self):
-        self._loop.call(self._context.shutdown())
-        self._loop.end()
+        self._loop.end(self._context)
 
     def __enter__(self):
         return self

@@ -38,6 +38,21 @@ class Observation:
         self._peer.say(f"forget {self._number}")
 
 
+class Client:
+    """One of its clients, with the methods of AioClient."""
+
+    name = "californium"
+
+    def __init__(self, peer, name):
+        self._peer, self._name = peer, name
+
+    def request(self, method, uri, *arguments, **options):
+        return self._peer.request(self._name, method, uri, *arguments, **options)
+
+    def observe(self, uri, con=True):
+        return self._peer.observe(self._name, uri, con)
+
+
 class Californium:
     """Clients by name, and servers. keys: psk: (identity, key bytes); x509, tls: (ca, file with certificate and key)."""
 
@@ -121,6 +136,7 @@ class Californium:
     def client(self, name, kind="udp", keys=(), block_size=1024):
         self.say(" ".join(["client", name, kind, str(block_size), *self._secrets(kind, keys)]))
         self._wait(f"ready client {name}")
+        return Client(self, name)
 
     def request(self, client, method, uri, payload=b"", content_format=None, accept=None, etag=None, con=True, timeout=None):
         """An Answer; RuntimeError when there is none."""

@@ -44,7 +44,7 @@ def http(name, port=None, secure=False, **keys):
 
 
 def coap(name, **keys):
-    """A listener with `listen`, else a client with `url`."""
+    """A client with `url`, or a listener with `listen`."""
     return _connection(name, {"type": "coap", **keys})
 
 

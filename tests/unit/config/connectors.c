@@ -165,8 +165,9 @@ static const struct config_key mqtt_from_keys[] = {
 	{0},
 };
 
-static bool mqtt_ignores_own(const void *from_settings)
+static bool mqtt_ignores_own(const void *settings, const void *from_settings)
 {
+	(void)settings;
 	return ((const struct mqtt_from *)from_settings)->no_local;
 }
 

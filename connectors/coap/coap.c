@@ -150,14 +150,11 @@ static void explain_guarantee(
 		snprintf(ret_why, size,
 			"a response that is lost leaves open whether the device has the request, so it is sent again; PUT to "
 			"the same path does the work once all the same");
-<<<<<<< HEAD
 	if (source && coap_settings_listens(settings) && qos > 0)
 		snprintf(ret_why, size,
 			"a request that comes again after a restart is known by its message id over coap:// alone; "
 			"leave other "
 			"addresses out of listen, with dedupe: durable");
-=======
->>>>>>> ctest
 }
 
 /* --- what the configuration may say ------------------------------------------------------------------------------------ */

@@ -22,7 +22,7 @@ from rig.wait import free_port, until
 IDENTITY, KEY = "sensor-1", b"0123456789abcdef"
 LARGE = bytes(n % 251 for n in range(20000))
 _once = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def once(name, make, close=None):

@@ -75,10 +75,8 @@ static struct coap_peer_context *context_new(struct coap_peers *peers, enum coap
 	if (r == 0)
 		set_up(context);
 	if (r == 0 && security != COAP_SECURITY_PSK) {
-		context->tls =
-			coap_tls_setup_new(&peers->files, security == COAP_SECURITY_OWN_CERT, on_certificate);
-		if (!context->tls ||
-			!coap_tls_trust(coap_loop_context(context->loop), peers->options.settings->tls.ca))
+		context->tls = coap_tls_setup_new(&peers->files, security == COAP_SECURITY_OWN_CERT, on_certificate);
+		if (!context->tls || !coap_tls_trust(coap_loop_context(context->loop), peers->options.settings->tls.ca))
 			r = -ENOMEM;
 	}
 	if (r == 0)
@@ -186,8 +184,8 @@ static void resolve(struct coap_peer *peer)
 	if (resolve) {
 		resolve->request.data = resolve;
 		resolve->peer = peer;
-		err = uv_getaddrinfo(loop_uv(peer->peers->options.loop), &resolve->request, on_resolved,
-			peer->url.host, NULL, hints(peer));
+		err = uv_getaddrinfo(loop_uv(peer->peers->options.loop), &resolve->request, on_resolved, peer->url.host,
+			NULL, hints(peer));
 	}
 	if (err == 0) {
 		peer->resolve = resolve;
@@ -284,9 +282,8 @@ static void set_transmission(coap_session_t *libs, const struct coap_transmissio
 {
 	coap_session_set_nstart(libs, NO_NSTART);
 	coap_session_set_max_retransmit(libs, (uint16_t)transmission->max_retransmit);
-	coap_session_set_ack_timeout(libs,
-		(coap_fixed_point_t){(uint16_t)(transmission->ack_timeout_ms / 1000),
-			(uint16_t)(transmission->ack_timeout_ms % 1000)});
+	coap_session_set_ack_timeout(libs, (coap_fixed_point_t){(uint16_t)(transmission->ack_timeout_ms / 1000),
+						   (uint16_t)(transmission->ack_timeout_ms % 1000)});
 }
 
 static void link_session(struct coap_peers *peers, struct coap_peer_session *session)
@@ -482,8 +479,9 @@ static void lose_handshake(struct coap_peer_session *session)
 		snprintf(why, sizeof why, "%s", session->why);
 	else
 		snprintf(why, sizeof why, "%s",
-			peer->url.scheme == COAP_SCHEME_DTLS ? "no answer to the handshake (or the key is not the right one)"
-							     : "no connection can be had");
+			peer->url.scheme == COAP_SCHEME_DTLS
+				? "no answer to the handshake (or the key is not the right one)"
+				: "no connection can be had");
 	peer->peers->counters.refused += refused;
 	coap_peer_session_end(session, COAP_CALL_UNREACHED, why);
 	peer->address++;

@@ -323,7 +323,8 @@ static void check_upload(size_t size, uint8_t szx, uint8_t qos)
 	CU_ASSERT_TRUE(fake_host_run_until_ended(fake));
 	CU_ASSERT_EQUAL(fake_host_delivery(fake, 1)->outcome, OUTCOME_DELIVERED);
 	CU_ASSERT_EQUAL_FATAL(n_arrived(), 1);
-	CU_ASSERT_TRUE(slice_equal(message_view(coap_device_arrived(device)->items[0])->payload, slice_of(bytes, size)));
+	CU_ASSERT_TRUE(
+		slice_equal(message_view(coap_device_arrived(device)->items[0])->payload, slice_of(bytes, size)));
 	free(bytes);
 	finish(fake);
 }

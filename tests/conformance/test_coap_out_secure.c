@@ -267,7 +267,8 @@ static void finish(struct fake_host *fake)
 
 static void deliver(struct fake_host *fake, struct slice payload)
 {
-	struct message_view view = {.topic = slice_str("/a"), .payload = payload, .order_key = slice_str("k"), .qos = 1};
+	struct message_view view = {
+		.topic = slice_str("/a"), .payload = payload, .order_key = slice_str("k"), .qos = 1};
 	fake_host_deliver(fake, &view);
 }
 

@@ -83,6 +83,26 @@ static void set_up_library(void)
 	done = true;
 }
 
+/* --- what libcoap answers by itself ------------------------------------------------------------------------------------- */
+
+/* libcoap calls this through its table of imports, so the program's own takes its place: for what never gets to a handler (methods and
+ * critical options that it does not know, a proxy's options, a spent Hop-Limit). Its own one puts a phrase and what the request had into the answer, up to six times as many
+ * bytes as a short request, and that to addresses which nobody has validated; here an answer is a code and the token. For 5.08 coap_send would write the address
+ * of this machine into it (with the overflow that is CVE-2023-30362); we are no proxy, so 5.05 says the same. */
+coap_pdu_t *coap_new_error_response(const coap_pdu_t *request, coap_pdu_code_t code, coap_opt_filter_t *opts)
+{
+	coap_bin_const_t token = coap_pdu_get_token(request);
+	coap_pdu_type_t type = coap_pdu_get_type(request) == COAP_MESSAGE_CON ? COAP_MESSAGE_ACK : COAP_MESSAGE_NON;
+	(void)opts;
+	if (code == COAP_RESPONSE_CODE_HOP_LIMIT_REACHED)
+		code = COAP_RESPONSE_CODE_PROXYING_NOT_SUPPORTED;
+	coap_pdu_t *pdu = coap_pdu_init(type, code, coap_pdu_get_mid(request), token.length);
+	if (!pdu || coap_add_token(pdu, token.length, token.s))
+		return pdu;
+	coap_delete_pdu(pdu);
+	return NULL;
+}
+
 /* --- turns ------------------------------------------------------------------------------------------------------------- */
 
 /* Repeats the events of endpoints, which are there as long as the context. */

@@ -217,7 +217,7 @@ void coap_in_send(struct link *link, const struct delivery *delivery)
 	in->host->ops->outcome(in->host, delivery->seq, &outcome);
 	coap_in_observe_changed(in, message_view(msg)->topic);
 	message_unref(msg);
-	in->core.is_made = false;
+	in->core.is_stale = true;
 }
 
 void coap_in_send_end(struct link *link)
@@ -308,6 +308,7 @@ void coap_in_destroy(struct link *link)
 	buffer_free(&in->topic);
 	buffer_free(&in->query);
 	buffer_free(&in->core.text);
+	message_unref(in->etag.msg);
 	free(in->keyed);
 	free(in);
 }

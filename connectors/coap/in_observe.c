@@ -22,6 +22,7 @@
 #define MAX_UNSETTLED     8u /* confirmable notifications to one peer without a sign of life */
 #define MAX_UNSETTLED_NON 64u /* all, also over TCP, where they wait in memory for one that does not read */
 #define SETTLED_AFTER_MS  95000u /* MAX_TRANSMIT_WAIT: what was sent before has come to an end */
+#define MAX_A_PEER        1024u
 #define CON_EVERY         5u
 #define NEXT_BATCH_MS     100u
 #define AGAIN_MS          50u
@@ -32,6 +33,7 @@ struct resource {
 	struct resource *next; /* in its bucket */
 	struct resource *next_dirty;
 	bool is_dirty;
+	bool again; /* it has changed while its observers were told */
 	uint64_t hash;
 	uint32_t sequence; /* RFC 7641 §4.4: 24 bits that rise */
 	uint64_t version; /* of its value */
@@ -203,6 +205,11 @@ static void observer_free(struct coap_in_observe *observe, struct coap_in_observ
 	coap_session_release(session);
 }
 
+bool coap_in_observe_is_full(const struct coap_in_link *link)
+{
+	return link->observe->n_observers >= (size_t)link->settings->in.limits.max_observers;
+}
+
 bool coap_in_observe_add(
 	const struct coap_in_exchange *exchange, const struct coap_in_head *head, int format, uint32_t *ret_sequence)
 {
@@ -210,7 +217,7 @@ bool coap_in_observe_add(
 	struct coap_in_link *link = peer->link;
 	struct coap_in_observe *observe = link->observe;
 	coap_in_observe_remove(peer, head->token); /* RFC 7641 §4.1: the same token replaces it */
-	if (observe->n_observers >= (size_t)link->settings->in.limits.max_observers)
+	if (coap_in_observe_is_full(link) || peer->n_observers >= MAX_A_PEER)
 		return false;
 	struct resource *resource = resource_get(link, head->topic);
 	struct coap_in_observer *observer = resource ? calloc(1, sizeof *observer) : NULL;
@@ -234,6 +241,7 @@ bool coap_in_observe_add(
 	*observer_at(observe, peer, head->token) = observer;
 	link_observer(observer);
 	observe->n_observers++;
+	next_sequence(link, resource); /* RFC 7641 §4.4: higher than any before with this token */
 	*ret_sequence = resource->sequence;
 	return true;
 }
@@ -297,7 +305,7 @@ static coap_pdu_t *notification(struct coap_in_link *link, const struct coap_in_
 		return coap_in_answer_begin(&exchange, COAP_RESPONSE_CODE_NOT_FOUND, 0);
 	if (content_format_find(message_view(msg)->content_type) != observer->format)
 		return coap_in_answer_begin(&exchange, COAP_RESPONSE_CODE_NOT_ACCEPTABLE, 0);
-	return coap_in_values_answer(observer->peer, message_view(msg), &part);
+	return coap_in_values_answer(observer->peer, msg, &part);
 }
 
 /* Tells it, if it can be told; one that is gone, or has been told that there is nothing, ends. False: nothing can be sent just
@@ -327,10 +335,38 @@ static bool tell(struct coap_in_link *link, struct coap_in_observer *observer)
 	return true;
 }
 
+static void enqueue(struct coap_in_observe *observe, struct resource *resource)
+{
+	resource->is_dirty = true;
+	resource->next_dirty = NULL;
+	if (observe->last_dirty)
+		observe->last_dirty->next_dirty = resource;
+	else
+		observe->first_dirty = resource;
+	observe->last_dirty = resource;
+}
+
+static struct resource *dequeue(struct coap_in_observe *observe)
+{
+	struct resource *resource = observe->first_dirty;
+	observe->first_dirty = resource->next_dirty;
+	if (!observe->first_dirty)
+		observe->last_dirty = NULL;
+	resource->is_dirty = false;
+	return resource;
+}
+
 /* False: nothing can be sent just now. */
 static bool go_through(struct coap_in_link *link, struct resource *resource, unsigned *left)
 {
-	while (resource->cursor && *left) {
+	while (*left) {
+		if (!resource->cursor && !resource->again)
+			break;
+		if (!resource->cursor) {
+			resource->again = false;
+			resource->cursor = resource->first;
+			continue;
+		}
 		struct coap_in_observer *observer = resource->cursor;
 		if (observer->told != resource->version) {
 			(*left)--;
@@ -349,16 +385,15 @@ static bool tell_some(struct coap_in_observe *observe)
 	unsigned left = A_TURN;
 	while (left && observe->first_dirty) {
 		struct resource *resource = observe->first_dirty;
-		if (!go_through(observe->link, resource, &left))
+		bool goes_on = go_through(observe->link, resource, &left);
+		dequeue(observe);
+		if (resource->cursor || resource->again)
+			enqueue(observe, resource); /* behind the others */
+		else
+			resource_release(observe, resource);
+		if (!goes_on)
 			return false;
-		if (resource->cursor)
-			return true;
-		observe->first_dirty = resource->next_dirty;
-		resource->is_dirty = false;
-		resource_release(observe, resource);
 	}
-	if (!observe->first_dirty)
-		observe->last_dirty = NULL;
 	return true;
 }
 
@@ -390,16 +425,10 @@ void coap_in_observe_changed(struct coap_in_link *link, struct slice path)
 		return;
 	resource->version++;
 	next_sequence(link, resource);
-	resource->cursor = resource->first;
+	resource->again = true;
 	if (resource->is_dirty)
 		return;
-	resource->is_dirty = true;
-	resource->next_dirty = NULL;
-	if (observe->last_dirty)
-		observe->last_dirty->next_dirty = resource;
-	else
-		observe->first_dirty = resource;
-	observe->last_dirty = resource;
+	enqueue(observe, resource);
 	if (!loop_timer_running(observe->timer))
 		loop_post(link->spec.loop, &observe->job);
 }

@@ -17,6 +17,8 @@
 #include "connectors/coap/in_link.h"
 #include "runtime/log.h"
 
+#define OPTIONS_BYTES 4096u /* of a message besides its payload, at most */
+
 static bool is_datagram(coap_proto_t proto)
 {
 	return proto == COAP_PROTO_UDP || proto == COAP_PROTO_DTLS;
@@ -163,6 +165,8 @@ static int open_context(struct coap_in_link *link, bool datagrams, struct coap_l
 	coap_context_set_max_idle_sessions(context, (unsigned)limits->max_sessions);
 	coap_context_set_max_handshake_sessions(context, (unsigned)limits->max_handshakes);
 	coap_context_set_session_timeout(context, (unsigned)((limits->session_timeout_ms + 999) / 1000));
+	/* What it announces over TCP is what it lets a message grow to; 8 MiB otherwise. */
+	coap_context_set_csm_max_message_size(context, (uint32_t)limits->max_body + OPTIONS_BYTES);
 	coap_register_event_handler(context, on_event);
 	coap_register_nack_handler(context, on_nack);
 	coap_register_pong_handler(context, on_pong);

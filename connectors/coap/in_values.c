@@ -28,7 +28,7 @@ struct message *coap_in_values_find(struct coap_in_link *link, struct slice path
 }
 
 /* Of what the answer is made of; the same in every process. */
-static void write_etag(const struct message_view *view, uint8_t out[ETAG_LEN])
+static void make_etag(const struct message_view *view, uint8_t out[ETAG_LEN])
 {
 	static const uint8_t key[SIPHASH_KEY_LEN] = "linkspan, ETag";
 	uint8_t of_type[SIPHASH_LEN], of_payload[SIPHASH_LEN];
@@ -38,31 +38,24 @@ static void write_etag(const struct message_view *view, uint8_t out[ETAG_LEN])
 		out[i] = of_type[i] ^ of_payload[SIPHASH_LEN - 1 - i];
 }
 
+/* Of the value that was asked for last it is known: blocks and observers ask for the same one. */
+static void write_etag(struct coap_in_link *link, struct message *msg, uint8_t out[ETAG_LEN])
+{
+	struct coap_in_etag *known = &link->etag;
+	if (known->msg != msg) {
+		message_unref(known->msg);
+		known->msg = message_ref(msg);
+		make_etag(message_view(msg), known->etag);
+	}
+	memcpy(out, known->etag, ETAG_LEN);
+}
+
 static bool names_etag(const struct slice *list, size_t n, const uint8_t *etag)
 {
 	for (size_t i = 0; i < n; i++)
 		if (slice_equal(list[i], slice_of(etag, ETAG_LEN)))
 			return true;
 	return false;
-}
-
-bool coap_in_values_condition(struct coap_in_link *link, const struct coap_in_head *head)
-{
-	uint8_t etag[ETAG_LEN];
-	if (!head->n_if_match && !head->if_none_match)
-		return true;
-	struct message *msg = coap_in_values_find(link, head->topic);
-	if (head->if_none_match && msg)
-		return false;
-	if (!head->n_if_match)
-		return true;
-	if (!msg)
-		return false;
-	write_etag(message_view(msg), etag);
-	for (size_t i = 0; i < head->n_if_match; i++)
-		if (head->if_match[i].len == 0) /* any value at all, RFC 7252 §5.10.8.1 */
-			return true;
-	return names_etag(head->if_match, head->n_if_match, etag);
 }
 
 static uint32_t max_age_s(const struct coap_in_link *link, const struct message_view *view)
@@ -134,9 +127,9 @@ static bool is_acceptable(const struct message_view *view, int accept)
 	       (format == CONTENT_FORMAT_NONE && accept == CONTENT_FORMAT_OCTETS);
 }
 
-coap_pdu_t *coap_in_values_answer(
-	struct coap_in_peer *peer, const struct message_view *view, const struct coap_in_part *wanted)
+coap_pdu_t *coap_in_values_answer(struct coap_in_peer *peer, struct message *msg, const struct coap_in_part *wanted)
 {
+	const struct message_view *view = message_view(msg);
 	struct coap_in_part part = *wanted;
 	struct coap_in_exchange exchange = {.peer = peer, .token_len = (uint8_t)part.token.len};
 	struct slice piece;
@@ -144,7 +137,7 @@ coap_pdu_t *coap_in_values_answer(
 	memcpy(exchange.token, part.token.len ? part.token.data : (const uint8_t *)"", part.token.len);
 	if (!is_acceptable(view, part.accept))
 		return coap_in_answer_begin(&exchange, COAP_RESPONSE_CODE_NOT_ACCEPTABLE, 0);
-	write_etag(view, etag);
+	write_etag(peer->link, msg, etag);
 	if (part.head && names_etag(part.head->etags, part.head->n_etags, etag))
 		code = COAP_RESPONSE_CODE_VALID;
 	if (!cut(peer, view->payload, &part, &piece))
@@ -173,7 +166,7 @@ static void send_value(struct coap_in_exchange *exchange, const struct coap_in_h
 	else if (registers)
 		part.observe = coap_in_observe_add(
 			exchange, head, content_format_find(message_view(msg)->content_type), &part.sequence);
-	coap_pdu_t *pdu = coap_in_values_answer(peer, message_view(msg), &part);
+	coap_pdu_t *pdu = coap_in_values_answer(peer, msg, &part);
 	if (!pdu)
 		return; /* no memory: it will ask again */
 	if (!peer->validated && !coap_in_peer_may_get(peer, coap_in_answer_size(pdu))) {

@@ -144,11 +144,17 @@ static void explain_guarantee(
 {
 	(void)wished;
 	*ret_why = '\0';
-	if (!source && !coap_settings_listens(settings) && qos == 0)
+	if (source && !coap_settings_listens(settings))
+		snprintf(ret_why, size,
+			"a device tells what its state is, not how it came to that: what changes while nobody listens "
+			"is never "
+			"seen, but the newest state always comes");
+	else if (!source && !coap_settings_listens(settings) && qos == 0)
 		snprintf(ret_why, size, "with qos 0 a request is not confirmed, and sent once; qos: 1 confirms it");
 	else if (!source && !coap_settings_listens(settings))
 		snprintf(ret_why, size,
-			"a response that is lost leaves open whether the device has the request, so it is sent again; PUT to "
+			"a response that is lost leaves open whether the device has the request, so it is sent again; "
+			"PUT to "
 			"the same path does the work once all the same");
 }
 

@@ -26,3 +26,6 @@ tests_unit_coap_test_link_format_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/coap/test_watch
 tests_unit_coap_test_watch_SOURCES = tests/unit/coap/test_watch.c
 tests_unit_coap_test_watch_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/coap/test_watch_settings
+tests_unit_coap_test_watch_settings_SOURCES = tests/unit/coap/test_watch_settings.c tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h
+tests_unit_coap_test_watch_settings_LDADD = $(TEST_LIBS)

@@ -12,6 +12,7 @@
 #define HEADER_BYTES    4u
 #define OPTION_BYTES    48u /* more than all options of an answer without payload take */
 #define MAX_RETRANSMITS 4u
+#define ASK_AFTER_BYTES (64u * 1024)
 
 int coap_in_answer_number(coap_pdu_t *pdu, coap_option_num_t option, uint64_t value)
 {
@@ -35,9 +36,16 @@ static void send_to(struct coap_in_peer *peer, coap_pdu_t *pdu, size_t bytes)
 		coap_delete_pdu(pdu);
 		return;
 	}
-	if (!peer->validated)
-		peer->sent += bytes;
+	peer->sent += bytes;
 	coap_send(peer->session, pdu);
+	if (COAP_PROTO_RELIABLE(peer->proto) && peer->sent > ASK_AFTER_BYTES)
+		(void)coap_in_peer_ping(peer);
+}
+
+/* What an address that is not validated gets; and over TCP what nobody has read yet, for all we know. */
+static bool is_counted(const struct coap_in_peer *peer)
+{
+	return !peer->validated || COAP_PROTO_RELIABLE(peer->proto);
 }
 
 void coap_in_answer_acknowledge(struct coap_in_exchange *exchange)
@@ -52,12 +60,11 @@ void coap_in_answer_acknowledge(struct coap_in_exchange *exchange)
 	send_to(peer, pdu, HEADER_BYTES);
 }
 
-/* Of what is in the message, with its header. */
-static size_t size_of(const struct coap_in_exchange *exchange, const coap_pdu_t *pdu)
+size_t coap_in_answer_size(const coap_pdu_t *pdu)
 {
 	coap_opt_iterator_t iterator;
 	const uint8_t *data;
-	size_t len, bytes = HEADER_BYTES + exchange->token_len;
+	size_t len, bytes = HEADER_BYTES + coap_pdu_get_token(pdu).length;
 	coap_option_iterator_init(pdu, &iterator, COAP_OPT_ALL);
 	for (coap_opt_t *option; (option = coap_option_next(&iterator)) != NULL;)
 		bytes += coap_opt_size(option);
@@ -92,7 +99,7 @@ void coap_in_answer_finish(struct coap_in_exchange *exchange, coap_pdu_t *pdu)
 			coap_in_answer_acknowledge(exchange);
 		return;
 	}
-	size_t bytes = peer->validated ? 0 : size_of(exchange, pdu);
+	size_t bytes = is_counted(peer) ? coap_in_answer_size(pdu) : 0;
 	set_type(exchange, pdu, bytes);
 	if (!peer->validated && coap_pdu_get_type(pdu) == COAP_MESSAGE_CON)
 		bytes *= 1 + MAX_RETRANSMITS;

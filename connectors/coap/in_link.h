@@ -85,7 +85,9 @@ struct coap_in_peer {
 	bool names_known;
 	bool validated; /* somebody is there: it has answered */
 	bool is_pinged;
-	uint64_t received, sent; /* bytes, until it is validated */
+	uint64_t received, sent; /* bytes, until it is validated; over TCP sent since it was last heard of */
+	bool is_doubted; /* a new handshake has come from its address (DTLS) */
+	uint64_t challenged_ms; /* since when it has been asked; 0: it has not */
 	struct coap_in_list waiting; /* WAITS_FOR_PEER */
 	struct coap_in_observer *observers;
 	size_t n_observers;
@@ -162,6 +164,10 @@ void coap_in_peer_heard(struct coap_in_peer *peer);
 void coap_in_peer_lost(struct coap_in_peer *peer);
 /* May it? *ret_name: the name by which, NULL for nobody in particular; else the code to answer with. */
 uint8_t coap_in_peer_check(struct coap_in_peer *peer, struct slice path, bool reads, const char **ret_name);
+/* It has sent something that only it can have sent. */
+void coap_in_peer_is_alive(struct coap_in_peer *peer);
+/* Has it left more unread than is borne? Then it is cut off soon. */
+bool coap_in_peer_is_clogged(const struct coap_in_peer *peer);
 /* Once a second: those that have gone, as far as libcoap does not say so. */
 void coap_in_peers_tick(struct coap_in_link *link);
 
@@ -245,6 +251,8 @@ void coap_in_answer_send(struct coap_in_exchange *exchange, struct coap_in_answe
  * payload. NULL: no memory. */
 coap_pdu_t *coap_in_answer_begin(const struct coap_in_exchange *exchange, uint8_t code, size_t room);
 void coap_in_answer_finish(struct coap_in_exchange *exchange, coap_pdu_t *pdu);
+/* Bytes of it with its header. */
+size_t coap_in_answer_size(const coap_pdu_t *pdu);
 /* The empty acknowledgement. */
 void coap_in_answer_acknowledge(struct coap_in_exchange *exchange);
 /* Options: 0, or -ENOMEM. */

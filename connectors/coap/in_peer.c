@@ -18,6 +18,8 @@
 #define FACTOR              3u /* RFC 7252 §11.3 */
 #define PING_RETRANSMITS    1
 #define DEFAULT_RETRANSMITS 4
+#define CHALLENGE_MS        4000u
+#define MAX_UNREAD_BYTES    (4u * 1024 * 1024)
 
 /* --- making ------------------------------------------------------------------------------------------------------------ */
 
@@ -69,6 +71,8 @@ struct coap_in_peer *coap_in_peer_of(struct coap_in_link *link, coap_session_t *
 
 void coap_in_peer_free(struct coap_in_peer *peer)
 {
+	if (peer->proto == COAP_PROTO_DTLS)
+		coap_in_security_watch(peer->session, NULL);
 	if (peer->prev)
 		peer->prev->next = peer->next;
 	else
@@ -117,6 +121,9 @@ void coap_in_peer_heard(struct coap_in_peer *peer)
 	coap_session_t *session = coap_session_reference(peer->session);
 	peer->is_pinged = false;
 	peer->unsettled = 0;
+	coap_in_peer_is_alive(peer);
+	if (COAP_PROTO_RELIABLE(peer->proto))
+		peer->sent = 0;
 	if (!peer->validated) {
 		peer->validated = true;
 		coap_session_set_max_retransmit(session, DEFAULT_RETRANSMITS);
@@ -135,12 +142,44 @@ void coap_in_peer_lost(struct coap_in_peer *peer)
 	coap_session_release(session);
 }
 
+void coap_in_peer_is_alive(struct coap_in_peer *peer)
+{
+	peer->is_doubted = false;
+	peer->challenged_ms = 0;
+}
+
+bool coap_in_peer_is_clogged(const struct coap_in_peer *peer)
+{
+	return COAP_PROTO_RELIABLE(peer->proto) && peer->sent > MAX_UNREAD_BYTES;
+}
+
+/* RFC 6347 §4.2.8: a device that has rebooted begins anew from the same address and port, and libcoap gives that to the old
+ * session, where it is dropped. So the old one is asked for a sign of life, which somebody who writes the device's address
+ * into his datagrams cannot prevent; without one it ends, and the device's next try makes a new one. */
+static bool is_over(struct coap_in_peer *peer, uint64_t now_ms)
+{
+	if (!peer->is_doubted)
+		return coap_in_peer_is_clogged(peer);
+	if (peer->challenged_ms)
+		return now_ms - peer->challenged_ms >= CHALLENGE_MS;
+	peer->challenged_ms = now_ms;
+	(void)coap_in_peer_ping(peer);
+	return false;
+}
+
 void coap_in_peers_tick(struct coap_in_link *link)
 {
+	uint64_t now_ms = loop_now_ms(link->spec.loop);
 	for (struct coap_in_peer *peer = link->peers, *next; peer; peer = next) {
 		next = peer->next;
-		if ((peer->observers || peer->waiting.n) &&
-			coap_session_get_state(peer->session) == COAP_SESSION_STATE_NONE)
+		bool is_gone = coap_session_get_state(peer->session) == COAP_SESSION_STATE_NONE;
+		if (!is_gone && is_over(peer, now_ms)) {
+			log_debug("coap_session_ended", "connection=%s peer=%llu", link->spec.name,
+				(unsigned long long)peer->number);
+			coap_session_disconnected(peer->session, COAP_NACK_TLS_FAILED);
+			is_gone = true;
+		}
+		if (is_gone && (peer->observers || peer->waiting.n))
 			coap_in_peer_lost(peer);
 	}
 }

@@ -697,8 +697,9 @@ void coap_in_request_take(struct coap_in_link *link, coap_session_t *session, co
 	const char *wrong;
 	struct coap_in_peer *peer = coap_in_peer_of(link, session);
 	link->counters.requests++;
-	if (!peer || !coap_in_peer_is_up(peer))
+	if (!peer || !coap_in_peer_is_up(peer) || coap_in_peer_is_clogged(peer))
 		return; /* RFC 8323 §5.3: nothing goes before the peer's CSM */
+	coap_in_peer_is_alive(peer);
 	uint8_t code = coap_in_head_read(pdu, &link->topic, &head, &wrong);
 	struct coap_in_exchange exchange = {
 		.peer = peer,

@@ -73,12 +73,21 @@ static void on_new_stream(struct coap_in_link *link, coap_session_t *session)
 		coap_session_disconnected(session, COAP_NACK_NOT_DELIVERABLE);
 }
 
+static void on_handshake(struct coap_in_link *link, coap_session_t *session)
+{
+	struct coap_in_peer *peer = coap_in_peer_of(link, session);
+	if (peer && peer->proto == COAP_PROTO_DTLS)
+		coap_in_security_watch(session, &peer->is_doubted);
+}
+
 static int on_event(coap_session_t *session, coap_event_t event)
 {
 	struct coap_in_link *link = link_of(session);
 	struct coap_in_peer *peer = coap_session_get_app_data(session);
 	if (event == COAP_EVENT_SERVER_SESSION_NEW && COAP_PROTO_RELIABLE(coap_session_get_proto(session)))
 		on_new_stream(link, session);
+	else if (event == COAP_EVENT_DTLS_CONNECTED)
+		on_handshake(link, session);
 	else if (event == COAP_EVENT_SERVER_SESSION_DEL && peer) {
 		if (COAP_PROTO_RELIABLE(peer->proto))
 			link->n_streams--;

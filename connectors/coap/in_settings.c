@@ -148,6 +148,15 @@ void coap_in_check(const struct coap_settings *settings, struct config_scope *sc
 	check_limits(settings, scope);
 }
 
+bool coap_in_knows_repetitions(const struct coap_settings *settings)
+{
+	struct coap_in_address address;
+	for (size_t i = 0; i < settings->listen.n; i++)
+		if (coap_in_address_parse(settings->listen.items[i].value, &address) || address.proto != COAP_PROTO_UDP)
+			return false;
+	return settings->in.dedupe == COAP_DEDUPE_DURABLE;
+}
+
 /* --- mappings ---------------------------------------------------------------------------------------------------------- */
 
 void coap_in_check_from(const struct coap_settings *settings, const struct coap_from_settings *from,

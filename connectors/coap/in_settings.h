@@ -9,6 +9,8 @@
 
 /* Complains of what is wrong with it, and of keys of the other kind. */
 void coap_in_check(const struct coap_settings *settings, struct config_scope *scope);
+/* Are repetitions known, also after a restart, wherever it listens? */
+bool coap_in_knows_repetitions(const struct coap_settings *settings);
 /* The same for a mapping's `from`. */
 void coap_in_check_from(const struct coap_settings *settings, const struct coap_from_settings *from,
 	const struct config_list *filters, struct config_scope *scope);

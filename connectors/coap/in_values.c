@@ -156,13 +156,6 @@ coap_pdu_t *coap_in_values_answer(
 	return NULL;
 }
 
-/* As large as its answer can become. */
-static size_t most_bytes(const struct message_view *view)
-{
-	size_t block = (size_t)16 << LARGEST_SZX;
-	return OPTION_BYTES + (view->payload.len < block ? view->payload.len : block);
-}
-
 static void send_value(struct coap_in_exchange *exchange, const struct coap_in_head *head, struct message *msg)
 {
 	struct coap_in_peer *peer = exchange->peer;
@@ -182,6 +175,11 @@ static void send_value(struct coap_in_exchange *exchange, const struct coap_in_h
 	coap_pdu_t *pdu = coap_in_values_answer(peer, message_view(msg), &part);
 	if (!pdu)
 		return; /* no memory: it will ask again */
+	if (!peer->validated && !coap_in_peer_may_get(peer, coap_in_answer_size(pdu))) {
+		coap_delete_pdu(pdu);
+		coap_in_request_await_peer(exchange, head);
+		return;
+	}
 	peer->link->counters.values++;
 	coap_in_answer_finish(exchange, pdu);
 }
@@ -199,8 +197,7 @@ void coap_in_values_get(struct coap_in_exchange *exchange, const struct coap_in_
 										      ? COAP_RESPONSE_CODE_NOT_ALLOWED
 										      : COAP_RESPONSE_CODE_NOT_FOUND,
 						      .text = "there is no value of this path"});
-	} else if (!coap_in_peer_may_get(peer, most_bytes(message_view(msg))) ||
-		   (head->observe == 0 && !peer->validated)) {
+	} else if (head->observe == 0 && !peer->validated) {
 		coap_in_request_await_peer(exchange, head);
 	} else {
 		send_value(exchange, head, msg);

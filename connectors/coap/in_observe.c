@@ -7,7 +7,8 @@
  * A notification says what the value is when it is sent, never what it was. One to a client that registered with a
  * confirmable request is confirmable; libcoap sends the next when the one before is acknowledged (NSTART). It does not say
  * that it was: after some, a ping follows them, and until its answer comes the peer gets no more; then it is told the newest
- * value, if that is another one by then. A client that registered with a non-confirmable request gets such notifications,
+ * value, if that is another one by then. Its queue of what is not acknowledged is a list that is walked for each message: so
+ * they go out in batches, and the next one waits until one of the last has answered a ping. A client that registered with a non-confirmable request gets such notifications,
  * and a confirmable one now and then, so that one that is gone is noticed.
  */
 #include <errno.h>
@@ -22,6 +23,7 @@
 #define MAX_UNSETTLED_NON 64u /* all, also over TCP, where they wait in memory for one that does not read */
 #define SETTLED_AFTER_MS  95000u /* MAX_TRANSMIT_WAIT: what was sent before has come to an end */
 #define CON_EVERY         5u
+#define NEXT_BATCH_MS     100u
 #define AGAIN_MS          50u
 #define A_TURN            200u
 #define SEQUENCE_MASK     0xffffffu
@@ -64,6 +66,8 @@ struct coap_in_observe {
 	struct resource *first_dirty, *last_dirty;
 	struct loop_job job;
 	struct loop_timer *timer; /* the job, later */
+	uint64_t probed; /* number of the peer whose answer the next batch waits for */
+	struct coap_in_peer *last_told; /* in this batch, confirmably */
 };
 
 /* --- finding ----------------------------------------------------------------------------------------------------------- */
@@ -316,6 +320,8 @@ static bool tell(struct coap_in_link *link, struct coap_in_observer *observer)
 		return false;
 	observer->told = observer->resource->version;
 	observer->n_non = is_con ? 0 : observer->n_non + 1;
+	if (is_con)
+		link->observe->last_told = peer;
 	if (ends)
 		observer_free(link->observe, observer);
 	return true;
@@ -337,27 +343,43 @@ static bool go_through(struct coap_in_link *link, struct resource *resource, uns
 	return true;
 }
 
-static void on_job(void *arg)
+/* Sends a batch. False: nothing can be sent just now. */
+static bool tell_some(struct coap_in_observe *observe)
 {
-	struct coap_in_observe *observe = arg;
-	struct coap_in_link *link = observe->link;
 	unsigned left = A_TURN;
 	while (left && observe->first_dirty) {
 		struct resource *resource = observe->first_dirty;
-		if (!go_through(link, resource, &left)) {
-			loop_timer_start(observe->timer, AGAIN_MS);
-			return;
-		}
+		if (!go_through(observe->link, resource, &left))
+			return false;
 		if (resource->cursor)
-			break;
+			return true;
 		observe->first_dirty = resource->next_dirty;
 		resource->is_dirty = false;
 		resource_release(observe, resource);
 	}
-	if (observe->first_dirty)
-		loop_post(link->spec.loop, &observe->job);
-	else
+	if (!observe->first_dirty)
 		observe->last_dirty = NULL;
+	return true;
+}
+
+/* The next batch follows once one of this has answered, or after a while. */
+static void on_job(void *arg)
+{
+	struct coap_in_observe *observe = arg;
+	struct loop *loop = observe->link->spec.loop;
+	observe->probed = 0;
+	observe->last_told = NULL;
+	bool goes_on = tell_some(observe);
+	if (!observe->first_dirty)
+		return;
+	if (!goes_on) {
+		loop_timer_start(observe->timer, AGAIN_MS);
+	} else if (observe->last_told && coap_in_peer_ping(observe->last_told)) {
+		observe->probed = observe->last_told->number;
+		loop_timer_start(observe->timer, NEXT_BATCH_MS);
+	} else {
+		loop_post(loop, &observe->job);
+	}
 }
 
 void coap_in_observe_changed(struct coap_in_link *link, struct slice path)
@@ -378,11 +400,17 @@ void coap_in_observe_changed(struct coap_in_link *link, struct slice path)
 	else
 		observe->first_dirty = resource;
 	observe->last_dirty = resource;
-	loop_post(link->spec.loop, &observe->job);
+	if (!loop_timer_running(observe->timer))
+		loop_post(link->spec.loop, &observe->job);
 }
 
 void coap_in_observe_go_on(struct coap_in_peer *peer)
 {
+	struct coap_in_observe *observe = peer->link->observe;
+	if (observe->probed == peer->number) {
+		loop_timer_stop(observe->timer);
+		loop_post(peer->link->spec.loop, &observe->job);
+	}
 	struct coap_in_observer *observer = peer->observers;
 	for (struct coap_in_observer *next; observer; observer = next) {
 		next = observer->next_of_peer;

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The test descriptions of ETSI's CoAP Plugtests (CoAP#4) that apply, each under its number, against linkspan's listener, message by
 message. What a PUT or POST writes goes through the listener to MQTT and comes back as a value, so /test is what the descriptions
-say it is. Not here: what concerns proxies, raw public keys, and resources that a server names (CORE_18, CORE_19), has conditions
-for (CORE_22, CORE_23: see coap_in.py), or describes by `if` and `sz` (LINK_05, LINK_06, LINK_09); a late response to NON (CORE_17:
-what would have to wait is refused at once). OBS_05 takes longer: coap_gone.py."""
+say it is. Not here: what concerns proxies, raw public keys, and resources that a server names (CORE_18, CORE_19) or describes by
+`if` and `sz` (LINK_05, LINK_06, LINK_09); a late response to NON (CORE_17: what would have to wait is refused at once). OBS_05 takes
+longer: coap_gone.py. As a client: coap_out.py."""
 import atexit
 import os
 
@@ -301,6 +301,25 @@ def core_21():
     request, changed = _ask("GET", "/validate", options=[("ETag", etag)])
     _piggybacked(request, changed, "2.05")
     assert changed.payload == b"second" and changed.value("ETag") != etag, changed
+
+
+@tap.case("TD_COAP_CORE_22: If-Match, with the ETag that is there and an old one")
+def core_22():
+    site().set("/test", b"first")
+    etag = _ask("GET", "/test")[1].value("ETag")
+    _piggybacked(*_ask("PUT", "/test", payload=b"second", options=[("If-Match", etag), ("Content-Format", 0)]), "2.04")
+    until(lambda: _ask("GET", "/test")[1].payload == b"second", "what was put")
+    _piggybacked(*_ask("PUT", "/test", payload=b"third", options=[("If-Match", etag), ("Content-Format", 0)]), "4.12")
+    assert _ask("GET", "/test")[1].payload == b"second"
+
+
+@tap.case("TD_COAP_CORE_23: If-None-Match, on a path without a value and on one with it")
+def core_23():
+    _ask("DELETE", "/test")
+    until(lambda: _ask("GET", "/test")[1].text == "4.04", "the value to be gone")
+    _piggybacked(*_ask("PUT", "/test", payload=b"new", options=[("If-None-Match", b""), ("Content-Format", 0)]), "2.04")
+    until(lambda: _ask("GET", "/test")[1].payload == b"new", "what was put")
+    _piggybacked(*_ask("PUT", "/test", payload=b"newer", options=[("If-None-Match", b"")]), "4.12")
 
 
 @tap.case("TD_COAP_CORE_31: a ping is answered with RST")

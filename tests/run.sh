@@ -13,7 +13,8 @@
 #                20 faults around webhooks that go out, alone and in batches, and that come in; a control
 #                                                                               (tests/crash/http.sh)
 #   asan         the unit tests again, built by clang with ASan and UBSan
-#   fuzz         each fuzz target for ten seconds, MQTT's codec and session machine for a minute
+#   fuzz         each fuzz target for ten seconds, MQTT's codec and session machine and the CoAP
+#                listener for a minute
 #   lint         format, rules of the house, cppcheck, clang-tidy               (make lint)
 #
 #   tests/run.sh [--strict] [--no-install] [--keep] [PART]...      default: check integration crash
@@ -327,7 +328,7 @@ build_fuzz() {
         target=$(basename "$target" .c)
         target=${target#fuzz_}
         case $target in
-        mqtt_codec | mqtt_session) echo "$target 60" ;;
+        mqtt_codec | mqtt_session | coap) echo "$target 60" ;;
         *) echo "$target 10" ;;
         esac
     done >"$work/fuzz/targets"

@@ -58,7 +58,8 @@ void coap_client_refused(struct coap_client *client, const char *reason)
 		return;
 	snprintf(why, sizeof why, "%s", reason);
 	snprintf(what, sizeof what,
-		"the device does not let us in: %s; check psk and tls, and what we may do there. It is asked again from time "
+		"the device does not let us in: %s; check psk and tls, and what we may do there. It is asked again "
+		"from time "
 		"to time",
 		why);
 	uint64_t wait_ms = (uint64_t)REFUSED_MIN_MS << (client->refusals < 4 ? client->refusals : 4);

@@ -15,13 +15,19 @@
 
 #define MAX_EVENTS     64
 #define MAX_A_TURN     256 /* datagrams, or events of sockets */
+#define TICK_MS        50u /* while something waits for an acknowledgement */
+#define IDLE_TICK_MS   500u
+#define MAX_A_TURN_US  10000u
 #define REASON_SIZE    256
 #define NOTHING_TO_GET "coap_network_read:"
 
 struct coap_loop {
+	struct loop *loop;
 	coap_context_t *context;
 	bool only_endpoints;
 	unsigned expected; /* datagrams of one endpoint */
+	bool was_polled; /* since the last tick */
+	struct loop_timer *ticker;
 	uv_poll_t poll;
 };
 
@@ -77,6 +83,26 @@ static void set_up_library(void)
 	done = true;
 }
 
+/* --- what libcoap answers by itself ------------------------------------------------------------------------------------- */
+
+/* libcoap calls this through its table of imports, so the program's own takes its place: for what never gets to a handler (methods and
+ * critical options that it does not know, a proxy's options, a spent Hop-Limit). Its own one puts a phrase and what the request had into the answer, up to six times as many
+ * bytes as a short request, and that to addresses which nobody has validated; here an answer is a code and the token. For 5.08 coap_send would write the address
+ * of this machine into it (with the overflow that is CVE-2023-30362); we are no proxy, so 5.05 says the same. */
+coap_pdu_t *coap_new_error_response(const coap_pdu_t *request, coap_pdu_code_t code, coap_opt_filter_t *opts)
+{
+	coap_bin_const_t token = coap_pdu_get_token(request);
+	coap_pdu_type_t type = coap_pdu_get_type(request) == COAP_MESSAGE_CON ? COAP_MESSAGE_ACK : COAP_MESSAGE_NON;
+	(void)opts;
+	if (code == COAP_RESPONSE_CODE_HOP_LIMIT_REACHED)
+		code = COAP_RESPONSE_CODE_PROXYING_NOT_SUPPORTED;
+	coap_pdu_t *pdu = coap_pdu_init(type, code, coap_pdu_get_mid(request), token.length);
+	if (!pdu || coap_add_token(pdu, token.length, token.s))
+		return pdu;
+	coap_delete_pdu(pdu);
+	return NULL;
+}
+
 /* --- turns ------------------------------------------------------------------------------------------------------------- */
 
 /* Repeats the events of endpoints, which are there as long as the context. */
@@ -116,12 +142,28 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct coap_loop *watch = poll->data;
 	(void)status, (void)events;
-	for (unsigned n = 0; n < MAX_A_TURN;) {
+	watch->was_polled = true;
+	uint64_t began_us = loop_fresh_us(watch->loop);
+	for (unsigned n = 0; n < MAX_A_TURN && loop_fresh_us(watch->loop) - began_us < MAX_A_TURN_US;) {
 		unsigned read = take_some(watch);
 		if (!read)
 			return;
 		n += read;
 	}
+}
+
+/* libcoap sets its timer from a time that it took before it walked over all sessions: when that has passed meanwhile it turns the
+ * timer off, and sends nothing again until something comes. */
+static void on_tick(void *arg)
+{
+	struct coap_loop *watch = arg;
+	coap_tick_t now;
+	if (!watch->was_polled) {
+		coap_ticks(&now);
+		coap_io_prepare_epoll(watch->context, now);
+	}
+	watch->was_polled = false;
+	loop_timer_start(watch->ticker, coap_can_exit(watch->context) ? IDLE_TICK_MS : TICK_MS);
 }
 
 /* --- making ------------------------------------------------------------------------------------------------------------ */
@@ -137,13 +179,16 @@ int coap_loop_new(struct loop *loop, bool only_endpoints, void *arg, struct coap
 	if (!watch)
 		return -ENOMEM;
 	set_up_library();
+	watch->loop = loop;
 	watch->only_endpoints = only_endpoints;
 	watch->expected = 1;
-	watch->context = coap_new_context(NULL);
+	watch->ticker = loop_timer_new(loop, on_tick, watch);
+	watch->context = watch->ticker ? coap_new_context(NULL) : NULL;
 	int r = watch->context ? uv_poll_init(loop_uv(loop), &watch->poll, coap_context_get_coap_fd(watch->context))
 			       : -ENOMEM;
 	if (r < 0) {
 		coap_free_context(watch->context);
+		loop_timer_free(watch->ticker);
 		free(watch);
 		return r;
 	}
@@ -151,6 +196,7 @@ int coap_loop_new(struct loop *loop, bool only_endpoints, void *arg, struct coap
 	coap_set_app_data(watch->context, arg);
 	r = uv_poll_start(&watch->poll, UV_READABLE, on_poll);
 	if (r == 0) {
+		loop_timer_start(watch->ticker, IDLE_TICK_MS);
 		*ret_watch = watch;
 		return 0;
 	}
@@ -168,6 +214,7 @@ void coap_loop_free(struct coap_loop *watch)
 	if (!watch)
 		return;
 	uv_poll_stop(&watch->poll);
+	loop_timer_free(watch->ticker);
 	coap_free_context(watch->context);
 	watch->context = NULL;
 	uv_close((uv_handle_t *)&watch->poll, on_closed);

@@ -132,8 +132,8 @@ void coap_out_send(struct coap_out *out, const struct delivery *delivery)
 		return;
 	}
 	arena_reset(&out->arena);
-	int err = coap_request_make(client->settings, &client->own, message_view(flight->msg), &out->arena, &flight->call,
-		&url, &flight->elsewhere, &reason);
+	int err = coap_request_make(client->settings, &client->own, message_view(flight->msg), &out->arena,
+		&flight->call, &url, &flight->elsewhere, &reason);
 	if (err) {
 		bool never = err == -EINVAL;
 		tell(flight, &(struct outcome){.kind = never ? OUTCOME_REJECTED : OUTCOME_RETRY,

@@ -266,8 +266,8 @@ static void add_extras(struct coap_call *call, bool fetches, int observe, struct
 		coap_message_add_uint(extras, COAP_OPTION_OBSERVE, (uint32_t)observe);
 	if (fetches)
 		coap_message_add_uint(extras, COAP_OPTION_BLOCK2,
-			coap_message_block((uint32_t)(call->down.body.len >> (call->down.szx + 4)), false,
-				call->down.szx));
+			coap_message_block(
+				(uint32_t)(call->down.body.len >> (call->down.szx + 4)), false, call->down.szx));
 	else if (call->wants_body && call->peers->settings->block_size < 6)
 		coap_message_add_uint(extras, COAP_OPTION_BLOCK2,
 			coap_message_block(0, false, (uint8_t)call->peers->settings->block_size));
@@ -327,16 +327,15 @@ static int send_once(struct coap_call *call, bool fetches, int observe, uint32_t
 	struct coap_message_extras extras;
 	uint8_t token[COAP_TOKEN_LEN];
 	size_t max_size = coap_session_max_pdu_size(libs);
-	struct slice payload = fetches || up->sending == 0 ? slice_of(NULL, 0)
-							   : slice_of(call->payload.data + up->done, up->sending);
+	struct slice payload =
+		fetches || up->sending == 0 ? slice_of(NULL, 0) : slice_of(call->payload.data + up->done, up->sending);
 	add_extras(call, fetches, observe, &extras);
 	if (COAP_TOKEN_LEN + coap_message_size(buffer_slice(&call->options), &extras) > max_size)
 		return -EMSGSIZE;
 	write_token(call->peers, slot, token);
-	coap_pdu_t *pdu =
-		coap_message_new(is_confirmable(call, fetches) ? COAP_MESSAGE_CON : COAP_MESSAGE_NON, call->code,
-			coap_new_message_id(libs), slice_of(token, sizeof token), buffer_slice(&call->options), &extras,
-			payload, max_size);
+	coap_pdu_t *pdu = coap_message_new(is_confirmable(call, fetches) ? COAP_MESSAGE_CON : COAP_MESSAGE_NON,
+		call->code, coap_new_message_id(libs), slice_of(token, sizeof token), buffer_slice(&call->options),
+		&extras, payload, max_size);
 	if (!pdu)
 		return -ENOMEM;
 	call->session->n_messages++;
@@ -367,6 +366,7 @@ static int send_message(struct coap_call *call, bool fetches)
 		return -EMSGSIZE;
 	call->sent_ms = call->session->used_ms = loop_now_ms(call->peers->options.loop);
 	call->peers->counters.blocks += fetches || call->up.in_blocks;
+	coap_loop_forget_reason();
 	return send_twice(call, fetches, call->observe ? 0 : -1, *slot);
 }
 
@@ -386,7 +386,8 @@ bool coap_call_send_message(struct coap_call *call, bool fetches)
 	} else {
 		struct coap_peer *peer = call->peer;
 		char why[160];
-		snprintf(why, sizeof why, "it cannot be sent: %s", coap_loop_reason());
+		const char *reason = coap_loop_reason();
+		snprintf(why, sizeof why, "it cannot be sent: %s", *reason ? reason : "the connection is closed");
 		coap_call_note_end(call, COAP_CALL_UNREACHED, 0, why);
 		coap_peer_has_failed(peer, COAP_CALL_UNREACHED, why);
 	}
@@ -460,14 +461,15 @@ static void doom(struct coap_peer_session *session, const char *why)
 
 void coap_call_expire(struct coap_call *call)
 {
-	static const char why[] = "no answer in time", others[] = "another request was not answered, and the session has ended";
+	static const char why[] = "no answer in time",
+			  others[] = "another request was not answered, and the session has ended";
 	struct coap_peers *peers = call->peers;
 	struct coap_peer *peer = call->peer;
 	struct coap_peer_session *session = call->session;
 	bool confirmable = is_confirmable(call, call->down.fetching);
 	uint64_t waited_ms = loop_now_ms(peers->options.loop) - call->sent_ms;
-	bool repeats = confirmable && is_datagram(call) &&
-		       waited_ms <= transmit_wait_ms(&peers->settings->transmission);
+	bool repeats =
+		confirmable && is_datagram(call) && waited_ms <= transmit_wait_ms(&peers->settings->transmission);
 	if (repeats || !is_datagram(call))
 		doom(session, others);
 	peers->counters.silent++;
@@ -507,7 +509,8 @@ void coap_call_on_nack(
 		break;
 	case COAP_NACK_TOO_MANY_RETRIES:
 		peers->counters.silent++;
-		fail(call, COAP_CALL_SILENT, "no answer, and no acknowledgement", session->peer->url.scheme == COAP_SCHEME_DTLS);
+		fail(call, COAP_CALL_SILENT, "no answer, and no acknowledgement",
+			session->peer->url.scheme == COAP_SCHEME_DTLS);
 		break;
 	case COAP_NACK_ICMP_ISSUE:
 		fail(call, COAP_CALL_UNREACHED, "nobody listens there, or the host cannot be reached", true);

@@ -174,8 +174,7 @@ void coap_message_read(const coap_pdu_t *pdu, struct coap_message_view *ret_view
 	*ret_view = (struct coap_message_view){.code = (uint8_t)coap_pdu_get_code(pdu), .format = -1, .max_age_s = 60};
 	coap_option_iterator_init(pdu, &iterator, COAP_OPT_ALL);
 	while ((option = coap_option_next(&iterator)))
-		read_option(
-			iterator.number, slice_of(coap_opt_value(option), coap_opt_length(option)), ret_view);
+		read_option(iterator.number, slice_of(coap_opt_value(option), coap_opt_length(option)), ret_view);
 	coap_get_data(pdu, &len, &data);
 	ret_view->payload = len ? slice_of(data, len) : slice_of("", 0);
 }

@@ -13,16 +13,16 @@
 #include "connectors/coap/out_peer_impl.h"
 #include "runtime/log.h"
 
-#define REST_MIN_MS      250u
-#define REST_MAX_MS      60000u
-#define MOST_DOUBLINGS   16u
-#define MOST_WAITING     1024u /* at a device that answers */
-#define MOST_DOUBTFUL    16u /* at one that does not, or not yet */
-#define CROWDED_MS       1000u
-#define SWEEP_MS         30000u
-#define MOST_BUCKETS     4096u
-#define FIRST_BUCKETS    64u
-#define SUSPECT_PERCENT  160u /* of ACK_TIMEOUT; ACK_RANDOM_FACTOR is 1.5 */
+#define REST_MIN_MS     250u
+#define REST_MAX_MS     60000u
+#define MOST_DOUBLINGS  16u
+#define MOST_WAITING    1024u /* at a device that answers */
+#define MOST_DOUBTFUL   16u /* at one that does not, or not yet */
+#define CROWDED_MS      1000u
+#define SWEEP_MS        30000u
+#define MOST_BUCKETS    4096u
+#define FIRST_BUCKETS   64u
+#define SUSPECT_PERCENT 160u /* of ACK_TIMEOUT; ACK_RANDOM_FACTOR is 1.5 */
 
 static uint64_t now_of(const struct coap_peers *peers)
 {
@@ -97,7 +97,8 @@ static void count_calls(struct coap_peer *peer, bool counts)
 
 static void end_crowd(struct coap_peer *peer)
 {
-	while (peer->n_waiting > MOST_DOUBTFUL) { /* from the front: they have been tried longest, and keep their order */
+	while (peer->n_waiting >
+		MOST_DOUBTFUL) { /* from the front: they have been tried longest, and keep their order */
 		struct coap_call *call = peer->waiting;
 		coap_call_note_end(call, COAP_CALL_UNREACHED, CROWDED_MS, "the device has not answered yet");
 	}
@@ -264,7 +265,8 @@ void coap_peer_has_failed(struct coap_peer *peer, enum coap_call_end end, const 
 	uint64_t ms = rest_ms(peer->failures);
 	coap_url_print(&peer->url, place, sizeof place);
 	if (peer->failures++ == 0)
-		log_warn("coap_device_away", "connection=%s device=\"%s\" reason=\"%s\"", peers->options.name, place, why);
+		log_warn("coap_device_away", "connection=%s device=\"%s\" reason=\"%s\"", peers->options.name, place,
+			why);
 	snprintf(peer->why, sizeof peer->why, "%s", why);
 	unready(peer);
 	if (peer->session)

@@ -132,7 +132,8 @@ struct coap_peers_options {
 	struct loop *loop;
 	const char *name; /* of the connection, for the log; borrowed */
 	const struct coap_settings *settings; /* borrowed */
-	const struct coap_url *own; /* that of the connection: identity, key and certificate are for it alone; borrowed */
+	const struct coap_url
+		*own; /* that of the connection: identity, key and certificate are for it alone; borrowed */
 };
 
 struct coap_peers_counters {

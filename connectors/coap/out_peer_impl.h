@@ -21,7 +21,7 @@
 #include "connectors/coap/out_peer.h"
 #include "connectors/coap/out_tls.h"
 
-#define COAP_PEER_ADDRESSES 8u
+#define COAP_PEER_ADDRESSES   8u
 #define COAP_TOKEN_LEN        8u
 #define COAP_SESSION_MESSAGES 60000u
 
@@ -148,7 +148,8 @@ void coap_peer_context_free(struct coap_peer_context *context); /* NULL is allow
 /* --- out_call.c --- */
 
 void coap_call_send(struct coap_call *call, struct coap_peer_session *session); /* its first message */
-bool coap_call_send_message(struct coap_call *call, bool fetches); /* the next. False: it cannot be sent, and the call has ended */
+bool coap_call_send_message(
+	struct coap_call *call, bool fetches); /* the next. False: it cannot be sent, and the call has ended */
 /* It is in no list any more, and the job says so to its owner. */
 void coap_call_note_end(struct coap_call *call, enum coap_call_end end, uint64_t retry_after_ms, const char *why);
 void coap_calls_tell(struct coap_peers *peers); /* those that have ended */

@@ -58,8 +58,8 @@ static void add(struct message_field *fields, size_t *n, const char *name, struc
 	fields[(*n)++] = (struct message_field){slice_str(name), value};
 }
 
-static int make_headers(const struct coap_call_response *response, struct arena *arena, struct message_field *fields,
-	size_t *n)
+static int make_headers(
+	const struct coap_call_response *response, struct arena *arena, struct message_field *fields, size_t *n)
 {
 	char code[COAP_CODE_SIZE];
 	struct slice location;
@@ -87,8 +87,8 @@ static int find_type(const struct coap_call_response *response, struct arena *ar
 	return ret_type->data ? 0 : -ENOMEM;
 }
 
-int coap_reply_make(const struct coap_call_response *response, uint64_t wall_ms, struct arena *arena,
-	struct message_view *ret_view)
+int coap_reply_make(
+	const struct coap_call_response *response, uint64_t wall_ms, struct arena *arena, struct message_view *ret_view)
 {
 	struct message_field *fields = arena_alloc(arena, MOST_HEADERS * sizeof *fields);
 	struct slice content_type;

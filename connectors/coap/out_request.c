@@ -16,8 +16,9 @@ enum { URI_PATH = 11, CONTENT_FORMAT = 12, URI_QUERY = 15, ACCEPT = 17 };
 static const uint8_t codes[] = {3, 2, 7, 6, 4, 5, 1};
 enum { CODE_GET = 1, CODE_DELETE = 4 };
 
-static const char no_target[] = "path and query are no target of a request; each segment and each argument has at most 255 "
-				"bytes of UTF-8, and none is . or ..";
+static const char no_target[] =
+	"path and query are no target of a request; each segment and each argument has at most 255 "
+	"bytes of UTF-8, and none is . or ..";
 
 int coap_method_find(struct slice name)
 {
@@ -137,9 +138,7 @@ static int set_method(const struct coap_settings *settings, const struct message
 static int add_format(const struct message_view *view, struct coap_call *call)
 {
 	int format = content_format_find(view->content_type);
-	return format < 0 || call->payload.len == 0
-		       ? 0
-		       : coap_call_option_uint(call, CONTENT_FORMAT, (uint32_t)format);
+	return format < 0 || call->payload.len == 0 ? 0 : coap_call_option_uint(call, CONTENT_FORMAT, (uint32_t)format);
 }
 
 static int add_accept(const struct message_view *view, struct coap_call *call, const char **ret_reason)
@@ -149,8 +148,9 @@ static int add_accept(const struct message_view *view, struct coap_call *call, c
 		return 0;
 	int format = content_format_find(wished);
 	if (format < 0)
-		return refuse(ret_reason, "accept names no content type that CoAP has a number for; write one of IANA's CoAP "
-					  "Content-Formats, or coap/ and the number");
+		return refuse(ret_reason,
+			"accept names no content type that CoAP has a number for; write one of IANA's CoAP "
+			"Content-Formats, or coap/ and the number");
 	return coap_call_option_uint(call, ACCEPT, (uint32_t)format);
 }
 
@@ -163,9 +163,9 @@ static void set_wishes(const struct message_view *view, struct coap_call *call)
 	call->observe = false;
 }
 
-int coap_request_make(const struct coap_settings *settings, const struct coap_url *own,
-	const struct message_view *view, struct arena *arena, struct coap_call *call, const struct coap_url **ret_url,
-	bool *ret_elsewhere, const char **ret_reason)
+int coap_request_make(const struct coap_settings *settings, const struct coap_url *own, const struct message_view *view,
+	struct arena *arena, struct coap_call *call, const struct coap_url **ret_url, bool *ret_elsewhere,
+	const char **ret_reason)
 {
 	*ret_reason = "it cannot be sent";
 	coap_call_clear(call);

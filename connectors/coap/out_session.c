@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <net/if.h>
 #include <netdb.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -76,10 +75,8 @@ static struct coap_peer_context *context_new(struct coap_peers *peers, enum coap
 	if (r == 0)
 		set_up(context);
 	if (r == 0 && security != COAP_SECURITY_PSK) {
-		context->tls =
-			coap_tls_setup_new(&peers->files, security == COAP_SECURITY_OWN_CERT, on_certificate);
-		if (!context->tls ||
-			!coap_tls_trust(coap_loop_context(context->loop), peers->options.settings->tls.ca))
+		context->tls = coap_tls_setup_new(&peers->files, security == COAP_SECURITY_OWN_CERT, on_certificate);
+		if (!context->tls || !coap_tls_trust(coap_loop_context(context->loop), peers->options.settings->tls.ca))
 			r = -ENOMEM;
 	}
 	if (r == 0)
@@ -187,8 +184,8 @@ static void resolve(struct coap_peer *peer)
 	if (resolve) {
 		resolve->request.data = resolve;
 		resolve->peer = peer;
-		err = uv_getaddrinfo(loop_uv(peer->peers->options.loop), &resolve->request, on_resolved,
-			peer->url.host, NULL, hints(peer));
+		err = uv_getaddrinfo(loop_uv(peer->peers->options.loop), &resolve->request, on_resolved, peer->url.host,
+			NULL, hints(peer));
 	}
 	if (err == 0) {
 		peer->resolve = resolve;
@@ -285,9 +282,8 @@ static void set_transmission(coap_session_t *libs, const struct coap_transmissio
 {
 	coap_session_set_nstart(libs, NO_NSTART);
 	coap_session_set_max_retransmit(libs, (uint16_t)transmission->max_retransmit);
-	coap_session_set_ack_timeout(libs,
-		(coap_fixed_point_t){(uint16_t)(transmission->ack_timeout_ms / 1000),
-			(uint16_t)(transmission->ack_timeout_ms % 1000)});
+	coap_session_set_ack_timeout(libs, (coap_fixed_point_t){(uint16_t)(transmission->ack_timeout_ms / 1000),
+						   (uint16_t)(transmission->ack_timeout_ms % 1000)});
 }
 
 static void link_session(struct coap_peers *peers, struct coap_peer_session *session)
@@ -406,22 +402,38 @@ void coap_peer_session_retire(struct coap_peer_session *session)
 	coap_peers_note(peer->peers);
 }
 
-/* What libcoap knows of a failed handshake. */
-static void note_refusal(struct coap_peer_session *session)
+static void note_refusal(struct coap_peer_session *session, const char *why)
+{
+	session->is_refused = true;
+	if (!session->why[0])
+		snprintf(session->why, sizeof session->why, "the handshake has failed%s%s", *why ? ": " : "", why);
+}
+
+/* Our side has refused. */
+static void note_error(struct coap_peer_session *session)
 {
 	SSL *ssl = coap_session_get_tls(session->session, NULL);
 	long verified = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
-	unsigned long error = ERR_peek_last_error();
-	const char *text = error ? ERR_reason_error_string(error) : NULL;
-	session->is_refused = true;
-	if (session->why[0])
-		return;
-	if (verified != X509_V_OK)
+	if (verified != X509_V_OK && !session->why[0])
 		snprintf(session->why, sizeof session->why, "its certificate is not accepted: %s",
 			X509_verify_cert_error_string(verified));
-	else
-		snprintf(session->why, sizeof session->why, "the handshake has failed%s%s", text ? ": " : "",
-			text ? text : "");
+	note_refusal(session, "");
+}
+
+/* An alert of the other side, a time-out and a closed port are the same event; libcoap's log alone knows. */
+static void note_alert(struct coap_peer_session *session)
+{
+	const char *reason = coap_loop_reason(), *who = coap_session_str(session->session);
+	size_t len = strlen(who);
+	if (strncmp(reason, who, len) != 0 || !strstr(reason + len, "alert"))
+		return;
+	char why[120];
+	reason += len;
+	snprintf(why, sizeof why, "%s", reason + strspn(reason, " :"));
+	char *end = strstr(why, " at SSL");
+	if (end)
+		*end = '\0';
+	note_refusal(session, why);
 }
 
 static int on_event(coap_session_t *libs, coap_event_t event)
@@ -436,7 +448,7 @@ static int on_event(coap_session_t *libs, coap_event_t event)
 		return 0;
 	case COAP_EVENT_DTLS_ERROR:
 		if (!session->is_up)
-			note_refusal(session);
+			note_error(session);
 		break;
 	case COAP_EVENT_DTLS_CONNECTED:
 	case COAP_EVENT_SESSION_CONNECTED:
@@ -446,6 +458,8 @@ static int on_event(coap_session_t *libs, coap_event_t event)
 	case COAP_EVENT_TCP_CLOSED:
 	case COAP_EVENT_SESSION_CLOSED:
 	case COAP_EVENT_SESSION_FAILED:
+		if (!session->is_up)
+			note_alert(session);
 		session->is_lost = true;
 		break;
 	default:
@@ -465,8 +479,9 @@ static void lose_handshake(struct coap_peer_session *session)
 		snprintf(why, sizeof why, "%s", session->why);
 	else
 		snprintf(why, sizeof why, "%s",
-			peer->url.scheme == COAP_SCHEME_DTLS ? "no answer to the handshake (or the key is not the right one)"
-							     : "no connection can be had");
+			peer->url.scheme == COAP_SCHEME_DTLS
+				? "no answer to the handshake (or the key is not the right one)"
+				: "no connection can be had");
 	peer->peers->counters.refused += refused;
 	coap_peer_session_end(session, COAP_CALL_UNREACHED, why);
 	peer->address++;

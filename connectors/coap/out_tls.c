@@ -202,8 +202,8 @@ bool coap_tls_is_for(const uint8_t *der, size_t len, const struct coap_url *url)
 	memcpy(address, url->host, n);
 	address[n] = '\0';
 	bool good = cert && (url->is_literal ? X509_check_ip_asc(cert, address, 0) == 1
-					     : X509_check_host(cert, url->host, 0,
-						       X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1);
+					     : X509_check_host(cert, url->host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
+						       NULL) == 1);
 	X509_free(cert);
 	ERR_clear_error();
 	return good;

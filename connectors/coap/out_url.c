@@ -22,7 +22,8 @@ static const struct {
 
 static const char no_scheme[] =
 	"it does not begin with a scheme of CoAP; write coap://host, coaps://host, coap+tcp://host or coaps+tcp://host";
-static const char no_host[] = "its host is no name and no address; write coap://name, coap://192.0.2.1 or coap://[2001:db8::1]";
+static const char no_host[] =
+	"its host is no name and no address; write coap://name, coap://192.0.2.1 or coap://[2001:db8::1]";
 static const char no_port[] = "its port is no number from 1 to 65535; write coap://host:5683, or leave it out";
 
 static bool read_scheme(struct slice *text, struct coap_url *url)
@@ -43,7 +44,8 @@ static bool read_scheme(struct slice *text, struct coap_url *url)
 /* Of a name: unreserved and sub-delims of RFC 3986 §3.2.2 that occur in names. */
 static bool is_of_name(uint8_t c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~' || c >= 0x80;
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~' ||
+	       c >= 0x80;
 }
 
 static bool read_name(struct slice text, struct coap_url *url)

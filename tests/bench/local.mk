@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Built by tests/bench/run.sh only.
 EXTRA_DIST += tests/bench/run.sh tests/bench/end_to_end.py tests/bench/mqtt_more.py tests/bench/kafka.py \
+	tests/bench/coap_in.py tests/bench/coap_out.py \
 	tests/bench/http_dead.py tests/bench/http_in.py tests/bench/http_out.py
 EXTRA_PROGRAMS += tests/bench/bench_journal tests/bench/bench_outage tests/bench/bench_recovery tests/bench/bench_routing tests/bench/mqtt_load \
-	tests/bench/kafka_bare tests/bench/paho_out tests/bench/http_bare tests/bench/http_sinks tests/bench/http_load tests/bench/http_in_bare
+	tests/bench/kafka_bare tests/bench/paho_out tests/bench/http_bare tests/bench/http_sinks tests/bench/http_load tests/bench/http_in_bare \
+	tests/bench/coap_in_bare tests/bench/coap_load tests/bench/coap_observers tests/bench/coap_out_bare tests/bench/coap_sink \
+	tests/bench/coap_swarm
 tests_bench_bench_journal_SOURCES = tests/bench/bench_journal.c
 tests_bench_bench_journal_LDADD = $(LINKSPAN_LIBS)
 tests_bench_bench_outage_SOURCES = tests/bench/bench_outage.c
@@ -27,3 +30,13 @@ tests_bench_http_in_bare_LDADD = $(MHD_LIBS)
 tests_bench_http_sinks_SOURCES = tests/bench/http_sinks.c
 tests_bench_http_bare_SOURCES = tests/bench/http_bare.c
 tests_bench_http_bare_LDADD = $(CURL_LIBS) $(MHD_LIBS)
+COAP_WIRE = tests/bench/coap_wire.c tests/bench/coap_wire.h
+tests_bench_coap_in_bare_SOURCES = tests/bench/coap_in_bare.c
+tests_bench_coap_in_bare_LDADD = $(COAP_LIBS)
+tests_bench_coap_load_SOURCES = tests/bench/coap_load.c $(COAP_WIRE)
+tests_bench_coap_observers_SOURCES = tests/bench/coap_observers.c $(COAP_WIRE)
+tests_bench_coap_out_bare_SOURCES = tests/bench/coap_out_bare.c
+tests_bench_coap_out_bare_LDADD = $(COAP_LIBS)
+tests_bench_coap_sink_SOURCES = tests/bench/coap_sink.c $(COAP_WIRE)
+tests_bench_coap_swarm_SOURCES = tests/bench/coap_swarm.c $(COAP_WIRE)
+tests_bench_coap_swarm_LDADD = $(OPENSSL_LIBS)

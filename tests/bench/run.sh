@@ -15,6 +15,10 @@
 #                  p99_ms (at half of that)
 #   http-out       out of a full journal into a fast receiver: per_second, ratio (to a bare libcurl multi loop), p99_ms (by MQTT)
 #   http-dead      nine webhooks beside a dead one and without it: ratio, and with its outbox full ratio_drop_oldest
+#   coap-in        durable confirmable POST/s of 512 devices: per_second, ratio (to bare libcoap that keeps nothing)
+#                  requests_per_fsync p99_ms (at half of that); 2,500 sensors with DTLS at 900/s: dtls_p50_ms dtls_p99_ms dtls_mib;
+#                  10,000 observers of one value: notify_all_ms observers_mib
+#   coap-out       out of a full journal to 64 devices: per_second, ratio (to bare libcoap), p99_ms (by MQTT, at p99_at), cpu_us …
 #   footprint      idle_mib, waiting_mib: anonymous resident memory, idle and with 1,000,000 messages waiting
 #   outage         one of five destinations away while GIB (2 if not given) pass: ratio_others ratio_drain waiting_mib …
 #   recovery       seconds to open a journal with 1 GiB waiting
@@ -26,9 +30,9 @@ cd "$(dirname "$0")/../.."
 top=$PWD
 name=${1:-}
 case $name in
-journal | routing | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | kafka-out | kafka-in | http-in | http-out | http-dead | footprint | outage | recovery) ;;
+journal | routing | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | kafka-out | kafka-in | http-in | http-out | http-dead | coap-in | coap-out | footprint | outage | recovery) ;;
 *)
-    sed -n '3,23s/^# \{0,1\}//p' "$0"
+    sed -n '3,27s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac
@@ -73,6 +77,17 @@ http-out)
 http-dead)
     make_program linkspan tests/bench/http_sinks
     LINKSPAN=$build/linkspan HTTP_SINKS=$build/tests/bench/http_sinks /usr/bin/python3 tests/bench/http_dead.py
+    ;;
+coap-in)
+    make_program linkspan tests/bench/coap_load tests/bench/coap_in_bare tests/bench/coap_swarm tests/bench/coap_observers
+    LINKSPAN=$build/linkspan COAP_LOAD=$build/tests/bench/coap_load COAP_IN_BARE=$build/tests/bench/coap_in_bare \
+        COAP_SWARM=$build/tests/bench/coap_swarm COAP_OBSERVERS=$build/tests/bench/coap_observers \
+        /usr/bin/python3 tests/bench/coap_in.py
+    ;;
+coap-out)
+    make_program linkspan tests/bench/coap_sink tests/bench/coap_out_bare tests/bench/mqtt_load
+    LINKSPAN=$build/linkspan COAP_SINK=$build/tests/bench/coap_sink COAP_OUT_BARE=$build/tests/bench/coap_out_bare \
+        MQTT_LOAD=$build/tests/bench/mqtt_load /usr/bin/python3 tests/bench/coap_out.py
     ;;
 mqtt-out | round-trip | sessions)
     make_program linkspan tests/bench/mqtt_load

@@ -232,7 +232,8 @@ static void send_to(struct coap_device *device, const struct datagram *datagram,
 	unsigned times = percent(device) < device->manners.duplicate_percent ? 2 : 1;
 	for (unsigned i = 0; i < times; i++)
 		if (percent(device) >= device->manners.lose_percent)
-			sendto(device->socket, datagram->bytes, datagram->len, 0, (const struct sockaddr *)to, sizeof *to);
+			sendto(device->socket, datagram->bytes, datagram->len, 0, (const struct sockaddr *)to,
+				sizeof *to);
 }
 
 static void put_body(struct coap_device *device, const struct request *request, struct datagram *out, unsigned *last)
@@ -245,12 +246,13 @@ static void put_body(struct coap_device *device, const struct request *request, 
 	uint32_t num = request->has_block2 ? request->block2 >> 4 : 0;
 	size_t from = num * size, len = manners->body > from ? manners->body - from : 0;
 	bool more = len > size;
-	uint8_t etag = (uint8_t)device->tag;
+	uint8_t etag = (uint8_t)(1 + device->tag);
+	if (manners->body)
+		put_option(out, last, ETAG, &etag, 1);
 	if (manners->format >= 0)
 		put_number(out, last, FORMAT, (uint32_t)manners->format);
 	if (more || num > 0)
 		put_number(out, last, BLOCK2, num << 4 | (more ? 8u : 0u) | szx);
-	(void)etag;
 	len = more ? size : len;
 	if (len == 0)
 		return;
@@ -295,7 +297,8 @@ static void negotiate(struct coap_device *device, struct request *request, struc
 {
 	uint8_t szx = request->block1 & 7;
 	(void)device;
-	put_number(out, last, BLOCK1, (request->block1 & ~7u) | (szx < device->manners.szx ? szx : device->manners.szx));
+	put_number(
+		out, last, BLOCK1, (request->block1 & ~7u) | (szx < device->manners.szx ? szx : device->manners.szx));
 }
 
 static uint8_t judge(struct coap_device *device, const struct request *request)
@@ -315,13 +318,14 @@ static uint8_t judge(struct coap_device *device, const struct request *request)
 			return code;
 		arrive(device, request, device->body.len ? buffer_slice(&device->body) : slice_of("", 0));
 	} else if (!request->has_block2 || request->block2 >> 4 == 0) {
-		arrive(device, request, slice_of(request->payload_len ? request->payload : (const uint8_t *)"",
-						request->payload_len));
+		arrive(device, request,
+			slice_of(request->payload_len ? request->payload : (const uint8_t *)"", request->payload_len));
 	}
 	return manners->code ? manners->code : 2 << 5 | 4;
 }
 
-static void make_answer(struct coap_device *device, struct request *request, unsigned type, uint16_t id, struct datagram *out)
+static void make_answer(
+	struct coap_device *device, struct request *request, unsigned type, uint16_t id, struct datagram *out)
 {
 	unsigned last = 0;
 	unsigned busy = device->busy;
@@ -421,8 +425,9 @@ static void on_empty(struct coap_device *device, const struct request *request)
 
 static void open_socket(struct coap_device *device)
 {
-	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)device->port)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons((uint16_t)device->port)};
 	socklen_t len = sizeof address;
 	int bytes = 4 * 1024 * 1024;
 	device->socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -477,7 +482,8 @@ static void *run(void *arg)
 	struct coap_device *device = arg;
 	pthread_mutex_lock(&device->mutex);
 	while (!device->ends) {
-		struct pollfd polls[2] = {{.fd = device->wake[0], .events = POLLIN}, {.fd = device->socket, .events = POLLIN}};
+		struct pollfd polls[2] = {
+			{.fd = device->wake[0], .events = POLLIN}, {.fd = device->socket, .events = POLLIN}};
 		int wait_ms = device->n_pending ? REPEAT_MS : -1;
 		pthread_mutex_unlock(&device->mutex);
 		int n = poll(polls, 2, wait_ms);

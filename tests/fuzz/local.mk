@@ -73,3 +73,17 @@ tests_fuzz_fuzz_mqtt_session_LDFLAGS = $(AM_LDFLAGS) $(SESSION_WRAP) $(FUZZ_LDFL
 tests_fuzz_replay_mqtt_session_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_mqtt_session_SOURCES)
 tests_fuzz_replay_mqtt_session_LDADD = $(LINKSPAN_LIBS)
 tests_fuzz_replay_mqtt_session_LDFLAGS = $(AM_LDFLAGS) $(SESSION_WRAP)
+
+# The CoAP listener with real sockets and clocks that stand still: the linker puts coap/play.c between the connector, libuv's
+# loop and libcoap's contexts.
+COAP_WRAP = -Wl,--wrap=loop_uv,--wrap=coap_new_context,--wrap=coap_free_context \
+	-Wl,--wrap=dedupe_new,--wrap=rate_new
+EXTRA_PROGRAMS += tests/fuzz/fuzz_coap
+check_PROGRAMS += tests/fuzz/replay_coap
+tests_fuzz_fuzz_coap_SOURCES = tests/fuzz/fuzz_coap.c tests/fuzz/fuzz.h tests/fuzz/coap/model.c tests/fuzz/coap/model.h \
+	tests/fuzz/coap/play.c tests/fuzz/coap/play.h
+tests_fuzz_fuzz_coap_LDADD = $(LINKSPAN_LIBS)
+tests_fuzz_fuzz_coap_LDFLAGS = $(AM_LDFLAGS) $(COAP_WRAP) $(FUZZ_LDFLAGS)
+tests_fuzz_replay_coap_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_coap_SOURCES)
+tests_fuzz_replay_coap_LDADD = $(LINKSPAN_LIBS)
+tests_fuzz_replay_coap_LDFLAGS = $(AM_LDFLAGS) $(COAP_WRAP)

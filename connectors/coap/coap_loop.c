@@ -15,13 +15,19 @@
 
 #define MAX_EVENTS     64
 #define MAX_A_TURN     256 /* datagrams, or events of sockets */
+#define TICK_MS        50u /* while something waits for an acknowledgement */
+#define IDLE_TICK_MS   500u
+#define MAX_A_TURN_US  10000u
 #define REASON_SIZE    256
 #define NOTHING_TO_GET "coap_network_read:"
 
 struct coap_loop {
+	struct loop *loop;
 	coap_context_t *context;
 	bool only_endpoints;
 	unsigned expected; /* datagrams of one endpoint */
+	bool was_polled; /* since the last tick */
+	struct loop_timer *ticker;
 	uv_poll_t poll;
 };
 
@@ -136,12 +142,28 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct coap_loop *watch = poll->data;
 	(void)status, (void)events;
-	for (unsigned n = 0; n < MAX_A_TURN;) {
+	watch->was_polled = true;
+	uint64_t began_us = loop_fresh_us(watch->loop);
+	for (unsigned n = 0; n < MAX_A_TURN && loop_fresh_us(watch->loop) - began_us < MAX_A_TURN_US;) {
 		unsigned read = take_some(watch);
 		if (!read)
 			return;
 		n += read;
 	}
+}
+
+/* libcoap sets its timer from a time that it took before it walked over all sessions: when that has passed meanwhile it turns the
+ * timer off, and sends nothing again until something comes. */
+static void on_tick(void *arg)
+{
+	struct coap_loop *watch = arg;
+	coap_tick_t now;
+	if (!watch->was_polled) {
+		coap_ticks(&now);
+		coap_io_prepare_epoll(watch->context, now);
+	}
+	watch->was_polled = false;
+	loop_timer_start(watch->ticker, coap_can_exit(watch->context) ? IDLE_TICK_MS : TICK_MS);
 }
 
 /* --- making ------------------------------------------------------------------------------------------------------------ */
@@ -157,13 +179,16 @@ int coap_loop_new(struct loop *loop, bool only_endpoints, void *arg, struct coap
 	if (!watch)
 		return -ENOMEM;
 	set_up_library();
+	watch->loop = loop;
 	watch->only_endpoints = only_endpoints;
 	watch->expected = 1;
-	watch->context = coap_new_context(NULL);
+	watch->ticker = loop_timer_new(loop, on_tick, watch);
+	watch->context = watch->ticker ? coap_new_context(NULL) : NULL;
 	int r = watch->context ? uv_poll_init(loop_uv(loop), &watch->poll, coap_context_get_coap_fd(watch->context))
 			       : -ENOMEM;
 	if (r < 0) {
 		coap_free_context(watch->context);
+		loop_timer_free(watch->ticker);
 		free(watch);
 		return r;
 	}
@@ -171,6 +196,7 @@ int coap_loop_new(struct loop *loop, bool only_endpoints, void *arg, struct coap
 	coap_set_app_data(watch->context, arg);
 	r = uv_poll_start(&watch->poll, UV_READABLE, on_poll);
 	if (r == 0) {
+		loop_timer_start(watch->ticker, IDLE_TICK_MS);
 		*ret_watch = watch;
 		return 0;
 	}
@@ -188,6 +214,7 @@ void coap_loop_free(struct coap_loop *watch)
 	if (!watch)
 		return;
 	uv_poll_stop(&watch->poll);
+	loop_timer_free(watch->ticker);
 	coap_free_context(watch->context);
 	watch->context = NULL;
 	uv_close((uv_handle_t *)&watch->poll, on_closed);

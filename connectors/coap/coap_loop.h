@@ -4,9 +4,9 @@
  * what libcoap has to say goes into our log. Knows nothing of messages; handlers are registered with libcoap itself, which
  * gives them `arg` by coap_get_app_data.
  *
- * Traps of 4.3.1: coap_io_process takes one datagram for each wait, and walks over all sessions each time; a timer that it
- * sets while it is not processing is its own descriptor's, so nothing more is needed after coap_send from outside; at levels
- * up to LOG_WARNING it writes what any peer can cause.
+ * Traps of 4.3.1: coap_io_process takes one datagram for each wait, and walks over all sessions each time; its timer, which is
+ * part of its descriptor, is set by coap_send from outside as well, but is turned off when it is late; at levels up to
+ * LOG_WARNING it writes what any peer can cause.
  *
  * Threads: the loop's. libcoap 4.3.1 has no locks.
  */

@@ -219,9 +219,9 @@ coap_pdu_t *coap_in_values_answer(
 
 int coap_in_observe_new(struct coap_in_link *link) __attribute__((warn_unused_result));
 void coap_in_observe_free(struct coap_in_link *link);
-/* Registers (again). False: there are too many; the request is then one without Observe. */
+/* Registers (again), for values of that Content-Format. False: there are too many; the request is then one without Observe. */
 bool coap_in_observe_add(
-	const struct coap_in_exchange *exchange, const struct coap_in_head *head, uint32_t *ret_sequence);
+	const struct coap_in_exchange *exchange, const struct coap_in_head *head, int format, uint32_t *ret_sequence);
 void coap_in_observe_remove(struct coap_in_peer *peer, struct slice token);
 void coap_in_observe_remove_all(struct coap_in_peer *peer);
 /* The value of that path is another one now, or none. */

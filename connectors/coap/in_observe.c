@@ -7,13 +7,15 @@
  * A notification says what the value is when it is sent, never what it was. One to a client that registered with a
  * confirmable request is confirmable; libcoap sends the next when the one before is acknowledged (NSTART). It does not say
  * that it was: after some, a ping follows them, and until its answer comes the peer gets no more; then it is told the newest
- * value, if that is another one by then. A client that registered with a non-confirmable request gets such notifications,
+ * value, if that is another one by then. Its queue of what is not acknowledged is a list that is walked for each message: so
+ * they go out in batches, and the next one waits until one of the last has answered a ping. A client that registered with a non-confirmable request gets such notifications,
  * and a confirmable one now and then, so that one that is gone is noticed.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/coap/content_format.h"
 #include "connectors/coap/in_link.h"
 #include "message/siphash.h"
 
@@ -21,6 +23,8 @@
 #define MAX_UNSETTLED_NON 64u /* all, also over TCP, where they wait in memory for one that does not read */
 #define SETTLED_AFTER_MS  95000u /* MAX_TRANSMIT_WAIT: what was sent before has come to an end */
 #define CON_EVERY         5u
+#define NEXT_BATCH_MS     100u
+#define AGAIN_MS          50u
 #define A_TURN            200u
 #define SEQUENCE_MASK     0xffffffu
 
@@ -49,7 +53,7 @@ struct coap_in_observer {
 	bool wants_block;
 	uint8_t block_szx;
 	unsigned n_non;
-	int accept;
+	int format; /* of what it was answered with at first: RFC 7641 §4.2 */
 };
 
 struct coap_in_observe {
@@ -61,6 +65,9 @@ struct coap_in_observe {
 	size_t n_resources, n_observers;
 	struct resource *first_dirty, *last_dirty;
 	struct loop_job job;
+	struct loop_timer *timer; /* the job, later */
+	uint64_t probed; /* number of the peer whose answer the next batch waits for */
+	struct coap_in_peer *last_told; /* in this batch, confirmably */
 };
 
 /* --- finding ----------------------------------------------------------------------------------------------------------- */
@@ -197,7 +204,7 @@ static void observer_free(struct coap_in_observe *observe, struct coap_in_observ
 }
 
 bool coap_in_observe_add(
-	const struct coap_in_exchange *exchange, const struct coap_in_head *head, uint32_t *ret_sequence)
+	const struct coap_in_exchange *exchange, const struct coap_in_head *head, int format, uint32_t *ret_sequence)
 {
 	struct coap_in_peer *peer = exchange->peer;
 	struct coap_in_link *link = peer->link;
@@ -220,7 +227,7 @@ bool coap_in_observe_add(
 		.is_con = exchange->type == COAP_MESSAGE_CON && !COAP_PROTO_RELIABLE(peer->proto),
 		.wants_block = head->block2.is_set,
 		.block_szx = head->block2.szx,
-		.accept = head->accept,
+		.format = format,
 	};
 	memcpy(observer->token, exchange->token, exchange->token_len);
 	coap_session_reference(peer->session);
@@ -258,38 +265,44 @@ static bool can_take(struct coap_in_link *link, struct coap_in_peer *peer, bool 
 	return false;
 }
 
-static void send_to(struct coap_in_observer *observer, coap_pdu_t *pdu, bool is_con)
+/* False: the system takes nothing more just now. */
+static bool send_to(struct coap_in_observer *observer, coap_pdu_t *pdu, bool is_con)
 {
 	struct coap_in_peer *peer = observer->peer;
 	coap_pdu_set_type(pdu, is_con ? COAP_MESSAGE_CON : COAP_MESSAGE_NON);
 	coap_pdu_set_mid(pdu, coap_new_message_id(peer->session));
+	if (coap_send(peer->session, pdu) == COAP_INVALID_MID)
+		return false;
 	peer->unsettled++;
 	peer->notified_ms = loop_now_ms(peer->link->spec.loop);
 	peer->link->counters.notifications++;
-	coap_send(peer->session, pdu);
+	return true;
 }
 
 static coap_pdu_t *notification(struct coap_in_link *link, const struct coap_in_observer *observer)
 {
 	const struct resource *resource = observer->resource;
-	struct slice token = slice_of(observer->token, observer->token_len);
 	struct message *msg = coap_in_values_find(link, slice_of(resource->path, resource->path_len));
 	struct coap_in_part part = {
-		.token = token,
+		.token = slice_of(observer->token, observer->token_len),
 		.observe = true,
 		.sequence = resource->sequence,
-		.accept = observer->accept,
+		.accept = CONTENT_FORMAT_NONE,
 		.wants_block = observer->wants_block,
 		.block_szx = observer->block_szx,
 	};
 	struct coap_in_exchange exchange = {.peer = observer->peer, .token_len = observer->token_len};
 	memcpy(exchange.token, observer->token, observer->token_len);
-	return msg ? coap_in_values_answer(observer->peer, message_view(msg), &part)
-		   : coap_in_answer_begin(&exchange, COAP_RESPONSE_CODE_NOT_FOUND, 0);
+	if (!msg)
+		return coap_in_answer_begin(&exchange, COAP_RESPONSE_CODE_NOT_FOUND, 0);
+	if (content_format_find(message_view(msg)->content_type) != observer->format)
+		return coap_in_answer_begin(&exchange, COAP_RESPONSE_CODE_NOT_ACCEPTABLE, 0);
+	return coap_in_values_answer(observer->peer, message_view(msg), &part);
 }
 
-/* Tells it, if it can be told; one that is gone, or has been told that there is nothing, ends. */
-static void tell(struct coap_in_link *link, struct coap_in_observer *observer)
+/* Tells it, if it can be told; one that is gone, or has been told that there is nothing, ends. False: nothing can be sent just
+ * now. */
+static bool tell(struct coap_in_link *link, struct coap_in_observer *observer)
 {
 	struct coap_in_peer *peer = observer->peer;
 	bool is_con = observer->is_con;
@@ -297,51 +310,76 @@ static void tell(struct coap_in_link *link, struct coap_in_observer *observer)
 		is_con = observer->n_non >= CON_EVERY;
 	if (!coap_in_peer_is_up(peer)) {
 		observer_free(link->observe, observer);
-		return;
+		return true;
 	}
 	if (!can_take(link, peer, is_con))
-		return;
+		return true;
 	coap_pdu_t *pdu = notification(link, observer);
-	if (!pdu)
-		return; /* no memory: with the next value, or not */
+	bool ends = pdu && coap_pdu_get_code(pdu) >> 5 != 2;
+	if (!pdu || !send_to(observer, pdu, is_con))
+		return false;
 	observer->told = observer->resource->version;
 	observer->n_non = is_con ? 0 : observer->n_non + 1;
-	bool ends = coap_pdu_get_code(pdu) >> 5 != 2;
-	send_to(observer, pdu, is_con);
+	if (is_con)
+		link->observe->last_told = peer;
 	if (ends)
 		observer_free(link->observe, observer);
+	return true;
 }
 
-static void go_through(struct coap_in_link *link, struct resource *resource, unsigned *left)
+/* False: nothing can be sent just now. */
+static bool go_through(struct coap_in_link *link, struct resource *resource, unsigned *left)
 {
 	while (resource->cursor && *left) {
 		struct coap_in_observer *observer = resource->cursor;
-		resource->cursor = observer->next;
-		if (observer->told == resource->version)
-			continue;
-		(*left)--;
-		tell(link, observer);
+		if (observer->told != resource->version) {
+			(*left)--;
+			if (!tell(link, observer))
+				return false;
+		}
+		if (resource->cursor == observer) /* it is there yet */
+			resource->cursor = observer->next;
 	}
+	return true;
 }
 
-static void on_job(void *arg)
+/* Sends a batch. False: nothing can be sent just now. */
+static bool tell_some(struct coap_in_observe *observe)
 {
-	struct coap_in_observe *observe = arg;
-	struct coap_in_link *link = observe->link;
 	unsigned left = A_TURN;
 	while (left && observe->first_dirty) {
 		struct resource *resource = observe->first_dirty;
-		go_through(link, resource, &left);
+		if (!go_through(observe->link, resource, &left))
+			return false;
 		if (resource->cursor)
-			break;
+			return true;
 		observe->first_dirty = resource->next_dirty;
 		resource->is_dirty = false;
 		resource_release(observe, resource);
 	}
-	if (observe->first_dirty)
-		loop_post(link->spec.loop, &observe->job);
-	else
+	if (!observe->first_dirty)
 		observe->last_dirty = NULL;
+	return true;
+}
+
+/* The next batch follows once one of this has answered, or after a while. */
+static void on_job(void *arg)
+{
+	struct coap_in_observe *observe = arg;
+	struct loop *loop = observe->link->spec.loop;
+	observe->probed = 0;
+	observe->last_told = NULL;
+	bool goes_on = tell_some(observe);
+	if (!observe->first_dirty)
+		return;
+	if (!goes_on) {
+		loop_timer_start(observe->timer, AGAIN_MS);
+	} else if (observe->last_told && coap_in_peer_ping(observe->last_told)) {
+		observe->probed = observe->last_told->number;
+		loop_timer_start(observe->timer, NEXT_BATCH_MS);
+	} else {
+		loop_post(loop, &observe->job);
+	}
 }
 
 void coap_in_observe_changed(struct coap_in_link *link, struct slice path)
@@ -362,16 +400,23 @@ void coap_in_observe_changed(struct coap_in_link *link, struct slice path)
 	else
 		observe->first_dirty = resource;
 	observe->last_dirty = resource;
-	loop_post(link->spec.loop, &observe->job);
+	if (!loop_timer_running(observe->timer))
+		loop_post(link->spec.loop, &observe->job);
 }
 
 void coap_in_observe_go_on(struct coap_in_peer *peer)
 {
+	struct coap_in_observe *observe = peer->link->observe;
+	if (observe->probed == peer->number) {
+		loop_timer_stop(observe->timer);
+		loop_post(peer->link->spec.loop, &observe->job);
+	}
 	struct coap_in_observer *observer = peer->observers;
 	for (struct coap_in_observer *next; observer; observer = next) {
 		next = observer->next_of_peer;
-		if (observer->told != observer->resource->version && !peer->link->stopping)
-			tell(peer->link, observer);
+		if (observer->told != observer->resource->version && !peer->link->stopping &&
+			!tell(peer->link, observer))
+			return;
 		if (peer->is_pinged)
 			return;
 	}
@@ -393,13 +438,14 @@ int coap_in_observe_new(struct coap_in_link *link)
 	link->observe = observe;
 	observe->link = link;
 	loop_job_init(&observe->job, on_job, observe);
+	observe->timer = loop_timer_new(link->spec.loop, on_job, observe);
 	coap_prng(observe->key, sizeof observe->key);
 	observe->n_buckets = 64;
 	while (observe->n_buckets < (size_t)link->settings->in.limits.max_observers && observe->n_buckets < 16384)
 		observe->n_buckets *= 2;
 	observe->resources = calloc(observe->n_buckets, sizeof(struct resource *));
 	observe->observers = calloc(observe->n_buckets, sizeof(struct coap_in_observer *));
-	return observe->resources && observe->observers ? 0 : -ENOMEM;
+	return observe->timer && observe->resources && observe->observers ? 0 : -ENOMEM;
 }
 
 void coap_in_observe_free(struct coap_in_link *link)
@@ -408,6 +454,7 @@ void coap_in_observe_free(struct coap_in_link *link)
 	if (!observe)
 		return;
 	loop_cancel(link->spec.loop, &observe->job);
+	loop_timer_free(observe->timer);
 	while (observe->first_dirty) { /* whose observers are gone */
 		struct resource *resource = observe->first_dirty;
 		observe->first_dirty = resource->next_dirty;

@@ -14,12 +14,10 @@
 #include "connectors/coap/in_link.h"
 #include "runtime/log.h"
 
-#define PING_BYTES          8u /* with its repetition */
-#define FACTOR              3u /* RFC 7252 §11.3 */
-#define PING_RETRANSMITS    1
-#define DEFAULT_RETRANSMITS 4
-#define CHALLENGE_MS        4000u
-#define MAX_UNREAD_BYTES    (4u * 1024 * 1024)
+#define PING_BYTES       20u /* with its repetitions */
+#define FACTOR           3u /* RFC 7252 §11.3 */
+#define CHALLENGE_MS     4000u
+#define MAX_UNREAD_BYTES (4u * 1024 * 1024)
 
 /* --- making ------------------------------------------------------------------------------------------------------------ */
 
@@ -106,7 +104,6 @@ bool coap_in_peer_ping(struct coap_in_peer *peer)
 	if (!peer->validated) {
 		if (!coap_in_peer_may_get(peer, PING_BYTES))
 			return false;
-		coap_session_set_max_retransmit(peer->session, PING_RETRANSMITS);
 		peer->sent += PING_BYTES;
 	}
 	if (coap_session_send_ping(peer->session) == COAP_INVALID_MID)
@@ -124,10 +121,7 @@ void coap_in_peer_heard(struct coap_in_peer *peer)
 	coap_in_peer_is_alive(peer);
 	if (COAP_PROTO_RELIABLE(peer->proto))
 		peer->sent = 0;
-	if (!peer->validated) {
-		peer->validated = true;
-		coap_session_set_max_retransmit(session, DEFAULT_RETRANSMITS);
-	}
+	peer->validated = true;
 	coap_in_request_go_on(peer);
 	coap_in_observe_go_on(peer);
 	coap_session_release(session);

@@ -204,7 +204,8 @@ static void hold(struct coap_in_request *request, enum coap_in_state state)
 	request->state = state;
 	list_add(request);
 	keyed_add(request);
-	unacked_add(request);
+	if (state != COAP_IN_WAITS_FOR_PEER) /* what was not acknowledged comes again, and asks again */
+		unacked_add(request);
 	link->waiting_bytes += request->raw_len + request->body.capacity;
 	if (state == COAP_IN_WAITS_FOR_PEER)
 		link->n_waiting_for_peers++;
@@ -583,13 +584,29 @@ static void offer_first(struct coap_in_request *request, const struct coap_in_he
 	}
 }
 
+/* What a request gets that is not looked at. One that comes again after it was taken has to get its own answer before: who
+ * is told to come later sends it as a new one. */
+static struct coap_in_answer turned_away(const struct coap_in_peer *peer)
+{
+	struct coap_in_link *link = peer->link;
+	if (link->closing)
+		return busy("linkspan is stopping");
+	uint64_t now_ms = loop_now_ms(link->spec.loop);
+	uint64_t wait_ms = link->rate ? rate_take(link->rate, slice_of(peer->address, peer->host_len), now_ms) : 0;
+	if (!wait_ms)
+		return (struct coap_in_answer){.code = 0};
+	return (struct coap_in_answer){
+		.code = COAP_RESPONSE_CODE_TOO_MANY_REQUESTS, .max_age_s = (uint32_t)((wait_ms + 999) / 1000)};
+}
+
 static void take(struct coap_in_exchange *exchange, const struct coap_in_head *head, const char *identity)
 {
 	struct coap_in_link *link = exchange->peer->link;
 	bool is_read;
 	uint8_t success = success_of(link, head, &is_read);
 	if (!success) {
-		coap_in_answer_send(exchange, refusal(link, head, is_read));
+		struct coap_in_answer answer = turned_away(exchange->peer);
+		coap_in_answer_send(exchange, answer.code ? answer : refusal(link, head, is_read));
 		return;
 	}
 	struct coap_in_request *request = request_new(exchange, head, false);
@@ -604,7 +621,9 @@ static void take(struct coap_in_exchange *exchange, const struct coap_in_head *h
 		answer_now(request, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_PRECONDITION_FAILED});
 		return;
 	}
-	struct coap_in_answer answer = take_body(request, head);
+	struct coap_in_answer answer = turned_away(exchange->peer);
+	if (!answer.code)
+		answer = take_body(request, head);
 	if (answer.code)
 		answer_now(request, answer);
 	else
@@ -663,32 +682,25 @@ void coap_in_request_drop_waiting(struct coap_in_peer *peer)
 static void begin(struct coap_in_exchange *exchange, const struct coap_in_head *head)
 {
 	struct coap_in_peer *peer = exchange->peer;
-	struct coap_in_link *link = peer->link;
 	const char *identity = NULL;
 	bool reads = head->code == COAP_REQUEST_CODE_GET;
-	if (link->closing) {
-		coap_in_answer_send(exchange, busy("linkspan is stopping"));
-		return;
-	}
-	uint64_t wait_ms = link->rate ? rate_take(link->rate, slice_of(peer->address, peer->host_len),
-						loop_now_ms(link->spec.loop))
-				      : 0;
-	if (wait_ms) {
-		coap_in_answer_send(exchange, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_TOO_MANY_REQUESTS,
-						      .max_age_s = (uint32_t)((wait_ms + 999) / 1000)});
-		return;
-	}
+	bool writes = head->code == COAP_REQUEST_CODE_PUT || head->code == COAP_REQUEST_CODE_POST ||
+		      head->code == COAP_REQUEST_CODE_DELETE;
 	uint8_t denied = coap_in_core_is(head->topic) ? 0 : coap_in_peer_check(peer, head->topic, reads, &identity);
-	if (denied)
-		coap_in_answer_send(exchange, (struct coap_in_answer){.code = denied});
-	else if (reads)
-		give(exchange, head);
-	else if (head->code == COAP_REQUEST_CODE_PUT || head->code == COAP_REQUEST_CODE_POST ||
-		 head->code == COAP_REQUEST_CODE_DELETE)
+	if (writes && !denied) {
 		take(exchange, head, identity);
+		return;
+	}
+	struct coap_in_answer answer = turned_away(peer);
+	if (!answer.code && denied)
+		answer.code = denied;
+	else if (!answer.code && !reads)
+		answer = (struct coap_in_answer){
+			.code = COAP_RESPONSE_CODE_NOT_ALLOWED, .text = "use GET, PUT, POST or DELETE"};
+	if (answer.code)
+		coap_in_answer_send(exchange, answer);
 	else
-		coap_in_answer_send(exchange, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_NOT_ALLOWED,
-						      .text = "use GET, PUT, POST or DELETE"});
+		give(exchange, head);
 }
 
 void coap_in_request_take(struct coap_in_link *link, coap_session_t *session, const coap_pdu_t *pdu)
@@ -772,8 +784,11 @@ void coap_in_request_end_all(struct coap_in_link *link)
 		coap_in_request_drop_waiting(peer);
 	while (link->held.first)
 		answer_held(link->held.first, answer);
+	/* Over UDP nothing is said: the client asks again with the same message id, which the next process may know. */
 	while (link->offered.first) {
-		coap_in_answer_send(&link->offered.first->exchange, answer);
+		const struct coap_in_peer *peer = link->offered.first->exchange.peer;
+		if (peer->proto != COAP_PROTO_UDP)
+			coap_in_answer_send(&link->offered.first->exchange, answer);
 		let_go(link->offered.first);
 	}
 }

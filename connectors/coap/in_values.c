@@ -171,7 +171,8 @@ static void send_value(struct coap_in_exchange *exchange, const struct coap_in_h
 	if (head->observe == 1)
 		coap_in_observe_remove(peer, head->token);
 	else if (registers)
-		part.observe = coap_in_observe_add(exchange, head, &part.sequence);
+		part.observe = coap_in_observe_add(
+			exchange, head, content_format_find(message_view(msg)->content_type), &part.sequence);
 	coap_pdu_t *pdu = coap_in_values_answer(peer, message_view(msg), &part);
 	if (!pdu)
 		return; /* no memory: it will ask again */

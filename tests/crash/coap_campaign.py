@@ -21,7 +21,7 @@ SIZE, SHARE = 150, 0.2
 # In: 247 s of message ids must fit into an eighth of a segment, 32 bytes each.
 DEVICES, RATE_IN, SEGMENT_IN_MIB = 60, 400, 32
 # Out: keys of the first are sent in one datagram each, those of the second in blocks.
-KEYS, KEYS_IN_BLOCKS, BLOCK_SIZE, RATE_OUT, WINDOW = 48, 12, 64, 400, 100
+KEYS, KEYS_IN_BLOCKS, BLOCK_SIZE, RATE_OUT, WINDOW = 200, 40, 64, 400, 100
 MOST_UNDERWAY = 300
 OUT_POINTS = ("coap.before_send", "coap.after_send", "coap.after_response")
 IN_POINTS = ("coap.before_offer", "coap.after_offer", "coap.before_answer", "coap.after_answer")
@@ -108,9 +108,9 @@ class OutPath:
                                    may_go_on=lambda total: total - self.tally.arrived < MOST_UNDERWAY)
 
     def configuration(self):
-        # Times as short as those of the devices, and as many requests at a time as there are keys.
-        keys = {"url": f"coap://127.0.0.1:{self.link.port}", "timeout": "10s", "outbox": {"backoff_max": "300ms"},
-                "transmission": {"ack_timeout": "200ms", "nstart": KEYS}, "method": "PUT"}
+        # Times as short as they can be, and as many requests at a time as there are keys.
+        keys = {"url": f"coap://127.0.0.1:{self.link.port}", "timeout": "10s", "concurrency": KEYS, "outbox": {"backoff_max": "300ms"},
+                "transmission": {"ack_timeout": "1s", "nstart": KEYS}, "method": "PUT"}
         plant = yaml.mqtt("plant", self.plant.port, keep_alive="1s", ack_timeout="5s", receive_maximum=2 * MOST_UNDERWAY)
         names = [f"in/k{n}" for n in range(KEYS)]
         mappings = [yaml.mapping(connection, {"connection": "plant", "topic": topics, "qos": 2},
@@ -160,8 +160,11 @@ class Campaign(points.Points, qos2.Campaign):
         return self.at_once and self.path.tally.repeated > 0
 
     def look(self, after):
-        if isinstance(self.path.tally, coap_senders.Tally):
-            self.path.tally.forgive_gaps()
+        tally = self.path.tally
+        if isinstance(tally, coap_senders.Tally):
+            tally.forgive_gaps()
+            for key, seq in [] if self.at_once else tally.copies[:3]:
+                print(f"# {key} {seq} came again: " + "; ".join(self.path.publisher.story(key)), flush=True)
         super().look(after)
 
     def pause_s(self, least_s, most_s):

@@ -243,3 +243,75 @@ class Client:
 
     def __exit__(self, *_):
         self.close()
+
+
+class Server:
+    """A UDP socket at which a test is the device: it takes what comes and says what to answer. Pings get their RST by themselves."""
+
+    def __init__(self, port=0):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", port))
+        self.port = self.socket.getsockname()[1]
+        self.mid = random.randrange(1 << 16)
+        self.seen = []  # (message, address)
+
+    def next_mid(self):
+        self.mid = (self.mid + 1) & 0xffff
+        return self.mid
+
+    def receive(self, timeout_s):
+        """The next (Message, address), or None."""
+        deadline = time.monotonic() + timeout_s
+        while select.select([self.socket], [], [], max(0, deadline - time.monotonic()))[0]:
+            data, address = self.socket.recvfrom(1 << 16)
+            message = decode(data)
+            if message.kind == CON and message.code == 0:
+                self.send(Message(RST, 0, message.mid), address)
+                continue
+            self.seen.append((message, address))
+            return message, address
+        return None
+
+    def expect(self, condition, what, timeout_s=30):
+        """The next (Message, address) for which condition(message) holds."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            came = self.receive(max(0, deadline - time.monotonic()))
+            if came is None:
+                raise TimedOut(f"timed out waiting for {what}; came: {self.seen[-3:]}")
+            if condition(came[0]):
+                return came
+
+    def request(self, what="a request", timeout_s=30):
+        """The next request, and its address."""
+        return self.expect(lambda m: 1 <= m.code <= 7, what, timeout_s)
+
+    def send(self, message, address):
+        self.socket.sendto(message.encode(), address)
+        return message
+
+    def answer(self, request, address, what, payload=b"", options=()):
+        """Piggybacked, or NON to NON."""
+        kind, mid = (ACK, request.mid) if request.kind == CON else (NON, self.next_mid())
+        return self.send(Message(kind, what, mid, request.token, options, payload), address)
+
+    def respond(self, request, address, what, payload=b"", options=(), kind=CON):
+        """A response of its own."""
+        return self.send(Message(kind, what, self.next_mid(), request.token, options, payload), address)
+
+    def quiet(self, for_s, condition=lambda _message: True):
+        """What comes within that time and should not: for proofs that nothing does."""
+        found, deadline = [], time.monotonic() + for_s
+        while (came := self.receive(max(0, deadline - time.monotonic()))) is not None:
+            if condition(came[0]):
+                found.append(came[0])
+        return found
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -86,12 +86,7 @@ class AioClient:
             ca, cert, key = tls
             made = ssl.create_default_context(cafile=ca)
             made.load_cert_chain(cert, key)
-
-            class Credentials:  # pylint: disable=too-few-public-methods
-                @staticmethod
-                def ssl_client_context(_scheme, _host):
-                    return made
-            context.client_credentials = Credentials()
+            context.client_credentials.ssl_client_context = lambda _scheme, _host: made
         return context
 
     def _message(self, method, uri, payload, content_format, accept, etag, con):

@@ -5,6 +5,9 @@ repeat what was answered long ago, and send some numbers by NON.
 
 What is known of a number in the end: it was answered 2.xx; or nothing was heard and the device has given it up, and then it may
 have arrived, but not twice."""
+import collections
+import time
+
 from . import check, coap
 from .coap_loop import ACK_TIMEOUT_S, RESPONSE_TIMEOUT_S, Confirmable, Loop
 from .wait import until
@@ -28,6 +31,10 @@ class _Device:
         self._flight = self._timer = self._body = None
         self._request, self._answered = None, {}  # token → the last answered request, for "again"
         self._manners, self._offset = "put", 0
+        self.story = collections.deque(maxlen=60)  # what happened lately, for who looks for a fault
+
+    def _note(self, what):
+        self.story.append(f"{time.monotonic() % 1000:.3f} {self.seq} {self._manners}: {what}")
 
     def _send(self, data):
         self._owner.datagrams += 1
@@ -73,9 +80,11 @@ class _Device:
             self._timer = self._loop.later(NON_S, self._over)
             return
         self._request = self._message(coap.CON)
+        self._note(f"id {self._request.mid} at {self._offset}")
         self._flight = Confirmable(self._loop, self._send, self._request, self._given_up)
 
     def _give_up(self):
+        self._note("given up")
         self._owner.forgiven.add((self.key, self.seq))
 
     def _given_up(self):
@@ -121,6 +130,7 @@ class _Device:
 
     def _answer(self, message):
         request, owner = self._request, self._owner
+        self._note(f"{message.text} after {self._flight.copies if self._flight else 0} copies")
         self._end_flight()
         owner.answers[message.text] = owner.answers.get(message.text, 0) + 1
         if message.text in LATER:
@@ -181,6 +191,10 @@ class Senders:
     @property
     def faults(self):
         return self.wrong + ([f"devices: {self.loop.fault}"] if self.loop.fault else [])
+
+    def story(self, key):
+        """What a device did lately."""
+        return list(next(device.story for device in self._devices if device.key == key))
 
     def running(self):
         return self.loop.running()

@@ -143,6 +143,12 @@ class Linkspan:
         found = self.events("status", **who)
         return found[-1] if found else {}
 
+    def fresh(self, event="status", **who):
+        """The next event=status (or totals) of a source or destination: what is so now, not what it said before."""
+        before = self.mark(event, **who)
+        self._process.signal(signal.SIGUSR1)
+        return self.wait_event(event, more_than=before, **who)
+
     def wait_status(self, condition, what, timeout=None, **who):
         """Until condition(status). Numbers are given as int."""
         def holds():

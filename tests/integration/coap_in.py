@@ -1,0 +1,269 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""CoAP in, datagram by datagram: 2.04 means that the message is safe; what comes again is known by message id and bytes, also after a
+SIGKILL; a device that reboots and uses its ids again loses nothing; what is not taken is told so."""
+import socket
+
+import _path  # noqa: F401  pylint: disable=unused-import
+from rig import coap, tap, yaml
+from rig.coap import ACK, CON, NON, RST
+from rig.daemon import Linkspan
+from rig.fixtures import own_mosquitto, shared_mosquitto
+from rig.mqtt import Publisher, Subscriber, publish_properties
+from rig.wait import free_port, until
+
+BODY = bytes(ord("a") + n % 26 for n in range(300))
+
+
+def _listener(name, port, *extra, source=None, target=None, broker=None, host="127.0.0.1", **keys):
+    """A listener, a broker and one mapping /in/{a}/# → NAME/{a}."""
+    broker = broker or shared_mosquitto()
+    return yaml.configuration(
+        [yaml.coap("api", listen=[f"coap://{host}:{port}"], **keys),
+         yaml.mqtt("b", broker.port, client_id=f"linkspan-{name}")],
+        [yaml.mapping("in", {"connection": "api", "topic": "/in/{a}/#", **(source or {})},
+                      {"connection": "b", "topic": name + "/{a}", "qos": 2, **(target or {})}), *extra])
+
+
+def _taken(bridge):
+    """How many messages linkspan has taken, by what it says of the destination."""
+    return int(bridge.fresh("totals", destination="b")["offered"])
+
+
+@tap.case("2.04 only once it is durable: killed right after it, the message arrives all the same, as it was")
+def durable():
+    port, broker = free_port(), own_mosquitto()
+    with broker, Linkspan(_listener("durable", port, broker=broker)) as bridge:
+        broker.freeze()
+        with coap.Client(port) as client:
+            for n in range(20):
+                answer = client.ask(client.request("POST", "/in/x/y?unit=C&n=%20", b"\x00body %d" % n,
+                                                   options=[("Content-Format", 50)]))
+                assert (answer.kind, answer.text) == (ACK, "2.04"), answer
+            bridge.kill()
+        broker.thaw()
+        with Subscriber(broker.port, "durable/#") as got:
+            bridge.start()
+            got.wait_count(20)
+            assert {m.payload for m in got.messages} == {b"\x00body %d" % n for n in range(20)}
+            properties = got.messages[0].properties
+            assert properties.ContentType == "application/json", properties
+            assert dict(properties.UserProperty)["coap-query"] == "unit=C&n=%2520", properties.UserProperty
+
+
+def _in_blocks(client, target, body, size, tag=b"", method="PUT"):
+    n = (len(body) + size - 1) // size
+    return [client.request(method, target, body[i * size:(i + 1) * size],
+                           options=[("Block1", coap.block(i, i + 1 < n, size)), *([("Request-Tag", tag)] if tag else [])])
+            for i in range(n)]
+
+
+@tap.case("the same datagrams again, also after a SIGKILL: the same answers, and each message once")
+def again():
+    port = free_port()
+    with Linkspan(_listener("again", port, source={"delete": True})) as bridge, \
+            Subscriber(shared_mosquitto().port, "again/#") as got, coap.Client(port) as client:
+        requests = [client.request("PUT", "/in/x", b"put"), client.request("POST", "/in/x", b"posted"),
+                    client.request("PUT", "/in/x", b"put"), client.request("PUT", "/in/non", b"unconfirmed", NON)]
+        blocks = _in_blocks(client, "/in/blocks", BODY, 128)
+        requests += [*blocks, client.request("DELETE", "/in/gone")]
+        codes = [client.ask(request).text for request in requests]
+        assert codes == ["2.04"] * 4 + ["2.31", "2.31", "2.04", "2.02"], codes
+
+        def repeat():
+            for request, code in zip(requests, codes):
+                if code != "2.31" and request.kind == CON:
+                    answer = client.ask(request)
+                    assert (answer.kind, answer.text, answer.mid) == (ACK, code, request.mid), answer
+            client.send(requests[3])
+        repeat()
+        bridge.kill()
+        bridge.start()
+        repeat()
+        repeat()
+        assert client.ask(client.request("PUT", "/in/last", b"last")).text == "2.04"
+        got.wait_for(lambda ms: any(m.payload == b"last" for m in ms), "the last")
+        payloads = sorted(m.payload for m in got.messages)
+        assert payloads == sorted([b"put", b"posted", b"put", b"unconfirmed", BODY, b"", b"last"]), payloads
+
+
+@tap.case("with dedupe: memory what comes again after a SIGKILL is a new message: so the case above finds what it looks for")
+def forgetful():
+    port = free_port()
+    with Linkspan(_listener("forgetful", port, dedupe="memory")) as bridge, coap.Client(port) as client, \
+            Subscriber(shared_mosquitto().port, "forgetful/#") as got:
+        request = client.request("PUT", "/in/x", b"x")
+        assert client.ask(request).text == "2.04" and client.ask(request).text == "2.04"
+        until(lambda: len(got.messages) == 1, "one")
+        assert _taken(bridge) == 1
+        bridge.kill()
+        bridge.start()
+        assert client.ask(request).text == "2.04"
+        got.wait_count(2)
+
+
+@tap.case("a device that reboots and uses its message ids again loses nothing, also after a SIGKILL")
+def reboot():
+    port = free_port()
+    with Linkspan(_listener("reboot", port)) as bridge, Subscriber(shared_mosquitto().port, "reboot/#") as got:
+        sent = []
+        with coap.Client(port, first_mid=100) as client:
+            for boot in range(4):
+                client.mid = 100
+                if boot == 2:
+                    bridge.kill()
+                    bridge.start()
+                for n in range(10):
+                    sent.append(b"%d of boot %d" % (n, boot))
+                    # Some devices count their tokens as well.
+                    request = client.request("PUT", "/in/x", sent[-1], token=b"%d" % n)
+                    assert client.ask(request).text == "2.04"
+                    assert client.ask(request).text == "2.04", "known again"
+        got.wait_for(lambda ms: {m.payload for m in ms} == set(sent), "all")
+        assert [m.payload for m in got.messages] == sent
+        status = bridge.fresh(connection="api")
+        assert int(status["ids_used_again"]) >= 10 and int(status["repeated"]) >= 20, status
+
+
+@tap.case("what is not taken is told so: 4.04, 4.05, 4.02, 4.00, 4.13 with Size1, 4.08; the rest goes on")
+def refusals():
+    port = free_port()
+    value = yaml.mapping("value", {"connection": "b", "topic": "refused-value"}, {"connection": "api", "path": "/value"})
+    with Linkspan(_listener("refused", port, value, limits={"max_body": "1KiB"})) as bridge, coap.Client(port) as client:
+        def asked(method, target, payload=b"", options=()):
+            return client.ask(client.request(method, target, payload, options=options))
+
+        def code(*arguments, **options):
+            return asked(*arguments, **options).text
+        assert code("PUT", "/other", b"x") == "4.04"
+        assert code("GET", "/nowhere") == "4.04"
+        assert code("GET", "/in/x") in ("4.04", "4.05")
+        assert code("DELETE", "/in/x") == "4.05"
+        assert code("FETCH", "/in/x", b"x") == "4.05"
+        assert code("PUT", "/value", b"x") in ("4.04", "4.05")
+        # Critical options that are not understood (RFC 7252 §5.4.1), and a condition that does not hold.
+        for option, wanted in (((9999, b"x"), "4.02"), (("If-Match", b"x"), "4.12"), (("Proxy-Uri", "coap://a/b"), "5.05")):
+            refused = code("PUT", "/in/x", b"x", [option])
+            assert refused == wanted, (option, refused)
+        assert code("PUT", "/in/x", b"x", [(9998, b"elective")]) == "2.04"
+        for wrong in (["in", ".."], ["in", "."], ["in", "a/b"], ["in", "a\0b"], ["in", b"\xff\xfe"], ["in", "+"], ["in", "#"]):
+            refused = client.ask(coap.Message(CON, "PUT", client.next_mid(), b"w", [("Uri-Path", part) for part in wrong], b"x"))
+            assert refused.text in ("4.00", "4.02"), (wrong, refused)
+        for options in ((), [("Size1", 2000), ("Block1", coap.block(0, True, 64))]):
+            too_large = asked("PUT", "/in/x", b"x" * (64 if options else 1100), options)
+            assert too_large.text == "4.13" and too_large.value("Size1") == 1024, too_large
+        blocks = _in_blocks(client, "/in/x", b"y" * 2000, 256)
+        codes = [client.ask(request).text for request in blocks[:6]]
+        assert "4.13" in codes and set(codes[:codes.index("4.13")]) <= {"2.31"}, codes
+        assert code("PUT", "/in/x", b"z" * 16, [("Block1", coap.block(3, True, 16))]) == "4.08"
+        assert code("PUT", "/in/x", b"z" * 1000) == "2.04"
+        assert _taken(bridge) == 2
+        assert client.ask(coap.Message(CON, 0, client.next_mid())).kind == RST
+
+
+@tap.case("two bodies of one device at the same time, told apart by Request-Tag; a repeated block is taken once")
+def request_tags():
+    port = free_port()
+    with Linkspan(_listener("tags", port)) as bridge, Subscriber(shared_mosquitto().port, "tags/#") as got, \
+            coap.Client(port) as client:
+        one, two = BODY, BODY[::-1]
+        for a, b in zip(_in_blocks(client, "/in/x", one, 64, b"1"), _in_blocks(client, "/in/x", two, 64, b"2")):
+            for request in (a, a, b):
+                assert client.ask(request).text in ("2.31", "2.04")
+            again_with_new_id = coap.Message(CON, a.code, client.next_mid(), a.token, a.options, a.payload)
+            if a.block("Block1").more:
+                assert client.ask(again_with_new_id).text == "2.31", "the same block in another message"
+        got.wait_count(2)
+        assert {m.payload for m in got.messages} == {one, two}
+        assert _taken(bridge) == 2
+
+
+@tap.case("a full outbox with block: requests wait for room, acknowledged after a second; beyond that 5.03 with Max-Age")
+def full():
+    port, broker = free_port(), own_mosquitto()
+    with broker, Linkspan(yaml.configuration(
+            [yaml.coap("api", listen=[f"coap://127.0.0.1:{port}"], limits={"busy_timeout": "3s", "max_waiting": 3}),
+             yaml.mqtt("b", broker.port, outbox={"max_messages": 5})],
+            [yaml.mapping("in", {"connection": "api", "topic": "/in"}, {"connection": "b", "topic": "full"})])) as bridge, \
+            Subscriber(broker.port, "full") as got, coap.Client(port) as client:
+        broker.freeze()
+        taken = 0
+        while taken < 5:
+            assert client.ask(client.request("PUT", "/in", b"%d" % taken)).text == "2.04"
+            taken += 1
+        waiting = [coap.Client(port) for _ in range(3)]
+        for n, one in enumerate(waiting):
+            one.waits = one.send(one.request("PUT", "/in", b"waits %d" % n))
+        bridge.wait_status(lambda s: s["waiting_requests"] == 3, "three to wait", connection="api")
+        answer = client.ask(client.request("PUT", "/in", b"no"))
+        assert answer.text == "5.03" and answer.value("Max-Age") >= 1, answer
+        first = waiting[0]
+        assert first.expect(lambda m: m.mid == first.waits.mid, "an empty ACK").code == 0
+        refused = first.expect(lambda m: m.token == first.waits.token, "5.03 after busy_timeout")
+        assert (refused.kind, refused.text) == (CON, "5.03"), refused
+        first.send(coap.Message(ACK, 0, refused.mid))
+        broker.thaw()
+        until(lambda: client.ask(client.request("PUT", "/in", b"again")).text == "2.04", "room")
+        got.wait_for(lambda ms: b"again" in [m.payload for m in ms], "all")
+        assert b"no" not in [m.payload for m in got.messages]
+        for one in waiting:
+            one.close()
+
+
+@tap.case("too many requests of one device: 4.29 with Max-Age, others are served")
+def rate():
+    port = free_port()
+    with Linkspan(_listener("rate", port, limits={"rate": 1, "rate_burst": 5})), coap.Client(port) as client, \
+            coap.Client(port) as other:
+        codes = [client.ask(client.request("PUT", "/in/x", b"x")).text for _ in range(8)]
+        assert codes[:5] == ["2.04"] * 5 and "4.29" in codes[5:], codes
+        limited = next(m for m in client.seen if m.text == "4.29")
+        assert limited.value("Max-Age") >= 1, limited
+        assert other.ask(other.request("PUT", "/in/x", b"y")).text in ("2.04", "4.29")
+
+
+@tap.case("values: over a kill with the same ETag; expired they are gone; Max-Age is what remains; large ones in blocks")
+def values():
+    port = free_port()
+    mapping = yaml.mapping("value", {"connection": "b", "topic": "coap-values/{a}"}, {"connection": "api", "path": "/value/{a}"})
+    with Linkspan(_listener("values", port, mapping, max_age="90s")) as bridge, coap.Client(port) as client, \
+            Publisher(shared_mosquitto().port) as out:
+        def get(path, *options):
+            return client.ask(client.request("GET", path, options=options))
+        assert get("/value/1").text == "4.04"
+        out.publish("coap-values/1", b"21.5")
+        until(lambda: get("/value/1").payload == b"21.5", "the value")
+        assert get("/value/1").value("Max-Age") == 90 and get("/value/1").values("Content-Format") == [], get("/value/1")
+        etag = get("/value/1").value("ETag")
+        bridge.kill()
+        bridge.start()
+        assert get("/value/1").value("ETag") == etag and get("/value/1", ("ETag", etag)).text == "2.03"
+        out.publish("coap-values/2", b"short", properties=publish_properties(expiry_s=3))
+        until(lambda: get("/value/2").payload == b"short", "the value that expires")
+        assert get("/value/2").value("Max-Age") <= 3
+        until(lambda: get("/value/2").text == "4.04", "its end")
+        assert get("/value").text == "4.04"
+
+
+@tap.case("an IPv6 address, and many peers at the same time")
+def many():
+    port = free_port()
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError as error:
+            raise tap.Skip("no IPv6 here") from error
+    with Linkspan(_listener("many", port, host="[::1]")) as bridge:
+        clients = [coap.Client(port, "::1") for _ in range(200)]
+        for client in clients:
+            client.waits = client.send(client.request("PUT", "/in/x", b"x"))
+        for client in clients:
+            answer = client.expect(lambda m, c=client: m.token == c.waits.token, "2.04")
+            assert answer.text == "2.04"
+            client.close()
+        assert _taken(bridge) == 200
+        assert not bridge.held_up()
+
+
+if __name__ == "__main__":
+    tap.main()

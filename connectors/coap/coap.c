@@ -139,23 +139,42 @@ static enum guarantee sink_guarantee(const void *settings, uint8_t qos, bool dec
 	return qos == 0 && !coap_settings_listens(settings) ? AT_MOST_ONCE : AT_LEAST_ONCE;
 }
 
+static void explain_source(const struct coap_settings *settings, uint8_t qos, char *ret_why, size_t size)
+{
+	if (!coap_settings_listens(settings))
+		snprintf(ret_why, size,
+			"a device tells what its state is, not how it came to that: what changes while nobody listens "
+			"is never "
+			"seen, but the newest state always comes");
+	else if (qos > 0)
+		snprintf(ret_why, size,
+			"a request that comes again after a restart is known by its message id over coap:// alone; "
+			"leave other "
+			"addresses out of listen, with dedupe: durable");
+}
+
+static void explain_sink(const struct coap_settings *settings, uint8_t qos, char *ret_why, size_t size)
+{
+	if (coap_settings_listens(settings))
+		return;
+	if (qos == 0)
+		snprintf(ret_why, size, "with qos 0 a request is not confirmed, and sent once; qos: 1 confirms it");
+	else
+		snprintf(ret_why, size,
+			"a response that is lost leaves open whether the device has the request, so it is sent again; "
+			"PUT to "
+			"the same path does the work once all the same");
+}
+
 static void explain_guarantee(
 	const void *settings, bool source, uint8_t qos, enum guarantee wished, char *ret_why, size_t size)
 {
 	(void)wished;
 	*ret_why = '\0';
-	if (source && coap_settings_listens(settings) && qos > 0)
-		snprintf(ret_why, size,
-			"a request that comes again after a restart is known by its message id over coap:// alone; "
-			"leave other "
-			"addresses out of listen, with dedupe: durable");
-	else if (!source && !coap_settings_listens(settings) && qos == 0)
-		snprintf(ret_why, size, "with qos 0 a request is not confirmed, and sent once; qos: 1 confirms it");
-	else if (!source && !coap_settings_listens(settings))
-		snprintf(ret_why, size,
-			"a response that is lost leaves open whether the device has the request, so it is sent again; "
-			"PUT to "
-			"the same path does the work once all the same");
+	if (source)
+		explain_source(settings, qos, ret_why, size);
+	else
+		explain_sink(settings, qos, ret_why, size);
 }
 
 /* --- what the configuration may say ------------------------------------------------------------------------------------ */

@@ -164,6 +164,13 @@ static void read_one(struct play *play)
 	model_send(&play->model, peer, &d, false, play->model.n_sent, false);
 }
 
+/* It may be a block: bodies begin anew. */
+static void send_raw(struct play *play, size_t peer, const uint8_t *data, size_t len)
+{
+	memset(play->bodies[peer], 0, sizeof play->bodies[peer]);
+	model_send_raw(&play->model, peer, data, len);
+}
+
 /* Of one that was sent, with a byte changed and more or less of it. */
 static void garble(struct play *play)
 {
@@ -181,7 +188,7 @@ static void garble(struct play *play)
 	for (size_t i = 0; i + 1 < len; i++)
 		if (data[i] == 0xfb && data[i + 1] == 0xfe)
 			data[i] = 0xfa;
-	model_send_raw(&play->model, sent->peer, data, len);
+	send_raw(play, sent->peer, data, len);
 }
 
 static void raw(struct play *play)
@@ -193,7 +200,7 @@ static void raw(struct play *play)
 		memcpy(data, bytes, len);
 	for (size_t i = 0; i < len; i++)
 		data[i] = data[i] == 0xfb ? 0xfa : data[i];
-	model_send_raw(&play->model, peer, data, len);
+	send_raw(play, peer, data, len);
 }
 
 /* --- the others -------------------------------------------------------------------------------------------------------- */

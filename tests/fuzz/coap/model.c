@@ -130,7 +130,7 @@ static enum offer_result on_offer(struct link_host *host, const struct offer *of
 		receipt.key = take_key(model, &offer->change);
 	receipt.write = write_of(model, offer->view->payload);
 	if (receipt.write)
-		fuzz_require(++receipt.write->offered <= receipt.write->allowed);
+		fuzz_require(++receipt.write->offered <= receipt.write->allowed || receipt.write->is_anybodys);
 	if (!offer->no_receipt)
 		model->receipts[model->n_receipts++] = receipt;
 	return OFFER_TAKEN;
@@ -292,7 +292,7 @@ static void check_success(struct model *model, size_t peer, const struct play_me
 		return;
 	fuzz_require(sent->peer == peer);
 	if (msg->code != CODE(2, 2)) {
-		fuzz_require(model->writes[number].durable > 0);
+		fuzz_require(model->writes[number].durable > 0 || model->writes[number].is_anybodys);
 	} else if (!sent->is_confirmed) {
 		sent->is_confirmed = true;
 		fuzz_require(++model->n_confirmed <= model->deletes.durable);
@@ -384,10 +384,13 @@ static void replace_id(struct model *model, size_t peer, const uint8_t *data, si
 	}
 }
 
-/* Who knows whether it is a DELETE. */
+/* Who knows whether it is a DELETE, or a block. */
 void model_send_raw(struct model *model, size_t peer, const uint8_t *data, size_t len)
 {
 	model->deletes.allowed++;
+	for (size_t i = 0; i < model->n_sent; i++)
+		if (model->sent[i].peer == peer && (!model->sent[i].is_whole || model->sent[i].body != i))
+			model->writes[model->sent[i].body].is_anybodys = true;
 	replace_id(model, peer, data, len);
 	put(model, peer, data, len);
 }

@@ -45,6 +45,7 @@ struct model_sent {
 /* What became of a marked write, by the number of its first datagram. */
 struct model_write {
 	unsigned allowed, offered, durable; /* messages */
+	bool is_anybodys; /* of a body with blocks between which the peer has sent bytes of any kind */
 };
 
 struct model_key {

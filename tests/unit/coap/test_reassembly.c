@@ -225,9 +225,7 @@ static void a_body_has_its_limit(void)
 	block.size1 = 130;
 	CU_ASSERT_EQUAL(reassembly_add(reassembly, &key, &block, 0, &whole), REASSEMBLY_CONTINUE);
 	CU_ASSERT(held(reassembly) <= 130);
-	block = block_of(0xfffff, true, 64);
-	block.szx = 6;
-	block.payload = slice_of(bytes, 1024);
+	block = (struct reassembly_block){.num = 0xfffff, .more = true, .szx = 6, .payload = slice_of(bytes, 1024)};
 	CU_ASSERT_EQUAL(reassembly_add(reassembly, &key, &block, 0, &whole), REASSEMBLY_TOO_LARGE);
 	CU_ASSERT_EQUAL(add(reassembly, "a", 0, false, 64, 0), REASSEMBLY_WHOLE);
 	reassembly_free(reassembly);

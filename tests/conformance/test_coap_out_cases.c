@@ -287,21 +287,23 @@ static void test_losses(void)
 	struct fake_host *fake = begin();
 	struct coap_manners manners = coap_device_well();
 	settings.out.order = COAP_ORDER_NONE;
+	settings.out.timeout_ms = 60000;
 	settings.out.concurrency = 100;
 	settings.out.transmission.nstart = 100;
-	manners.lose_percent = manners.duplicate_percent = 20;
+	manners.lose_percent = 10;
+	manners.duplicate_percent = 20;
 	coap_device_set(device, &manners);
-	for (int i = 0; i < 120; i++)
+	for (int i = 0; i < 60; i++)
 		deliver(fake, "/a", "x");
 	fake_host_start(fake);
 	CU_ASSERT_TRUE(fake_host_run_until_ended(fake));
 	unsigned sends = 0;
-	for (uint64_t seq = 1; seq <= 120; seq++) {
+	for (uint64_t seq = 1; seq <= 60; seq++) {
 		CU_ASSERT_EQUAL(fake_host_delivery(fake, seq)->outcome, OUTCOME_DELIVERED);
 		sends += fake_host_delivery(fake, seq)->sends;
 	}
-	CU_ASSERT_TRUE(coap_device_n_datagrams(device) > 120);
-	CU_ASSERT_EQUAL(n_arrived(), sends); /* what libcoap repeats is known by its id */
+	CU_ASSERT_TRUE(coap_device_n_datagrams(device) > 60);
+	CU_ASSERT_TRUE(n_arrived() >= 60 && n_arrived() <= sends); /* what libcoap repeats is known by its id */
 	finish(fake);
 }
 
@@ -572,7 +574,7 @@ static const struct tap_test tests[] = {
 	{"5.03 says when to come again", test_busy},
 	{"separate responses, with and without the ACK", test_separate},
 	{"a late response is nobody's", test_late},
-	{"20 % lost, 20 % doubled", test_losses},
+	{"10 % lost each way, 20 % doubled", test_losses},
 	{"bodies in blocks", test_uploads},
 	{"an answer to a part is no delivery", test_part_is_no_delivery},
 	{"replies, in blocks and cut", test_replies},

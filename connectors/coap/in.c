@@ -88,6 +88,7 @@ static void on_tick(void *arg)
 	uint64_t now_ms = loop_now_ms(link->spec.loop);
 	coap_in_request_give_up(link, false);
 	coap_in_peers_tick(link);
+	coap_in_observe_tick(link);
 	reassembly_expire(link->bodies, now_ms);
 	dedupe_expire(link->dedupe, now_ms);
 	loop_timer_start(link->ticker, TICK_MS);

@@ -22,6 +22,12 @@ static void read_block(struct slice value, struct coap_in_block *block)
 		.is_set = true, .num = raw >> 4, .more = raw & 8, .szx = (uint8_t)(raw & 7), .raw = raw};
 }
 
+static void add(struct slice *list, size_t *n, struct slice value)
+{
+	if (*n < COAP_IN_MAX_ETAGS)
+		list[(*n)++] = value;
+}
+
 /* NULL, or what is wrong. */
 static const char *read_option(
 	struct coap_in_head *head, struct buffer *topic, uint16_t option, struct slice value, uint8_t *ret_code)
@@ -52,12 +58,13 @@ static const char *read_option(
 		read_block(value, &head->block2);
 		break;
 	case COAP_OPTION_ETAG:
-		if (head->n_etags < COAP_IN_MAX_ETAGS)
-			head->etags[head->n_etags++] = value;
+		add(head->etags, &head->n_etags, value);
 		break;
 	case COAP_OPTION_IF_MATCH:
+		add(head->if_match, &head->n_if_match, value);
+		break;
 	case COAP_OPTION_IF_NONE_MATCH:
-		head->is_conditional = true;
+		head->if_none_match = true;
 		break;
 	case COAP_OPTION_SIZE1:
 		head->size1 = number(value);

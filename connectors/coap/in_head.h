@@ -35,7 +35,9 @@ struct coap_in_head {
 	struct coap_in_block block1, block2;
 	struct slice etags[COAP_IN_MAX_ETAGS];
 	size_t n_etags;
-	bool is_conditional; /* If-Match, If-None-Match */
+	struct slice if_match[COAP_IN_MAX_ETAGS];
+	size_t n_if_match;
+	bool if_none_match;
 	uint64_t size1;
 	struct slice request_tag; /* absent: none */
 	uint8_t no_response;

@@ -89,6 +89,7 @@ struct coap_in_peer {
 	bool is_doubted; /* a new handshake has come from its address (DTLS) */
 	uint64_t challenged_ms; /* since when it has been asked; 0: it has not */
 	uint64_t heard_ms, pinged_ms;
+	uint64_t failing_ms; /* since when nothing can be sent to it; 0: it can */
 	struct coap_in_list waiting; /* WAITS_FOR_PEER */
 	struct coap_in_observer *observers;
 	size_t n_observers;
@@ -128,7 +129,7 @@ struct coap_in_link {
 	struct rate *rate; /* NULL: no limit */
 	struct coap_in_observe *observe;
 	struct coap_in_peer *peers;
-	size_t n_peers, n_streams;
+	size_t n_peers, n_streams, max_streams;
 	uint64_t last_number;
 	uint8_t name_hash[16];
 	struct coap_in_list held, offered; /* WAITS_FOR_ROOM, OFFERED */
@@ -205,6 +206,9 @@ struct message *coap_in_values_find(struct coap_in_link *link, struct slice path
 /* GET. */
 void coap_in_values_get(struct coap_in_exchange *exchange, const struct coap_in_head *head);
 
+/* Do the request's If-Match and If-None-Match options let it pass, by the value that is there now? */
+bool coap_in_values_condition(struct coap_in_link *link, const struct coap_in_head *head);
+
 /* What of a value goes into an answer. */
 struct coap_in_part {
 	struct slice token;
@@ -233,6 +237,8 @@ void coap_in_observe_remove_all(struct coap_in_peer *peer);
 void coap_in_observe_changed(struct coap_in_link *link, struct slice path);
 /* The peer can take notifications again. */
 void coap_in_observe_go_on(struct coap_in_peer *peer);
+/* Once a second: who could not be told is told again. */
+void coap_in_observe_tick(struct coap_in_link *link);
 size_t coap_in_observe_count(const struct coap_in_link *link, size_t *ret_paths);
 
 /* --- in_core.c --------------------------------------------------------------------------------------------------------- */

@@ -645,9 +645,8 @@ static void take(struct coap_in_exchange *exchange, const struct coap_in_head *h
 	request->success = success;
 	if (look_up(request, head))
 		return;
-	if (head->is_conditional) { /* whether a mapping's message finds a value is known when it is there */
-		answer_now(request, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_BAD_OPTION,
-					    .text = "If-Match and If-None-Match are not taken here"});
+	if (!coap_in_values_condition(link, head)) {
+		answer_now(request, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_PRECONDITION_FAILED});
 		return;
 	}
 	struct coap_in_answer answer = turned_away(exchange->peer);

@@ -11,10 +11,11 @@
 #include "connectors/coap/in_link.h"
 #include "message/siphash.h"
 
-#define ETAG_LEN        8u
-#define DEFAULT_MAX_AGE 60u /* RFC 7252 §5.10.5 */
-#define LARGEST_SZX     6u
-#define OPTION_BYTES    48u
+#define ETAG_LEN          8u
+#define DEFAULT_MAX_AGE   60u /* RFC 7252 §5.10.5 */
+#define LARGEST_SZX       6u
+#define MAX_MESSAGE_BYTES (64u * 1024) /* over TCP */
+#define OPTION_BYTES      48u
 
 struct message *coap_in_values_find(struct coap_in_link *link, struct slice path)
 {
@@ -58,6 +59,25 @@ static bool names_etag(const struct slice *list, size_t n, const uint8_t *etag)
 	return false;
 }
 
+bool coap_in_values_condition(struct coap_in_link *link, const struct coap_in_head *head)
+{
+	uint8_t etag[ETAG_LEN];
+	if (!head->n_if_match && !head->if_none_match)
+		return true;
+	struct message *msg = coap_in_values_find(link, head->topic);
+	if (head->if_none_match && msg)
+		return false;
+	if (!head->n_if_match)
+		return true;
+	if (!msg)
+		return false;
+	write_etag(link, msg, etag);
+	for (size_t i = 0; i < head->n_if_match; i++)
+		if (head->if_match[i].len == 0) /* any value at all, RFC 7252 §5.10.8.1 */
+			return true;
+	return names_etag(head->if_match, head->n_if_match, etag);
+}
+
 static uint32_t max_age_s(const struct coap_in_link *link, const struct message_view *view)
 {
 	uint64_t ms = link->settings->in.max_age_ms, now_ms = loop_wall_ms(link->spec.loop);
@@ -74,7 +94,8 @@ static bool cut(
 	size_t size = (size_t)16 << szx, most = size;
 	size_t offset = part->wants_block ? (size_t)part->block_num << (szx + 4) : 0;
 	if (!part->wants_block && COAP_PROTO_RELIABLE(peer->proto)) {
-		most = coap_session_max_pdu_size(peer->session);
+		most = coap_session_max_pdu_size(peer->session); /* as it says, up to 8 MiB */
+		most = most > MAX_MESSAGE_BYTES ? MAX_MESSAGE_BYTES : most;
 		most = most > OPTION_BYTES + size ? most - OPTION_BYTES : size;
 	}
 	if (offset && offset >= payload.len)

@@ -243,7 +243,8 @@ static coap_pdu_t *parse_again(struct coap_in_request *request, struct coap_in_h
 	struct coap_in_link *link = request->exchange.peer->link;
 	coap_pdu_t *pdu = coap_pdu_init(COAP_MESSAGE_CON, COAP_EMPTY_CODE, 0, request->raw_len);
 	if (pdu && coap_pdu_parse(COAP_PROTO_UDP, request->raw, request->raw_len, pdu) &&
-		coap_in_head_read(pdu, &link->topic, head, &wrong) == 0)
+		coap_in_head_read(
+			pdu, COAP_PROTO_RELIABLE(request->exchange.peer->proto), &link->topic, head, &wrong) == 0)
 		return pdu;
 	coap_delete_pdu(pdu);
 	return NULL;
@@ -743,7 +744,7 @@ void coap_in_request_take(struct coap_in_link *link, coap_session_t *session, co
 	if (!peer || !coap_in_peer_is_up(peer) || coap_in_peer_is_clogged(peer))
 		return; /* RFC 8323 §5.3: nothing goes before the peer's CSM */
 	coap_in_peer_is_alive(peer);
-	uint8_t code = coap_in_head_read(pdu, &link->topic, &head, &wrong);
+	uint8_t code = coap_in_head_read(pdu, COAP_PROTO_RELIABLE(peer->proto), &link->topic, &head, &wrong);
 	struct coap_in_exchange exchange = {
 		.peer = peer,
 		.mid = head.mid,

@@ -47,7 +47,7 @@ for argument in "$@"; do
     --no-install) install= ;;
     --keep) keep=yes ;;
     check | integration | crash | asan | fuzz | lint) parts="$parts $argument" ;;
-    *) sed -n '3,31s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    *) sed -n '3,33s/^# \{0,1\}//p' "$0" && exit 2 ;;
     esac
 done
 [ -n "$parts" ] || parts="check integration crash"

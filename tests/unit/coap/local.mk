@@ -41,6 +41,3 @@ tests_unit_coap_test_out_request_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/coap/test_client_settings
 tests_unit_coap_test_client_settings_SOURCES = tests/unit/coap/test_client_settings.c tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h
 tests_unit_coap_test_client_settings_LDADD = $(TEST_LIBS)
-check_PROGRAMS += tests/unit/coap/test_watch_settings
-tests_unit_coap_test_watch_settings_SOURCES = tests/unit/coap/test_watch_settings.c tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h
-tests_unit_coap_test_watch_settings_LDADD = $(TEST_LIBS)

@@ -42,7 +42,7 @@ static void take_from_group(
 	const char *wrong;
 	struct coap_in_peer *peer = coap_in_peer_of(link, session);
 	link->counters.requests++;
-	if (!peer || coap_in_head_read(pdu, &link->topic, &head, &wrong) != 0 || link->closing ||
+	if (!peer || coap_in_head_read(pdu, false, &link->topic, &head, &wrong) != 0 || link->closing ||
 		head.code != COAP_REQUEST_CODE_GET || !coap_in_core_is(head.topic))
 		return;
 	struct coap_in_exchange exchange = {

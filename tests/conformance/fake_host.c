@@ -538,7 +538,6 @@ static bool keep_key(struct fake_host *fake, const struct state_change *change)
 	if (change->position <= loop_wall_ms(fake->loop))
 		breach(fake, "a key that has expired when it is offered");
 	const struct fake_key *known = fake_memory_key(memory, change->blob.data);
-	/* Other bytes replace it: a device that has rebooted (CoAP). */
 	if (known && known->expires_ms > loop_wall_ms(fake->loop) && known->hash == change->hash)
 		breach(fake, "a key that is known is offered again");
 	if (!known && !on_key_room(&fake->base))

@@ -46,7 +46,7 @@ void coap_loop_forget_reason(void)
 	reason[0] = '\0';
 }
 
-static void on_log(coap_log_t level, const char *text)
+static void take_line(coap_log_t level, const char *text)
 {
 	size_t len = strlen(text);
 	if (strncmp(text, NOTHING_TO_GET, sizeof NOTHING_TO_GET - 1) == 0) {
@@ -69,6 +69,14 @@ static void on_log(coap_log_t level, const char *text)
 		if (reason[i] == '"')
 			reason[i] = '\'';
 	log_debug("coap_library", "level=%d text=\"%s\"", level, reason);
+}
+
+/* errno is that of what has failed, for whoever asked for it. */
+static void on_log(coap_log_t level, const char *text)
+{
+	int error = errno;
+	take_line(level, text);
+	errno = error;
 }
 
 static void set_up_library(void)

@@ -88,6 +88,7 @@ static void on_tick(void *arg)
 	uint64_t now_ms = loop_now_ms(link->spec.loop);
 	coap_in_request_give_up(link, false);
 	coap_in_peers_tick(link);
+	coap_in_observe_tick(link);
 	reassembly_expire(link->bodies, now_ms);
 	dedupe_expire(link->dedupe, now_ms);
 	loop_timer_start(link->ticker, TICK_MS);
@@ -217,7 +218,7 @@ void coap_in_send(struct link *link, const struct delivery *delivery)
 	in->host->ops->outcome(in->host, delivery->seq, &outcome);
 	coap_in_observe_changed(in, message_view(msg)->topic);
 	message_unref(msg);
-	in->core.is_made = false;
+	in->core.is_stale = true;
 }
 
 void coap_in_send_end(struct link *link)
@@ -308,6 +309,7 @@ void coap_in_destroy(struct link *link)
 	buffer_free(&in->topic);
 	buffer_free(&in->query);
 	buffer_free(&in->core.text);
+	message_unref(in->etag.msg);
 	free(in->keyed);
 	free(in);
 }

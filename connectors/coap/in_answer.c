@@ -94,9 +94,10 @@ void coap_in_answer_finish(struct coap_in_exchange *exchange, coap_pdu_t *pdu)
 {
 	struct coap_in_peer *peer = exchange->peer;
 	if (is_unwanted(exchange, pdu)) {
-		coap_delete_pdu(pdu);
-		if (!exchange->acked)
+		/* Who gets nothing but the acknowledgement takes it for a success: not when he has to send it again. */
+		if (!exchange->acked && coap_pdu_get_code(pdu) >> 5 != 5)
 			coap_in_answer_acknowledge(exchange);
+		coap_delete_pdu(pdu);
 		return;
 	}
 	size_t bytes = is_counted(peer) ? coap_in_answer_size(pdu) : 0;
@@ -123,7 +124,8 @@ void coap_in_answer_send(struct coap_in_exchange *exchange, struct coap_in_answe
 	struct coap_in_peer *peer = exchange->peer;
 	size_t text_len = answer.text ? strlen(answer.text) : 0;
 	count(&peer->link->counters, answer.code);
-	if (!coap_in_peer_may_get(peer, HEADER_BYTES + exchange->token_len + OPTION_BYTES + text_len))
+	size_t times = exchange->acked ? 1 + MAX_RETRANSMITS : 1;
+	if (!coap_in_peer_may_get(peer, times * (HEADER_BYTES + exchange->token_len + OPTION_BYTES + text_len)))
 		text_len = 0;
 	coap_pdu_t *pdu = coap_in_answer_begin(exchange, answer.code, OPTION_BYTES + text_len);
 	if (!pdu)

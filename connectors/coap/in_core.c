@@ -13,7 +13,8 @@
 #include "message/siphash.h"
 
 #define CORE_PATH    "/.well-known/core"
-#define SAME_FOR_MS  2000u
+#define SAME_FOR_MS  10000u
+#define WORTH_A_PING 256u /* bytes */
 #define MAX_LINKS    20000u
 #define LARGEST_SZX  6u
 #define OPTION_BYTES 32u
@@ -135,7 +136,9 @@ static struct slice make_list(struct coap_in_peer *peer, const struct coap_in_he
 	const char *name;
 	(void)coap_in_peer_check(peer, head->topic, true, &name); /* who it is */
 	uint64_t key = key_of(peer, head), now_ms = loop_now_ms(link->spec.loop);
-	if (link->core.is_made && link->core.key == key && now_ms - link->core.made_ms < SAME_FOR_MS)
+	/* Blocks of one list belong together, whatever has come since; and a new list is as old as its values. */
+	bool is_same = link->core.is_made && link->core.key == key && now_ms - link->core.made_ms < SAME_FOR_MS;
+	if (is_same && (head->block2.num || !link->core.is_stale))
 		return buffer_slice(&link->core.text);
 	buffer_clear(&link->core.text);
 	if (link->spec.is_sink && link->host->ops->last_values)
@@ -146,6 +149,7 @@ static struct slice make_list(struct coap_in_peer *peer, const struct coap_in_he
 	write_links(link, &gathering);
 	free(gathering.links);
 	link->core.is_made = true;
+	link->core.is_stale = false;
 	link->core.key = key;
 	link->core.made_ms = now_ms;
 	return buffer_slice(&link->core.text);
@@ -171,6 +175,11 @@ static int fill(coap_pdu_t *pdu, const struct coap_in_block *block, struct slice
 	return r;
 }
 
+static size_t least_bytes(const struct coap_in_list_cache *core)
+{
+	return core->text.len < WORTH_A_PING ? 0 : WORTH_A_PING;
+}
+
 static void refuse(struct coap_in_exchange *exchange, uint8_t code, coap_pdu_t *response)
 {
 	if (!response)
@@ -181,6 +190,11 @@ void coap_in_core_get(struct coap_in_exchange *exchange, const struct coap_in_he
 {
 	struct coap_in_peer *peer = exchange->peer;
 	struct coap_in_block block = head->block2;
+	/* Not even looked for, as long as the last one would be too much for an address that nobody has validated. */
+	if (peer->link->core.is_made && !coap_in_peer_may_get(peer, least_bytes(&peer->link->core))) {
+		coap_in_request_await_peer(exchange, head);
+		return;
+	}
 	struct slice list = make_list(peer, head);
 	if (!block.is_set || block.szx > LARGEST_SZX)
 		block.szx = LARGEST_SZX;

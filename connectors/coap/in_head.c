@@ -22,9 +22,9 @@ static void read_block(struct slice value, struct coap_in_block *block)
 		.is_set = true, .num = raw >> 4, .more = raw & 8, .szx = (uint8_t)(raw & 7), .raw = raw};
 }
 
-static void add(struct slice *list, size_t *n, size_t max, struct slice value)
+static void add(struct slice *list, size_t *n, struct slice value)
 {
-	if (*n < max)
+	if (*n < COAP_IN_MAX_ETAGS)
 		list[(*n)++] = value;
 }
 
@@ -58,10 +58,10 @@ static const char *read_option(
 		read_block(value, &head->block2);
 		break;
 	case COAP_OPTION_ETAG:
-		add(head->etags, &head->n_etags, COAP_IN_MAX_ETAGS, value);
+		add(head->etags, &head->n_etags, value);
 		break;
 	case COAP_OPTION_IF_MATCH:
-		add(head->if_match, &head->n_if_match, COAP_IN_MAX_ETAGS, value);
+		add(head->if_match, &head->n_if_match, value);
 		break;
 	case COAP_OPTION_IF_NONE_MATCH:
 		head->if_none_match = true;

@@ -88,6 +88,8 @@ struct coap_in_peer {
 	uint64_t received, sent; /* bytes, until it is validated; over TCP sent since it was last heard of */
 	bool is_doubted; /* a new handshake has come from its address (DTLS) */
 	uint64_t challenged_ms; /* since when it has been asked; 0: it has not */
+	uint64_t heard_ms, pinged_ms;
+	uint64_t failing_ms; /* since when nothing can be sent to it; 0: it can */
 	struct coap_in_list waiting; /* WAITS_FOR_PEER */
 	struct coap_in_observer *observers;
 	size_t n_observers;
@@ -105,7 +107,12 @@ struct coap_in_list_cache { /* in_core.c: the list that was made last */
 	struct buffer text;
 	uint64_t key; /* of who asked for what */
 	uint64_t made_ms;
-	bool is_made;
+	bool is_made, is_stale; /* stale: a value has come since */
+};
+
+struct coap_in_etag { /* in_values.c */
+	struct message *msg; /* NULL: none is known */
+	uint8_t etag[8];
 };
 
 struct coap_in_link {
@@ -122,7 +129,7 @@ struct coap_in_link {
 	struct rate *rate; /* NULL: no limit */
 	struct coap_in_observe *observe;
 	struct coap_in_peer *peers;
-	size_t n_peers, n_streams;
+	size_t n_peers, n_streams, max_streams;
 	uint64_t last_number;
 	uint8_t name_hash[16];
 	struct coap_in_list held, offered; /* WAITS_FOR_ROOM, OFFERED */
@@ -133,6 +140,7 @@ struct coap_in_link {
 	size_t waiting_bytes; /* of what waits */
 	struct buffer topic, query; /* scratch */
 	struct coap_in_list_cache core;
+	struct coap_in_etag etag;
 	struct loop_timer *ack_timer, *ticker, *timer; /* timer: listens again, or ends the linger */
 	uint64_t retry_ms;
 	struct loop_job stopped_job;
@@ -197,7 +205,8 @@ void coap_in_request_acknowledge(struct coap_in_link *link);
 struct message *coap_in_values_find(struct coap_in_link *link, struct slice path);
 /* GET. */
 void coap_in_values_get(struct coap_in_exchange *exchange, const struct coap_in_head *head);
-/* Do the request's If-Match and If-None-Match options let it pass? */
+
+/* Do the request's If-Match and If-None-Match options let it pass, by the value that is there now? */
 bool coap_in_values_condition(struct coap_in_link *link, const struct coap_in_head *head);
 
 /* What of a value goes into an answer. */
@@ -212,8 +221,7 @@ struct coap_in_part {
 	const struct coap_in_head *head; /* whose ETags count; NULL: none */
 };
 /* The answer to a GET, whose value is there; or 4.06 and the like. */
-coap_pdu_t *coap_in_values_answer(
-	struct coap_in_peer *peer, const struct message_view *view, const struct coap_in_part *part);
+coap_pdu_t *coap_in_values_answer(struct coap_in_peer *peer, struct message *msg, const struct coap_in_part *part);
 
 /* --- in_observe.c ------------------------------------------------------------------------------------------------------ */
 
@@ -222,12 +230,15 @@ void coap_in_observe_free(struct coap_in_link *link);
 /* Registers (again), for values of that Content-Format. False: there are too many; the request is then one without Observe. */
 bool coap_in_observe_add(
 	const struct coap_in_exchange *exchange, const struct coap_in_head *head, int format, uint32_t *ret_sequence);
+bool coap_in_observe_is_full(const struct coap_in_link *link);
 void coap_in_observe_remove(struct coap_in_peer *peer, struct slice token);
 void coap_in_observe_remove_all(struct coap_in_peer *peer);
 /* The value of that path is another one now, or none. */
 void coap_in_observe_changed(struct coap_in_link *link, struct slice path);
 /* The peer can take notifications again. */
 void coap_in_observe_go_on(struct coap_in_peer *peer);
+/* Once a second: who could not be told is told again. */
+void coap_in_observe_tick(struct coap_in_link *link);
 size_t coap_in_observe_count(const struct coap_in_link *link, size_t *ret_paths);
 
 /* --- in_core.c --------------------------------------------------------------------------------------------------------- */

@@ -21,7 +21,9 @@
 
 #define MAX_UNSETTLED     8u /* confirmable notifications to one peer without a sign of life */
 #define MAX_UNSETTLED_NON 64u /* all, also over TCP, where they wait in memory for one that does not read */
+#define MAX_UNREAD_BYTES  (64u * 1024) /* over TCP */
 #define SETTLED_AFTER_MS  95000u /* MAX_TRANSMIT_WAIT: what was sent before has come to an end */
+#define MAX_A_PEER        1024u
 #define CON_EVERY         5u
 #define NEXT_BATCH_MS     100u
 #define AGAIN_MS          50u
@@ -32,6 +34,8 @@ struct resource {
 	struct resource *next; /* in its bucket */
 	struct resource *next_dirty;
 	bool is_dirty;
+	bool has_failed; /* one of its observers could not be told */
+	bool again; /* it has changed while its observers were told */
 	uint64_t hash;
 	uint32_t sequence; /* RFC 7641 §4.4: 24 bits that rise */
 	uint64_t version; /* of its value */
@@ -64,6 +68,7 @@ struct coap_in_observe {
 	size_t n_buckets; /* of both; a power of two */
 	size_t n_resources, n_observers;
 	struct resource *first_dirty, *last_dirty;
+	bool has_failed; /* some resource */
 	struct loop_job job;
 	struct loop_timer *timer; /* the job, later */
 	uint64_t probed; /* number of the peer whose answer the next batch waits for */
@@ -203,6 +208,11 @@ static void observer_free(struct coap_in_observe *observe, struct coap_in_observ
 	coap_session_release(session);
 }
 
+bool coap_in_observe_is_full(const struct coap_in_link *link)
+{
+	return link->observe->n_observers >= (size_t)link->settings->in.limits.max_observers;
+}
+
 bool coap_in_observe_add(
 	const struct coap_in_exchange *exchange, const struct coap_in_head *head, int format, uint32_t *ret_sequence)
 {
@@ -210,7 +220,7 @@ bool coap_in_observe_add(
 	struct coap_in_link *link = peer->link;
 	struct coap_in_observe *observe = link->observe;
 	coap_in_observe_remove(peer, head->token); /* RFC 7641 §4.1: the same token replaces it */
-	if (observe->n_observers >= (size_t)link->settings->in.limits.max_observers)
+	if (coap_in_observe_is_full(link) || peer->n_observers >= MAX_A_PEER)
 		return false;
 	struct resource *resource = resource_get(link, head->topic);
 	struct coap_in_observer *observer = resource ? calloc(1, sizeof *observer) : NULL;
@@ -234,6 +244,7 @@ bool coap_in_observe_add(
 	*observer_at(observe, peer, head->token) = observer;
 	link_observer(observer);
 	observe->n_observers++;
+	next_sequence(link, resource); /* RFC 7641 §4.4: higher than any before with this token */
 	*ret_sequence = resource->sequence;
 	return true;
 }
@@ -259,24 +270,34 @@ static bool can_take(struct coap_in_link *link, struct coap_in_peer *peer, bool 
 	uint64_t now_ms = loop_now_ms(link->spec.loop);
 	if (peer->unsettled && now_ms - peer->notified_ms >= SETTLED_AFTER_MS)
 		peer->unsettled = 0;
-	if (peer->unsettled < (is_con ? MAX_UNSETTLED : MAX_UNSETTLED_NON))
+	bool is_full = COAP_PROTO_RELIABLE(peer->proto) && peer->sent > MAX_UNREAD_BYTES;
+	if (!is_full && peer->unsettled < (is_con ? MAX_UNSETTLED : MAX_UNSETTLED_NON))
 		return true;
 	(void)coap_in_peer_ping(peer);
 	return false;
 }
 
-/* False: the system takes nothing more just now. */
-static bool send_to(struct coap_in_observer *observer, coap_pdu_t *pdu, bool is_con)
+enum told { TOLD, NOT_NOW, NOT_IT }; /* NOT_NOW: nobody can be sent anything; NOT_IT: this one cannot */
+
+static enum told send_to(struct coap_in_observer *observer, coap_pdu_t *pdu, bool is_con)
 {
 	struct coap_in_peer *peer = observer->peer;
+	uint64_t now_ms = loop_now_ms(peer->link->spec.loop);
+	size_t bytes = COAP_PROTO_RELIABLE(peer->proto) ? coap_in_answer_size(pdu) : 0;
+	errno = 0;
 	coap_pdu_set_type(pdu, is_con ? COAP_MESSAGE_CON : COAP_MESSAGE_NON);
 	coap_pdu_set_mid(pdu, coap_new_message_id(peer->session));
-	if (coap_send(peer->session, pdu) == COAP_INVALID_MID)
-		return false;
+	if (coap_send(peer->session, pdu) == COAP_INVALID_MID) {
+		if (!peer->failing_ms)
+			peer->failing_ms = now_ms;
+		return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? NOT_NOW : NOT_IT;
+	}
+	peer->failing_ms = 0;
+	peer->sent += bytes;
 	peer->unsettled++;
-	peer->notified_ms = loop_now_ms(peer->link->spec.loop);
+	peer->notified_ms = now_ms;
 	peer->link->counters.notifications++;
-	return true;
+	return TOLD;
 }
 
 static coap_pdu_t *notification(struct coap_in_link *link, const struct coap_in_observer *observer)
@@ -297,18 +318,19 @@ static coap_pdu_t *notification(struct coap_in_link *link, const struct coap_in_
 		return coap_in_answer_begin(&exchange, COAP_RESPONSE_CODE_NOT_FOUND, 0);
 	if (content_format_find(message_view(msg)->content_type) != observer->format)
 		return coap_in_answer_begin(&exchange, COAP_RESPONSE_CODE_NOT_ACCEPTABLE, 0);
-	return coap_in_values_answer(observer->peer, message_view(msg), &part);
+	return coap_in_values_answer(observer->peer, msg, &part);
 }
 
 /* Tells it, if it can be told; one that is gone, or has been told that there is nothing, ends. False: nothing can be sent just
- * now. */
+ * now. One that cannot be sent anything for its own part is tried again every second, as long as a lost one would be. */
 static bool tell(struct coap_in_link *link, struct coap_in_observer *observer)
 {
 	struct coap_in_peer *peer = observer->peer;
 	bool is_con = observer->is_con;
 	if (!is_con && !COAP_PROTO_RELIABLE(peer->proto))
 		is_con = observer->n_non >= CON_EVERY;
-	if (!coap_in_peer_is_up(peer)) {
+	bool is_lost = peer->failing_ms && loop_now_ms(link->spec.loop) - peer->failing_ms >= SETTLED_AFTER_MS;
+	if (is_lost || !coap_in_peer_is_up(peer)) {
 		observer_free(link->observe, observer);
 		return true;
 	}
@@ -316,8 +338,11 @@ static bool tell(struct coap_in_link *link, struct coap_in_observer *observer)
 		return true;
 	coap_pdu_t *pdu = notification(link, observer);
 	bool ends = pdu && coap_pdu_get_code(pdu) >> 5 != 2;
-	if (!pdu || !send_to(observer, pdu, is_con))
-		return false;
+	enum told told = pdu ? send_to(observer, pdu, is_con) : NOT_NOW;
+	if (told == NOT_IT)
+		observer->resource->has_failed = link->observe->has_failed = true;
+	if (told != TOLD)
+		return told == NOT_IT;
 	observer->told = observer->resource->version;
 	observer->n_non = is_con ? 0 : observer->n_non + 1;
 	if (is_con)
@@ -327,10 +352,38 @@ static bool tell(struct coap_in_link *link, struct coap_in_observer *observer)
 	return true;
 }
 
+static void enqueue(struct coap_in_observe *observe, struct resource *resource)
+{
+	resource->is_dirty = true;
+	resource->next_dirty = NULL;
+	if (observe->last_dirty)
+		observe->last_dirty->next_dirty = resource;
+	else
+		observe->first_dirty = resource;
+	observe->last_dirty = resource;
+}
+
+static struct resource *dequeue(struct coap_in_observe *observe)
+{
+	struct resource *resource = observe->first_dirty;
+	observe->first_dirty = resource->next_dirty;
+	if (!observe->first_dirty)
+		observe->last_dirty = NULL;
+	resource->is_dirty = false;
+	return resource;
+}
+
 /* False: nothing can be sent just now. */
 static bool go_through(struct coap_in_link *link, struct resource *resource, unsigned *left)
 {
-	while (resource->cursor && *left) {
+	while (*left) {
+		if (!resource->cursor && !resource->again)
+			break;
+		if (!resource->cursor) {
+			resource->again = false;
+			resource->cursor = resource->first;
+			continue;
+		}
 		struct coap_in_observer *observer = resource->cursor;
 		if (observer->told != resource->version) {
 			(*left)--;
@@ -349,16 +402,15 @@ static bool tell_some(struct coap_in_observe *observe)
 	unsigned left = A_TURN;
 	while (left && observe->first_dirty) {
 		struct resource *resource = observe->first_dirty;
-		if (!go_through(observe->link, resource, &left))
+		bool goes_on = go_through(observe->link, resource, &left);
+		dequeue(observe);
+		if (resource->cursor || resource->again)
+			enqueue(observe, resource); /* behind the others */
+		else
+			resource_release(observe, resource);
+		if (!goes_on)
 			return false;
-		if (resource->cursor)
-			return true;
-		observe->first_dirty = resource->next_dirty;
-		resource->is_dirty = false;
-		resource_release(observe, resource);
 	}
-	if (!observe->first_dirty)
-		observe->last_dirty = NULL;
 	return true;
 }
 
@@ -390,16 +442,10 @@ void coap_in_observe_changed(struct coap_in_link *link, struct slice path)
 		return;
 	resource->version++;
 	next_sequence(link, resource);
-	resource->cursor = resource->first;
+	resource->again = true;
 	if (resource->is_dirty)
 		return;
-	resource->is_dirty = true;
-	resource->next_dirty = NULL;
-	if (observe->last_dirty)
-		observe->last_dirty->next_dirty = resource;
-	else
-		observe->first_dirty = resource;
-	observe->last_dirty = resource;
+	enqueue(observe, resource);
 	if (!loop_timer_running(observe->timer))
 		loop_post(link->spec.loop, &observe->job);
 }
@@ -420,6 +466,24 @@ void coap_in_observe_go_on(struct coap_in_peer *peer)
 		if (peer->is_pinged)
 			return;
 	}
+}
+
+void coap_in_observe_tick(struct coap_in_link *link)
+{
+	struct coap_in_observe *observe = link->observe;
+	if (!observe->has_failed)
+		return;
+	observe->has_failed = false;
+	for (size_t i = 0; i < observe->n_buckets; i++)
+		for (struct resource *resource = observe->resources[i]; resource; resource = resource->next)
+			if (resource->has_failed) {
+				resource->has_failed = false;
+				resource->again = true;
+				if (!resource->is_dirty)
+					enqueue(observe, resource);
+			}
+	if (!loop_timer_running(observe->timer))
+		loop_post(link->spec.loop, &observe->job);
 }
 
 size_t coap_in_observe_count(const struct coap_in_link *link, size_t *ret_paths)

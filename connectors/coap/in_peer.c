@@ -17,6 +17,10 @@
 #define PING_BYTES       20u /* with its repetitions */
 #define FACTOR           3u /* RFC 7252 §11.3 */
 #define CHALLENGE_MS     4000u
+#define PONG_MS          60000u /* of a stream */
+#define QUIET_MS         1800000u
+#define QUIET_FULL_MS    60000u
+#define ASKED_A_TICK     50u
 #define MAX_UNREAD_BYTES (4u * 1024 * 1024)
 
 /* --- making ------------------------------------------------------------------------------------------------------------ */
@@ -109,6 +113,7 @@ bool coap_in_peer_ping(struct coap_in_peer *peer)
 	if (coap_session_send_ping(peer->session) == COAP_INVALID_MID)
 		return false;
 	peer->is_pinged = true;
+	peer->pinged_ms = loop_now_ms(peer->link->spec.loop);
 	peer->link->counters.pings++;
 	return true;
 }
@@ -140,6 +145,7 @@ void coap_in_peer_is_alive(struct coap_in_peer *peer)
 {
 	peer->is_doubted = false;
 	peer->challenged_ms = 0;
+	peer->heard_ms = loop_now_ms(peer->link->spec.loop);
 }
 
 bool coap_in_peer_is_clogged(const struct coap_in_peer *peer)
@@ -152,8 +158,11 @@ bool coap_in_peer_is_clogged(const struct coap_in_peer *peer)
  * into his datagrams cannot prevent; without one it ends, and the device's next try makes a new one. */
 static bool is_over(struct coap_in_peer *peer, uint64_t now_ms)
 {
+	bool is_stream = COAP_PROTO_RELIABLE(peer->proto);
+	if (is_stream && (coap_in_peer_is_clogged(peer) || (peer->is_pinged && now_ms - peer->pinged_ms >= PONG_MS)))
+		return true;
 	if (!peer->is_doubted)
-		return coap_in_peer_is_clogged(peer);
+		return false;
 	if (peer->challenged_ms)
 		return now_ms - peer->challenged_ms >= CHALLENGE_MS;
 	peer->challenged_ms = now_ms;
@@ -161,9 +170,21 @@ static bool is_over(struct coap_in_peer *peer, uint64_t now_ms)
 	return false;
 }
 
+/* Who observes something that does not change is asked now and then whether he is there (RFC 7641 §4.5 wants that once a
+ * day), and soon where others wait for his place. */
+static void ask_quiet(struct coap_in_peer *peer, uint64_t now_ms, unsigned *left)
+{
+	uint64_t quiet_ms = coap_in_observe_is_full(peer->link) ? QUIET_FULL_MS : QUIET_MS;
+	if (!*left || !peer->observers || peer->is_pinged || now_ms - peer->heard_ms < quiet_ms)
+		return;
+	(*left)--;
+	(void)coap_in_peer_ping(peer);
+}
+
 void coap_in_peers_tick(struct coap_in_link *link)
 {
 	uint64_t now_ms = loop_now_ms(link->spec.loop);
+	unsigned left = ASKED_A_TICK;
 	for (struct coap_in_peer *peer = link->peers, *next; peer; peer = next) {
 		next = peer->next;
 		bool is_gone = coap_session_get_state(peer->session) == COAP_SESSION_STATE_NONE;
@@ -173,7 +194,9 @@ void coap_in_peers_tick(struct coap_in_link *link)
 			coap_session_disconnected(peer->session, COAP_NACK_TLS_FAILED);
 			is_gone = true;
 		}
-		if (is_gone && (peer->observers || peer->waiting.n))
+		if (!is_gone)
+			ask_quiet(peer, now_ms, &left);
+		else if (peer->observers || peer->waiting.n)
 			coap_in_peer_lost(peer);
 	}
 }

@@ -110,6 +110,8 @@ void coap_in_request_acknowledge(struct coap_in_link *link)
 		}
 		unacked_remove(request);
 		coap_in_answer_acknowledge(&request->exchange);
+		if (!request->exchange.peer->validated) /* so that its answer may be sent again and again */
+			(void)coap_in_peer_ping(request->exchange.peer);
 	}
 }
 
@@ -204,7 +206,8 @@ static void hold(struct coap_in_request *request, enum coap_in_state state)
 	request->state = state;
 	list_add(request);
 	keyed_add(request);
-	if (state != COAP_IN_WAITS_FOR_PEER) /* what was not acknowledged comes again, and asks again */
+	/* What was not acknowledged comes again, and asks again; and who wants no success takes that for one (RFC 7967). */
+	if (state != COAP_IN_WAITS_FOR_PEER && !(request->exchange.no_response & 2))
 		unacked_add(request);
 	link->waiting_bytes += request->raw_len + request->body.capacity;
 	if (state == COAP_IN_WAITS_FOR_PEER)
@@ -340,6 +343,18 @@ static void answer_now(struct coap_in_request *request, struct coap_in_answer an
 	free(request);
 }
 
+/* A part of a body: should it come again, late, it must not begin that body anew. Frees it. */
+static void answer_part(struct coap_in_request *request)
+{
+	static const uint8_t code = COAP_RESPONSE_CODE_CONTINUE;
+	struct coap_in_exchange *exchange = &request->exchange;
+	if (request->is_entered)
+		(void)dedupe_answer(exchange->peer->link->dedupe, peer_key(exchange->peer), exchange->mid,
+			request->hash, slice_of(&code, 1));
+	coap_in_answer_send(exchange, (struct coap_in_answer){.code = code});
+	free(request);
+}
+
 static struct coap_in_answer busy(const char *text)
 {
 	return (struct coap_in_answer){
@@ -375,7 +390,9 @@ static bool is_repeated(struct coap_in_request *request, const struct coap_in_he
 	struct coap_in_link *link = peer->link;
 	struct slice answer;
 	uint64_t hash = 0;
-	if (peer->proto == COAP_PROTO_UDP && link->settings->in.dedupe == COAP_DEDUPE_DURABLE && link->host->ops->key) {
+	bool is_part = head->block1.is_set && head->block1.more; /* of a body, which does not survive us either */
+	if (!is_part && peer->proto == COAP_PROTO_UDP && link->settings->in.dedupe == COAP_DEDUPE_DURABLE &&
+		link->host->ops->key) {
 		enum key_state state = link->host->ops->key(link->host, request->key, &hash);
 		if (state == KEY_UNKNOWN)
 			return false;
@@ -550,6 +567,18 @@ static bool has_key_room(struct coap_in_link *link)
 	return !link->host->ops->key_room || link->host->ops->key_room(link->host);
 }
 
+/* The host refuses for good what is too large, and a key that finds no room. */
+static struct coap_in_answer refused(const struct coap_in_request *request)
+{
+	struct coap_in_peer *peer = request->exchange.peer;
+	struct coap_in_answer answer = busy("no more message ids can be kept now");
+	answer.max_age_s = KEYS_FULL_MAX_AGE_S;
+	if (!request->is_entered && !COAP_PROTO_RELIABLE(peer->proto) && !has_key_room(peer->link))
+		return answer;
+	return (struct coap_in_answer){
+		.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE, .text = "the message is larger than linkspan takes"};
+}
+
 /* Its body is there. */
 static void offer_first(struct coap_in_request *request, const struct coap_in_head *head, const char *identity)
 {
@@ -559,9 +588,7 @@ static void offer_first(struct coap_in_request *request, const struct coap_in_he
 		return;
 	}
 	if (!request->is_entered && !COAP_PROTO_RELIABLE(request->exchange.peer->proto) && !has_key_room(link)) {
-		struct coap_in_answer answer = busy("no more message ids can be kept now");
-		answer.max_age_s = KEYS_FULL_MAX_AGE_S;
-		answer_now(request, answer);
+		answer_now(request, refused(request));
 		return;
 	}
 	switch (link->held.n ? OFFER_BUSY : offer_message(request, head, identity)) {
@@ -624,7 +651,9 @@ static void take(struct coap_in_exchange *exchange, const struct coap_in_head *h
 	struct coap_in_answer answer = turned_away(exchange->peer);
 	if (!answer.code)
 		answer = take_body(request, head);
-	if (answer.code)
+	if (answer.code == COAP_RESPONSE_CODE_CONTINUE)
+		answer_part(request);
+	else if (answer.code)
 		answer_now(request, answer);
 	else
 		offer_first(request, head, identity);
@@ -686,7 +715,8 @@ static void begin(struct coap_in_exchange *exchange, const struct coap_in_head *
 	bool reads = head->code == COAP_REQUEST_CODE_GET;
 	bool writes = head->code == COAP_REQUEST_CODE_PUT || head->code == COAP_REQUEST_CODE_POST ||
 		      head->code == COAP_REQUEST_CODE_DELETE;
-	uint8_t denied = coap_in_core_is(head->topic) ? 0 : coap_in_peer_check(peer, head->topic, reads, &identity);
+	uint8_t denied =
+		reads && coap_in_core_is(head->topic) ? 0 : coap_in_peer_check(peer, head->topic, reads, &identity);
 	if (writes && !denied) {
 		take(exchange, head, identity);
 		return;

@@ -7,15 +7,20 @@
  * address is free is tried before. It gives no reason for what fails either.
  */
 #include <errno.h>
-#include <netdb.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "connectors/coap/in_address.h"
 #include "connectors/coap/in_link.h"
 #include "runtime/log.h"
+
+#define RECEIVE_BYTES (4 * 1024 * 1024) /* the system gives as much of it as net.core.rmem_max says */
+#define BACKLOG       512
+#define OPTIONS_BYTES 4096u /* of a message besides its payload, at most */
 
 static bool is_datagram(coap_proto_t proto)
 {
@@ -63,7 +68,7 @@ static void on_request(coap_resource_t *resource, coap_session_t *session, const
 
 static void on_new_stream(struct coap_in_link *link, coap_session_t *session)
 {
-	if (link->closing || link->n_streams >= (size_t)link->settings->in.limits.max_sessions) {
+	if (link->closing || link->n_streams >= link->max_streams) {
 		coap_session_disconnected(session, COAP_NACK_NOT_DELIVERABLE);
 		return;
 	}
@@ -163,6 +168,8 @@ static int open_context(struct coap_in_link *link, bool datagrams, struct coap_l
 	coap_context_set_max_idle_sessions(context, (unsigned)limits->max_sessions);
 	coap_context_set_max_handshake_sessions(context, (unsigned)limits->max_handshakes);
 	coap_context_set_session_timeout(context, (unsigned)((limits->session_timeout_ms + 999) / 1000));
+	/* What it announces over TCP is what it lets a message grow to; 8 MiB otherwise. */
+	coap_context_set_csm_max_message_size(context, (uint32_t)limits->max_body + OPTIONS_BYTES);
 	coap_register_event_handler(context, on_event);
 	coap_register_nack_handler(context, on_nack);
 	coap_register_pong_handler(context, on_pong);
@@ -187,6 +194,41 @@ static int try_address(const struct coap_in_address *address)
 		r = -errno;
 	close(fd);
 	return r;
+}
+
+/* The descriptor that the next socket gets; -1: none. */
+static int next_descriptor(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
+/* libcoap keeps its sockets to itself. If this is the one that it has just made: UDP loses what comes in a burst unless it
+ * has room, and the queue of connections is five long. */
+static void tune(int fd, const struct coap_in_address *address)
+{
+	struct sockaddr_storage at;
+	socklen_t len = sizeof at, type_len = sizeof(int);
+	int type = 0, room = RECEIVE_BYTES;
+	if (fd < 0 || getsockname(fd, (struct sockaddr *)&at, &len) != 0 || len != address->at.len ||
+		at.ss_family != address->at.at.ss_family || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) != 0)
+		return;
+	if (type == SOCK_DGRAM && is_datagram(address->proto))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+	else if (type == SOCK_STREAM && !is_datagram(address->proto))
+		(void)!listen(fd, BACKLOG);
+}
+
+/* Connections take descriptors that files and other connections need. */
+static size_t max_streams(const struct coap_in_link *link)
+{
+	struct rlimit limit;
+	size_t most = (size_t)link->settings->in.limits.max_sessions;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur / 2 < most)
+		most = (size_t)limit.rlim_cur / 2;
+	return most;
 }
 
 static const char *scheme_of(coap_proto_t proto)
@@ -215,9 +257,11 @@ static int open_endpoint(struct coap_in_link *link, const struct coap_in_address
 	coap_address_init(&at);
 	memcpy(&at.addr, &address->at.at, address->at.len);
 	at.size = address->at.len;
+	int fd = next_descriptor();
 	coap_endpoint_t *endpoint = coap_new_endpoint(coap_loop_context(*watch), &at, address->proto);
 	if (!endpoint)
 		return -EIO;
+	tune(fd, address);
 	char text[96];
 	snprintf(text, sizeof text, "%s", coap_endpoint_str(endpoint));
 	text[strcspn(text, " ")] = '\0';
@@ -262,6 +306,7 @@ int coap_in_server_open(struct coap_in_link *link)
 	const struct config_list *listen = &link->settings->listen;
 	struct coap_in_address address;
 	int r = 0;
+	link->max_streams = max_streams(link);
 	for (size_t i = 0; i < listen->n && r == 0; i++) {
 		const char *text = listen->items[i].value;
 		coap_loop_forget_reason();

@@ -11,10 +11,11 @@
 #include "connectors/coap/in_link.h"
 #include "message/siphash.h"
 
-#define ETAG_LEN        8u
-#define DEFAULT_MAX_AGE 60u /* RFC 7252 §5.10.5 */
-#define LARGEST_SZX     6u
-#define OPTION_BYTES    48u
+#define ETAG_LEN          8u
+#define DEFAULT_MAX_AGE   60u /* RFC 7252 §5.10.5 */
+#define LARGEST_SZX       6u
+#define MAX_MESSAGE_BYTES (64u * 1024) /* over TCP */
+#define OPTION_BYTES      48u
 
 struct message *coap_in_values_find(struct coap_in_link *link, struct slice path)
 {
@@ -28,7 +29,7 @@ struct message *coap_in_values_find(struct coap_in_link *link, struct slice path
 }
 
 /* Of what the answer is made of; the same in every process. */
-static void write_etag(const struct message_view *view, uint8_t out[ETAG_LEN])
+static void make_etag(const struct message_view *view, uint8_t out[ETAG_LEN])
 {
 	static const uint8_t key[SIPHASH_KEY_LEN] = "linkspan, ETag";
 	uint8_t of_type[SIPHASH_LEN], of_payload[SIPHASH_LEN];
@@ -36,6 +37,18 @@ static void write_etag(const struct message_view *view, uint8_t out[ETAG_LEN])
 	siphash(key, view->payload, of_payload);
 	for (size_t i = 0; i < ETAG_LEN; i++)
 		out[i] = of_type[i] ^ of_payload[SIPHASH_LEN - 1 - i];
+}
+
+/* Of the value that was asked for last it is known: blocks and observers ask for the same one. */
+static void write_etag(struct coap_in_link *link, struct message *msg, uint8_t out[ETAG_LEN])
+{
+	struct coap_in_etag *known = &link->etag;
+	if (known->msg != msg) {
+		message_unref(known->msg);
+		known->msg = message_ref(msg);
+		make_etag(message_view(msg), known->etag);
+	}
+	memcpy(out, known->etag, ETAG_LEN);
 }
 
 static bool names_etag(const struct slice *list, size_t n, const uint8_t *etag)
@@ -58,7 +71,7 @@ bool coap_in_values_condition(struct coap_in_link *link, const struct coap_in_he
 		return true;
 	if (!msg)
 		return false;
-	write_etag(message_view(msg), etag);
+	write_etag(link, msg, etag);
 	for (size_t i = 0; i < head->n_if_match; i++)
 		if (head->if_match[i].len == 0) /* any value at all, RFC 7252 §5.10.8.1 */
 			return true;
@@ -81,7 +94,8 @@ static bool cut(
 	size_t size = (size_t)16 << szx, most = size;
 	size_t offset = part->wants_block ? (size_t)part->block_num << (szx + 4) : 0;
 	if (!part->wants_block && COAP_PROTO_RELIABLE(peer->proto)) {
-		most = coap_session_max_pdu_size(peer->session);
+		most = coap_session_max_pdu_size(peer->session); /* as it says, up to 8 MiB */
+		most = most > MAX_MESSAGE_BYTES ? MAX_MESSAGE_BYTES : most;
 		most = most > OPTION_BYTES + size ? most - OPTION_BYTES : size;
 	}
 	if (offset && offset >= payload.len)
@@ -134,9 +148,9 @@ static bool is_acceptable(const struct message_view *view, int accept)
 	       (format == CONTENT_FORMAT_NONE && accept == CONTENT_FORMAT_OCTETS);
 }
 
-coap_pdu_t *coap_in_values_answer(
-	struct coap_in_peer *peer, const struct message_view *view, const struct coap_in_part *wanted)
+coap_pdu_t *coap_in_values_answer(struct coap_in_peer *peer, struct message *msg, const struct coap_in_part *wanted)
 {
+	const struct message_view *view = message_view(msg);
 	struct coap_in_part part = *wanted;
 	struct coap_in_exchange exchange = {.peer = peer, .token_len = (uint8_t)part.token.len};
 	struct slice piece;
@@ -144,7 +158,7 @@ coap_pdu_t *coap_in_values_answer(
 	memcpy(exchange.token, part.token.len ? part.token.data : (const uint8_t *)"", part.token.len);
 	if (!is_acceptable(view, part.accept))
 		return coap_in_answer_begin(&exchange, COAP_RESPONSE_CODE_NOT_ACCEPTABLE, 0);
-	write_etag(view, etag);
+	write_etag(peer->link, msg, etag);
 	if (part.head && names_etag(part.head->etags, part.head->n_etags, etag))
 		code = COAP_RESPONSE_CODE_VALID;
 	if (!cut(peer, view->payload, &part, &piece))
@@ -173,7 +187,7 @@ static void send_value(struct coap_in_exchange *exchange, const struct coap_in_h
 	else if (registers)
 		part.observe = coap_in_observe_add(
 			exchange, head, content_format_find(message_view(msg)->content_type), &part.sequence);
-	coap_pdu_t *pdu = coap_in_values_answer(peer, message_view(msg), &part);
+	coap_pdu_t *pdu = coap_in_values_answer(peer, msg, &part);
 	if (!pdu)
 		return; /* no memory: it will ask again */
 	if (!peer->validated && !coap_in_peer_may_get(peer, coap_in_answer_size(pdu))) {

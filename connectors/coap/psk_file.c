@@ -256,14 +256,14 @@ static int sort_keys(const char *path, struct psk_file *file, char error[PSK_ERR
 	char what[64];
 	if (file->n == 0)
 		return complain(error, path, 1, "there is no key in it. A line is `identity: \"key\"`.");
-	file->sorted = calloc(file->n, sizeof *file->sorted);
+	file->sorted = calloc(file->n, sizeof(struct psk *));
 	if (!file->sorted) {
 		(void)complain(error, path, 1, no_memory);
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < file->n; i++)
 		file->sorted[i] = &file->keys[i];
-	qsort(file->sorted, file->n, sizeof *file->sorted, compare_keys);
+	qsort(file->sorted, file->n, sizeof(struct psk *), compare_keys);
 	for (size_t i = 1; i < file->n; i++) {
 		const struct psk *one = file->sorted[i - 1], *other = file->sorted[i];
 		if (!slice_equal(identity_of(one), identity_of(other)))

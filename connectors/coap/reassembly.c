@@ -44,7 +44,7 @@ int reassembly_new(const struct reassembly_limits *limits, struct reassembly **r
 	reassembly->n_buckets = 16;
 	while (reassembly->n_buckets < limits->max_bodies && reassembly->n_buckets < UINT32_MAX / 2)
 		reassembly->n_buckets *= 2;
-	reassembly->buckets = calloc(reassembly->n_buckets, sizeof *reassembly->buckets);
+	reassembly->buckets = calloc(reassembly->n_buckets, sizeof(struct body *));
 	if (!reassembly->buckets) {
 		free(reassembly);
 		return -ENOMEM;

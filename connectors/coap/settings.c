@@ -332,7 +332,8 @@ const struct config_key coap_from_keys[] = {
 		.fallback = "30s",
 		.min = 100,
 		.max = 86400000,
-		.help = "Client: how often it is asked for with `mode: poll`, and with `mode: observe` by a device that does "
+		.help = "Client: how often it is asked for with `mode: poll`, and with `mode: observe` by a device "
+			"that does "
 			"not let itself be observed; what has not changed makes no message."},
 	{.name = "query",
 		.type = CONFIG_STRING,

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """CoAP devices as a source: what is observed and polled becomes messages, in the order in which it came to be, over reboots, lost
 sessions, bad links and a destination without room. Devices: aiocoap, libcoap's own server, and one of the tests' own."""
+import os
 import socket
+import subprocess
 import threading
 
 import _path  # noqa: F401  pylint: disable=unused-import
@@ -10,24 +12,25 @@ from rig import coap, tap, yaml
 from rig.coap_aiocoap import AioServer
 from rig.coap_libcoap import LibcoapClient, LibcoapServer
 from rig.coap_proxy import LossyProxy
-from rig.daemon import Linkspan
+from rig.daemon import Linkspan, program
 from rig.fixtures import own_mosquitto, shared_mosquitto
 from rig.mqtt import Subscriber
+from rig.process import temp_folder
 from rig.wait import free_port, until
 
 
 class Device:
     """One socket, resources by path. Notifications are NON, and sent once: what gets lost is lost."""
 
-    def __init__(self, max_age=0, observable=True, etags=False, first_sequence=1):
-        self.port = free_port()
+    def __init__(self, max_age=0, observable=True, etags=False, first_sequence=1, at=("127.0.0.1", None)):
+        self.host, self.port = at[0], at[1] or free_port()
         self.max_age, self.observable, self.etags = max_age, observable, etags
         self.values, self.observers, self.got = {}, {}, []
         self.sequence = first_sequence
         self._mid = 0
         self._lock = threading.Lock()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", self.port))
+        self._socket.bind((self.host, self.port))
         self._thread = threading.Thread(target=self._run, daemon=True, name="device")
         self._thread.start()
 
@@ -93,8 +96,10 @@ class Device:
         until(lambda: len(self.observers) >= n, "the device to be observed")
 
     def close(self):
+        if not self._thread.is_alive():
+            return
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
-            end.sendto(b"end", ("127.0.0.1", self.port))
+            end.sendto(b"end", (self.host, self.port))
         self._thread.join()
         self._socket.close()
 
@@ -139,19 +144,62 @@ def order():
                                connection="device")
 
 
-@tap.case("a device that has rebooted knows of no observer and counts from the start: it is registered with again")
+class Names:
+    """A program that starts linkspan with an /etc/hosts of its own."""
+
+    def __init__(self):
+        folder = temp_folder("names")
+        self._hosts, self.program = os.path.join(folder, "hosts"), os.path.join(folder, "linkspan")
+        self.set("127.0.0.1")
+        with open(self.program, "w", encoding="ascii") as out:
+            out.write(f"#!/bin/sh\nexec unshare -m sh -c 'mount --bind {self._hosts} /etc/hosts && exec {program()} \"$@\"' sh \"$@\"\n")
+        os.chmod(self.program, 0o755)
+        tried = subprocess.run([self.program, "version"], capture_output=True, text=True, check=False)
+        if tried.returncode:
+            raise tap.Skip(f"no mount namespace: {tried.stderr.strip()}")
+
+    def set(self, address):
+        with open(self._hosts, "w", encoding="ascii") as out:
+            out.write(f"{address} nomad.test\n")
+
+    def __enter__(self):
+        self._before = os.environ.get("LINKSPAN")
+        os.environ["LINKSPAN"] = self.program
+        return self
+
+    def __exit__(self, *_):
+        os.environ.pop("LINKSPAN")
+        if self._before:
+            os.environ["LINKSPAN"] = self._before
+
+
+@tap.case("a device that has rebooted counts from the start, and one that has moved has another address: both are registered with again")
 def reboot():
-    with Device(first_sequence=50000) as device, Subscriber(shared_mosquitto().port, "reboot") as seen:
+    broker = shared_mosquitto().port
+    names = Names()
+    with Device(first_sequence=50000) as device, Device() as nomad, Subscriber(broker, ["reboot", "moved"]) as seen, names:
         device.set("/temp", b"before")
-        with Linkspan(_watching("reboot", f"coap://127.0.0.1:{device.port}")):
-            _wait_newest(seen, b"before")
+        nomad.set("/temp", b"here")
+        with Linkspan(yaml.configuration(
+                [yaml.coap("device", url=f"coap://127.0.0.1:{device.port}"),
+                 yaml.coap("nomad", url=f"coap://nomad.test:{nomad.port}", transmission={"max_retransmit": 1}),
+                 yaml.mqtt("b", broker, client_id="linkspan-reboot")],
+                [yaml.mapping("reboot", {"connection": "device", "topic": "/temp"}, {"connection": "b", "topic": "reboot"}),
+                 yaml.mapping("moved", {"connection": "nomad", "topic": "/temp"}, {"connection": "b", "topic": "moved"})])):
+            def payloads(topic):
+                return [m.payload for m in seen.messages if m.topic == topic]
+            until(lambda: payloads("reboot") == [b"before"] and payloads("moved") == [b"here"], "the first values")
             device.reboot()
             device.set("/temp", b"after")
-            _wait_newest(seen, b"after")
-            device.wait_observed()
-            device.set("/temp", b"and on")
-            _wait_newest(seen, b"and on")
-            assert _payloads(seen) == [b"before", b"after", b"and on"], _payloads(seen)
+            nomad.close()
+            names.set("127.0.0.2")
+            with Device(at=("127.0.0.2", nomad.port)) as there:
+                there.set("/temp", b"there")
+                until(lambda: payloads("reboot") == [b"before", b"after"], lambda: f"the state: {payloads('reboot')}")
+                until(lambda: payloads("moved") == [b"here", b"there"], lambda: f"the state: {payloads('moved')}")
+                device.set("/temp", b"and on")
+                there.set("/temp", b"and on")
+                until(lambda: payloads("reboot")[2:] == payloads("moved")[2:] == [b"and on"], lambda: f"{seen.messages[-3:]}")
 
 
 @tap.case("over a link that loses, repeats and reorders 20 % of all datagrams values never go back, and the last one comes")
@@ -250,23 +298,16 @@ def large():
 @tap.case("over TCP a lost session is made again, and the observation with it")
 def tcp():
     port = free_port()
-    with Subscriber(shared_mosquitto().port, "tcp") as seen:
-        with AioServer(port) as device:
-            device.set("/temp", b"one")
-            with Linkspan(_watching("tcp", f"coap+tcp://127.0.0.1:{port}")):
-                _wait_newest(seen, b"one")
-                until(lambda: device.observers("/temp") == 1, "the observation")
+    with Subscriber(shared_mosquitto().port, "tcp") as seen, Linkspan(_watching("tcp", f"coap+tcp://127.0.0.1:{port}")):
+        for life in (b"one", b"two"):
+            with AioServer(port) as device:
+                device.set("/temp", life)
+                _wait_newest(seen, life)
+                until(lambda device=device: device.observers("/temp") == 1, "the observation")
                 for n in range(20):
-                    device.set("/temp", b"%d" % n)
-                    _wait_newest(seen, b"%d" % n)
-                device.close()
-                with AioServer(port) as again:
-                    again.set("/temp", b"again")
-                    _wait_newest(seen, b"again")
-                    until(lambda: again.observers("/temp") == 1, "the observation of the new one")
-                    again.set("/temp", b"and on")
-                    _wait_newest(seen, b"and on")
-                device.close = lambda: None
+                    value = life + b" %d" % n
+                    device.set("/temp", value)
+                    _wait_newest(seen, value)
 
 
 @tap.case("libcoap's server over DTLS with a pre-shared key; killed in between, linkspan observes again")

@@ -5,3 +5,6 @@ tests_unit_common_test_oauth_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/common/test_guard
 tests_unit_common_test_guard_SOURCES = tests/unit/common/test_guard.c
 tests_unit_common_test_guard_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/common/test_percent
+tests_unit_common_test_percent_SOURCES = tests/unit/common/test_percent.c
+tests_unit_common_test_percent_LDADD = $(TEST_LIBS)

@@ -18,6 +18,14 @@
 #
 #   tests/run.sh [--strict] [--no-install] [--keep] [PART]...      default: check integration crash
 #
+# What waits runs beside what computes, so that two cores are always busy, and brokers never starve:
+#
+#   1. the build of check, integration and crash
+#   2. check, then integration; beside them at low priority what only computes: simulated power loss, lint, other builds
+#   3. crash; beside it the unit tests of asan, then fuzz
+#
+# So the time that is printed for a part is not what it would take alone.
+#
 # --strict: what must be there and is not (a real broker) is a failure, not a skip; compiler warnings are errors.
 # --keep: leaves the temporary folder with the build and all logs.
 # The last line is `N passed, N failed, N skipped`; exit status 0 only without failures.
@@ -36,7 +44,7 @@ for argument in "$@"; do
     --no-install) install= ;;
     --keep) keep=yes ;;
     check | integration | crash | asan | fuzz | lint) parts="$parts $argument" ;;
-    *) sed -n '3,25s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    *) sed -n '3,31s/^# \{0,1\}//p' "$0" && exit 2 ;;
     esac
 done
 [ -n "$parts" ] || parts="check integration crash"
@@ -47,11 +55,20 @@ results=$work/results # lines: PASS|FAIL|SKIP part: name
 : >"$results"
 [ -z "$strict" ] || export LINKSPAN_TEST_STRICT=1
 
+# end_with_children JOB: of this shell.
+end_with_children() {
+    # shellcheck disable=SC2046
+    set -- "$1" $(ps -o pid= --ppid "$1")
+    kill "$1" 2>/dev/null
+    shift
+    for child; do end_with_children "$child"; done
+}
+
 leave() {
     status=$?
     trap - EXIT INT TERM HUP
     # What still runs was started below, by this shell.
-    for job in ${running:-}; do kill "$job" 2>/dev/null; done
+    for job in ${running:-} $(cat "$work"/*.pid 2>/dev/null); do end_with_children "$job"; done
     if [ -n "$keep" ]; then say "kept $work"; else rm -rf "$work"; fi
     exit "$status"
 }
@@ -64,7 +81,32 @@ result() { printf '%s %s\n' "$1" "$2" >>"$results"; }
 began=$(date +%s)
 took() { echo "$(($(date +%s) - $1)) s"; }
 
+# begin_beside NAME COMMAND...: in the background, with results and a voice of its own, which end_beside NAME brings in.
+begin_beside() {
+    beside=$1
+    shift
+    (
+        results=$work/$beside.results
+        : >"$results"
+        running=
+        "$@"
+        : >"$work/$beside.complete"
+    ) >"$work/$beside.out" &
+    echo $! >"$work/$beside.pid"
+}
+
+end_beside() {
+    wait "$(cat "$work/$1.pid")"
+    [ -e "$work/$1.complete" ] || result FAIL "$1: ended too early"
+    rm "$work/$1.pid"
+    cat "$work/$1.out"
+    cat "$work/$1.results" >>"$results"
+}
+
 # --- parts ------------------------------------------------------------------------------------------------------------
+
+# Before a command that only computes, to give way to what has a clock.
+gently=
 
 # build NAME CC OPTION...
 build() {
@@ -72,7 +114,7 @@ build() {
     shift 2
     at=$(date +%s)
     mkdir "$work/$name"
-    if (cd "$work/$name" && "$work/src/configure" CC="$compiler" "$@" && make -j"$(nproc)" all) >"$work/$name.log" 2>&1; then
+    if (cd "$work/$name" && "$work/src/configure" CC="$compiler" "$@" && $gently make -j"$(nproc)" all) >"$work/$name.log" 2>&1; then
         result PASS "build: $name"
         say "built $name with $compiler ($(took "$at"))"
     else
@@ -80,6 +122,13 @@ build() {
         grep -E 'error|warning|Error' "$work/$name.log" | head -n 40
         return 1
     fi
+}
+
+# What does not compile is told of by make_check.
+build_tests() { # BUILD
+    at=$(date +%s)
+    $gently make -C "$work/$1" -k -j"$(nproc)" check TESTS= >"$work/$1.tests.log" 2>&1
+    say "built the tests of $1 ($(took "$at"))"
 }
 
 # Results of `make check` stand in .trs files; a program that crashed shows as ERROR there.
@@ -103,10 +152,11 @@ trs_results() { # part folder
     done
 }
 
-# make_check PART BUILD: with the brokers that conformance suites look for, if they can be had.
+# make_check PART BUILD: with the brokers that conformance suites look for, if they can be had. The long ones wait, and stand
+# first in TESTS; so that they end with the others, more run side by side than there are cores.
 make_check() {
     at=$(date +%s)
-    set -- "$1" "$2" make -C "$work/$2" -k -j"$(nproc)" check
+    set -- "$1" "$2" make -C "$work/$2" -k -j"$(($(nproc) * 3))" check
     part=$1 folder=$work/$2
     shift 2
     if [ -n "$kafka_there" ]; then
@@ -261,15 +311,17 @@ run_http_crash() {
 run_simulated() { # PROGRAM ARGUMENT...: of tests
     name=$(basename "$1")
     at=$(date +%s)
-    timeout 900 "$work/gcc/tests/$@" >"$work/$name.tap" 2>&1
+    timeout 1500 $gently "$work/gcc/tests/$@" >"$work/$name.tap" 2>&1
     tap_results crash "$work/$name.tap" $?
     say "$name: $(grep -E '^(not )?ok' "$work/$name.tap" | tail -n 1) ($(took "$at"))"
 }
 
-# Two side by side: each takes one core. Always the same inputs, so that a change is judged by what it changes; new ones are
-# what tests/fuzz/run.sh is for.
-run_fuzz() {
-    running=
+FUZZ_BUILD=$work/fuzz/build
+export FUZZ_BUILD
+
+# One build, before the targets share it.
+build_fuzz() {
+    at=$(date +%s)
     mkdir "$work/fuzz"
     for target in "$work"/src/tests/fuzz/fuzz_*.c; do
         target=$(basename "$target" .c)
@@ -279,15 +331,18 @@ run_fuzz() {
         *) echo "$target 10" ;;
         esac
     done >"$work/fuzz/targets"
-    # One build, before they share it.
-    at=$(date +%s)
-    FUZZ_BUILD=$work/fuzz/build
-    export FUZZ_BUILD
     first=$(sed -n '1s/ .*//p' "$work/fuzz/targets")
-    "$work/src/tests/fuzz/run.sh" "$first" 1 >"$work/fuzz/build.log" 2>&1
+    $gently "$work/src/tests/fuzz/run.sh" "$first" 1 >"$work/fuzz/build.log" 2>&1
     # shellcheck disable=SC2046
-    make -C "$FUZZ_BUILD" -j"$(nproc)" FUZZ_LDFLAGS="-fsanitize=fuzzer,address,undefined" \
+    $gently make -C "$FUZZ_BUILD" -j"$(nproc)" FUZZ_LDFLAGS="-fsanitize=fuzzer,address,undefined" \
         $(sed 's|^\([^ ]*\) .*|tests/fuzz/fuzz_\1|' "$work/fuzz/targets") >>"$work/fuzz/build.log" 2>&1
+    say "built fuzz targets ($(took "$at"))"
+}
+
+# Two side by side: each takes one core. Always the same inputs, so that a change is judged by what it changes; new ones are
+# what tests/fuzz/run.sh is for.
+run_fuzz() {
+    at=$(date +%s)
     sort -k 2 -n -r "$work/fuzz/targets" | xargs -P 2 -L 1 sh -c '
         timeout -k 5 $(($3 + 60)) "$1/tests/fuzz/run.sh" "$2" "$3" -seed=1 >"$0/$2.log" 2>&1
         echo $? >"$0/$2.status"' "$work/fuzz" "$work/src"
@@ -307,7 +362,7 @@ run_fuzz() {
 
 run_lint() {
     at=$(date +%s)
-    "$root/tests/lint.sh" >"$work/lint.log" 2>&1
+    $gently "$root/tests/lint.sh" >"$work/lint.log" 2>&1
     status=$?
     sed -n 's/^lint \([a-z]*\): ok.*/PASS lint: \1/p; s/^lint \([a-z]*\): FAILED.*/FAIL lint: \1/p' "$work/lint.log" >>"$results"
     [ $status = 0 ] || { grep -q '^FAIL lint' "$results" || result FAIL "lint: ended with $status"; tail -n 80 "$work/lint.log"; }
@@ -315,6 +370,31 @@ run_lint() {
 }
 
 has_part() { case " $parts " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+
+# What has no clock, with low priority; at the end what uses all cores when nothing is beside it any more.
+compute() {
+    gently="nice -n 10"
+    if has_part crash && [ -n "$has_gcc" ]; then
+        run_simulated crash/powerloss 20000
+        run_simulated crash/damage 61
+        run_simulated model/qos2 full
+    fi
+    ! has_part lint || run_lint
+    # A report names lines; more optimization and more of debugging takes a third more time, and finds no more.
+    if has_part asan && build clang-asan clang --enable-werror --enable-asan CFLAGS="-O1 -gline-tables-only"; then
+        build_tests clang-asan
+    fi
+    ! has_part fuzz || build_fuzz
+}
+
+run_campaigns() {
+    run_crash crash-random kill.sh 20
+    run_crash crash-failpoints kill.sh 1 failpoints
+    run_crash crash-qos2 qos2.sh 50
+    run_crash crash-outbox outbox.sh 20
+    run_http_crash
+    run_kafka_crash
+}
 
 # --- the run ----------------------------------------------------------------------------------------------------------
 
@@ -341,29 +421,28 @@ fi
 if ! copy_sources "$root" "$work/src"; then
     tail -n 20 "$work/src.log"
     result FAIL "build: autogen.sh"
-elif ! { has_part check || has_part integration || has_part crash; } || build gcc gcc ${strict:+--enable-werror}; then
-    LINKSPAN=$work/gcc/linkspan
-    export LINKSPAN
-    ! has_part check || make_check check gcc
-    ! has_part integration || run_integration
-    if has_part crash; then
-        run_crash crash-random kill.sh 20
-        run_crash crash-failpoints kill.sh 1 failpoints
-        run_crash crash-qos2 qos2.sh 50
-        run_crash crash-outbox outbox.sh 20
-        run_http_crash
-        run_kafka_crash
-        make -C "$work/gcc" tests/crash/powerloss tests/crash/damage tests/model/qos2 >>"$work/gcc.log" 2>&1
-        run_simulated crash/powerloss 20000
-        run_simulated crash/damage 61
-        run_simulated model/qos2 full
+else
+    has_gcc=
+    if has_part check || has_part integration || has_part crash; then
+        LINKSPAN=$work/gcc/linkspan
+        export LINKSPAN
+        if build gcc gcc ${strict:+--enable-werror}; then
+            has_gcc=yes
+            ! has_part check || build_tests gcc
+            ! has_part crash || make -C "$work/gcc" tests/crash/powerloss tests/crash/damage tests/model/qos2 >>"$work/gcc.log" 2>&1
+        fi
     fi
+    begin_beside compute compute
+    if [ -n "$has_gcc" ]; then
+        ! has_part check || make_check check gcc
+        ! has_part integration || run_integration
+        ! has_part crash || begin_beside campaigns run_campaigns
+    fi
+    end_beside compute
+    [ ! -x "$work/clang-asan/linkspan" ] || make_check asan clang-asan
+    [ ! -d "$work/fuzz" ] || run_fuzz
+    [ ! -e "$work/campaigns.pid" ] || end_beside campaigns
 fi
-if has_part asan && [ -x "$work/src/configure" ] && build clang-asan clang --enable-werror --enable-asan; then
-    make_check asan clang-asan
-fi
-! has_part fuzz || run_fuzz
-! has_part lint || run_lint
 
 # --- the sum ----------------------------------------------------------------------------------------------------------
 

@@ -23,10 +23,10 @@ libconformance_a_SOURCES = \
 EXTRA_DIST += tests/conformance/README.md
 
 CONFORMANCE_LIBS = libconformance.a $(TEST_LIBS)
-check_PROGRAMS += tests/conformance/test_http_batches tests/conformance/test_http_out tests/conformance/test_kafka tests/conformance/test_kafka_mock \
-	tests/conformance/test_kafka_group tests/conformance/test_kafka_refusals \
-	tests/conformance/test_kafka_source tests/conformance/test_mqtt \
-	tests/conformance/test_mqtt_311 tests/conformance/test_mqtt_qos2
+check_PROGRAMS += tests/conformance/test_kafka_group tests/conformance/test_kafka_mock tests/conformance/test_kafka_source \
+	tests/conformance/test_kafka tests/conformance/test_kafka_refusals tests/conformance/test_http_batches \
+	tests/conformance/test_http_out tests/conformance/test_mqtt tests/conformance/test_mqtt_311 \
+	tests/conformance/test_mqtt_qos2
 tests_conformance_test_http_batches_SOURCES = tests/conformance/test_http_batches.c
 tests_conformance_test_http_batches_LDADD = $(CONFORMANCE_LIBS)
 tests_conformance_test_http_out_SOURCES = tests/conformance/test_http_out.c

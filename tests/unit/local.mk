@@ -3,6 +3,7 @@
 noinst_LIBRARIES += libtesting.a
 libtesting_a_SOURCES = tests/unit/tap.c tests/unit/tap.h
 
+include $(srcdir)/tests/unit/kafka/local.mk
 include $(srcdir)/tests/unit/admin/local.mk
 include $(srcdir)/tests/unit/message/local.mk
 include $(srcdir)/tests/unit/cli/local.mk
@@ -13,6 +14,5 @@ include $(srcdir)/tests/unit/journal/local.mk
 include $(srcdir)/tests/unit/lastvalue/local.mk
 include $(srcdir)/tests/unit/delivery/local.mk
 include $(srcdir)/tests/unit/mqtt/local.mk
-include $(srcdir)/tests/unit/kafka/local.mk
 include $(srcdir)/tests/unit/common/local.mk
 include $(srcdir)/tests/unit/http/local.mk

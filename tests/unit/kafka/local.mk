@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+kafka_complaints = tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h
+check_PROGRAMS += tests/unit/kafka/test_exact
+tests_unit_kafka_test_exact_SOURCES = tests/unit/kafka/test_exact.c tests/unit/kafka/exact_scene.c \
+	tests/unit/kafka/exact_scene.h $(kafka_complaints)
+tests_unit_kafka_test_exact_LDADD = libconformance.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/kafka/test_settings tests/unit/kafka/test_verdict tests/unit/kafka/test_link \
 	tests/unit/kafka/test_naming tests/unit/kafka/test_timestamp
 check_PROGRAMS += tests/unit/kafka/test_scram tests/unit/kafka/test_diagnosis
 check_PROGRAMS += tests/unit/kafka/test_headers tests/unit/kafka/test_record
-kafka_complaints = tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h
 tests_unit_kafka_test_settings_SOURCES = tests/unit/kafka/test_settings.c $(kafka_complaints)
 tests_unit_kafka_test_settings_LDADD = libconformance.a $(TEST_LIBS)
 tests_unit_kafka_test_verdict_SOURCES = tests/unit/kafka/test_verdict.c
@@ -36,10 +40,6 @@ tests_unit_kafka_test_source_SOURCES = tests/unit/kafka/test_source.c
 tests_unit_kafka_test_source_LDADD = libconformance.a $(TEST_LIBS)
 tests_unit_kafka_test_consumer_conf_SOURCES = tests/unit/kafka/test_consumer_conf.c $(kafka_complaints)
 tests_unit_kafka_test_consumer_conf_LDADD = libconformance.a $(TEST_LIBS)
-check_PROGRAMS += tests/unit/kafka/test_exact
-tests_unit_kafka_test_exact_SOURCES = tests/unit/kafka/test_exact.c tests/unit/kafka/exact_scene.c \
-	tests/unit/kafka/exact_scene.h $(kafka_complaints)
-tests_unit_kafka_test_exact_LDADD = libconformance.a $(TEST_LIBS)
 # With a worker of its own instead of exact_worker.c's.
 check_PROGRAMS += tests/unit/kafka/test_exact_loop
 tests_unit_kafka_test_exact_loop_SOURCES = tests/unit/kafka/test_exact_loop.c

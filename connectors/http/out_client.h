@@ -61,6 +61,8 @@ struct http_call {
 	size_t *offsets; /* of lines */
 	struct curl_slist *nodes;
 	size_t n_lines, lines_capacity;
+	struct buffer url_set; /* what the handle was last told; empty: nothing */
+	CURLU *parsed; /* the same */
 	size_t head_bytes, body_bytes;
 	const char *method_set; /* what the handle was last told */
 	bool no_body_set, active, sent_noted;

@@ -20,6 +20,8 @@
 #include "message/markers.h"
 #include "routing/arena.h"
 
+#define MOST_UNEXPECTED 1000u /* bytes of a body: libcurl never asks before it sends so few (7.88: 1 MiB) */
+
 /* One request in the making. */
 struct making {
 	const struct http_maker *maker;
@@ -296,7 +298,9 @@ static int add_message_headers(struct making *making)
 /* libcurl formats headers letter by letter, its own ones twice: they cost more than all else here. */
 static int add_client(struct making *making)
 {
-	int err = http_call_add_raw(making->call, "Expect:"); /* it would wait for a 100 that many servers never send */
+	int err = 0;
+	if (making->call->body.len > MOST_UNEXPECTED) /* it would wait for a 100 that many servers never send */
+		err = http_call_add_raw(making->call, "Expect:");
 	if (!err)
 		err = http_call_add_raw(making->call, "Accept:");
 	if (!err && !message_header(making->first, "user-agent").data)

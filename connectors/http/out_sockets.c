@@ -31,11 +31,15 @@ struct watch {
 	int peer_port, own_port; /* own_port 0: not looked for yet */
 };
 
+struct watch_at {
+	struct watch *watch; /* or NULL */
+};
+
 struct http_sockets {
 	struct http_sockets_options options;
 	uv_check_t *after_poll; /* runs from the first that is ready to the end of the turn; NULL: a simulated loop */
 	struct watch *watches;
-	struct watch **by_fd; /* n_by_fd of them */
+	struct watch_at *by_fd; /* n_by_fd of them */
 	size_t n_by_fd;
 	struct watch *by_port[PORT_SLOTS]; /* a hint: the last with such an own port that was kept; or NULL */
 	uint64_t opened;
@@ -83,7 +87,7 @@ static void watch_end(struct watch *watch)
 	*watch->at = watch->next;
 	if (watch->next)
 		watch->next->at = watch->at;
-	sockets->by_fd[watch->fd] = NULL;
+	sockets->by_fd[watch->fd].watch = NULL;
 	if (*slot_of(sockets, watch->own_port) == watch)
 		*slot_of(sockets, watch->own_port) = NULL;
 	watch->sockets = NULL;
@@ -93,7 +97,7 @@ static void watch_end(struct watch *watch)
 
 static struct watch *watch_find(const struct http_sockets *sockets, curl_socket_t fd)
 {
-	return fd >= 0 && (size_t)fd < sockets->n_by_fd ? sockets->by_fd[fd] : NULL;
+	return fd >= 0 && (size_t)fd < sockets->n_by_fd ? sockets->by_fd[fd].watch : NULL;
 }
 
 static bool make_room(struct http_sockets *sockets, curl_socket_t fd)
@@ -102,7 +106,7 @@ static bool make_room(struct http_sockets *sockets, curl_socket_t fd)
 	if (n >= least)
 		return true;
 	size_t wished = least > 2 * n ? least : 2 * n;
-	struct watch **by_fd = realloc(sockets->by_fd, wished * sizeof *by_fd);
+	struct watch_at *by_fd = realloc(sockets->by_fd, wished * sizeof *by_fd);
 	if (!by_fd)
 		return false;
 	memset(by_fd + n, 0, (wished - n) * sizeof *by_fd);
@@ -131,7 +135,7 @@ static struct watch *watch_new(struct http_sockets *sockets, curl_socket_t fd)
 	if (watch->next)
 		watch->next->at = &watch->next;
 	sockets->watches = watch;
-	sockets->by_fd[fd] = watch;
+	sockets->by_fd[fd].watch = watch;
 	return watch;
 }
 

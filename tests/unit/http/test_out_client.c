@@ -3,6 +3,7 @@
  * Certificates that are read again while requests are under way. Nothing goes out here; what does is tested with real
  * servers (tests/conformance, tests/integration).
  */
+#include <errno.h>
 #include <string.h>
 
 #include "connectors/http/out_client.h"
@@ -77,10 +78,71 @@ static void test_under_way(void)
 	end();
 }
 
+/* Values are looked at eight bytes at a time: wherever it stands, what no header may hold is found. */
+static void test_values(void)
+{
+	begin();
+	struct http_call *call = http_client_take(client);
+	for (size_t len = 1; len < 27; len++) {
+		for (size_t at = 0; at < len; at++) {
+			for (unsigned c = 0; c < 256; c++) {
+				uint8_t value[27];
+				memset(value, 'a' + (int)(c % 2), sizeof value);
+				value[at] = (uint8_t)c;
+				bool may = (c >= ' ' || c == '\t') && c != 0x7f;
+				http_call_clear_headers(call);
+				int err = http_call_add_header(call, slice_str("x"), slice_of(value, len));
+				if (err != (may ? 0 : -EINVAL))
+					CU_FAIL("a value is judged wrongly");
+			}
+		}
+	}
+	http_client_give_back(call);
+	end();
+}
+
+static void begin_at(struct http_call *call, const char *url, int wanted)
+{
+	unsigned aborted = 0;
+	call->method = "GET";
+	call->no_body = true;
+	buffer_clear(&call->url);
+	CU_ASSERT_EQUAL(buffer_append(&call->url, slice_of(url, strlen(url) + 1)), 0);
+	CU_ASSERT_EQUAL(http_client_begin(call), wanted);
+	http_client_abort(client, on_abort, &aborted);
+	CU_ASSERT_EQUAL(aborted, wanted == 0);
+	if (wanted == 0) {
+		char *path = NULL, *effective = NULL;
+		CU_ASSERT_EQUAL(curl_url_get(call->parsed, CURLUPART_URL, &path, 0), CURLUE_OK);
+		CU_ASSERT_EQUAL(curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &effective), CURLE_OK);
+		CU_ASSERT_STRING_EQUAL(path, url);
+		CU_ASSERT_STRING_EQUAL(effective, url);
+		curl_free(path);
+	} else {
+		CU_ASSERT_TRUE(call->error[0]);
+	}
+}
+
+/* A handle is told a URL when it is another one than before, and what follows one that cannot be used is not taken for it. */
+static void test_urls(void)
+{
+	begin();
+	struct http_call *call = http_client_take(client);
+	begin_at(call, "http://127.0.0.1:9/a/../b?c=%2e", 0);
+	begin_at(call, "http://127.0.0.1:9/a/../b?c=%2e", 0);
+	begin_at(call, "http://127.0.0.1:9/", 0);
+	begin_at(call, "http://127.0.0.1:99999/", -EINVAL);
+	begin_at(call, "http://127.0.0.1:99999/", -EINVAL);
+	begin_at(call, "http://127.0.0.1:9/", 0);
+	end();
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"certificates wait for the next request", test_under_way},
+		{"what values may hold", test_values},
+		{"a URL is told when it changes", test_urls},
 		{NULL, NULL},
 	};
 	return tap_main("http out client", tests);

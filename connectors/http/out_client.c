@@ -74,6 +74,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 	(void)purpose;
 	if (!may_reach(call, &address->addr, address->addrlen))
 		return CURL_SOCKET_BAD;
+	call->tried = true;
 	return http_sockets_open(call->client->sockets, address);
 }
 
@@ -166,6 +167,8 @@ static void note_end(struct http_call *call, CURLcode code)
 	if (call->status < 200)
 		call->status = 0; /* an interim answer, and then nothing */
 	call->complete = call->status != 0 && is_complete(call);
+	if (call->tried) /* of a name with several addresses: another one may answer next time */
+		call->refused[0] = '\0';
 }
 
 /* --- driving ------------------------------------------------------------------------------------------------------ */
@@ -393,7 +396,7 @@ static void forget_response(struct http_call *call)
 	call->head_bytes = call->body_bytes = 0;
 	call->code = CURLE_OK;
 	call->status = 0;
-	call->complete = call->head_ended = call->capped = call->sent = call->sent_noted = false;
+	call->complete = call->head_ended = call->capped = call->sent = call->sent_noted = call->tried = false;
 	call->refused[0] = call->error[0] = '\0';
 }
 

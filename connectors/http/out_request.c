@@ -80,6 +80,22 @@ bool http_same_origin(const char *url, const char *other)
 	return same;
 }
 
+struct slice http_url_place(const char *url, struct slice *ret_scheme)
+{
+	const char *place = strstr(url, "://");
+	place = place ? place + 3 : url;
+	*ret_scheme = slice_of(url, (size_t)(place - url));
+	size_t len = strcspn(place, "?#");
+	struct slice authority = slice_of(place, strcspn(place, "/?#"));
+	for (size_t i = 0; i < authority.len; i++) {
+		if (authority.data[i] == '@') {
+			place = (const char *)authority.data + i + 1;
+			len = strcspn(place, "?#");
+		}
+	}
+	return slice_of(place, len);
+}
+
 bool http_request_is_elsewhere(const struct message_view *view)
 {
 	/* An empty one too: it is no reason to send the message to the connection's. */

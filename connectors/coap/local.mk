@@ -44,6 +44,8 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/out_peer.c \
 	connectors/coap/out_peer.h \
 	connectors/coap/out_peer_impl.h \
+	connectors/coap/out_repeats.c \
+	connectors/coap/out_repeats.h \
 	connectors/coap/out_reply.c \
 	connectors/coap/out_reply.h \
 	connectors/coap/out_request.c \

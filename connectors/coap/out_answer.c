@@ -5,6 +5,7 @@
  * nobody wants is ended so (RFC 7641 §3.6).
  */
 #include "connectors/coap/out_peer_impl.h"
+#include "connectors/coap/out_repeats.h"
 #include "runtime/failpoint.h"
 
 #define SUCCESS_CLASS 2
@@ -234,6 +235,24 @@ static void take_further(struct coap_call *call, const struct coap_message_view 
 		deliver(call, view, pdu);
 }
 
+bool coap_call_has_first(const struct coap_call *call)
+{
+	return call->down.fetching && !call->observe && !is_safe(call) && is_success(call->down.code);
+}
+
+void coap_call_tell_cut(struct coap_call *call)
+{
+	static const struct coap_message_view nothing = {.payload = {(const uint8_t *)"", 0}};
+	call->is_half_answered = false;
+	call->down.cut = true;
+	struct coap_call_response response = response_of(call, &nothing, NULL);
+	call->is_cancelled = false;
+	if (call->on_response)
+		call->on_response(call, &response);
+	if (!call->is_cancelled)
+		call->on_end(call, COAP_CALL_ANSWERED, "", 0);
+}
+
 /* --- all of them --------------------------------------------------------------------------------------------------------- */
 
 /* The device wants to see that the request is fresh (RFC 9175 §2.3). True: it goes out again. */
@@ -267,25 +286,38 @@ static void take(struct coap_call *call, bool fetches, const coap_pdu_t *pdu)
 	take_first(call, &view, pdu);
 }
 
-static bool is_notification(const coap_pdu_t *pdu)
+/* libcoap would reject an acknowledgement too, by the id of our own message. */
+static coap_response_t reject(const coap_pdu_t *received)
 {
-	coap_opt_iterator_t iterator;
-	return coap_check_option(pdu, COAP_OPTION_OBSERVE, &iterator) != NULL;
+	return coap_pdu_get_type(received) == COAP_MESSAGE_ACK ? COAP_RESPONSE_OK : COAP_RESPONSE_FAIL;
+}
+
+static coap_response_t on_response(coap_session_t *libs, const coap_pdu_t *sent, const coap_pdu_t *received)
+{
+	struct coap_peer_session *session = coap_session_get_app_data(libs);
+	if (!session)
+		return reject(received);
+	struct coap_slot *slot = coap_call_find_slot(session->peer->peers, received);
+	struct coap_call *call = slot ? slot->call : NULL;
+	session->used_ms = session->heard_ms = loop_now_ms(session->peer->peers->options.loop);
+	session->has_answered = true;
+	if (!call || call->session != session)
+		return reject(received);
+	/* An acknowledgement with another message id is of something else (RFC 7252 §5.3.2). */
+	if (coap_pdu_get_type(received) == COAP_MESSAGE_ACK && !sent)
+		return COAP_RESPONSE_OK;
+	coap_peer_is_alive(session->peer);
+	take(call, call->observe ? slot->fetches : call->down.fetching, received);
+	return COAP_RESPONSE_OK;
 }
 
 coap_response_t coap_call_on_response(
 	coap_session_t *libs, const coap_pdu_t *sent, const coap_pdu_t *received, const coap_mid_t id)
 {
-	struct coap_peer_session *session = coap_session_get_app_data(libs);
-	(void)sent, (void)id;
-	if (!session)
-		return COAP_RESPONSE_FAIL;
-	struct coap_slot *slot = coap_call_find_slot(session->peer->peers, received);
-	struct coap_call *call = slot ? slot->call : NULL;
-	session->used_ms = loop_now_ms(session->peer->peers->options.loop);
-	if (!call || call->session != session)
-		return is_notification(received) ? COAP_RESPONSE_FAIL : COAP_RESPONSE_OK;
-	coap_peer_is_alive(session->peer);
-	take(call, call->observe ? slot->fetches : call->down.fetching, received);
-	return COAP_RESPONSE_OK;
+	(void)id;
+	if (coap_out_repeats_answer(libs, received))
+		return COAP_RESPONSE_OK;
+	coap_response_t response = on_response(libs, sent, received);
+	coap_out_repeats_note(response);
+	return response;
 }

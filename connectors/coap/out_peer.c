@@ -95,13 +95,18 @@ static void count_calls(struct coap_peer *peer, bool counts)
 	}
 }
 
+/* A single device may have all the room. */
+static bool is_crowded(const struct coap_peer *peer)
+{
+	bool doubtful = peer->is_suspect || peer->failures || peer->state != COAP_PEER_READY;
+	return peer->peers->n_busy > 1 && peer->n_waiting > (doubtful ? MOST_DOUBTFUL : MOST_WAITING);
+}
+
+/* From the front: they have been tried for longest. */
 static void end_crowd(struct coap_peer *peer)
 {
-	while (peer->n_waiting >
-		MOST_DOUBTFUL) { /* from the front: they have been tried longest, and keep their order */
-		struct coap_call *call = peer->waiting;
-		coap_call_note_end(call, COAP_CALL_UNREACHED, CROWDED_MS, "the device has not answered yet");
-	}
+	while (is_crowded(peer))
+		coap_call_note_end(peer->waiting, COAP_CALL_UNREACHED, CROWDED_MS, "the device has not answered yet");
 }
 
 static void suspect(struct coap_peer *peer)
@@ -217,11 +222,6 @@ void coap_peers_pump(struct coap_peers *peers)
 	}
 }
 
-static bool is_doubtful(const struct coap_peer *peer)
-{
-	return peer->is_suspect || peer->failures || peer->state != COAP_PEER_READY;
-}
-
 void coap_peer_wait(struct coap_peer *peer, struct coap_call *call)
 {
 	struct coap_peers *peers = peer->peers;
@@ -240,7 +240,7 @@ void coap_peer_wait(struct coap_peer *peer, struct coap_call *call)
 	}
 	if (peer->state == COAP_PEER_RESTING)
 		peer->state = COAP_PEER_IDLE;
-	if (peer->n_waiting > (is_doubtful(peer) ? MOST_DOUBTFUL : MOST_WAITING)) {
+	if (is_crowded(peer)) {
 		coap_call_note_end(call, COAP_CALL_UNREACHED, CROWDED_MS, "others wait for the device already");
 		return;
 	}
@@ -269,6 +269,8 @@ void coap_peer_has_failed(struct coap_peer *peer, enum coap_call_end end, const 
 			why);
 	snprintf(peer->why, sizeof peer->why, "%s", why);
 	unready(peer);
+	if (peer->session && !peer->session->has_answered)
+		peer->address++; /* the name's next */
 	if (peer->session)
 		coap_peer_session_retire(peer->session);
 	coap_peer_stop_resolving(peer);
@@ -410,6 +412,7 @@ static struct coap_peer *peer_of(struct coap_peers *peers, const struct coap_url
 void coap_call_begin(struct coap_call *call, struct coap_peers *peers, const struct coap_url *url)
 {
 	call->peers = peers;
+	call->was_sent = false;
 	struct coap_peer *peer = peer_of(peers, url);
 	if (peer)
 		coap_peer_wait(peer, call);

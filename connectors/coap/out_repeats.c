@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libcoap calls coap_pdu_parse through its table of imports, so the program's own takes its place and calls it. Message id and
+ * token say which message it is, whoever has sent it: tokens hold 40 bits of chance.
+ */
+#include "connectors/coap/out_repeats.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+#define MOST_KEPT   256u
+#define LIFETIME_MS 247000u /* EXCHANGE_LIFETIME */
+
+struct response {
+	coap_tick_t at; /* 0: nothing */
+	coap_mid_t id;
+	uint8_t token[8];
+	uint8_t token_len;
+	bool rejected;
+};
+
+static struct response kept[MOST_KEPT];
+static unsigned next;
+static struct response *current; /* that is being handled; NULL: it is none of these */
+static bool is_repetition;
+
+static bool is_same(const struct response *response, const coap_pdu_t *pdu, coap_tick_t now)
+{
+	coap_bin_const_t token = coap_pdu_get_token(pdu);
+	return response->at && response->id == coap_pdu_get_mid(pdu) && response->token_len == token.length &&
+	       memcmp(response->token, token.s, token.length) == 0 && now - response->at < LIFETIME_MS;
+}
+
+static struct response *find(const coap_pdu_t *pdu, coap_tick_t now)
+{
+	for (unsigned i = 1; i <= MOST_KEPT; i++) {
+		struct response *response = &kept[(next + MOST_KEPT - i) % MOST_KEPT];
+		if (is_same(response, pdu, now))
+			return response;
+	}
+	return NULL;
+}
+
+static struct response *keep(const coap_pdu_t *pdu, coap_tick_t now)
+{
+	coap_bin_const_t token = coap_pdu_get_token(pdu);
+	struct response *response = &kept[next++ % MOST_KEPT];
+	response->at = now;
+	response->id = coap_pdu_get_mid(pdu);
+	response->token_len = (uint8_t)token.length;
+	response->rejected = true; /* unless it gets as far as the handler */
+	memcpy(response->token, token.s, token.length);
+	return response;
+}
+
+static void look_at(coap_pdu_t *pdu)
+{
+	coap_tick_t now;
+	coap_ticks(&now);
+	current = NULL;
+	is_repetition = false;
+	if (coap_pdu_get_type(pdu) != COAP_MESSAGE_CON || coap_pdu_get_code(pdu) < 64 ||
+		coap_pdu_get_token(pdu).length > sizeof kept[0].token)
+		return;
+	current = find(pdu, now);
+	is_repetition = current != NULL;
+	if (is_repetition)
+		coap_pdu_set_type(pdu, COAP_MESSAGE_NON);
+	else
+		current = keep(pdu, now);
+}
+
+int coap_pdu_parse(coap_proto_t proto, const uint8_t *data, size_t length, coap_pdu_t *pdu)
+{
+	static int (*parse)(coap_proto_t proto, const uint8_t *data, size_t length, coap_pdu_t *pdu);
+	if (!parse) {
+		void *symbol = dlsym(RTLD_NEXT, "coap_pdu_parse");
+		memcpy(&parse, &symbol, sizeof parse);
+	}
+	int good = parse ? parse(proto, data, length, pdu) : 0;
+	if (good)
+		look_at(pdu);
+	return good;
+}
+
+bool coap_out_repeats_answer(coap_session_t *session, const coap_pdu_t *received)
+{
+	if (!is_repetition)
+		return false;
+	coap_send_message_type(session, received, current->rejected ? COAP_MESSAGE_RST : COAP_MESSAGE_ACK);
+	return true;
+}
+
+void coap_out_repeats_note(coap_response_t response)
+{
+	if (current)
+		current->rejected = response == COAP_RESPONSE_FAIL;
+	current = NULL; /* what the handler itself has caused to be read is another */
+}

@@ -12,6 +12,8 @@
 #                control that must find repetitions                             (tests/crash/kafka.sh)
 #                20 faults around webhooks that go out, alone and in batches, and that come in; a control
 #                                                                               (tests/crash/http.sh)
+#                20 faults around CoAP each way, over a link that loses, repeats and overtakes; a control
+#                                                                               (tests/crash/coap.sh)
 #   asan         the unit tests again, built by clang with ASan and UBSan
 #   fuzz         each fuzz target for ten seconds, MQTT's codec and session machine and the CoAP
 #                listener for a minute
@@ -45,7 +47,7 @@ for argument in "$@"; do
     --no-install) install= ;;
     --keep) keep=yes ;;
     check | integration | crash | asan | fuzz | lint) parts="$parts $argument" ;;
-    *) sed -n '3,31s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    *) sed -n '3,33s/^# \{0,1\}//p' "$0" && exit 2 ;;
     esac
 done
 [ -n "$parts" ] || parts="check integration crash"
@@ -309,6 +311,20 @@ run_http_crash() {
     running=
 }
 
+# The same.
+run_coap_crash() {
+    {
+        run_crash crash-coap-in coap.sh in 20
+        run_crash crash-coap-control coap.sh control 20
+    } &
+    running=$!
+    run_crash crash-coap-out coap.sh out 20 &
+    running="$running $!"
+    # shellcheck disable=SC2086
+    wait $running
+    running=
+}
+
 run_simulated() { # PROGRAM ARGUMENT...: of tests
     name=$(basename "$1")
     at=$(date +%s)
@@ -394,6 +410,7 @@ run_campaigns() {
     run_crash crash-qos2 qos2.sh 50
     run_crash crash-outbox outbox.sh 20
     run_http_crash
+    run_coap_crash
     run_kafka_crash
 }
 
@@ -416,6 +433,7 @@ if [ -n "$install" ]; then
     if has_part crash && ! "$here/install.sh" kafka_older && [ -n "$strict" ]; then result FAIL "install: Apache Kafka, older"; fi
     if has_part integration && ! "$here/install.sh" brokers && [ -n "$strict" ]; then result FAIL "install: MQTT brokers"; fi
     if has_part integration && ! "$here/install.sh" webhooks && [ -n "$strict" ]; then result FAIL "install: libraries of webhooks"; fi
+    if has_part integration && ! "$here/install.sh" coap && [ -n "$strict" ]; then result FAIL "install: CoAP stacks"; fi
 fi
 [ ! -e "$(kafka_jars)/complete" ] || kafka_there=yes
 

@@ -12,6 +12,8 @@ lint:
 EXTRA_DIST += \
 	tests/run.sh \
 	.ci/run \
+	tests/crash/coap.sh \
+	tests/crash/coap_campaign.py \
 	tests/crash/http.sh \
 	tests/crash/http_campaign.py \
 	tests/crash/kafka.py \
@@ -27,6 +29,10 @@ EXTRA_DIST += \
 	tests/integration/abandoned.py \
 	tests/integration/abuse.py \
 	tests/integration/clocks.py \
+	tests/integration/coap_field.py \
+	tests/integration/coap_in.py \
+	tests/integration/coap_out.py \
+	tests/integration/coap_plugtest.py \
 	tests/integration/connect.py \
 	tests/integration/dead_webhook.py \
 	tests/integration/examples.py \
@@ -45,12 +51,24 @@ EXTRA_DIST += \
 	tests/lib/aedes/broker.js \
 	tests/lib/aedes/package-lock.json \
 	tests/lib/aedes/package.json \
+	tests/lib/aiocoap/requirements.txt \
 	tests/lib/artemis/pom.xml \
+	tests/lib/californium/CoapPeer.java \
+	tests/lib/californium/pom.xml \
 	tests/lib/hivemq/OpenHiveMQ.java \
 	tests/lib/hivemq/pom.xml \
 	tests/lib/webhooks/requirements.txt \
 	tests/lib/rig/brokers.py \
 	tests/lib/rig/clock.py \
+	tests/lib/rig/coap.py \
+	tests/lib/rig/coap_aiocoap.py \
+	tests/lib/rig/coap_californium.py \
+	tests/lib/rig/coap_libcoap.py \
+	tests/lib/rig/coap_loop.py \
+	tests/lib/rig/coap_peers.py \
+	tests/lib/rig/coap_proxy.py \
+	tests/lib/rig/coap_receivers.py \
+	tests/lib/rig/coap_senders.py \
 	tests/lib/rig/feed.py \
 	tests/lib/rig/guarded_kafka.py \
 	tests/lib/rig/http_proxy.py \

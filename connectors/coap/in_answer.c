@@ -90,12 +90,18 @@ static bool is_unwanted(const struct coap_in_exchange *exchange, const coap_pdu_
 	return class && (exchange->no_response >> (class - 1) & 1);
 }
 
+/* Does it mean: send it again? */
+static bool asks_again(uint8_t code)
+{
+	return code >> 5 == 5 || code == COAP_RESPONSE_CODE_TOO_MANY_REQUESTS || code == COAP_RESPONSE_CODE_INCOMPLETE;
+}
+
 void coap_in_answer_finish(struct coap_in_exchange *exchange, coap_pdu_t *pdu)
 {
 	struct coap_in_peer *peer = exchange->peer;
 	if (is_unwanted(exchange, pdu)) {
 		/* Who gets nothing but the acknowledgement takes it for a success: not when he has to send it again. */
-		if (!exchange->acked && coap_pdu_get_code(pdu) >> 5 != 5)
+		if (!exchange->acked && !asks_again((uint8_t)coap_pdu_get_code(pdu)))
 			coap_in_answer_acknowledge(exchange);
 		coap_delete_pdu(pdu);
 		return;

@@ -7,6 +7,8 @@
 #include "connectors/coap/content_format.h"
 #include "connectors/coap/path.h"
 
+#define RESERVED_SZX 7u /* BERT over TCP, RFC 8323 §6 */
+
 static uint64_t number(struct slice value)
 {
 	uint64_t n = 0;
@@ -81,8 +83,8 @@ static const char *read_option(
 	return NULL;
 }
 
-uint8_t coap_in_head_read(
-	const coap_pdu_t *pdu, struct buffer *topic, struct coap_in_head *ret_head, const char **ret_wrong)
+uint8_t coap_in_head_read(const coap_pdu_t *pdu, bool is_stream, struct buffer *topic, struct coap_in_head *ret_head,
+	const char **ret_wrong)
 {
 	coap_opt_iterator_t iterator;
 	coap_bin_const_t token = coap_pdu_get_token(pdu);
@@ -110,6 +112,10 @@ uint8_t coap_in_head_read(
 	}
 	if (!wrong)
 		wrong = coap_path_end(topic, &code);
+	if (!wrong && !is_stream && (head->block1.szx == RESERVED_SZX || head->block2.szx == RESERVED_SZX)) {
+		wrong = "that block size is reserved";
+		code = COAP_RESPONSE_CODE_BAD_REQUEST;
+	}
 	if (!coap_get_data(pdu, &len, &data)) {
 		data = end;
 		len = 0;

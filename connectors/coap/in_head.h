@@ -46,7 +46,7 @@ struct coap_in_head {
 };
 
 /* 0; else the code to answer with, and why: one static sentence or NULL. token, type and mid are then right as well. */
-uint8_t coap_in_head_read(
-	const coap_pdu_t *pdu, struct buffer *topic, struct coap_in_head *ret_head, const char **ret_wrong);
+uint8_t coap_in_head_read(const coap_pdu_t *pdu, bool is_stream, struct buffer *topic, struct coap_in_head *ret_head,
+	const char **ret_wrong);
 
 #endif

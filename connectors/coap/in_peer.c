@@ -16,7 +16,7 @@
 
 #define PING_BYTES       20u /* with its repetitions */
 #define FACTOR           3u /* RFC 7252 §11.3 */
-#define CHALLENGE_MS     4000u
+#define CHALLENGE_MS     10000u /* two repetitions of the ping; a client goes on with its hello for longer */
 #define PONG_MS          60000u /* of a stream */
 #define QUIET_MS         1800000u
 #define QUIET_FULL_MS    60000u

@@ -243,7 +243,8 @@ static coap_pdu_t *parse_again(struct coap_in_request *request, struct coap_in_h
 	struct coap_in_link *link = request->exchange.peer->link;
 	coap_pdu_t *pdu = coap_pdu_init(COAP_MESSAGE_CON, COAP_EMPTY_CODE, 0, request->raw_len);
 	if (pdu && coap_pdu_parse(COAP_PROTO_UDP, request->raw, request->raw_len, pdu) &&
-		coap_in_head_read(pdu, &link->topic, head, &wrong) == 0)
+		coap_in_head_read(
+			pdu, COAP_PROTO_RELIABLE(request->exchange.peer->proto), &link->topic, head, &wrong) == 0)
 		return pdu;
 	coap_delete_pdu(pdu);
 	return NULL;
@@ -562,18 +563,20 @@ static void wait_for_room(struct coap_in_request *request, const struct coap_in_
 	hold(copy, COAP_IN_WAITS_FOR_ROOM);
 }
 
-static bool has_key_room(struct coap_in_link *link)
+/* Else the host would refuse it for good. */
+static bool lacks_key_room(const struct coap_in_request *request)
 {
-	return !link->host->ops->key_room || link->host->ops->key_room(link->host);
+	const struct coap_in_peer *peer = request->exchange.peer;
+	struct link_host *host = peer->link->host;
+	return !request->is_entered && !COAP_PROTO_RELIABLE(peer->proto) && host->ops->key_room &&
+	       !host->ops->key_room(host);
 }
 
-/* The host refuses for good what is too large, and a key that finds no room. */
 static struct coap_in_answer refused(const struct coap_in_request *request)
 {
-	struct coap_in_peer *peer = request->exchange.peer;
 	struct coap_in_answer answer = busy("no more message ids can be kept now");
 	answer.max_age_s = KEYS_FULL_MAX_AGE_S;
-	if (!request->is_entered && !COAP_PROTO_RELIABLE(peer->proto) && !has_key_room(peer->link))
+	if (lacks_key_room(request))
 		return answer;
 	return (struct coap_in_answer){
 		.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE, .text = "the message is larger than linkspan takes"};
@@ -587,7 +590,7 @@ static void offer_first(struct coap_in_request *request, const struct coap_in_he
 		answer_now(request, busy("too many requests are waiting"));
 		return;
 	}
-	if (!request->is_entered && !COAP_PROTO_RELIABLE(request->exchange.peer->proto) && !has_key_room(link)) {
+	if (lacks_key_room(request)) {
 		answer_now(request, refused(request));
 		return;
 	}
@@ -605,8 +608,7 @@ static void offer_first(struct coap_in_request *request, const struct coap_in_he
 		wait_for_room(request, head);
 		return;
 	case OFFER_REFUSED:
-		answer_now(request, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE,
-					    .text = "the message is larger than linkspan takes"});
+		answer_now(request, refused(request));
 		return;
 	}
 }
@@ -742,7 +744,7 @@ void coap_in_request_take(struct coap_in_link *link, coap_session_t *session, co
 	if (!peer || !coap_in_peer_is_up(peer) || coap_in_peer_is_clogged(peer))
 		return; /* RFC 8323 §5.3: nothing goes before the peer's CSM */
 	coap_in_peer_is_alive(peer);
-	uint8_t code = coap_in_head_read(pdu, &link->topic, &head, &wrong);
+	uint8_t code = coap_in_head_read(pdu, COAP_PROTO_RELIABLE(peer->proto), &link->topic, &head, &wrong);
 	struct coap_in_exchange exchange = {
 		.peer = peer,
 		.mid = head.mid,
@@ -783,13 +785,13 @@ void coap_in_request_offer_held(struct coap_in_link *link)
 			continue;
 		}
 		(void)coap_in_peer_check(request->exchange.peer, head.topic, false, &identity);
-		enum offer_result result = offer_message(request, &head, identity);
+		enum offer_result result =
+			lacks_key_room(request) ? OFFER_REFUSED : offer_message(request, &head, identity);
 		coap_delete_pdu(pdu);
 		if (result == OFFER_BUSY)
 			return;
 		if (result == OFFER_REFUSED) {
-			answer_held(request, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE,
-						     .text = "the message is larger than linkspan takes"});
+			answer_held(request, refused(request));
 			continue;
 		}
 		list_remove(request);

@@ -42,7 +42,7 @@ static void take_from_group(
 	const char *wrong;
 	struct coap_in_peer *peer = coap_in_peer_of(link, session);
 	link->counters.requests++;
-	if (!peer || coap_in_head_read(pdu, &link->topic, &head, &wrong) != 0 || link->closing ||
+	if (!peer || coap_in_head_read(pdu, false, &link->topic, &head, &wrong) != 0 || link->closing ||
 		head.code != COAP_REQUEST_CODE_GET || !coap_in_core_is(head.topic))
 		return;
 	struct coap_in_exchange exchange = {
@@ -199,10 +199,10 @@ static int try_address(const struct coap_in_address *address)
 /* The descriptor that the next socket gets; -1: none. */
 static int next_descriptor(void)
 {
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), number = fd;
 	if (fd >= 0)
 		close(fd);
-	return fd;
+	return number;
 }
 
 /* libcoap keeps its sockets to itself. If this is the one that it has just made: UDP loses what comes in a burst unless it

@@ -87,7 +87,7 @@ def messages(devices):
         lines = []
         for n in range(begin, min(begin + 1000, MESSAGES)):
             port = devices.ports[n % DEVICES]
-            lines.append(f'{{"topic":"/x","order_key":"{port}","qos":1,"params":{{"url":"coap://127.0.0.1:{port}"}},'
+            lines.append(f'{{"topic":"/x","order_key":"{port}","qos":1,"params":[["url","coap://127.0.0.1:{port}"]],'
                          f'"payload":"{n:010}{rest}"}}\n')
         yield "".join(lines).encode()
 

@@ -6,6 +6,7 @@ libconformance_a_SOURCES = \
 	tests/conformance/fake_host.h \
 	tests/conformance/fake_memory.c \
 	tests/conformance/fake_memory.h \
+	tests/conformance/fake_waits.c \
 	tests/conformance/kafka_source_peer.c \
 	tests/conformance/kafka_source_peer.h \
 	tests/conformance/kafka_tools.c \
@@ -27,6 +28,9 @@ check_PROGRAMS += tests/conformance/test_kafka_group tests/conformance/test_kafk
 	tests/conformance/test_kafka tests/conformance/test_kafka_refusals tests/conformance/test_http_batches \
 	tests/conformance/test_http_out tests/conformance/test_mqtt tests/conformance/test_mqtt_311 \
 	tests/conformance/test_mqtt_qos2
+check_PROGRAMS += tests/conformance/test_coap_in
+tests_conformance_test_coap_in_SOURCES = tests/conformance/test_coap_in.c
+tests_conformance_test_coap_in_LDADD = $(CONFORMANCE_LIBS)
 check_PROGRAMS += tests/conformance/test_coap_out
 tests_conformance_test_coap_out_SOURCES = tests/conformance/test_coap_out.c tests/conformance/coap_device.c tests/conformance/coap_device.h
 tests_conformance_test_coap_out_LDADD = $(CONFORMANCE_LIBS)

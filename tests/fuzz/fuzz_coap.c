@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "connectors/coap/settings.h"
+#include "runtime/log.h"
 #include "tests/fuzz/coap/model.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -121,6 +122,10 @@ static void write_block(struct play *play)
 	size_t len = more || (how & 2) ? (size_t)16 << (szx == 7 ? 6 : szx) : take(play, 200);
 	if (how & 8)
 		len = take(play, 250);
+	bool is_open = num == 0 &&
+		       body->is_there; /* until the listener takes a first block, it still waits for the next one */
+	if (is_open)
+		play->model.writes[body->first].is_anybodys = true;
 	if (num == 0)
 		*body = (struct body){number, len >= MODEL_MARK_LEN, true};
 	if (!body->is_there)
@@ -136,7 +141,8 @@ static void write_block(struct play *play)
 	if (num == 0 && body->has_mark)
 		model_mark(body->first, payload);
 	play_payload(&d, payload, len);
-	model_send(&play->model, peer, &d, body->has_mark, body->first, !more);
+	if (model_send(&play->model, peer, &d, body->has_mark, body->first, !more) < MODEL_SENT && is_open)
+		play->model.writes[number].is_anybodys = true;
 }
 
 static const char *const read_paths[] = {
@@ -289,6 +295,11 @@ static void step(struct play *play)
 	model_settle(model);
 }
 
+static void no_log(enum log_level level, const char *line, void *arg)
+{
+	(void)level, (void)line, (void)arg;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct play play;
@@ -300,6 +311,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		{.filter = "/gone/+", .qos = 1, .from_settings = &deleted}};
 	char listen[40];
 	struct config_text address = {.value = listen};
+	log_set_sink(no_log, NULL);
 	play = (struct play){.at = data, .end = data + size};
 	unsigned how = take(&play, 256);
 	struct coap_settings settings = {.listen = {&address, 1},

@@ -8,12 +8,14 @@ import subprocess
 
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import tap
+from rig.coap_peers import need_libcoap
 from rig.daemon import program
 from rig.fixtures import need_kafka, need_mosquitto
 from rig.process import temp_folder
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
-PROMISES = {"edge-to-cloud/linkspan.yaml": ("exactly-once", "at-least-once"),
+PROMISES = {"constrained-sensors/linkspan.yaml": ("at-least-once", "exactly-once"),
+            "edge-to-cloud/linkspan.yaml": ("exactly-once", "at-least-once"),
             "edge-to-cloud/websocket.yaml": ("at-least-once", "exactly-once"),
             "gaps/linkspan.yaml": ("at-least-once", "exactly-once"),
             "kafka-to-mqtt/linkspan.yaml": ("exactly-once", "at-least-once"),
@@ -27,6 +29,9 @@ PROMISES = {"edge-to-cloud/linkspan.yaml": ("exactly-once", "at-least-once"),
 def configurations():
     found = {os.path.relpath(path, EXAMPLES) for path in glob.glob(os.path.join(EXAMPLES, "*", "*.yaml"))}
     assert found == set(PROMISES), found
+    keys = os.path.join(temp_folder("keys"), "keys")
+    with open(os.open(keys, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
+        out.write('sensor-1: "e"\n')
     for name, (kept, other) in PROMISES.items():
         scheme = "wss" if "websocket" in name else "mqtt"
         said = subprocess.run([program(), "check", os.path.join(EXAMPLES, name)], capture_output=True, text=True, check=False,
@@ -37,7 +42,8 @@ def configurations():
                                    "NTFY_URL": "https://ntfy.sh", "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
                                    "TELEGRAM_URL": "https://api.telegram.org/bot1:x", "TELEGRAM_CHAT": "-100",
                                    "HOOKS_LISTEN": "127.0.0.1:8080", "GITHUB_SECRET": "a", "STRIPE_SECRET": "b",
-                                   "GRAFANA_SECRET": "c",
+                                   "GRAFANA_SECRET": "c", "COAP_LISTEN": "coaps://127.0.0.1:5684",
+                                   "SENSOR_KEYS": keys, "VALVE_URL": "coaps://127.0.0.1:5784", "VALVE_KEY": "d",
                                    "PROXY": "http://user:password@127.0.0.1:3128", "LINKSPAN_DATA": temp_folder("data")})
         assert said.returncode == 0 and not said.stderr, (name, said.stderr)
         assert kept in said.stdout and other not in said.stdout, (name, said.stdout)
@@ -82,6 +88,16 @@ def smart_home_webhooks():
     need_mosquitto()
     said = _show("smart-home-webhooks")
     assert "missing 0   strangers 0" in said and "answered 401" in said, said
+
+
+@tap.case("constrained-sensors: each reading in MQTT and Kafka, commands done, thieves refused, and nothing left behind")
+def constrained_sensors():
+    need_mosquitto()
+    need_kafka()
+    need_libcoap()
+    said = _show("constrained-sensors")
+    assert said.count("lost 0   strangers 0") == 2 and "now sleeps 60 s" in said, said
+    assert "wrong key: no handshake   as another: 4.03   its commands: 4.03" in said, said
 
 
 if __name__ == "__main__":

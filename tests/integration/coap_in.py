@@ -192,8 +192,15 @@ def late_blocks():
         for late in (old[2], new[0]):
             assert client.ask(late).text in ("2.31", "2.04")
         assert client.ask(new[2]).text == "2.04"
-        got.wait_count(2)
-        assert [m.payload for m in got.messages] == [b"A" * 192, b"b" * 192]
+        # Nor does one that was refused, because its body was not there, end the body that is sent anew.
+        last = _in_blocks(client, "/in/x", b"c" * 192, 64)
+        assert client.ask(last[2]).text == "4.08"
+        anew = _in_blocks(client, "/in/x", b"c" * 192, 64)
+        assert [client.ask(request).text for request in anew[:2]] == ["2.31", "2.31"]
+        assert client.ask(last[2]).text == "4.08"
+        assert client.ask(anew[2]).text == "2.04"
+        got.wait_count(3)
+        assert [m.payload for m in got.messages] == [b"A" * 192, b"b" * 192, b"c" * 192]
 
 
 @tap.case("a full outbox with block: requests wait for room, acknowledged after a second; beyond that 5.03 with Max-Age")

@@ -207,7 +207,7 @@ def half_bodies():
         codes = {m.text for client in clients for m in client.seen}
         used = scene.bridge.anonymous_kib() - before
         tap.note(f"{used} KiB for 1.2 MB of halves; answers {sorted(codes)}")
-        assert used < 256 + 2048, f"{used} KiB"
+        assert used < 256 + 2048 + 4096, f"{used} KiB"  # message ids are spread over a table of 4 MiB
         assert "2.31" in codes and codes <= {"2.31", "4.08", "5.03"}, codes
         busy = [m for client in clients for m in client.seen if m.text == "5.03"]
         assert busy and all(m.value("Max-Age") for m in busy), "nobody was told to come later"

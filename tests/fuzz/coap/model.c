@@ -35,7 +35,7 @@ static size_t marked(const struct model *model, const uint8_t *data, size_t len)
 {
 	size_t number = len >= MODEL_MARK_LEN && data[0] == 0xfb && data[1] == 0xfe ? (size_t)data[2] << 8 | data[3]
 										    : MODEL_SENT;
-	return number < model->n_sent && model->sent[number].is_marked ? number : MODEL_SENT;
+	return number < MODEL_SENT && number < model->n_sent && model->sent[number].is_marked ? number : MODEL_SENT;
 }
 
 /* --- smaller tables ---------------------------------------------------------------------------------------------------- */

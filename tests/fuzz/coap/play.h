@@ -58,7 +58,7 @@ struct play_message {
 
 /* A loop whose time begins anew. */
 struct loop *play_begin(void);
-/* The port that a listener may have: always the same one. */
+/* The port that the next listener may have. To be asked for before play_begin. */
 uint16_t play_port(void);
 uint64_t play_now_ms(void);
 /* Lets what is there run: sockets and posted jobs. */

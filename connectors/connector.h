@@ -167,6 +167,9 @@ struct link_host_ops {
 
 	/* Sink. Ends a delivery: exactly once for each send, also from inside send(). May call send() from inside. */
 	void (*outcome)(struct link_host *host, uint64_t seq, const struct outcome *outcome);
+	/* Sink. The same as outcome() with DELIVERED for each of n deliveries, in any order, but cheaper: meant for sinks that hear
+	 * of many at once. */
+	void (*delivered)(struct link_host *host, const uint64_t *seqs, size_t n);
 	/* Sink. Asks to journal that the delivery has reached `stage` (0 is the first, and may be gone back to);
 	 * stage_durable() follows, in the order of asking, if the connection lasts as long. */
 	void (*stage)(struct link_host *host, uint64_t seq, uint8_t stage);

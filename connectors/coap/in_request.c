@@ -335,10 +335,29 @@ static void forget(struct coap_in_request *request)
 	request->is_entered = false;
 }
 
+/* Its id may come with something else, but for a block: the client sends the body again with other ids, and a late copy of this
+ * one must neither begin nor end that body. */
+static void forget_refused(struct coap_in_request *request, uint8_t code)
+{
+	struct coap_in_exchange *exchange = &request->exchange;
+	struct coap_in_link *link = exchange->peer->link;
+	struct slice peer = peer_key(exchange->peer), answer;
+	if (!exchange->has_block1 || COAP_PROTO_RELIABLE(exchange->peer->proto)) {
+		forget(request);
+		return;
+	}
+	if (!request->is_entered &&
+		dedupe_enter(link->dedupe, peer, exchange->mid, request->hash, exchange->type == COAP_MESSAGE_CON,
+			loop_now_ms(link->spec.loop), &answer) != DEDUPE_NEW)
+		return;
+	(void)dedupe_answer(link->dedupe, peer, exchange->mid, request->hash, slice_of(&code, 1));
+	request->is_entered = false;
+}
+
 /* Of one that has not been held. Frees it. */
 static void answer_now(struct coap_in_request *request, struct coap_in_answer answer)
 {
-	forget(request);
+	forget_refused(request, answer.code);
 	coap_in_answer_send(&request->exchange, answer);
 	free_body(request);
 	free(request);
@@ -383,6 +402,27 @@ void coap_in_request_done(struct coap_in_request *request, enum receipt receipt)
 
 /* --- has it come before? ----------------------------------------------------------------------------------------------- */
 
+/* Of the last block of a body: has it been refused? Answers it then. */
+static bool was_refused(struct coap_in_request *request)
+{
+	struct coap_in_exchange *exchange = &request->exchange;
+	struct coap_in_link *link = exchange->peer->link;
+	struct slice answer;
+	if (!exchange->has_block1)
+		return false;
+	enum dedupe_state state = dedupe_enter(link->dedupe, peer_key(exchange->peer), exchange->mid, request->hash,
+		exchange->type == COAP_MESSAGE_CON, loop_now_ms(link->spec.loop), &answer);
+	if (state == DEDUPE_NEW)
+		dedupe_forget(link->dedupe, peer_key(exchange->peer), exchange->mid, request->hash);
+	if (state != DEDUPE_ANSWERED)
+		return false;
+	bool is_later = answer.data[0] == COAP_RESPONSE_CODE_SERVICE_UNAVAILABLE ||
+			answer.data[0] == COAP_RESPONSE_CODE_TOO_MANY_REQUESTS;
+	coap_in_answer_send(exchange,
+		(struct coap_in_answer){.code = answer.data[0], .max_age_s = is_later ? COAP_IN_RETRY_AFTER_S : 0});
+	return true;
+}
+
 /* In the journal, or in the table in memory. True: it has been seen to. */
 static bool is_repeated(struct coap_in_request *request, const struct coap_in_head *head)
 {
@@ -396,10 +436,10 @@ static bool is_repeated(struct coap_in_request *request, const struct coap_in_he
 		link->host->ops->key) {
 		enum key_state state = link->host->ops->key(link->host, request->key, &hash);
 		if (state == KEY_UNKNOWN)
-			return false;
+			return was_refused(request);
 		if (hash != request->hash) {
 			link->counters.replaced++;
-			return false;
+			return was_refused(request);
 		}
 		link->counters.repeated++;
 		if (state == KEY_KNOWN)
@@ -768,7 +808,7 @@ void coap_in_request_take(struct coap_in_link *link, coap_session_t *session, co
 
 static void answer_held(struct coap_in_request *request, struct coap_in_answer answer)
 {
-	forget(request);
+	forget_refused(request, answer.code);
 	coap_in_answer_send(&request->exchange, answer);
 	let_go(request);
 }

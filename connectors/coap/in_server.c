@@ -199,10 +199,10 @@ static int try_address(const struct coap_in_address *address)
 /* The descriptor that the next socket gets; -1: none. */
 static int next_descriptor(void)
 {
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), number = fd;
 	if (fd >= 0)
 		close(fd);
-	return fd;
+	return number;
 }
 
 /* libcoap keeps its sockets to itself. If this is the one that it has just made: UDP loses what comes in a burst unless it

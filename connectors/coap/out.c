@@ -243,18 +243,13 @@ static void on_response(struct coap_call *call, const struct coap_call_response 
 static void end_unanswered(struct coap_flight *flight, enum coap_call_end end, const char *reason, uint64_t wait_ms)
 {
 	struct outcome later = {.kind = OUTCOME_RETRY, .reason = reason, .retry_after_ms = wait_ms};
-	switch (end) {
-	case COAP_CALL_SENT:
+	flight->out->counters.no_answer += end == COAP_CALL_SILENT;
+	if (flight->qos == 0 && flight->call.was_sent) { /* it went out once, and may not again */
 		flight->out->counters.unconfirmed++;
 		end_delivered(flight, NULL);
-		break;
-	case COAP_CALL_SILENT:
-		flight->out->counters.no_answer++;
-		if (flight->qos == 0) /* it went out once, and may not again */
-			end_delivered(flight, NULL);
-		else
-			tell(flight, &later);
-		break;
+		return;
+	}
+	switch (end) {
 	case COAP_CALL_GUARDED:
 	case COAP_CALL_TOO_LONG:
 		tell(flight, &(struct outcome){.kind = OUTCOME_REJECTED, .reason = reason});

@@ -235,6 +235,24 @@ static void take_further(struct coap_call *call, const struct coap_message_view 
 		deliver(call, view, pdu);
 }
 
+bool coap_call_has_first(const struct coap_call *call)
+{
+	return call->down.fetching && !call->observe && !is_safe(call) && is_success(call->down.code);
+}
+
+void coap_call_tell_cut(struct coap_call *call)
+{
+	static const struct coap_message_view nothing = {.payload = {(const uint8_t *)"", 0}};
+	call->is_half_answered = false;
+	call->down.cut = true;
+	struct coap_call_response response = response_of(call, &nothing, NULL);
+	call->is_cancelled = false;
+	if (call->on_response)
+		call->on_response(call, &response);
+	if (!call->is_cancelled)
+		call->on_end(call, COAP_CALL_ANSWERED, "", 0);
+}
+
 /* --- all of them --------------------------------------------------------------------------------------------------------- */
 
 /* The device wants to see that the request is fresh (RFC 9175 §2.3). True: it goes out again. */
@@ -281,7 +299,8 @@ static coap_response_t on_response(coap_session_t *libs, const coap_pdu_t *sent,
 		return reject(received);
 	struct coap_slot *slot = coap_call_find_slot(session->peer->peers, received);
 	struct coap_call *call = slot ? slot->call : NULL;
-	session->used_ms = loop_now_ms(session->peer->peers->options.loop);
+	session->used_ms = session->heard_ms = loop_now_ms(session->peer->peers->options.loop);
+	session->has_answered = true;
 	if (!call || call->session != session)
 		return reject(received);
 	/* An acknowledgement with another message id is of something else (RFC 7252 §5.3.2). */

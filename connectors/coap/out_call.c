@@ -16,6 +16,7 @@
 #define MOST_OPTIONS 8192u /* bytes, of all options of a request */
 #define MARKER       1u /* byte before a payload */
 #define KEPT_BYTES   (64u * 1024)
+#define QUIET_MS     60000u
 
 /* --- the owner's part ---------------------------------------------------------------------------------------------------- */
 
@@ -212,6 +213,7 @@ void coap_call_note_end(struct coap_call *call, enum coap_call_end end, uint64_t
 {
 	struct coap_peers *peers = call->peers;
 	char text[sizeof call->why];
+	call->is_half_answered = coap_call_has_first(call);
 	snprintf(text, sizeof text, "%s", why); /* it may be the peer's, which is not touched below; or this call's */
 	memcpy(call->why, text, sizeof text);
 	coap_call_leave(call);
@@ -236,7 +238,10 @@ void coap_calls_tell(struct coap_peers *peers)
 		more = call != last;
 		leave_list(call);
 		call->has_ended = false;
-		call->on_end(call, call->end, call->why, call->retry_after_ms);
+		if (call->is_half_answered)
+			coap_call_tell_cut(call);
+		else
+			call->on_end(call, call->end, call->why, call->retry_after_ms);
 	}
 	if (peers->ended)
 		coap_peers_note(peers);
@@ -309,9 +314,21 @@ static bool plan(struct coap_call *call, size_t max_size)
 	return true;
 }
 
+/* What is never confirmed shows nothing of a device that has forgotten its keys, or a name that has moved: from time to time
+ * one is. */
+static bool asks(const struct coap_call *call)
+{
+	struct coap_peer_session *session = call->session;
+	uint64_t now_ms = loop_now_ms(call->peers->options.loop);
+	if (call->confirmable || !is_datagram(call) || now_ms - session->heard_ms < QUIET_MS)
+		return false;
+	session->heard_ms = now_ms;
+	return true;
+}
+
 static bool is_confirmable(const struct coap_call *call, bool fetches)
 {
-	return call->confirmable || call->up.in_blocks || fetches || !is_datagram(call);
+	return call->confirmable || call->is_asking || call->up.in_blocks || fetches || !is_datagram(call);
 }
 
 static uint32_t *slot_of(struct coap_call *call, bool fetches)
@@ -375,6 +392,7 @@ bool coap_call_send_message(struct coap_call *call, bool fetches)
 {
 	static const char too_long[] = "path and query do not fit into a message";
 	int err = send_message(call, fetches);
+	call->was_sent = call->was_sent || err == 0;
 	if (err == 0 && (call->is_active || fetches))
 		coap_call_set_deadline(call);
 	if (err == 0)
@@ -394,17 +412,15 @@ bool coap_call_send_message(struct coap_call *call, bool fetches)
 	return false;
 }
 
-static bool is_guarded_off(struct coap_call *call)
+bool coap_call_is_guarded_off(struct coap_call *call, const struct sockaddr_storage *address)
 {
-	const struct coap_peer *peer = call->peer;
 	if (!call->guarded)
 		return false;
-	const struct sockaddr_storage *address = &peer->addresses[peer->address % peer->n_addresses];
 	const char *what = guard_refusal((const struct sockaddr *)address, sizeof *address);
 	char why[sizeof call->why];
 	if (!what)
 		return false;
-	snprintf(why, sizeof why, "%.100s leads to %s", peer->url.host, what);
+	snprintf(why, sizeof why, "%.100s leads to %s", call->peer->url.host, what);
 	coap_call_note_end(call, COAP_CALL_GUARDED, 0, why);
 	return true;
 }
@@ -414,9 +430,10 @@ void coap_call_send(struct coap_call *call, struct coap_peer_session *session)
 	struct coap_peer *peer = call->peer;
 	call->up = (struct coap_call_upload){.szx = (uint8_t)call->peers->settings->block_size};
 	coap_call_forget_download(call);
-	if (is_guarded_off(call))
+	if (coap_call_is_guarded_off(call, &session->address))
 		return;
 	enter_session(call, session);
+	call->is_asking = asks(call);
 	bool waits = is_confirmable(call, false) || call->wants_answer || call->observe;
 	if (waits)
 		coap_peer_activate(peer, call);
@@ -504,6 +521,8 @@ void coap_call_on_nack(
 	switch (reason) {
 	case COAP_NACK_RST:
 		peers->counters.resets++;
+		session->has_answered = true;
+		session->heard_ms = loop_now_ms(peers->options.loop);
 		coap_peer_is_alive(session->peer);
 		coap_call_note_end(call, COAP_CALL_RESET, 0, "the device has rejected the message (RST)");
 		break;

@@ -269,6 +269,8 @@ void coap_peer_has_failed(struct coap_peer *peer, enum coap_call_end end, const 
 			why);
 	snprintf(peer->why, sizeof peer->why, "%s", why);
 	unready(peer);
+	if (peer->session && !peer->session->has_answered)
+		peer->address++; /* the name's next */
 	if (peer->session)
 		coap_peer_session_retire(peer->session);
 	coap_peer_stop_resolving(peer);
@@ -410,6 +412,7 @@ static struct coap_peer *peer_of(struct coap_peers *peers, const struct coap_url
 void coap_call_begin(struct coap_call *call, struct coap_peers *peers, const struct coap_url *url)
 {
 	call->peers = peers;
+	call->was_sent = false;
 	struct coap_peer *peer = peer_of(peers, url);
 	if (peer)
 		coap_peer_wait(peer, call);

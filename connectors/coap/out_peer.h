@@ -72,6 +72,8 @@ struct coap_call {
 	 * retry_after_ms: when it makes sense to try again; 0: nothing is known. */
 	void (*on_end)(struct coap_call *call, enum coap_call_end end, const char *reason, uint64_t retry_after_ms);
 
+	bool was_sent; /* when it ends: something of it has gone out */
+
 	/* Private: out_peer_impl.h. */
 	struct coap_peers *peers;
 	struct coap_peer *peer; /* NULL: not begun, or ended */
@@ -84,7 +86,7 @@ struct coap_call {
 	uint32_t fetch_slot; /* of an observation that fetches the rest of a notification */
 	enum coap_call_end end; /* has_ended */
 	uint64_t retry_after_ms;
-	bool has_ended, is_active, is_counted, is_registered, is_renewing, is_cancelled;
+	bool has_ended, is_active, is_counted, is_registered, is_renewing, is_cancelled, is_asking, is_half_answered;
 	uint16_t last_option;
 	struct coap_call_upload {
 		size_t done, sending; /* bytes of payload: acknowledged; in the message under way */

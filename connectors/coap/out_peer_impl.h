@@ -47,7 +47,10 @@ struct coap_peer_session {
 	uint32_t n_messages; /* sent */
 	uint64_t used_ms; /* last */
 	uint64_t begun_ms; /* of the handshake, or the connection */
+	uint64_t heard_ms; /* when it was last known to be there, or was asked */
+	struct sockaddr_storage address; /* where it leads */
 	bool is_up;
+	bool has_answered;
 	bool is_lost; /* libcoap has said so */
 	bool is_refused; /* the handshake was */
 	bool is_doomed; /* to be ended, with all calls on it */
@@ -164,8 +167,15 @@ void coap_call_forget_download(struct coap_call *call);
 void coap_call_on_nack(
 	coap_session_t *libs, const coap_pdu_t *sent, const coap_nack_reason_t reason, const coap_mid_t id);
 
+/* May the call not go to that address? It has ended then. */
+bool coap_call_is_guarded_off(struct coap_call *call, const struct sockaddr_storage *address);
+
 /* --- out_answer.c --- */
 
+/* Has the request been carried out, and is the rest of its response being fetched? To send it again would do it twice. */
+bool coap_call_has_first(const struct coap_call *call);
+/* To the owner: the request was answered, but the rest of the response cannot be had. */
+void coap_call_tell_cut(struct coap_call *call);
 coap_response_t coap_call_on_response(
 	coap_session_t *libs, const coap_pdu_t *sent, const coap_pdu_t *received, const coap_mid_t id);
 

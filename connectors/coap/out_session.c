@@ -208,9 +208,8 @@ void coap_peer_stop_resolving(struct coap_peer *peer)
 
 /* --- sessions ------------------------------------------------------------------------------------------------------------ */
 
-static coap_address_t lib_address(const struct coap_peer *peer)
+static coap_address_t lib_address(const struct coap_peer *peer, const struct sockaddr_storage *from)
 {
-	const struct sockaddr_storage *from = &peer->addresses[peer->address % peer->n_addresses];
 	coap_address_t address;
 	coap_address_init(&address);
 	if (from->ss_family == AF_INET6) {
@@ -265,10 +264,11 @@ static coap_session_t *open_psk(struct coap_peer *peer, coap_context_t *libs, co
 	return session;
 }
 
-static coap_session_t *open_lib_session(struct coap_peer *peer, struct coap_peer_context *context)
+static coap_session_t *open_lib_session(struct coap_peer *peer, const struct coap_peer_session *session)
 {
+	struct coap_peer_context *context = session->context;
 	coap_context_t *libs = coap_loop_context(context->loop);
-	coap_address_t address = lib_address(peer);
+	coap_address_t address = lib_address(peer, &session->address);
 	if (!coap_url_is_secure(&peer->url))
 		return coap_new_client_session(libs, NULL, &address, proto_of(&peer->url));
 	if (!context->tls)
@@ -318,7 +318,7 @@ static void have_session(struct coap_peer *peer, struct coap_peer_session *sessi
 	coap_session_set_app_data(session->session, session);
 	set_transmission(session->session, &peers->settings->transmission);
 	session->peer = peer;
-	session->used_ms = session->begun_ms = loop_now_ms(peers->options.loop);
+	session->used_ms = session->begun_ms = session->heard_ms = loop_now_ms(peers->options.loop);
 	link_session(peers, session);
 	peer->session = session;
 	peer->state = COAP_PEER_CONNECTING;
@@ -330,15 +330,33 @@ static void have_session(struct coap_peer *peer, struct coap_peer_session *sessi
 		coap_peers_due(peers, session->begun_ms + CONNECT_MS);
 }
 
+/* Not even a handshake goes where no call may. */
+static bool is_wanted(struct coap_peer *peer, const struct sockaddr_storage *address)
+{
+	struct coap_call *call = peer->waiting, *next;
+	for (; call; call = next) {
+		next = call->next;
+		coap_call_is_guarded_off(call, address);
+	}
+	return peer->waiting != NULL;
+}
+
 static void open_session(struct coap_peer *peer)
 {
-	struct coap_peer_session *session = calloc(1, sizeof *session);
+	const struct sockaddr_storage address = peer->addresses[peer->address % peer->n_addresses];
 	char why[sizeof peer->why];
+	if (!is_wanted(peer, &address)) {
+		peer->address++;
+		return;
+	}
+	struct coap_peer_session *session = calloc(1, sizeof *session);
 	coap_loop_forget_reason();
 	if (session)
 		session->context = context_of(peer);
+	if (session)
+		session->address = address;
 	if (session && session->context)
-		session->session = open_lib_session(peer, session->context);
+		session->session = open_lib_session(peer, session);
 	if (session && session->session) {
 		have_session(peer, session);
 		return;
@@ -484,9 +502,10 @@ static void lose_handshake(struct coap_peer_session *session)
 				: "no connection can be had");
 	peer->peers->counters.refused += refused;
 	coap_peer_session_end(session, COAP_CALL_UNREACHED, why);
+	if (!current)
+		return;
 	peer->address++;
-	if (current)
-		coap_peer_has_failed(peer, refused ? COAP_CALL_REFUSED : COAP_CALL_UNREACHED, why);
+	coap_peer_has_failed(peer, refused ? COAP_CALL_REFUSED : COAP_CALL_UNREACHED, why);
 }
 
 static void lose(struct coap_peer_session *session)

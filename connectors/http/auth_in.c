@@ -84,6 +84,11 @@ static bool may(const struct auth_in *auth, const struct auth_in_request *reques
 	return allowed_paths_allow(auth->allowed, identity, request->path, request->reads);
 }
 
+bool auth_in_may(const struct auth_in *auth, const char *identity, struct slice path, bool reads)
+{
+	return identity && allowed_paths_allow(auth->allowed, identity, path, reads);
+}
+
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
 static int add_signers(struct auth_in *auth, enum signature_style style, const struct config_list *list)

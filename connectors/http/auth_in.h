@@ -78,6 +78,9 @@ struct auth_in_result {
 	const char *reason; /* of what is not allowed: one static sentence for the log and the answer */
 };
 
+/* May who is known so do that? Somebody who is not known (identity NULL) may not. */
+bool auth_in_may(const struct auth_in *auth, const char *identity, struct slice path, bool reads);
+
 struct auth_in_check;
 /* BODY and LATER: *ret_check goes on, and is over with auth_in_end, done or auth_in_cancel. Else there is none. done runs on
  * the loop, never from inside. */

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "message/endian.h"
@@ -28,17 +28,36 @@ static void write_base32(const uint8_t uuid[UUID_LEN], char out[BASE32_LEN + 1])
 	out[BASE32_LEN] = '\0';
 }
 
+static size_t append_number(char *text, size_t len, uint64_t number)
+{
+	char digits[20];
+	size_t n = 0;
+	do
+		digits[n++] = (char)('0' + number % 10);
+	while ((number /= 10) != 0);
+	while (n > 0)
+		text[len++] = digits[--n];
+	text[len] = '\0';
+	return len;
+}
+
+/* By hand: it is done for each message, and snprintf would be half of what making a request costs. */
 size_t idempotency_delivery_id(const uint8_t uuid[16], uint64_t seq, char ret_id[IDEMPOTENCY_OUT_SIZE])
 {
-	char name[BASE32_LEN + 1];
-	write_base32(uuid, name);
-	return (size_t)snprintf(ret_id, IDEMPOTENCY_OUT_SIZE, "msg_%s.%llu", name, (unsigned long long)seq);
+	static const char prefix[] = "msg_";
+	size_t len = sizeof prefix - 1;
+	memcpy(ret_id, prefix, len);
+	write_base32(uuid, ret_id + len);
+	len += BASE32_LEN;
+	ret_id[len++] = '.';
+	return append_number(ret_id, len, seq);
 }
 
 size_t idempotency_batch_id(const uint8_t uuid[16], uint64_t first, uint64_t last, char ret_id[IDEMPOTENCY_OUT_SIZE])
 {
 	size_t len = idempotency_delivery_id(uuid, first, ret_id);
-	return len + (size_t)snprintf(ret_id + len, IDEMPOTENCY_OUT_SIZE - len, "-%llu", (unsigned long long)last);
+	ret_id[len++] = '-';
+	return append_number(ret_id, len, last);
 }
 
 size_t idempotency_id_of(const struct delivery *delivery, char ret_id[IDEMPOTENCY_OUT_SIZE])
@@ -51,7 +70,11 @@ size_t idempotency_id_of(const struct delivery *delivery, char ret_id[IDEMPOTENC
 
 size_t idempotency_quote(const char *id, char ret_value[IDEMPOTENCY_QUOTED_SIZE])
 {
-	return (size_t)snprintf(ret_value, IDEMPOTENCY_QUOTED_SIZE, "\"%s\"", id);
+	size_t len = strlen(id);
+	ret_value[0] = '"';
+	memcpy(ret_value + 1, id, len);
+	memcpy(ret_value + 1 + len, "\"", 2);
+	return len + 2;
 }
 
 /* --- the key of a request ----------------------------------------------------------------------------------------- */

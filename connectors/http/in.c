@@ -119,6 +119,7 @@ int http_in_create(const struct link_spec *spec, struct link_host *host, struct 
 	link->settings = spec->settings;
 	link->host = host;
 	loop_job_init(&link->stopped_job, finish_stop, link);
+	loop_job_init(&link->offer_job, in_request_offer_held, link);
 	int r = open_parts(link);
 	if (r < 0) {
 		http_in_destroy((struct link *)(void *)link);
@@ -245,6 +246,7 @@ void http_in_destroy(struct link *link)
 	in_server_free(in->server);
 	auth_in_free(in->auth);
 	loop_cancel(in->spec.loop, &in->stopped_job);
+	loop_cancel(in->spec.loop, &in->offer_job);
 	loop_timer_free(in->timer);
 	arena_free(&in->arena);
 	free(in);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "message/utf8.h"
+
 struct walk {
 	struct in_head *head;
 	const char *wrong;
@@ -89,6 +91,13 @@ static const char *read_coding(struct walk *walk, struct slice value)
 	return NULL;
 }
 
+/* It becomes a property of a message, which is text. */
+static const char *take_content_type(struct in_head *head, struct slice value)
+{
+	head->content_type = value;
+	return utf8_valid(value) ? NULL : "the request's Content-Type is not UTF-8";
+}
+
 static const char *note(struct walk *walk, const char *name, size_t len, struct slice value)
 {
 	struct in_head *head = walk->head;
@@ -112,7 +121,7 @@ static const char *note(struct walk *walk, const char *name, size_t len, struct 
 	if (named(name, len, "expect"))
 		head->expects = true;
 	else if (named(name, len, "content-type"))
-		head->content_type = value;
+		return take_content_type(head, value);
 	else if (named(name, len, "if-none-match"))
 		head->none_match = value;
 	return NULL;

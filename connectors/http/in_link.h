@@ -69,6 +69,7 @@ struct in_link {
 	struct loop_timer *timer; /* listens again, or ends the linger */
 	uint64_t retry_ms;
 	struct loop_job stopped_job;
+	struct loop_job offer_job; /* more of those that are held */
 	struct in_list checking, held, offered;
 	size_t buffered; /* bytes of bodies */
 	struct arena arena; /* scratch of an offer */
@@ -86,8 +87,9 @@ void in_request_end(void *link, void *request);
 size_t in_request_write_answer(void *link, void *request, char *out, size_t size);
 /* A suspended request is answered with this, of which the id or the sentence is borrowed for the link's life. */
 void in_request_answer(struct in_request *request, struct in_answer answer);
-/* Requests that wait for room are offered, until one has to wait again. */
-void in_request_offer_held(struct in_link *link);
+/* Requests that wait for room are offered, until one has to wait again; so many in a turn of the loop, the others in the
+ * next ones. */
+void in_request_offer_held(void *link);
 /* Those that have waited too long, or all of them, are answered with 503. */
 void in_request_give_up(struct in_link *link, bool all);
 

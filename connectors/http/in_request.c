@@ -19,6 +19,7 @@
 
 #define DRAIN_BYTES   (256u * 1024) /* that are read of a body whose answer is known */
 #define RETRY_AFTER_S 1
+#define MOST_OFFERS   32 /* of held requests in one turn of the loop; each may be thousands of messages */
 
 /* --- lists ------------------------------------------------------------------------------------------------------------ */
 
@@ -208,8 +209,10 @@ static bool is_read(struct in_request *request)
 static void check_method(struct in_request *request)
 {
 	struct in_link *link = request->link;
-	unsigned allow =
-		(is_read(request) ? IN_ALLOW_WRITE : 0) | (in_values_find(link, request->path) ? IN_ALLOW_READ : 0);
+	/* Whoever may not read a value does not learn either that there is one. */
+	bool sees = auth_in_may(link->auth, request->identity, request->path, true);
+	unsigned allow = (is_read(request) ? IN_ALLOW_WRITE : 0) |
+			 (sees && in_values_find(link, request->path) ? IN_ALLOW_READ : 0);
 	bool allowed = (request->method == IN_METHOD_WRITE && (allow & IN_ALLOW_WRITE)) ||
 		       (request->method == IN_METHOD_READ && link->spec.is_sink);
 	if (allowed)
@@ -685,10 +688,15 @@ enum MHD_Result in_request_handle(void *arg, struct MHD_Connection *connection, 
 
 /* --- those that wait ---------------------------------------------------------------------------------------------------- */
 
-void in_request_offer_held(struct in_link *link)
+void in_request_offer_held(void *arg)
 {
+	struct in_link *link = arg;
 	struct in_request *request;
-	while (!link->paused && (request = link->held.first) != NULL) {
+	for (unsigned n = 0; !link->paused && (request = link->held.first) != NULL; n++) {
+		if (n == MOST_OFFERS) {
+			loop_post(link->spec.loop, &link->offer_job);
+			return;
+		}
 		enum offer_result result = try_offer(request);
 		if (result == OFFER_BUSY)
 			return;

@@ -51,6 +51,8 @@ liblinkspan_a_SOURCES += \
 	connectors/http/out_send.c \
 	connectors/http/out_settings.c \
 	connectors/http/out_settings.h \
+	connectors/http/out_sockets.c \
+	connectors/http/out_sockets.h \
 	connectors/http/out_verdict.c \
 	connectors/http/out_verdict.h \
 	connectors/http/password_worker.c \

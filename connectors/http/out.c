@@ -67,7 +67,7 @@ static void come_up(struct http_out *out)
 		break;
 	}
 	out->state = HTTP_OUT_UP;
-	out->refused = false;
+	out->refused = out->renewing = out->renewed = false;
 	loop_timer_stop(out->timer);
 	struct sink_traits traits = {.max_in_flight = http_out_window(out)};
 	out->host->ops->link_up(out->host, &traits);
@@ -87,6 +87,8 @@ static void on_auth_change(void *arg)
 	struct http_out *out = arg;
 	if (out->state == HTTP_OUT_WAITING && (out->for_token || out->refused))
 		on_timer(out);
+	else if (out->state == HTTP_OUT_DRAINING)
+		out->renewed = true;
 }
 
 static void go_down(struct http_out *out)
@@ -94,6 +96,8 @@ static void go_down(struct http_out *out)
 	uint64_t now_ms = loop_now_ms(out->loop);
 	if (out->gone) {
 		out->state = HTTP_OUT_GONE;
+	} else if (out->renewed && (out->for_token || out->refused)) {
+		wait_for(out, 0); /* what it waits for came while others were under way */
 	} else if (out->for_token) {
 		wait_for_token(out);
 		loop_timer_start(out->timer, TOKEN_AGAIN_MS);

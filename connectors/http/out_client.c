@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libcurl 7.88 on libuv. A connection that libcurl keeps for later stays polled for reading: to stop and start that for
- * each request would be three system calls. It is closed here, so that polling ends before its number is used again.
- *
- * A socket that never came to a request libcurl closes by itself, and only then says REMOVE, perhaps never if the next
- * socket has its number: so such a one is not polled any longer than it is wanted, and what was polled under a number
- * ends when a socket with that number is opened. libuv would abort the process over a descriptor that is not there.
- *
- * libcurl must not be called from inside its own callbacks: the timer's says that there is something to do, and whoever has
- * called libcurl looks at that afterwards.
+ * libcurl 7.88 on the loop. It must not be called from inside its own callbacks: the timer's says that there is something
+ * to do, and whoever has called libcurl looks at that afterwards.
  */
 #include "connectors/http/out_client.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -20,27 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
-#include <uv.h>
 
+#include "connectors/http/out_sockets.h"
 #include "runtime/failpoint.h"
 
 #define MOST_KICKS     8 /* without a look at the loop */
 #define MOST_URL_BYTES (64u * 1024)
 #define MOST_LINES     (256u * 1024) /* bytes of all header lines of a request */
 #define KEPT_BYTES     (64u * 1024) /* of a reply's buffer */
-
-struct watch {
-	uv_poll_t poll;
-	struct http_client *client; /* NULL: it is being closed */
-	struct watch *next, **at;
-	curl_socket_t fd;
-	int events; /* UV_READABLE…; polled for */
-	bool wanted; /* by libcurl */
-	bool kept; /* a request has begun on it: it will be closed by on_close */
-	char peer[INET6_ADDRSTRLEN]; /* how it is known again at that; empty: not opened here */
-	int peer_port, own_port; /* own_port 0: not looked for yet */
-};
 
 /* In one piece, which is wiped: a private key is in it. */
 struct tls_texts {
@@ -57,8 +36,7 @@ struct http_client {
 	struct http_call *calls; /* options.calls of them */
 	struct http_call *idle;
 	struct http_call *ended, **ended_end; /* not told yet */
-	struct watch *watches;
-	uint64_t connections;
+	struct http_sockets *sockets;
 	bool kick; /* libcurl wants to be called as for a time-out */
 	bool driving; /* below http_client_run or an event */
 };
@@ -72,137 +50,11 @@ static void curl_begin(void)
 
 /* --- sockets ------------------------------------------------------------------------------------------------------ */
 
-static void drive(struct http_client *client, curl_socket_t fd, int mask);
-
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-	struct watch *watch = poll->data;
-	if (!watch->client)
-		return;
-	if (!watch->wanted) { /* an idle connection: the peer has closed it, which libcurl sees when it wants to use it */
-		uv_poll_stop(poll);
-		watch->events = 0;
-		return;
-	}
-	int mask = (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0) |
-		   (status < 0 ? CURL_CSELECT_ERR : 0);
-	drive(watch->client, watch->fd, mask);
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
-static void watch_end(struct watch *watch)
-{
-	*watch->at = watch->next;
-	if (watch->next)
-		watch->next->at = watch->at;
-	watch->client = NULL;
-	uv_poll_stop(&watch->poll);
-	uv_close((uv_handle_t *)&watch->poll, on_closed);
-}
-
-static struct watch *watch_find(const struct http_client *client, curl_socket_t fd)
-{
-	struct watch *watch = client->watches;
-	while (watch && watch->fd != fd)
-		watch = watch->next;
-	return watch;
-}
-
-static struct watch *watch_new(struct http_client *client, curl_socket_t fd)
-{
-	struct watch *stale = watch_find(client, fd);
-	if (stale)
-		watch_end(stale);
-	struct watch *watch = calloc(1, sizeof *watch);
-	if (!watch)
-		return NULL;
-	if (uv_poll_init_socket(loop_uv(client->options.loop), &watch->poll, fd) < 0) {
-		free(watch);
-		return NULL;
-	}
-	watch->poll.data = watch;
-	watch->client = client;
-	watch->fd = fd;
-	watch->next = client->watches;
-	watch->at = &client->watches;
-	if (watch->next)
-		watch->next->at = &watch->next;
-	client->watches = watch;
-	return watch;
-}
-
-static void watch_for(struct watch *watch, int events)
-{
-	watch->wanted = true;
-	if (watch->events == events)
-		return;
-	watch->events = events;
-	uv_poll_start(&watch->poll, events, on_poll);
-}
-
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
 {
 	struct http_client *client = arg;
-	struct watch *watch = watch_find(client, fd);
 	(void)easy, (void)assigned;
-	if (what == CURL_POLL_REMOVE) {
-		if (watch && watch->kept)
-			watch->wanted = false;
-		else if (watch)
-			watch_end(watch);
-		return 0;
-	}
-	if (!watch)
-		watch = watch_new(client, fd);
-	if (!watch)
-		return -1; /* libcurl ends the calls */
-	watch_for(watch, (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0));
-	return 0;
-}
-
-/* --- connections -------------------------------------------------------------------------------------------------- */
-
-static int port_of(const struct sockaddr_storage *address)
-{
-	if (address->ss_family == AF_INET6)
-		return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
-	return address->ss_family == AF_INET ? ntohs(((const struct sockaddr_in *)address)->sin_port) : 0;
-}
-
-static void note_peer(struct watch *watch, const struct curl_sockaddr *peer)
-{
-	struct sockaddr_storage address = {0};
-	memcpy(&address, &peer->addr, peer->addrlen < sizeof address ? peer->addrlen : sizeof address);
-	watch->peer_port = port_of(&address);
-	if (getnameinfo((struct sockaddr *)&address, peer->addrlen, watch->peer, sizeof watch->peer, NULL, 0,
-		    NI_NUMERICHOST) != 0)
-		watch->peer[0] = '\0';
-}
-
-static int own_port_of(struct watch *watch)
-{
-	struct sockaddr_storage address = {0};
-	socklen_t len = sizeof address;
-	if (watch->own_port == 0 && getsockname(watch->fd, (struct sockaddr *)&address, &len) == 0)
-		watch->own_port = port_of(&address);
-	return watch->own_port;
-}
-
-/* The connection with these ends has got as far as a request. */
-static void note_kept(struct http_client *client, const char *peer, int peer_port, int own_port)
-{
-	for (struct watch *watch = client->watches; watch; watch = watch->next) {
-		if (!watch->peer[0] || (watch->kept && watch->own_port != own_port))
-			continue;
-		if (own_port_of(watch) == own_port && watch->peer_port == peer_port && strcmp(watch->peer, peer) == 0) {
-			watch->kept = true;
-			return;
-		}
-	}
+	return http_sockets_want(client->sockets, fd, what); /* not 0: libcurl ends the calls */
 }
 
 static bool may_reach(struct http_call *call, const struct sockaddr *address, socklen_t len)
@@ -222,25 +74,14 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 	(void)purpose;
 	if (!may_reach(call, &address->addr, address->addrlen))
 		return CURL_SOCKET_BAD;
-	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
-	if (fd < 0)
-		return CURL_SOCKET_BAD;
-	struct watch *watch = watch_new(call->client, fd);
-	if (!watch) {
-		close(fd);
-		return CURL_SOCKET_BAD;
-	}
-	note_peer(watch, address);
-	call->client->connections++;
-	return fd;
+	call->tried = true;
+	return http_sockets_open(call->client->sockets, address);
 }
 
 static int on_close(void *arg, curl_socket_t fd)
 {
-	struct watch *watch = watch_find(arg, fd);
-	if (watch)
-		watch_end(watch);
-	return close(fd);
+	struct http_client *client = arg;
+	return http_sockets_close(client->sockets, fd);
 }
 
 /* A connection that is used once more was perhaps made by a call without guard. */
@@ -248,7 +89,7 @@ static int on_request(void *arg, char *peer, char *own, int peer_port, int own_p
 {
 	struct http_call *call = arg;
 	(void)own;
-	note_kept(call->client, peer, peer_port, own_port);
+	http_sockets_note_kept(call->client->sockets, peer, peer_port, own_port);
 	if (!call->guarded)
 		return CURL_PREREQFUNC_OK;
 	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM},
@@ -326,6 +167,8 @@ static void note_end(struct http_call *call, CURLcode code)
 	if (call->status < 200)
 		call->status = 0; /* an interim answer, and then nothing */
 	call->complete = call->status != 0 && is_complete(call);
+	if (call->tried) /* of a name with several addresses: another one may answer next time */
+		call->refused[0] = '\0';
 }
 
 /* --- driving ------------------------------------------------------------------------------------------------------ */
@@ -374,42 +217,59 @@ static void tell(struct http_client *client)
 	}
 }
 
-static void drive(struct http_client *client, curl_socket_t fd, int mask)
+/* Until there is nothing more to do at once. timeout: libcurl is to look at its clock first. */
+static void drive(struct http_client *client, bool timeout)
 {
 	int running;
 	if (client->driving) {
-		client->kick = true;
+		client->kick |= timeout;
 		return;
 	}
 	client->driving = true;
-	curl_multi_socket_action(client->multi, fd, mask, &running);
 	for (int i = 0;; i++) {
+		if (timeout)
+			curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 		if (failpoint_armed)
 			note_sent(client);
 		collect(client);
 		tell(client);
-		if (!client->kick || i == MOST_KICKS)
+		timeout = client->kick;
+		if (!timeout || i == MOST_KICKS)
 			break;
 		client->kick = false;
-		curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	}
 	client->driving = false;
 	if (client->kick)
 		loop_timer_start(client->timer, 0);
 }
 
+static void on_ready(curl_socket_t fd, int mask, void *arg)
+{
+	struct http_client *client = arg;
+	int running;
+	client->driving = true; /* what has ended, and what libcurl wants, is looked at in on_all_ready */
+	curl_multi_socket_action(client->multi, fd, mask, &running);
+	client->driving = false;
+}
+
+static void on_all_ready(void *arg)
+{
+	struct http_client *client = arg;
+	drive(client, false);
+}
+
 static void on_timer(void *arg)
 {
 	struct http_client *client = arg;
 	client->kick = false;
-	drive(client, CURL_SOCKET_TIMEOUT, 0);
+	drive(client, true);
 }
 
 void http_client_run(struct http_client *client)
 {
 	if (client->kick && !client->driving) {
 		client->kick = false;
-		drive(client, CURL_SOCKET_TIMEOUT, 0);
+		drive(client, true);
 	}
 }
 
@@ -486,9 +346,12 @@ static bool set_up(struct http_client *client, struct http_call *call)
 	buffer_init(&call->url, MOST_URL_BYTES);
 	buffer_init(&call->lines, MOST_LINES);
 	buffer_init(&call->reply, HTTP_MAX_REPLY_BYTES);
+	buffer_init(&call->url_set, MOST_URL_BYTES);
 	CURL *easy = call->easy = curl_easy_init();
-	if (!easy)
+	call->parsed = curl_url();
+	if (!easy || !call->parsed)
 		return false;
+	curl_easy_setopt(easy, CURLOPT_CURLU, call->parsed);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
@@ -533,7 +396,7 @@ static void forget_response(struct http_call *call)
 	call->head_bytes = call->body_bytes = 0;
 	call->code = CURLE_OK;
 	call->status = 0;
-	call->complete = call->head_ended = call->capped = call->sent = call->sent_noted = false;
+	call->complete = call->head_ended = call->capped = call->sent = call->sent_noted = call->tried = false;
 	call->refused[0] = call->error[0] = '\0';
 }
 
@@ -557,11 +420,32 @@ void http_call_clear_headers(struct http_call *call)
 	call->n_lines = 0;
 }
 
+static bool is_clean_byte(uint8_t c)
+{
+	return (c >= ' ' || c == '\t') && c != 0x7f;
+}
+
+/* Of eight bytes: is none below ' ', and none 0x7f? */
+static bool are_plain(const uint8_t *bytes)
+{
+	const uint64_t ones = 0x0101010101010101, high = ones << 7;
+	uint64_t word;
+	memcpy(&word, bytes, sizeof word);
+	uint64_t deleted = word ^ ones * 0x7f;
+	return !((((word - ones * ' ') & ~word) | ((deleted - ones) & ~deleted)) & high);
+}
+
 static bool is_clean(struct slice text)
 {
-	for (size_t i = 0; i < text.len; i++)
-		if ((text.data[i] < ' ' && text.data[i] != '\t') || text.data[i] == 0x7f)
+	size_t i = 0;
+	while (i < text.len) {
+		if (text.len - i >= 8 && are_plain(text.data + i))
+			i += 8;
+		else if (is_clean_byte(text.data[i]))
+			i++;
+		else
 			return false;
+	}
 	return true;
 }
 
@@ -658,6 +542,24 @@ static void set_method(struct http_call *call)
 	call->no_body_set = call->no_body;
 }
 
+/* libcurl parses CURLOPT_URL for each request anew and puts it together again; a URL that is parsed already spares it
+ * both, if it has the text as well. Many requests go to the same one. */
+static int set_url(struct http_call *call)
+{
+	const char *url = (const char *)call->url.data;
+	if (call->url_set.len && slice_equal(buffer_slice(&call->url), buffer_slice(&call->url_set)))
+		return 0;
+	buffer_clear(&call->url_set);
+	CURLUcode code = curl_url_set(call->parsed, CURLUPART_URL, url, CURLU_PATH_AS_IS);
+	if (code != CURLUE_OK) {
+		snprintf(call->error, sizeof call->error, "%s", curl_url_strerror(code));
+		return code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
+	}
+	if (curl_easy_setopt(call->easy, CURLOPT_URL, url) != CURLE_OK)
+		return -ENOMEM;
+	return buffer_append(&call->url_set, buffer_slice(&call->url));
+}
+
 int http_client_begin(struct http_call *call)
 {
 	CURL *easy = call->easy;
@@ -665,8 +567,9 @@ int http_client_begin(struct http_call *call)
 	if (bring_tls(call) != CURLE_OK)
 		return -ENOMEM;
 	set_method(call);
-	if (curl_easy_setopt(easy, CURLOPT_URL, (char *)call->url.data) != CURLE_OK)
-		return -ENOMEM;
+	int err = set_url(call);
+	if (err)
+		return err;
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_of(call));
 	if (!call->no_body) {
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
@@ -709,17 +612,19 @@ const char *http_call_redirect(const struct http_call *call)
 
 uint64_t http_client_connections(const struct http_client *client)
 {
-	return client->connections;
+	return http_sockets_opened(client->sockets);
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
 static bool start(struct http_client *client)
 {
+	const struct http_sockets_options sockets = {client->options.loop, on_ready, on_all_ready, client};
 	CURLM *multi = client->multi = curl_multi_init();
+	client->sockets = http_sockets_new(&sockets);
 	client->timer = loop_timer_new(client->options.loop, on_timer, client);
 	client->calls = calloc(client->options.calls, sizeof *client->calls);
-	if (!multi || !client->timer || !client->calls)
+	if (!multi || !client->sockets || !client->timer || !client->calls)
 		return false;
 	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client);
@@ -767,7 +672,9 @@ static void call_free(struct http_client *client, struct http_call *call)
 	if (call->active)
 		curl_multi_remove_handle(client->multi, call->easy);
 	curl_easy_cleanup(call->easy);
+	curl_url_cleanup(call->parsed);
 	buffer_free(&call->url);
+	buffer_free(&call->url_set);
 	buffer_free(&call->lines);
 	buffer_free(&call->reply);
 	free(call->offsets);
@@ -781,8 +688,7 @@ void http_client_free(struct http_client *client)
 	for (unsigned i = 0; client->calls && i < client->options.calls; i++)
 		call_free(client, &client->calls[i]);
 	curl_multi_cleanup(client->multi);
-	while (client->watches)
-		watch_end(client->watches);
+	http_sockets_free(client->sockets);
 	loop_timer_free(client->timer);
 	texts_free(client->tls);
 	free(client->calls);

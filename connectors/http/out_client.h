@@ -47,8 +47,10 @@ struct http_call {
 	bool head_ended; /* its last head has */
 	bool capped; /* its body was longer than is read */
 	bool sent; /* some bytes of the request went out */
+	bool tried; /* a connection to an address that may be reached was begun */
 	struct buffer reply; /* body; not more than HTTP_EXCERPT_BYTES unless wants_reply */
-	char refused[128]; /* the address that the guard has refused, and what it is; empty: none */
+	char refused
+		[128]; /* the address that the guard has refused, and what it is; empty: none, or others were tried too */
 	char error[CURL_ERROR_SIZE];
 
 	void *owner; /* the owner's own; NULL when taken */
@@ -61,6 +63,8 @@ struct http_call {
 	size_t *offsets; /* of lines */
 	struct curl_slist *nodes;
 	size_t n_lines, lines_capacity;
+	struct buffer url_set; /* what the handle was last told; empty: nothing */
+	CURLU *parsed; /* the same */
 	size_t head_bytes, body_bytes;
 	const char *method_set; /* what the handle was last told */
 	bool no_body_set, active, sent_noted;

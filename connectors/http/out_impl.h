@@ -49,6 +49,8 @@ struct http_out {
 	enum http_out_state state;
 	bool stopping;
 	bool refused; /* DRAINING, WAITING: it did not let us in */
+	bool renewing; /* the same, and auth has been told to bring another token */
+	bool renewed; /* DRAINING: auth has news */
 	bool gone; /* DRAINING: to GONE */
 	bool for_token; /* WAITING: until auth has one */
 	const uint8_t *uuid; /* of the destination; NULL: none is known */

@@ -20,6 +20,8 @@
 #include "message/markers.h"
 #include "routing/arena.h"
 
+#define MOST_UNEXPECTED 1000u /* bytes of a body: libcurl never asks before it sends so few (7.88: 1 MiB) */
+
 /* One request in the making. */
 struct making {
 	const struct http_maker *maker;
@@ -76,6 +78,22 @@ bool http_same_origin(const char *url, const char *other)
 		curl_free(port[i]);
 	}
 	return same;
+}
+
+struct slice http_url_place(const char *url, struct slice *ret_scheme)
+{
+	const char *place = strstr(url, "://");
+	place = place ? place + 3 : url;
+	*ret_scheme = slice_of(url, (size_t)(place - url));
+	size_t len = strcspn(place, "?#");
+	struct slice authority = slice_of(place, strcspn(place, "/?#"));
+	for (size_t i = 0; i < authority.len; i++) {
+		if (authority.data[i] == '@') {
+			place = (const char *)authority.data + i + 1;
+			len = strcspn(place, "?#");
+		}
+	}
+	return slice_of(place, len);
 }
 
 bool http_request_is_elsewhere(const struct message_view *view)
@@ -296,7 +314,9 @@ static int add_message_headers(struct making *making)
 /* libcurl formats headers letter by letter, its own ones twice: they cost more than all else here. */
 static int add_client(struct making *making)
 {
-	int err = http_call_add_raw(making->call, "Expect:"); /* it would wait for a 100 that many servers never send */
+	int err = 0;
+	if (making->call->body.len > MOST_UNEXPECTED) /* it would wait for a 100 that many servers never send */
+		err = http_call_add_raw(making->call, "Expect:");
 	if (!err)
 		err = http_call_add_raw(making->call, "Accept:");
 	if (!err && !message_header(making->first, "user-agent").data)

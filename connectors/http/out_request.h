@@ -60,6 +60,8 @@ int http_request_make(const struct http_maker *maker, const struct http_load *lo
 bool http_request_is_elsewhere(const struct message_view *view);
 /* Do both lead to the same scheme, host and port? */
 bool http_same_origin(const char *url, const char *other);
+/* What of a URL may be told in a log: its scheme with ://, and host, port and path; not who logs in there, nor its query. */
+struct slice http_url_place(const char *url, struct slice *ret_scheme);
 /* Turns the call, which has been answered with a redirect, to where that leads. status: of the answer. 0; -EINVAL: it must
  * not go there, *ret_reason is a static sentence; -ENOMEM. */
 int http_request_redirect(const struct http_maker *maker, const char *url, long status, struct http_call *call,

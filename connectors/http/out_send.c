@@ -266,9 +266,12 @@ static void judge_answer(const struct http_flight *flight, struct judgement *ret
 	ret->verdict = http_verdict_of(call->status, ret->wait_ms > 0);
 	ret->failure = http_verdict_is_failure(call->status);
 	snprintf(ret->reason, sizeof ret->reason, "the receiver answered %ld", call->status);
-	if (http_verdict_is_redirect(call->status) && http_call_redirect(call))
-		snprintf(ret->reason, sizeof ret->reason, "the receiver answered %ld, a redirect to %.200s%s",
-			call->status, http_call_redirect(call),
+	const char *url = http_verdict_is_redirect(call->status) ? http_call_redirect(call) : NULL;
+	struct slice scheme = slice_of(NULL, 0), place = url ? http_url_place(url, &scheme) : scheme;
+	if (place.len > 0)
+		snprintf(ret->reason, sizeof ret->reason, "the receiver answered %ld, a redirect to %.*s%.*s%s",
+			call->status, (int)scheme.len, (const char *)scheme.data,
+			(int)(place.len < 200 ? place.len : 200), (const char *)place.data,
 			flight->out->settings->out.redirects == HTTP_REDIRECTS_NONE
 				? ", which redirects: none does not follow"
 				: "");
@@ -366,7 +369,9 @@ static void note_failure(struct http_flight *flight, const char *reason)
 static void note_refused(struct http_flight *flight, const char *reason)
 {
 	struct http_out *out = flight->out;
-	bool renews = flight->call->status == 401 && auth_out_refused(out->auth);
+	/* Others were on their way with the token that is refused: it is not the next one that they speak of. */
+	bool renews = flight->call->status == 401 && (out->renewing || auth_out_refused(out->auth));
+	out->renewing |= renews;
 	http_breaker_refused(&out->breaker, loop_now_ms(out->loop));
 	out->refused = true;
 	if (!renews || out->breaker.refusals > 1) {

@@ -90,6 +90,12 @@ static void part_outcome(struct link_host *host, uint64_t seq, const struct outc
 	core->ops->outcome(core, seq, outcome);
 }
 
+static void part_delivered(struct link_host *host, const uint64_t *seqs, size_t n)
+{
+	struct link_host *core = core_of(host);
+	core->ops->delivered(core, seqs, n);
+}
+
 static void part_stage(struct link_host *host, uint64_t seq, uint8_t stage)
 {
 	struct link_host *core = core_of(host);
@@ -116,6 +122,7 @@ static const struct link_host_ops part_host_ops = {
 	.window = part_window,
 	.alarm = part_alarm,
 	.outcome = part_outcome,
+	.delivered = part_delivered,
 	.stage = part_stage,
 	.settle = part_settle,
 	.stopped = part_stopped,

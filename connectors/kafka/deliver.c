@@ -15,8 +15,8 @@
 
 /* Delivery reports handled in one turn of the loop: with the journal's work behind each, a few milliseconds.
  */
-#define REPORTS_PER_TURN 2000u
-#define REPORTS_AT_ONCE  32u
+#define REPORTS_PER_TURN 8192u
+#define REPORTS_AT_ONCE  256u
 /* Nothing is in flight and the library's queue is full all the same. */
 #define PENDING_RETRY_MS 50u
 
@@ -122,11 +122,34 @@ static void conclude(struct kafka_link *kl, uint64_t seq, const struct message_v
 	}
 }
 
-static void on_report(struct kafka_link *kl, const rd_kafka_message_t *report)
+/* What brokers have taken is told of together, the rest one by one. */
+struct taken {
+	uint64_t seqs[REPORTS_AT_ONCE];
+	size_t n;
+};
+
+static void tell_taken(struct kafka_link *kl, struct taken *taken)
+{
+	size_t n = taken->n;
+	taken->n = 0;
+	if (n == 0)
+		return;
+	kl->failures = 0;
+	brokers_are_up(kl);
+	kl->host->ops->delivered(kl->host, taken->seqs, n);
+}
+
+static void on_report(struct kafka_link *kl, const rd_kafka_message_t *report, struct taken *taken)
 {
 	uint64_t seq;
 	struct message *msg = kafka_producer_take(kl->producer, report, &seq);
-	conclude(kl, seq, message_view(msg), report->err, NULL, false);
+	if (!report->err) {
+		taken->seqs[taken->n++] = seq;
+	} else {
+		tell_taken(kl, taken);
+		if (!kl->stopping)
+			conclude(kl, seq, message_view(msg), report->err, NULL, false);
+	}
 	message_unref(msg);
 }
 
@@ -237,6 +260,7 @@ static void on_library_log(struct kafka_link *kl, rd_kafka_event_t *event)
 static unsigned on_reports(struct kafka_link *kl, unsigned budget)
 {
 	const rd_kafka_message_t *reports[REPORTS_AT_ONCE];
+	struct taken taken = {.n = 0};
 	unsigned n = 0, wanted = REPORTS_AT_ONCE, got = REPORTS_AT_ONCE;
 	while (n < budget && !kl->stopping && got == wanted) {
 		wanted = budget - n < REPORTS_AT_ONCE ? budget - n : REPORTS_AT_ONCE;
@@ -244,7 +268,9 @@ static unsigned on_reports(struct kafka_link *kl, unsigned budget)
 		for (unsigned i = 0; i < got; i++)
 			kafka_producer_expect(kl->producer, reports[i]);
 		for (unsigned i = 0; i < got && !kl->stopping; i++)
-			on_report(kl, reports[i]);
+			on_report(kl, reports[i], &taken);
+		if (!kl->stopping)
+			tell_taken(kl, &taken);
 		n += got;
 	}
 	if (got < wanted && !kl->stopping) {

@@ -31,6 +31,7 @@
 #define COURIER_LOOKS_AHEAD 65536u /* seqs */
 #define WIDE_WINDOW         4096
 #define SMALLER_BATCH       4u /* divides batch.size */
+#define OUTCOMES_AT_ONCE    512u
 #define OUTCOMES_PER_TURN   5000u /* of the loop: with the journal's work behind each, a few milliseconds */
 /* Each rejected message can be a done range in the journal until all before it are committed (JOURNAL_MAX_DONE_RANGES): more of them are
  * left to narrow transactions, of which the window has two. */
@@ -358,18 +359,27 @@ static void end_narrowness(struct kafka_exact *ex)
 	ex->host->ops->window(ex->host, window_of(ex));
 }
 
-/* Some in each turn. What a producer that is lost meanwhile has committed the next one learns from the cursor. */
-static void tell_outcomes(void *arg)
+static void tell_some(struct kafka_exact *ex)
 {
-	static const struct outcome delivered = {.kind = OUTCOME_DELIVERED};
-	struct kafka_exact *ex = arg;
-	for (unsigned n = 0; n < OUTCOMES_PER_TURN && ex->state == EX_UP && has_committed(ex); n++) {
+	uint64_t seqs[OUTCOMES_AT_ONCE];
+	size_t n = 0;
+	while (n < OUTCOMES_AT_ONCE && has_committed(ex)) {
 		struct exact_item item = items_pop(ex);
 		if (!item.msg)
 			continue;
 		message_unref(item.msg);
-		ex->host->ops->outcome(ex->host, item.seq, &delivered); /* may send */
+		seqs[n++] = item.seq;
 	}
+	if (n > 0)
+		ex->host->ops->delivered(ex->host, seqs, n); /* may send */
+}
+
+/* Some in each turn. What a producer that is lost meanwhile has committed the next one learns from the cursor. */
+static void tell_outcomes(void *arg)
+{
+	struct kafka_exact *ex = arg;
+	for (unsigned n = 0; n < OUTCOMES_PER_TURN && ex->state == EX_UP && has_committed(ex); n += OUTCOMES_AT_ONCE)
+		tell_some(ex);
 	FAILPOINT("kafka.after_outcome");
 	if (ex->state != EX_UP)
 		return;

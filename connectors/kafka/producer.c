@@ -179,7 +179,7 @@ rd_kafka_event_t *kafka_producer_poll(struct kafka_producer *producer)
 
 void kafka_producer_expect(const struct kafka_producer *producer, const rd_kafka_message_t *report)
 {
-	message_prefetch(producer->slots[(uintptr_t)report->_private - 1].msg);
+	message_prefetch_count(producer->slots[(uintptr_t)report->_private - 1].msg);
 }
 
 struct message *kafka_producer_take(

@@ -16,7 +16,7 @@
 struct kafka_topics {
 	rd_kafka_t *rk;
 	const struct kafka_settings *settings;
-	uint32_t n;
+	uint32_t n, last; /* last: where the topic of the last question stands, if it was found */
 	struct {
 		uint32_t hash;
 		rd_kafka_topic_t *handle; /* NULL: empty */
@@ -60,14 +60,24 @@ static uint32_t topics_hash(struct slice name) /* FNV-1a */
 	return hash;
 }
 
+static bool is_at(const struct kafka_topics *topics, uint32_t at, struct slice name)
+{
+	const rd_kafka_topic_t *handle = topics->table[at].handle;
+	return handle && slice_equal(slice_str(rd_kafka_topic_name(handle)), name);
+}
+
 rd_kafka_topic_t *kafka_topics_get(struct kafka_topics *topics, struct slice name, const char **ret_wrong)
 {
-	uint32_t hash = topics_hash(name), at = hash % TABLE_SIZE;
 	*ret_wrong = NULL;
-	for (; topics->table[at].handle; at = (at + 1) % TABLE_SIZE)
-		if (topics->table[at].hash == hash &&
-			slice_equal(slice_str(rd_kafka_topic_name(topics->table[at].handle)), name))
+	if (is_at(topics, topics->last, name)) /* mostly */
+		return topics->table[topics->last].handle;
+	uint32_t hash = topics_hash(name), at = hash % TABLE_SIZE;
+	for (; topics->table[at].handle; at = (at + 1) % TABLE_SIZE) {
+		if (topics->table[at].hash == hash && is_at(topics, at, name)) {
+			topics->last = at;
 			return topics->table[at].handle;
+		}
+	}
 	*ret_wrong = kafka_check_target(topics->settings, name);
 	if (*ret_wrong)
 		return NULL;

@@ -420,7 +420,9 @@ const struct config_key section_mapping_keys[] = {
 			"(left_out); a delivery that is declared holds for what passes. What has passed is "
 			"remembered over restarts, as a key of the journal (journal.max_keys; with no room for one "
 			"more nothing "
-			"is left out). Dead letters are not bounded by it."},
+			"is left out). Dead letters are not bounded by it. A message that passes and then finds no "
+			"room "
+			"(when_full: drop_newest) has passed all the same: the next of its key waits for its time."},
 	{.name = "markers",
 		.type = CONFIG_BOOL,
 		.offset = MAPPING(markers),

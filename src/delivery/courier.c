@@ -36,6 +36,7 @@ static uint64_t next_due_ms(const struct courier *courier)
 {
 	uint64_t due_ms = least(retry_heap_next_ms(&courier->retries), courier->poke_due_ms);
 	due_ms = least(due_ms, courier->sweep_due_ms);
+	due_ms = least(due_ms, courier->late_due_ms);
 	due_ms = least(due_ms, courier->pace_due_ms);
 	due_ms = least(due_ms, courier->batch.due_ms);
 	return least(due_ms, drop_log_due_ms(courier));
@@ -47,6 +48,10 @@ static void set_timer(struct courier *courier)
 		courier->sweep_due_ms = UINT64_MAX;
 	else if (courier->sweep_due_ms == UINT64_MAX)
 		courier->sweep_due_ms = courier_now_ms(courier) + COURIER_REPEAT_MS;
+	if (courier->n_late == 0)
+		courier->late_due_ms = UINT64_MAX;
+	else if (courier->late_due_ms == UINT64_MAX)
+		courier->late_due_ms = courier_now_ms(courier) + COURIER_LATE_MS;
 	uint64_t due_ms = next_due_ms(courier);
 	if (due_ms == courier->timer_due_ms)
 		return;
@@ -68,6 +73,10 @@ static void on_timer(void *arg)
 	if (courier->poke_due_ms <= now_ms) {
 		courier->poke_due_ms = UINT64_MAX;
 		courier->read_at_end = false;
+	}
+	if (courier->late_due_ms <= now_ms) {
+		courier->late_due_ms = UINT64_MAX;
+		late_sweep(courier, false);
 	}
 	for (uint64_t seq; (seq = retry_heap_pop(&courier->retries, now_ms)) != 0;)
 		outcome_due(courier, seq);
@@ -172,7 +181,8 @@ static void init(struct courier *courier, const struct courier_options *options)
 {
 	courier->options = *options;
 	courier->surplus.retry_ms = UINT64_MAX;
-	courier->timer_due_ms = courier->poke_due_ms = courier->sweep_due_ms = courier->pace_due_ms = UINT64_MAX;
+	courier->timer_due_ms = courier->poke_due_ms = courier->sweep_due_ms = courier->late_due_ms =
+		courier->pace_due_ms = UINT64_MAX;
 	pace_init(&courier->pace, (uint64_t)options->outbox->max_rate.messages, options->outbox->max_rate.bytes,
 		loop_now_ms(options->loop));
 	histogram_init(&courier->delivery, &histogram_long);
@@ -293,6 +303,7 @@ void courier_link_down(struct courier *courier, const char *reason)
 	}
 	courier->up = false;
 	courier->settle_seq = 0;
+	late_sweep(courier, true);
 	dispatch_restart(courier);
 	courier_leave(courier);
 }
@@ -308,6 +319,7 @@ void courier_drain(struct courier *courier, void (*on_idle)(void *ctx), void *ct
 {
 	courier_enter(courier);
 	courier->draining = true;
+	late_sweep(courier, true);
 	courier->on_idle = on_idle;
 	courier->idle_ctx = ctx;
 	courier_leave(courier);

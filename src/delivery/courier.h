@@ -82,6 +82,7 @@ void courier_link_up(struct courier *courier, const struct sink_traits *traits);
 void courier_link_down(struct courier *courier, const char *reason);
 void courier_window(struct courier *courier, uint32_t max_in_flight);
 void courier_outcome(struct courier *courier, uint64_t seq, const struct outcome *outcome);
+void courier_delivered(struct courier *courier, const uint64_t *seqs, size_t n);
 void courier_stage(struct courier *courier, uint64_t seq, uint8_t stage);
 bool courier_settle(struct courier *courier, uint64_t seq);
 

@@ -36,6 +36,7 @@
 #define COURIER_DEFAULT_LOOKAHEAD 10000u
 #define COURIER_MAX_LOOKAHEAD     (1u << 20)
 #define SURPLUS_BYTES             (4u * 1024 * 1024) /* of message memory */
+#define COURIER_LATE_MS           500u /* between sweeps for what has ended and is not journalled */
 #define COURIER_REPEAT_MS         1000u /* between sweeps for expired ones, lines of the log, tries of what must not fail */
 
 /* Dropped or dead messages, gathered into one line a second. */
@@ -112,6 +113,7 @@ struct courier {
 
 	/* outbox.c. Live: end == appended_end, nothing is on disk only. */
 	uint64_t lookahead;
+	bool can_be_wide; /* while the link is */
 	uint64_t appended_end; /* one past the newest seq that the journal gave */
 	uint64_t recovered_end; /* the same at the start */
 	uint64_t durable; /* lsn */
@@ -132,6 +134,7 @@ struct courier {
 	uint32_t range_budget; /* so many may be finished before the done ranges must be counted again */
 	uint64_t letters_ranges; /* of letters that were handed to the journal */
 	uint64_t n_late; /* HELD_LATE */
+	uint64_t late_due_ms; /* the next sweep; UINT64_MAX = none */
 	bool up, draining;
 	bool unflushed; /* sent since the last send_end */
 	uint64_t epoch; /* of the link: a new one with each up and down */
@@ -223,7 +226,11 @@ void dispatch_restart(struct courier *courier);
 /* late.c */
 /* It has ended, and there is no done range for it: holds it until it is the oldest. */
 void late_hold(struct courier *courier, uint64_t seq, enum journal_total why);
+/* The same for one of the head that is in no list, nor in the retry heap. */
+void late_put(struct courier *courier, struct held *held, enum journal_total why);
 void late_bring(struct courier *courier); /* journals those whose turn has come */
+/* Journals those that were there at the last sweep, or all, wherever they stand. */
+void late_sweep(struct courier *courier, bool all);
 
 /* outcome.c */
 /* Journals what has become of it and lets go of it. A done range was taken for it. */

@@ -17,7 +17,7 @@
 
 /* What needs tens of thousands in flight to be quick (Kafka: a batch for each partition under way, or a transaction, and one that fills)
  * gets more to hold and to look ahead, as long as it can be used. A sink with stages must find again what it may have sent. */
-static bool can_be_wide(const struct courier_options *options)
+static bool may_be_wide(const struct courier_options *options)
 {
 	const struct connector *connector = options->connector;
 	int64_t lookahead = options->outbox->lookahead;
@@ -28,7 +28,7 @@ static bool can_be_wide(const struct courier_options *options)
 
 static bool is_wide(const struct courier *courier)
 {
-	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW && can_be_wide(&courier->options);
+	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW && courier->can_be_wide;
 }
 
 static uint64_t lookahead_of(const struct courier *courier)
@@ -78,7 +78,7 @@ static uint64_t configured_lookahead(const struct outbox_config *outbox)
 
 uint64_t courier_span(const struct courier_options *options)
 {
-	uint64_t least = can_be_wide(options) ? COURIER_WIDE_LOOKAHEAD : COURIER_DEFAULT_LOOKAHEAD;
+	uint64_t least = may_be_wide(options) ? COURIER_WIDE_LOOKAHEAD : COURIER_DEFAULT_LOOKAHEAD;
 	uint64_t lookahead = configured_lookahead(options->outbox);
 	return lookahead > least ? lookahead : least;
 }
@@ -87,6 +87,7 @@ int outbox_start(struct courier *courier)
 {
 	struct journal_outbox box = journal_outbox(courier->options.journal, courier->options.dest);
 	courier->lookahead = configured_lookahead(courier->options.outbox);
+	courier->can_be_wide = may_be_wide(&courier->options);
 	courier->appended_end = courier->recovered_end = box.next_seq;
 	courier->paused = box.paused;
 	courier->durable = journal_durable_lsn(courier->options.journal);
@@ -379,7 +380,7 @@ static void narrow(struct courier *courier)
 {
 	struct window *window = &courier->window;
 	size_t capacity = window->capacity;
-	if (is_wide(courier) || !can_be_wide(&courier->options) || courier->reading)
+	if (is_wide(courier) || !courier->can_be_wide || courier->reading)
 		return;
 	if (window->held_bytes > held_limit(courier) || window->end - window->first > courier->lookahead) {
 		uint64_t end = narrow_end(courier);

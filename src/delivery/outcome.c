@@ -13,6 +13,7 @@
 
 /* A peer cannot ask for more than that. */
 #define MAX_RETRY_AFTER_MS (24u * 60 * 60 * 1000)
+#define PREFETCH           8u /* messages */
 
 static void free_key(struct courier *courier, struct held *held)
 {
@@ -363,6 +364,59 @@ void courier_outcome(struct courier *courier, uint64_t seq, const struct outcome
 		batch_outcome(courier, seq, outcome);
 	else
 		end_one(courier, seq, outcome);
+	courier_leave(courier);
+}
+
+/* Nothing is to be done but to journal that it has ended. */
+static bool ends_simply(const struct courier *courier, const struct held *held)
+{
+	return !courier->live && !held->batched && !held->owns_key && !held->listed && held->heap_place == 0;
+}
+
+/* How long they took, those of the same age counted together. */
+struct ages {
+	uint64_t since_us, n;
+};
+
+static void ages_end(struct courier *courier, struct ages *ages)
+{
+	if (ages->n)
+		histogram_add(&courier->delivery, loop_turn_us(courier->options.loop) - ages->since_us, ages->n);
+	ages->n = 0;
+}
+
+static void ages_count(struct courier *courier, struct ages *ages, uint64_t since_us)
+{
+	if (ages->since_us != since_us)
+		ages_end(courier, ages);
+	ages->since_us = since_us;
+	ages->n++;
+}
+
+void courier_delivered(struct courier *courier, const uint64_t *seqs, size_t n)
+{
+	static const struct outcome delivered_outcome = {.kind = OUTCOME_DELIVERED};
+	struct window *window = &courier->window;
+	struct ages ages = {0, 0};
+	courier_enter(courier);
+	for (size_t i = 0; i < n; i++) {
+		if (i + PREFETCH < n)
+			__builtin_prefetch(window_head_slot(window, seqs[i + PREFETCH]), 1);
+		struct held *held = window_find(window, seqs[i]);
+		if (!held || held->state != HELD_IN_FLIGHT || !ends_simply(courier, held)) {
+			courier_outcome(courier, seqs[i], &delivered_outcome);
+			continue;
+		}
+		courier->in_flight--;
+		courier->stats.delivered++;
+		ages_count(courier, &ages, held->durable_us);
+		late_put(courier, held, JOURNAL_DELIVERED);
+	}
+	ages_end(courier, &ages);
+	if (courier->draining)
+		late_sweep(courier, true);
+	else
+		late_bring(courier);
 	courier_leave(courier);
 }
 

@@ -167,6 +167,13 @@ void window_release(struct window *window, uint64_t seq)
 	pass_gone(window);
 }
 
+void window_release_run(struct window *window, uint64_t begin, uint64_t end)
+{
+	for (uint64_t seq = begin; seq < end; seq++)
+		let_go(window, window_head_slot(window, seq));
+	pass_gone(window);
+}
+
 uint64_t window_oldest(const struct window *window)
 {
 	uint64_t apart = window->lane ? lane_first(window->lane) : 0;

@@ -66,6 +66,7 @@ struct held {
 	bool batched : 1; /* one of a batch whose bounds are noted: it neither expires nor makes room */
 	bool is_value : 1; /* HELD_REPLY */
 	bool uncounted : 1; /* live.c: what comes after it may overtake */
+	bool was_swept : 1; /* HELD_LATE: it was so at the last sweep */
 	uint64_t durable_us; /* loop_turn_us when it was seen to be durable; 0: not yet */
 };
 
@@ -133,6 +134,8 @@ void window_drop_tail(struct window *window);
 
 /* The message is no longer held; `first` moves on over what is gone. */
 void window_release(struct window *window, uint64_t seq);
+/* The same for all of [begin, end), of the head and without a lane. */
+void window_release_run(struct window *window, uint64_t begin, uint64_t end);
 
 /* The oldest undone seq that is held; where the head ends if nothing is. */
 uint64_t window_oldest(const struct window *window);

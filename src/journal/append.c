@@ -294,22 +294,30 @@ void append_note_lost(struct journal *j, uint32_t number, uint64_t first, uint64
 		note_pending(j);
 }
 
-void journal_finish(struct journal *j, uint32_t number, uint64_t seq, uint32_t bytes, enum journal_total why)
+void journal_finish_run(
+	struct journal *j, uint32_t number, uint64_t first, uint64_t last, uint64_t bytes, enum journal_total why)
 {
 	struct state_dest *dest = state_dest(&j->state, number);
-	if (!dest || seq >= dest->next_seq || state_is_done(dest, seq))
+	if (!dest || last >= dest->next_seq || first > last)
 		return;
 	uint64_t added;
-	int r = ranges_add(&dest->pending[why], seq, seq, &added);
+	int r = ranges_add(&dest->pending[why], first, last, &added);
 	if (r == 0)
-		r = state_mark_done(dest, seq, seq, bytes, why);
+		r = state_mark_done(dest, first, last, bytes, why);
 	if (r < 0) {
 		/* It will be delivered again. */
-		log_warn("journal_finish", "seq=%llu error=\"%s\"", (unsigned long long)seq, strerror(-r));
+		log_warn("journal_finish", "seq=%llu error=\"%s\"", (unsigned long long)first, strerror(-r));
 		return;
 	}
 	dest->pending_bytes[why] += bytes;
 	note_pending(j);
+}
+
+void journal_finish(struct journal *j, uint32_t number, uint64_t seq, uint32_t bytes, enum journal_total why)
+{
+	const struct state_dest *dest = state_dest(&j->state, number);
+	if (dest && seq < dest->next_seq && !state_is_done(dest, seq))
+		journal_finish_run(j, number, seq, seq, bytes, why);
 }
 
 /* --- snapshot

@@ -179,6 +179,9 @@ uint64_t journal_appended_lsn(const struct journal *j);
  * latest after one second. `bytes` as journal_append gave it or the reader gave it. `why` is any total but
  * DROPPED_NEWEST and DEAD_LETTERED, which are changes. */
 void journal_finish(struct journal *j, uint32_t dest, uint64_t seq, uint32_t bytes, enum journal_total why);
+/* The same of all from first to last, of which none is done; bytes: of all together. */
+void journal_finish_run(
+	struct journal *j, uint32_t dest, uint64_t first, uint64_t last, uint64_t bytes, enum journal_total why);
 bool journal_is_done(const struct journal *j, uint32_t dest, uint64_t seq);
 /* The lsn with which every DONE so far will be durable (for the QoS 2 rule of one undone seq per packet id):
  * writes them now rather than within the second. */

@@ -24,6 +24,7 @@
 #include "runtime/log.h"
 
 #define MAX_FIRST_ITEMS 2048u
+#define WINDOW_MS       100u
 
 struct cursor {
 	uint64_t segment; /* number; 0: nowhere yet */
@@ -62,6 +63,7 @@ struct read_job {
 	uint64_t end_lsn, limit; /* of seg, as last looked at */
 	bool damage_seen;
 	struct gap damage; /* the last */
+	struct message_decoder decoder; /* ends with the run */
 	struct journal_read *items;
 	size_t n_items, items_capacity, bytes;
 	struct gap *gaps;
@@ -137,7 +139,7 @@ static int take_message(struct read_job *job, const struct frame *frame)
 		return r;
 	job->next_seq = frame->seq;
 	struct message *msg;
-	r = message_decode(frame->body, &msg);
+	r = message_decoder_next(&job->decoder, frame->body, &msg);
 	if (r == -EBADMSG)
 		r = add_gap(job, frame->seq, frame->seq);
 	else if (r == 0) {
@@ -389,8 +391,12 @@ static int run_read(struct read_job *job)
 
 static int work(struct journal *j, struct reader_job *job)
 {
-	if (job->type == JOB_READ)
-		return run_read((struct read_job *)job);
+	if (job->type == JOB_READ) {
+		struct read_job *read = (struct read_job *)job;
+		int r = run_read(read);
+		message_decoder_end(&read->decoder);
+		return r;
+	}
 	if (job->type == JOB_DEAD_LETTER)
 		dead_letter_work(j, job);
 	else
@@ -429,25 +435,45 @@ bool reader_step(struct journal *j)
 	return do_job(j);
 }
 
+/* Lock held. */
+static void wait_a_while(struct journal *j, unsigned ms)
+{
+	struct timespec at;
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += ms / 1000;
+	at.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	pthread_cond_timedwait(&j->reader_wake, &j->mutex, &at);
+}
+
+/* Lock held. An idle daemon holds no window, but one that reads back waits for the next request with its own. */
+static void wait_for_job(struct journal *j)
+{
+	if (j->reader_scan.window.data)
+		wait_a_while(j, WINDOW_MS);
+	if (j->jobs.head || j->closing)
+		return;
+	scan_end(&j->reader_scan);
+	pthread_cond_wait(&j->reader_wake, &j->mutex);
+}
+
 void *reader_main(void *journal)
 {
 	struct journal *j = journal;
 	journal_lock(j);
 	while (!j->closing) {
 		if (!j->jobs.head) {
-			scan_end(&j->reader_scan); /* an idle daemon holds no window */
-			pthread_cond_wait(&j->reader_wake, &j->mutex);
+			wait_for_job(j);
 			continue;
 		}
 		journal_unlock(j);
 		bool done = do_job(j);
 		journal_lock(j);
-		if (!done && !j->closing) {
-			struct timespec at;
-			clock_gettime(CLOCK_MONOTONIC, &at);
-			at.tv_sec += RETRY_MS / 1000;
-			pthread_cond_timedwait(&j->reader_wake, &j->mutex, &at);
-		}
+		if (!done && !j->closing)
+			wait_a_while(j, RETRY_MS);
 	}
 	journal_unlock(j);
 	return NULL;

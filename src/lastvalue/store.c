@@ -93,10 +93,13 @@ static int add(struct last_values *values, struct message *msg, uint64_t hash, s
 {
 	int r = values->n >= values->n_buckets ? grow(values) : 0;
 	struct last_value *value = r == 0 ? malloc(sizeof *value) : NULL;
-	if (!value)
+	struct message *kept = value ? message_keep(msg) : NULL;
+	if (!kept) {
+		free(value);
 		return -ENOMEM;
+	}
 	struct last_value **bucket = &values->buckets[hash & (values->n_buckets - 1)];
-	*value = (struct last_value){.next = *bucket, .msg = message_ref(msg), .hash = hash, .bytes = bytes};
+	*value = (struct last_value){.next = *bucket, .msg = kept, .hash = hash, .bytes = bytes};
 	*bucket = value;
 	append(values, value);
 	values->n++;
@@ -104,15 +107,18 @@ static int add(struct last_values *values, struct message *msg, uint64_t hash, s
 	return 0;
 }
 
-static void replace(struct last_values *values, struct last_value *value, struct message *msg, size_t bytes)
+static int replace(struct last_values *values, struct last_value *value, struct message *msg, size_t bytes)
 {
-	message_ref(msg); /* first: it may be the same */
+	struct message *kept = message_keep(msg); /* first: it may be the same */
+	if (!kept)
+		return -ENOMEM;
 	message_unref(value->msg);
 	values->bytes += bytes - value->bytes;
-	value->msg = msg;
+	value->msg = kept;
 	value->bytes = bytes;
 	take_out(values, value);
 	append(values, value);
+	return 0;
 }
 
 int last_values_set(struct last_values *values, struct message *msg, size_t encoded_bytes)
@@ -126,10 +132,7 @@ int last_values_set(struct last_values *values, struct message *msg, size_t enco
 			drop(values, link);
 		return 0;
 	}
-	if (!known)
-		return add(values, msg, hash, encoded_bytes);
-	replace(values, *link, msg, encoded_bytes);
-	return 0;
+	return known ? replace(values, *link, msg, encoded_bytes) : add(values, msg, hash, encoded_bytes);
 }
 
 struct message *last_values_get(const struct last_values *values, struct slice topic)

@@ -11,9 +11,15 @@
 #include "message/endian.h"
 
 struct message {
-	struct message_view view;
 	size_t memory;
+	struct message_block *block; /* that it is in; NULL: it is a block of its own */
 	unsigned refs;
+	struct message_view view;
+};
+
+struct message_block {
+	unsigned refs; /* its messages, and the decoder that fills it */
+	unsigned used; /* bytes behind this, up to BLOCK_BYTES */
 };
 
 /* Tags of the encoding. Numbers are on disk: never reuse one. */
@@ -33,7 +39,11 @@ enum message_tag {
 	TAG_QUEUED = 16, /* u64 queued_ms; absent: 0 */
 };
 
-#define CACHE_LINE     64u
+#define CACHE_LINE  64u
+#define ALIGNMENT   16u
+#define BLOCK_BYTES (16u * 1024 - 64) /* with what malloc adds less than four pages */
+#define BLOCK_SMALL                                                                                                    \
+	1024u /* what is larger has memory of its own: little is kept by a message that outlives its neighbours */
 #define TLV_OVERHEAD   5u /* u8 tag, u32 length */
 #define ATTRIBUTES_LEN 18u
 #define FLAG_RETAIN    1u
@@ -121,6 +131,7 @@ struct message *message_new(const struct message_view *view)
 		return NULL;
 	msg->view = *view;
 	msg->memory = memory;
+	msg->block = NULL;
 	msg->refs = 1;
 	struct message_field *headers = (struct message_field *)(msg + 1);
 	struct message_field *params = headers + view->n_headers;
@@ -140,10 +151,25 @@ struct message *message_ref(struct message *msg)
 	return msg;
 }
 
+static void block_unref(struct message_block *block)
+{
+	if (block && --block->refs == 0)
+		free(block);
+}
+
 void message_unref(struct message *msg)
 {
-	if (msg && --msg->refs == 0)
+	if (!msg || --msg->refs > 0)
+		return;
+	if (msg->block)
+		block_unref(msg->block);
+	else
 		free(msg);
+}
+
+struct message *message_keep(struct message *msg)
+{
+	return msg->block ? message_new(&msg->view) : message_ref(msg);
 }
 
 const struct message_view *message_view(const struct message *msg)
@@ -157,6 +183,11 @@ void message_prefetch(const struct message *msg)
 		__builtin_prefetch((const char *)msg + at);
 }
 
+void message_prefetch_count(const struct message *msg)
+{
+	__builtin_prefetch(msg, 1);
+}
+
 size_t message_memory(const struct message *msg)
 {
 	return msg->memory;
@@ -164,6 +195,8 @@ size_t message_memory(const struct message *msg)
 
 static struct slice field_find(const struct message_field *fields, size_t n, const char *name)
 {
+	if (n == 0)
+		return (struct slice){NULL, 0};
 	struct slice wanted = slice_str(name);
 	for (size_t i = 0; i < n; i++)
 		if (slice_equal(fields[i].name, wanted))
@@ -313,15 +346,36 @@ static bool decode_queued(struct slice value, struct message_view *view)
 	return true;
 }
 
-static bool decode_slot(uint8_t tag, struct slice value, struct message_view *view)
+/* NULL: the tag of no plain slice, perhaps one that a newer version has written. */
+static struct slice *slot_with_tag(struct message_view *view, uint8_t tag)
 {
-	for (size_t i = 0; i < N_SLOTS; i++) {
-		if (slots[i].tag == tag) {
-			*slot_of(view, i) = value;
-			return true;
-		}
+	switch (tag) {
+	case TAG_TOPIC:
+		return &view->topic;
+	case TAG_CONTENT_TYPE:
+		return &view->content_type;
+	case TAG_KEY:
+		return &view->key;
+	case TAG_ORDER_KEY:
+		return &view->order_key;
+	case TAG_RESPONSE_TOPIC:
+		return &view->response_topic;
+	case TAG_CORRELATION:
+		return &view->correlation;
+	case TAG_REJECT_REASON:
+		return &view->reject_reason;
+	case TAG_PAYLOAD:
+		return &view->payload;
+	default:
+		return NULL;
 	}
-	return true; /* an unknown tag: written by a newer version, skipped */
+}
+
+static void decode_slot(uint8_t tag, struct slice value, struct message_view *view)
+{
+	struct slice *slot = slot_with_tag(view, tag);
+	if (slot)
+		*slot = value;
 }
 
 static bool count_fields(struct slice encoded, size_t *headers, size_t *params)
@@ -357,30 +411,84 @@ static bool decode_view(
 		else if (tag == TAG_QUEUED)
 			ok = decode_queued(value, view);
 		else
-			ok = decode_slot(tag, value, view);
+			decode_slot(tag, value, view);
 	}
 	return ok && attributes && view->topic.data;
 }
 
-int message_decode(struct slice encoded, struct message **ret_msg)
+/* Memory for a message of that size, in the decoder's block if there is a decoder and it is small. NULL: out of memory. */
+static struct message *decoder_take(struct message_decoder *decoder, size_t memory)
+{
+	if (!decoder || memory > BLOCK_SMALL) {
+		struct message *msg = malloc(memory);
+		if (msg)
+			msg->block = NULL;
+		return msg;
+	}
+	struct message_block *block = decoder->block;
+	if (!block || block->used + memory > BLOCK_BYTES) {
+		message_decoder_end(decoder);
+		block = malloc(sizeof *block + ALIGNMENT + BLOCK_BYTES);
+		if (!block)
+			return NULL;
+		*block = (struct message_block){.refs = 1, .used = ALIGNMENT - sizeof *block % ALIGNMENT};
+		decoder->block = block;
+	}
+	struct message *msg = (struct message *)(void *)((uint8_t *)(block + 1) + block->used);
+	block->used += (unsigned)memory;
+	block->refs++;
+	msg->block = block;
+	return msg;
+}
+
+/* Decodes the copy that stands behind the message. */
+static bool decode_into(struct message *msg, struct slice encoded, size_t n_headers, size_t n_params)
+{
+	struct message_field *headers = (struct message_field *)(msg + 1);
+	struct message_field *params = headers + n_headers;
+	uint8_t *bytes = (uint8_t *)(params + n_params);
+	msg->view = (struct message_view){0};
+	if (encoded.len)
+		memcpy(bytes, encoded.data, encoded.len);
+	if (!decode_view(slice_of(bytes, encoded.len), &msg->view, headers, params))
+		return false;
+	return encoded.len <= MESSAGE_MAX_PAYLOAD || content_len(&msg->view) != SIZE_MAX;
+}
+
+static int decode(struct message_decoder *decoder, struct slice encoded, struct message **ret_msg)
 {
 	size_t n_headers = 0, n_params = 0;
 	if (encoded.len > MESSAGE_MAX_ENCODED * 2 || !count_fields(encoded, &n_headers, &n_params))
 		return -EBADMSG;
-	struct message_field *fields = NULL;
-	if (n_headers + n_params) {
-		fields = calloc(n_headers + n_params, sizeof *fields);
-		if (!fields)
-			return -ENOMEM;
+	size_t fields = (n_headers + n_params) * sizeof(struct message_field);
+	/* One byte more, so that an empty slice at the very end still points into it. */
+	size_t memory = sizeof(struct message) + fields + encoded.len + 1;
+	memory = (memory + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	struct message *msg = decoder_take(decoder, memory);
+	if (!msg)
+		return -ENOMEM;
+	msg->memory = memory;
+	msg->refs = 1;
+	if (!decode_into(msg, encoded, n_headers, n_params)) {
+		message_unref(msg);
+		return -EBADMSG;
 	}
-	struct message_view view = {0};
-	int r = -EBADMSG;
-	if (decode_view(encoded, &view, fields, fields ? fields + n_headers : NULL) && content_len(&view) != SIZE_MAX) {
-		struct message *msg = message_new(&view);
-		r = msg ? 0 : -ENOMEM;
-		if (msg)
-			*ret_msg = msg;
-	}
-	free(fields);
-	return r;
+	*ret_msg = msg;
+	return 0;
+}
+
+int message_decode(struct slice encoded, struct message **ret_msg)
+{
+	return decode(NULL, encoded, ret_msg);
+}
+
+int message_decoder_next(struct message_decoder *decoder, struct slice encoded, struct message **ret_msg)
+{
+	return decode(decoder, encoded, ret_msg);
+}
+
+void message_decoder_end(struct message_decoder *decoder)
+{
+	block_unref(decoder->block);
+	decoder->block = NULL;
 }

@@ -5,7 +5,7 @@
  * read, routed and encoded, so that a message on its way from a socket buffer to the journal is copied once.
  *
  * Threads: a message belongs to one thread at a time (the count is not atomic). The reader thread makes
- * messages and hands them to the loop whole.
+ * messages and hands them to the loop whole, with all that share their memory (struct message_decoder).
  */
 #ifndef LINKSPAN_MESSAGE_MESSAGE_H
 #define LINKSPAN_MESSAGE_MESSAGE_H
@@ -69,12 +69,17 @@ struct message;
 struct message *message_new(const struct message_view *view) __attribute__((warn_unused_result));
 struct message *message_ref(struct message *msg);
 void message_unref(struct message *msg); /* NULL is allowed */
+/* For long: message_ref, or a copy if it shares its memory with others (NULL: out of memory). */
+struct message *message_keep(struct message *msg) __attribute__((warn_unused_result));
 
 /* Pointers inside live as long as the message. */
 const struct message_view *message_view(const struct message *msg);
 
 /* It will be looked at soon: fetches what another thread has written of it. */
 void message_prefetch(const struct message *msg);
+
+/* It will be given back soon, without a look at it. */
+void message_prefetch_count(const struct message *msg);
 
 /* Bytes of memory that the message holds, its own bookkeeping included. */
 size_t message_memory(const struct message *msg);
@@ -91,5 +96,14 @@ void message_encode(const struct message_view *view, uint8_t *out); /* writes ex
 /* Decodes untrusted bytes. 0 with a new message (the caller's), -EBADMSG when they are not an encoded message,
  * -ENOMEM. */
 int message_decode(struct slice encoded, struct message **ret_msg) __attribute__((warn_unused_result));
+
+/* The same for many messages one after the other: small ones share memory, which is given back with the last of them. All that
+ * one decoder has made belongs to the same thread at any time. Begin with {NULL}; end it before they are handed over. */
+struct message_decoder {
+	struct message_block *block;
+};
+int message_decoder_next(struct message_decoder *decoder, struct slice encoded, struct message **ret_msg)
+	__attribute__((warn_unused_result));
+void message_decoder_end(struct message_decoder *decoder);
 
 #endif

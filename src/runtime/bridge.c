@@ -63,6 +63,13 @@ static void host_outcome(struct link_host *host, uint64_t seq, const struct outc
 		courier_outcome(end->courier, seq, outcome);
 }
 
+static void host_delivered(struct link_host *host, const uint64_t *seqs, size_t n)
+{
+	struct endpoint *end = (struct endpoint *)host;
+	if (end->courier)
+		courier_delivered(end->courier, seqs, n);
+}
+
 static void host_stage(struct link_host *host, uint64_t seq, uint8_t stage)
 {
 	struct endpoint *end = (struct endpoint *)host;
@@ -102,6 +109,7 @@ static const struct link_host_ops host_ops = {
 	.window = host_window,
 	.alarm = host_alarm,
 	.outcome = host_outcome,
+	.delivered = host_delivered,
 	.stage = host_stage,
 	.settle = host_settle,
 	.key = intake_key,

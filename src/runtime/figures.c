@@ -40,7 +40,10 @@ static struct destination_figures destination_of(const struct endpoint *end)
 		.overflow_bytes = journal_overflow_bytes(end->bridge->journal, end->dest),
 		.values = journal_values_stats(end->bridge->journal, end->dest),
 		.values_too_large = end->values_too_large,
+		.replies = end->replies,
+		.replies_dropped = end->replies_dropped,
 	};
+	figures.replies_dropped += figures.courier.replies_dropped;
 	const struct journal_outbox *now = &figures.outbox, *then = &end->at_start;
 	for (size_t i = 0; i < JOURNAL_N_TOTALS; i++)
 		figures.finished[i] = now->totals[i] - then->totals[i];

@@ -33,6 +33,7 @@ struct destination_figures {
 	uint64_t limit_messages; /* outbox.max_messages; 0: none */
 	struct journal_values_stats values; /* last ones */
 	uint64_t values_too_large;
+	uint64_t replies, replies_dropped; /* of what was delivered there: appended for who asked, or not */
 };
 
 struct connection_figures {

@@ -120,12 +120,12 @@ static bool journal_change_of(const struct endpoint *end, const struct state_cha
 	return true;
 }
 
-/* The change that says what is dropped of one destination; its outputs need not stand together. */
-static struct journal_change *drop_of(struct bridge *bridge, const struct endpoint *to, size_t *n_changes)
+/* The change that says what is dropped of one destination; its outputs need not stand together. first: of such changes. */
+static struct journal_change *drop_of(struct bridge *bridge, const struct endpoint *to, size_t first, size_t *n_changes)
 {
 	struct journal_change *changes = bridge->changes;
-	for (size_t i = 0; i < *n_changes; i++)
-		if (changes[i].type == JOURNAL_DROPPED && changes[i].dest == to->dest)
+	for (size_t i = first; i < *n_changes; i++)
+		if (changes[i].dest == to->dest)
 			return &changes[i];
 	changes[*n_changes] = (struct journal_change){.type = JOURNAL_DROPPED, .dest = to->dest};
 	return &changes[(*n_changes)++];
@@ -135,12 +135,12 @@ static struct journal_change *drop_of(struct bridge *bridge, const struct endpoi
  * has no room for the others. Returns how many entries. */
 static size_t list_outputs(struct bridge *bridge, const struct route_result *routed, size_t *n_changes)
 {
-	size_t n = 0;
+	size_t n = 0, first_drop = *n_changes; /* behind the keys of min_interval, of which there may be thousands */
 	for (size_t i = 0; i < routed->n_outputs; i++) {
 		struct endpoint *to = destination_of(bridge, routed, i);
 		const struct message_view *view = &routed->outputs[i].view;
 		if (to->room == ROOM_DROP) {
-			struct journal_change *drop = drop_of(bridge, to, n_changes);
+			struct journal_change *drop = drop_of(bridge, to, first_drop, n_changes);
 			drop->count++;
 			drop->bytes += (uint32_t)output_bytes(view);
 		} else {

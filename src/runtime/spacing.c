@@ -18,6 +18,7 @@ void spacing_free(struct spacing *spacing)
 {
 	arena_free(&spacing->arena);
 	free(spacing->changes);
+	free(spacing->table);
 	*spacing = (struct spacing){.n_changes = 0};
 }
 
@@ -32,6 +33,35 @@ static int reserve_change(struct spacing *spacing)
 	spacing->changes = changes;
 	spacing->capacity = capacity;
 	return 0;
+}
+
+/* Room for n keys of one offer, which may be the elements of one body: to compare each with all would take seconds. */
+static int clear_table(struct spacing *spacing, size_t n)
+{
+	size_t n_slots = 2;
+	while (n_slots < 2 * n)
+		n_slots *= 2;
+	if (n_slots > spacing->table_capacity) {
+		uint32_t *table = realloc(spacing->table, n_slots * sizeof *table);
+		if (!table)
+			return -ENOMEM;
+		spacing->table = table;
+		spacing->table_capacity = n_slots;
+	}
+	memset(spacing->table, 0, n_slots * sizeof *spacing->table);
+	spacing->n_slots = n_slots;
+	return 0;
+}
+
+/* Where the key is, or would be. */
+static uint32_t *slot_of(const struct spacing *spacing, const uint8_t *key)
+{
+	size_t at = get_u32(key);
+	for (;; at++) {
+		uint32_t *slot = &spacing->table[at & (spacing->n_slots - 1)];
+		if (!*slot || memcmp(spacing->changes[*slot - 1].blob.data, key, JOURNAL_KEY_LEN) == 0)
+			return slot;
+	}
 }
 
 /* Each part with its length before it, and a word that no other keys begin with. */
@@ -57,10 +87,7 @@ static uint8_t *name_key(struct spacing *spacing, const struct endpoint *end, co
 static bool has_passed(const struct spacing *spacing, const struct journal *j, const uint8_t *key)
 {
 	uint64_t hash, lsn;
-	for (size_t i = 0; i < spacing->n_changes; i++)
-		if (memcmp(spacing->changes[i].blob.data, key, JOURNAL_KEY_LEN) == 0)
-			return true;
-	return journal_key(j, key, &hash, &lsn);
+	return *slot_of(spacing, key) || journal_key(j, key, &hash, &lsn);
 }
 
 static void go_unlimited(struct spacing *spacing, const struct endpoint *end, const char *mapping)
@@ -84,6 +111,14 @@ static void leave_out(struct spacing *spacing, struct route_result *routed, cons
 	log_debug("message_left_out", "mapping=\"%s\" because=\"min_interval\"", mapping);
 }
 
+static void pass(struct spacing *spacing, const uint8_t *key, uint64_t until_ms)
+{
+	uint32_t *slot = slot_of(spacing, key);
+	spacing->changes[spacing->n_changes++] = (struct journal_change){
+		.type = JOURNAL_KEY, .position = until_ms, .blob = slice_of(key, JOURNAL_KEY_LEN)};
+	*slot = (uint32_t)spacing->n_changes;
+}
+
 static int judge(struct spacing *spacing, const struct endpoint *end, struct route_result *routed,
 	const struct route_interval *interval)
 {
@@ -97,9 +132,7 @@ static int judge(struct spacing *spacing, const struct endpoint *end, struct rou
 	else if (!journal_key_room(j))
 		go_unlimited(spacing, end, mapping);
 	else
-		spacing->changes[spacing->n_changes++] = (struct journal_change){.type = JOURNAL_KEY,
-			.position = loop_wall_ms(end->bridge->loop) + interval->every_ms,
-			.blob = slice_of(key, JOURNAL_KEY_LEN)};
+		pass(spacing, key, loop_wall_ms(end->bridge->loop) + interval->every_ms);
 	return 0;
 }
 
@@ -121,7 +154,7 @@ int spacing_run(struct spacing *spacing, const struct endpoint *end, struct rout
 	if (routed->n_intervals == 0)
 		return 0;
 	arena_reset(&spacing->arena);
-	int r = 0;
+	int r = clear_table(spacing, routed->n_intervals);
 	for (size_t i = 0; r == 0 && i < routed->n_intervals; i++)
 		r = judge(spacing, end, routed, &routed->intervals[i]);
 	routed->n_intervals = 0; /* they speak of places that are others now */

@@ -22,6 +22,8 @@ struct spacing {
 	struct arena arena;
 	struct journal_change *changes; /* JOURNAL_KEY, of the offer at work */
 	size_t n_changes, capacity;
+	uint32_t *table; /* n_slots of them, a power of two: 1 + the place in changes, by the key; 0: none */
+	size_t n_slots, table_capacity;
 	size_t n_left_out; /* of the offer: messages, once for each mapping that left them out */
 	size_t n_unlimited; /* likewise: that pass because there is no room to know of them */
 	bool told_unlimited; /* logged once */

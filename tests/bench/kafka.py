@@ -10,7 +10,8 @@ kafka-in: a topic is filled once, by librdkafka alone. linkspan reads it from th
 that is away: the clock runs from the first of them that it is seen to have taken until all are, and durable. Beside it
 librdkafka alone reads the same topic and discards, from its assignment to the last record.
 
-All run in turns; what is printed are the medians of the rounds.
+All run in turns; what is printed are the medians of the rounds. Before them librdkafka alone writes as many records as a turn, which is
+not counted: a broker that has just started is slower, and the first turn is linkspan's.
 """
 import itertools
 import json
@@ -228,6 +229,8 @@ def kafka_out():
     lake = own_kafka()
     topic = Topic(lake)
     filled = fill(lake)
+    topic.renew()
+    bare("produce", lake.brokers, TOPIC, MESSAGES, SIZE, KEYS)
     numbers = itertools.count()
     rate, cpu, ratio = compare("kafka-out", {
         "idempotent": lambda: out_by_linkspan(lake, filled),

@@ -16,11 +16,12 @@
 #include <time.h>
 
 #define TIMEOUT_MS  60000
-#define SLOTS       131072u /* payloads: more than the library holds at once (queue.buffering.max.messages) */
+#define SLOTS       131072u /* payloads: mostly more than there are between the oldest under way and the newest */
 #define MIN_SIZE    11u
 #define NUMBER_TEXT 10
 
 static unsigned long long reported;
+static bool under_way[SLOTS]; /* one partition may be far behind the others */
 
 static double now_s(void)
 {
@@ -68,6 +69,7 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *report, void *op
 	(void)rk, (void)opaque;
 	if (report->err)
 		fail(rd_kafka_err2str(report->err));
+	*(bool *)report->_private = false;
 	reported++;
 }
 
@@ -118,14 +120,18 @@ struct records {
 static void produce_one(const struct records *records, unsigned long long n)
 {
 	char key[32], number[NUMBER_TEXT + 1];
+	bool *slot = &under_way[n % SLOTS];
 	char *payload = records->payloads + (n % SLOTS) * records->size;
+	while (*slot)
+		rd_kafka_poll(records->rk, 100);
+	*slot = true;
 	int key_len = snprintf(key, sizeof key, "key-%04llu", n % records->keys);
 	snprintf(number, sizeof number, "%010llu", n % 10000000000ULL);
 	memcpy(payload, number, NUMBER_TEXT);
 	for (;;) {
 		rd_kafka_resp_err_t err = rd_kafka_producev(records->rk, RD_KAFKA_V_RKT(records->topic),
 			RD_KAFKA_V_KEY(key, (size_t)key_len), RD_KAFKA_V_VALUE(payload, records->size),
-			RD_KAFKA_V_TIMESTAMP(wall_ms()), RD_KAFKA_V_END);
+			RD_KAFKA_V_TIMESTAMP(wall_ms()), RD_KAFKA_V_OPAQUE(slot), RD_KAFKA_V_END);
 		if (!err)
 			break;
 		if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)

@@ -389,6 +389,8 @@ static void answer_separately(struct coap_device *device, struct request *reques
 static void on_request(struct coap_device *device, struct request *request)
 {
 	struct known *known = find_known(device, request);
+	if (device->manners.silent_blocks && request->has_block2 && request->block2 >> 4)
+		return;
 	device->n_datagrams++;
 	if (known) {
 		if (known->answer.len)

@@ -30,6 +30,7 @@ struct coap_manners {
 	size_t body; /* bytes of their payload: 'a' + offset % 26; in blocks if it is more than one */
 	int format; /* of it; -1: no option */
 	uint8_t szx; /* largest blocks, both ways */
+	bool silent_blocks; /* gives the first block of a body, and no other */
 	bool echoes; /* demands the Echo option first */
 	bool changes; /* the body becomes another one while it is first read */
 	bool ignores_block1; /* takes each block for a request, and does not say otherwise */

@@ -271,6 +271,13 @@ static void on_outcome(struct link_host *host, uint64_t seq, const struct outcom
 	loop_post(fake->loop, &fake->pump_job);
 }
 
+static void on_delivered(struct link_host *host, const uint64_t *seqs, size_t n)
+{
+	static const struct outcome delivered = {.kind = OUTCOME_DELIVERED};
+	for (size_t i = 0; i < n; i++)
+		on_outcome(host, seqs[i], &delivered);
+}
+
 static void void_stages(struct fake_host *fake)
 {
 	fake->n_pending_stages = 0;
@@ -538,7 +545,6 @@ static bool keep_key(struct fake_host *fake, const struct state_change *change)
 	if (change->position <= loop_wall_ms(fake->loop))
 		breach(fake, "a key that has expired when it is offered");
 	const struct fake_key *known = fake_memory_key(memory, change->blob.data);
-	/* Other bytes replace it: a device that has rebooted (CoAP). */
 	if (known && known->expires_ms > loop_wall_ms(fake->loop) && known->hash == change->hash)
 		breach(fake, "a key that is known is offered again");
 	if (!known && !on_key_room(&fake->base))
@@ -636,6 +642,7 @@ static const struct link_host_ops fake_ops = {
 	.window = on_window,
 	.alarm = on_alarm,
 	.outcome = on_outcome,
+	.delivered = on_delivered,
 	.stage = on_stage,
 	.settle = on_settle,
 	.key = on_key,
@@ -839,63 +846,4 @@ bool fake_host_run_until(struct fake_host *fake, bool (*until)(void *arg), void 
 	uv_close((uv_handle_t *)&give_up, NULL);
 	uv_run(uv, UV_RUN_NOWAIT); /* the closing handles are on our stack */
 	return fake->reached;
-}
-
-static bool is_up(void *arg)
-{
-	return ((struct fake_host *)arg)->up;
-}
-
-static bool is_ended(void *arg)
-{
-	struct fake_host *fake = arg;
-	return fake->n_ended == fake->n_deliveries;
-}
-
-static bool has_alarm(void *arg)
-{
-	return ((struct fake_host *)arg)->alarms > 0;
-}
-
-static bool is_stopped(void *arg)
-{
-	return ((struct fake_host *)arg)->stops > 0;
-}
-
-struct offers_wanted {
-	struct fake_host *fake;
-	size_t n;
-};
-
-static bool has_offers(void *arg)
-{
-	struct offers_wanted *wanted = arg;
-	return wanted->fake->n_offers >= wanted->n;
-}
-
-bool fake_host_run_until_up(struct fake_host *fake)
-{
-	return fake_host_run_until(fake, is_up, fake);
-}
-
-bool fake_host_run_until_ended(struct fake_host *fake)
-{
-	return fake_host_run_until(fake, is_ended, fake);
-}
-
-bool fake_host_run_until_alarm(struct fake_host *fake)
-{
-	return fake_host_run_until(fake, has_alarm, fake);
-}
-
-bool fake_host_run_until_offers(struct fake_host *fake, size_t n)
-{
-	struct offers_wanted wanted = {fake, n};
-	return fake_host_run_until(fake, has_offers, &wanted);
-}
-
-bool fake_host_stop(struct fake_host *fake)
-{
-	fake->connector->stop(fake->link, 1000);
-	return fake_host_run_until(fake, is_stopped, fake);
 }

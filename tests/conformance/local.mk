@@ -6,6 +6,7 @@ libconformance_a_SOURCES = \
 	tests/conformance/fake_host.h \
 	tests/conformance/fake_memory.c \
 	tests/conformance/fake_memory.h \
+	tests/conformance/fake_waits.c \
 	tests/conformance/kafka_source_peer.c \
 	tests/conformance/kafka_source_peer.h \
 	tests/conformance/kafka_tools.c \

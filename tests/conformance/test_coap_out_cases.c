@@ -422,6 +422,28 @@ static void test_changing_reply(void)
 	finish(fake);
 }
 
+/* A POST was carried out; the rest of its response cannot be had. To send it again would do it twice. */
+static void test_lost_rest(void)
+{
+	struct fake_host *fake = begin();
+	struct coap_manners manners = coap_device_well();
+	manners.code = 2 << 5 | 5;
+	manners.body = 3000;
+	manners.silent_blocks = true;
+	settings.out.timeout_ms = 300;
+	coap_device_set(device, &manners);
+	deliver_with(fake, "/ask", MESSAGE_REPLY, "somewhere", 1);
+	fake_host_start(fake);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(fake));
+	CU_ASSERT_EQUAL(n_arrived(), 1);
+	CU_ASSERT_EQUAL(fake_host_delivery(fake, 1)->sends, 1);
+	const struct message *reply = fake_host_delivery(fake, 1)->reply;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(reply);
+	CU_ASSERT_EQUAL(message_view(reply)->payload.len, 1024);
+	CU_ASSERT_TRUE(message_header(message_view(reply), "coap-body-cut").data != NULL);
+	finish(fake);
+}
+
 static void test_echo(void)
 {
 	struct fake_host *fake = begin();
@@ -487,12 +509,14 @@ static void test_guard(void)
 	deliver_with(fake, "", "url", url, 1);
 	deliver_with(fake, "", "url", "coap://", 1);
 	deliver(fake, "/a", "x");
+	deliver_with(fake, "", "url", "coap+tcp://127.0.0.1:9", 1); /* refused before it is connected to */
 	fake_host_start(fake);
 	CU_ASSERT_TRUE(fake_host_run_until_ended(fake));
 	CU_ASSERT_EQUAL(fake_host_delivery(fake, 1)->outcome, OUTCOME_REJECTED);
 	CU_ASSERT_TRUE(reason_has(fake, 1, "loopback"));
 	CU_ASSERT_EQUAL(fake_host_delivery(fake, 2)->outcome, OUTCOME_REJECTED);
 	CU_ASSERT_EQUAL(fake_host_delivery(fake, 3)->outcome, OUTCOME_DELIVERED);
+	CU_ASSERT_EQUAL(fake_host_delivery(fake, 4)->outcome, OUTCOME_REJECTED);
 	CU_ASSERT_EQUAL(n_arrived(), 1);
 	finish(fake);
 }
@@ -579,6 +603,7 @@ static const struct tap_test tests[] = {
 	{"an answer to a part is no delivery", test_part_is_no_delivery},
 	{"replies, in blocks and cut", test_replies},
 	{"a reply that changes is read again", test_changing_reply},
+	{"a reply whose rest is lost", test_lost_rest},
 	{"Echo", test_echo},
 	{"one dead device slows no other", test_dead_device},
 	{"private addresses are not for the URLs of messages", test_guard},

@@ -4,6 +4,7 @@
 without its reply however often linkspan is killed. Batches to the same kind of server: an id names the same bytes for ever."""
 import json
 import threading
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import _path  # noqa: F401  pylint: disable=unused-import
@@ -11,7 +12,7 @@ from rig import tap, yaml
 from rig.daemon import Linkspan
 from rig.fixtures import shared_mosquitto
 from rig.mqtt import Publisher, Subscriber, publish_properties
-from rig.wait import until
+from rig.wait import free_port, until
 
 
 class Server:
@@ -66,12 +67,18 @@ def _http(name, server, **keys):
         [f"    {key}: {json.dumps(value)}" for key, value in keys.items()]
 
 
-def _bridge(name, server, to=None, sender=None, version=5, **mapping):
+def _bridge(name, server, to=None, sender=None, version=5, admin=None, **mapping):
     return yaml.configuration(
         [yaml.mqtt("plant", shared_mosquitto().port, version, client_id=f"linkspan-{name}"),
          _http("server", server, **(sender or {}))],
         [yaml.mapping("ask", {"connection": "plant", "topic": f"{name}/ask/{{who}}", "qos": 1},
-                      {"connection": "server", "path": "/{who}", **(to or {})}, **mapping)])
+                      {"connection": "server", "path": "/{who}", **(to or {})}, **mapping)],
+        **({"admin": {"listen": [f"127.0.0.1:{admin}"]}} if admin else {}))
+
+
+def _metrics(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        return answer.read().decode().splitlines()
 
 
 def _asking(topic, correlation):
@@ -80,8 +87,9 @@ def _asking(topic, correlation):
 
 @tap.case("a request's answer comes to its response topic, with its correlation data")
 def response_topic():
+    admin = free_port()
     with Server() as server, Subscriber(shared_mosquitto().port, "rt/answers/#") as answers, \
-            Linkspan(_bridge("rt", server)) as bridge, Publisher(shared_mosquitto().port) as out:
+            Linkspan(_bridge("rt", server, admin=admin)) as bridge, Publisher(shared_mosquitto().port) as out:
         out.publish("rt/ask/7", b"abc", properties=_asking("rt/answers/client", b"\x00\xff7"))
         out.publish("rt/ask/8", b"nobody wants this")
         out.publish("rt/ask/9", b"xyz", properties=_asking("rt/answers/client", b"9"))
@@ -95,6 +103,8 @@ def response_topic():
         assert headers["linkspan-hops"] == "1", headers
         status = bridge.wait_status(lambda s: s["waiting"] == 0 and s["delivered"] == 3, "three", destination="server")
         assert status["replies"] == 2 and status["replies_dropped"] == 0, status
+        until(lambda: 'linkspan_destination_replies_total{destination="server"} 2' in _metrics(admin), "the metric")
+        assert 'linkspan_destination_replies_dropped_total{destination="server"} 0' in _metrics(admin), _metrics(admin)
         assert bridge.stop() == 0
         assert len(answers.messages) == 2 and len(server.requests) == 3
 

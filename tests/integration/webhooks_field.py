@@ -22,7 +22,7 @@ from rig.mqtt import Publisher, Subscriber, publish_properties
 from rig.process import temp_folder
 from rig.receiver import Receiver
 from rig.token_server import TokenServer
-from rig.wait import free_port
+from rig.wait import free_port, until
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
 OLD_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -404,6 +404,30 @@ def oauth():
             out.publish("oauth/a", b"2")
             receiver.wait_count(2)
             assert len(server.given) >= 2 and [r.body for r in receiver.requests if r.did == "ok"] == [b"1", b"2"]
+            assert bridge.stop() == 0
+
+
+@tap.case("OAuth: a token that comes while another request is still under way is used as soon as that has ended")
+def oauth_while_draining():
+    folder = temp_folder("oauth-drain")
+    with TokenServer(folder, free_port()) as server:
+        refused = set()  # paths of which a request has come to nothing
+
+        def decide(request):
+            if request.target in refused:
+                return "ok"
+            refused.add(request.target)
+            return "hang" if request.target == "/slow" else "401"
+        with Receiver(decide=decide) as receiver, Publisher(shared_mosquitto().port) as out, \
+                _outward("drain", receiver, to={"path": "/{topic[1]}"}, timeout="7s",
+                         auth={"oauth": {"token_url": server.url, "client_id": "edge-7", "client_secret": "open sesame"}}) as bridge:
+            out.publish("drain/slow", b"1")
+            until(lambda: "/slow" in refused, "the one that gets no answer")
+            out.publish("drain/quick", b"2")
+            until(lambda: {r.target for r in receiver.requests if r.did == "ok"} == {"/slow", "/quick"}, "both to arrive")
+            assert len(server.given) == 2, "one new token for one refusal"
+            # Without the new one it would be asked again after a minute.
+            assert not bridge.events("http_waiting"), bridge.events("http_waiting")
             assert bridge.stop() == 0
 
 

@@ -125,6 +125,7 @@ def refusals():
         assert status("POST", "/hooks/a/b", b"x", {f"x-{n}": "y" for n in range(80)})[0] == 431
         for path in ("/hooks/../a", "/hooks/%2e%2e/a", "/hooks/a%2Fb", "/hooks/a%00", "/hooks/%zz", "/hooks/%ff"):
             assert status("POST", path, b"x")[::2] == (400, "close"), path
+        assert status("POST", "/hooks/a/b", b"x", {"Content-Type": b"text/\xff"}) == (400, None, "close"), "it is no UTF-8"
         assert bridge.wait_status(lambda s: s["refused"] >= 10, "refusals", connection="api")["accepted"] == 3
 
 
@@ -324,6 +325,27 @@ def last_values():
         client.close()
         answer, body = get("/state/1")
         assert body == b"22.5" and answer.getheader("ETag") == etag
+        assert bridge.stop() == 0
+
+
+@tap.case("whoever may not read does not learn whether there is a value")
+def hidden_values():
+    port = free_port()
+    with Linkspan(yaml.configuration(
+            [yaml.http("api", listen=[f"127.0.0.1:{port}"], access={
+                "tokens": {name: "sha256:" + hashlib.sha256(name.encode()).hexdigest() for name in ("reader", "writer")},
+                "allow": {"reader": "read:/#", "writer": "write:/#"}}),
+             yaml.mqtt("plant", shared_mosquitto().port, client_id="linkspan-hidden")],
+            [yaml.mapping("state", {"connection": "plant", "topic": "hidden/{line}", "qos": 1},
+                          {"connection": "api", "path": "/state/{line}"})])) as bridge, \
+            Publisher(shared_mosquitto().port) as out, Client(port) as client:
+        def ask(method, path, who):
+            answer, _ = client.ask(method, path, headers={"Authorization": f"Bearer {who}"})
+            return answer.status, answer.getheader("Allow")
+        out.publish("hidden/1", b"21.5")
+        until(lambda: ask("GET", "/state/1", "reader")[0] == 200, "the value")
+        assert ask("OPTIONS", "/state/1", "reader") == (204, "GET, HEAD, OPTIONS")
+        assert ask("POST", "/state/1", "writer") == ask("POST", "/state/2", "writer") == (404, None)
         assert bridge.stop() == 0
 
 

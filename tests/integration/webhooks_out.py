@@ -241,6 +241,8 @@ def redirects():
             return 307, [("Location", f"http://localhost:{other.port}/there")], b""
         if path == "loop":
             return 307, [("Location", "/loop")], b""
+        if path == "login":
+            return 302, [("Location", "http://anna:geheim@127.0.0.1/there?token=geheim#geheim")], b""
         return 200, [], b"ok"
     with other, _scene("moved", {"path": "/{topic[1]}"}, answer=answer, redirects="follow", allow_private=True,
                        auth={"token": "secret"}, signing_secret=SECRET) as (bridge, hook):
@@ -257,6 +259,11 @@ def redirects():
         _publish(("stay/x", b"1"))
         reason = _letters(bridge, 1)[0]["reason"]
         assert "307" in reason and "/there" in reason and len(hook.requests) == 1, reason
+    with _scene("secret", {"path": "/login"}, answer=answer) as (bridge, hook):
+        _publish(("secret/x", b"1"))
+        reason = _letters(bridge, 1)[0]["reason"]
+        assert "a redirect to http://127.0.0.1/there, which" in reason, reason
+        assert "geheim" not in "".join([*bridge.log_lines(), reason]), reason
 
 
 @tap.case("a URL from a message does not lead inside, in any spelling; where it may, credentials do not go along")

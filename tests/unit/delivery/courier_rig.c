@@ -348,6 +348,18 @@ void rig_outcome(struct rig *rig, uint64_t seq, enum outcome_kind kind)
 	rig_outcome_full(rig, seq, &outcome);
 }
 
+void rig_delivered(struct rig *rig, const uint64_t *seqs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!rig_in_flight(rig, seqs[i]))
+			fault(rig, "the test ends what is not in flight", seqs[i]);
+		rig->link.in_flight[seqs[i]] = 0;
+		fake_record(rig->journal, seqs[i])->dying = true; /* it may be journalled later */
+	}
+	rig->link.n_in_flight -= (uint32_t)n;
+	courier_delivered(rig->courier, seqs, n);
+}
+
 void rig_deliver_all(struct rig *rig)
 {
 	for (bool any = true; any;) {

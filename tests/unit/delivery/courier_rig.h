@@ -80,6 +80,7 @@ void rig_up(struct rig *rig);
 void rig_down(struct rig *rig);
 void rig_outcome(struct rig *rig, uint64_t seq, enum outcome_kind kind);
 void rig_outcome_full(struct rig *rig, uint64_t seq, const struct outcome *outcome);
+void rig_delivered(struct rig *rig, const uint64_t *seqs, size_t n);
 void rig_deliver_all(struct rig *rig); /* what is in flight, oldest first, until nothing is */
 void rig_deliver_at_once(struct rig *rig, const struct delivery *delivery); /* an on_send */
 

@@ -211,6 +211,19 @@ void journal_finish(struct journal *j, uint32_t dest, uint64_t seq, uint32_t byt
 	fake_record(j, seq)->why = (uint8_t)why;
 }
 
+void journal_finish_run(
+	struct journal *j, uint32_t dest, uint64_t first, uint64_t last, uint64_t bytes, enum journal_total why)
+{
+	uint64_t sum = 0;
+	for (uint64_t seq = first; seq <= last && seq <= j->n_records; seq++) {
+		uint32_t own = fake_record(j, seq)->bytes;
+		sum += own;
+		journal_finish(j, dest, seq, own, why);
+	}
+	if (sum != bytes)
+		fault(j, "a run is done with other bytes", first);
+}
+
 bool journal_is_done(const struct journal *j, uint32_t dest, uint64_t seq)
 {
 	(void)dest;

@@ -462,6 +462,90 @@ static void test_ended_late_and_link_down(void)
 	check_all_done(&rig);
 }
 
+/* --- many that end at once ------------------------------------------------------------------------------------------ */
+
+static void begin_ten(struct rig *rig)
+{
+	rig_init(rig);
+	rig->connector.pipelined_order = true;
+	rig->traits.max_in_flight = 10;
+	rig_start(rig);
+	rig_up(rig);
+	rig_publish(rig, 10, "k");
+	CU_ASSERT_EQUAL_FATAL(rig_stats(rig).in_flight, 10);
+}
+
+static const uint64_t not_the_first[] = {9, 3, 4, 6};
+
+/* What stands behind one that is still under way waits for it, and is one run with it. */
+static void test_delivered_at_once(void)
+{
+	struct rig rig;
+	begin_ten(&rig);
+	rig_delivered(&rig, not_the_first, 4);
+	CU_ASSERT_EQUAL(rig_stats(&rig).delivered, 4);
+	CU_ASSERT_EQUAL(rig_stats(&rig).in_flight, 6);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 10);
+	rig_delivered(&rig, (const uint64_t[]){2, 1}, 2);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 6);
+	CU_ASSERT_EQUAL(rig.journal->most_done_ranges, 0);
+	rig_delivered(&rig, (const uint64_t[]){10, 8, 7, 5}, 4);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* Not for ever: a crash would repeat it. */
+static void test_delivered_behind_a_stuck_one(void)
+{
+	struct rig rig;
+	begin_ten(&rig);
+	rig_delivered(&rig, not_the_first, 4);
+	loop_sim_advance(rig.loop, 400);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 10);
+	loop_sim_advance(rig.loop, 1200);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 6);
+	CU_ASSERT_EQUAL(rig.journal->done_ranges, 3);
+	rig_delivered(&rig, (const uint64_t[]){1, 2, 5, 7, 8, 10}, 6);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static void test_delivered_and_link_down(void)
+{
+	struct rig rig;
+	begin_ten(&rig);
+	rig_delivered(&rig, not_the_first, 4);
+	rig_down(&rig);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 6);
+	rig_up(&rig);
+	CU_ASSERT_EQUAL(rig_stats(&rig).in_flight, 6);
+	rig_deliver_all(&rig);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static void on_idle(void *ctx)
+{
+	((struct rig *)ctx)->idles++;
+}
+
+/* A clean stop leaves nothing to be repeated. */
+static void test_delivered_while_draining(void)
+{
+	struct rig rig;
+	begin_ten(&rig);
+	rig_delivered(&rig, not_the_first, 2);
+	courier_drain(rig.courier, on_idle, &rig);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 8);
+	rig_delivered(&rig, not_the_first + 2, 2);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 6);
+	CU_ASSERT_EQUAL(rig.idles, 0);
+	rig_delivered(&rig, (const uint64_t[]){1, 2, 5, 7, 8, 10}, 6);
+	CU_ASSERT_EQUAL(rig.idles, 1);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
 /* --- bursts ------------------------------------------------------------------------------------------------------------ */
 
 static uintptr_t lowest_stack;
@@ -581,6 +665,10 @@ static const struct tap_test tests[] = {
 	{"done ranges stay bounded", test_done_ranges_stay_bounded},
 	{"done ranges stay bounded in any order", test_done_ranges_in_any_order},
 	{"what has ended late and a link that goes down", test_ended_late_and_link_down},
+	{"many that are delivered at once", test_delivered_at_once},
+	{"delivered at once behind one that is stuck", test_delivered_behind_a_stuck_one},
+	{"delivered at once, and the link goes down", test_delivered_and_link_down},
+	{"delivered at once before the end", test_delivered_while_draining},
 	{"a million outcomes inside send", test_a_million_outcomes_inside_send},
 	{"speed", test_speed},
 	{NULL, NULL},

@@ -436,6 +436,29 @@ static void test_recovered_and_large(void)
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
+/* Members of a batch of an earlier process stay when room is made; what is behind them goes. */
+static void test_recovered_stays(void)
+{
+	struct rig rig;
+	begin(&rig, 500, 10);
+	rig_publish(&rig, 800, "a");
+	turn(&rig);
+	CU_ASSERT(flies(&rig, 1, 500));
+	rig.outbox.lookahead = 100;
+	rig.outbox.when_full = WHEN_FULL_DROP_OLDEST;
+	rig.outbox.max_messages = 100;
+	restart(&rig);
+	loop_sim_advance(rig.loop, 1000);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 500); /* the others have gone */
+	CU_ASSERT_EQUAL(rig.journal->oldest, 1);
+	rig_up(&rig);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT(flies(&rig, 1, 500));
+	deliver(&rig, 1, 500);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
 static enum courier_purged purge(struct rig *rig, uint64_t seq)
 {
 	struct courier_purge item = {.seq = seq, .bytes = FAKE_BYTES, .qos = 1};
@@ -628,6 +651,7 @@ static const struct tap_test tests[] = {
 	{"restart", test_restart},
 	{"restart before durable", test_restart_before_durable},
 	{"recovered and large", test_recovered_and_large},
+	{"recovered, and the outbox is full", test_recovered_stays},
 	{"purge", test_purge},
 	{"half dead", test_half_dead},
 	{"no done range", test_no_done_range},

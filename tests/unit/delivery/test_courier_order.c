@@ -114,6 +114,29 @@ static uint64_t any_in_flight(struct chaos *chaos)
 	return found;
 }
 
+/* Of what is in flight, some at once, in any order. */
+static void deliver_some(struct chaos *chaos)
+{
+	const struct journal *j = chaos->rig.journal;
+	uint64_t seqs[64];
+	size_t n = 0;
+	for (uint64_t seq = j->oldest; seq <= j->n_records && n < 64; seq++)
+		if (rig_in_flight(&chaos->rig, seq) && dice(chaos, 3))
+			seqs[n++] = seq;
+	for (size_t i = 0; i < n; i++) {
+		size_t k = dice(chaos, (unsigned)n);
+		uint64_t seq = seqs[i];
+		seqs[i] = seqs[k];
+		seqs[k] = seq;
+	}
+	for (uint64_t seq = j->oldest; seq <= j->n_records; seq++) /* each in the order of its key */
+		for (size_t i = 0; i < n; i++)
+			if (seqs[i] == seq)
+				note_delivered(chaos, seq);
+	if (n)
+		rig_delivered(&chaos->rig, seqs, n);
+}
+
 static void append_some(struct chaos *chaos)
 {
 	for (unsigned n = dice(chaos, 6); n > 0; n--) {
@@ -210,6 +233,10 @@ static void step(struct chaos *chaos)
 		break;
 	case 12:
 		loop_sim_advance(rig->loop, 0);
+		break;
+	case 13:
+	case 14:
+		deliver_some(chaos);
 		break;
 	default:
 		if (seq)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A listener that stops while a request waits for the disk, which takes longer than the stop may: the request has one answer,
- * and the receipts that come after all are of nobody.
+ * and the receipts that come after all are of nobody. And one with many requests that wait for room, when there is room.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -17,6 +17,7 @@
 
 #define STEP_MS   5
 #define MAX_STEPS 4000
+#define CROWD     40u /* more than are offered in one turn */
 
 static struct {
 	struct link_host host; /* first */
@@ -25,8 +26,10 @@ static struct {
 	struct loop_timer *timer;
 	struct sockaddr_in address;
 	int client;
+	int crowd[CROWD];
 	enum { ASK, WAIT, READ, END } step;
-	unsigned n_steps, n_offers;
+	unsigned n_steps, n_offers, most_at_once;
+	bool full;
 	uint64_t cookie;
 	bool up, stopped;
 	char answer[2048];
@@ -38,6 +41,10 @@ static struct {
 static enum offer_result on_offer(struct link_host *host, const struct offer *offer)
 {
 	(void)host;
+	if (scene.full) {
+		http_connector.pause(scene.link);
+		return OFFER_BUSY;
+	}
 	scene.n_offers++;
 	scene.cookie = offer->cookie;
 	return OFFER_TAKEN;
@@ -65,12 +72,13 @@ static const struct link_host_ops ops = {
 
 /* --- the client ------------------------------------------------------------------------------------------------------- */
 
-static void ask(void)
+static int ask(void)
 {
 	static const char text[] = "POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello";
-	scene.client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CU_ASSERT_EQUAL(connect(scene.client, (struct sockaddr *)&scene.address, sizeof scene.address), 0);
-	CU_ASSERT_EQUAL(send(scene.client, text, sizeof text - 1, MSG_NOSIGNAL), (ssize_t)sizeof text - 1);
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CU_ASSERT_EQUAL(connect(client, (struct sockaddr *)&scene.address, sizeof scene.address), 0);
+	CU_ASSERT_EQUAL(send(client, text, sizeof text - 1, MSG_NOSIGNAL), (ssize_t)sizeof text - 1);
+	return client;
 }
 
 /* False: the connection has ended. */
@@ -92,7 +100,7 @@ static void on_step(void *arg)
 {
 	(void)arg;
 	if (scene.step == ASK && scene.up) {
-		ask();
+		scene.client = ask();
 		scene.step = WAIT;
 	} else if (scene.step == WAIT && scene.n_offers) {
 		http_connector.stop_intake(scene.link);
@@ -103,6 +111,41 @@ static void on_step(void *arg)
 		scene.step = END;
 	} else if (scene.step == END && scene.stopped) {
 		give_receipt();
+		loop_stop(scene.loop);
+		return;
+	}
+	if (++scene.n_steps == MAX_STEPS)
+		loop_stop(scene.loop);
+	loop_timer_start(scene.timer, STEP_MS);
+}
+
+static void note_waiting(const char *name, uint64_t value, void *arg)
+{
+	if (strcmp(name, "waiting_requests") == 0)
+		*(uint64_t *)arg = value;
+}
+
+static void on_step_of_crowd(void *arg)
+{
+	uint64_t waiting = 0;
+	(void)arg;
+	http_connector.counters(scene.link, note_waiting, &waiting);
+	if (scene.step == ASK && scene.up) {
+		for (unsigned i = 0; i < CROWD; i++)
+			scene.crowd[i] = ask();
+		scene.step = WAIT;
+	} else if (scene.step == WAIT && waiting == CROWD) {
+		scene.full = false;
+		http_connector.resume(scene.link);
+		scene.most_at_once = scene.n_offers;
+		scene.step = READ;
+	} else if (scene.step == READ && scene.n_offers == CROWD) {
+		for (unsigned i = 0; i < CROWD; i++)
+			close(scene.crowd[i]);
+		http_connector.stop_intake(scene.link);
+		http_connector.stop(scene.link, 5000);
+		scene.step = END;
+	} else if (scene.step == END && scene.stopped) {
 		loop_stop(scene.loop);
 		return;
 	}
@@ -123,7 +166,7 @@ static void find_port(void)
 	close(fd);
 }
 
-static void test_late_receipt(void)
+static void run(loop_fn on_timer)
 {
 	char listen[32];
 	static const struct link_subscription in = {.filter = "/in"};
@@ -134,9 +177,10 @@ static void test_late_receipt(void)
 		.listen = {&address, 1},
 		.in = {.limits = {.max_body = 1000,
 			       .max_head = 16384,
-			       .max_connections = 10,
-			       .max_per_address = 10,
-			       .max_waiting = 10,
+			       .max_connections = CROWD,
+			       .max_per_address = CROWD,
+			       .max_waiting = CROWD,
+			       .busy_timeout_ms = 60000,
 			       .max_buffered = 100000,
 			       .max_split = 1,
 			       .head_timeout_ms = 60000,
@@ -146,7 +190,7 @@ static void test_late_receipt(void)
 	scene.host.ops = &ops;
 	scene.loop = loop_new();
 	CU_ASSERT_PTR_NOT_NULL_FATAL(scene.loop);
-	scene.timer = loop_timer_new(scene.loop, on_step, NULL);
+	scene.timer = loop_timer_new(scene.loop, on_timer, NULL);
 	struct link_spec spec = {
 		.name = "api", .settings = &settings, .loop = scene.loop, .subscriptions = &in, .n_subscriptions = 1};
 	CU_ASSERT_EQUAL_FATAL(http_connector.create(&spec, &scene.host, &scene.link), 0);
@@ -155,19 +199,36 @@ static void test_late_receipt(void)
 	alarm(60); /* instead of a loop that never comes back */
 	loop_run(scene.loop);
 	CU_ASSERT_TRUE(scene.stopped);
+	http_connector.destroy(scene.link);
+	loop_timer_free(scene.timer);
+	loop_free(scene.loop);
+}
+
+static void test_late_receipt(void)
+{
+	memset(&scene, 0, sizeof scene);
+	run(on_step);
 	CU_ASSERT_EQUAL(scene.n_offers, 1);
 	CU_ASSERT_EQUAL(strncmp(scene.answer, "HTTP/1.1 503 ", 13), 0);
 	CU_ASSERT_PTR_NULL(strstr(scene.answer + 1, "HTTP/1.1"));
 	close(scene.client);
-	http_connector.destroy(scene.link);
-	loop_timer_free(scene.timer);
-	loop_free(scene.loop);
+}
+
+/* All that were held would make one turn of the loop, in which nothing else goes on. */
+static void test_held_requests(void)
+{
+	memset(&scene, 0, sizeof scene);
+	scene.full = true;
+	run(on_step_of_crowd);
+	CU_ASSERT_EQUAL(scene.n_offers, CROWD);
+	CU_ASSERT(scene.most_at_once > 0 && scene.most_at_once < CROWD);
 }
 
 int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"a receipt that comes after the stop", test_late_receipt},
+		{"many that wait for room are offered in several turns", test_held_requests},
 		{NULL, NULL},
 	};
 	return tap_main("http listener", tests);

@@ -3,7 +3,13 @@
  * Certificates that are read again while requests are under way. Nothing goes out here; what does is tested with real
  * servers (tests/conformance, tests/integration).
  */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "connectors/http/out_client.h"
 #include "tests/unit/tap.h"
@@ -77,10 +83,155 @@ static void test_under_way(void)
 	end();
 }
 
+/* Values are looked at eight bytes at a time: wherever it stands, what no header may hold is found. */
+static void test_values(void)
+{
+	begin();
+	struct http_call *call = http_client_take(client);
+	for (size_t len = 1; len < 27; len++) {
+		for (size_t at = 0; at < len; at++) {
+			for (unsigned c = 0; c < 256; c++) {
+				uint8_t value[27];
+				memset(value, 'a' + (int)(c % 2), sizeof value);
+				value[at] = (uint8_t)c;
+				bool may = (c >= ' ' || c == '\t') && c != 0x7f;
+				http_call_clear_headers(call);
+				int err = http_call_add_header(call, slice_str("x"), slice_of(value, len));
+				if (err != (may ? 0 : -EINVAL))
+					CU_FAIL("a value is judged wrongly");
+			}
+		}
+	}
+	http_client_give_back(call);
+	end();
+}
+
+static void begin_at(struct http_call *call, const char *url, int wanted)
+{
+	unsigned aborted = 0;
+	call->method = "GET";
+	call->no_body = true;
+	buffer_clear(&call->url);
+	CU_ASSERT_EQUAL(buffer_append(&call->url, slice_of(url, strlen(url) + 1)), 0);
+	CU_ASSERT_EQUAL(http_client_begin(call), wanted);
+	http_client_abort(client, on_abort, &aborted);
+	CU_ASSERT_EQUAL(aborted, wanted == 0);
+	if (wanted == 0) {
+		char *path = NULL, *effective = NULL;
+		CU_ASSERT_EQUAL(curl_url_get(call->parsed, CURLUPART_URL, &path, 0), CURLUE_OK);
+		CU_ASSERT_EQUAL(curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &effective), CURLE_OK);
+		CU_ASSERT_STRING_EQUAL(path, url);
+		CU_ASSERT_STRING_EQUAL(effective, url);
+		curl_free(path);
+	} else {
+		CU_ASSERT_TRUE(call->error[0]);
+	}
+}
+
+/* A handle is told a URL when it is another one than before, and what follows one that cannot be used is not taken for it. */
+static void test_urls(void)
+{
+	begin();
+	struct http_call *call = http_client_take(client);
+	begin_at(call, "http://127.0.0.1:9/a/../b?c=%2e", 0);
+	begin_at(call, "http://127.0.0.1:9/a/../b?c=%2e", 0);
+	begin_at(call, "http://127.0.0.1:9/", 0);
+	begin_at(call, "http://127.0.0.1:99999/", -EINVAL);
+	begin_at(call, "http://127.0.0.1:99999/", -EINVAL);
+	begin_at(call, "http://127.0.0.1:9/", 0);
+	end();
+}
+
+/* --- a name with several addresses --------------------------------------------------------------------------------- */
+
+static struct {
+	CURLcode code;
+	bool refused;
+} told;
+
+static const char *refusal(const struct sockaddr *address, socklen_t len)
+{
+	struct in_addr other;
+	(void)len;
+	inet_pton(AF_INET, "127.0.0.2", &other);
+	bool is_other = ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr == other.s_addr;
+	return is_other ? "refused here" : NULL;
+}
+
+static void on_told(struct http_call *call, void *arg)
+{
+	(void)arg;
+	told.code = call->code;
+	told.refused = call->refused[0];
+	http_client_give_back(call);
+	loop_stop(loop);
+}
+
+/* A port at which nobody listens: it is bound, and given back at the end. */
+static int bind_port(unsigned *ret_port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof address;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&address, len), 0);
+	CU_ASSERT_EQUAL_FATAL(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	*ret_port = ntohs(address.sin_port);
+	return fd;
+}
+
+static void ask(const char *addresses)
+{
+	char known[100], url[64];
+	unsigned port;
+	int fd = bind_port(&port);
+	snprintf(known, sizeof known, "mixed.test:%u:%s", port, addresses);
+	snprintf(url, sizeof url, "http://mixed.test:%u/", port);
+	loop = loop_new();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(loop);
+	struct http_client_options options = {.loop = loop,
+		.calls = 1,
+		.connections = 1,
+		.timeout_ms = 30000,
+		.connect_timeout_ms = 30000,
+		.refusal = refusal,
+		.on_done = on_told};
+	client = http_client_new(&options);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(client);
+	struct http_call *call = http_client_take(client);
+	struct curl_slist *resolve = curl_slist_append(NULL, known);
+	curl_easy_setopt(call->easy, CURLOPT_RESOLVE, resolve);
+	call->method = "GET";
+	call->no_body = call->guarded = true;
+	CU_ASSERT_EQUAL(buffer_append(&call->url, slice_of(url, strlen(url) + 1)), 0);
+	CU_ASSERT_EQUAL(http_client_begin(call), 0);
+	http_client_run(client);
+	loop_run(loop);
+	end();
+	curl_slist_free_all(resolve);
+	close(fd);
+}
+
+/* One address that is refused says nothing of the others. */
+static void test_addresses(void)
+{
+	ask("127.0.0.2");
+	CU_ASSERT_NOT_EQUAL(told.code, CURLE_OK);
+	CU_ASSERT_TRUE(told.refused);
+	ask("127.0.0.2,127.0.0.1");
+	CU_ASSERT_EQUAL(told.code, CURLE_COULDNT_CONNECT);
+	CU_ASSERT_FALSE(told.refused);
+	ask("127.0.0.1,127.0.0.2");
+	CU_ASSERT_EQUAL(told.code, CURLE_COULDNT_CONNECT);
+	CU_ASSERT_FALSE(told.refused);
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"certificates wait for the next request", test_under_way},
+		{"what values may hold", test_values},
+		{"a URL is told when it changes", test_urls},
+		{"a name with several addresses, of which one is refused", test_addresses},
 		{NULL, NULL},
 	};
 	return tap_main("http out client", tests);

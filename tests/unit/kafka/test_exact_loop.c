@@ -134,6 +134,13 @@ static void on_outcome(struct link_host *host, uint64_t seq, const struct outcom
 		scene.rejected[seq]++;
 }
 
+static void on_delivered(struct link_host *host, const uint64_t *seqs, size_t n)
+{
+	static const struct outcome delivered = {.kind = OUTCOME_DELIVERED};
+	for (size_t i = 0; i < n; i++)
+		on_outcome(host, seqs[i], &delivered);
+}
+
 static bool on_settle(struct link_host *host, uint64_t seq)
 {
 	(void)host, (void)seq;
@@ -174,6 +181,7 @@ static void begin(void)
 		.window = on_window,
 		.alarm = on_alarm,
 		.outcome = on_outcome,
+		.delivered = on_delivered,
 		.settle = on_settle,
 		.stopped = on_stopped};
 	scene = (struct scene){.host = {&ops}, .loop = loop_new_simulated(1700000000000)};

@@ -150,6 +150,53 @@ static void test_hostile_bytes(void)
 	free(bytes);
 }
 
+#define MANY 1000u
+
+/* They share memory, and each lives as long as it is wanted, whatever has become of its neighbours. */
+static void test_decode_many(void)
+{
+	struct message *msgs[MANY];
+	struct message_decoder decoder = {NULL};
+	char topic[2000];
+	memset(topic, 't', sizeof topic);
+	for (size_t i = 0; i < MANY; i++) {
+		struct message_view view = full_view();
+		view.topic = slice_of(topic, 1 + i * 7 % (sizeof topic - 1));
+		view.origin_ms = i;
+		size_t len = message_encoded_size(&view);
+		uint8_t *bytes = malloc(len);
+		message_encode(&view, bytes);
+		CU_ASSERT_EQUAL_FATAL(message_decoder_next(&decoder, slice_of(bytes, len), &msgs[i]), 0);
+		struct message *none = NULL;
+		CU_ASSERT_EQUAL(message_decoder_next(&decoder, slice_of(bytes, len - 1), &none), -EBADMSG);
+		free(bytes);
+	}
+	message_decoder_end(&decoder);
+	for (size_t i = 0; i < MANY; i += 2)
+		message_unref(msgs[i]);
+	for (size_t i = 1; i < MANY; i += 2) {
+		struct message *kept = message_keep(msgs[i]);
+		message_unref(msgs[i]);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+		const struct message_view *view = message_view(kept);
+		CU_ASSERT(slice_equal(view->topic, slice_of(topic, 1 + i * 7 % (sizeof topic - 1))));
+		CU_ASSERT(slice_equal(view->payload, full_view().payload));
+		CU_ASSERT(slice_equal(message_header(view, "site"), slice_str("a")));
+		CU_ASSERT_EQUAL(view->origin_ms, i);
+		CU_ASSERT(message_memory(kept) > view->topic.len);
+		message_unref(kept);
+	}
+}
+
+static void test_keep(void)
+{
+	struct message_view view = full_view();
+	struct message *msg = message_new(&view), *kept = message_keep(msg);
+	CU_ASSERT(kept == msg); /* its memory is its own */
+	message_unref(kept);
+	message_unref(msg);
+}
+
 static void test_reference_counts(void)
 {
 	struct message_view view = full_view();
@@ -171,6 +218,8 @@ int main(void)
 		{"sizes past the limits are refused", test_limits},
 		{"hostile bytes are refused or harmless", test_hostile_bytes},
 		{"references keep a message alive", test_reference_counts},
+		{"many, decoded one after the other", test_decode_many},
+		{"kept for long", test_keep},
 		{NULL, NULL},
 	};
 	return tap_main("message", tests);

@@ -189,6 +189,31 @@ static void test_errors(void)
 	end();
 }
 
+/* Of a body's many elements each is found among those before it, and is not compared with all of them. */
+static void test_many(void)
+{
+	enum { N = 20000 };
+	static char topics[N][16];
+	static struct message_view views[N];
+	begin(N);
+	a_target(spaced("m", "a/#", NULL), 1, "t");
+	bench.router = router_new(bench.config);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(bench.router);
+	for (int i = 0; i < N; i++) {
+		snprintf(topics[i], sizeof topics[i], "a/%d", i / 2);
+		views[i] = message(topics[i], i % 2 ? "no" : "yes");
+		CU_ASSERT_EQUAL_FATAL(
+			(i ? router_route_more : router_route)(bench.router, 0, -1, &views[i], &bench.routed), 0);
+	}
+	CU_ASSERT_EQUAL_FATAL(spacing_run(&bench.bridge.spacing, &bench.endpoint, &bench.routed), 0);
+	CU_ASSERT_EQUAL(bench.bridge.spacing.n_changes, N / 2);
+	CU_ASSERT_EQUAL(bench.bridge.spacing.n_left_out, N / 2);
+	CU_ASSERT_EQUAL_FATAL(bench.routed.n_outputs, N / 2);
+	for (int i = 0; i < N / 2; i++)
+		CU_ASSERT(slice_equal(bench.routed.outputs[i].view.payload, slice_str("yes")));
+	end();
+}
+
 /* Of messages that come together the first passes. */
 static void test_several(void)
 {
@@ -253,6 +278,7 @@ static const struct tap_test tests[] = {
 	{"per mapping, not per target", test_units},
 	{"errors", test_errors},
 	{"several messages in one offer", test_several},
+	{"thousands of messages in one offer", test_many},
 	{"over a crash", test_restart},
 	{"no room for keys", test_no_room},
 	{NULL, NULL},

@@ -16,6 +16,7 @@
 
 #define REFUSED_MIN_MS 60000u
 #define REFUSED_MAX_MS 600000u
+#define MOST_REFUSED   3u /* requests in a row that may be refused for what they ask */
 
 static struct coap_client *client_of(struct link *link)
 {
@@ -74,6 +75,16 @@ void coap_client_refused(struct coap_client *client, const char *reason)
 void coap_client_welcome(struct coap_client *client)
 {
 	client->refusals = 0;
+	client->refused_requests = 0;
+	client->was_welcome = true;
+}
+
+bool coap_client_refuses_request(struct coap_client *client, const char *reason)
+{
+	if (!client->was_welcome || ++client->refused_requests > MOST_REFUSED)
+		return false;
+	client->host->ops->alarm(client->host, reason);
+	return true;
 }
 
 /* --- the table ------------------------------------------------------------------------------------------------------------- */

@@ -25,7 +25,9 @@ struct coap_client {
 	struct coap_url own; /* that of the connection */
 	enum coap_client_state state;
 	bool stopping;
-	unsigned refusals; /* in a row */
+	unsigned refusals; /* of the link, in a row */
+	bool was_welcome; /* the device has once let us in */
+	unsigned refused_requests; /* in a row */
 	struct coap_peers *peers;
 	struct coap_out *out; /* NULL: nothing is written */
 	struct coap_watch *watch; /* NULL: nothing is read */
@@ -36,6 +38,8 @@ struct coap_client {
 /* The device of the connection does not let us in: alarm, and the link goes down for a while. All calls of out and watch are
  * cancelled from inside. Does nothing unless it is up. */
 void coap_client_refused(struct coap_client *client, const char *reason);
+/* The device has answered 4.01 or 4.03. True: it lets us do other things, so this is about the request; an alarm was raised. */
+bool coap_client_refuses_request(struct coap_client *client, const char *reason);
 /* It has let us in. */
 void coap_client_welcome(struct coap_client *client);
 

@@ -20,6 +20,7 @@
 #include "runtime/log.h"
 
 #define MOST_WAITING 4096u
+#define REFUSED_MS   60000u
 #define MOST_EXCERPT 160 /* bytes of what the device says, in a reason */
 
 /* One request, and the delivery that it carries. */
@@ -233,7 +234,11 @@ static void on_response(struct coap_call *call, const struct coap_call_response 
 					     response->code, response->has_max_age, response->max_age_s)});
 		break;
 	case COAP_NO_ACCESS:
-		end_refused(flight, reason);
+		if (!flight->elsewhere && coap_client_refuses_request(out->client, reason))
+			tell(flight, &(struct outcome){
+					     .kind = OUTCOME_RETRY, .reason = reason, .retry_after_ms = REFUSED_MS});
+		else
+			end_refused(flight, reason);
 		break;
 	}
 }

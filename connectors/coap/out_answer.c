@@ -9,6 +9,8 @@
 #include "runtime/failpoint.h"
 
 #define SUCCESS_CLASS 2
+#define VALID         67u /* 2.03 */
+#define CONTENT       69u /* 2.05 */
 #define CONTINUE      95u /* 2.31 */
 #define UNAUTHORIZED  129u /* 4.01 */
 #define TOO_LARGE     141u /* 4.13 */
@@ -59,7 +61,7 @@ static void end_answered(struct coap_call *call, const struct coap_call_response
 static void tell_observer(struct coap_call *call, const struct coap_call_response *response)
 {
 	struct coap_peers *peers = call->peers;
-	if (!response->observed || !is_success(response->code)) {
+	if (!response->observed || (response->code != CONTENT && response->code != VALID)) {
 		end_answered(call, response);
 		return;
 	}
@@ -180,7 +182,8 @@ static bool fits(const struct coap_call *call, const struct coap_message_view *v
 	const struct coap_message_block_option *block = &view->block2;
 	return view->code == down->code && block->present &&
 	       (uint64_t)block->num << (block->szx + 4) == down->body.len &&
-	       slice_equal(view->etag, slice_of(down->etag, down->etag_len));
+	       (view->etag.len == 0 || down->etag_len == 0 || /* some give it with the first alone */
+		       slice_equal(view->etag, slice_of(down->etag, down->etag_len)));
 }
 
 /* False: no more of it is fetched. */

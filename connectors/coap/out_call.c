@@ -343,6 +343,11 @@ static int send_once(struct coap_call *call, bool fetches, int observe, uint32_t
 	const struct coap_call_upload *up = &call->up;
 	struct coap_message_extras extras;
 	uint8_t token[COAP_TOKEN_LEN];
+	if (coap_session_get_state(libs) != COAP_SESSION_STATE_ESTABLISHED) { /* libcoap would begin anew by itself */
+		call->session->is_lost = true;
+		coap_peers_note(call->peers);
+		return -EIO;
+	}
 	size_t max_size = coap_session_max_pdu_size(libs);
 	struct slice payload =
 		fetches || up->sending == 0 ? slice_of(NULL, 0) : slice_of(call->payload.data + up->done, up->sending);
@@ -364,8 +369,9 @@ static int send_once(struct coap_call *call, bool fetches, int observe, uint32_t
 /* What an earlier datagram has met (a closed port) is said by the next: once more, if it was that. */
 static int send_twice(struct coap_call *call, bool fetches, int observe, uint32_t slot)
 {
+	bool is_udp = call->peer->url.scheme == COAP_SCHEME_UDP;
 	int err = send_once(call, fetches, observe, slot);
-	if (err == -EIO && call->peer->url.scheme == COAP_SCHEME_UDP)
+	if (err == -EIO && is_udp && !call->has_ended)
 		err = send_once(call, fetches, observe, slot);
 	return err;
 }
@@ -392,6 +398,8 @@ bool coap_call_send_message(struct coap_call *call, bool fetches)
 {
 	static const char too_long[] = "path and query do not fit into a message";
 	int err = send_message(call, fetches);
+	if (call->has_ended) /* from inside, by a session that broke */
+		return false;
 	call->was_sent = call->was_sent || err == 0;
 	if (err == 0 && (call->is_active || fetches))
 		coap_call_set_deadline(call);

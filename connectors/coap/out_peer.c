@@ -7,6 +7,7 @@
  * wait; others end at once and come again. So messages for dead devices do not fill the room that the host gives us.
  */
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -496,6 +497,7 @@ int coap_peers_new(const struct coap_peers_options *options, struct coap_peers *
 	peers->ready_end = &peers->ready;
 	peers->ended_end = &peers->ended;
 	loop_job_init(&peers->job, on_job, peers);
+	coap_peers_read_psk(peers);
 	int r = set_up(peers);
 	if (r < 0) {
 		coap_peers_free(peers);
@@ -531,6 +533,7 @@ void coap_peers_free(struct coap_peers *peers)
 		forget(peers->newest);
 	free_contexts(peers);
 	coap_tls_files_free(&peers->files);
+	OPENSSL_cleanse(peers->psk_key, sizeof peers->psk_key);
 	loop_timer_free(peers->timer);
 	free(peers->buckets);
 	free(peers->slots);

@@ -24,6 +24,7 @@
 #define COAP_PEER_ADDRESSES   8u
 #define COAP_TOKEN_LEN        8u
 #define COAP_SESSION_MESSAGES 60000u
+#define COAP_PSK_SIZE         256u
 
 enum coap_peer_state { COAP_PEER_IDLE, COAP_PEER_RESOLVING, COAP_PEER_CONNECTING, COAP_PEER_READY, COAP_PEER_RESTING };
 
@@ -94,6 +95,8 @@ struct coap_peers {
 	struct coap_peers_options options;
 	const struct coap_out_settings *settings;
 	struct coap_tls_files files; /* as they were read last */
+	uint8_t psk_key[COAP_PSK_SIZE];
+	coap_dtls_cpsk_info_t psk; /* of `psk`; its key lies in psk_key */
 	struct coap_peer_context *contexts[COAP_SECURITIES];
 	struct coap_peer **buckets;
 	size_t n_buckets, n_peers;
@@ -138,6 +141,7 @@ void coap_peers_note(struct coap_peers *peers); /* there is something for the jo
 /* IDLE → RESOLVING or CONNECTING or READY, or it has failed. */
 void coap_peer_connect(struct coap_peer *peer);
 void coap_peer_stop_resolving(struct coap_peer *peer);
+void coap_peers_read_psk(struct coap_peers *peers);
 /* No new calls; it ends with its last. */
 void coap_peer_session_retire(struct coap_peer_session *session);
 /* What has been noted about sessions. May free some. */

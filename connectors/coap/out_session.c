@@ -250,18 +250,35 @@ static size_t key_bytes(const char *text, uint8_t *out, size_t size)
 	return n;
 }
 
+void coap_peers_read_psk(struct coap_peers *peers)
+{
+	const struct coap_psk *psk = &peers->options.settings->psk;
+	if (!psk->identity || !psk->key)
+		return;
+	peers->psk.identity = (coap_bin_const_t){strlen(psk->identity), (const uint8_t *)psk->identity};
+	peers->psk.key = (coap_bin_const_t){key_bytes(psk->key, peers->psk_key, sizeof peers->psk_key), peers->psk_key};
+}
+
+static const coap_dtls_cpsk_info_t *on_hint(coap_str_const_t *hint, coap_session_t *libs, void *arg)
+{
+	const struct coap_peers *peers = arg;
+	(void)hint, (void)libs;
+	return &peers->psk;
+}
+
+/* With a callback for the hint libcoap offers TLS 1.2 at most. Of TLS 1.3 it would offer suites with certificates, which it does
+ * not look at: anybody could take the device's place. */
 static coap_session_t *open_psk(struct coap_peer *peer, coap_context_t *libs, const coap_address_t *address)
 {
-	const struct coap_psk *psk = &peer->peers->options.settings->psk;
-	uint8_t key[256];
-	coap_dtls_cpsk_t setup = {.version = COAP_DTLS_CPSK_SETUP_VERSION};
-	setup.psk_info.identity = (coap_bin_const_t){strlen(psk->identity), (const uint8_t *)psk->identity};
-	setup.psk_info.key = (coap_bin_const_t){key_bytes(psk->key, key, sizeof key), key};
+	coap_dtls_cpsk_t setup = {
+		.version = COAP_DTLS_CPSK_SETUP_VERSION,
+		.validate_ih_call_back = on_hint,
+		.ih_call_back_arg = peer->peers,
+		.psk_info = peer->peers->psk,
+	};
 	if (!peer->url.is_literal)
 		setup.client_sni = peer->url.host;
-	coap_session_t *session = coap_new_client_session_psk2(libs, NULL, address, proto_of(&peer->url), &setup);
-	OPENSSL_cleanse(key, sizeof key);
-	return session;
+	return coap_new_client_session_psk2(libs, NULL, address, proto_of(&peer->url), &setup);
 }
 
 static coap_session_t *open_lib_session(struct coap_peer *peer, const struct coap_peer_session *session)
@@ -454,6 +471,16 @@ static void note_alert(struct coap_peer_session *session)
 	note_refusal(session, why);
 }
 
+/* Whoever shows a certificate has not shown that it knows the key. */
+static void check_psk(struct coap_peer_session *session)
+{
+	SSL *ssl = coap_session_get_tls(session->session, NULL);
+	if (session->context->tls || !ssl || SSL_get0_peer_certificate(ssl) == NULL)
+		return;
+	note_refusal(session, "the other side knows no key, and shows a certificate");
+	session->is_lost = true;
+}
+
 static int on_event(coap_session_t *libs, coap_event_t event)
 {
 	struct coap_peer_session *session = coap_session_get_app_data(libs);
@@ -469,6 +496,8 @@ static int on_event(coap_session_t *libs, coap_event_t event)
 			note_error(session);
 		break;
 	case COAP_EVENT_DTLS_CONNECTED:
+		check_psk(session);
+		break;
 	case COAP_EVENT_SESSION_CONNECTED:
 		break;
 	case COAP_EVENT_DTLS_CLOSED:

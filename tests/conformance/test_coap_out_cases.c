@@ -179,6 +179,27 @@ static bool has_retried(void *arg)
 	return fake_host_delivery(arg, 1)->retries > 0;
 }
 
+static bool second_has_retried(void *arg)
+{
+	return fake_host_delivery(arg, 2)->retries > 0;
+}
+
+/* A device that has let us in, and not this one request. */
+static void test_forbidden(void)
+{
+	struct fake_host *fake = begin();
+	deliver(fake, "/a", "x");
+	deliver(fake, "/b?key=wrong", "x");
+	fake_host_start(fake);
+	CU_ASSERT_TRUE(fake_host_run_until(fake, second_has_retried, fake));
+	CU_ASSERT_EQUAL(fake_host_delivery(fake, 1)->outcome, OUTCOME_DELIVERED);
+	CU_ASSERT_TRUE(reason_has(fake, 2, "4.03 Forbidden"));
+	CU_ASSERT_EQUAL(fake->downs, 0);
+	CU_ASSERT_EQUAL(fake->alarms, 1);
+	CU_ASSERT_EQUAL(last_retry_after_ms, 60000);
+	finish(fake);
+}
+
 static void check_retried(struct fake_host *fake, const struct coap_manners *manners, const char *word)
 {
 	struct coap_manners well = coap_device_well();
@@ -593,6 +614,7 @@ static const struct tap_test tests[] = {
 	{"method, path, query, formats", test_request},
 	{"qos 0 is not confirmed, and sent once", test_unconfirmed},
 	{"4.04 is final", test_rejected},
+	{"4.03 for one request alone", test_forbidden},
 	{"RST is a failed attempt", test_reset},
 	{"a port where nobody listens", test_gone},
 	{"5.03 says when to come again", test_busy},

@@ -28,6 +28,7 @@ static int port;
 static char url[120];
 static struct buffer arrived; /* the bodies, each with a newline */
 static unsigned n_arrived, n_sessions;
+static bool takes_anybody; /* asks for no certificate */
 
 /* --- certificates ----------------------------------------------------------------------------------------------------------- */
 
@@ -167,7 +168,7 @@ static void set_pki(coap_context_t *context)
 {
 	coap_dtls_pki_t setup = {
 		.version = COAP_DTLS_PKI_SETUP_VERSION,
-		.verify_peer_cert = 1,
+		.verify_peer_cert = !takes_anybody,
 		.check_common_ca = 1,
 		.cert_chain_validation = 1,
 		.cert_chain_verify_depth = 3,
@@ -226,6 +227,7 @@ static void begin(coap_proto_t with, const char *scheme, const char *host)
 	};
 	buffer_init(&arrived, 16 * 1024 * 1024);
 	n_arrived = n_sessions = 0;
+	takes_anybody = false;
 }
 
 static char *text(const char *literal)
@@ -346,6 +348,26 @@ static void test_wrong_psk(void)
 	finish(fake);
 }
 
+/* Who knows no key, and shows a certificate instead. */
+static void check_impostor(coap_proto_t with, const char *scheme)
+{
+	write_files("IP:127.0.0.1");
+	begin(with, scheme, "127.0.0.1");
+	use_psk("secret");
+	takes_anybody = true;
+	struct fake_host *fake = start(NULL);
+	deliver(fake, slice_str("x"));
+	CU_ASSERT_TRUE(fake_host_run_until_alarm(fake));
+	CU_ASSERT_EQUAL(n_arrived, 0);
+	finish(fake);
+}
+
+static void test_impostor(void)
+{
+	check_impostor(COAP_PROTO_TLS, "coaps+tcp");
+	check_impostor(COAP_PROTO_DTLS, "coaps");
+}
+
 static void check_certificates(coap_proto_t with, const char *scheme, const char *host, const char *names)
 {
 	write_files(names);
@@ -455,6 +477,7 @@ static const struct tap_test tests[] = {
 	{"coap+tcp", test_tcp},
 	{"pre-shared keys", test_psk},
 	{"a key that is not the right one", test_wrong_psk},
+	{"a server that knows no key", test_impostor},
 	{"certificates", test_certificates},
 	{"a certificate for another host", test_wrong_name},
 	{"a certificate of another authority", test_wrong_authority},

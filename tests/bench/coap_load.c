@@ -94,7 +94,7 @@ static bool take(struct peer *peer, const struct coap_wire *msg)
 	if (msg->token != peer->token)
 		return false; /* an answer that was repeated */
 	if (msg->code >> 5 != 2) {
-		fprintf(stderr, "coap_load: answered %u.%02u\n", msg->code >> 5, msg->code & 31u);
+		fprintf(stderr, "coap_load: answered %d.%02u\n", msg->code >> 5, msg->code & 31u);
 		exit(1);
 	}
 	n_answers++;

@@ -94,7 +94,7 @@ static void take(struct peer *peer, const struct coap_wire *msg)
 		return;
 	}
 	if (msg->code >> 5 != 2 || !msg->has_observe) {
-		fprintf(stderr, "coap_observers: answered %u.%02u, observed: %d\n", msg->code >> 5, msg->code & 31u,
+		fprintf(stderr, "coap_observers: answered %d.%02u, observed: %d\n", msg->code >> 5, msg->code & 31u,
 			msg->has_observe);
 		exit(1);
 	}

@@ -165,7 +165,7 @@ static void take(struct client *client, const struct coap_wire *msg)
 		client->acknowledged = client->acknowledged || (msg->type == COAP_WIRE_ACK && msg->id == client->id);
 	} else if (msg->token == client->token) {
 		if (msg->code >> 5 != 2) {
-			fprintf(stderr, "coap_swarm: answered %u.%02u\n", msg->code >> 5, msg->code & 31u);
+			fprintf(stderr, "coap_swarm: answered %d.%02u\n", msg->code >> 5, msg->code & 31u);
 			exit(1);
 		}
 		coap_samples_add(&samples, coap_wire_now_us() - client->due_us);

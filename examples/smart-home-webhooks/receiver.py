@@ -33,6 +33,11 @@ def verified(secret, headers, body, now_s):
                for given in headers.get("webhook-signature", "").split(" "))
 
 
+def tell(line):
+    """In one piece: requests are answered side by side."""
+    print(line + "\n", end="", flush=True)
+
+
 class Seen:
     """The newest ids. In memory: a receiver that must not act twice after its own restart either keeps them where it keeps
     what it does."""
@@ -65,18 +70,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self._answer(413)
         body = self.rfile.read(int(length))
         if not verified(self.secret, self.headers, body, time.time()):
-            print(f"refused: no right signature on what came to {self.path}", flush=True)
+            tell(f"refused: no right signature on what came to {self.path}")
             return self._answer(401)
         webhook_id = self.headers["webhook-id"]
         if webhook_id in self.seen:
-            print(f"again:   {webhook_id}", flush=True)
+            tell(f"again:   {webhook_id}")
             return self._answer(204)
         try:
             event = json.loads(body)
         except ValueError:
             return self._answer(422)
         battery = f", battery {event['battery']} %" if event.get("battery") is not None else ""
-        print(f"{event['event']:15} {event['device']:22} ({event['source']}{battery})", flush=True)
+        tell(f"{event['event']:15} {event['device']:22} ({event['source']}{battery})")
         self.seen.add(webhook_id)
         return self._answer(204)
 

@@ -402,6 +402,14 @@ void coap_in_request_done(struct coap_in_request *request, enum receipt receipt)
 
 /* --- has it come before? ----------------------------------------------------------------------------------------------- */
 
+/* With the code that is remembered. */
+static void answer_again(struct coap_in_exchange *exchange, uint8_t code)
+{
+	bool is_later = code == COAP_RESPONSE_CODE_SERVICE_UNAVAILABLE || code == COAP_RESPONSE_CODE_TOO_MANY_REQUESTS;
+	coap_in_answer_send(
+		exchange, (struct coap_in_answer){.code = code, .max_age_s = is_later ? COAP_IN_RETRY_AFTER_S : 0});
+}
+
 /* Of the last block of a body: has it been refused? Answers it then. */
 static bool was_refused(struct coap_in_request *request)
 {
@@ -416,10 +424,7 @@ static bool was_refused(struct coap_in_request *request)
 		dedupe_forget(link->dedupe, peer_key(exchange->peer), exchange->mid, request->hash);
 	if (state != DEDUPE_ANSWERED)
 		return false;
-	bool is_later = answer.data[0] == COAP_RESPONSE_CODE_SERVICE_UNAVAILABLE ||
-			answer.data[0] == COAP_RESPONSE_CODE_TOO_MANY_REQUESTS;
-	coap_in_answer_send(exchange,
-		(struct coap_in_answer){.code = answer.data[0], .max_age_s = is_later ? COAP_IN_RETRY_AFTER_S : 0});
+	answer_again(exchange, answer.data[0]);
 	return true;
 }
 
@@ -454,7 +459,7 @@ static bool is_repeated(struct coap_in_request *request, const struct coap_in_he
 	case DEDUPE_PENDING:
 		break;
 	case DEDUPE_ANSWERED:
-		coap_in_answer_send(exchange, (struct coap_in_answer){.code = answer.data[0]});
+		answer_again(exchange, answer.data[0]);
 		break;
 	case DEDUPE_FULL:
 		coap_in_answer_send(exchange, busy("no more message ids can be kept now"));

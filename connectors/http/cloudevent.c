@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "message/base64.h"
 #include "message/utf8.h"
 #include "routing/json.h"
 
@@ -178,23 +179,10 @@ static void put_string(struct writer *writer, struct slice text)
 
 static void put_base64(struct writer *writer, struct slice bytes)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t len = (bytes.len + 2) / 3 * 4;
 	if (!writer->err)
-		writer->err = buffer_reserve(writer->out, len);
-	if (writer->err)
-		return;
-	uint8_t *out = writer->out->data + writer->out->len;
-	for (size_t i = 0; i < bytes.len; i += 3) {
-		size_t left = bytes.len - i;
-		uint32_t three = (uint32_t)bytes.data[i] << 16 | (left > 1 ? (uint32_t)bytes.data[i + 1] << 8 : 0) |
-				 (left > 2 ? bytes.data[i + 2] : 0u);
-		*out++ = (uint8_t)digits[three >> 18];
-		*out++ = (uint8_t)digits[three >> 12 & 63];
-		*out++ = left > 1 ? (uint8_t)digits[three >> 6 & 63] : '=';
-		*out++ = left > 2 ? (uint8_t)digits[three & 63] : '=';
-	}
-	writer->out->len += len;
+		writer->err = buffer_reserve(writer->out, base64_encoded_len(bytes.len));
+	if (!writer->err)
+		writer->out->len += base64_encode(bytes, (char *)writer->out->data + writer->out->len);
 }
 
 static void put_attribute(struct writer *writer, const char *name, struct slice value)

@@ -7,9 +7,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 
+#include "message/base64.h"
 #include "message/utf8.h"
 #include "routing/json.h"
 
@@ -54,13 +54,12 @@ static void put_text(FILE *out, struct slice text)
 
 static void put_base64(FILE *out, struct slice bytes)
 {
-	unsigned char block[4096 / 3 * 4 + 8];
+	char block[4096];
+	const size_t at_once = sizeof block / 4 * 3;
 	fputs("{\"base64\":\"", out);
-	for (size_t at = 0; at < bytes.len;) {
-		size_t n = bytes.len - at < 3072 ? bytes.len - at : 3072;
-		int len = EVP_EncodeBlock(block, bytes.data + at, (int)n);
-		fwrite(block, 1, (size_t)len, out);
-		at += n;
+	for (size_t at = 0; at < bytes.len; at += at_once) {
+		size_t n = bytes.len - at < at_once ? bytes.len - at : at_once;
+		fwrite(block, 1, base64_encode(slice_of(bytes.data + at, n), block), out);
 	}
 	fputs("\"}", out);
 }
@@ -169,42 +168,6 @@ static const char *take_string(struct reading *in, struct slice raw, struct slic
 	return NULL;
 }
 
-static bool is_base64(struct slice text)
-{
-	size_t pads = 0;
-	if (text.len % 4)
-		return false;
-	while (pads < 2 && pads < text.len && text.data[text.len - 1 - pads] == '=')
-		pads++;
-	for (size_t i = 0; i < text.len - pads; i++) {
-		uint8_t c = text.data[i];
-		bool letter = ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9');
-		if (!letter && c != '+' && c != '/')
-			return false;
-	}
-	return true;
-}
-
-/* In pieces, so that no length passes an int. */
-static bool decode_base64(struct slice text, uint8_t *out, size_t *ret_len)
-{
-	size_t len = 0;
-	if (!is_base64(text))
-		return false;
-	for (size_t at = 0; at < text.len;) {
-		size_t n = text.len - at < 65536 ? text.len - at : 65536;
-		int got = EVP_DecodeBlock(out + len, text.data + at, (int)n);
-		if (got < 0)
-			return false;
-		len += (size_t)got;
-		at += n;
-	}
-	for (size_t i = text.len; i && text.data[i - 1] == '='; i--)
-		len--;
-	*ret_len = len;
-	return true;
-}
-
 static const char *take_base64(struct reading *in, struct slice raw, struct slice *ret)
 {
 	struct json_walk walk = json_walk(raw);
@@ -213,8 +176,8 @@ static const char *take_base64(struct reading *in, struct slice raw, struct slic
 		json_kind(value) != JSON_STRING || !json_is_plain(value))
 		return "is neither a string nor {\"base64\": \"…\"}";
 	uint8_t *out = in->block + in->at;
-	size_t len;
-	if (!decode_base64(slice_of(value.data + 1, value.len - 2), out, &len))
+	size_t len = base64_decode(slice_of(value.data + 1, value.len - 2), out);
+	if (len == SIZE_MAX)
 		return "is not base64";
 	if (json_walk_next(&walk, &key, &value))
 		return "has more than base64 in it";

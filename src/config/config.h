@@ -74,6 +74,7 @@ struct target_config {
 	int qos; /* -1 = as received */
 	int retain; /* -1 = keep, 0 = clear, 1 = set, RETAIN_SKIP */
 	int tombstones; /* enum tombstones */
+	int format; /* enum format (routing/format.h); -1 = as the payload comes */
 	struct reply_config reply;
 	const char *file;
 	int line, column;
@@ -88,7 +89,9 @@ struct mapping_config {
 	int from_qos;
 	void *from_settings; /* the source connector's from struct */
 	char *when; /* jq, NULL = always */
+	int from_format; /* enum format (routing/format.h) */
 	char *payload; /* jq, NULL = the bytes unchanged */
+	char *payload_template; /* NULL = not given; never beside payload */
 	int on_error; /* enum on_error */
 	int64_t max_outputs;
 	int64_t max_hops; /* 0: neither counted nor heeded */

@@ -11,6 +11,7 @@
 #include "config/sections.h"
 #include "config/suggest.h"
 #include "config/table_value.h"
+#include "routing/format.h"
 #include "routing/topic_filter.h"
 
 /* A mapping being read. */
@@ -202,6 +203,7 @@ static void read_from(struct reading *reading)
 	reading->unsound |= !connector || scope.unsound;
 	map->filters = from.topic;
 	map->from_qos = (int)from.qos;
+	map->from_format = from.format;
 	check_filters(reading, connector, node_get(node, "topic"));
 	reading->captures.unknown |= config_failed(&scope, "topic", NULL);
 	reading->legs_unknown |= !connector || config_failed(&scope, "qos", NULL);
@@ -291,6 +293,7 @@ static void take_common(struct target_config *target, struct section_to *to)
 	target->qos = (int)to->qos;
 	target->retain = to->retain - 1; /* keep, clear, set, skip: -1, 0, 1, 2 */
 	target->tombstones = to->tombstones;
+	target->format = to->format;
 	target->reply = (struct reply_config){
 		.topic = to->reply.topic,
 		.key = to->reply.key,
@@ -417,6 +420,21 @@ static void check_headers(
 	}
 }
 
+/* Bytes as they come are no string in base64, and hardly the JSON text of one. */
+static void check_target_format(struct reading *reading, const struct node *section, const struct target_config *target)
+{
+	bool is_bytes = target->format == FORMAT_RAW || target->format == FORMAT_BASE64;
+	const struct mapping_config *map = reading->map;
+	const struct node *from = node_get(reading->node, "from"), *node = node_get(section, "format");
+	if (!is_bytes || !node || node->failed || map->payload || map->payload_template || !from ||
+		node_get(from, "format"))
+		return;
+	table_mistake(reading->loader->report, node, 0,
+		"format: the payload is read as JSON here and would have to be a string; say how it comes, as in from: "
+		"{…, format: %s}",
+		target->format == FORMAT_RAW ? "base64" : "raw");
+}
+
 static void read_target(struct reading *reading, const struct node *node)
 {
 	struct mapping_config *map = reading->map;
@@ -430,7 +448,7 @@ static void read_target(struct reading *reading, const struct node *node)
 	size_t n = 0;
 	struct config_key *keys = connector ? target_table(connector, &n) : NULL;
 	char **values = memory_zero((n + 1) * sizeof(char *));
-	struct section_to to = {.qos = -1, .reply = {.qos = -1}};
+	struct section_to to = {.qos = -1, .format = -1, .reply = {.qos = -1}};
 	char *title = memory_format("'to' of %s", reading->title);
 	struct config_scope scope = {
 		.report = reading->loader->report,
@@ -455,6 +473,7 @@ static void read_target(struct reading *reading, const struct node *node)
 		check_tombstones(reading, connector, node, target->tombstones);
 		check_qos(reading, target->connection, node, target->qos >= 0 ? target->qos : map->from_qos);
 		check_reply(reading, target, node_get(node, "reply"));
+		check_target_format(reading, node, target);
 	}
 	free(title);
 	free(values);
@@ -485,6 +504,50 @@ static void check_min_interval(struct config_scope *scope, const struct mapping_
 			"no time is given, so every message passes; write how long, as in every: 30s");
 }
 
+/* --- formats --- */
+
+static void check_payload_template(struct config_scope *scope, const struct mapping_config *map)
+{
+	if (map->payload && map->payload_template)
+		config_complain(scope, "payload_template", NULL,
+			"the mapping has a payload as well, and a message has one of them; leave one out");
+}
+
+static bool reads_payload(const char *text)
+{
+	return text && strstr(text, "{.");
+}
+
+static bool any_reads_payload(const struct config_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (reads_payload(list->items[i].value))
+			return true;
+	return false;
+}
+
+static bool target_reads_payload(const struct mapping_config *map, const struct target_config *target)
+{
+	return (target->format >= 0 && target->format != map->from_format) || reads_payload(target->target) ||
+	       reads_payload(target->key) || reads_payload(target->content_type) ||
+	       reads_payload(target->reply.topic) || reads_payload(target->reply.key) ||
+	       any_reads_payload(&target->headers) || any_reads_payload(&target->params);
+}
+
+/* A format that nobody asks for is hardly meant. */
+static void warn_format(struct reading *reading)
+{
+	const struct mapping_config *map = reading->map;
+	const struct node *node = node_get(node_get(reading->node, "from"), "format");
+	bool is_read = map->when || map->payload || map->payload_template || reads_payload(map->min_interval.key);
+	for (size_t i = 0; i < map->n_targets && !is_read; i++)
+		is_read = target_reads_payload(map, &map->targets[i]);
+	if (node && !node->failed && !is_read)
+		report_warning(reading->loader->report, node->source, node->line, node->column,
+			"format: nothing reads the payload, and its bytes go on unchanged; to write it in another "
+			"format add format under to");
+}
+
 void loader_read_mapping(struct loader *loader, size_t index)
 {
 	const struct node *node = loader->mappings.items[index].value;
@@ -512,9 +575,11 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		};
 		table_read(&scope);
 		check_min_interval(&scope, map);
+		check_payload_template(&scope, map);
 		if (map->name)
 			loader_check_name(loader, name, "mapping");
 		read_to(&reading);
+		warn_format(&reading);
 		loader->mappings.items[index].sound =
 			!reading.unsound && !scope.unsound && report_mistakes(loader->report) == before;
 		loader->mappings.items[index].legs_known =

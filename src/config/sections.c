@@ -34,6 +34,7 @@ static const char *const when_full_choices[] = {
 static const char *const drain_choices[] = {"oldest_first", "live_first", NULL}; /* enum drain */
 static const char *const on_error_choices[] = {"dead_letter", "drop", "pass", NULL}; /* enum on_error */
 static const char *const tombstones_choices[] = {"received", "cleared", "empty", "empty_or_null", NULL};
+static const char *const format_choices[] = {"json", "text", "raw", "base64", "cbor", NULL}; /* enum format */
 static const char *const retain_choices[] = {"keep", "clear", "set", "skip", NULL};
 
 static const struct config_key journal_keys[] = {
@@ -382,6 +383,13 @@ const struct config_key section_mapping_keys[] = {
 		.offset = MAPPING(payload),
 		.help = "jq program that makes the new payload, with the same names; several results become several "
 			"messages. Left out: the bytes unchanged, whatever they are."},
+	{.name = "payload_template",
+		.type = CONFIG_TEMPLATE,
+		.offset = MAPPING(payload_template),
+		.help = "Template of the new payload, in place of payload: text with {captures} and {.json.paths} of "
+			"the message. "
+			"With format: json or cbor under to it is JSON text, in which what is inserted is escaped as "
+			"within a string."},
 	{.name = "on_error",
 		.type = CONFIG_ENUM,
 		.offset = MAPPING(on_error),
@@ -463,6 +471,18 @@ const struct config_key section_from_keys[] = {
 		.min = 0,
 		.max = 2,
 		.help = "Highest quality of service to receive at."},
+	{.name = "format",
+		.type = CONFIG_ENUM,
+		.offset = FROM(format),
+		.fallback = "json",
+		.choices = format_choices,
+		.help = "How jq programs, templates and another format under to read the payload. json: as JSON. text: "
+			"as a string. raw: any "
+			"bytes, as a string in base64. base64: the payload is base64 itself, as a string. cbor: as the "
+			"JSON that CBOR stands "
+			"for (RFC 8949, section 6.1: byte strings become base64url). Nothing is read, and any payload "
+			"passes, where none of "
+			"them asks for it."},
 	{0},
 };
 
@@ -558,6 +578,16 @@ const struct config_key section_to_keys[] = {
 			"empty: also every empty payload. empty_or_null: also the JSON text null, received or made by "
 			"jq. jq programs see null in place of those that are empty, and null that they make of it "
 			"stays a null payload."},
+	{.name = "format",
+		.type = CONFIG_ENUM,
+		.offset = TO(format),
+		.choices = format_choices,
+		.help = "How the payload is written; the content type says so unless content_type is given. json, text "
+			"(a string, number or "
+			"boolean, without quotes), raw (the bytes of a string in base64), base64 (that string), cbor. "
+			"Left out: json for what "
+			"payload makes, text for payload_template, and otherwise the bytes unchanged, whatever they "
+			"are."},
 	{.name = "reply",
 		.type = CONFIG_SECTION,
 		.offset = TO(reply),

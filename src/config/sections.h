@@ -23,6 +23,7 @@ struct section_from {
 	char *connection;
 	struct config_list topic;
 	int64_t qos;
+	int format; /* enum format */
 };
 extern const struct config_key section_from_keys[];
 
@@ -44,6 +45,7 @@ struct section_to {
 	int64_t qos; /* -1: not given */
 	int retain; /* index of keep, clear, set, skip */
 	int tombstones; /* enum tombstones */
+	int format; /* enum format; -1: not given */
 	struct section_reply reply;
 };
 extern const struct config_key section_to_keys[];

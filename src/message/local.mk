@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	src/message/base64.c \
+	src/message/base64.h \
 	src/message/buffer.c \
 	src/message/buffer.h \
 	src/message/endian.h \

@@ -6,9 +6,8 @@
 
 #include <errno.h>
 
+#include "message/base64.h"
 #include "message/utf8.h"
-
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static bool is_text(struct slice bytes)
 {
@@ -37,45 +36,6 @@ static struct slice without(const char *prefix, struct slice name)
 	return slice_of(name.data + strlen(prefix), name.len - strlen(prefix));
 }
 
-/* --- base64 ---------------------------------------------------------------------------------------------------------- */
-
-static size_t base64_write(struct slice bytes, char *out)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < bytes.len; i += 3) {
-		size_t left = bytes.len - i;
-		uint32_t group = (uint32_t)bytes.data[i] << 16 | (left > 1 ? (uint32_t)bytes.data[i + 1] << 8 : 0) |
-				 (left > 2 ? bytes.data[i + 2] : 0);
-		out[n++] = digits[group >> 18];
-		out[n++] = digits[group >> 12 & 63];
-		out[n++] = left > 1 ? digits[group >> 6 & 63] : '=';
-		out[n++] = left > 2 ? digits[group & 63] : '=';
-	}
-	return n;
-}
-
-/* SIZE_MAX if it is none. Stray bits are left to the caller, who writes it again. */
-static size_t base64_read(struct slice text, uint8_t *out)
-{
-	size_t n = 0;
-	if (text.len % 4 != 0)
-		return SIZE_MAX;
-	for (size_t i = 0; i < text.len; i += 4) {
-		uint32_t group = 0, pad = 0;
-		for (size_t k = 0; k < 4; k++) {
-			const char *digit = text.data[i + k] ? strchr(digits, text.data[i + k]) : NULL;
-			bool is_pad = text.data[i + k] == '=' && i + 4 == text.len && k >= 2;
-			if (!is_pad && (!digit || pad))
-				return SIZE_MAX;
-			pad += is_pad;
-			group = group << 6 | (is_pad ? 0 : (uint32_t)(digit - digits));
-		}
-		for (uint32_t k = 0; k < 3 - pad; k++)
-			out[n++] = (uint8_t)(group >> (16 - 8 * k));
-	}
-	return n;
-}
-
 /* --- headers --------------------------------------------------------------------------------------------------------- */
 
 int header_text_encode(const struct message_field *field, struct arena *arena, struct message_field *ret_field)
@@ -87,26 +47,22 @@ int header_text_encode(const struct message_field *field, struct arena *arena, s
 		return 0;
 	ret_field->name = prefixed(arena, field->value.data ? HEADER_TEXT_BASE64 : HEADER_TEXT_NULL, field->name);
 	ret_field->value = slice_str("");
-	char *text = arena_alloc(arena, (field->value.len + 2) / 3 * 4);
+	char *text = arena_alloc(arena, base64_encoded_len(field->value.len));
 	if (!ret_field->name.data || !text)
 		return -ENOMEM;
 	if (field->value.data)
-		ret_field->value = slice_of(text, base64_write(field->value, text));
+		ret_field->value = slice_of(text, base64_encode(field->value, text));
 	return 0;
 }
 
 static int decode_base64(const struct message_field *field, struct arena *arena, struct message_field *ret_field)
 {
 	uint8_t *bytes = arena_alloc(arena, field->value.len);
-	char *again = arena_alloc(arena, field->value.len);
-	if (!bytes || !again)
+	if (!bytes)
 		return -ENOMEM;
-	size_t len = base64_read(field->value, bytes);
-	if (len == SIZE_MAX || is_text(slice_of(bytes, len)))
-		return 0;
-	if (!slice_equal(slice_of(again, base64_write(slice_of(bytes, len), again)), field->value))
-		return 0;
-	*ret_field = (struct message_field){without(HEADER_TEXT_BASE64, field->name), slice_of(bytes, len)};
+	size_t len = base64_decode(field->value, bytes);
+	if (len != SIZE_MAX && !is_text(slice_of(bytes, len)))
+		*ret_field = (struct message_field){without(HEADER_TEXT_BASE64, field->name), slice_of(bytes, len)};
 	return 0;
 }
 

@@ -2,6 +2,11 @@
 liblinkspan_a_SOURCES += \
 	src/routing/arena.c \
 	src/routing/arena.h \
+	src/routing/cbor_read.c \
+	src/routing/cbor.h \
+	src/routing/cbor_write.c \
+	src/routing/format.c \
+	src/routing/format.h \
 	src/routing/header_text.c \
 	src/routing/header_text.h \
 	src/routing/hops.c \

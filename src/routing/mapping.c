@@ -28,6 +28,7 @@ struct target {
 	const struct connector *connector;
 	const void *settings; /* of the connection */
 	int qos, retain; /* as struct target_config */
+	int format; /* enum format; -1: not given */
 	bool may_return, counts_hops; /* what is sent there may come back, and may say how often it did */
 	bool marked;
 	bool fits_headers;
@@ -42,7 +43,9 @@ struct target {
 struct mapping {
 	const struct mapping_config *config;
 	size_t number;
+	enum format format; /* in which the payload is read */
 	struct transform *when, *payload; /* NULL: not given */
+	struct template *text; /* payload_template; NULL: not given */
 	struct target *targets;
 	size_t n_targets;
 	size_t max_outputs;
@@ -91,6 +94,7 @@ static int compile_target(const struct config *config, const struct target_confi
 	to->fits_headers = carries_headers && to->connector->fit_header;
 	to->qos = from->qos;
 	to->retain = from->retain;
+	to->format = from->format;
 	to->carries_null = to->connector && to->connector->carries_null;
 	to->tombstones = from->tombstones;
 	to->n_headers = from->headers.n;
@@ -123,6 +127,8 @@ static int compile_mapping(
 	if (!err && from->payload)
 		err = transform_new(pool, from->payload, names->captures, names->n, &map->payload);
 	if (!err)
+		err = compile_template(from->payload_template, names, &map->text);
+	if (!err)
 		err = compile_template(from->min_interval.key, names, &map->interval_key);
 	for (size_t i = 0; i < from->n_targets && !err; i++)
 		err = compile_target(config, &from->targets[i], from, names, &map->targets[i]);
@@ -138,6 +144,7 @@ int mapping_new(const struct config *config, size_t number, const char *const *c
 	struct names names = {captures, n_captures};
 	map->config = &config->mappings[number];
 	map->number = number;
+	map->format = (enum format)map->config->from_format;
 	map->on_error = map->config->on_error;
 	map->every_ms = map->config->min_interval.every_ms;
 	map->priority = (int8_t)(map->config->priority - MESSAGE_DEFAULT_PRIORITY);
@@ -174,6 +181,7 @@ void mapping_free(struct mapping *map)
 	free(map->targets);
 	transform_free(map->when);
 	transform_free(map->payload);
+	template_free(map->text);
 	template_free(map->interval_key);
 	free(map);
 }
@@ -185,8 +193,10 @@ struct work {
 	struct mapping *map;
 	struct routing *routing;
 	struct template_source source;
+	struct routed_value *value;
 	const char *reason; /* why the last step failed */
 	bool transformed; /* the payload is the transform's output */
+	bool passed; /* on_error: pass; the payload is as it was received */
 	bool null; /* what was received is a null payload, here or at some target */
 };
 
@@ -307,14 +317,25 @@ static int render_params(struct work *work, const struct target *to, struct mess
 	return render_fields(work, to->params, n, params);
 }
 
+/* In which format is the payload made? -1: it is as received. */
+static int made_format(const struct mapping *map, const struct target *to)
+{
+	if (map->payload || map->text)
+		return to->format >= 0 ? to->format : map->text ? FORMAT_TEXT : FORMAT_JSON;
+	return to->format == (int)map->format ? -1 : to->format;
+}
+
 /* A configured content type speaks of what the mapping makes; it does not fit a payload that was passed as received
  * because the transform failed. */
 static int render_content_type(struct work *work, const struct target *to, struct message_view *view)
 {
-	if (to->content_type && (work->transformed || !work->map->payload))
+	int format = made_format(work->map, to);
+	if (to->content_type && !(work->passed && format >= 0))
 		return render(work, to->content_type, &view->content_type);
-	if (work->transformed)
-		view->content_type = slice_str("application/json");
+	if (format < 0 || work->passed)
+		return 0;
+	view->content_type = format_content_type((enum format)format);
+	view->utf8_payload = format_is_text((enum format)format);
 	return 0;
 }
 
@@ -365,8 +386,6 @@ static int render_envelope(struct work *work, const struct target *to, struct me
 		err = render_reply(work, to, &view);
 	if (err)
 		return err;
-	if (work->transformed)
-		view.utf8_payload = true;
 	if (to->qos >= 0)
 		view.qos = (uint8_t)to->qos;
 	if (to->retain >= 0)
@@ -506,37 +525,106 @@ static struct slice payload_for(const struct work *work, const struct target *to
 	return payload;
 }
 
+/* --- formats --------------------------------------------------------------------------------------------- */
+
+/* What a template inserts stands within a string of the JSON text that it makes. */
+static int insert_in_json(const void *unused, struct slice text, struct arena *arena, struct slice *ret_text)
+{
+	(void)unused;
+	const char *reason;
+	struct slice quoted;
+	if (!utf8_valid(text))
+		return -EINVAL;
+	int err = format_to_json(FORMAT_TEXT, text, SIZE_MAX, arena, &quoted, &reason);
+	if (!err)
+		*ret_text = slice_of(quoted.data + 1, quoted.len - 2);
+	return err;
+}
+
+static int check_json(struct work *work, struct slice text)
+{
+	return json_check(text, NULL)
+		       ? fail(work, "what payload_template gives is not JSON, as format says it should be")
+		       : 0;
+}
+
+/* As the format needs it: json and cbor take JSON, the others take any bytes. */
+static int render_text(struct work *work, enum format format, struct slice *ret_payload)
+{
+	struct arena *arena = work->routing->arena;
+	bool is_json = format == FORMAT_JSON || format == FORMAT_CBOR;
+	struct slice text;
+	work->source.insert = is_json ? insert_in_json : NULL;
+	int err = render(work, work->map->text, &text);
+	work->source.insert = NULL;
+	if (!err && is_json)
+		err = check_json(work, text);
+	if (!err && format == FORMAT_CBOR)
+		return format_from_json(format, text, arena, ret_payload, &work->reason);
+	if (!err && format == FORMAT_BASE64) {
+		err = format_to_json(FORMAT_RAW, text, SIZE_MAX, arena, &text, &work->reason);
+		return err ? err : format_from_json(FORMAT_BASE64, text, arena, ret_payload, &work->reason);
+	}
+	if (!err)
+		*ret_payload = text;
+	return err;
+}
+
+/* payload: what jq gave, or what was received. */
+static int make_payload(struct work *work, const struct target *to, struct slice payload, struct slice *ret_payload)
+{
+	int format = work->passed ? -1 : made_format(work->map, to);
+	*ret_payload = payload_for(work, to, payload);
+	if (!ret_payload->data || format < 0)
+		return 0;
+	if (work->map->text)
+		return render_text(work, (enum format)format, ret_payload);
+	if (!work->transformed) {
+		const char *wrong = json_payload_check(&work->value->json);
+		if (wrong)
+			return fail(work, wrong);
+		payload = work->value->json.text;
+	}
+	return format_from_json((enum format)format, payload, work->routing->arena, ret_payload, &work->reason);
+}
+
 /* Does a null payload clear what is retained there? */
 static bool clears(const struct target *to)
 {
 	return !to->carries_null && to->retain < 0;
 }
 
-static bool fits(const struct message_view *envelope, const struct slice *payloads, size_t n)
+static int make_payloads(struct work *work, const struct target *to, const struct slice *payloads, size_t n,
+	const struct message_view *envelope, struct slice *ret_payloads)
 {
 	struct message_view view = *envelope;
-	for (size_t i = 0; i < n; i++) {
-		view.payload = payloads[i];
-		if (message_encoded_size(&view) == 0)
-			return false;
+	int err = 0;
+	for (size_t i = 0; i < n && !err; i++) {
+		err = make_payload(work, to, payloads[i], &ret_payloads[i]);
+		view.payload = ret_payloads[i];
+		if (!err && message_encoded_size(&view) == 0)
+			err = fail(work, "the message would pass the limits of 32 MiB of payload or 1 MiB of all else");
 	}
-	return true;
+	return err;
 }
 
 /* All of the payloads to one target, or none. */
 static int route_target(struct work *work, const struct target *to, const struct slice *payloads, size_t n)
 {
 	struct message_view view;
+	struct slice one, *made = &one;
 	if (target_skips(work, to) || breaks_loop(work, to))
 		return 0;
+	if (n > 1 && !(made = arena_alloc(work->routing->arena, n * sizeof *made)))
+		return -ENOMEM;
 	int err = render_envelope(work, to, &view);
-	if (!err && !fits(&view, payloads, n))
-		err = fail(work, "the message would pass the limits of 32 MiB of payload or 1 MiB of all else");
+	if (!err)
+		err = make_payloads(work, to, payloads, n, &view, made);
 	if (err == -EINVAL)
 		return target_failed(work, to);
 	bool retain = !err && view.retain;
 	for (size_t i = 0; i < n && !err; i++) {
-		view.payload = payload_for(work, to, payloads[i]);
+		view.payload = made[i];
 		view.retain = retain || (!view.payload.data && clears(to));
 		err = emit(work, to, &view, to->marked);
 	}
@@ -607,6 +695,7 @@ static int transform_failed(struct work *work)
 		return all_targets_failed(work);
 	log_warn("message_passed", "mapping=\"%s\" because=\"on_error: pass\"", map->config->name);
 	log_debug("message_passed_why", "mapping=\"%s\" reason=\"%s\"", map->config->name, work->reason);
+	work->passed = true;
 	return route_targets(work, &work->routing->view->payload, 1);
 }
 
@@ -617,26 +706,49 @@ static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_
 	bool pass = true;
 	int err = 0;
 	work->null = is_null_for_any(map, routing->view);
-	transform_input_null(routing->input, work->null);
+	transform_input_null(work->value->input, work->null);
 	if (map->when)
 		err = transform_test(
-			map->when, routing->input, work->source.captures, routing->arena, &pass, &work->reason);
+			map->when, work->value->input, work->source.captures, routing->arena, &pass, &work->reason);
 	if (!err && pass && map->payload)
-		err = transform_run(map->payload, routing->input, work->source.captures, map->max_outputs,
+		err = transform_run(map->payload, work->value->input, work->source.captures, map->max_outputs,
 			routing->arena, ret_payloads, ret_n, &work->reason);
 	*ret_pass = pass;
 	return err;
 }
 
+/* Once for all mappings that read it so. What cannot be read is said to whoever asks for it. */
+static int read_value(struct routing *routing, enum format format)
+{
+	struct routed_value *value = &routing->values[format];
+	const struct message_view *view = routing->view;
+	if (value->read)
+		return 0;
+	value->json = (struct json_payload){.text = view->payload, .limit_bytes = routing->max_transform_bytes};
+	if (format != FORMAT_JSON && view->payload.data) {
+		int err = format_to_json(format, view->payload, routing->max_transform_bytes, routing->arena,
+			&value->json.text, &value->json.wrong);
+		if (err == -ENOMEM)
+			return err;
+		value->json.checked = err != 0;
+	}
+	transform_input_begin(value->input, view, &value->json);
+	value->read = true;
+	return 0;
+}
+
 int mapping_route(struct mapping *map, struct routing *routing, const struct slice *captures)
 {
+	if (read_value(routing, map->format) != 0)
+		return -ENOMEM;
 	struct work work = {
 		.map = map,
 		.routing = routing,
 		.source = {.view = routing->view,
 			.separator = routing->separator,
 			.captures = captures,
-			.json = &routing->json},
+			.json = &routing->values[map->format].json},
+		.value = &routing->values[map->format],
 	};
 	struct slice as_received = routing->view->payload, *payloads = &as_received;
 	size_t n = 1;

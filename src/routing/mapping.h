@@ -17,6 +17,7 @@
 #define LINKSPAN_ROUTING_MAPPING_H
 
 #include "routing/arena.h"
+#include "routing/format.h"
 #include "routing/json.h"
 #include "routing/router.h"
 #include "routing/transform.h"
@@ -29,16 +30,23 @@ int mapping_new(const struct config *config, size_t number, const char *const *c
 	struct transform_pool *pool, struct mapping **ret_mapping) __attribute__((warn_unused_result));
 void mapping_free(struct mapping *map); /* NULL is allowed */
 
+/* A payload as one format reads it. */
+struct routed_value {
+	bool read; /* is json there? */
+	struct json_payload json;
+	struct transform_input *input; /* of that json */
+};
+
 /* One call of the router: the message and what it has become so far. */
 struct routing {
 	const struct message_view *view; /* with the topic as templates see it */
 	char separator; /* of that topic's levels */
-	struct json_payload json;
-	struct transform_input *input;
+	struct routed_value values[FORMATS]; /* of the payload, by the format that a mapping reads it in */
 	struct arena *arena;
 	struct route_output *outputs; /* in the arena */
 	size_t n_outputs, outputs_size;
 	size_t input_number; /* of the message, for its outputs */
+	size_t max_transform_bytes;
 	size_t dropped, looped;
 	int hops; /* of the message, -1: not yet read */
 	size_t n_marked; /* of the outputs */

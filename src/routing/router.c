@@ -53,7 +53,7 @@ struct router {
 	struct mapping **mappings;
 	struct capture_names *names; /* by mapping */
 	struct transform_pool *pool;
-	struct transform_input *input;
+	struct transform_input *inputs[FORMATS];
 	struct slice *captures; /* scratch, as many as the mapping with the most */
 	struct arena arena;
 	size_t outputs_size, intervals_size; /* of the result that is being added to */
@@ -204,9 +204,11 @@ static int build(struct router *router)
 	router->mappings = calloc(config->n_mappings + 1, sizeof(struct mapping *));
 	router->names = calloc(config->n_mappings + 1, sizeof *router->names);
 	router->pool = transform_pool_new();
-	router->input = transform_input_new();
-	if (!router->sources || !router->mappings || !router->names || !router->pool || !router->input)
+	if (!router->sources || !router->mappings || !router->names || !router->pool)
 		return -ENOMEM;
+	for (size_t i = 0; i < FORMATS; i++)
+		if (!(router->inputs[i] = transform_input_new()))
+			return -ENOMEM;
 	int err = build_sources(router);
 	for (size_t m = 0; m < config->n_mappings && !err; m++) {
 		err = build_mapping(router, m);
@@ -257,7 +259,8 @@ void router_free(struct router *router)
 	free(router->mappings);
 	free(router->names);
 	transform_pool_free(router->pool);
-	transform_input_free(router->input);
+	for (size_t i = 0; i < FORMATS; i++)
+		transform_input_free(router->inputs[i]);
 	free(router->captures);
 	arena_free(&router->arena);
 	free(router);
@@ -354,8 +357,7 @@ int router_route_more(struct router *router, size_t connection, int subscription
 	struct routing routing = {
 		.view = &seen,
 		.separator = separator,
-		.json = {.text = view->payload, .limit_bytes = router->config->max_transform_bytes},
-		.input = router->input,
+		.max_transform_bytes = router->config->max_transform_bytes,
 		.arena = &router->arena,
 		.hops = -1,
 		.outputs = result->outputs,
@@ -368,9 +370,12 @@ int router_route_more(struct router *router, size_t connection, int subscription
 	};
 	struct passage passage = {
 		.source = source, .subscription = subscription, .topic = view->topic, .routing = &routing};
-	transform_input_begin(router->input, &seen, &routing.json);
+	for (size_t i = 0; i < FORMATS; i++)
+		routing.values[i].input = router->inputs[i];
 	err = route_matches(router, &passage);
-	transform_input_end(router->input);
+	for (size_t i = 0; i < FORMATS; i++)
+		if (routing.values[i].read)
+			transform_input_end(router->inputs[i]);
 	if (err)
 		return err;
 	router->outputs_size = routing.outputs_size;

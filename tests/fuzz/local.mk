@@ -87,3 +87,11 @@ tests_fuzz_fuzz_coap_LDFLAGS = $(AM_LDFLAGS) $(COAP_WRAP) $(FUZZ_LDFLAGS)
 tests_fuzz_replay_coap_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_coap_SOURCES)
 tests_fuzz_replay_coap_LDADD = $(LINKSPAN_LIBS)
 tests_fuzz_replay_coap_LDFLAGS = $(AM_LDFLAGS) $(COAP_WRAP)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz_format
+check_PROGRAMS += tests/fuzz/replay_format
+tests_fuzz_fuzz_format_SOURCES = tests/fuzz/fuzz_format.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_format_LDADD = $(LINKSPAN_LIBS)
+tests_fuzz_fuzz_format_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_replay_format_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_format_SOURCES)
+tests_fuzz_replay_format_LDADD = $(LINKSPAN_LIBS)

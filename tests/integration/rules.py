@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a message becomes, in a running linkspan: several destinations, several results of jq, on_error, logs without
-secrets."""
+"""What a message becomes, in a running linkspan: several destinations, several results of jq, formats, on_error,
+logs without secrets."""
 import os
 import subprocess
 
@@ -58,6 +58,32 @@ def on_error():
         bridge.wait_event("message_passed", mapping="pass")
         bridge.wait_event("dead_letters", destination="near", count="2")
         bridge.wait_status(lambda s: s["dropped"] == 2, "both that were dropped", source="near")
+        assert bridge.stop() == 0
+
+
+@tap.case("payloads in other formats: CBOR, bytes, text and templates, with the content type that says so")
+def formats():
+    port = shared_mosquitto().port
+    ways = (("cbor", "json", b"\xa2at\xfb@5\x80\x00\x00\x00\x00\x00bid\x1b\x00 \x00\x00\x00\x00\x00\x01",
+             b'{"t":21.5,"id":9007199254740993}', "application/json"),
+            ("json", "cbor", b'{"t": 21.5}', b"\xa1at\xfaA\xac\x00\x00", "application/cbor"),
+            ("raw", "base64", b"\xff\x00\xfe", b"/wD+", "text/plain; charset=utf-8"),
+            ("base64", "raw", b"/wD+", b"\xff\x00\xfe", None),
+            ("text", "json", "Tür".encode(), '"Tür"'.encode(), "application/json"))
+    rules = [yaml.mapping(f"{one}-{two}", {"connection": "near", "topic": f"formats/{one}/{two}", "qos": 1, "format": one},
+                          {"connection": "near", "topic": f"formats/out/{one}/{two}", "format": two}) for one, two, *_ in ways]
+    rules.append(_rule("sentence", "formats/door/{name}", "formats/out/door", payload_template="{name} is {.state}"))
+    with _one_broker("formats", *rules) as bridge, Subscriber(port, ["formats/out/#"]) as got, Publisher(port) as out:
+        for one, two, payload, *_ in ways:
+            out.publish(f"formats/{one}/{two}", payload)
+        out.publish("formats/door/kitchen", b'{"state": "open"}')
+        out.publish("formats/cbor/json", b"\xa1")  # a dead letter
+        got.wait_count(len(ways) + 1)
+        came = {m.topic: (m.payload, getattr(m.properties, "ContentType", None)) for m in got.messages}
+        for one, two, _, payload, content_type in ways:
+            assert came[f"formats/out/{one}/{two}"] == (payload, content_type), (one, two, came)
+        assert came["formats/out/door"] == (b"kitchen is open", "text/plain; charset=utf-8"), came
+        bridge.wait_event("dead_letters", destination="near", count="1")
         assert bridge.stop() == 0
 
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "connectors/connector.h"
+#include "routing/format.h"
 #include "runtime/log.h"
 #include "tests/unit/config/connectors.h"
 #include "tests/unit/config/files.h"
@@ -165,10 +166,24 @@ static void test_no_cycles(void)
 	files_unload(&loaded);
 }
 
+static void test_formats(void)
+{
+	struct loaded loaded = files_load("good/formats.yaml");
+	CU_ASSERT_STRING_EQUAL(loaded.errors, "");
+	CU_ASSERT_EQUAL_FATAL(loaded.result, 0);
+	const struct mapping_config *maps = loaded.config->mappings;
+	CU_ASSERT(maps[0].from_format == FORMAT_CBOR && maps[0].targets[0].format == FORMAT_JSON);
+	CU_ASSERT(maps[1].from_format == FORMAT_JSON && maps[1].targets[0].format == FORMAT_CBOR);
+	CU_ASSERT(maps[3].from_format == FORMAT_TEXT && maps[3].targets[0].format == -1);
+	CU_ASSERT_STRING_EQUAL(maps[4].payload_template, "{name} is {.state}");
+	files_unload(&loaded);
+}
+
 int main(void)
 {
 	files_enter();
 	static const struct tap_test tests[] = {
+		{"payloads in every format", test_formats},
 		{"a file with everything loads without a word", test_loads},
 		{"the top section has its values", test_top},
 		{"a connection has its connector's values", test_mqtt_connection},

@@ -81,10 +81,10 @@ static void test_types(void)
 	expect(".definitions.\"connection-mqtt\".properties.outbox.properties.when_full.default", "\"block\"");
 	expect(".properties.journal.properties.strict.default", "false");
 	expect(".definitions.to.properties | keys",
-		"[\"connection\",\"content_type\",\"headers\",\"key\","
+		"[\"connection\",\"content_type\",\"format\",\"headers\",\"key\","
 		"\"partition\",\"path\",\"qos\",\"reply\",\"retain\",\"tombstones\",\"topic\"]");
 	expect(".definitions.from.properties | keys",
-		"[\"after\",\"connection\",\"limit\",\"no_local\",\"qos\",\"topic\"]");
+		"[\"after\",\"connection\",\"format\",\"limit\",\"no_local\",\"qos\",\"topic\"]");
 }
 
 static void test_patterns(void)

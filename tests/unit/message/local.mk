@@ -18,3 +18,6 @@ tests_unit_message_test_markers_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/message/test_siphash
 tests_unit_message_test_siphash_SOURCES = tests/unit/message/test_siphash.c
 tests_unit_message_test_siphash_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/message/test_base64
+tests_unit_message_test_base64_SOURCES = tests/unit/message/test_base64.c
+tests_unit_message_test_base64_LDADD = $(TEST_LIBS)

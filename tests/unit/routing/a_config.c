@@ -60,6 +60,7 @@ struct target_config *a_target(struct mapping_config *map, size_t connection, co
 	to->connection = connection;
 	to->target = a_text(target);
 	to->qos = -1;
+	to->format = -1;
 	to->retain = -1;
 	return to;
 }

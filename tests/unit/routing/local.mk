@@ -44,3 +44,14 @@ tests_unit_routing_test_router_destinations_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/routing/test_reply
 tests_unit_routing_test_reply_SOURCES = tests/unit/routing/test_reply.c tests/unit/routing/a_config.c tests/unit/routing/a_config.h
 tests_unit_routing_test_reply_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/routing/test_cbor
+tests_unit_routing_test_cbor_SOURCES = tests/unit/routing/test_cbor.c
+tests_unit_routing_test_cbor_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/routing/test_router_formats
+tests_unit_routing_test_router_formats_SOURCES = \
+	tests/unit/routing/a_config.c \
+	tests/unit/routing/a_config.h \
+	tests/unit/routing/test_router_formats.c
+tests_unit_routing_test_router_formats_LDADD = $(TEST_LIBS)

@@ -129,6 +129,7 @@ struct config {
 	size_t n_connections;
 	struct mapping_config *mappings;
 	size_t n_mappings;
+	struct jq_pool *programs; /* compiled (routing/jq_pool.h); NULL in a configuration made by hand */
 	struct {
 		struct config_list listen; /* config/listen.h; empty: no listener */
 		bool public;

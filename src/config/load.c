@@ -14,6 +14,7 @@
 #include "config/reply.h"
 #include "config/sections.h"
 #include "config/suggest.h"
+#include "routing/jq_pool.h"
 
 /* --- names that must not occur twice --- */
 
@@ -127,13 +128,23 @@ static void read_connections(struct loader *loader)
 	check_connection_names(loader);
 }
 
+static void on_wrong_program(void *arg, size_t mapping)
+{
+	struct loader *loader = arg;
+	loader->mappings.items[mapping].sound = false;
+}
+
 static void read_mappings(struct loader *loader)
 {
 	struct config *config = &loader->own->config;
 	config->n_mappings = loader->mappings.n;
 	config->mappings = memory_zero(config->n_mappings * sizeof *config->mappings);
+	config->programs = loader->programs.pool = jq_pool_new();
+	if (!config->programs)
+		memory_out();
 	for (size_t i = 0; i < config->n_mappings; i++)
 		loader_read_mapping(loader, i);
+	program_list_check(&loader->programs, loader->report, on_wrong_program, loader);
 	check_mapping_names(loader);
 	for (size_t i = 0; i < loader->tests.n; i++)
 		loader_read_test(loader, loader->tests.items[i].value);
@@ -314,6 +325,9 @@ static void forget_files(struct loader *loader)
 	free(loader->own->trees);
 	loader->own->trees = NULL;
 	loader->own->n_trees = 0;
+	program_list_free(&loader->programs);
+	for (size_t i = 0; i < loader->mappings.n; i++)
+		loader_forget_mapping(&loader->mappings.items[i]);
 	free(loader->connections.items);
 	free(loader->mappings.items);
 	free(loader->tests.items);
@@ -365,6 +379,7 @@ void config_free(struct config *config)
 		loader_free_connection(&config->connections[i]);
 	free(config->connections);
 	table_free(section_top_keys, config);
+	jq_pool_free(config->programs);
 	report_free(own->report);
 	free(own);
 }

@@ -20,8 +20,8 @@ struct reading {
 	struct mapping_config *map;
 	const struct node *node;
 	const char *title;
-	struct table_captures captures;
-	char **names, **partial; /* of the captures, owned */
+	struct table_captures *captures; /* of the entry; they live on there */
+	char **names, **partial; /* of the captures */
 	size_t n_names, n_partial;
 	bool unsound; /* a value that must be there is not, which may have been reported elsewhere */
 	bool legs_unknown; /* which connections, at which QoS */
@@ -65,21 +65,27 @@ static void on_capture(struct slice name, void *arg)
 	(*names)[(*n)++] = memory_bytes((const char *)name.data, name.len);
 }
 
-static void free_names(char **names, size_t n)
+static void free_names(const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		free(names[i]);
-	free(names);
+		free((char *)(uintptr_t)names[i]);
+	free((char **)(uintptr_t)names);
+}
+
+void loader_forget_mapping(struct loader_entry *entry)
+{
+	free_names(entry->captures.names, entry->captures.n);
+	free_names(entry->captures.partial, entry->captures.n_partial);
 }
 
 static void find_captures(struct reading *reading)
 {
-	for (size_t i = 0; i < reading->map->filters.n && !reading->captures.unknown; i++)
+	for (size_t i = 0; i < reading->map->filters.n && !reading->captures->unknown; i++)
 		topic_filter_captures(reading->map->filters.items[i].value, on_capture, reading);
-	reading->captures.names = (const char *const *)reading->names;
-	reading->captures.n = reading->n_names;
-	reading->captures.partial = (const char *const *)reading->partial;
-	reading->captures.n_partial = reading->n_partial;
+	reading->captures->names = (const char *const *)reading->names;
+	reading->captures->n = reading->n_names;
+	reading->captures->partial = (const char *const *)reading->partial;
+	reading->captures->n_partial = reading->n_partial;
 }
 
 /* --- from --- */
@@ -102,7 +108,7 @@ static void check_filters(struct reading *reading, const struct connector *conne
 		if (topic->items[i]->kind == NODE_SCALAR && !topic->items[i]->failed)
 			check_filter(report, topic->items[i], separator);
 	if (report_mistakes(report) != before || !reading->map->filters.n)
-		reading->captures.unknown = true;
+		reading->captures->unknown = true;
 }
 
 static void check_qos(struct reading *reading, size_t connection, const struct node *section, int qos)
@@ -178,7 +184,7 @@ static void read_from(struct reading *reading)
 	struct report *report = reading->loader->report;
 	struct mapping_config *map = reading->map;
 	const struct node *node = node_get(reading->node, "from");
-	reading->captures.unknown = reading->legs_unknown = !node || node->kind != NODE_MAP;
+	reading->captures->unknown = reading->legs_unknown = !node || node->kind != NODE_MAP;
 	if (!node)
 		table_mistake(report, reading->node, 0,
 			"%s has no 'from': say from where, as in from: {connection: …, topic: …}", reading->title);
@@ -205,7 +211,7 @@ static void read_from(struct reading *reading)
 	map->from_qos = (int)from.qos;
 	map->from_format = from.format;
 	check_filters(reading, connector, node_get(node, "topic"));
-	reading->captures.unknown |= config_failed(&scope, "topic", NULL);
+	reading->captures->unknown |= config_failed(&scope, "topic", NULL);
 	reading->legs_unknown |= !connector || config_failed(&scope, "qos", NULL);
 	if (connector) {
 		check_qos(reading, map->from_connection, node, map->from_qos);
@@ -415,7 +421,7 @@ static void check_headers(
 	for (size_t i = 0; headers && headers->kind == NODE_MAP && i < headers->n; i++) {
 		if (headers->items[i]->kind != NODE_SCALAR || headers->items[i]->failed)
 			continue;
-		table_check_template(reading->loader->report, &reading->captures, headers->items[i], "headers");
+		table_check_template(reading->loader->report, reading->captures, headers->items[i], "headers");
 		check_header_name(reading, connector, connection, headers->keys[i]);
 	}
 }
@@ -452,7 +458,7 @@ static void read_target(struct reading *reading, const struct node *node)
 	char *title = memory_format("'to' of %s", reading->title);
 	struct config_scope scope = {
 		.report = reading->loader->report,
-		.captures = &reading->captures,
+		.captures = reading->captures,
 		.node = node,
 		.anchor = node,
 		.title = title,
@@ -559,12 +565,16 @@ void loader_read_mapping(struct loader *loader, size_t index)
 	char *title = name && name->kind == NODE_SCALAR && !name->failed ? memory_format("mapping '%s'", name->text)
 									 : memory_text("this mapping");
 	if (table_expect_map(loader->report, node, "a mapping")) {
-		struct reading reading = {.loader = loader, .map = map, .node = node, .title = title};
+		struct table_captures *captures = &loader->mappings.items[index].captures;
+		struct reading reading = {
+			.loader = loader, .map = map, .node = node, .title = title, .captures = captures};
+		captures->programs = &loader->programs;
+		loader->programs.mapping = index;
 		read_from(&reading);
 		find_captures(&reading);
 		struct config_scope scope = {
 			.report = loader->report,
-			.captures = &reading.captures,
+			.captures = reading.captures,
 			.node = node,
 			.anchor = node,
 			.title = title,
@@ -584,8 +594,6 @@ void loader_read_mapping(struct loader *loader, size_t index)
 			!reading.unsound && !scope.unsound && report_mistakes(loader->report) == before;
 		loader->mappings.items[index].legs_known =
 			!reading.legs_unknown && map->name && !config_failed(&scope, "delivery", NULL);
-		free_names(reading.names, reading.n_names);
-		free_names(reading.partial, reading.n_partial);
 	}
 	free(title);
 }

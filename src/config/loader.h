@@ -9,6 +9,7 @@
 #define LINKSPAN_CONFIG_LOADER_H
 
 #include "config/config.h"
+#include "config/program_list.h"
 #include "config/report.h"
 #include "config/table.h"
 #include "config/yaml_tree.h"
@@ -43,6 +44,7 @@ struct loader_entry {
 	bool outbox_refused; /* of a connection: its outbox throws away what must not be lost, which is reported */
 	bool order_refused; /* of a connection: what is wrong with the order in which it sends is reported */
 	bool legs_known; /* of a mapping: which connections it uses, at which QoS, and what it declares */
+	struct table_captures captures; /* of a mapping; the names are its own */
 };
 struct loader_entries {
 	struct loader_entry *items;
@@ -57,6 +59,7 @@ struct loader {
 	struct loader_entries mappings; /* parallel to own->config.mappings, where each has one */
 	struct loader_entries tests;
 	struct table_other *others; /* every kind of section but the top one, for keys that stand in the wrong one */
+	struct program_list programs;
 	const struct source *chain[16]; /* files being read, from the main one */
 	size_t n_chain;
 	bool unread; /* some file could not be read: its connections and mappings are not known */
@@ -83,7 +86,8 @@ void loader_check_markers(struct loader *loader, const struct mapping_config *ma
 void loader_check_subscriptions(struct loader *loader);
 /* Refuses mappings by which a message goes round for ever, and warns of those by which it may. The same time. */
 void loader_check_cycles(struct loader *loader);
-/* Frees what a connection (mapping) holds. */
+/* Frees what a connection (mapping) holds; of a mapping's entry, the names of its captures. */
+void loader_forget_mapping(struct loader_entry *entry);
 void loader_free_connection(struct connection_config *conn);
 void loader_free_mapping(const struct config *config, struct mapping_config *map);
 

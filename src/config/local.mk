@@ -22,6 +22,8 @@ liblinkspan_a_SOURCES += \
 	src/config/loader.h \
 	src/config/memory.c \
 	src/config/memory.h \
+	src/config/program_list.c \
+	src/config/program_list.h \
 	src/config/reference.c \
 	src/config/reply.c \
 	src/config/reply.h \

@@ -11,12 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+void memory_out(void)
+{
+	fputs("linkspan: out of memory while reading the configuration\n", stderr);
+	abort();
+}
+
 static void *memory_checked(void *memory)
 {
-	if (!memory) {
-		fputs("linkspan: out of memory while reading the configuration\n", stderr);
-		abort();
-	}
+	if (!memory)
+		memory_out();
 	return memory;
 }
 

@@ -11,6 +11,8 @@
 
 #include <stddef.h>
 
+/* Ends the process, as the others do when there is none left. */
+void memory_out(void) __attribute__((noreturn));
 void *memory_zero(size_t size) __attribute__((malloc, returns_nonnull, warn_unused_result));
 /* Room for n items of `size` bytes: grows in powers of two, so that appending one by one costs little. n counts the
  * items in use; call it before items[n] is written. */

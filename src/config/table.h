@@ -21,6 +21,7 @@ struct table_part {
 
 /* What templates and jq programs of a section may name. */
 struct table_captures {
+	struct program_list *programs; /* gathers the jq programs, which are compiled together at the end */
 	const char *const *names;
 	size_t n;
 	const char *const *partial; /* names that only some of the mapping's topic filters bind */

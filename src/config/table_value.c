@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "config/memory.h"
+#include "config/program_list.h"
 #include "config/value.h"
 #include "routing/template.h"
 #include "routing/topic_filter.h"
-#include "routing/transform.h"
 
 /* --- what a node is, when it is not what it should be --- */
 
@@ -193,15 +193,10 @@ void table_check_template(
 			name);
 }
 
-void table_check_jq(
-	struct report *report, const struct table_captures *captures, const struct node *node, const char *name)
+void table_complain_jq(struct report *report, const struct table_captures *captures, const struct node *node,
+	const char *name, const char *wrong, int line)
 {
-	int line = 1;
-	if (captures && captures->unknown)
-		return;
-	const char *wrong =
-		transform_check(node->text, captures ? captures->names : NULL, captures ? captures->n : 0, &line);
-	if (!wrong || complain_partial(report, captures, node, name, "$%s"))
+	if (complain_partial(report, captures, node, name, "$%s"))
 		return;
 	size_t offset = 0; /* of that line of the program, behind its indentation */
 	for (; line > 1 && node->text[offset]; offset++)
@@ -251,7 +246,8 @@ static void read_text(struct config_scope *scope, const struct config_key *key, 
 		table_check_filter(scope->report, node, key->name, '/');
 		break;
 	case CONFIG_JQ:
-		table_check_jq(scope->report, scope->captures, node, key->name);
+		if (scope->captures && !scope->captures->unknown)
+			program_list_add(scope->captures->programs, scope->captures, node, key->name);
 		break;
 	default:
 		break;

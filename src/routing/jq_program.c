@@ -77,28 +77,66 @@ static void text_str(struct text *text, const char *bytes)
 	text_add(text, bytes, strlen(bytes));
 }
 
-static char *wrap(const char *program, const struct slice *names, size_t n_names)
+static bool any_holds(const struct jq_source *sources, size_t n, const char *word)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strstr(sources[i].text, word))
+			return true;
+	return false;
+}
+
+static void add_definitions(struct text *text, const struct jq_source *sources, size_t n)
+{
+	text_str(text, shadows);
+	if (any_holds(sources, n, "%"))
+		text_str(text, safe_modulo);
+	if (any_holds(sources, n, "ind")) /* index, rindex, indices */
+		text_str(text, safe_index);
+	if (any_holds(sources, n, "error"))
+		text_str(text, safe_error);
+}
+
+static void add_program(struct text *text, const struct jq_source *source, bool is_array)
+{
+	char number[32];
+	if (strstr(source->text, "ENV"))
+		text_str(text, "{} as $ENV | ");
+	for (size_t i = 0; i < source->n_names; i++) {
+		snprintf(number, sizeof number, ".[%zu] as $", i + 1);
+		text_str(text, number);
+		text_add(text, (const char *)source->names[i].data, source->names[i].len);
+		text_str(text, " | ");
+	}
+	text_str(text, is_array ? ".[0] | (\n" : "(\n");
+	text_str(text, source->text);
+	text_str(text, "\n)");
+}
+
+/* Those from first to before end, chosen by halves: a few comparisons per message. */
+static void add_choice(struct text *text, const struct jq_source *sources, size_t first, size_t end)
+{
+	char number[32];
+	if (end - first == 1) {
+		add_program(text, &sources[first], true);
+		return;
+	}
+	size_t middle = first + (end - first) / 2;
+	snprintf(number, sizeof number, "if .[-1] < %zu then ", middle);
+	text_str(text, number);
+	add_choice(text, sources, first, middle);
+	text_str(text, " else ");
+	add_choice(text, sources, middle, end);
+	text_str(text, " end");
+}
+
+static char *wrap(const struct jq_source *sources, size_t n)
 {
 	struct text text = {0};
-	char number[32];
-	text_str(&text, shadows);
-	if (strchr(program, '%'))
-		text_str(&text, safe_modulo);
-	if (strstr(program, "ind")) /* index, rindex, indices */
-		text_str(&text, safe_index);
-	if (strstr(program, "error"))
-		text_str(&text, safe_error);
-	if (strstr(program, "ENV"))
-		text_str(&text, "{} as $ENV | ");
-	for (size_t i = 0; i < n_names; i++) {
-		snprintf(number, sizeof number, ".[%zu] as $", i + 1);
-		text_str(&text, number);
-		text_add(&text, (const char *)names[i].data, names[i].len);
-		text_str(&text, " | ");
-	}
-	text_str(&text, n_names ? ".[0] | (\n" : "(\n");
-	text_str(&text, program);
-	text_str(&text, "\n)");
+	add_definitions(&text, sources, n);
+	if (n > 1)
+		add_choice(&text, sources, 0, n);
+	else
+		add_program(&text, sources, sources->n_names > 0);
 	if (text.failed) {
 		free(text.bytes);
 		return NULL;
@@ -136,11 +174,9 @@ static int lines(const char *text)
 	return n;
 }
 
-int jq_program_compile(const char *program, const struct slice *names, size_t n_names, jq_state **ret_state,
-	struct jq_complaint *ret_complaint)
+static int compile(const struct jq_source *sources, size_t n, jq_state **ret_state, struct jq_complaint *ret_complaint)
 {
-	*ret_complaint = (struct jq_complaint){.line = 1};
-	char *wrapped = wrap(program, names, n_names);
+	char *wrapped = wrap(sources, n);
 	jq_state *jq = wrapped ? jq_init() : NULL;
 	if (!jq) {
 		free(wrapped);
@@ -153,16 +189,30 @@ int jq_program_compile(const char *program, const struct slice *names, size_t n_
 	bool compiled = jq_compile(jq, wrapped);
 	free(wrapped);
 	jq_set_error_cb(jq, jq_program_on_error, NULL);
-	if (compiled) {
-		*ret_state = jq;
-		return 0;
+	if (!compiled) {
+		jq_teardown(&jq);
+		return -EINVAL;
 	}
-	jq_teardown(&jq);
+	*ret_state = jq;
+	return 0;
+}
+
+int jq_program_compile(const struct jq_source *source, jq_state **ret_state, struct jq_complaint *ret_complaint)
+{
+	*ret_complaint = (struct jq_complaint){.line = 1};
+	int err = compile(source, 1, ret_state, ret_complaint);
+	if (err != -EINVAL)
+		return err;
 	if (!ret_complaint->text[0])
 		snprintf(ret_complaint->text, sizeof ret_complaint->text, "the program does not compile");
 	if (ret_complaint->line < 1)
 		ret_complaint->line = 1;
-	if (ret_complaint->line > lines(program))
-		ret_complaint->line = lines(program);
-	return -EINVAL;
+	if (ret_complaint->line > lines(source->text))
+		ret_complaint->line = lines(source->text);
+	return err;
+}
+
+int jq_program_compile_group(const struct jq_source *sources, size_t n, jq_state **ret_state)
+{
+	return compile(sources, n, ret_state, NULL);
 }

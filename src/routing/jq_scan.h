@@ -13,6 +13,12 @@
 
 #define JQ_SCAN_MAX_VARIABLES 64
 
+/* About a program, by jq_scan or by libjq. */
+struct jq_complaint {
+	char text[400]; /* one sentence */
+	int line; /* within the program, from 1 */
+};
+
 struct jq_scan {
 	struct slice variables[JQ_SCAN_MAX_VARIABLES]; /* distinct, without $, into the program */
 	size_t n_variables;

@@ -11,6 +11,8 @@ liblinkspan_a_SOURCES += \
 	src/routing/header_text.h \
 	src/routing/hops.c \
 	src/routing/hops.h \
+	src/routing/jq_pool.c \
+	src/routing/jq_pool.h \
 	src/routing/jq_program.c \
 	src/routing/jq_program.h \
 	src/routing/jq_scan.c \

@@ -114,7 +114,7 @@ static int compile_target(const struct config *config, const struct target_confi
 }
 
 static int compile_mapping(
-	struct mapping *map, const struct config *config, const struct names *names, struct transform_pool *pool)
+	struct mapping *map, const struct config *config, const struct names *names, struct jq_pool *pool)
 {
 	const struct mapping_config *from = map->config;
 	int err = 0;
@@ -136,7 +136,7 @@ static int compile_mapping(
 }
 
 int mapping_new(const struct config *config, size_t number, const char *const *captures, size_t n_captures,
-	struct transform_pool *pool, struct mapping **ret_mapping)
+	struct jq_pool *pool, struct mapping **ret_mapping)
 {
 	struct mapping *map = calloc(1, sizeof *map);
 	if (!map)

@@ -25,9 +25,9 @@
 struct mapping;
 
 /* captures: the names that its filters bind, borrowed for the mapping's life. 0, -EINVAL if the configuration has not
- * been checked, -ENOMEM. config is borrowed for the mapping's life. */
+ * been checked, -ENOMEM. config and pool are borrowed for the mapping's life; its programs wait there for jq_pool_compile. */
 int mapping_new(const struct config *config, size_t number, const char *const *captures, size_t n_captures,
-	struct transform_pool *pool, struct mapping **ret_mapping) __attribute__((warn_unused_result));
+	struct jq_pool *pool, struct mapping **ret_mapping) __attribute__((warn_unused_result));
 void mapping_free(struct mapping *map); /* NULL is allowed */
 
 /* A payload as one format reads it. */

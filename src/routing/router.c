@@ -52,7 +52,7 @@ struct router {
 	struct source *sources; /* by connection */
 	struct mapping **mappings;
 	struct capture_names *names; /* by mapping */
-	struct transform_pool *pool;
+	struct jq_pool *pool; /* NULL: that of the configuration holds the programs */
 	struct transform_input *inputs[FORMATS];
 	struct slice *captures; /* scratch, as many as the mapping with the most */
 	struct arena arena;
@@ -167,7 +167,7 @@ static int build_sources(struct router *router)
 	return err;
 }
 
-static int build_mapping(struct router *router, size_t m)
+static int build_mapping(struct router *router, size_t m, struct jq_pool *pool)
 {
 	const struct mapping_config *config = &router->config->mappings[m];
 	int err = collect_names(router, m);
@@ -175,7 +175,7 @@ static int build_mapping(struct router *router, size_t m)
 		err = add_filter(router, m, config->filters.items[i].value);
 	if (!err)
 		err = mapping_new(router->config, m, (const char *const *)router->names[m].names, router->names[m].n,
-			router->pool, &router->mappings[m]);
+			pool, &router->mappings[m]);
 	if (err == -EINVAL)
 		log_error("mapping_invalid", "mapping=\"%s\"", config->name ? config->name : "");
 	return err;
@@ -196,25 +196,35 @@ static int finish_sources(struct router *router)
 	return err;
 }
 
+static int compile_programs(struct jq_pool *pool)
+{
+	int err = jq_pool_compile(pool);
+	if (err == -EINVAL)
+		log_error("jq_invalid", "what=\"a jq program of the mappings does not compile\"");
+	return err;
+}
+
 static int build(struct router *router)
 {
 	const struct config *config = router->config;
+	struct jq_pool *pool = config->programs ? config->programs : (router->pool = jq_pool_new());
 	size_t most = 0;
 	router->sources = calloc(config->n_connections + 1, sizeof *router->sources);
 	router->mappings = calloc(config->n_mappings + 1, sizeof(struct mapping *));
 	router->names = calloc(config->n_mappings + 1, sizeof *router->names);
-	router->pool = transform_pool_new();
-	if (!router->sources || !router->mappings || !router->names || !router->pool)
+	if (!router->sources || !router->mappings || !router->names || !pool)
 		return -ENOMEM;
 	for (size_t i = 0; i < FORMATS; i++)
 		if (!(router->inputs[i] = transform_input_new()))
 			return -ENOMEM;
 	int err = build_sources(router);
 	for (size_t m = 0; m < config->n_mappings && !err; m++) {
-		err = build_mapping(router, m);
+		err = build_mapping(router, m, pool);
 		if (router->names[m].n > most)
 			most = router->names[m].n;
 	}
+	if (!err)
+		err = compile_programs(pool);
 	router->captures = calloc(most + 1, sizeof *router->captures);
 	if (!err && !router->captures)
 		err = -ENOMEM;
@@ -258,7 +268,7 @@ void router_free(struct router *router)
 	free(router->sources);
 	free(router->mappings);
 	free(router->names);
-	transform_pool_free(router->pool);
+	jq_pool_free(router->pool);
 	for (size_t i = 0; i < FORMATS; i++)
 		transform_input_free(router->inputs[i]);
 	free(router->captures);

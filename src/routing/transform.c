@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Programs are shared by text: a thousand mappings with one `when` hold one jq_state. A transform adds where
- * its variables come from. libjq's values are freed before a call ends; what is kept is copied into the
+ * A transform is a program of the pool and where its variables come from. libjq's values are freed before a call ends; what is kept is copied into the
  * arena.
  */
 #include "routing/transform.h"
@@ -10,8 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <jq.h>
+
 #include "routing/arena.h"
-#include "routing/jq_program.h"
 #include "routing/json.h"
 
 enum variable { VARIABLE_TOPIC, VARIABLE_QOS, VARIABLE_RETAIN, VARIABLE_HEADERS, VARIABLE_KEY, VARIABLE_CAPTURE };
@@ -30,20 +30,8 @@ struct binding {
 	size_t source; /* enum variable; VARIABLE_CAPTURE + i is capture i */
 };
 
-struct program {
-	struct program *next;
-	char *text;
-	size_t n_variables;
-	char **variables; /* bound names in order; owned */
-	jq_state *jq;
-};
-
-struct transform_pool {
-	struct program *programs;
-};
-
 struct transform {
-	struct program *program;
+	const struct jq_entry *entry;
 	size_t n_sources;
 	size_t sources[]; /* as struct binding, by the program's variables */
 };
@@ -81,143 +69,38 @@ static size_t find_bindings(
 	return n;
 }
 
-static int compile(const char *text, const struct binding *bindings, size_t n, jq_state **ret_jq,
-	struct jq_complaint *ret_complaint)
-{
-	struct slice names[JQ_SCAN_MAX_VARIABLES];
-	for (size_t i = 0; i < n; i++)
-		names[i] = bindings[i].name;
-	return jq_program_compile(text, names, n, ret_jq, ret_complaint);
-}
-
-const char *transform_check(const char *program, const char *const *captures, size_t n_captures, int *ret_line)
-{
-	static __thread struct jq_complaint complaint;
-	struct jq_scan scan;
-	struct binding bindings[JQ_SCAN_MAX_VARIABLES];
-	jq_state *jq;
-	complaint = (struct jq_complaint){0};
-	if (jq_scan(program, &scan) != 0) {
-		snprintf(complaint.text, sizeof complaint.text, "%s", scan.wrong);
-		complaint.line = scan.line;
-	} else {
-		size_t n = find_bindings(&scan, captures, n_captures, bindings);
-		int err = compile(program, bindings, n, &jq, &complaint);
-		if (err == 0) {
-			jq_teardown(&jq);
-			return NULL;
-		}
-		if (err == -ENOMEM)
-			snprintf(complaint.text, sizeof complaint.text, "memory is out");
-	}
-	if (ret_line)
-		*ret_line = complaint.line;
-	return complaint.text;
-}
-
-struct transform_pool *transform_pool_new(void)
-{
-	return calloc(1, sizeof(struct transform_pool));
-}
-
-static void program_free(struct program *program)
-{
-	if (!program)
-		return;
-	if (program->jq)
-		jq_teardown(&program->jq);
-	for (size_t i = 0; program->variables && i < program->n_variables; i++)
-		free(program->variables[i]);
-	free(program->variables);
-	free(program->text);
-	free(program);
-}
-
-void transform_pool_free(struct transform_pool *pool)
-{
-	if (!pool)
-		return;
-	while (pool->programs) {
-		struct program *next = pool->programs->next;
-		program_free(pool->programs);
-		pool->programs = next;
-	}
-	free(pool);
-}
-
-static bool program_is(const struct program *program, const char *text, const struct binding *bindings, size_t n)
-{
-	if (program->n_variables != n || strcmp(program->text, text) != 0)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!slice_equal(slice_str(program->variables[i]), bindings[i].name))
-			return false;
-	return true;
-}
-
-static int program_new(const char *text, const struct binding *bindings, size_t n, struct program **ret_program)
-{
-	struct jq_complaint complaint;
-	struct program *program = calloc(1, sizeof *program);
-	int err = -ENOMEM;
-	if (!program)
-		return err;
-	program->text = strdup(text);
-	program->variables = calloc(n + 1, sizeof *program->variables);
-	if (!program->text || !program->variables)
-		goto out;
-	program->n_variables = n;
-	for (size_t i = 0; i < n; i++)
-		if (!(program->variables[i] = strndup((const char *)bindings[i].name.data, bindings[i].name.len)))
-			goto out;
-	err = compile(text, bindings, n, &program->jq, &complaint);
-	if (err)
-		goto out;
-	*ret_program = program;
-	return 0;
-out:
-	program_free(program);
-	return err;
-}
-
-static int pool_find(struct transform_pool *pool, const char *text, const struct binding *bindings, size_t n,
-	struct program **ret_program)
-{
-	struct program *program = pool->programs;
-	while (program && !program_is(program, text, bindings, n))
-		program = program->next;
-	if (!program) {
-		int err = program_new(text, bindings, n, &program);
-		if (err)
-			return err;
-		program->next = pool->programs;
-		pool->programs = program;
-	}
-	*ret_program = program;
-	return 0;
-}
-
-int transform_new(struct transform_pool *pool, const char *program, const char *const *captures, size_t n_captures,
+int transform_new(struct jq_pool *pool, const char *program, const char *const *captures, size_t n_captures,
 	struct transform **ret_transform)
 {
 	struct jq_scan scan;
 	struct binding bindings[JQ_SCAN_MAX_VARIABLES];
-	if (jq_scan(program, &scan) != 0)
-		return -EINVAL;
-	size_t n = find_bindings(&scan, captures, n_captures, bindings);
+	struct slice names[JQ_SCAN_MAX_VARIABLES];
+	struct jq_entry *entry;
+	size_t n = jq_scan(program, &scan) == 0 ? find_bindings(&scan, captures, n_captures, bindings) : 0;
+	for (size_t i = 0; i < n; i++)
+		names[i] = bindings[i].name;
 	struct transform *transform = calloc(1, sizeof *transform + n * sizeof transform->sources[0]);
 	if (!transform)
 		return -ENOMEM;
-	int err = pool_find(pool, program, bindings, n, &transform->program);
-	if (err) {
+	if (jq_pool_add(pool, program, names, n, &entry) != 0) {
 		free(transform);
-		return err;
+		return -ENOMEM;
 	}
+	transform->entry = entry;
 	transform->n_sources = n;
 	for (size_t i = 0; i < n; i++)
 		transform->sources[i] = bindings[i].source;
 	*ret_transform = transform;
 	return 0;
+}
+
+const char *transform_complaint(const struct transform *transform, int *ret_line)
+{
+	const struct jq_complaint *complaint = &transform->entry->complaint;
+	if (!complaint->text[0])
+		return NULL;
+	*ret_line = complaint->line;
+	return complaint->text;
 }
 
 void transform_free(struct transform *transform)
@@ -335,11 +218,13 @@ static int parse_payload(struct transform_input *input, struct arena *arena, con
 static jv program_input(struct transform *transform, struct transform_input *input, const struct slice *captures)
 {
 	jv payload = input->null ? jv_null() : jv_copy(input->payload);
-	if (transform->n_sources == 0)
+	if (transform->n_sources == 0 && transform->entry->number < 0)
 		return payload;
-	jv array = jv_array_append(jv_array_sized((int)transform->n_sources + 1), payload);
+	jv array = jv_array_append(jv_array_sized((int)transform->n_sources + 2), payload);
 	for (size_t i = 0; i < transform->n_sources; i++)
 		array = jv_array_append(array, variable_value(input, transform->sources[i], captures));
+	if (transform->entry->number >= 0)
+		array = jv_array_append(array, jv_number(transform->entry->number));
 	return array;
 }
 
@@ -360,7 +245,7 @@ int transform_test(struct transform *transform, struct transform_input *input, c
 	int err = parse_payload(input, arena, ret_reason);
 	if (err)
 		return err;
-	jq_state *jq = transform->program->jq;
+	jq_state *jq = transform->entry->jq;
 	bool pass = false;
 	jq_start(jq, program_input(transform, input, captures), 0);
 	for (;;) {
@@ -450,7 +335,7 @@ int transform_run(struct transform *transform, struct transform_input *input, co
 	int err = parse_payload(input, arena, ret_reason);
 	if (err)
 		return err;
-	jq_state *jq = transform->program->jq;
+	jq_state *jq = transform->entry->jq;
 	jq_start(jq, program_input(transform, input, captures), 0);
 	err = collect(jq, max_outputs, arena, &outputs, &n, ret_reason);
 	jq_start(jq, jv_null(), 0);

@@ -12,8 +12,7 @@
  * matched does not bind it), $topic, $qos, $retain, $headers (an object; of equal names the first counts) and
  * $key (a string or null). A null payload (a Kafka tombstone) is null.
  *
- * Threads: compile anywhere (about 15 ms a program, which blocks); a pool and what came from it belongs to
- * one thread at a time. transform_check: any thread.
+ * Threads: compile anywhere (which blocks, jq_pool.h); a pool and what came from it belongs to one thread at a time.
  */
 #ifndef LINKSPAN_ROUTING_TRANSFORM_H
 #define LINKSPAN_ROUTING_TRANSFORM_H
@@ -21,23 +20,19 @@
 #include <stddef.h>
 
 #include "message/message.h"
-
-/* Compiles and throws away. NULL if the program compiles with these captures as $variables, else one sentence
- * (in a thread-local buffer) and *ret_line (may be NULL) the line within the program, from 1. About 15 ms. */
-const char *transform_check(const char *program, const char *const *captures, size_t n_captures, int *ret_line);
+#include "routing/jq_pool.h"
 
 struct arena;
 struct json_payload;
 
-/* Compiled programs; equal ones are compiled once and shared. NULL when memory is out. */
-struct transform_pool;
-struct transform_pool *transform_pool_new(void) __attribute__((warn_unused_result));
-void transform_pool_free(struct transform_pool *pool); /* after its transforms; NULL is allowed */
-
-/* A program of one mapping. 0, -EINVAL if transform_check would refuse it, -ENOMEM. */
+/* A program of one mapping, to be used once jq_pool_compile has passed over the pool, as long as that lives. 0 or -ENOMEM: what
+ * is wrong with the program comes out when it is compiled. */
 struct transform;
-int transform_new(struct transform_pool *pool, const char *program, const char *const *captures, size_t n_captures,
+int transform_new(struct jq_pool *pool, const char *program, const char *const *captures, size_t n_captures,
 	struct transform **ret_transform) __attribute__((warn_unused_result));
+/* After jq_pool_compile: NULL, or one sentence why the program does not compile, and the line within it, from 1. Lives as long as
+ * the pool. */
+const char *transform_complaint(const struct transform *transform, int *ret_line);
 void transform_free(struct transform *transform); /* NULL is allowed */
 
 /* One message on its way through the transforms: parsed at most once. Reused from message to message. */

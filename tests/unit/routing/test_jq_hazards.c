@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What transform_check refuses, and what it must not refuse.
+ * What is refused, and what it must not refuse.
  */
 #include "routing/transform.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +12,22 @@
 #include "tests/unit/tap.h"
 
 static const char *const captures[] = {"line", "cell"};
+
+/* Why it does not compile, NULL if it does. */
+static const char *complaint(const char *program, const char *const *names, size_t n, int *ret_line)
+{
+	static char text[400];
+	struct jq_pool *pool = jq_pool_new();
+	struct transform *transform;
+	CU_ASSERT_EQUAL_FATAL(transform_new(pool, program, names, n, &transform), 0);
+	int err = jq_pool_compile(pool);
+	const char *wrong = transform_complaint(transform, ret_line);
+	CU_ASSERT_EQUAL(err, wrong ? -EINVAL : 0);
+	snprintf(text, sizeof text, "%s", wrong ? wrong : "");
+	transform_free(transform);
+	jq_pool_free(pool);
+	return wrong ? text : NULL;
+}
 
 static void test_refused(void)
 {
@@ -76,7 +93,7 @@ static void test_refused(void)
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		int line = 0;
-		const char *wrong = transform_check(rows[i].program, captures, 2, &line);
+		const char *wrong = complaint(rows[i].program, captures, 2, &line);
 		bool good = wrong && strstr(wrong, rows[i].wrong) && line == rows[i].line && !strchr(wrong, '\n');
 		CU_ASSERT_TRUE(good);
 		if (!good)
@@ -125,13 +142,14 @@ static void test_accepted(void)
 		"if . then 1 else 2 end",
 	};
 	static const char *const names[] = {"line", "cell"};
+	int line;
 	for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
-		const char *wrong = transform_check(programs[i], names, 2, NULL);
+		const char *wrong = complaint(programs[i], names, 2, &line);
 		CU_ASSERT_PTR_NULL(wrong);
 		if (wrong)
 			printf("# %s: %s\n", programs[i], wrong);
 	}
-	CU_ASSERT_PTR_NOT_NULL(transform_check("$line", NULL, 0, NULL));
+	CU_ASSERT_PTR_NOT_NULL(complaint("$line", NULL, 0, &line));
 }
 
 /* ~/.jq of whoever runs the bridge is no part of its configuration. */
@@ -147,7 +165,8 @@ static void test_home_is_not_read(void)
 	const char *home = getenv("HOME");
 	char *before = home ? strdup(home) : NULL;
 	setenv("HOME", dir, 1);
-	CU_ASSERT_PTR_NOT_NULL(transform_check("from_home", NULL, 0, NULL));
+	int line;
+	CU_ASSERT_PTR_NOT_NULL(complaint("from_home", NULL, 0, &line));
 	if (before)
 		setenv("HOME", before, 1);
 	free(before);
@@ -158,7 +177,7 @@ static void run_unscanned(const char *program, char *out, size_t size)
 {
 	jq_state *jq;
 	struct jq_complaint complaint;
-	if (jq_program_compile(program, NULL, 0, &jq, &complaint) != 0) {
+	if (jq_program_compile(&(struct jq_source){program, NULL, 0}, &jq, &complaint) != 0) {
 		snprintf(out, size, "%s", complaint.text);
 		return;
 	}

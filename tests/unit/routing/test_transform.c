@@ -4,6 +4,7 @@
  */
 #include "routing/transform.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,7 +24,7 @@ static struct run run_message(
 {
 	struct arena arena = {0};
 	struct json_payload json = {.text = view->payload, .limit_bytes = 4096};
-	struct transform_pool *pool = transform_pool_new();
+	struct jq_pool *pool = jq_pool_new();
 	struct transform_input *input = transform_input_new();
 	struct transform *transform;
 	struct slice *outputs = NULL;
@@ -31,6 +32,7 @@ static struct run run_message(
 	const char *reason = "(no reason)";
 	struct run run = {0};
 	CU_ASSERT_EQUAL_FATAL(transform_new(pool, program, names, 2, &transform), 0);
+	CU_ASSERT_EQUAL_FATAL(jq_pool_compile(pool), 0);
 	transform_input_begin(input, view, &json);
 	run.err = transform_run(transform, input, values, max_outputs, &arena, &outputs, &n, &reason);
 	transform_input_end(input);
@@ -41,7 +43,7 @@ static struct run run_message(
 			(int)outputs[i].len, (const char *)outputs[i].data);
 	transform_free(transform);
 	transform_input_free(input);
-	transform_pool_free(pool);
+	jq_pool_free(pool);
 	arena_free(&arena);
 	return run;
 }
@@ -198,18 +200,19 @@ static int truth(const char *program, const char *payload)
 	struct arena arena = {0};
 	struct message_view view = {.topic = slice_str("a"), .payload = slice_str(payload)};
 	struct json_payload json = {.text = view.payload, .limit_bytes = 4096};
-	struct transform_pool *pool = transform_pool_new();
+	struct jq_pool *pool = jq_pool_new();
 	struct transform_input *input = transform_input_new();
 	struct transform *transform;
 	const char *reason;
 	bool pass = false;
 	CU_ASSERT_EQUAL_FATAL(transform_new(pool, program, names, 2, &transform), 0);
+	CU_ASSERT_EQUAL_FATAL(jq_pool_compile(pool), 0);
 	transform_input_begin(input, &view, &json);
 	int err = transform_test(transform, input, values, &arena, &pass, &reason);
 	transform_input_end(input);
 	transform_free(transform);
 	transform_input_free(input);
-	transform_pool_free(pool);
+	jq_pool_free(pool);
 	arena_free(&arena);
 	return err ? err : pass;
 }
@@ -234,13 +237,14 @@ static void test_when(void)
 /* Programs are shared by text and kept from message to message: a state must not remember the last one. */
 static void test_reuse(void)
 {
-	struct transform_pool *pool = transform_pool_new();
+	struct jq_pool *pool = jq_pool_new();
 	struct transform_input *input = transform_input_new();
 	struct transform *one, *two;
 	struct arena arena = {0};
 	const char *reason, *const other_names[] = {"x", "line"};
 	CU_ASSERT_EQUAL_FATAL(transform_new(pool, "[$line, .v]", names, 2, &one), 0);
 	CU_ASSERT_EQUAL_FATAL(transform_new(pool, "[$line, .v]", other_names, 2, &two), 0);
+	CU_ASSERT_EQUAL_FATAL(jq_pool_compile(pool), 0);
 	struct message_view view = {.topic = slice_str("a"), .payload = slice_str("{\"v\":1}")};
 	struct json_payload json = {.text = view.payload, .limit_bytes = 4096};
 	struct slice captures[2] = {slice_str("first"), slice_str("second")}, *outputs;
@@ -254,8 +258,90 @@ static void test_reuse(void)
 	transform_free(one);
 	transform_free(two);
 	transform_input_free(input);
-	transform_pool_free(pool);
+	jq_pool_free(pool);
 	arena_free(&arena);
+}
+
+/* --- many programs ------------------------------------------------------------------------------------ */
+
+#define MANY 100
+
+/* Among others a program gives what it gives alone: variables, definitions, comments, errors, several outputs, none. */
+static void many_program(size_t number, char *out, size_t size)
+{
+	static const char *const forms[] = {
+		"[$line, .v + N] # a comment",
+		"def f: .v * N; f",
+		".v | (., . % N)",
+		"select(.v > 10) | N",
+		"error(\"no N\")",
+		". as {v: $x} | {a: $x, b: $topic, c: N}",
+		"N",
+	};
+	const char *form = forms[number % (sizeof forms / sizeof forms[0])], *n = strchr(form, 'N');
+	snprintf(out, size, "%.*s%zu%s", (int)(n - form), form, number + 2, n + 1);
+}
+
+static void test_many(void)
+{
+	struct jq_pool *pool = jq_pool_new();
+	struct transform *transforms[MANY], *same;
+	struct message_view view = {.topic = slice_str("plant/L1"), .payload = slice_str("{\"v\": 7}")};
+	struct transform_input *input = transform_input_new();
+	char program[200];
+	for (size_t i = 0; i < MANY; i++) {
+		many_program(i, program, sizeof program);
+		CU_ASSERT_EQUAL_FATAL(transform_new(pool, program, names, 2, &transforms[i]), 0);
+	}
+	many_program(0, program, sizeof program);
+	CU_ASSERT_EQUAL_FATAL(transform_new(pool, program, names, 2, &same), 0);
+	CU_ASSERT_EQUAL_FATAL(jq_pool_compile(pool), 0);
+	for (size_t i = 0; i < MANY; i++) {
+		struct json_payload json = {.text = view.payload, .limit_bytes = 4096};
+		struct arena arena = {0};
+		struct slice *outputs = NULL;
+		const char *reason = "";
+		size_t n = 0, len = 0;
+		char text[600] = "";
+		transform_input_begin(input, &view, &json);
+		int err = transform_run(transforms[i], input, values, 5, &arena, &outputs, &n, &reason);
+		transform_input_end(input);
+		for (size_t k = 0; k < n && !err; k++)
+			len += (size_t)snprintf(text + len, sizeof text - len, "%s%.*s", k ? " ; " : "",
+				(int)outputs[k].len, (const char *)outputs[k].data);
+		many_program(i, program, sizeof program);
+		struct run alone = run(program, "{\"v\": 7}");
+		CU_ASSERT_EQUAL(err, alone.err);
+		CU_ASSERT_STRING_EQUAL(err ? reason : text, alone.text);
+		arena_free(&arena);
+		transform_free(transforms[i]);
+	}
+	transform_free(same);
+	transform_input_free(input);
+	jq_pool_free(pool);
+}
+
+/* One bad program among many is the only one to be complained of, at its own line. */
+static void test_one_bad_of_many(void)
+{
+	struct jq_pool *pool = jq_pool_new();
+	struct transform *transforms[MANY];
+	char program[200];
+	int line = 0;
+	for (size_t i = 0; i < MANY; i++) {
+		many_program(i, program, sizeof program);
+		CU_ASSERT_EQUAL_FATAL(
+			transform_new(pool, i == 77 ? ".v\n| nosuch" : program, names, 2, &transforms[i]), 0);
+	}
+	CU_ASSERT_EQUAL(jq_pool_compile(pool), -EINVAL);
+	for (size_t i = 0; i < MANY; i++) {
+		const char *wrong = transform_complaint(transforms[i], &line);
+		CU_ASSERT_EQUAL(wrong != NULL, i == 77);
+		CU_ASSERT_TRUE(!wrong || (strstr(wrong, "nosuch/0 is not defined") && line == 2));
+		transform_free(transforms[i]);
+	}
+	CU_ASSERT_EQUAL(jq_pool_compile(pool), -EINVAL); /* it stays so */
+	jq_pool_free(pool);
 }
 
 static const struct tap_test tests[] = {
@@ -269,6 +355,8 @@ static const struct tap_test tests[] = {
 	{"numbers are doubles", test_numbers_are_doubles},
 	{"when", test_when},
 	{"a shared program keeps nothing", test_reuse},
+	{"a program among many gives what it gives alone", test_many},
+	{"one bad program among many", test_one_bad_of_many},
 	{NULL, NULL},
 };
 

@@ -264,7 +264,7 @@ static void test_reuse(void)
 
 /* --- many programs ------------------------------------------------------------------------------------ */
 
-#define MANY 100
+#define MANY 300
 
 /* Among others a program gives what it gives alone: variables, definitions, comments, errors, several outputs, none. */
 static void many_program(size_t number, char *out, size_t size)

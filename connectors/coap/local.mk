@@ -26,6 +26,7 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/in_link.h \
 	connectors/coap/in_observe.c \
 	connectors/coap/in_peer.c \
+	connectors/coap/in_repeat.c \
 	connectors/coap/in_request.c \
 	connectors/coap/in_security.c \
 	connectors/coap/in_security.h \

@@ -4,6 +4,8 @@
 forms, blocks, outcomes, what a SIGKILL repeats; and resources that are watched (RFC 7641), with the test descriptions of ETSI's
 Plugtests that concern clients, under their numbers."""
 import json
+import select
+import socket
 
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import coap, tap, yaml
@@ -16,12 +18,12 @@ from rig.wait import until
 BODY = bytes(ord("a") + n % 26 for n in range(300))
 
 
-def _sender(name, port, *extra, target=None, source=None, **keys):
+def _sender(name, port, *extra, target=None, source=None, others=(), **keys):
     """NAME/{a} → PUT /dev/{a}"""
     return yaml.configuration(
         [yaml.coap("device", url=f"coap://127.0.0.1:{port}", **{"transmission": {"ack_timeout": "1s"},
                                                                 "outbox": {"backoff_max": "200ms"}, **keys}),
-         yaml.mqtt("b", shared_mosquitto().port, client_id=f"linkspan-{name}")],
+         yaml.mqtt("b", shared_mosquitto().port, client_id=f"linkspan-{name}"), *others],
         [yaml.mapping("out", {"connection": "b", "topic": f"{name}/{{a}}", "qos": 1, **(source or {})},
                       {"connection": "device", "path": "/dev/{a}", **(target or {})}), *extra])
 
@@ -94,6 +96,54 @@ def separate():
                     device.expect(lambda m, r=response: m.kind == ACK and m.code == 0 and m.mid == r.mid, "an ACK of the response")
                     device.send(response, address)
             _delivered(plan.bridge, n)
+
+
+@tap.case("a response over TCP after one over UDP that came twice is no repetition of it")
+def streams():
+    with socket.create_server(("127.0.0.1", 0)) as listening, Plan(
+            "out-streams", yaml.mapping("stream", {"connection": "b", "topic": "out-streams-tcp", "qos": 1},
+                                        {"connection": "stream", "path": "/x"}),
+            others=[yaml.coap("stream", url=f"coap+tcp://127.0.0.1:{listening.getsockname()[1]}", timeout="2s")]) as plan:
+        plan.publish(b"x")
+        request, address = plan.device.request()
+        plan.device.send(coap.Message(ACK, 0, request.mid), address)
+        response = plan.device.respond(request, address, "2.04", kind=CON)
+        for _ in range(2):
+            plan.device.expect(lambda m: m.kind == ACK and m.code == 0 and m.mid == response.mid, "an ACK of the response")
+            plan.device.send(response, address)
+        _delivered(plan.bridge, 1)
+        plan.out.publish("out-streams-tcp", b"y")
+        listening.settimeout(30)
+        stream = listening.accept()[0]
+        with stream:
+            stream.settimeout(30)
+            stream.sendall(b"\x00\xe1")  # CSM
+            code, token = 0, b""
+            while code != coap.METHODS["PUT"]:
+                code, token = _read_from(stream)
+            stream.sendall(bytes([len(token), 0x44]) + token)
+            # Or it is asked for once more, over another connection.
+            until(lambda: plan.bridge.fresh("totals", destination="stream")["delivered"] == "1" or
+                  select.select([listening], [], [], 0)[0], "an end")
+            assert not select.select([listening], [], [], 0)[0], "again"
+
+
+def _read_from(stream):
+    """Code and token of one message over TCP (RFC 8323 §3.2) shorter than 269 bytes."""
+    def read(n):
+        data = b""
+        while len(data) < n:
+            more = stream.recv(n - len(data))
+            assert more, "the stream ended"
+            data += more
+        return data
+    head = read(1)[0]
+    length = head >> 4
+    if length == 13:
+        length += read(1)[0]
+    code, token = read(1)[0], read(head & 15)
+    read(length)
+    return code, token
 
 
 @tap.case("responses that are none of ours: another token, another id, an unknown answer by CON is reset; the right one counts")

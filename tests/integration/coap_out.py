@@ -8,7 +8,7 @@ import select
 import socket
 
 import _path  # noqa: F401  pylint: disable=unused-import
-from rig import coap, tap, yaml
+from rig import coap, coap_stream, tap, yaml
 from rig.coap import ACK, CON, NON, RST
 from rig.daemon import Linkspan
 from rig.fixtures import shared_mosquitto
@@ -117,33 +117,15 @@ def streams():
         stream = listening.accept()[0]
         with stream:
             stream.settimeout(30)
-            stream.sendall(b"\x00\xe1")  # CSM
+            stream.sendall(coap_stream.CSM)
             code, token = 0, b""
             while code != coap.METHODS["PUT"]:
-                code, token = _read_from(stream)
-            stream.sendall(bytes([len(token), 0x44]) + token)
+                code, token = coap_stream.receive(stream.recv)
+            stream.sendall(coap_stream.encode(coap.Message(NON, "2.04", 0, token)))
             # Or it is asked for once more, over another connection.
             until(lambda: plan.bridge.fresh("totals", destination="stream")["delivered"] == "1" or
                   select.select([listening], [], [], 0)[0], "an end")
             assert not select.select([listening], [], [], 0)[0], "again"
-
-
-def _read_from(stream):
-    """Code and token of one message over TCP (RFC 8323 §3.2) shorter than 269 bytes."""
-    def read(n):
-        data = b""
-        while len(data) < n:
-            more = stream.recv(n - len(data))
-            assert more, "the stream ended"
-            data += more
-        return data
-    head = read(1)[0]
-    length = head >> 4
-    if length == 13:
-        length += read(1)[0]
-    code, token = read(1)[0], read(head & 15)
-    read(length)
-    return code, token
 
 
 @tap.case("responses that are none of ours: another token, another id, an unknown answer by CON is reset; the right one counts")

@@ -60,6 +60,7 @@ struct coap_in_request {
 	struct coap_in_exchange exchange;
 	enum coap_in_state state;
 	uint8_t success; /* the code to answer with */
+	uint8_t qos;
 	bool is_keyed; /* in the table of the link by `key` */
 	bool is_entered; /* in link->dedupe */
 	bool is_unacked; /* in that list */

@@ -248,7 +248,7 @@ static enum offer_result offer_message(
 		.headers = headers,
 		.n_headers = n,
 		.origin_ms = loop_wall_ms(link->spec.loop),
-		.qos = request->exchange.type == COAP_MESSAGE_CON,
+		.qos = request->qos,
 	};
 	if (head->code == COAP_REQUEST_CODE_DELETE) {
 		view.payload = (struct slice){NULL, 0};
@@ -302,15 +302,22 @@ void coap_in_request_done(struct coap_in_request *request, enum receipt receipt)
 
 /* --- what may be done with it ------------------------------------------------------------------------------------------ */
 
-/* The code that a mapping answers with; 0: none reads this. */
-static uint8_t success_of(struct coap_in_link *link, const struct coap_in_head *head, bool *ret_is_read)
+/* The code that a mapping answers with, 0: none reads this; and the highest qos that one asks for. Of what is not confirmable it is 0. */
+static uint8_t success_of(
+	struct coap_in_link *link, const struct coap_in_head *head, bool *ret_is_read, uint8_t *ret_qos)
 {
 	const uint32_t *filters;
 	uint8_t success = 0;
 	size_t n = topic_index_match(link->filters, head->topic, &filters);
 	*ret_is_read = n > 0;
-	for (size_t i = 0; i < n && !success; i++) {
-		const struct coap_from_settings *from = link->spec.subscriptions[filters[i]].from_settings;
+	*ret_qos = head->type == COAP_MESSAGE_CON;
+	for (size_t i = 0; i < n; i++) {
+		const struct link_subscription *subscription = &link->spec.subscriptions[filters[i]];
+		const struct coap_from_settings *from = subscription->from_settings;
+		if (*ret_qos && subscription->qos > *ret_qos)
+			*ret_qos = subscription->qos;
+		if (success)
+			continue;
 		if (head->code == COAP_REQUEST_CODE_DELETE)
 			success = from && from->delete ? COAP_RESPONSE_CODE_DELETED : 0;
 		else
@@ -411,6 +418,7 @@ static void wait_for_room(struct coap_in_request *request, const struct coap_in_
 		return;
 	}
 	copy->success = request->success;
+	copy->qos = request->qos;
 	copy->is_entered = request->is_entered;
 	copy->hash = request->hash;
 	memcpy(copy->key, request->key, sizeof copy->key);
@@ -495,7 +503,7 @@ static void take(struct coap_in_exchange *exchange, const struct coap_in_head *h
 {
 	struct coap_in_link *link = exchange->peer->link;
 	bool is_read;
-	uint8_t success = success_of(link, head, &is_read);
+	uint8_t qos, success = success_of(link, head, &is_read, &qos);
 	if (!success) {
 		struct coap_in_answer answer = turned_away(exchange->peer);
 		coap_in_answer_send(exchange, answer.code ? answer : refusal(link, head, is_read));
@@ -508,6 +516,7 @@ static void take(struct coap_in_exchange *exchange, const struct coap_in_head *h
 		return;
 	}
 	request->success = success;
+	request->qos = qos;
 	switch (coap_in_repeat_look_up(request, head)) {
 	case COAP_IN_REPEAT_NEW:
 		break;

@@ -51,6 +51,22 @@ def durable():
             assert dict(properties.UserProperty)["coap-query"] == "unit=C&n=%2520", properties.UserProperty
 
 
+@tap.case("what is confirmable has the qos of its mapping, 1 at least; what is not has none, whatever the mapping says")
+def qos():
+    port = free_port()
+    with Linkspan(yaml.configuration(
+            [yaml.coap("api", listen=[f"coap://127.0.0.1:{port}"]),
+             yaml.mqtt("b", shared_mosquitto().port, client_id="linkspan-coap-qos")],
+            [yaml.mapping("once", {"connection": "api", "topic": "/once/{a}", "qos": 2}, {"connection": "b", "topic": "qos/{a}"},
+                          delivery="exactly-once"),
+             yaml.mapping("least", {"connection": "api", "topic": "/least/{a}"}, {"connection": "b", "topic": "qos/{a}"})])), \
+            Subscriber(shared_mosquitto().port, "qos/#", qos=2) as got, coap.Client(port) as client:
+        for path, kind in (("/once/2", CON), ("/once/0", NON), ("/least/1", CON), ("/least/0", NON)):
+            client.ask(client.request("PUT", path, b"x", kind))
+        got.wait_count(4)
+        assert all(m.topic == f"qos/{m.qos}" for m in got.messages), [(m.topic, m.qos) for m in got.messages]
+
+
 def _in_blocks(client, target, body, size, tag=b"", method="PUT"):
     n = (len(body) + size - 1) // size
     return [client.request(method, target, body[i * size:(i + 1) * size],

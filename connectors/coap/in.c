@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/coap/descriptors.h"
 #include "connectors/coap/in_link.h"
 #include "connectors/coap/path.h"
 #include "message/siphash.h"
@@ -172,6 +173,7 @@ int coap_in_create(const struct link_spec *spec, struct link_host *host, struct 
 	link->spec = *spec;
 	link->settings = spec->settings;
 	link->host = host;
+	coap_descriptors_enter();
 	loop_job_init(&link->stopped_job, finish_stop, link);
 	int r = open_parts(link);
 	if (r < 0) {
@@ -317,4 +319,5 @@ void coap_in_destroy(struct link *link)
 	message_unref(in->etag.msg);
 	free(in->keyed);
 	free(in);
+	coap_descriptors_leave();
 }

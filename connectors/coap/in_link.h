@@ -139,7 +139,7 @@ struct coap_in_link {
 	struct rate *rate; /* NULL: no limit */
 	struct coap_in_observe *observe;
 	struct coap_in_peer *peers;
-	size_t n_peers, n_streams, max_streams;
+	size_t n_peers, n_streams;
 	uint64_t last_number;
 	uint8_t name_hash[16];
 	struct coap_in_list held, offered; /* WAITS_FOR_ROOM, OFFERED */

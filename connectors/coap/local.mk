@@ -13,6 +13,8 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/content_format.h \
 	connectors/coap/dedupe.c \
 	connectors/coap/dedupe.h \
+	connectors/coap/descriptors.c \
+	connectors/coap/descriptors.h \
 	connectors/coap/freshness.c \
 	connectors/coap/freshness.h \
 	connectors/coap/in.c \

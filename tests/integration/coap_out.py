@@ -4,6 +4,7 @@
 forms, blocks, outcomes, what a SIGKILL repeats; and resources that are watched (RFC 7641), with the test descriptions of ETSI's
 Plugtests that concern clients, under their numbers."""
 import json
+import resource
 import select
 import socket
 
@@ -141,6 +142,30 @@ def strangers():
         assert int(plan.bridge.fresh("totals", destination="device")["delivered"]) == 0
         plan.device.answer(again, address, "2.04")
         _delivered(plan.bridge, 1)
+
+
+@tap.case("messages that name more devices than there are descriptors for take half of them, and all devices have their turn")
+def descriptors():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as devices, Plan(
+            "out-many", allow_private=True, source={"qos": 0},
+            target={"path": "", "url": "coap://127.1.0.{a}:%d/x" % _bind_all(devices)}) as plan:
+        files = plan.bridge.open_files()
+        limit = 5 * files
+        hard = resource.prlimit(plan.bridge.pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(plan.bridge.pid, resource.RLIMIT_NOFILE, (limit, hard))
+        seen = set()
+        for n in range(1, 150):
+            plan.publish(b"%d" % n, key=str(n), qos=0)
+        devices.settimeout(10)
+        while len(seen) < 149:
+            seen.add(devices.recv(2000)[-3:])
+            assert plan.bridge.open_files() < limit - files // 2, (plan.bridge.open_files(), files)
+
+
+def _bind_all(made):
+    """A device at each address of the loopback net, that takes what comes and says nothing; its port."""
+    made.bind(("0.0.0.0", 0))
+    return made.getsockname()[1]
 
 
 @tap.case("outcomes: refused ones become dead letters, RST and 5.00 and 4.29 and 5.03 come again, in order; the others go on")

@@ -19,6 +19,7 @@
 #include "connectors/coap/dedupe.h"
 #include "connectors/coap/in_head.h"
 #include "connectors/coap/in_security.h"
+#include "connectors/coap/ping.h"
 #include "connectors/coap/rate.h"
 #include "connectors/coap/reassembly.h"
 #include "connectors/coap/settings.h"
@@ -94,6 +95,7 @@ struct coap_in_peer {
 	bool names_known;
 	bool validated; /* somebody is there: it has answered */
 	bool is_pinged;
+	struct ping ping; /* over UDP and DTLS */
 	uint64_t received, sent; /* bytes, until it is validated; over TCP sent since it was last heard of */
 	bool is_doubted; /* a new handshake has come from its address (DTLS) */
 	uint64_t challenged_ms; /* since when it has been asked; 0: it has not */

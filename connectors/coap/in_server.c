@@ -116,6 +116,8 @@ static void on_nack(
 	(void)mid;
 	if (!peer || COAP_PROTO_RELIABLE(peer->proto))
 		return;
+	if (coap_pdu_get_code(sent) == COAP_EMPTY_CODE)
+		ping_end(&peer->ping);
 	if (reason == COAP_NACK_TOO_MANY_RETRIES) {
 		coap_in_peer_lost(peer);
 	} else if (reason == COAP_NACK_RST) {

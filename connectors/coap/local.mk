@@ -62,6 +62,8 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/out_verdict.h \
 	connectors/coap/path.c \
 	connectors/coap/path.h \
+	connectors/coap/ping.c \
+	connectors/coap/ping.h \
 	connectors/coap/psk_file.c \
 	connectors/coap/psk_file.h \
 	connectors/coap/rate.c \

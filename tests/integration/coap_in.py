@@ -297,6 +297,25 @@ def values():
         assert get("/value").text == "4.04"
 
 
+@tap.case("a client that acknowledges pings, as go-coap does, is as good as one that resets them: it observes, for as long as it likes")
+def acknowledged_pings():
+    port = free_port()
+    mapping = yaml.mapping("value", {"connection": "b", "topic": "coap-acked/{a}"}, {"connection": "api", "path": "/value/{a}"})
+    with Linkspan(_listener("acked", port, mapping)) as bridge, coap.Client(port, pong=ACK) as client, \
+            coap.Client(port) as other, Publisher(shared_mosquitto().port) as out:
+        out.publish("coap-acked/1", b"0")
+        until(lambda: other.ask(other.request("GET", "/value/1")).text == "2.05", "the value")
+        observing = client.request("GET", "/value/1", options=[("Observe", 0)])
+        assert client.ask(observing).value("Observe") is not None
+        for n in range(1, 31):
+            out.publish("coap-acked/1", b"%d" % n)
+            told = client.expect(lambda m, n=n: m.token == observing.token and m.payload == b"%d" % n, f"notification {n}")
+            if told.kind == CON:
+                client.send(coap.Message(ACK, 0, told.mid))
+        assert client.pings > 1, "it is asked now and then"
+        assert int(bridge.fresh(connection="api")["observers"]) == 1
+
+
 @tap.case("an IPv6 address, and many peers at the same time")
 def many():
     port = free_port()

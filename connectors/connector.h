@@ -300,8 +300,9 @@ struct connector {
 	/* Is this target (a rendered topic or path) legal? NULL: yes; else what is wrong. Used at check time for constant
 	 * targets and by the router for rendered ones. */
 	const char *(*check_target)(const void *settings, struct slice target);
-	/* Is this the value of that key of to_keys, the same for every message? Asked at check time. NULL: yes; else what is wrong and
-	 * what would be right, one static sentence, reported at the key. A NULL member: all are. */
+	/* Is this the value of that key of to_keys, the same for every message? Asked at check time; value.data NULL: it holds
+	 * something of the message, and the question is whether the key is one of such a connection. NULL: yes; else what is wrong
+	 * and what would be right, one static sentence, reported at the key. A NULL member: all are. */
 	const char *(*check_param)(const void *settings, const char *name, struct slice value);
 	/* What is hardly meant about targets that hold something of a message, one static sentence, reported as a warning at
 	 * the target. NULL, also as a member: nothing. */

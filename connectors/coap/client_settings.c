@@ -135,6 +135,10 @@ const char *coap_client_check_target(const struct coap_settings *settings, struc
 const char *coap_client_check_param(const char *name, struct slice value)
 {
 	struct coap_url url;
+	if (strcmp(name, "rt") == 0 || strcmp(name, "title") == 0)
+		return "this is a key of connections with listen, and that one has a url. Leave it out";
+	if (!value.data)
+		return NULL;
 	if (strcmp(name, COAP_PARAM_METHOD) == 0)
 		return coap_method_find(value) >= 0
 			       ? NULL

@@ -214,7 +214,7 @@ static const char *check_target(const void *settings, struct slice target)
 
 static const char *check_param(const void *settings, const char *name, struct slice value)
 {
-	return coap_settings_listens(settings) ? NULL : coap_client_check_param(name, value);
+	return coap_settings_listens(settings) ? coap_in_check_param(name) : coap_client_check_param(name, value);
 }
 
 /* A listener's paths are topics: nothing in them is encoded. */

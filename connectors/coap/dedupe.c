@@ -250,6 +250,18 @@ enum dedupe_state dedupe_enter(struct dedupe *dedupe, struct slice peer, uint16_
 	return DEDUPE_ANSWERED;
 }
 
+bool dedupe_find(struct dedupe *dedupe, struct slice peer, uint16_t message_id, uint64_t hash, uint64_t now_ms,
+	struct slice *ret_answer)
+{
+	dedupe_expire(dedupe, now_ms);
+	const struct entry *entry = find_request(dedupe, peer, message_id, hash);
+	if (!entry || !entry->answered)
+		return false;
+	dedupe->figures.repeated++;
+	*ret_answer = answer_of(entry);
+	return true;
+}
+
 int dedupe_answer(struct dedupe *dedupe, struct slice peer, uint16_t message_id, uint64_t hash, struct slice answer)
 {
 	struct entry *entry = find_request(dedupe, peer, message_id, hash);

@@ -47,6 +47,10 @@ void dedupe_free(struct dedupe *dedupe); /* NULL is allowed */
 enum dedupe_state dedupe_enter(struct dedupe *dedupe, struct slice peer, uint16_t message_id, uint64_t hash,
 	bool is_con, uint64_t now_ms, struct slice *ret_answer);
 
+/* Has it been answered? Enters nothing. ret_answer as above. */
+bool dedupe_find(struct dedupe *dedupe, struct slice peer, uint16_t message_id, uint64_t hash, uint64_t now_ms,
+	struct slice *ret_answer);
+
 /* The request has been answered: `answer` is whatever the caller needs to answer again (code first), copied. 0; -ENOENT: it
  * is not there any more, or its id means another one now; -ENOBUFS, -ENOMEM: there is no room for the answer; then its first
  * DEDUPE_INLINE_BYTES are kept. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/coap/descriptors.h"
 #include "connectors/coap/in_link.h"
 #include "connectors/coap/path.h"
 #include "message/siphash.h"
@@ -19,6 +20,7 @@
 #define TICK_MS         1000u
 #define MAX_IN_FLIGHT   1024u /* values; each is answered at once */
 #define MAX_IDS         1000000u /* message ids known in memory */
+#define MAX_REFUSALS    131072u
 #define MAX_BODIES      4096u /* that are being received */
 #define BODY_YIELDS_MS  10000u
 #define MAX_RATED_PEERS 65536u
@@ -91,6 +93,7 @@ static void on_tick(void *arg)
 	coap_in_observe_tick(link);
 	reassembly_expire(link->bodies, now_ms);
 	dedupe_expire(link->dedupe, now_ms);
+	dedupe_expire(link->refusals, now_ms);
 	loop_timer_start(link->ticker, TICK_MS);
 }
 
@@ -117,7 +120,7 @@ static int read_security(struct coap_in_link *link)
 static int make_tables(struct coap_in_link *link)
 {
 	const struct coap_limits *limits = &link->settings->in.limits;
-	struct dedupe_limits ids = {.max_entries = MAX_IDS};
+	struct dedupe_limits ids = {.max_entries = MAX_IDS}, refusals = {.max_entries = MAX_REFUSALS};
 	struct reassembly_limits bodies = {.max_body = (size_t)limits->max_body,
 		.max_bytes = (size_t)limits->max_buffered,
 		.max_bodies = MAX_BODIES,
@@ -132,6 +135,8 @@ static int make_tables(struct coap_in_link *link)
 		r = topic_index_add(link->filters, link->spec.subscriptions[i].filter);
 	if (r == 0)
 		r = dedupe_new(&ids, &link->dedupe);
+	if (r == 0)
+		r = dedupe_new(&refusals, &link->refusals);
 	if (r == 0)
 		r = reassembly_new(&bodies, &link->bodies);
 	if (r == 0 && limits->rate)
@@ -168,6 +173,7 @@ int coap_in_create(const struct link_spec *spec, struct link_host *host, struct 
 	link->spec = *spec;
 	link->settings = spec->settings;
 	link->host = host;
+	coap_descriptors_enter();
 	loop_job_init(&link->stopped_job, finish_stop, link);
 	int r = open_parts(link);
 	if (r < 0) {
@@ -301,6 +307,7 @@ void coap_in_destroy(struct link *link)
 	rate_free(in->rate);
 	reassembly_free(in->bodies);
 	dedupe_free(in->dedupe);
+	dedupe_free(in->refusals);
 	topic_index_free(in->filters);
 	allowed_paths_free(in->allowed);
 	loop_timer_free(in->timer);
@@ -312,4 +319,5 @@ void coap_in_destroy(struct link *link)
 	message_unref(in->etag.msg);
 	free(in->keyed);
 	free(in);
+	coap_descriptors_leave();
 }

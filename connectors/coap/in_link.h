@@ -19,6 +19,7 @@
 #include "connectors/coap/dedupe.h"
 #include "connectors/coap/in_head.h"
 #include "connectors/coap/in_security.h"
+#include "connectors/coap/ping.h"
 #include "connectors/coap/rate.h"
 #include "connectors/coap/reassembly.h"
 #include "connectors/coap/settings.h"
@@ -46,12 +47,21 @@ struct coap_in_exchange {
 	uint32_t block1; /* to be repeated */
 };
 
+/* What a request is answered with, but for values. */
+struct coap_in_answer {
+	uint8_t code;
+	const char *text; /* the diagnostic payload; NULL: none */
+	uint32_t max_age_s; /* 0: left out */
+	uint64_t size1; /* 0: left out */
+};
+
 enum coap_in_state { COAP_IN_WAITS_FOR_PEER, COAP_IN_WAITS_FOR_ROOM, COAP_IN_OFFERED };
 
 struct coap_in_request {
 	struct coap_in_exchange exchange;
 	enum coap_in_state state;
 	uint8_t success; /* the code to answer with */
+	uint8_t qos;
 	bool is_keyed; /* in the table of the link by `key` */
 	bool is_entered; /* in link->dedupe */
 	bool is_unacked; /* in that list */
@@ -85,6 +95,7 @@ struct coap_in_peer {
 	bool names_known;
 	bool validated; /* somebody is there: it has answered */
 	bool is_pinged;
+	struct ping ping; /* over UDP and DTLS */
 	uint64_t received, sent; /* bytes, until it is validated; over TCP sent since it was last heard of */
 	bool is_doubted; /* a new handshake has come from its address (DTLS) */
 	uint64_t challenged_ms; /* since when it has been asked; 0: it has not */
@@ -124,12 +135,13 @@ struct coap_in_link {
 	struct coap_in_security *security; /* NULL: none */
 	struct allowed_paths *allowed;
 	struct topic_index *filters; /* those of spec.subscriptions */
-	struct dedupe *dedupe; /* what is not in the journal */
+	struct dedupe *dedupe; /* what was taken and is not in the journal */
+	struct dedupe *refusals;
 	struct reassembly *bodies;
 	struct rate *rate; /* NULL: no limit */
 	struct coap_in_observe *observe;
 	struct coap_in_peer *peers;
-	size_t n_peers, n_streams, max_streams;
+	size_t n_peers, n_streams;
 	uint64_t last_number;
 	uint8_t name_hash[16];
 	struct coap_in_list held, offered; /* WAITS_FOR_ROOM, OFFERED */
@@ -199,6 +211,32 @@ void coap_in_request_end_all(struct coap_in_link *link);
 /* Acknowledges those that have had no answer for a second. */
 void coap_in_request_acknowledge(struct coap_in_link *link);
 
+/* --- in_repeat.c ------------------------------------------------------------------------------------------------------- */
+
+enum coap_in_repeat {
+	COAP_IN_REPEAT_NEW,
+	COAP_IN_REPEAT_SEEN_TO, /* it has come before, and has its answer, or will have it */
+	COAP_IN_REPEAT_FULL, /* no more ids can be kept */
+};
+
+/* Who it is for whom a message id counts: an address, or a session, whose keys are of no use to another process. Borrowed from
+ * the peer. */
+struct slice coap_in_repeat_peer(const struct coap_in_peer *peer);
+/* Fills in key and hash. */
+void coap_in_repeat_identify(struct coap_in_request *request, const struct coap_in_head *head);
+/* Has it come before? */
+enum coap_in_repeat coap_in_repeat_look_up(struct coap_in_request *request, const struct coap_in_head *head);
+/* It is pending, or not any more. */
+void coap_in_repeat_add(struct coap_in_request *request);
+void coap_in_repeat_remove(struct coap_in_request *request);
+/* One that is pending with the same key and hash; NULL: none. */
+struct coap_in_request *coap_in_repeat_pending(const struct coap_in_request *like);
+/* It was taken, or is a part of a body (2.31): as far as the journal does not know. */
+void coap_in_repeat_answered(struct coap_in_request *request, uint8_t code);
+/* It is refused for good. False: that cannot be remembered, so it must not be said. */
+bool coap_in_repeat_refused(struct coap_in_request *request, const struct coap_in_answer *answer)
+	__attribute__((warn_unused_result));
+
 /* --- in_values.c ------------------------------------------------------------------------------------------------------- */
 
 /* NULL: none, or it has expired. Borrowed until control returns to the loop. */
@@ -248,13 +286,6 @@ bool coap_in_core_is(struct slice path);
 void coap_in_core_get(struct coap_in_exchange *exchange, const struct coap_in_head *head, coap_pdu_t *response);
 
 /* --- in_answer.c ------------------------------------------------------------------------------------------------------- */
-
-struct coap_in_answer {
-	uint8_t code;
-	const char *text; /* the diagnostic payload; NULL: none */
-	uint32_t max_age_s; /* 0: left out */
-	uint64_t size1; /* 0: left out */
-};
 
 /* Tells the peer. */
 void coap_in_answer_send(struct coap_in_exchange *exchange, struct coap_in_answer answer);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Peers: who they are, what they may do, and whether they are there. Over UDP anybody can write any address into a datagram,
- * so an address is validated by a ping of CoAP (an empty confirmable message, which every endpoint answers with a reset,
- * RFC 7252 §4.3); over DTLS, TCP and TLS the handshake has done so.
+ * so an address is validated by a ping of CoAP (ping.h); over DTLS, TCP and TLS the handshake has done so.
  *
  * A session of libcoap that has ended over DTLS stays as long as anybody holds it, and takes no new handshake meanwhile:
  * nothing tells, so it is looked for.
  */
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +82,7 @@ void coap_in_peer_free(struct coap_in_peer *peer)
 	if (peer->next)
 		peer->next->prev = peer->prev;
 	peer->link->n_peers--;
+	ping_end(&peer->ping);
 	coap_session_set_app_data(peer->session, NULL);
 	coap_in_names_free(&peer->names);
 	free(peer);
@@ -99,6 +100,11 @@ bool coap_in_peer_may_get(const struct coap_in_peer *peer, size_t bytes)
 	return peer->validated || peer->sent + bytes <= FACTOR * peer->received;
 }
 
+static void on_acknowledged(struct ping *ping)
+{
+	coap_in_peer_heard((struct coap_in_peer *)((char *)ping - offsetof(struct coap_in_peer, ping)));
+}
+
 bool coap_in_peer_ping(struct coap_in_peer *peer)
 {
 	if (peer->is_pinged)
@@ -110,7 +116,9 @@ bool coap_in_peer_ping(struct coap_in_peer *peer)
 			return false;
 		peer->sent += PING_BYTES;
 	}
-	if (coap_session_send_ping(peer->session) == COAP_INVALID_MID)
+	bool is_sent = COAP_PROTO_RELIABLE(peer->proto) ? coap_session_send_ping(peer->session) != COAP_INVALID_MID
+							: ping_send(&peer->ping, peer->session, on_acknowledged);
+	if (!is_sent)
 		return false;
 	peer->is_pinged = true;
 	peer->pinged_ms = loop_now_ms(peer->link->spec.loop);

@@ -115,66 +115,6 @@ void coap_in_request_acknowledge(struct coap_in_link *link)
 	}
 }
 
-/* --- those that are known by their message id -------------------------------------------------------------------------- */
-
-static struct coap_in_request **bucket_of(struct coap_in_link *link, const uint8_t *key)
-{
-	uint64_t hash;
-	memcpy(&hash, key, sizeof hash);
-	return &link->keyed[hash & (link->n_buckets - 1)];
-}
-
-static void keyed_add(struct coap_in_request *request)
-{
-	if (COAP_PROTO_RELIABLE(request->exchange.peer->proto))
-		return;
-	struct coap_in_request **at = bucket_of(request->exchange.peer->link, request->key);
-	request->next_keyed = *at;
-	*at = request;
-	request->is_keyed = true;
-}
-
-static void keyed_remove(struct coap_in_request *request)
-{
-	if (!request->is_keyed)
-		return;
-	struct coap_in_request **at = bucket_of(request->exchange.peer->link, request->key);
-	while (*at != request)
-		at = &(*at)->next_keyed;
-	*at = request->next_keyed;
-	request->is_keyed = false;
-}
-
-static struct coap_in_request *keyed_find(struct coap_in_link *link, const uint8_t *key, uint64_t hash)
-{
-	struct coap_in_request *request = *bucket_of(link, key);
-	while (request && (request->hash != hash || memcmp(request->key, key, LINK_KEY_LEN) != 0))
-		request = request->next_keyed;
-	return request;
-}
-
-/* Over DTLS a session's number stands for the address: its keys are of no use to another process. */
-static void write_key(const struct coap_in_peer *peer, uint16_t mid, uint8_t out[LINK_KEY_LEN])
-{
-	uint8_t text[16 + COAP_IN_ADDRESS_MAX + 2];
-	const bool by_address = peer->proto == COAP_PROTO_UDP;
-	const void *who = by_address ? (const void *)peer->address : (const void *)&peer->number;
-	size_t len = by_address ? peer->address_len : sizeof peer->number;
-	memcpy(text, peer->link->name_hash, 16);
-	memcpy(text + 16, who, len);
-	memcpy(text + 16 + len, &mid, sizeof mid);
-	siphash(hash_key, slice_of(text, 16 + len + sizeof mid), out);
-}
-
-static uint64_t hash_of(const struct coap_in_head *head)
-{
-	uint8_t hash[SIPHASH_LEN];
-	uint64_t result;
-	siphash(hash_key, head->bytes, hash);
-	memcpy(&result, hash, sizeof result);
-	return result ^ head->code;
-}
-
 /* --- from bytes to requests and back ----------------------------------------------------------------------------------- */
 
 static struct coap_in_request *request_new(
@@ -205,7 +145,7 @@ static void hold(struct coap_in_request *request, enum coap_in_state state)
 	coap_session_reference(request->exchange.peer->session);
 	request->state = state;
 	list_add(request);
-	keyed_add(request);
+	coap_in_repeat_add(request);
 	/* What was not acknowledged comes again, and asks again; and who wants no success takes that for one (RFC 7967). */
 	if (state != COAP_IN_WAITS_FOR_PEER && !(request->exchange.no_response & 2))
 		unacked_add(request);
@@ -229,7 +169,7 @@ static void let_go(struct coap_in_request *request)
 	if (request->state == COAP_IN_WAITS_FOR_PEER)
 		link->n_waiting_for_peers--;
 	list_remove(request);
-	keyed_remove(request);
+	coap_in_repeat_remove(request);
 	unacked_remove(request);
 	free_body(request);
 	free(request);
@@ -308,7 +248,7 @@ static enum offer_result offer_message(
 		.headers = headers,
 		.n_headers = n,
 		.origin_ms = loop_wall_ms(link->spec.loop),
-		.qos = request->exchange.type == COAP_MESSAGE_CON,
+		.qos = request->qos,
 	};
 	if (head->code == COAP_REQUEST_CODE_DELETE) {
 		view.payload = (struct slice){NULL, 0};
@@ -321,57 +261,20 @@ static enum offer_result offer_message(
 
 /* --- answers ----------------------------------------------------------------------------------------------------------- */
 
-static struct slice peer_key(const struct coap_in_peer *peer)
-{
-	return peer->proto == COAP_PROTO_UDP ? slice_of(peer->address, peer->address_len)
-					     : slice_of(&peer->number, sizeof peer->number);
-}
-
-static void forget(struct coap_in_request *request)
-{
-	struct coap_in_exchange *exchange = &request->exchange;
-	if (request->is_entered)
-		dedupe_forget(exchange->peer->link->dedupe, peer_key(exchange->peer), exchange->mid, request->hash);
-	request->is_entered = false;
-}
-
-/* Its id may come with something else, but for a block: the client sends the body again with other ids, and a late copy of this
- * one must neither begin nor end that body. */
-static void forget_refused(struct coap_in_request *request, uint8_t code)
-{
-	struct coap_in_exchange *exchange = &request->exchange;
-	struct coap_in_link *link = exchange->peer->link;
-	struct slice peer = peer_key(exchange->peer), answer;
-	if (!exchange->has_block1 || COAP_PROTO_RELIABLE(exchange->peer->proto)) {
-		forget(request);
-		return;
-	}
-	if (!request->is_entered &&
-		dedupe_enter(link->dedupe, peer, exchange->mid, request->hash, exchange->type == COAP_MESSAGE_CON,
-			loop_now_ms(link->spec.loop), &answer) != DEDUPE_NEW)
-		return;
-	(void)dedupe_answer(link->dedupe, peer, exchange->mid, request->hash, slice_of(&code, 1));
-	request->is_entered = false;
-}
-
-/* Of one that has not been held. Frees it. */
+/* Of one that has not been held. What cannot be remembered is not said: the client asks again with the same message id. Frees it. */
 static void answer_now(struct coap_in_request *request, struct coap_in_answer answer)
 {
-	forget_refused(request, answer.code);
-	coap_in_answer_send(&request->exchange, answer);
+	if (coap_in_repeat_refused(request, &answer))
+		coap_in_answer_send(&request->exchange, answer);
 	free_body(request);
 	free(request);
 }
 
-/* A part of a body: should it come again, late, it must not begin that body anew. Frees it. */
+/* A part of a body. Frees it. */
 static void answer_part(struct coap_in_request *request)
 {
-	static const uint8_t code = COAP_RESPONSE_CODE_CONTINUE;
-	struct coap_in_exchange *exchange = &request->exchange;
-	if (request->is_entered)
-		(void)dedupe_answer(exchange->peer->link->dedupe, peer_key(exchange->peer), exchange->mid,
-			request->hash, slice_of(&code, 1));
-	coap_in_answer_send(exchange, (struct coap_in_answer){.code = code});
+	coap_in_repeat_answered(request, COAP_RESPONSE_CODE_CONTINUE);
+	coap_in_answer_send(&request->exchange, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_CONTINUE});
 	free(request);
 }
 
@@ -384,121 +287,37 @@ static struct coap_in_answer busy(const char *text)
 void coap_in_request_done(struct coap_in_request *request, enum receipt receipt)
 {
 	struct coap_in_exchange *exchange = &request->exchange;
-	struct coap_in_link *link = exchange->peer->link;
-	struct coap_in_answer answer = {.code = request->success};
 	if (receipt == RECEIPT_DURABLE) {
-		link->counters.accepted++;
-		if (request->is_entered)
-			(void)dedupe_answer(link->dedupe, peer_key(exchange->peer), exchange->mid, request->hash,
-				slice_of(&request->success, 1));
-	} else {
-		forget(request);
-		answer = busy("the journal has failed");
+		exchange->peer->link->counters.accepted++;
+		coap_in_repeat_answered(request, request->success);
+		coap_in_answer_send(exchange, (struct coap_in_answer){.code = request->success});
+	} else if (exchange->peer->proto != COAP_PROTO_UDP) {
+		struct coap_in_answer answer = busy("the journal has failed");
 		answer.max_age_s = FAILED_MAX_AGE_S;
-	}
-	coap_in_answer_send(exchange, answer);
+		if (coap_in_repeat_refused(request, &answer))
+			coap_in_answer_send(exchange, answer);
+	} /* else: whether it is there is not known; the client asks again, and the next process may know */
 	let_go(request);
-}
-
-/* --- has it come before? ----------------------------------------------------------------------------------------------- */
-
-/* With the code that is remembered. */
-static void answer_again(struct coap_in_exchange *exchange, uint8_t code)
-{
-	bool is_later = code == COAP_RESPONSE_CODE_SERVICE_UNAVAILABLE || code == COAP_RESPONSE_CODE_TOO_MANY_REQUESTS;
-	coap_in_answer_send(
-		exchange, (struct coap_in_answer){.code = code, .max_age_s = is_later ? COAP_IN_RETRY_AFTER_S : 0});
-}
-
-/* Of the last block of a body: has it been refused? Answers it then. */
-static bool was_refused(struct coap_in_request *request)
-{
-	struct coap_in_exchange *exchange = &request->exchange;
-	struct coap_in_link *link = exchange->peer->link;
-	struct slice answer;
-	if (!exchange->has_block1)
-		return false;
-	enum dedupe_state state = dedupe_enter(link->dedupe, peer_key(exchange->peer), exchange->mid, request->hash,
-		exchange->type == COAP_MESSAGE_CON, loop_now_ms(link->spec.loop), &answer);
-	if (state == DEDUPE_NEW)
-		dedupe_forget(link->dedupe, peer_key(exchange->peer), exchange->mid, request->hash);
-	if (state != DEDUPE_ANSWERED)
-		return false;
-	answer_again(exchange, answer.data[0]);
-	return true;
-}
-
-/* In the journal, or in the table in memory. True: it has been seen to. */
-static bool is_repeated(struct coap_in_request *request, const struct coap_in_head *head)
-{
-	struct coap_in_exchange *exchange = &request->exchange;
-	struct coap_in_peer *peer = exchange->peer;
-	struct coap_in_link *link = peer->link;
-	struct slice answer;
-	uint64_t hash = 0;
-	bool is_part = head->block1.is_set && head->block1.more; /* of a body, which does not survive us either */
-	if (!is_part && peer->proto == COAP_PROTO_UDP && link->settings->in.dedupe == COAP_DEDUPE_DURABLE &&
-		link->host->ops->key) {
-		enum key_state state = link->host->ops->key(link->host, request->key, &hash);
-		if (state == KEY_UNKNOWN)
-			return was_refused(request);
-		if (hash != request->hash) {
-			link->counters.replaced++;
-			return was_refused(request);
-		}
-		link->counters.repeated++;
-		if (state == KEY_KNOWN)
-			coap_in_answer_send(exchange, (struct coap_in_answer){.code = request->success});
-		return true;
-	}
-	switch (dedupe_enter(link->dedupe, peer_key(peer), exchange->mid, request->hash, head->type == COAP_MESSAGE_CON,
-		loop_now_ms(link->spec.loop), &answer)) {
-	case DEDUPE_NEW:
-		request->is_entered = true;
-		return false;
-	case DEDUPE_PENDING:
-		break;
-	case DEDUPE_ANSWERED:
-		answer_again(exchange, answer.data[0]);
-		break;
-	case DEDUPE_FULL:
-		coap_in_answer_send(exchange, busy("no more message ids can be kept now"));
-		break;
-	}
-	return true;
-}
-
-/* True: it has been seen to, and is freed. */
-static bool look_up(struct coap_in_request *request, const struct coap_in_head *head)
-{
-	struct coap_in_peer *peer = request->exchange.peer;
-	if (COAP_PROTO_RELIABLE(peer->proto))
-		return false;
-	write_key(peer, request->exchange.mid, request->key);
-	request->hash = hash_of(head);
-	struct coap_in_request *before = keyed_find(peer->link, request->key, request->hash);
-	if (before) {
-		peer->link->counters.repeated++;
-		if (before->exchange.acked)
-			coap_in_answer_acknowledge(&before->exchange);
-	} else if (!is_repeated(request, head)) {
-		return false;
-	}
-	free(request);
-	return true;
 }
 
 /* --- what may be done with it ------------------------------------------------------------------------------------------ */
 
-/* The code that a mapping answers with; 0: none reads this. */
-static uint8_t success_of(struct coap_in_link *link, const struct coap_in_head *head, bool *ret_is_read)
+/* The code that a mapping answers with, 0: none reads this; and the highest qos that one asks for. Of what is not confirmable it is 0. */
+static uint8_t success_of(
+	struct coap_in_link *link, const struct coap_in_head *head, bool *ret_is_read, uint8_t *ret_qos)
 {
 	const uint32_t *filters;
 	uint8_t success = 0;
 	size_t n = topic_index_match(link->filters, head->topic, &filters);
 	*ret_is_read = n > 0;
-	for (size_t i = 0; i < n && !success; i++) {
-		const struct coap_from_settings *from = link->spec.subscriptions[filters[i]].from_settings;
+	*ret_qos = head->type == COAP_MESSAGE_CON;
+	for (size_t i = 0; i < n; i++) {
+		const struct link_subscription *subscription = &link->spec.subscriptions[filters[i]];
+		const struct coap_from_settings *from = subscription->from_settings;
+		if (*ret_qos && subscription->qos > *ret_qos)
+			*ret_qos = subscription->qos;
+		if (success)
+			continue;
 		if (head->code == COAP_REQUEST_CODE_DELETE)
 			success = from && from->delete ? COAP_RESPONSE_CODE_DELETED : 0;
 		else
@@ -537,7 +356,7 @@ static struct coap_in_answer take_block(struct coap_in_request *request, const s
 	struct coap_in_link *link = peer->link;
 	const struct coap_in_block *block1 = &head->block1;
 	uint64_t max_body = link->settings->in.limits.max_body;
-	struct reassembly_key key = {.peer = peer_key(peer),
+	struct reassembly_key key = {.peer = coap_in_repeat_peer(peer),
 		.method = head->code,
 		.options_hash = options_hash(head),
 		.request_tag = head->request_tag};
@@ -599,6 +418,7 @@ static void wait_for_room(struct coap_in_request *request, const struct coap_in_
 		return;
 	}
 	copy->success = request->success;
+	copy->qos = request->qos;
 	copy->is_entered = request->is_entered;
 	copy->hash = request->hash;
 	memcpy(copy->key, request->key, sizeof copy->key);
@@ -673,11 +493,17 @@ static struct coap_in_answer turned_away(const struct coap_in_peer *peer)
 		.code = COAP_RESPONSE_CODE_TOO_MANY_REQUESTS, .max_age_s = (uint32_t)((wait_ms + 999) / 1000)};
 }
 
+/* While linkspan stops: the next process takes what comes again with this id, but knows nothing of a refusal. */
+static bool is_left_to_repeat(const struct coap_in_exchange *exchange)
+{
+	return exchange->peer->proto == COAP_PROTO_UDP && exchange->type == COAP_MESSAGE_CON && !exchange->acked;
+}
+
 static void take(struct coap_in_exchange *exchange, const struct coap_in_head *head, const char *identity)
 {
 	struct coap_in_link *link = exchange->peer->link;
 	bool is_read;
-	uint8_t success = success_of(link, head, &is_read);
+	uint8_t qos, success = success_of(link, head, &is_read, &qos);
 	if (!success) {
 		struct coap_in_answer answer = turned_away(exchange->peer);
 		coap_in_answer_send(exchange, answer.code ? answer : refusal(link, head, is_read));
@@ -685,12 +511,22 @@ static void take(struct coap_in_exchange *exchange, const struct coap_in_head *h
 	}
 	struct coap_in_request *request = request_new(exchange, head, false);
 	if (!request) {
-		coap_in_answer_send(exchange, busy("out of memory"));
+		if (COAP_PROTO_RELIABLE(exchange->peer->proto)) /* else a refusal that cannot be remembered */
+			coap_in_answer_send(exchange, busy("out of memory"));
 		return;
 	}
 	request->success = success;
-	if (look_up(request, head))
+	request->qos = qos;
+	switch (coap_in_repeat_look_up(request, head)) {
+	case COAP_IN_REPEAT_NEW:
+		break;
+	case COAP_IN_REPEAT_SEEN_TO:
+		free(request);
 		return;
+	case COAP_IN_REPEAT_FULL:
+		answer_now(request, busy("no more message ids can be kept now"));
+		return;
+	}
 	if (!coap_in_values_condition(link, head)) {
 		answer_now(request, (struct coap_in_answer){.code = COAP_RESPONSE_CODE_PRECONDITION_FAILED});
 		return;
@@ -698,6 +534,10 @@ static void take(struct coap_in_exchange *exchange, const struct coap_in_head *h
 	struct coap_in_answer answer = turned_away(exchange->peer);
 	if (!answer.code)
 		answer = take_body(request, head);
+	else if (link->closing && is_left_to_repeat(exchange)) {
+		free(request);
+		return;
+	}
 	if (answer.code == COAP_RESPONSE_CODE_CONTINUE)
 		answer_part(request);
 	else if (answer.code)
@@ -720,17 +560,16 @@ void coap_in_request_await_peer(const struct coap_in_exchange *exchange, const s
 {
 	struct coap_in_peer *peer = exchange->peer;
 	struct coap_in_link *link = peer->link;
-	uint8_t key[LINK_KEY_LEN];
-	uint64_t hash = hash_of(head);
-	write_key(peer, exchange->mid, key);
-	if (keyed_find(link, key, hash) || !coap_in_peer_ping(peer))
+	struct coap_in_request like = {.exchange = *exchange};
+	coap_in_repeat_identify(&like, head);
+	if (coap_in_repeat_pending(&like) || !coap_in_peer_ping(peer))
 		return; /* the client sends it again */
 	struct coap_in_request *request =
 		link->n_waiting_for_peers < MAX_WAITING_FOR_PEERS ? request_new(exchange, head, true) : NULL;
 	if (!request)
 		return;
-	request->hash = hash;
-	memcpy(request->key, key, sizeof request->key);
+	request->hash = like.hash;
+	memcpy(request->key, like.key, sizeof request->key);
 	hold(request, COAP_IN_WAITS_FOR_PEER);
 }
 
@@ -813,8 +652,8 @@ void coap_in_request_take(struct coap_in_link *link, coap_session_t *session, co
 
 static void answer_held(struct coap_in_request *request, struct coap_in_answer answer)
 {
-	forget_refused(request, answer.code);
-	coap_in_answer_send(&request->exchange, answer);
+	if (coap_in_repeat_refused(request, &answer))
+		coap_in_answer_send(&request->exchange, answer);
 	let_go(request);
 }
 
@@ -848,9 +687,13 @@ void coap_in_request_offer_held(struct coap_in_link *link)
 void coap_in_request_give_up(struct coap_in_link *link, bool all)
 {
 	uint64_t now_ms = loop_now_ms(link->spec.loop), ms = link->settings->in.limits.busy_timeout_ms;
-	while (link->held.first && (all || now_ms - link->held.first->since_ms >= ms))
-		answer_held(
-			link->held.first, busy(all ? "linkspan is stopping" : "there is no room for more messages"));
+	while (link->held.first && (all || now_ms - link->held.first->since_ms >= ms)) {
+		if (all && is_left_to_repeat(&link->held.first->exchange))
+			let_go(link->held.first);
+		else
+			answer_held(link->held.first,
+				busy(all ? "linkspan is stopping" : "there is no room for more messages"));
+	}
 }
 
 void coap_in_request_end_all(struct coap_in_link *link)

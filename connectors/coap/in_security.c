@@ -426,6 +426,25 @@ static void add_other_names(X509 *cert, struct coap_in_names *names)
 	GENERAL_NAMES_free(others);
 }
 
+/* Was a key proven? libcoap notes whatever identity it is asked for, before anything is verified; and with TLS 1.3 a handshake
+ * goes on with our certificate alone when the key is not taken. Sessions are not resumed, so there a key is all that it
+ * can have been. */
+static bool has_proven_key(const SSL *ssl)
+{
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+	if (SSL_version(ssl) == TLS1_3_VERSION)
+		return SSL_session_reused(ssl) == 1;
+	switch (cipher ? SSL_CIPHER_get_kx_nid(cipher) : NID_undef) {
+	case NID_kx_psk:
+	case NID_kx_dhe_psk:
+	case NID_kx_ecdhe_psk:
+	case NID_kx_rsa_psk:
+		return true;
+	default:
+		return false;
+	}
+}
+
 void coap_in_security_names(coap_session_t *session, struct coap_in_names *ret_names)
 {
 	coap_tls_library_t library;
@@ -439,7 +458,7 @@ void coap_in_security_names(coap_session_t *session, struct coap_in_names *ret_n
 		add_other_names(cert, ret_names);
 		return;
 	}
-	const coap_bin_const_t *identity = coap_session_get_psk_identity(session);
+	const coap_bin_const_t *identity = has_proven_key(ssl) ? coap_session_get_psk_identity(session) : NULL;
 	if (identity)
 		add_name(ret_names, identity->s, identity->length);
 }

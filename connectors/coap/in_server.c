@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "connectors/coap/descriptors.h"
 #include "connectors/coap/in_address.h"
 #include "connectors/coap/in_link.h"
 #include "runtime/log.h"
@@ -66,9 +66,16 @@ static void on_request(coap_resource_t *resource, coap_session_t *session, const
 		coap_in_request_take(link, session, pdu);
 }
 
+/* Connections take descriptors that files and other connections need. */
+static size_t max_streams(const struct coap_in_link *link)
+{
+	size_t most = (size_t)link->settings->in.limits.max_sessions, share = coap_descriptors_share();
+	return share < most ? share : most;
+}
+
 static void on_new_stream(struct coap_in_link *link, coap_session_t *session)
 {
-	if (link->closing || link->n_streams >= link->max_streams) {
+	if (link->closing || link->n_streams >= max_streams(link)) {
 		coap_session_disconnected(session, COAP_NACK_NOT_DELIVERABLE);
 		return;
 	}
@@ -109,6 +116,8 @@ static void on_nack(
 	(void)mid;
 	if (!peer || COAP_PROTO_RELIABLE(peer->proto))
 		return;
+	if (coap_pdu_get_code(sent) == COAP_EMPTY_CODE)
+		ping_end(&peer->ping);
 	if (reason == COAP_NACK_TOO_MANY_RETRIES) {
 		coap_in_peer_lost(peer);
 	} else if (reason == COAP_NACK_RST) {
@@ -221,16 +230,6 @@ static void tune(int fd, const struct coap_in_address *address)
 		(void)!listen(fd, BACKLOG);
 }
 
-/* Connections take descriptors that files and other connections need. */
-static size_t max_streams(const struct coap_in_link *link)
-{
-	struct rlimit limit;
-	size_t most = (size_t)link->settings->in.limits.max_sessions;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur / 2 < most)
-		most = (size_t)limit.rlim_cur / 2;
-	return most;
-}
-
 static const char *scheme_of(coap_proto_t proto)
 {
 	switch (proto) {
@@ -306,7 +305,6 @@ int coap_in_server_open(struct coap_in_link *link)
 	const struct config_list *listen = &link->settings->listen;
 	struct coap_in_address address;
 	int r = 0;
-	link->max_streams = max_streams(link);
 	for (size_t i = 0; i < listen->n && r == 0; i++) {
 		const char *text = listen->items[i].value;
 		coap_loop_forget_reason();

@@ -8,11 +8,17 @@
 #include <string.h>
 
 #include "connectors/coap/in_address.h"
-#include "connectors/coap/in_security.h"
 #include "connectors/coap/path.h"
+#include "connectors/coap/psk_file.h"
 #include "connectors/common/allowed_paths.h"
+#include "connectors/common/pem_files.h"
 
 #define ITEM_SIZE 24
+#define EVERYBODY "*"
+
+struct doors { /* what kinds of addresses there are */
+	bool datagrams, secured;
+};
 
 static bool is_secured(coap_proto_t proto)
 {
@@ -44,28 +50,37 @@ static void check_address(const struct coap_settings *settings, size_t i, const 
 			"'%s' can be reached from other machines and nobody has to say who he is; listen on coaps://, "
 			"or on 127.0.0.1, or say public: true if everybody may send",
 			text);
+	if (is_secured(address->proto) && !address->at.loopback && !settings->in.public && settings->tls.cert &&
+		!settings->tls.client_ca && settings->in.allow.n == 0 && !failed &&
+		!config_failed(scope, "public", NULL) && !config_failed(scope, "allow", NULL) &&
+		!config_failed(scope, "tls", "client_ca"))
+		config_complain(scope, "listen", item,
+			"'%s' can be reached from other machines and nobody has to show a certificate; name "
+			"tls.client_ca, or what everybody may do in allow, or say public: true if everybody may send",
+			text);
 }
 
-static bool check_listen(const struct coap_settings *settings, struct config_scope *scope)
+static struct doors check_listen(const struct coap_settings *settings, struct config_scope *scope)
 {
 	struct coap_in_address address;
 	char item[ITEM_SIZE];
-	bool has_datagrams = false;
+	struct doors doors = {false, false};
 	for (size_t i = 0; i < settings->listen.n; i++) {
 		const char *wrong = coap_in_address_parse(settings->listen.items[i].value, &address);
 		snprintf(item, sizeof item, "%zu", i);
 		if (wrong) {
 			config_complain(scope, "listen", item, "'%s': %s", settings->listen.items[i].value, wrong);
-			has_datagrams = true; /* who knows */
+			doors = (struct doors){true, true}; /* who knows */
 			continue;
 		}
-		has_datagrams |= is_datagram(address.proto);
+		doors.datagrams |= is_datagram(address.proto);
+		doors.secured |= is_secured(address.proto);
 		check_address(settings, i, &address, scope);
 	}
-	return has_datagrams;
+	return doors;
 }
 
-static void check_groups(const struct coap_settings *settings, bool has_datagrams, struct config_scope *scope)
+static void check_groups(const struct coap_settings *settings, struct doors doors, struct config_scope *scope)
 {
 	char group[COAP_IN_GROUP_SIZE], interface[COAP_IN_GROUP_SIZE], item[ITEM_SIZE];
 	const struct config_list *groups = &settings->in.multicast;
@@ -75,46 +90,76 @@ static void check_groups(const struct coap_settings *settings, bool has_datagram
 		if (wrong)
 			config_complain(scope, "multicast", item, "'%s': %s", groups->items[i].value, wrong);
 	}
-	if (groups->n && !has_datagrams)
+	if (groups->n && !doors.datagrams)
 		config_complain(scope, "multicast", NULL,
 			"no address of listen takes datagrams, and others cannot join a group; add a coap:// one");
 }
 
 /* --- who may do what --------------------------------------------------------------------------------------------------- */
 
-static void check_files(const struct coap_settings *settings, struct config_scope *scope)
+static void check_psk(const struct coap_settings *settings, struct config_scope *scope)
+{
+	const struct coap_psk *psk = &settings->psk;
+	struct psk_file *file = NULL;
+	char error[PSK_ERROR_SIZE];
+	if (config_failed(scope, "psk", NULL) || config_failed(scope, "psk", "file"))
+		return;
+	if (psk->hint && !psk->file)
+		config_complain(scope, "psk", "hint",
+			"a hint is for clients that have a key, and there is none; name psk.file as well");
+	const char *slash = psk->file ? strrchr(psk->file, '/') : NULL; /* the folder is in the configuration */
+	if (psk->file && psk_file_read(psk->file, &file, error) < 0)
+		config_complain(scope, "psk", "file", "%s", error + (slash ? slash + 1 - psk->file : 0));
+	else if (file && psk_file_is_exposed(file))
+		config_warn(scope, "psk", "file",
+			"everybody on this machine can read these keys; take that right away (chmod o-r)");
+	psk_file_free(file);
+}
+
+static void check_tls(const struct coap_settings *settings, struct config_scope *scope)
 {
 	const struct coap_tls *tls = &settings->tls;
-	struct coap_in_security *security;
-	char why[512];
 	if (config_failed(scope, "tls", NULL) || config_failed(scope, "tls", "cert") ||
-		config_failed(scope, "tls", "key") || config_failed(scope, "tls", "client_ca") ||
-		config_failed(scope, "psk", NULL) || config_failed(scope, "psk", "file"))
+		config_failed(scope, "tls", "key") || config_failed(scope, "tls", "client_ca"))
 		return;
-	if (!tls->cert != !tls->key) {
+	if (!tls->cert != !tls->key)
 		config_complain(scope, "tls", tls->cert ? "cert" : "key",
 			"%s stands alone; name the PEM files of both, cert and key", tls->cert ? "cert" : "key");
-	} else if (tls->client_ca && !tls->cert) {
+	else if (tls->client_ca && !tls->cert)
 		config_complain(scope, "tls", "client_ca",
 			"clients show certificates to a server that has one; name cert and key of this listener as "
 			"well");
-	} else if (coap_in_security_new(settings, why, sizeof why, &security) < 0) {
-		config_complain(scope, tls->cert ? "tls" : "psk", NULL, "%s; name files that are right", why);
-	} else if (security) {
-		if (coap_in_security_is_exposed(security))
-			config_warn(scope, "psk", "file",
-				"everybody on this machine can read these keys; take that right away (chmod o-r)");
-		coap_in_security_free(security);
-	}
+	struct pem_files files = {.ca_key = "client_ca", .ca = tls->client_ca, .cert = tls->cert, .key = tls->key};
+	pem_files_check(&files, scope);
 }
 
-static void check_allow(const struct coap_settings *settings, struct config_scope *scope)
+/* Keys that nobody is asked for, wherever he comes in. */
+static void check_unused(const struct coap_settings *settings, struct doors doors, struct config_scope *scope)
+{
+	static const char unused[] = "no address of listen is secured, so that this is of no use; write coaps:// or "
+				     "coaps+tcp:// there, or leave it out";
+	if (doors.secured)
+		return;
+	if (settings->psk.file && !config_failed(scope, "psk", "file"))
+		config_complain(scope, "psk", NULL, "%s", unused);
+	if (settings->tls.cert && !config_failed(scope, "tls", "cert"))
+		config_complain(scope, "tls", NULL, "%s", unused);
+}
+
+static void check_allow(const struct coap_settings *settings, struct doors doors, struct config_scope *scope)
 {
 	const struct config_list *allow = &settings->in.allow;
+	bool has_names = (doors.secured && (settings->psk.file || settings->tls.client_ca)) ||
+			 config_failed(scope, "psk", "file") || config_failed(scope, "tls", "client_ca");
 	for (size_t i = 0; i < allow->n; i++) {
-		const char *wrong = allowed_paths_check(allow->items[i].value);
+		const char *name = allow->items[i].name, *wrong = allowed_paths_check(allow->items[i].value);
 		if (wrong)
-			config_complain(scope, "allow", allow->items[i].name, "%s", wrong);
+			config_complain(scope, "allow", name, "%s", wrong);
+		else if (!has_names && strcmp(name, EVERYBODY) != 0)
+			config_complain(scope, "allow", name,
+				"nobody can show here that he is '%s'; listen on coaps:// with psk.file or "
+				"tls.client_ca, or write \"*\", which is everybody",
+				name);
 	}
 }
 
@@ -142,9 +187,12 @@ static void check_absent(struct config_scope *scope)
 void coap_in_check(const struct coap_settings *settings, struct config_scope *scope)
 {
 	check_absent(scope);
-	check_groups(settings, check_listen(settings, scope), scope);
-	check_files(settings, scope);
-	check_allow(settings, scope);
+	struct doors doors = check_listen(settings, scope);
+	check_groups(settings, doors, scope);
+	check_psk(settings, scope);
+	check_tls(settings, scope);
+	check_unused(settings, doors, scope);
+	check_allow(settings, doors, scope);
 	check_limits(settings, scope);
 }
 
@@ -182,4 +230,13 @@ const char *coap_in_check_target(const struct coap_settings *settings, struct sl
 {
 	(void)settings;
 	return coap_path_check(target);
+}
+
+const char *coap_in_check_param(const char *name)
+{
+	static const char *const keys[] = {"method", "url", "accept", NULL};
+	for (int i = 0; keys[i]; i++)
+		if (strcmp(name, keys[i]) == 0)
+			return "this is a key of connections with url, and that one listens. Leave it out";
+	return NULL;
 }

@@ -16,5 +16,7 @@ void coap_in_check_from(const struct coap_settings *settings, const struct coap_
 	const struct config_list *filters, struct config_scope *scope);
 /* NULL, or what is wrong with a target of it. */
 const char *coap_in_check_target(const struct coap_settings *settings, struct slice target);
+/* NULL, or what is wrong with that key of `to`, whatever its value is. */
+const char *coap_in_check_param(const char *name);
 
 #endif

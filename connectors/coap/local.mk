@@ -13,6 +13,8 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/content_format.h \
 	connectors/coap/dedupe.c \
 	connectors/coap/dedupe.h \
+	connectors/coap/descriptors.c \
+	connectors/coap/descriptors.h \
 	connectors/coap/freshness.c \
 	connectors/coap/freshness.h \
 	connectors/coap/in.c \
@@ -26,6 +28,7 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/in_link.h \
 	connectors/coap/in_observe.c \
 	connectors/coap/in_peer.c \
+	connectors/coap/in_repeat.c \
 	connectors/coap/in_request.c \
 	connectors/coap/in_security.c \
 	connectors/coap/in_security.h \
@@ -59,6 +62,8 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/out_verdict.h \
 	connectors/coap/path.c \
 	connectors/coap/path.h \
+	connectors/coap/ping.c \
+	connectors/coap/ping.h \
 	connectors/coap/psk_file.c \
 	connectors/coap/psk_file.h \
 	connectors/coap/rate.c \

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "connectors/coap/descriptors.h"
 #include "connectors/coap/out_peer_impl.h"
 #include "runtime/log.h"
 
@@ -330,11 +331,19 @@ static void forget(struct coap_peer *peer)
 	free(peer);
 }
 
+/* Each has a descriptor, which others need as well. */
+static size_t most_of(const struct coap_peers *peers)
+{
+	size_t most = (size_t)peers->settings->max_peers, share = coap_descriptors_share();
+	return share < most ? share : most;
+}
+
 /* By the job alone: see out_peer_impl.h. */
 static void trim(struct coap_peers *peers)
 {
 	struct coap_peer *peer = peers->oldest, *newer;
-	for (; peer && peers->n_peers > (size_t)peers->settings->max_peers; peer = newer) {
+	size_t most = most_of(peers);
+	for (; peer && peers->n_peers > most; peer = newer) {
 		newer = peer->newer;
 		if (peer->n_calls > 0)
 			continue;
@@ -375,8 +384,8 @@ static void widen(struct coap_peers *peers)
 
 static struct coap_peer *peer_new(struct coap_peers *peers, const struct coap_url *url, uint32_t hash)
 {
-	size_t most = (size_t)peers->settings->max_peers;
-	if (peers->n_busy >= most)
+	size_t most = most_of(peers);
+	if (peers->n_busy >= most || peers->n_peers >= most + most / 4) /* the job has not come round to trim them */
 		return NULL;
 	struct coap_peer *peer = calloc(1, sizeof *peer);
 	if (!peer)
@@ -418,7 +427,7 @@ void coap_call_begin(struct coap_call *call, struct coap_peers *peers, const str
 	if (peer)
 		coap_peer_wait(peer, call);
 	else
-		coap_call_note_end(call, COAP_CALL_NO_ROOM, CROWDED_MS, "max_peers devices are busy");
+		coap_call_note_end(call, COAP_CALL_NO_ROOM, CROWDED_MS, "as many devices are busy as may be at a time");
 }
 
 /* --- timers and the job ---------------------------------------------------------------------------------------------------- */
@@ -490,6 +499,7 @@ int coap_peers_new(const struct coap_peers_options *options, struct coap_peers *
 	struct coap_peers *peers = calloc(1, sizeof *peers);
 	if (!peers)
 		return -ENOMEM;
+	coap_descriptors_enter();
 	peers->options = *options;
 	peers->settings = &options->settings->out;
 	peers->deadlines_end = &peers->deadlines;
@@ -534,6 +544,7 @@ void coap_peers_free(struct coap_peers *peers)
 	free_contexts(peers);
 	coap_tls_files_free(&peers->files);
 	OPENSSL_cleanse(peers->psk_key, sizeof peers->psk_key);
+	coap_descriptors_leave();
 	loop_timer_free(peers->timer);
 	free(peers->buckets);
 	free(peers->slots);

@@ -85,10 +85,15 @@ int coap_pdu_parse(coap_proto_t proto, const uint8_t *data, size_t length, coap_
 
 bool coap_out_repeats_answer(coap_session_t *session, const coap_pdu_t *received)
 {
-	if (!is_repetition)
-		return false;
-	coap_send_message_type(session, received, current->rejected ? COAP_MESSAGE_RST : COAP_MESSAGE_ACK);
-	return true;
+	/* What comes over a stream is parsed elsewhere, and is none: what is noted is of the last datagram then. */
+	bool is_stream = COAP_PROTO_RELIABLE(coap_session_get_proto(session));
+	bool answers = is_repetition && !is_stream;
+	is_repetition = false;
+	if (answers)
+		coap_send_message_type(session, received, current->rejected ? COAP_MESSAGE_RST : COAP_MESSAGE_ACK);
+	if (is_stream)
+		current = NULL;
+	return answers;
 }
 
 void coap_out_repeats_note(coap_response_t response)

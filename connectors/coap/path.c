@@ -92,16 +92,17 @@ const char *coap_path_check(struct slice path)
 {
 	struct slice rest = path, level;
 	if (path.len == 0 || path.data[0] != '/')
-		return "a path begins with /";
+		return "a path that can be asked for begins with /. Write one before it";
 	if (path.len > COAP_TOPIC_MAX || !utf8_valid(path))
 		return "a path is UTF-8 of at most 65535 bytes";
 	while (topic_next_level(&rest, &level)) {
 		if (level.len > COAP_SEGMENT_MAX)
 			return "a segment of a path has at most 255 bytes (RFC 7252 §5.10)";
 		if (is_dots(level) || is_wildcard(level))
-			return "a path that can be asked for has no segments . .. + or #";
+			return "a path that can be asked for has no segments . .. + or #. Write out where it leads";
 		if (topic_mistake(level))
-			return "a path that can be asked for has no control characters and no backslash";
+			return "a path that can be asked for has no control characters and no backslash. Leave them "
+			       "out";
 	}
 	return NULL;
 }

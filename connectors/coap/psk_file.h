@@ -17,7 +17,7 @@
 #define PSK_MAX_KEY_BYTES      64u /* COAP_DTLS_MAX_PSK of libcoap */
 #define PSK_MAX_IDENTITY_BYTES 64u /* COAP_DTLS_MAX_PSK_IDENTITY */
 #define PSK_MAX_FILE_BYTES     (16u * 1024 * 1024)
-#define PSK_ERROR_SIZE         256u
+#define PSK_ERROR_SIZE         4352u /* a path and a sentence */
 
 struct psk_file;
 

@@ -242,7 +242,9 @@ const struct config_key coap_connection_keys[] = {
 		.fallback = "1000",
 		.min = 1,
 		.max = 100000,
-		.help = "Devices with a session at a time; beyond it the one that was idle for longest is forgotten."},
+		.help = "Devices with a session at a time; beyond it the one that was idle for longest is forgotten. "
+			"All CoAP "
+			"connections together take at most half of the descriptors that the process may have."},
 	{.name = "allow_private",
 		.type = CONFIG_BOOL,
 		.offset = OFFSET(out.allow_private),

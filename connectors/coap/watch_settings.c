@@ -31,7 +31,7 @@ static const char *query_mistake(const char *query)
 	char target[MOST_QUERY_BYTES + 2];
 	int len = snprintf(target, sizeof target, "?%s", query);
 	if (len < 0 || (size_t)len >= sizeof target)
-		return "a query has at most 1000 bytes.";
+		return "a query has at most 1000 bytes. Ask for less";
 	if (query[0] == '?')
 		return "the ? before a query is not part of it. Leave it out.";
 	return coap_target_check(slice_of(target, (size_t)len));

@@ -72,6 +72,8 @@ const char *kafka_check_param(const void *settings, const char *name, struct sli
 	(void)settings;
 	int32_t partition;
 	int64_t ms;
+	if (!value.data)
+		return NULL;
 	if (strcmp(name, "partition") == 0)
 		return parse_partition(value, &partition) ? NULL : wrong_partition;
 	if (strcmp(name, "timestamp") == 0)

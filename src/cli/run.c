@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
@@ -168,6 +169,18 @@ static void on_watchdog(void *arg)
 	loop_timer_start(d->watchdog, d->watchdog_ms);
 }
 
+/* The soft limit is low for the sake of programs that use select(2); nothing here does. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		log_warn("descriptors", "soft_limit=%llu error=\"%s\"", (unsigned long long)limit.rlim_cur,
+			strerror(errno));
+}
+
 static void watch_signals(struct daemon *d)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -209,6 +222,7 @@ static int open_and_run(struct daemon *d, const struct bridge_options *options)
 		return 1;
 	}
 	admin_show(d->admin, d->bridge);
+	raise_descriptors();
 	watch_signals(d);
 	d->watchdog_ms = notify_watchdog_ms();
 	if (d->watchdog_ms)

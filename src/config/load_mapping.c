@@ -251,11 +251,11 @@ static void check_target(struct reading *reading, const struct connector *connec
 		return;
 	bool open = !target || strpbrk(target, "{}");
 	const char *wrong = NULL;
-	if (!open && node && connector->check_target)
+	const struct node *at = node ? node : section;
+	if (!open && connector->check_target)
 		wrong = connector->check_target(settings, slice_str(target));
 	if (wrong)
-		table_mistake(reading->loader->report, node, 0, "%s: %s", connector->target_key, wrong);
-	const struct node *at = node ? node : section;
+		table_mistake(reading->loader->report, at, 0, "%s: %s", connector->target_key, wrong);
 	if (open && connector->warn_open_target && (wrong = connector->warn_open_target(settings)))
 		report_warning(reading->loader->report, at->source, at->line, at->column, "%s: %s",
 			connector->target_key, wrong);
@@ -274,7 +274,7 @@ static void take_params(struct target_config *target, const struct config_key *k
 	}
 }
 
-/* Those without braces are the same for every message, too. */
+/* Those without braces are the same for every message, too; of the others only the key can be judged. */
 static void check_params(struct reading *reading, const struct connector *connector, const struct target_config *target,
 	const struct node *section)
 {
@@ -283,9 +283,10 @@ static void check_params(struct reading *reading, const struct connector *connec
 	for (size_t i = 0; sound && connector->check_param && i < target->params.n; i++) {
 		const struct config_text *param = &target->params.items[i];
 		const struct node *node = node_get(section, param->name);
-		if (!node || node->failed || strpbrk(param->value, "{}"))
+		if (!node || node->failed)
 			continue;
-		const char *wrong = connector->check_param(settings, param->name, slice_str(param->value));
+		struct slice value = strpbrk(param->value, "{}") ? (struct slice){NULL, 0} : slice_str(param->value);
+		const char *wrong = connector->check_param(settings, param->name, value);
 		if (wrong)
 			table_mistake(reading->loader->report, node, 0, "%s: %s", param->name, wrong);
 	}

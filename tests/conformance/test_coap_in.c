@@ -247,6 +247,15 @@ static void await(struct fake_host *fake, struct client *client, unsigned type, 
 	CU_ASSERT_EQUAL(client->in[1], code);
 }
 
+/* What has been sent by now is not answered: a ping is, which is sent after it. */
+static void expect_nothing(struct fake_host *fake, struct client *client)
+{
+	struct writer w = {.out = {0x40, 0, 0xff, 0xff}, .len = 4};
+	client_send(client, &w);
+	await(fake, client, RST, 0);
+	CU_ASSERT_EQUAL(mid_of(client), 0xffff);
+}
+
 /* Past the ping with which its address is validated, if there is one. */
 static void await_past_ping(struct fake_host *fake, struct client *client, unsigned type, unsigned code)
 {
@@ -346,6 +355,11 @@ static void test_repetition_of_pending(void)
 	finish(fake);
 }
 
+static bool is_busy(void *arg)
+{
+	return ((struct fake_host *)arg)->n_busy > 0;
+}
+
 static void test_no_room(void)
 {
 	struct fake_host *fake = begin_with(0, 1, false);
@@ -386,6 +400,23 @@ static void test_no_more_keys(void)
 	client_send(&client, &w); /* what is known stays so */
 	await(fake, &client, ACK, CHANGED);
 	CU_ASSERT_EQUAL(fake->n_offers, 1);
+	/* A refusal stays one, also when there is room: the client has another id by now, and both would be there. */
+	fake->max_keys = 0;
+	for (int i = 0; i < 2; i++) {
+		client_send(&client, &more);
+		await(fake, &client, ACK, UNAVAILABLE);
+		CU_ASSERT_TRUE(option_of(&client, 14) > 0);
+	}
+	CU_ASSERT_EQUAL(fake->n_offers, 1);
+	w = put(CON, 9, "second");
+	client_send(&client, &w);
+	await(fake, &client, ACK, CHANGED);
+	w = put(CON, 8, "a device that has rebooted"); /* other bytes: another message */
+	client_send(&client, &w);
+	await(fake, &client, ACK, CHANGED);
+	client_send(&client, &more);
+	await(fake, &client, ACK, UNAVAILABLE);
+	CU_ASSERT_EQUAL(fake->n_offers, 3);
 	close(client.fd);
 	finish(fake);
 }
@@ -415,9 +446,34 @@ static void test_failed_receipt(void)
 	client_send(&client, &w);
 	CU_ASSERT_TRUE_FATAL(fake_host_run_until(fake, is_taken, NULL));
 	coap_connector.receipt(fake->link, taken_cookie, RECEIPT_FAILED);
-	await(fake, &client, ACK, UNAVAILABLE);
-	CU_ASSERT_TRUE(option_of(&client, 14) > 0);
+	expect_nothing(fake, &client); /* it may be there, as the next process may know */
 	close(client.fd);
+	finish(fake);
+}
+
+static void test_repetitions_while_stopping(void)
+{
+	struct fake_host *fake = begin_with(0, 1, false);
+	struct client client = client_new(), held = client_new();
+	struct writer w = put(CON, 7, "first");
+	client_send(&client, &w);
+	await(fake, &client, ACK, CHANGED);
+	struct writer waits = put(CON, 8, "waits");
+	client_send(&held, &waits);
+	CU_ASSERT_TRUE(fake_host_run_until(fake, is_busy, fake));
+	coap_connector.stop_intake(fake->link);
+	expect_nothing(fake, &held); /* the next process takes it, when it comes again */
+	struct writer more = put(CON, 8, "second");
+	client_send(&client, &more);
+	expect_nothing(fake, &client);
+	client_send(&client, &w);
+	await(fake, &client, ACK, CHANGED);
+	w = put(NON, 9, "will not come again");
+	client_send(&client, &w);
+	await(fake, &client, NON, UNAVAILABLE);
+	CU_ASSERT_EQUAL(fake->n_offers, 1);
+	close(client.fd);
+	close(held.fd);
 	finish(fake);
 }
 
@@ -586,8 +642,10 @@ int main(void)
 		{"a repetition gets the same answer, other bytes under its id are another message", test_repetitions},
 		{"a repetition of one that waits is acknowledged, and nothing else", test_repetition_of_pending},
 		{"what finds no room is held until there is some", test_no_room},
-		{"without room for its id a request is told when to come again", test_no_more_keys},
+		{"without room for its id a request is told when to come again, and its copies too", test_no_more_keys},
 		{"a failed journal acknowledges nothing", test_failed_receipt},
+		{"while it stops over UDP: copies of what was taken are answered, the rest is left to come again",
+			test_repetitions_while_stopping},
 		{"a body in blocks becomes one message, late blocks of another change nothing", test_blocks},
 		{"GET: values, their ETag, and none", test_values},
 		{"Observe: a new value, and 4.04 when there is none any more", test_observe},

@@ -9,11 +9,12 @@ import select
 import signal
 import socket
 import struct
+import subprocess
 import threading
 from contextlib import contextmanager
 
 import _path  # noqa: F401  pylint: disable=unused-import
-from rig import check, coap, tap, yaml
+from rig import certificates, check, coap, coap_stream, tap, yaml
 from rig.daemon import Linkspan
 from rig.fixtures import shared_mosquitto
 from rig.mqtt import Publisher, Subscriber
@@ -559,6 +560,40 @@ def dtls():
         sent = honest.stop()
         until(lambda: not check.judge(sent, [m.payload for m in got.messages]).lost, "the honest client's messages")
         assert bridge.stop() == 0
+
+
+def _by_tls(port, key, path, *options):
+    """What a PUT over TLS is answered by who shows this identity and key."""
+    with subprocess.Popen(["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{port}", "-psk_identity", "sensor-1",
+                           "-psk", key.hex(), *options],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0) as client:
+        request = coap.Message(coap.CON, "PUT", 0, b"t", coap.path_options(path), b"x")
+        client.stdin.write(coap_stream.CSM + coap_stream.encode(request))
+        try:
+            return coap_stream.receive_answer(client.stdout.read)
+        finally:
+            client.kill()
+
+
+@tap.case("TLS: an identity counts only if its key was proven, also where a certificate makes the handshake go on without")
+def unproven():
+    port, folder = free_port(), temp_folder("unproven")
+    made, path = certificates.make(folder), os.path.join(folder, "keys")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
+        out.write(f'sensor-1: "{KEY}"\n')
+    with Linkspan(yaml.configuration(
+            [yaml.coap("devices", listen=[f"coaps+tcp://127.0.0.1:{port}"], psk={"file": path},
+                       tls={"cert": made.server_cert, "key": made.server_key}, allow={"sensor-1": "/in/sensor-1"}),
+             yaml.mqtt("b", shared_mosquitto().port, client_id="linkspan-unproven")],
+            [yaml.mapping("in", {"connection": "devices", "topic": "/in/{name}"}, {"connection": "b", "topic": "unproven/{name}"})])):
+        key, wrong = KEY.encode(), b"something else"
+        # The hash of the second suite is not that of the key, which is asked for and then left aside.
+        for secret, wanted, *options in ((key, "2.04", "-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"),
+                                         (key, "4.01", "-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"),
+                                         (wrong, "4.01", "-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"),
+                                         (key, "2.04", "-tls1_2", "-cipher", "PSK")):
+            code = _by_tls(port, secret, "/in/sensor-1", *options)
+            assert code == wanted, (code, secret, options)
 
 
 def _connect_many(port, count, wanted):

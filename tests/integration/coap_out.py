@@ -4,9 +4,12 @@
 forms, blocks, outcomes, what a SIGKILL repeats; and resources that are watched (RFC 7641), with the test descriptions of ETSI's
 Plugtests that concern clients, under their numbers."""
 import json
+import resource
+import select
+import socket
 
 import _path  # noqa: F401  pylint: disable=unused-import
-from rig import coap, tap, yaml
+from rig import coap, coap_stream, tap, yaml
 from rig.coap import ACK, CON, NON, RST
 from rig.daemon import Linkspan
 from rig.fixtures import shared_mosquitto
@@ -16,12 +19,12 @@ from rig.wait import until
 BODY = bytes(ord("a") + n % 26 for n in range(300))
 
 
-def _sender(name, port, *extra, target=None, source=None, **keys):
+def _sender(name, port, *extra, target=None, source=None, others=(), **keys):
     """NAME/{a} → PUT /dev/{a}"""
     return yaml.configuration(
         [yaml.coap("device", url=f"coap://127.0.0.1:{port}", **{"transmission": {"ack_timeout": "1s"},
                                                                 "outbox": {"backoff_max": "200ms"}, **keys}),
-         yaml.mqtt("b", shared_mosquitto().port, client_id=f"linkspan-{name}")],
+         yaml.mqtt("b", shared_mosquitto().port, client_id=f"linkspan-{name}"), *others],
         [yaml.mapping("out", {"connection": "b", "topic": f"{name}/{{a}}", "qos": 1, **(source or {})},
                       {"connection": "device", "path": "/dev/{a}", **(target or {})}), *extra])
 
@@ -96,6 +99,36 @@ def separate():
             _delivered(plan.bridge, n)
 
 
+@tap.case("a response over TCP after one over UDP that came twice is no repetition of it")
+def streams():
+    with socket.create_server(("127.0.0.1", 0)) as listening, Plan(
+            "out-streams", yaml.mapping("stream", {"connection": "b", "topic": "out-streams-tcp", "qos": 1},
+                                        {"connection": "stream", "path": "/x"}),
+            others=[yaml.coap("stream", url=f"coap+tcp://127.0.0.1:{listening.getsockname()[1]}", timeout="2s")]) as plan:
+        plan.publish(b"x")
+        request, address = plan.device.request()
+        plan.device.send(coap.Message(ACK, 0, request.mid), address)
+        response = plan.device.respond(request, address, "2.04", kind=CON)
+        for _ in range(2):
+            plan.device.expect(lambda m: m.kind == ACK and m.code == 0 and m.mid == response.mid, "an ACK of the response")
+            plan.device.send(response, address)
+        _delivered(plan.bridge, 1)
+        plan.out.publish("out-streams-tcp", b"y")
+        listening.settimeout(30)
+        stream = listening.accept()[0]
+        with stream:
+            stream.settimeout(30)
+            stream.sendall(coap_stream.CSM)
+            code, token = 0, b""
+            while code != coap.METHODS["PUT"]:
+                code, token = coap_stream.receive(stream.recv)
+            stream.sendall(coap_stream.encode(coap.Message(NON, "2.04", 0, token)))
+            # Or it is asked for once more, over another connection.
+            until(lambda: plan.bridge.fresh("totals", destination="stream")["delivered"] == "1" or
+                  select.select([listening], [], [], 0)[0], "an end")
+            assert not select.select([listening], [], [], 0)[0], "again"
+
+
 @tap.case("responses that are none of ours: another token, another id, an unknown answer by CON is reset; the right one counts")
 def strangers():
     with Plan("out-strangers") as plan:
@@ -109,6 +142,30 @@ def strangers():
         assert int(plan.bridge.fresh("totals", destination="device")["delivered"]) == 0
         plan.device.answer(again, address, "2.04")
         _delivered(plan.bridge, 1)
+
+
+@tap.case("messages that name more devices than there are descriptors for take half of them, and all devices have their turn")
+def descriptors():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as devices, Plan(
+            "out-many", allow_private=True, source={"qos": 0},
+            target={"path": "", "url": "coap://127.1.0.{a}:%d/x" % _bind_all(devices)}) as plan:
+        files = plan.bridge.open_files()
+        limit = 5 * files
+        hard = resource.prlimit(plan.bridge.pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(plan.bridge.pid, resource.RLIMIT_NOFILE, (limit, hard))
+        seen = set()
+        for n in range(1, 150):
+            plan.publish(b"%d" % n, key=str(n), qos=0)
+        devices.settimeout(10)
+        while len(seen) < 149:
+            seen.add(devices.recv(2000)[-3:])
+            assert plan.bridge.open_files() < limit - files // 2, (plan.bridge.open_files(), files)
+
+
+def _bind_all(made):
+    """A device at each address of the loopback net, that takes what comes and says nothing; its port."""
+    made.bind(("0.0.0.0", 0))
+    return made.getsockname()[1]
 
 
 @tap.case("outcomes: refused ones become dead letters, RST and 5.00 and 4.29 and 5.03 come again, in order; the others go on")

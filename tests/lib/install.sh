@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is needed to build linkspan and to test it on Debian 12: the packages (as root or with sudo), a real
-# Apache Kafka, further MQTT brokers, CoAP stacks and Python libraries that read webhooks (by Maven, npm and pip, into the user's
-# cache, once). Quick and offline when all is there already.
+# Apache Kafka, further MQTT brokers, CoAP stacks and Python libraries that read webhooks (by Maven, npm, pip and Go, into the
+# user's cache, once). Quick and offline when all is there already.
 #
 #   tests/lib/install.sh [build] [test] [kafka] [kafka_older] [lint] [brokers] [webhooks] [coap]
 #                                                                     default: all but brokers, kafka_older, webhooks, coap
@@ -10,7 +10,7 @@
 # kafka: the version that LINKSPAN_KAFKA_VERSION or tests/lib/kafka/pom.xml names. kafka_older: that of the line before.
 # brokers: what tests/integration/interop.py runs against, each by its own name too: hivemq artemis aedes.
 # webhooks: what tests/integration/webhooks_field.py lets read what linkspan sends.
-# coap: the peers of tests/integration/coap_field.py, each by its own name too: libcoap californium aiocoap.
+# coap: the peers of tests/integration/coap_field.py, each by its own name too: libcoap californium aiocoap go_coap.
 # Exit status: 0 all there, 1 a package is missing, 3 only Kafka, one of those brokers, stacks or libraries could not be had
 # (they need a network once).
 set -eu
@@ -153,7 +153,9 @@ install_californium() {
 
 install_libcoap() { command -v coap-client-openssl >/dev/null 2>&1; }
 
-digest() { sha256sum <"$here/$1" | cut -c1-12; }
+digest() ( # of those files, one after the other
+    cd "$here" && cat "$@" | sha256sum | cut -c1-12
+)
 
 fetch_python() { # NAME FOLDER
     /usr/bin/python3 -m pip install -q --no-deps --require-hashes --no-compile --disable-pip-version-check \
@@ -169,8 +171,22 @@ install_aiocoap() {
     install_cached "$(cached "aiocoap-$(digest aiocoap/requirements.txt)")" "aiocoap with pip" fetch_python aiocoap
 }
 
-# Debian's npm is not wanted beside a Node.js that brought its own.
-packages_aedes() { command -v npm >/dev/null 2>&1 || echo "nodejs npm"; }
+# By the Go that is there, whatever go.mod's line says: that of Debian 12 will do. Nothing but the program is kept.
+fetch_go_coap() (
+    scratch=$(mktemp -d)
+    trap 'chmod -R u+w "$scratch" && rm -rf "$scratch"' EXIT
+    export GOTOOLCHAIN=local GOPATH="$scratch/path" GOCACHE="$scratch/cache" GOFLAGS=-mod=readonly CGO_ENABLED=0
+    cd "$here/go-coap" && go build -trimpath -buildvcs=false -o "$1/coap_peer" .
+)
+
+install_go_coap() {
+    install_cached "$(cached "go-coap-$(digest go-coap/coap_peer.go go-coap/go.mod go-coap/go.sum)")" \
+        "go-coap with Go" fetch_go_coap
+}
+
+# Debian's packages are not wanted beside a Node.js, or Go, that brought its own.
+packages_npm() { command -v npm >/dev/null 2>&1 || echo "nodejs npm"; }
+packages_go() { command -v go >/dev/null 2>&1 || echo "golang-go"; }
 
 [ $# -gt 0 ] || set -- build test kafka lint
 real= # brokers that are no packages
@@ -179,9 +195,9 @@ for part in "$@"; do
     case $part in
     build) list="$list $packages_build" ;;
     test) list="$list $packages_test" ;;
-    kafka | kafka_older | hivemq | artemis | aedes | webhooks | libcoap | californium | aiocoap) real="$real $part" ;;
+    kafka | kafka_older | hivemq | artemis | aedes | webhooks | libcoap | californium | aiocoap | go_coap) real="$real $part" ;;
     brokers) real="$real artemis hivemq aedes" ;;
-    coap) real="$real libcoap californium aiocoap" ;;
+    coap) real="$real libcoap californium aiocoap go_coap" ;;
     lint) list="$list $packages_lint" ;;
     *) say "unknown part $part: build, test, kafka, kafka_older, lint, brokers, webhooks, coap" && exit 2 ;;
     esac
@@ -194,7 +210,8 @@ for name in $real; do
     kafka | kafka_older) packages=$packages_kafka ;;
     hivemq) packages=$packages_hivemq ;;
     artemis) packages=$packages_artemis ;;
-    aedes) packages=$(packages_aedes) ;;
+    aedes) packages=$(packages_npm) ;;
+    go_coap) packages=$(packages_go) ;;
     webhooks) packages=$packages_webhooks ;;
     libcoap) packages=$packages_libcoap ;;
     californium) packages=$packages_californium ;;

@@ -55,6 +55,9 @@ EXTRA_DIST += \
 	tests/lib/artemis/pom.xml \
 	tests/lib/californium/CoapPeer.java \
 	tests/lib/californium/pom.xml \
+	tests/lib/go-coap/coap_peer.go \
+	tests/lib/go-coap/go.mod \
+	tests/lib/go-coap/go.sum \
 	tests/lib/hivemq/OpenHiveMQ.java \
 	tests/lib/hivemq/pom.xml \
 	tests/lib/webhooks/requirements.txt \
@@ -63,7 +66,9 @@ EXTRA_DIST += \
 	tests/lib/rig/coap.py \
 	tests/lib/rig/coap_aiocoap.py \
 	tests/lib/rig/coap_californium.py \
+	tests/lib/rig/coap_go.py \
 	tests/lib/rig/coap_libcoap.py \
+	tests/lib/rig/coap_line_peer.py \
 	tests/lib/rig/coap_loop.py \
 	tests/lib/rig/coap_peers.py \
 	tests/lib/rig/coap_proxy.py \

@@ -137,9 +137,9 @@ def path_options(target):
 
 class Client:
     """A UDP socket. Nothing happens by itself but what `answer_pings` says: the RST to a CoAP ping, by which a server learns
-    that an address is no one else's (RFC 7252 §4.3)."""
+    that an address is no one else's (RFC 7252 §4.3), or as `pong` another type."""
 
-    def __init__(self, port, host="127.0.0.1", answer_pings=True, first_mid=None, local_port=0):
+    def __init__(self, port, host="127.0.0.1", answer_pings=True, first_mid=None, local_port=0, pong=RST):
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         if local_port:
             self.socket.bind((host, local_port))
@@ -147,7 +147,7 @@ class Client:
         self.socket.setblocking(False)
         self.local_port = self.socket.getsockname()[1]
         self.mid = random.randrange(1 << 16) if first_mid is None else first_mid
-        self.answer_pings = answer_pings
+        self.answer_pings, self.pong = answer_pings, pong
         self.bytes_in = self.bytes_out = self.pings = 0
         self.seen = []  # each Message that came, but for pings that were answered
 
@@ -187,7 +187,7 @@ class Client:
             if message.kind == CON and message.code == 0:
                 self.pings += 1
                 if self.answer_pings:
-                    self.send(Message(RST, 0, message.mid))
+                    self.send(Message(self.pong, 0, message.mid))
                 continue
             self.seen.append(message)
             return message

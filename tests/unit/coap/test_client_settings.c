@@ -78,7 +78,9 @@ static void test_params(void)
 	CU_ASSERT_PTR_NOT_NULL(coap_client_check_param("accept", slice_str("image/x-unheard-of")));
 	CU_ASSERT_PTR_NULL(coap_client_check_param("url", slice_str("coap://h/a")));
 	CU_ASSERT_PTR_NOT_NULL(coap_client_check_param("url", slice_str("coap://h/a/..")));
-	CU_ASSERT_PTR_NULL(coap_client_check_param("rt", slice_str("anything")));
+	CU_ASSERT_PTR_NULL(coap_client_check_param("url", (struct slice){NULL, 0}));
+	CU_ASSERT_PTR_NOT_NULL(coap_client_check_param("rt", slice_str("anything")));
+	CU_ASSERT_PTR_NOT_NULL(coap_client_check_param("title", (struct slice){NULL, 0}));
 	CU_ASSERT_PTR_NULL(coap_client_check_target(NULL, slice_str("/a?x")));
 	CU_ASSERT_PTR_NOT_NULL(coap_client_check_target(NULL, slice_str("a")));
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tables of connectors that do nothing.
+ * Tables of connectors that do nothing, and those of real ones whose keys have files of their own in broken/.
  */
 #include "tests/unit/config/connectors.h"
 
 #include <string.h>
 
+#include "connectors/coap/coap.h"
 #include "routing/topic_filter.h"
 
 #define MQTT(member)  offsetof(struct test_mqtt, member)
@@ -143,6 +144,8 @@ static const char *kafka_check_target(const void *settings, struct slice target)
 static const char *kafka_check_param(const void *settings, const char *name, struct slice value)
 {
 	(void)settings;
+	if (!value.data)
+		return NULL;
 	bool is_number = value.len > 0 && value.data[0] >= '0' && value.data[0] <= '9';
 	return strcmp(name, "partition") == 0 && !is_number ? "a partition is a number" : NULL;
 }
@@ -323,3 +326,4 @@ static const struct connector topic_log = {
 };
 
 const struct connector *const test_connectors[] = {&mqtt, &kafka, &feed, &topic_log, &hook, NULL};
+const struct connector *const file_connectors[] = {&mqtt, &kafka, &feed, &topic_log, &hook, &coap_connector, NULL};

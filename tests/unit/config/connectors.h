@@ -29,5 +29,6 @@ struct test_kafka {
 };
 
 extern const struct connector *const test_connectors[];
+extern const struct connector *const file_connectors[]; /* and those of which there are files in broken/ */
 
 #endif

@@ -29,7 +29,7 @@ void files_enter(void)
 
 struct loaded files_load(const char *path)
 {
-	struct config_options options = {.connectors = test_connectors, .mappings_dir = "mappings"};
+	struct config_options options = {.connectors = file_connectors, .mappings_dir = "mappings"};
 	struct loaded loaded = {0};
 	size_t size;
 	FILE *errors = open_memstream(&loaded.errors, &size);

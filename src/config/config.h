@@ -130,6 +130,7 @@ struct config {
 		struct config_list listen; /* config/listen.h; empty: no listener */
 		bool public;
 	} admin;
+	size_t n_warnings; /* that loading has written */
 };
 
 /* Reads `path`. 0 with a configuration, or -EINVAL after writing every mistake to `errors` as

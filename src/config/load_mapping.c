@@ -13,6 +13,12 @@
 #include "config/table_value.h"
 #include "routing/topic_filter.h"
 
+/* Who knows what a message of a connection has: its connector, and the settings of the connection. */
+struct received_by {
+	const struct connector *connector;
+	const void *settings;
+};
+
 /* A mapping being read. */
 struct reading {
 	struct loader *loader;
@@ -20,6 +26,7 @@ struct reading {
 	const struct node *node;
 	const char *title;
 	struct table_captures captures;
+	struct received_by received_by;
 	char **names, **partial; /* of the captures, owned */
 	size_t n_names, n_partial;
 	bool unsound; /* a value that must be there is not, which may have been reported elsewhere */
@@ -69,6 +76,47 @@ static void free_names(char **names, size_t n)
 	for (size_t i = 0; i < n; i++)
 		free(names[i]);
 	free(names);
+}
+
+static const char *check_received(const void *check_with, struct slice header)
+{
+	const struct received_by *by = check_with;
+	return by->connector->check_received(by->settings, header);
+}
+
+/* 0: any number, or nobody knows. */
+static size_t most_levels(const struct mapping_config *map)
+{
+	size_t most = 0;
+	for (size_t i = 0; i < map->filters.n; i++) {
+		struct slice rest = slice_str(topic_filter_without_share(map->filters.items[i].value)), level = rest;
+		size_t n = 0;
+		while (topic_next_level(&rest, &level))
+			n++;
+		if (slice_equal(level, slice_str("#")))
+			return 0;
+		if (n > most)
+			most = n;
+	}
+	return most;
+}
+
+/* What the messages have that come to this mapping. */
+static void find_received(struct reading *reading)
+{
+	const struct config *config = &reading->loader->own->config;
+	size_t from = reading->map->from_connection;
+	struct template_received *received = &reading->captures.received;
+	if (reading->captures.unknown || reading->legs_unknown)
+		return;
+	reading->received_by = (struct received_by){config->connections[from].connector, config->connections[from].settings};
+	if (!reading->received_by.connector->restore_topic) /* else the levels that are seen are others */
+		received->n_levels = most_levels(reading->map);
+	if (!reading->received_by.connector->check_received || !reading->loader->connections.items[from].sound ||
+		reading->loader->connections.items[from].failed)
+		return;
+	received->check = check_received;
+	received->check_with = &reading->received_by;
 }
 
 static void find_captures(struct reading *reading)
@@ -499,6 +547,7 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		struct reading reading = {.loader = loader, .map = map, .node = node, .title = title};
 		read_from(&reading);
 		find_captures(&reading);
+		find_received(&reading);
 		struct config_scope scope = {
 			.report = loader->report,
 			.captures = &reading.captures,

@@ -151,6 +151,14 @@ bool report_full(const struct report *report)
 	return report->n_entries >= REPORT_MAX_KEPT;
 }
 
+size_t report_warnings(const struct report *report)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < report->n_entries; i++)
+		n += report->entries[i].warning;
+	return n;
+}
+
 size_t report_mistakes(const struct report *report)
 {
 	return report->n_mistakes;

@@ -43,6 +43,8 @@ void report_failure(struct report *report, const char *path, const char *format,
 	__attribute__((format(printf, 3, 4)));
 
 size_t report_mistakes(const struct report *report);
+/* Of those that are printed. */
+size_t report_warnings(const struct report *report);
 /* No text is kept any more: do not work on one. */
 bool report_full(const struct report *report);
 /* Frees what was read but keeps the paths and the secrets: nothing can be shown any more. */

@@ -182,6 +182,9 @@ void table_check_template(
 		return;
 	const char *wrong =
 		template_check(node->text, captures ? captures->names : NULL, captures ? captures->n : 0, &offset);
+	if (!wrong && captures)
+		wrong = template_check_received(
+			node->text, captures->names, captures->n, &captures->received, &offset);
 	if (!wrong)
 		return;
 	if (complain_partial(report, captures, node, name, "{%s}"))
@@ -193,6 +196,33 @@ void table_check_template(
 			name);
 }
 
+/* `$key` as the program has it, unless it may be a variable of its own. */
+static const char *find_variable(const char *program, const char *variable)
+{
+	size_t len = strlen(variable);
+	if (strstr(program, " as ") || strstr(program, "def "))
+		return NULL;
+	for (const char *at = program; (at = strstr(at, variable)); at++)
+		if (!isalnum((unsigned char)at[len]) && at[len] != '_' && at[len] != ':')
+			return at;
+	return NULL;
+}
+
+/* A program may ask for what no message has, and get null; that is hardly what is meant. */
+static void warn_received(
+	struct report *report, const struct table_captures *captures, const struct node *node, const char *name)
+{
+	const struct template_received *received = &captures->received;
+	struct slice none = {NULL, 0};
+	const char *at = received->check ? find_variable(node->text, "$key") : NULL;
+	const char *why = at ? received->check(received->check_with, none) : NULL;
+	int line, column;
+	if (!why)
+		return;
+	node_place(node, node->text, (size_t)(at - node->text), &line, &column);
+	report_warning(report, node->source, line, column, "%s: $key is null whatever comes: %s", name, why);
+}
+
 void table_check_jq(
 	struct report *report, const struct table_captures *captures, const struct node *node, const char *name)
 {
@@ -201,6 +231,8 @@ void table_check_jq(
 		return;
 	const char *wrong =
 		transform_check(node->text, captures ? captures->names : NULL, captures ? captures->n : 0, &line);
+	if (!wrong && captures)
+		warn_received(report, captures, node, name);
 	if (!wrong || complain_partial(report, captures, node, name, "$%s"))
 		return;
 	size_t offset = 0; /* of that line of the program, behind its indentation */

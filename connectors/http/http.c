@@ -194,10 +194,10 @@ static const char *check_received(const void *settings, struct slice header)
 			return "headers of requests have names in small letters here, however they are sent; write it "
 			       "so, as in {header.x-github-event}";
 	bool of_linkspan = header.len > 5 && memcmp(header.data, "http-", 5) == 0; /* http-query, http-identity */
-	return of_linkspan || header_names_kept(header)
-		       ? NULL
-		       : "this header of a request never becomes one of its message: what opens doors, cookies and what is "
-			 "about the connection stay outside; use another one";
+	return of_linkspan || header_names_kept(header) ? NULL
+							: "this header of a request never becomes one of its message: "
+							  "what opens doors, cookies and what is "
+							  "about the connection stay outside; use another one";
 }
 
 static int insert_in_target(const void *settings, struct slice text, struct arena *arena, struct slice *ret_text)

@@ -382,7 +382,8 @@ static bool mqtt_carries_headers(const void *settings)
 static const char *mqtt_check_received(const void *settings, struct slice header)
 {
 	if (!header.data)
-		return "a message of MQTT has no key; use {topic}, {topic[0]}, a capture such as {line}, or {.json.path}";
+		return "a message of MQTT has no key; use {topic}, {topic[0]}, a capture such as {line}, or "
+		       "{.json.path}";
 	return mqtt_settings_version(settings) == MQTT_5_0
 		       ? NULL
 		       : "MQTT 3.1.1 has no headers; read with version: 5, or use {topic}, a capture or {.json.path}";

@@ -17,7 +17,8 @@ static void usage(FILE *out)
 	      "Reads a configuration and the files it includes, without touching the network or the data folder.\n"
 	      "Good: says what is connected to what, with the guarantee of each way; exit status 0.\n"
 	      "Not good: every mistake with its place, on standard error; exit status 1.\n"
-	      "Warnings are about what is legal and hardly meant: they go to standard error too, and change nothing else.\n\n"
+	      "Warnings are about what is legal and hardly meant: they go to standard error too, and change nothing "
+	      "else.\n\n"
 	      "  --quiet    say nothing of a configuration that is good, but for warnings\n"
 	      "  --strict   a configuration with warnings is not good\n\n"
 	      "linkspan explain shows more of each way, linkspan trace what becomes of one message.\n",
@@ -124,7 +125,8 @@ static int check(const char *path, bool quiet, bool strict)
 	}
 	size_t warnings = config->n_warnings;
 	if (strict && warnings)
-		fprintf(stderr, "%s: %zu warning%s, and --strict takes none\n", path, warnings, warnings == 1 ? "" : "s");
+		fprintf(stderr, "%s: %zu warning%s, and --strict takes none\n", path, warnings,
+			warnings == 1 ? "" : "s");
 	else if (!quiet)
 		print_summary(config, path);
 	config_free(config);

@@ -79,6 +79,10 @@ struct target_config {
 	int line, column;
 };
 
+struct config_place {
+	int line, column; /* 0: it is not there */
+};
+
 struct mapping_config {
 	char *name;
 	size_t from_connection;
@@ -97,6 +101,7 @@ struct mapping_config {
 	size_t n_targets;
 	const char *file;
 	int line, column;
+	struct config_place when_place, payload_place; /* of the programs */
 	struct {
 		uint64_t every_ms; /* 0: every message passes */
 		char *key; /* template; NULL: the source topic */
@@ -147,6 +152,10 @@ char *config_filter_as_written(const struct config *config, const struct mapping
 /* `text` with everything that is secret in this configuration (or came from ${env:…} or ${file:…}) replaced by ***: for
  * whoever shows parts of a configuration. The caller frees. */
 char *config_redact(const struct config *config, const char *text) __attribute__((warn_unused_result));
+
+/* The line of a file of the configuration with a caret below the column, as mistakes are shown; nothing when the file cannot
+ * be read any more. */
+void config_show_place(const struct config *config, const char *file, int line, int column, FILE *out);
 
 /* The same tables, written as JSON Schema draft-07 and as the Markdown reference. */
 void config_write_schema(FILE *out);

@@ -356,6 +356,11 @@ char *config_redact(const struct config *config, const char *text)
 	return report_redact(own->report, text);
 }
 
+void config_show_place(const struct config *config, const char *file, int line, int column, FILE *out)
+{
+	report_show_place(((const struct config_own *)config)->report, file, line, column, out);
+}
+
 void config_free(struct config *config)
 {
 	if (!config)

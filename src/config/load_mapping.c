@@ -109,7 +109,8 @@ static void find_received(struct reading *reading)
 	struct template_received *received = &reading->captures.received;
 	if (reading->captures.unknown || reading->legs_unknown)
 		return;
-	reading->received_by = (struct received_by){config->connections[from].connector, config->connections[from].settings};
+	reading->received_by =
+		(struct received_by){config->connections[from].connector, config->connections[from].settings};
 	if (!reading->received_by.connector->restore_topic) /* else the levels that are seen are others */
 		received->n_levels = most_levels(reading->map);
 	if (!reading->received_by.connector->check_received || !reading->loader->connections.items[from].sound ||
@@ -533,6 +534,11 @@ static void check_min_interval(struct config_scope *scope, const struct mapping_
 			"no time is given, so every message passes; write how long, as in every: 30s");
 }
 
+static struct config_place place_of(const struct node *node)
+{
+	return node ? (struct config_place){node->line, node->column} : (struct config_place){0, 0};
+}
+
 void loader_read_mapping(struct loader *loader, size_t index)
 {
 	const struct node *node = loader->mappings.items[index].value;
@@ -561,6 +567,8 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		};
 		table_read(&scope);
 		check_min_interval(&scope, map);
+		map->when_place = place_of(node_get(node, "when"));
+		map->payload_place = place_of(node_get(node, "payload"));
 		if (map->name)
 			loader_check_name(loader, name, "mapping");
 		read_to(&reading);

@@ -134,7 +134,8 @@ static void check_filters(struct use *use, size_t m)
 			char *first = config_filter_as_written(use->config, mapping_at(use, m), k);
 			report_warning(use->loader->report, source_of(use, m), filters->items[i].line,
 				filters->items[i].column,
-				"topic: this filter never gets a message, for '%s' before it takes them all; leave one of "
+				"topic: this filter never gets a message, for '%s' before it takes them all; leave one "
+				"of "
 				"them out",
 				first);
 			free(first);
@@ -195,7 +196,8 @@ static void warn_repeats(struct use *use, size_t wide, size_t narrow)
 				continue;
 			report_warning(use->loader->report, source_of(use, narrow), b->targets[i].line,
 				b->targets[i].column,
-				"mapping '%s' (line %d) takes all that '%s' takes and writes the same to '%s', so each of "
+				"mapping '%s' (line %d) takes all that '%s' takes and writes the same to '%s', so each "
+				"of "
 				"these messages goes there twice; leave one of them out, or let each take other topics",
 				a->name, a->line, b->name, use->config->connections[b->targets[i].connection].name);
 			break;
@@ -233,7 +235,8 @@ static void check_own_targets(struct use *use, size_t m)
 				continue;
 			report_warning(use->loader->report, source_of(use, m), map->targets[i].line,
 				map->targets[i].column,
-				"to: the destination in line %d is the same, so each message goes there twice; leave one "
+				"to: the destination in line %d is the same, so each message goes there twice; leave "
+				"one "
 				"of them out",
 				map->targets[k].line);
 			break;
@@ -277,12 +280,14 @@ static void check_when(struct use *use, size_t m)
 		       slice_equal(text, slice_str("null"));
 	if (nothing)
 		report_warning(use->loader->report, node->source, node->line, node->column,
-			"when: this is never true, so mapping '%s' takes no message; write a condition on the message, or "
+			"when: this is never true, so mapping '%s' takes no message; write a condition on the message, "
+			"or "
 			"leave the mapping out",
 			map->name);
 	else if (!slice_equal(text, slice_str("true")) && !json_check(text, NULL))
 		report_warning(use->loader->report, node->source, node->line, node->column,
-			"when: this is a plain value, which is true for every message; write a condition on the message, "
+			"when: this is a plain value, which is true for every message; write a condition on the "
+			"message, "
 			"such as .value > 20, or leave when out");
 }
 

@@ -281,6 +281,17 @@ static void report_print_entry(const struct report *report, const struct entry *
 		source_show(entry->source, entry->line, entry->column, &secrets, out);
 }
 
+void report_show_place(const struct report *report, const char *path, int line, int column, FILE *out)
+{
+	struct source *source;
+	struct source_secrets secrets = {report->secrets, report->n_secrets};
+	if (source_open(path, &source) < 0)
+		return;
+	source->guess_secrets = true; /* which stretches are secret is forgotten, too */
+	source_show(source, line, column, &secrets, out);
+	source_free(source);
+}
+
 /* Two readers of one node may find the same mistake: it is one. */
 static void merge_same(struct report *report)
 {

@@ -52,6 +52,9 @@ void report_forget_texts(struct report *report);
 /* Everything, sorted. */
 void report_print(struct report *report, FILE *out);
 
+/* Reads a file again, since its text has been forgotten, and shows a line of it. */
+void report_show_place(const struct report *report, const char *path, int line, int column, FILE *out);
+
 /* `text`, which is no message of this report, with every secret replaced; the caller frees. */
 char *report_redact(const struct report *report, const char *text);
 

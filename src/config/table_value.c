@@ -183,8 +183,7 @@ void table_check_template(
 	const char *wrong =
 		template_check(node->text, captures ? captures->names : NULL, captures ? captures->n : 0, &offset);
 	if (!wrong && captures)
-		wrong = template_check_received(
-			node->text, captures->names, captures->n, &captures->received, &offset);
+		wrong = template_check_received(node->text, captures->names, captures->n, &captures->received, &offset);
 	if (!wrong)
 		return;
 	if (complain_partial(report, captures, node, name, "{%s}"))

@@ -44,3 +44,7 @@ tests_unit_routing_test_router_destinations_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/routing/test_reply
 tests_unit_routing_test_reply_SOURCES = tests/unit/routing/test_reply.c tests/unit/routing/a_config.c tests/unit/routing/a_config.h
 tests_unit_routing_test_reply_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/routing/test_watch
+tests_unit_routing_test_watch_SOURCES = tests/unit/routing/test_watch.c tests/unit/routing/a_config.c tests/unit/routing/a_config.h
+tests_unit_routing_test_watch_LDADD = $(TEST_LIBS)

@@ -22,4 +22,5 @@ linkspan_SOURCES += \
 	src/cli/schema.c \
 	src/cli/trace.c \
 	src/cli/trace.h \
+	src/cli/trace_live.c \
 	src/cli/trace_show.c

@@ -22,8 +22,8 @@ int page_width(FILE *out)
 	int width = 80;
 	if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
 		width = size.ws_col;
-	else if (columns && atoi(columns) > 0)
-		width = atoi(columns);
+	else if (columns && strtol(columns, NULL, 10) > 0 && strtol(columns, NULL, 10) <= PAGE_MAX_WIDTH)
+		width = (int)strtol(columns, NULL, 10);
 	if (width < PAGE_MIN_WIDTH)
 		width = PAGE_MIN_WIDTH;
 	return width > PAGE_MAX_WIDTH ? PAGE_MAX_WIDTH : width;

@@ -27,11 +27,15 @@ struct options {
 	size_t n_headers;
 	long qos;
 	bool retain, null, all;
+	const char *live;
+	long count;
+	bool json;
 };
 
 static void usage(FILE *out)
 {
-	fputs("usage: linkspan trace FILE --topic TOPIC [OPTION...]\n\n"
+	fputs("usage: linkspan trace FILE --topic TOPIC [OPTION...]\n"
+	      "       linkspan trace --live FILTER [--count N] [--json] FILE|FOLDER\n\n"
 	      "Says step by step what would become of one message: which mappings take it and with which captures, "
 	      "what when and\n"
 	      "payload make of it, where it would go and with which guarantee, or why not. Nothing is sent, no network "
@@ -46,7 +50,16 @@ static void usage(FILE *out)
 	      "  --content-type TYPE\n"
 	      "  --qos 0|1|2           it is received with; 1\n"
 	      "  --retain              it has the retain flag\n"
-	      "  --all                 also what does not take it, and why\n",
+	      "  --all                 also what does not take it, and why\n\n"
+	      "With --live a running daemon shows the messages that pass, as they are routed, and what becomes of them "
+	      "later. FILTER is\n"
+	      "a topic filter for what is received, such as plant/#; levels end with / whatever ends them there. FILE "
+	      "is its\n"
+	      "configuration, FOLDER its data folder. Payloads are cut. What there is no time to show is counted; the "
+	      "daemon waits\n"
+	      "for nobody who watches.\n\n"
+	      "  --count N             ends after N messages, when it is known what has become of them\n"
+	      "  --json                lines of JSON (doc/control-protocol.md)\n",
 		out);
 }
 
@@ -74,7 +87,10 @@ enum {
 	OPTION_CONTENT_TYPE,
 	OPTION_QOS,
 	OPTION_RETAIN,
-	OPTION_ALL
+	OPTION_ALL,
+	OPTION_LIVE,
+	OPTION_COUNT,
+	OPTION_JSON
 };
 
 static const struct option long_options[] = {
@@ -89,6 +105,9 @@ static const struct option long_options[] = {
 	{"qos", required_argument, NULL, OPTION_QOS},
 	{"retain", no_argument, NULL, OPTION_RETAIN},
 	{"all", no_argument, NULL, OPTION_ALL},
+	{"live", required_argument, NULL, OPTION_LIVE},
+	{"count", required_argument, NULL, OPTION_COUNT},
+	{"json", no_argument, NULL, OPTION_JSON},
 	{NULL, 0, NULL, 0},
 };
 
@@ -139,9 +158,32 @@ static int take_option(int c, struct options *options)
 	case OPTION_ALL:
 		options->all = true;
 		return 0;
+	case OPTION_LIVE:
+		options->live = optarg;
+		return 0;
+	case OPTION_COUNT:
+		options->count = strtol(optarg, &end, 10);
+		if (end == optarg || *end || options->count < 1)
+			return complain("--count takes a number from 1, not '%s'", optarg);
+		return 0;
+	case OPTION_JSON:
+		options->json = true;
+		return 0;
 	default:
 		return 2; /* getopt has told */
 	}
+}
+
+/* -1: go on; else the exit status. */
+static int check_live(const struct options *options)
+{
+	const char *wrong = topic_filter_check(options->live);
+	if (wrong)
+		return complain("--live: %s", wrong);
+	if (options->from || options->topic || options->payload || options->null || options->key ||
+		options->n_headers || options->content_type || options->retain || options->all)
+		return complain("%s", "--live shows what passes: only --count and --json go with it");
+	return -1;
 }
 
 /* -1: go on; else the exit status. */
@@ -161,6 +203,10 @@ static int parse(int argc, char **argv, struct options *options)
 		return 2;
 	}
 	options->path = argv[optind];
+	if (options->live)
+		return check_live(options);
+	if (options->count || options->json)
+		return complain("%s", "--count and --json go with --live");
 	if (!options->topic)
 		return complain(
 			"%s", "--topic is missing: say where the message comes in, as in --topic plant/l1/value");
@@ -303,6 +349,9 @@ int cli_trace(int argc, char **argv)
 	int status = parse(argc, argv, &options);
 	if (status >= 0)
 		return status;
+	if (options.live)
+		return trace_live(
+			&(struct trace_live){options.path, options.live, (unsigned long)options.count, options.json});
 	const char *wrong = topic_name_check(slice_str(options.topic));
 	if (wrong)
 		return complain("--topic: %s", wrong);

@@ -28,4 +28,14 @@ struct trace {
 void trace_begin(struct trace *trace);
 void trace_end(struct trace *trace, const struct route_result *result);
 
+/* linkspan trace --live: what passes a running daemon. */
+struct trace_live {
+	const char *path; /* a configuration, or a data folder */
+	const char *filter;
+	unsigned long count; /* ends after so many messages; 0: never */
+	bool json; /* the lines of the protocol as they are */
+};
+/* The exit status. */
+int trace_live(const struct trace_live *live);
+
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""linkspan explain and linkspan trace, against files and beside the daemon that they speak of."""
+"""linkspan explain and linkspan trace, against files and beside the daemon that they speak of; what is live."""
 import json
 import os
 import re
@@ -57,6 +57,10 @@ def _say(*arguments, text=None, status=0, env=None, **keys):
     assert said.returncode == status, said
     assert b"geheim-4711" not in said.stdout + said.stderr, said
     return (said.stdout if status == 0 else said.stderr).decode()
+
+
+def _rule(name, topic, target, **keys):
+    return yaml.mapping(name, {"connection": "near", "topic": topic, "qos": 1}, {"connection": "near", "topic": target}, **keys)
 
 
 def _trace(*arguments, **keys):
@@ -196,6 +200,105 @@ def trace_is_true():
         got.wait_count(len(said))
         assert sorted((m.topic, m.payload) for m in got.messages) == sorted(said) and len(said) == 5, (said, got.messages)
         assert bridge.stop() == 0
+
+
+class _Watch:
+    """linkspan trace --live --json, already watching: what it says as dicts, read as they are asked for."""
+
+    def __init__(self, bridge, topic, *arguments):
+        self.process = subprocess.Popen([program(), "trace", "--live", topic, "--json", *arguments, bridge.path],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert self.next() == {"watching": True}, self.process.stderr.read()
+
+    def next(self):
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else None
+
+    def until(self, is_last):
+        said = []
+        while not said or not is_last(said[-1]):
+            said.append(self.next())
+            assert said[-1] is not None, (said, self.process.stderr.read())
+        return said
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+
+def _is_outcome(line, what="delivered"):
+    return line.get("outcome", {}).get("what") == what
+
+
+@tap.case("trace --live: what passes, what it becomes and what becomes of that, without secrets; the filter holds")
+def live():
+    port = shared_mosquitto().port
+    rules = [_rule("up", "live/{line}/in", "live/out/${env:PLACE}", when=".v > 1"),
+             _rule("copy", "live/{line}/in", "copied/{.v}")]
+    with Linkspan(yaml.configuration([yaml.mqtt("near", port, client_id="linkspan-live")], rules),
+                  env={"PLACE": "geheim-4711"}) as bridge, Publisher(port) as out:
+        os.environ["PLACE"] = "geheim-4711"
+        with _Watch(bridge, "live/+/in") as watch, _Watch(bridge, "live/b/#") as other:
+            out.publish("live/a/in", b'{"v":2,"p":"geheim-4711"}')
+            said = watch.until(_is_outcome) + watch.until(_is_outcome)
+            assert "geheim" not in json.dumps(said), said
+            message = said[0]["message"]
+            assert (message["connection"], message["topic"], message["outputs"]) == ("near", "live/a/in", 2), said
+            assert message["payload"] == '{"v":2,"p":"***"}' and message["bytes"] == 25, said
+            outputs = [line["output"] for line in said if "output" in line]
+            assert [(o["n"], o["mapping"], o["destination"], o["topic"], o["what"]) for o in outputs] == [
+                (1, "up", "near", "live/out/***", "queued"), (1, "copy", "near", "copied/2", "queued")], said
+            outcomes = [line["outcome"] for line in said if "outcome" in line]
+            assert {o["seq"] for o in outcomes} == {o["seq"] for o in outputs}, said
+            out.publish("live/b/in", b"\xff\x00")  # no JSON: two dead letters
+            said = watch.until(lambda line: _is_outcome(line, "dead letter"))
+            assert said[0]["message"]["payload"] == {"hex": "ff00"}, said
+            assert said[1]["output"]["what"] == "dead letter" and "not JSON" in said[1]["output"]["reason"], said
+            assert other.next()["message"]["topic"] == "live/b/in"  # the first that it hears of
+        text = subprocess.Popen([program(), "trace", "--live", "live/#", "--count", "1", bridge.path],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert b"watching live/#" in text.stderr.readline()
+        out.publish("live/c/in", b'{"v":1}')
+        printed = text.communicate(timeout=60)[0].decode()
+        assert text.returncode == 0 and re.search(
+            r'^#1 near: live/c/in  \{"v":1\}  \(7 bytes\)\n#1   copy -> near: copied/1  queued as (\d+)\n'
+            r'#1   near \1  delivered\n$', printed), printed
+        assert bridge.stop() == 0
+
+
+@tap.case("trace --live: a watcher who does not read holds up nobody, and is told how much he has missed")
+def live_slow():
+    port = shared_mosquitto().port
+    with Linkspan(yaml.configuration([yaml.mqtt("near", port, client_id="linkspan-slow")],
+                                     [_rule("up", "slow/in", "slow/out")])) as bridge, \
+            Publisher(port) as out, Subscriber(port, ["slow/out"]) as got:
+        with _Watch(bridge, "slow/in") as watch:
+            for n in range(3000):
+                out.publish("slow/in", b"%d " % n + b"x" * 400)
+            got.wait_count(3000)
+            said = watch.until(lambda line: "lost" in line)
+            assert said[-1]["lost"] > 0, said[-1]
+            out.publish("slow/in", b"last")
+            said = watch.until(_is_outcome)
+            assert said[0]["message"]["payload"] == "last" and said[0]["message"]["n"] == 3001, said
+        assert bridge.stop() == 0
+
+
+@tap.case("trace --live: the daemon stops while somebody watches; without a daemon it says so")
+def live_ends():
+    port = shared_mosquitto().port
+    with Linkspan(yaml.configuration([yaml.mqtt("near", port, client_id="linkspan-live-ends")],
+                                     [_rule("up", "ends/in", "ends/out")])) as bridge:
+        with _Watch(bridge, "#") as watch:
+            assert bridge.stop() == 0
+            assert watch.next() is None
+        said = subprocess.run([program(), "trace", "--live", "#", bridge.path], capture_output=True, timeout=60, check=False)
+        assert said.returncode == 1 and b"no linkspan runs there" in said.stderr, said
+    assert "--live: # matches everything below" in _say("trace", "--live", "#/a", "x", status=2)
+    assert "only --count and --json" in _say("trace", "--live", "#", "--topic", "a", "x", status=2)
 
 
 @tap.case("check --strict: a warning fails")

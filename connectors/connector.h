@@ -293,6 +293,10 @@ struct connector {
 	/* May a mapping set a header of that name at such a destination? NULL: yes; else what is wrong and what would be right,
 	 * one static sentence, reported at the header. A NULL member: yes. */
 	const char *(*check_header)(const void *settings, struct slice name);
+	/* May a message that is received from such a connection have a header of that name, or (absent) a key? NULL: yes; else
+	 * why none ever has and what would be right, one static sentence, reported where a template asks for it. A NULL
+	 * member: it may. */
+	const char *(*check_received)(const void *settings, struct slice header);
 	/* Does a null payload differ from an empty one at this destination? */
 	bool carries_null;
 	/* Does a source with these from_settings never receive what its own link has sent, or kept as a value? NULL: it may. */

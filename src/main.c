@@ -15,6 +15,8 @@ static const struct {
 } commands[] = {
 	{"run", cli_run, "CONFIG", "run the bridge in the foreground"},
 	{"check", cli_check, "CONFIG", "find every mistake in a configuration, and say what it would do"},
+	{"explain", cli_explain, "CONFIG", "show every way of a message, with its guarantee and why"},
+	{"trace", cli_trace, "CONFIG --topic T", "say step by step what would become of one message"},
 	{"schema", cli_schema, "[--markdown]", "print the JSON Schema of the configuration, or the reference page"},
 	{"journal", cli_journal, "dump DATA_DIR", "explain what a journal holds, without changing it"},
 	{"queue", cli_queue, "COMMAND FOLDER", "show and mend what waits for destinations, and dead letters"},

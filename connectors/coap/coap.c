@@ -224,6 +224,13 @@ static int insert_in_target(const void *settings, struct slice text, struct aren
 	return coap_settings_listens(settings) ? 0 : coap_target_insert(text, arena, ret_text);
 }
 
+static const char *check_received(const void *settings, struct slice header)
+{
+	(void)settings;
+	return header.data ? NULL
+			   : "a message of CoAP has no key; use {topic}, a capture such as {device}, or {.json.path}";
+}
+
 const struct connector coap_connector = {
 	.name = "coap",
 	.help = "CoAP: a listener for devices, and a client that writes to devices and watches their resources.",
@@ -247,6 +254,7 @@ const struct connector coap_connector = {
 	.check_target = check_target,
 	.check_param = check_param,
 	.insert_in_target = insert_in_target,
+	.check_received = check_received,
 	.source_guarantee = source_guarantee,
 	.sink_guarantee = sink_guarantee,
 	.explain_guarantee = explain_guarantee,

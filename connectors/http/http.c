@@ -5,6 +5,7 @@
 #include "connectors/http/http.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "connectors/http/header_names.h"
 #include "connectors/http/in.h"
@@ -183,6 +184,22 @@ static const char *check_target(const void *arg, struct slice target)
 	return http_settings_listens(settings) ? in_path_check_target(target) : http_path_check(settings->url, target);
 }
 
+static const char *check_received(const void *settings, struct slice header)
+{
+	(void)settings;
+	if (!header.data)
+		return "a request has no key; use {topic}, a capture, {header.name} or {.json.path}";
+	for (size_t i = 0; i < header.len; i++)
+		if (header.data[i] >= 'A' && header.data[i] <= 'Z')
+			return "headers of requests have names in small letters here, however they are sent; write it "
+			       "so, as in {header.x-github-event}";
+	bool of_linkspan = header.len > 5 && memcmp(header.data, "http-", 5) == 0; /* http-query, http-identity */
+	return of_linkspan || header_names_kept(header) ? NULL
+							: "this header of a request never becomes one of its message: "
+							  "what opens doors, cookies and what is "
+							  "about the connection stay outside; use another one";
+}
+
 static int insert_in_target(const void *settings, struct slice text, struct arena *arena, struct slice *ret_text)
 {
 	*ret_text = text;
@@ -230,6 +247,7 @@ const struct connector http_connector = {
 	.check_header = check_header,
 	.check_target = check_target,
 	.insert_in_target = insert_in_target,
+	.check_received = check_received,
 	.explain_guarantee = explain_guarantee,
 	.check = http_settings_check,
 	.check_roles = check_roles,

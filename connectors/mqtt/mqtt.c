@@ -379,6 +379,16 @@ static bool mqtt_carries_headers(const void *settings)
 	return mqtt_settings_version(settings) == MQTT_5_0; /* User Properties */
 }
 
+static const char *mqtt_check_received(const void *settings, struct slice header)
+{
+	if (!header.data)
+		return "a message of MQTT has no key; use {topic}, {topic[0]}, a capture such as {line}, or "
+		       "{.json.path}";
+	return mqtt_settings_version(settings) == MQTT_5_0
+		       ? NULL
+		       : "MQTT 3.1.1 has no headers; read with version: 5, or use {topic}, a capture or {.json.path}";
+}
+
 /* Paho reads or writes, not both. */
 static bool mqtt_asks_for_replies(const void *settings)
 {
@@ -479,6 +489,7 @@ const struct connector mqtt_connector = {
 	.asks_for_replies = mqtt_asks_for_replies,
 	.ignores_own = mqtt_from_ignores_own,
 	.fit_header = mqtt_fit_header,
+	.check_received = mqtt_check_received,
 	.check_target = mqtt_check_target,
 	.check_qos = mqtt_check_qos,
 	.check_roles = mqtt_check_roles,

@@ -13,11 +13,15 @@
 
 static void usage(FILE *out)
 {
-	fputs("usage: linkspan check [--quiet] FILE\n\n"
+	fputs("usage: linkspan check [--quiet] [--strict] FILE\n\n"
 	      "Reads a configuration and the files it includes, without touching the network or the data folder.\n"
 	      "Good: says what is connected to what, with the guarantee of each way; exit status 0.\n"
-	      "Not good: every mistake with its place, on standard error; exit status 1.\n\n"
-	      "  --quiet   say nothing when the configuration is good\n",
+	      "Not good: every mistake with its place, on standard error; exit status 1.\n"
+	      "Warnings are about what is legal and hardly meant: they go to standard error too, and change nothing "
+	      "else.\n\n"
+	      "  --quiet    say nothing of a configuration that is good, but for warnings\n"
+	      "  --strict   a configuration with warnings is not good\n\n"
+	      "linkspan explain shows more of each way, linkspan trace what becomes of one message.\n",
 		out);
 }
 
@@ -111,7 +115,7 @@ static void print_summary(const struct config *config, const char *path)
 	fputs("\n", stdout);
 }
 
-static int check(const char *path, bool quiet)
+static int check(const char *path, bool quiet, bool strict)
 {
 	struct config *config;
 	size_t mistakes;
@@ -119,9 +123,15 @@ static int check(const char *path, bool quiet)
 		fprintf(stderr, "%s: %zu mistake%s\n", path, mistakes, mistakes == 1 ? "" : "s");
 		return 1;
 	}
-	if (!quiet)
+	size_t warnings = config->n_warnings;
+	if (strict && warnings)
+		fprintf(stderr, "%s: %zu warning%s, and --strict takes none\n", path, warnings,
+			warnings == 1 ? "" : "s");
+	else if (!quiet)
 		print_summary(config, path);
 	config_free(config);
+	if (strict && warnings)
+		return 1;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
 	perror("linkspan check");
@@ -130,7 +140,7 @@ static int check(const char *path, bool quiet)
 
 int cli_check(int argc, char **argv)
 {
-	bool quiet = false;
+	bool quiet = false, strict = false;
 	const char *path = NULL;
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
@@ -139,6 +149,8 @@ int cli_check(int argc, char **argv)
 		}
 		if (strcmp(argv[i], "--quiet") == 0 || strcmp(argv[i], "-q") == 0) {
 			quiet = true;
+		} else if (strcmp(argv[i], "--strict") == 0) {
+			strict = true;
 		} else if (path || (argv[i][0] == '-' && argv[i][1])) {
 			usage(stderr);
 			return 2;
@@ -150,5 +162,5 @@ int cli_check(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	return check(path, quiet);
+	return check(path, quiet, strict);
 }

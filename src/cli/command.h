@@ -8,6 +8,8 @@
 
 int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_explain(int argc, char **argv);
+int cli_trace(int argc, char **argv);
 int cli_schema(int argc, char **argv);
 int cli_journal(int argc, char **argv);
 int cli_queue(int argc, char **argv);

@@ -24,7 +24,7 @@
 static void tell(struct queue_client *client, const char *what)
 {
 	if (!client->told)
-		fprintf(stderr, "linkspan queue: %s\n", what);
+		fprintf(stderr, "%s: %s\n", client->who, what);
 	client->told = true;
 }
 
@@ -53,7 +53,7 @@ static int fork_server(const struct queue_folder *folder, struct queue_client *c
 
 int queue_client_open(const struct queue_folder *folder, struct queue_client *ret_client)
 {
-	struct queue_client client = {.fd = control_connect(folder->path)};
+	struct queue_client client = {.fd = control_connect(folder->path), .who = "linkspan queue"};
 	int r = client.fd;
 	signal(SIGPIPE, SIG_IGN);
 	buffer_init(&client.in, BLOCK_MAX);
@@ -65,6 +65,24 @@ int queue_client_open(const struct queue_folder *folder, struct queue_client *re
 			r == -EACCES ? "permission denied: run it as the user that linkspan runs as" : strerror(-r));
 		return r;
 	}
+	*ret_client = client;
+	return 0;
+}
+
+int queue_client_open_running(const char *who, const struct queue_folder *folder, struct queue_client *ret_client)
+{
+	struct queue_client client = {.fd = control_connect(folder->path), .who = who};
+	int r = client.fd;
+	if (r < 0) {
+		fprintf(stderr, "%s: %s/control: %s\n", who, folder->path,
+			r == -ENOENT || r == -ECONNREFUSED ? "no linkspan runs there: start it with linkspan run"
+			: r == -EACCES ? "permission denied: run it as the user that linkspan runs as"
+				       : strerror(-r));
+		return r;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	buffer_init(&client.in, BLOCK_MAX);
+	buffer_init(&client.out, BLOCK_MAX);
 	*ret_client = client;
 	return 0;
 }

@@ -80,6 +80,10 @@ struct target_config {
 	int line, column;
 };
 
+struct config_place {
+	int line, column; /* 0: it is not there */
+};
+
 struct mapping_config {
 	char *name;
 	size_t from_connection;
@@ -100,6 +104,7 @@ struct mapping_config {
 	size_t n_targets;
 	const char *file;
 	int line, column;
+	struct config_place when_place, payload_place; /* of the programs */
 	struct {
 		uint64_t every_ms; /* 0: every message passes */
 		char *key; /* template; NULL: the source topic */
@@ -134,6 +139,7 @@ struct config {
 		struct config_list listen; /* config/listen.h; empty: no listener */
 		bool public;
 	} admin;
+	size_t n_warnings; /* that loading has written */
 };
 
 /* Reads `path`. 0 with a configuration, or -EINVAL after writing every mistake to `errors` as
@@ -150,6 +156,10 @@ char *config_filter_as_written(const struct config *config, const struct mapping
 /* `text` with everything that is secret in this configuration (or came from ${env:…} or ${file:…}) replaced by ***: for
  * whoever shows parts of a configuration. The caller frees. */
 char *config_redact(const struct config *config, const char *text) __attribute__((warn_unused_result));
+
+/* The line of a file of the configuration with a caret below the column, as mistakes are shown; nothing when the file cannot
+ * be read any more. */
+void config_show_place(const struct config *config, const char *file, int line, int column, FILE *out);
 
 /* The same tables, written as JSON Schema draft-07 and as the Markdown reference. */
 void config_write_schema(FILE *out);

@@ -219,6 +219,8 @@ static void check_whole(struct loader *loader, const struct node *root)
 		check_roles(loader, i);
 		check_pairs(loader, i);
 	}
+	if (report_mistakes(loader->report) == 0)
+		loader_check_use(loader);
 	for (size_t i = 0; i < config->n_connections && report_mistakes(loader->report) == 0; i++)
 		if (!used[i])
 			report_warning(loader->report, loader->connections.items[i].name->source,
@@ -344,6 +346,7 @@ int config_load_with(const struct config_options *options, const char *path, FIL
 	load(&loader, path);
 	report_print(loader.report, errors);
 	size_t mistakes = report_mistakes(loader.report);
+	loader.own->config.n_warnings = report_warnings(loader.report);
 	forget_files(&loader);
 	if (ret_mistakes)
 		*ret_mistakes = mistakes;
@@ -365,6 +368,11 @@ char *config_redact(const struct config *config, const char *text)
 {
 	const struct config_own *own = (const struct config_own *)config;
 	return report_redact(own->report, text);
+}
+
+void config_show_place(const struct config *config, const char *file, int line, int column, FILE *out)
+{
+	report_show_place(((const struct config_own *)config)->report, file, line, column, out);
 }
 
 void config_free(struct config *config)

@@ -14,6 +14,12 @@
 #include "routing/format.h"
 #include "routing/topic_filter.h"
 
+/* Who knows what a message of a connection has: its connector, and the settings of the connection. */
+struct received_by {
+	const struct connector *connector;
+	const void *settings;
+};
+
 /* A mapping being read. */
 struct reading {
 	struct loader *loader;
@@ -21,6 +27,7 @@ struct reading {
 	const struct node *node;
 	const char *title;
 	struct table_captures *captures; /* of the entry; they live on there */
+	struct received_by received_by;
 	char **names, **partial; /* of the captures */
 	size_t n_names, n_partial;
 	bool unsound; /* a value that must be there is not, which may have been reported elsewhere */
@@ -76,6 +83,48 @@ void loader_forget_mapping(struct loader_entry *entry)
 {
 	free_names(entry->captures.names, entry->captures.n);
 	free_names(entry->captures.partial, entry->captures.n_partial);
+}
+
+static const char *check_received(const void *check_with, struct slice header)
+{
+	const struct received_by *by = check_with;
+	return by->connector->check_received(by->settings, header);
+}
+
+/* 0: any number, or nobody knows. */
+static size_t most_levels(const struct mapping_config *map)
+{
+	size_t most = 0;
+	for (size_t i = 0; i < map->filters.n; i++) {
+		struct slice rest = slice_str(topic_filter_without_share(map->filters.items[i].value)), level = rest;
+		size_t n = 0;
+		while (topic_next_level(&rest, &level))
+			n++;
+		if (slice_equal(level, slice_str("#")))
+			return 0;
+		if (n > most)
+			most = n;
+	}
+	return most;
+}
+
+/* What the messages have that come to this mapping. */
+static void find_received(struct reading *reading)
+{
+	const struct config *config = &reading->loader->own->config;
+	size_t from = reading->map->from_connection;
+	struct template_received *received = &reading->captures->received;
+	if (reading->captures->unknown || reading->legs_unknown)
+		return;
+	reading->received_by =
+		(struct received_by){config->connections[from].connector, config->connections[from].settings};
+	if (!reading->received_by.connector->restore_topic) /* else the levels that are seen are others */
+		received->n_levels = most_levels(reading->map);
+	if (!reading->received_by.connector->check_received || !reading->loader->connections.items[from].sound ||
+		reading->loader->connections.items[from].failed)
+		return;
+	received->check = check_received;
+	received->check_with = &reading->received_by;
 }
 
 static void find_captures(struct reading *reading)
@@ -555,6 +604,11 @@ static void warn_format(struct reading *reading)
 			"format add format under to");
 }
 
+static struct config_place place_of(const struct node *node)
+{
+	return node ? (struct config_place){node->line, node->column} : (struct config_place){0, 0};
+}
+
 void loader_read_mapping(struct loader *loader, size_t index)
 {
 	const struct node *node = loader->mappings.items[index].value;
@@ -573,6 +627,7 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		loader->programs.mapping = index;
 		read_from(&reading);
 		find_captures(&reading);
+		find_received(&reading);
 		struct config_scope scope = {
 			.report = loader->report,
 			.captures = reading.captures,
@@ -587,10 +642,13 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		table_read(&scope);
 		check_min_interval(&scope, map);
 		check_payload_template(&scope, map);
+		map->when_place = place_of(node_get(node, "when"));
+		map->payload_place = place_of(node_get(node, "payload"));
 		if (map->name)
 			loader_check_name(loader, name, "mapping");
 		read_to(&reading);
 		warn_format(&reading);
+		captures->received = (struct template_received){0}; /* it knows of reading */
 		loader->mappings.items[index].sound =
 			!reading.unsound && !scope.unsound && report_mistakes(loader->report) == before;
 		loader->mappings.items[index].legs_known =

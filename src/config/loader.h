@@ -86,6 +86,9 @@ void loader_check_markers(struct loader *loader, const struct mapping_config *ma
 void loader_check_subscriptions(struct loader *loader);
 /* Refuses mappings by which a message goes round for ever, and warns of those by which it may. The same time. */
 void loader_check_cycles(struct loader *loader);
+/* Warns of what never gets a message, or does what is done already: mappings, filters, settings of outboxes. The same
+ * time, when there are no mistakes. */
+void loader_check_use(struct loader *loader);
 /* Frees what a connection (mapping) holds; of a mapping's entry, the names of its captures. */
 void loader_forget_mapping(struct loader_entry *entry);
 void loader_free_connection(struct connection_config *conn);

@@ -19,6 +19,7 @@ liblinkspan_a_SOURCES += \
 	src/config/load_mapping.c \
 	src/config/load_markers.c \
 	src/config/load_subscriptions.c \
+	src/config/load_use.c \
 	src/config/loader.h \
 	src/config/memory.c \
 	src/config/memory.h \

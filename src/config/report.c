@@ -151,6 +151,14 @@ bool report_full(const struct report *report)
 	return report->n_entries >= REPORT_MAX_KEPT;
 }
 
+size_t report_warnings(const struct report *report)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < report->n_entries; i++)
+		n += report->entries[i].warning;
+	return n;
+}
+
 size_t report_mistakes(const struct report *report)
 {
 	return report->n_mistakes;
@@ -271,6 +279,17 @@ static void report_print_entry(const struct report *report, const struct entry *
 	struct source_secrets secrets = {report->secrets, report->n_secrets};
 	if (entry->source)
 		source_show(entry->source, entry->line, entry->column, &secrets, out);
+}
+
+void report_show_place(const struct report *report, const char *path, int line, int column, FILE *out)
+{
+	struct source *source;
+	struct source_secrets secrets = {report->secrets, report->n_secrets};
+	if (source_open(path, &source) < 0)
+		return;
+	source->guess_secrets = true; /* which stretches are secret is forgotten, too */
+	source_show(source, line, column, &secrets, out);
+	source_free(source);
 }
 
 /* Two readers of one node may find the same mistake: it is one. */

@@ -43,12 +43,17 @@ void report_failure(struct report *report, const char *path, const char *format,
 	__attribute__((format(printf, 3, 4)));
 
 size_t report_mistakes(const struct report *report);
+/* Of those that are printed. */
+size_t report_warnings(const struct report *report);
 /* No text is kept any more: do not work on one. */
 bool report_full(const struct report *report);
 /* Frees what was read but keeps the paths and the secrets: nothing can be shown any more. */
 void report_forget_texts(struct report *report);
 /* Everything, sorted. */
 void report_print(struct report *report, FILE *out);
+
+/* Reads a file again, since its text has been forgotten, and shows a line of it. */
+void report_show_place(const struct report *report, const char *path, int line, int column, FILE *out);
 
 /* `text`, which is no message of this report, with every secret replaced; the caller frees. */
 char *report_redact(const struct report *report, const char *text);

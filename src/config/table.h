@@ -12,6 +12,7 @@
 #include "config/report.h"
 #include "config/schema.h"
 #include "config/yaml_tree.h"
+#include "routing/template.h"
 
 struct table_part {
 	const struct config_key *keys; /* NULL is an empty table */
@@ -26,6 +27,7 @@ struct table_captures {
 	size_t n;
 	const char *const *partial; /* names that only some of the mapping's topic filters bind */
 	size_t n_partial;
+	struct template_received received;
 	bool unknown; /* because of a mistake elsewhere: check no template and no program */
 };
 

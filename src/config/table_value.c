@@ -182,6 +182,8 @@ void table_check_template(
 		return;
 	const char *wrong =
 		template_check(node->text, captures ? captures->names : NULL, captures ? captures->n : 0, &offset);
+	if (!wrong && captures)
+		wrong = template_check_received(node->text, captures->names, captures->n, &captures->received, &offset);
 	if (!wrong)
 		return;
 	if (complain_partial(report, captures, node, name, "{%s}"))
@@ -191,6 +193,33 @@ void table_check_template(
 	else
 		table_mistake(report, node, 0, "%s: not a good template once its ${…} are inserted; look at its braces",
 			name);
+}
+
+/* `$key` as the program has it, unless it may be a variable of its own. */
+static const char *find_variable(const char *program, const char *variable)
+{
+	size_t len = strlen(variable);
+	if (strstr(program, " as ") || strstr(program, "def "))
+		return NULL;
+	for (const char *at = program; (at = strstr(at, variable)); at++)
+		if (!isalnum((unsigned char)at[len]) && at[len] != '_' && at[len] != ':')
+			return at;
+	return NULL;
+}
+
+/* A program may ask for what no message has, and get null; that is hardly what is meant. */
+void table_warn_jq(
+	struct report *report, const struct table_captures *captures, const struct node *node, const char *name)
+{
+	const struct template_received *received = &captures->received;
+	struct slice none = {NULL, 0};
+	const char *at = received->check ? find_variable(node->text, "$key") : NULL;
+	const char *why = at ? received->check(received->check_with, none) : NULL;
+	int line, column;
+	if (!why)
+		return;
+	node_place(node, node->text, (size_t)(at - node->text), &line, &column);
+	report_warning(report, node->source, line, column, "%s: $key is null whatever comes: %s", name, why);
 }
 
 void table_complain_jq(struct report *report, const struct table_captures *captures, const struct node *node,
@@ -246,8 +275,10 @@ static void read_text(struct config_scope *scope, const struct config_key *key, 
 		table_check_filter(scope->report, node, key->name, '/');
 		break;
 	case CONFIG_JQ:
-		if (scope->captures && !scope->captures->unknown)
+		if (scope->captures && !scope->captures->unknown) {
+			table_warn_jq(scope->report, scope->captures, node, key->name);
 			program_list_add(scope->captures->programs, scope->captures, node, key->name);
+		}
 		break;
 	default:
 		break;

@@ -22,6 +22,9 @@ void table_free_value(const struct config_key *key, void *value);
 void table_check_filter(struct report *report, const struct node *node, const char *name, char separator);
 void table_check_template(
 	struct report *report, const struct table_captures *captures, const struct node *node, const char *name);
+/* Warns of a program that asks for what no message has. */
+void table_warn_jq(
+	struct report *report, const struct table_captures *captures, const struct node *node, const char *name);
 /* Of a jq program that does not compile: why, and at which of its lines, from 1. */
 void table_complain_jq(struct report *report, const struct table_captures *captures, const struct node *node,
 	const char *name, const char *wrong, int line);

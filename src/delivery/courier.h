@@ -40,6 +40,9 @@ struct courier_options {
 		const struct journal_change *finished);
 	/* A message that was delivered is to be kept as the last value of its topic: likewise. NULL: it is not kept. */
 	int (*on_value)(void *ctx, const struct message_view *value, const struct journal_change *finished);
+	/* A message has left the outbox and was not delivered: what, "expired", "dropped" or "dead letter". Only for who watches;
+	 * may be NULL. */
+	void (*on_dropped)(void *ctx, uint64_t seq, const char *what, const char *reason);
 	void *ctx;
 };
 

@@ -130,8 +130,19 @@ void expiry_sweep(struct courier *courier, uint64_t now_ms)
 		sweep_lane(courier);
 }
 
+/* What was dropped as the newest has no seq. */
+static void tell_dropped(struct courier *courier, const struct drop_log *log, uint64_t seq, const char *reason)
+{
+	const char *what = log == &courier->expired_log ? "expired"
+			   : log == &courier->dead_log  ? "dead letter"
+							: "dropped";
+	if (courier->options.on_dropped && log != &courier->newest_log)
+		courier->options.on_dropped(courier->options.ctx, seq, what, reason);
+}
+
 void drop_log_add(struct courier *courier, struct drop_log *log, uint64_t seq, const char *reason)
 {
+	tell_dropped(courier, log, seq, reason);
 	if (log->count++ == 0) {
 		log->first = log->last = seq;
 		log->due_ms = courier_now_ms(courier) + COURIER_REPEAT_MS;

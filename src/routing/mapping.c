@@ -200,6 +200,22 @@ struct work {
 	bool null; /* what was received is a null payload, here or at some target */
 };
 
+static void tell(const struct work *work, const struct target *to, struct route_event event)
+{
+	struct route_watcher *watcher = work->routing->watcher;
+	event.mapping = work->map->number;
+	event.target = to ? (size_t)(to - work->map->targets) : 0;
+	event.reason = work->reason;
+	watcher->on_event(watcher, &event);
+}
+
+/* Costs a branch when nobody looks. */
+#define TELL(work, to, ...)                                                                                            \
+	do {                                                                                                           \
+		if ((work)->routing->watcher)                                                                          \
+			tell(work, to, (struct route_event){__VA_ARGS__});                                             \
+	} while (0)
+
 static int fail(struct work *work, const char *reason)
 {
 	work->reason = reason;
@@ -413,6 +429,7 @@ static int emit(struct work *work, const struct target *to, const struct message
 		.marked = marked,
 		.input = routing->input_number};
 	routing->n_marked += marked;
+	TELL(work, to, .kind = ROUTE_OUTPUT, .view = view, .marked = marked);
 	return 0;
 }
 
@@ -469,6 +486,7 @@ static bool breaks_loop(struct work *work, const struct target *to)
 	if (!to->may_return || work_hops(work) < (unsigned)config->max_hops)
 		return false;
 	work->routing->looped++;
+	TELL(work, to, .kind = ROUTE_LOOPED);
 	log_warn("loop_broken",
 		"mapping=\"%s\" max_hops=%d what=\"a message has been passed on that often and is dropped: what is "
 		"written there comes back\"",
@@ -478,12 +496,16 @@ static bool breaks_loop(struct work *work, const struct target *to)
 
 static bool target_skips(const struct work *work, const struct target *to)
 {
-	return to->retain == RETAIN_SKIP && work->routing->view->retain;
+	if (to->retain != RETAIN_SKIP || !work->routing->view->retain)
+		return false;
+	TELL(work, to, .kind = ROUTE_SKIPPED);
+	return true;
 }
 
 /* A target's template has failed. */
 static int target_failed(struct work *work, const struct target *to)
 {
+	TELL(work, to, .kind = ROUTE_TARGET_FAILED);
 	return work->map->on_error == ON_ERROR_DROP ? drop(work) : emit_dead_letter(work, to);
 }
 
@@ -680,8 +702,12 @@ static int route_targets(struct work *work, const struct slice *payloads, size_t
 	struct slice key = work->routing->view->topic;
 	size_t first = work->routing->n_outputs;
 	int err = map->every_ms && map->interval_key ? render(work, map->interval_key, &key) : 0;
-	if (err == -EINVAL)
+	if (err == -EINVAL) {
+		TELL(work, NULL, .kind = ROUTE_FAILED, .key = "min_interval");
 		return all_targets_failed(work);
+	}
+	if (!err && map->every_ms)
+		TELL(work, NULL, .kind = ROUTE_INTERVAL, .value = key);
 	for (size_t i = 0; i < map->n_targets && !err; i++)
 		err = route_target(work, &map->targets[i], payloads, n);
 	return err || !map->every_ms ? err : add_interval(work, key, first);
@@ -707,12 +733,22 @@ static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_
 	int err = 0;
 	work->null = is_null_for_any(map, routing->view);
 	transform_input_null(work->value->input, work->null);
-	if (map->when)
+	const char *key = map->when ? "when" : "payload";
+	if (map->when) {
 		err = transform_test(
 			map->when, work->value->input, work->source.captures, routing->arena, &pass, &work->reason);
-	if (!err && pass && map->payload)
+		if (!err)
+			TELL(work, NULL, .kind = ROUTE_WHEN, .passed = pass);
+	}
+	if (!err && pass && map->payload) {
+		key = "payload";
 		err = transform_run(map->payload, work->value->input, work->source.captures, map->max_outputs,
 			routing->arena, ret_payloads, ret_n, &work->reason);
+		if (!err)
+			TELL(work, NULL, .kind = ROUTE_MADE, .n = *ret_n);
+	}
+	if (err == -EINVAL)
+		TELL(work, NULL, .kind = ROUTE_FAILED, .key = key);
 	*ret_pass = pass;
 	return err;
 }

@@ -52,6 +52,7 @@ struct routing {
 	size_t n_marked; /* of the outputs */
 	struct route_interval *intervals; /* in the arena */
 	size_t n_intervals, intervals_size;
+	struct route_watcher *watcher; /* NULL: nobody looks */
 };
 
 /* Appends the outputs. captures: values by the names' index, absent where not bound. 0 or -ENOMEM. */

@@ -57,6 +57,7 @@ struct router {
 	struct slice *captures; /* scratch, as many as the mapping with the most */
 	struct arena arena;
 	size_t outputs_size, intervals_size; /* of the result that is being added to */
+	struct route_watcher *watcher; /* NULL: nobody looks */
 };
 
 /* --- building ---------------------------------------------------------------------------------------- */
@@ -327,6 +328,26 @@ static int comparable_topic(struct router *router, const struct passage *passage
 	return 0;
 }
 
+void router_watch(struct router *router, struct route_watcher *watcher)
+{
+	router->watcher = watcher;
+}
+
+/* The filters of a mapping stand one after the other. */
+static void tell_match(struct router *router, const struct source *source, const struct filter_entry *entry)
+{
+	struct route_event event = {
+		.kind = ROUTE_MATCHED,
+		.mapping = entry->mapping,
+		.names = (const char *const *)router->names[entry->mapping].names,
+		.values = router->captures,
+		.n = entry->n_names,
+	};
+	while (entry - event.filter > source->entries && (entry - event.filter - 1)->mapping == entry->mapping)
+		event.filter++;
+	router->watcher->on_event(router->watcher, &event);
+}
+
 static int route_matches(struct router *router, struct passage *passage)
 {
 	const struct source *source = passage->source;
@@ -346,6 +367,8 @@ static int route_matches(struct router *router, struct passage *passage)
 			continue;
 		passage->matched++;
 		err = extract_captures(router, entry, passage);
+		if (!err && router->watcher)
+			tell_match(router, source, entry);
 		if (!err)
 			err = mapping_route(entry->map, passage->routing, router->captures);
 	}
@@ -377,6 +400,7 @@ int router_route_more(struct router *router, size_t connection, int subscription
 		.intervals = result->intervals,
 		.n_intervals = result->n_intervals,
 		.intervals_size = router->intervals_size,
+		.watcher = router->watcher,
 	};
 	struct passage passage = {
 		.source = source, .subscription = subscription, .topic = view->topic, .routing = &routing};

@@ -58,6 +58,36 @@ struct route_result {
 	size_t n_intervals;
 };
 
+/* Who is told what happens to a message on its way, while it happens: for looking at it, never for deciding. Everything in
+ * an event is borrowed until on_event returns. */
+enum route_event_kind {
+	ROUTE_MATCHED, /* `filter` of the mapping, with captures: names and values, absent where not bound */
+	ROUTE_WHEN, /* the condition has answered: passed */
+	ROUTE_MADE, /* `payload` has made n messages of it */
+	ROUTE_FAILED, /* key: which of the mapping's, "when", "payload" or "min_interval"; reason */
+	ROUTE_INTERVAL, /* value: the key of min_interval */
+	ROUTE_SKIPPED, /* target: what is retained does not go there */
+	ROUTE_LOOPED, /* target: it has been passed on max_hops times */
+	ROUTE_TARGET_FAILED, /* target: reason; on_error decides */
+	ROUTE_OUTPUT, /* target: view, marked */
+};
+struct route_event {
+	enum route_event_kind kind;
+	size_t mapping, filter, target;
+	const char *const *names;
+	const struct slice *values;
+	size_t n;
+	bool passed, marked;
+	const char *key, *reason;
+	struct slice value;
+	const struct message_view *view;
+};
+struct route_watcher {
+	void (*on_event)(struct route_watcher *watcher, const struct route_event *event);
+};
+/* Of all that is routed from now on; NULL: nobody. Borrowed. */
+void router_watch(struct router *router, struct route_watcher *watcher);
+
 /* Routes one message that `connection` received. The outputs' views borrow from `view` and from the router.
  *
  * subscription: -1, or the index in router_filters of the one filter that this copy was received for. A broker sends a

@@ -59,6 +59,7 @@ struct parser {
 	const char *at;
 	const char *const *captures;
 	size_t n_captures;
+	const struct template_received *received; /* NULL: not asked */
 	struct draft draft;
 	const char *wrong;
 	const char *wrong_at;
@@ -201,12 +202,22 @@ static bool parse_json(struct parser *in)
 	return true;
 }
 
+/* header absent: the key. */
+static bool is_received(struct parser *in, const char *where, struct slice header)
+{
+	const struct template_received *received = in->received;
+	const char *wrong = received && received->check ? received->check(received->check_with, header) : NULL;
+	return !wrong || parser_fail(in, where, "%s", wrong);
+}
+
 static bool parse_header(struct parser *in)
 {
 	const char *name = in->at;
 	in->at = strchr(name, '}');
 	if (in->at == name)
 		return parser_fail(in, name, "the name of the header is missing, as in {header.x}");
+	if (!is_received(in, name, slice_of(name, (size_t)(in->at - name))))
+		return false;
 	struct segment *added = add_segment(in, SEGMENT_HEADER);
 	if (!added)
 		return false;
@@ -245,9 +256,15 @@ static bool parse_capture(struct parser *in)
 
 static bool parse_level(struct parser *in)
 {
-	size_t index;
+	size_t index, n_levels = in->received ? in->received->n_levels : 0;
+	const char *start = in->at;
 	if (!parse_index(in, &index))
 		return false;
+	if (n_levels && index >= n_levels)
+		return parser_fail(in, start,
+			"the topics that this mapping takes have no level %zu: levels count from 0, and here the last "
+			"is %zu",
+			index, n_levels - 1);
 	struct segment *added = add_segment(in, SEGMENT_LEVEL);
 	if (added)
 		added->index = index;
@@ -277,6 +294,8 @@ static bool parse_part(struct parser *in)
 		return parse_level(in);
 	if (starts(in, "topic}") || starts(in, "key}")) {
 		in->at--;
+		if (*start == 'k' && !is_received(in, start, (struct slice){NULL, 0}))
+			return false;
 		return add_segment(in, *start == 't' ? SEGMENT_TOPIC : SEGMENT_KEY) != NULL;
 	}
 	return parse_capture(in);
@@ -369,6 +388,16 @@ const char *template_check(const char *text, const char *const *captures, size_t
 	struct parser in = {.text = text, .captures = captures, .n_captures = n_captures};
 	template_free(template_parse(&in));
 	if (in.wrong && ret_offset)
+		*ret_offset = (size_t)(in.wrong_at - text);
+	return in.wrong;
+}
+
+const char *template_check_received(const char *text, const char *const *captures, size_t n_captures,
+	const struct template_received *received, size_t *ret_offset)
+{
+	struct parser in = {.text = text, .captures = captures, .n_captures = n_captures, .received = received};
+	template_free(template_parse(&in));
+	if (in.wrong)
 		*ret_offset = (size_t)(in.wrong_at - text);
 	return in.wrong;
 }

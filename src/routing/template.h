@@ -23,6 +23,18 @@
  * buffer: valid until the next call in this thread. */
 const char *template_check(const char *text, const char *const *captures, size_t n_captures, size_t *ret_offset);
 
+/* What the messages of a source have, whatever they are. */
+struct template_received {
+	/* NULL: a message may have a header of that name (absent: a key); else why none ever has. A NULL member: it may. */
+	const char *(*check)(const void *check_with, struct slice header);
+	const void *check_with;
+	size_t n_levels; /* of every topic, at most; 0: any number */
+};
+/* Does every rendering fail for want of what such messages never have? NULL: no; else as template_check, of a text that that
+ * accepts. */
+const char *template_check_received(const char *text, const char *const *captures, size_t n_captures,
+	const struct template_received *received, size_t *ret_offset);
+
 struct template;
 struct arena;
 struct json_payload;

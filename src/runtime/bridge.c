@@ -59,6 +59,8 @@ static void host_alarm(struct link_host *host, const char *what)
 static void host_outcome(struct link_host *host, uint64_t seq, const struct outcome *outcome)
 {
 	struct endpoint *end = (struct endpoint *)host;
+	if (end->bridge->watched)
+		watching_outcome(end, seq, outcome);
 	if (end->courier)
 		courier_outcome(end->courier, seq, outcome);
 }
@@ -66,6 +68,8 @@ static void host_outcome(struct link_host *host, uint64_t seq, const struct outc
 static void host_delivered(struct link_host *host, const uint64_t *seqs, size_t n)
 {
 	struct endpoint *end = (struct endpoint *)host;
+	if (end->bridge->watched)
+		watching_delivered(end, seqs, n);
 	if (end->courier)
 		courier_delivered(end->courier, seqs, n);
 }
@@ -310,6 +314,7 @@ static int open_courier(struct endpoint *end)
 		.on_room = on_courier_room,
 		.on_reply = replies_append,
 		.on_value = end->connector->keeps_values ? keeping_value : NULL,
+		.on_dropped = watching_dropped,
 		.ctx = end,
 	};
 	if (journal_outbox(options.journal, end->dest).paused)
@@ -394,6 +399,12 @@ static void on_queue_idle(void *ctx)
 	bridge_check_drained(ctx);
 }
 
+static char *redact_for_watchers(void *ctx, const char *text)
+{
+	const struct bridge *bridge = ctx;
+	return config_redact(bridge->config, text);
+}
+
 static int open_queue_service(struct bridge *bridge)
 {
 	struct queue_service_options options = {
@@ -401,6 +412,8 @@ static int open_queue_service(struct bridge *bridge)
 		.loop = bridge->loop,
 		.courier = queue_courier_of,
 		.on_idle = on_queue_idle,
+		.watched = &bridge->watched,
+		.redact = redact_for_watchers,
 		.ctx = bridge,
 		/* of destinations that have no courier because nothing writes to them */
 		.maybe_sent_span = UINT32_MAX,

@@ -78,6 +78,7 @@ struct bridge {
 	struct spacing spacing; /* likewise */
 	struct queue_service *queue; /* linkspan queue */
 	struct control *control; /* its socket; NULL: none */
+	bool watched; /* somebody looks at what passes (queue_watch.h) */
 };
 
 /* intake.c: from offer to receipt. */
@@ -99,6 +100,13 @@ int keeping_value(void *ctx, const struct message_view *view, const struct journ
 /* Of struct link_host_ops. */
 struct message *keeping_last_value(struct link_host *host, struct slice topic);
 void keeping_last_values(struct link_host *host, void (*fn)(struct message *msg, void *arg), void *arg);
+
+/* watching.c: while somebody watches. */
+void watching_taken(struct endpoint *end, const struct offer *offer, const struct route_result *routed);
+void watching_outcome(struct endpoint *end, uint64_t seq, const struct outcome *outcome);
+void watching_delivered(struct endpoint *end, const uint64_t *seqs, size_t n);
+/* Of struct courier_options; ctx is the endpoint. */
+void watching_dropped(void *ctx, uint64_t seq, const char *what, const char *reason);
 
 /* bridge.c: after receipts or couriers have moved, during a stop. */
 void bridge_check_drained(struct bridge *bridge);

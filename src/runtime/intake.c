@@ -191,6 +191,8 @@ static int append(struct endpoint *end, const struct offer *offer, const struct 
 	if (r < 0)
 		return r;
 	tell_couriers(bridge, routed, lsn);
+	if (bridge->watched && offer->view)
+		watching_taken(end, offer, routed);
 	*ret_lsn = lsn;
 	return 0;
 }

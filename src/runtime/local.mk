@@ -35,8 +35,11 @@ liblinkspan_a_SOURCES += \
 	src/runtime/queue_service.c \
 	src/runtime/queue_service.h \
 	src/runtime/queue_waiting.c \
+	src/runtime/queue_watch.c \
+	src/runtime/queue_watch.h \
 	src/runtime/receipts.c \
 	src/runtime/receipts.h \
 	src/runtime/replies.c \
 	src/runtime/spacing.c \
-	src/runtime/spacing.h
+	src/runtime/spacing.h \
+	src/runtime/watching.c

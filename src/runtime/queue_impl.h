@@ -5,6 +5,7 @@
  *   - queue_batch.c: messages on their way into the journal (import, requeue)
  *   - queue_waiting.c: peek, export, purge of what waits
  *   - queue_dead.c: the same of dead letters, and requeue
+ *   - queue_watch.c: watching messages pass
  */
 #ifndef LINKSPAN_RUNTIME_QUEUE_IMPL_H
 #define LINKSPAN_RUNTIME_QUEUE_IMPL_H
@@ -77,11 +78,22 @@ struct queue_job {
 	struct queue_batch batch;
 	bool input_ended;
 
+	struct queue_watch *watch; /* NULL: of another kind */
+
 	/* ls */
 	uint32_t *dests;
 	size_t n_dests, at_dest;
 	uint64_t oldest_ms, dead_messages, dead_unreadable, dead_bytes;
 };
+
+/* One line of an answer, a JSON object. False: out of memory. */
+struct queue_line {
+	struct json_writer json;
+	char *text;
+	size_t len;
+};
+bool queue_line_begin(struct queue_line *line);
+void queue_line_send(struct queue_line *line, struct queue_job *job);
 
 /* --- queue_service.c --- */
 /* The last line: counts, and what went wrong (NULL: nothing). The job is gone soon; its memory stays until then. What a
@@ -104,11 +116,13 @@ bool queue_batch_add(struct queue_job *job, uint32_t dest, struct message *msg);
 void queue_batch_append(struct queue_job *job);
 void queue_batch_free(struct queue_batch *batch);
 
-extern const struct queue_job_ops queue_waiting_ops, queue_waiting_purge_ops, queue_dead_ops, queue_import_ops;
+extern const struct queue_job_ops queue_waiting_ops, queue_waiting_purge_ops, queue_dead_ops, queue_import_ops,
+	queue_watch_ops;
 /* import */
 bool queue_import_input(struct queue_job *job, struct slice frame);
 void queue_import_end(struct queue_job *job);
 void queue_dead_fini(struct queue_job *job);
+void queue_watch_free(struct queue_job *job); /* once the job is in no list any more */
 /* The job has ended before its time: removes what is durable elsewhere, then queue_end_now. False: there is nothing to do. */
 bool queue_dead_settle(struct queue_job *job);
 void queue_end_now(struct queue_job *job);

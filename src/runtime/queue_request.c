@@ -20,6 +20,7 @@ static const char *const op_names[QUEUE_N_OPS] = {
 	[QUEUE_PURGE] = "purge",
 	[QUEUE_PAUSE] = "pause",
 	[QUEUE_RESUME] = "resume",
+	[QUEUE_WATCH] = "watch",
 };
 
 static struct slice member(struct slice line, const char *name)
@@ -164,7 +165,7 @@ static int take_members(struct slice line, struct queue_request *request, const 
 
 static int check(const struct queue_request *request, const char **wrong)
 {
-	bool needs_name = request->op != QUEUE_LS && request->op != QUEUE_IMPORT;
+	bool needs_name = request->op != QUEUE_LS && request->op != QUEUE_IMPORT && request->op != QUEUE_WATCH;
 	*wrong = "\"destination\" is missing";
 	if (needs_name && !request->destination)
 		return -EINVAL;

@@ -24,6 +24,7 @@ enum queue_op {
 	QUEUE_PURGE,
 	QUEUE_PAUSE,
 	QUEUE_RESUME,
+	QUEUE_WATCH,
 	QUEUE_N_OPS
 };
 

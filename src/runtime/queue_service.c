@@ -16,12 +16,6 @@
 
 /* --- answers --------------------------------------------------------------------------------------------------------- */
 
-struct answer {
-	struct json_writer json;
-	char *text;
-	size_t len;
-};
-
 static void send_bytes(struct queue_job *job, const void *bytes, size_t len)
 {
 	uint8_t *out = job->listener ? job->listener->send(job->listener, len) : NULL;
@@ -29,39 +23,39 @@ static void send_bytes(struct queue_job *job, const void *bytes, size_t len)
 		memcpy(out, bytes, len);
 }
 
-static bool answer_begin(struct answer *answer)
+bool queue_line_begin(struct queue_line *line)
 {
-	*answer = (struct answer){.json.compact = true};
-	answer->json.out = open_memstream(&answer->text, &answer->len);
-	if (!answer->json.out)
+	*line = (struct queue_line){.json.compact = true};
+	line->json.out = open_memstream(&line->text, &line->len);
+	if (!line->json.out)
 		return false;
-	json_open(&answer->json, NULL, '{');
+	json_open(&line->json, NULL, '{');
 	return true;
 }
 
-static void answer_send(struct answer *answer, struct queue_job *job)
+void queue_line_send(struct queue_line *line, struct queue_job *job)
 {
-	json_close(&answer->json, '}');
-	bool good = fclose(answer->json.out) == 0;
+	json_close(&line->json, '}');
+	bool good = fclose(line->json.out) == 0;
 	if (good)
-		send_bytes(job, answer->text, answer->len);
-	free(answer->text);
+		send_bytes(job, line->text, line->len);
+	free(line->text);
 }
 
 static void on_end(void *arg);
 
 void queue_end_now(struct queue_job *job)
 {
-	struct answer answer;
+	struct queue_line line;
 	loop_post(job->service->options.loop, &job->end_job);
-	if (!answer_begin(&answer))
+	if (!queue_line_begin(&line))
 		return;
-	json_bool(&answer.json, "end", true);
-	json_int(&answer.json, "messages", (int64_t)job->n_done);
-	json_int(&answer.json, "kept", (int64_t)job->n_kept);
+	json_bool(&line.json, "end", true);
+	json_int(&line.json, "messages", (int64_t)job->n_done);
+	json_int(&line.json, "kept", (int64_t)job->n_kept);
 	if (job->failed)
-		json_text(&answer.json, "error", job->failure);
-	answer_send(&answer, job);
+		json_text(&line.json, "error", job->failure);
+	queue_line_send(&line, job);
 }
 
 void queue_end(struct queue_job *job, const char *error, ...)
@@ -138,6 +132,7 @@ static void free_job(struct queue_job *job)
 	free(job->dests);
 	queue_dead_fini(job);
 	queue_batch_free(&job->batch);
+	queue_watch_free(job);
 	queue_request_free(&job->request);
 	free(job);
 }
@@ -202,7 +197,7 @@ bool queue_is_orphan(struct queue_job *job)
 void queue_job_cancel(struct queue_job *job)
 {
 	job->listener = NULL;
-	if (job->blocked || (job->request.op == QUEUE_IMPORT && !job->waits_lsn))
+	if (job->blocked || job->request.op == QUEUE_WATCH || (job->request.op == QUEUE_IMPORT && !job->waits_lsn))
 		queue_end(job, NULL);
 }
 
@@ -320,13 +315,13 @@ static void put_row(struct queue_job *job, struct json_writer *json)
 
 static void ls_row(struct queue_job *job)
 {
-	struct answer answer;
-	if (!answer_begin(&answer)) {
+	struct queue_line line;
+	if (!queue_line_begin(&line)) {
 		queue_end(job, "out of memory");
 		return;
 	}
-	put_row(job, &answer.json);
-	answer_send(&answer, job);
+	put_row(job, &line.json);
+	queue_line_send(&line, job);
 	job->at_dest++;
 	ls_next(job);
 }
@@ -452,6 +447,8 @@ static const struct queue_job_ops *ops_of(const struct queue_request *request)
 		return &queue_dead_ops;
 	case QUEUE_IMPORT:
 		return &queue_import_ops;
+	case QUEUE_WATCH:
+		return &queue_watch_ops;
 	default:
 		return &pause_ops;
 	}

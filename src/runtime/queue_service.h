@@ -30,6 +30,10 @@ struct queue_service_options {
 	void *ctx;
 	/* The last job has ended; may be NULL. */
 	void (*on_idle)(void *ctx);
+	/* Set to whether somebody watches (queue_watch.h); NULL: nothing can be watched. */
+	bool *watched;
+	/* A text without what is secret in the configuration, malloc'ed; for what watchers are shown. */
+	char *(*redact)(void *ctx, const char *text);
 	/* Without couriers: of so many messages from the oldest on an earlier process may have sent any. */
 	uint64_t maybe_sent_span;
 };

@@ -179,6 +179,13 @@ static bool mqtt_asks_for_replies(const void *settings)
 	return mqtt_carries_headers(settings);
 }
 
+static const char *mqtt_check_received(const void *settings, struct slice header)
+{
+	if (!header.data)
+		return "there are no keys; use {topic}";
+	return mqtt_carries_headers(settings) ? NULL : "there are no headers; use version 5";
+}
+
 static const char *mqtt_check_target(const void *settings, struct slice target)
 {
 	(void)settings;
@@ -200,6 +207,7 @@ static const struct connector mqtt = {
 	.ignores_own = mqtt_ignores_own,
 	.check_overlap = mqtt_check_overlap,
 	.carries_headers = mqtt_carries_headers,
+	.check_received = mqtt_check_received,
 	.asks_for_replies = mqtt_asks_for_replies,
 	.check_target = mqtt_check_target,
 	.check_qos = mqtt_check_qos,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += tests/unit/config/broken tests/unit/config/good tests/unit/config/mappings
+EXTRA_DIST += tests/unit/config/broken tests/unit/config/good tests/unit/config/mappings tests/unit/config/warned
 
 noinst_LIBRARIES += libconfigtesting.a
 libconfigtesting_a_SOURCES = \

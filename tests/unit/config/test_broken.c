@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * broken/NN-name.yaml: each is refused with exactly the messages of broken/NN-name.expect. To see what a file gives
+ * broken/NN-name.yaml: each is refused with exactly the messages of broken/NN-name.expect; warned/NN-name.yaml: each is
+ * loaded with exactly those warnings. To see what a file gives
  * today, run this program with its path; to accept it, write the output to the .expect file and read it.
  */
 #include <dirent.h>
@@ -17,15 +18,25 @@
 static char *names[MAX_FILES];
 static size_t n_names, at;
 
+static size_t count_warnings(const char *errors)
+{
+	size_t n = 0;
+	for (; (errors = strstr(errors, ": warning: ")); errors++)
+		n++;
+	return n;
+}
+
 static void test_file(void)
 {
 	char yaml[300], expect[300];
-	snprintf(yaml, sizeof yaml, "broken/%s.yaml", names[at]);
-	snprintf(expect, sizeof expect, "broken/%s.expect", names[at++]);
+	snprintf(yaml, sizeof yaml, "%s.yaml", names[at]);
+	snprintf(expect, sizeof expect, "%s.expect", names[at]);
 	struct loaded loaded = files_load(yaml);
 	char *wanted = files_read(expect);
 	CU_ASSERT_PTR_NOT_NULL(wanted);
-	CU_ASSERT(loaded.result != 0 && loaded.mistakes > 0 && !loaded.config);
+	bool broken = strncmp(names[at++], "broken/", 7) == 0;
+	CU_ASSERT((loaded.result != 0) == broken && (loaded.mistakes > 0) == broken && !loaded.config == broken);
+	CU_ASSERT(broken || loaded.config->n_warnings == count_warnings(loaded.errors));
 	CU_ASSERT_PTR_NULL(strstr(loaded.errors, "hunter2"));
 	if (wanted && strcmp(loaded.errors, wanted) != 0) {
 		CU_FAIL("the messages differ");
@@ -55,25 +66,37 @@ static int show(const char *path)
 	return 0;
 }
 
+static struct tap_test tests[MAX_FILES + 2];
+
+static void collect(const char *folder)
+{
+	struct dirent **entries;
+	int n = scandir(folder, &entries, is_yaml, alphasort);
+	for (int i = 0; i < n; i++) {
+		char name[300];
+		const char *file = entries[i]->d_name;
+		snprintf(name, sizeof name, "%s/%.*s", folder, (int)(strlen(file) - strlen(".yaml")), file);
+		if (n_names < MAX_FILES) {
+			names[n_names] = strdup(name);
+			tests[n_names] = (struct tap_test){names[n_names], test_file};
+			n_names++;
+		}
+		free(entries[i]);
+	}
+	if (n >= 0)
+		free(entries);
+}
+
 int main(int argc, char **argv)
 {
-	static struct tap_test tests[MAX_FILES + 2];
-	struct dirent **entries;
 	files_enter();
 	if (argc > 1)
 		return show(argv[1]);
-	int n = scandir("broken", &entries, is_yaml, alphasort);
-	for (int i = 0; i < n && i < MAX_FILES; i++) {
-		names[i] = strdup(entries[i]->d_name);
-		names[i][strlen(names[i]) - strlen(".yaml")] = '\0';
-		tests[n_names++] = (struct tap_test){names[i], test_file};
-		free(entries[i]);
-	}
+	collect("broken");
+	collect("warned");
 	tests[n_names] = (struct tap_test){"there are enough of them", test_enough};
 	int status = tap_main("broken configuration", tests);
 	for (size_t i = 0; i < n_names; i++)
 		free(names[i]);
-	if (n >= 0)
-		free(entries);
 	return status;
 }

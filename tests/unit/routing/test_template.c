@@ -209,8 +209,44 @@ static void test_arena(void)
 	arena_free(&arena);
 }
 
+static const char *no_key(const void *with, struct slice header)
+{
+	if (!header.data)
+		return with;
+	return slice_equal(header, slice_str("never")) ? "not that header" : NULL;
+}
+
+static void test_received(void)
+{
+	static const struct {
+		const char *text, *wrong;
+		size_t offset;
+	} rows[] = {
+		{"{line}/{topic}/{.a}", NULL, 0},
+		{"{topic[0]}{topic[2]}", NULL, 0},
+		{"x{topic[3]}", "have no level 3: levels count from 0, and here the last is 2", 8},
+		{"{header.some}", NULL, 0},
+		{"ab{header.never}", "not that header", 10},
+		{"{key}", "no keys here", 1},
+		{"{{key}}", NULL, 0},
+	};
+	struct template_received received = {.check = no_key, .check_with = "no keys here", .n_levels = 3};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		size_t offset = 0;
+		const char *wrong = template_check_received(rows[i].text, names, 2, &received, &offset);
+		bool good = rows[i].wrong ? wrong && strstr(wrong, rows[i].wrong) : !wrong;
+		CU_ASSERT_TRUE(good && offset == rows[i].offset);
+		if (!good || offset != rows[i].offset)
+			printf("# %s: at %zu: %s\n", rows[i].text, offset, wrong ? wrong : "(fine)");
+	}
+	received = (struct template_received){0};
+	size_t offset;
+	CU_ASSERT_PTR_NULL(template_check_received("{key}{header.never}{topic[9]}", names, 2, &received, &offset));
+}
+
 static const struct tap_test tests[] = {
 	{"check", test_check},
+	{"what no message of the source has", test_received},
 	{"constant templates", test_constant},
 	{"render", test_render},
 	{"payloads that are not JSON", test_no_json},

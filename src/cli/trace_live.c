@@ -58,6 +58,27 @@ static void put_member(const char *before, struct slice object, const char *name
 	free(text);
 }
 
+static void show_nothing(struct slice message)
+{
+	static const struct {
+		const char *member, *words;
+	} reasons[] = {
+		{"left_out", "left out by min_interval"},
+		{"dropped", "dropped by on_error: drop"},
+		{"looped", "passed on max_hops times already"},
+	};
+	uint64_t n = number(message, "n");
+	bool told = false;
+	for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+		uint64_t count = number(message, reasons[i].member);
+		if (count)
+			printf("#%" PRIu64 "   %s: %" PRIu64 "\n", n, reasons[i].words, count);
+		told |= count > 0;
+	}
+	if (!told && number(message, "outputs") == 0)
+		printf("#%" PRIu64 "   goes nowhere: no mapping takes it, or none lets it through\n", n);
+}
+
 static void show_message(struct slice message)
 {
 	struct slice payload = member(message, "payload");
@@ -67,9 +88,7 @@ static void show_message(struct slice message)
 	put_member(", key ", message, "key");
 	put_member("  ", message, "payload");
 	printf("%s  (%" PRIu64 " bytes)\n", payload.data ? "" : "  null", number(message, "bytes"));
-	if (number(message, "outputs") == 0)
-		printf("#%" PRIu64 "   goes nowhere: no mapping takes it, or none lets it through\n",
-			number(message, "n"));
+	show_nothing(message);
 }
 
 static void show_output(struct slice output)

@@ -289,7 +289,10 @@ static void show_output(struct trace *trace, const struct route_event *event)
 	FILE *out = page_text_open(&text);
 	bool dead = event->view->reject_reason.data;
 	fprintf(out, "%s (%s): ", conn->name, conn->connector->name);
-	put_bytes(out, event->view->topic);
+	if (event->view->topic.len)
+		put_bytes(out, event->view->topic);
+	else
+		fputs("(that of the url)", out);
 	fputc('\n', trace->out);
 	show_line(trace, dead ? "dead letter" : "to", page_text_close(&text));
 	if (dead) {
@@ -353,6 +356,25 @@ static void on_event(struct route_watcher *watcher, const struct route_event *ev
 	}
 }
 
+/* What is given here and no message of that connection ever has. */
+static void show_notes(const struct trace *trace)
+{
+	const struct connection_config *conn = &trace->config->connections[trace->connection];
+	const struct message_view *view = trace->view;
+	const char *(*check)(const void *settings, struct slice header) = conn->connector->check_received;
+	struct slice none = {NULL, 0};
+	const char *wrong = check && view->key.data ? check(conn->settings, none) : NULL;
+	if (wrong)
+		show_words(trace, "note", memory_format("the key: %s", wrong));
+	for (size_t i = 0; check && i < view->n_headers; i++) {
+		struct slice name = view->headers[i].name;
+		wrong = check(conn->settings, name);
+		if (wrong)
+			show_words(trace, "note",
+				memory_format("the header %.*s: %s", (int)name.len, (const char *)name.data, wrong));
+	}
+}
+
 void trace_begin(struct trace *trace)
 {
 	const struct connection_config *conn = &trace->config->connections[trace->connection];
@@ -360,6 +382,7 @@ void trace_begin(struct trace *trace)
 	fprintf(trace->out, "%s (%s) receives\n", conn->name, conn->connector->name);
 	show_bytes(trace, "topic", trace->view->topic);
 	show_message(trace, trace->view);
+	show_notes(trace);
 	if (trace->view->payload.len > trace->config->max_message_bytes)
 		fprintf(trace->out,
 			"\nIt is larger than max_message_bytes, so it would be refused. What follows is what it "

@@ -91,21 +91,29 @@ static const char *check_received(const void *check_with, struct slice header)
 	return by->connector->check_received(by->settings, header);
 }
 
-/* 0: any number, or nobody knows. */
-static size_t most_levels(const struct mapping_config *map)
+/* 0: any number. */
+static size_t count_levels(const char *filter)
 {
-	size_t most = 0;
+	struct slice rest = slice_str(topic_filter_without_share(filter)), level = rest;
+	size_t n = 0;
+	while (topic_next_level(&rest, &level))
+		n++;
+	return slice_equal(level, slice_str("#")) ? 0 : n;
+}
+
+static void find_levels(const struct mapping_config *map, struct table_captures *captures)
+{
+	bool endless = false;
 	for (size_t i = 0; i < map->filters.n; i++) {
-		struct slice rest = slice_str(topic_filter_without_share(map->filters.items[i].value)), level = rest;
-		size_t n = 0;
-		while (topic_next_level(&rest, &level))
-			n++;
-		if (slice_equal(level, slice_str("#")))
-			return 0;
-		if (n > most)
-			most = n;
+		size_t n = count_levels(map->filters.items[i].value);
+		endless |= n == 0;
+		if (n > captures->received.n_levels)
+			captures->received.n_levels = n;
+		if (n && (!captures->fewest_levels || n < captures->fewest_levels))
+			captures->fewest_levels = n;
 	}
-	return most;
+	if (endless)
+		captures->received.n_levels = 0;
 }
 
 /* What the messages have that come to this mapping. */
@@ -119,7 +127,7 @@ static void find_received(struct reading *reading)
 	reading->received_by =
 		(struct received_by){config->connections[from].connector, config->connections[from].settings};
 	if (!reading->received_by.connector->restore_topic) /* else the levels that are seen are others */
-		received->n_levels = most_levels(reading->map);
+		find_levels(reading->map, &reading->captures);
 	if (!reading->received_by.connector->check_received || !reading->loader->connections.items[from].sound ||
 		reading->loader->connections.items[from].failed)
 		return;

@@ -28,6 +28,7 @@ struct table_captures {
 	const char *const *partial; /* names that only some of the mapping's topic filters bind */
 	size_t n_partial;
 	struct template_received received;
+	size_t fewest_levels; /* that every topic of some filter of the mapping has; 0: nobody knows */
 	bool unknown; /* because of a mistake elsewhere: check no template and no program */
 };
 

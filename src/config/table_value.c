@@ -174,6 +174,20 @@ static bool complain_partial(struct report *report, const struct table_captures 
 	return found;
 }
 
+/* A template that fails for all messages of one of the mapping's filters. */
+static void warn_levels(
+	struct report *report, const struct table_captures *captures, const struct node *node, const char *name)
+{
+	struct template_received shortest = {.n_levels = captures->fewest_levels};
+	size_t offset;
+	const char *wrong = template_check_received(node->text, captures->names, captures->n, &shortest, &offset);
+	int line, column;
+	if (!wrong)
+		return;
+	node_place(node, node->text, offset, &line, &column);
+	report_warning(report, node->source, line, column, "%s: by its shortest topic filter, %s", name, wrong);
+}
+
 void table_check_template(
 	struct report *report, const struct table_captures *captures, const struct node *node, const char *name)
 {
@@ -184,6 +198,8 @@ void table_check_template(
 		template_check(node->text, captures ? captures->names : NULL, captures ? captures->n : 0, &offset);
 	if (!wrong && captures)
 		wrong = template_check_received(node->text, captures->names, captures->n, &captures->received, &offset);
+	if (!wrong && captures && captures->fewest_levels)
+		warn_levels(report, captures, node, name);
 	if (!wrong)
 		return;
 	if (complain_partial(report, captures, node, name, "{%s}"))

@@ -154,6 +154,12 @@ static void tell_message(struct queue_job *job, const struct queue_watched *mess
 	put_bytes(job, &line.json, "payload", view->payload, SHOWN_BYTES);
 	json_int(&line.json, "bytes", (int64_t)view->payload.len);
 	json_int(&line.json, "outputs", (int64_t)message->n_outputs);
+	if (message->left_out)
+		json_int(&line.json, "left_out", (int64_t)message->left_out);
+	if (message->dropped)
+		json_int(&line.json, "dropped", (int64_t)message->dropped);
+	if (message->looped)
+		json_int(&line.json, "looped", (int64_t)message->looped);
 	json_close(&line.json, '}');
 	queue_line_send(&line, job);
 	for (size_t i = 0; i < message->n_outputs; i++)

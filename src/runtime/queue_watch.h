@@ -31,6 +31,8 @@ struct queue_watched {
 	const struct message_view *view;
 	const struct queue_watched_output *outputs;
 	size_t n_outputs;
+	/* Outputs that are none, by min_interval, on_error and max_hops; of all that came with it. */
+	size_t left_out, dropped, looped;
 };
 void queue_watch_message(struct queue_service *service, const struct queue_watched *message);
 

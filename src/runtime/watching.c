@@ -47,6 +47,9 @@ void watching_taken(struct endpoint *end, const struct offer *offer, const struc
 			.view = &offer->view[i],
 			.outputs = outputs,
 			.n_outputs = list_outputs(end->bridge, routed, i, outputs),
+			.left_out = end->bridge->spacing.n_left_out,
+			.dropped = routed->dropped,
+			.looped = routed->looped,
 		};
 		queue_watch_message(end->bridge->queue, &message);
 	}

@@ -105,7 +105,7 @@ def explain_json():
 @tap.case("explain --dot: Graphviz draws it")
 def explain_dot():
     if not shutil.which("dot"):
-        raise tap.Skip("no dot: install graphviz")
+        raise tap.Skip("no dot: install graphviz", missing=True)
     text = _say("explain", "--dot", _file(PLANT.replace("name: alarms", 'name: al-ar.ms')))
     drawn = subprocess.run(["dot", "-Tplain"], input=text.encode(), capture_output=True, check=True, timeout=60)
     assert drawn.stderr == b"", drawn
@@ -172,6 +172,7 @@ mappings:
     assert "to           old (mqtt): down/l1/k7\n" in text, text
     _, text = _trace(path, "--from", "lake", "--topic", "t.l1", "--key", "k7", "--null")
     assert "payload      null\n  headers      linkspan-hops: 1\n  qos          1, retain" in text, text
+    assert "note         the key: a message of MQTT has no key" in _trace(path, "--from", "old", "--topic", "a", "--key", "k")[1]
     assert "--from with one of: old lake" in _say("trace", path, "--topic", "a", status=2)
     assert "did you mean 'lake'?" in _say("trace", path, "--topic", "a", "--from", "leke", status=2)
     assert "--header takes NAME=VALUE" in _say("trace", path, "--topic", "a", "--header", "x", status=2)

@@ -47,3 +47,7 @@ check_PROGRAMS += tests/unit/runtime/test_spacing
 tests_unit_runtime_test_spacing_SOURCES = tests/unit/runtime/test_spacing.c tests/unit/journal/rig.c tests/unit/journal/rig.h \
 	tests/crash/sim_disk.c tests/crash/sim_disk.h tests/unit/routing/a_config.c tests/unit/routing/a_config.h
 tests_unit_runtime_test_spacing_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/runtime/test_queue_watch
+tests_unit_runtime_test_queue_watch_SOURCES = tests/unit/runtime/test_queue_watch.c
+tests_unit_runtime_test_queue_watch_LDADD = $(TEST_LIBS)

@@ -18,6 +18,7 @@
 #include "connectors/coap/coap_loop.h"
 #include "connectors/coap/dedupe.h"
 #include "connectors/coap/in_head.h"
+#include "connectors/coap/in_hello.h"
 #include "connectors/coap/in_security.h"
 #include "connectors/coap/ping.h"
 #include "connectors/coap/rate.h"
@@ -97,8 +98,8 @@ struct coap_in_peer {
 	bool is_pinged;
 	struct ping ping; /* over UDP and DTLS */
 	uint64_t received, sent; /* bytes, until it is validated; over TCP sent since it was last heard of */
-	bool is_doubted; /* a new handshake has come from its address (DTLS) */
-	uint64_t challenged_ms; /* since when it has been asked; 0: it has not */
+	struct coap_in_hello hello; /* that comes to its session (DTLS) */
+	bool is_challenged; /* it has been asked for a sign of life because of one */
 	uint64_t heard_ms, pinged_ms;
 	uint64_t failing_ms; /* since when nothing can be sent to it; 0: it can */
 	struct coap_in_list waiting; /* WAITS_FOR_PEER */

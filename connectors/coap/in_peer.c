@@ -16,7 +16,6 @@
 
 #define PING_BYTES       20u /* with its repetitions */
 #define FACTOR           3u /* RFC 7252 §11.3 */
-#define CHALLENGE_MS     10000u /* two repetitions of the ping; a client goes on with its hello for longer */
 #define PONG_MS          60000u /* of a stream */
 #define QUIET_MS         1800000u
 #define QUIET_FULL_MS    60000u
@@ -74,7 +73,7 @@ struct coap_in_peer *coap_in_peer_of(struct coap_in_link *link, coap_session_t *
 void coap_in_peer_free(struct coap_in_peer *peer)
 {
 	if (peer->proto == COAP_PROTO_DTLS)
-		coap_in_security_watch(peer->session, NULL);
+		coap_in_hello_unwatch(peer->session);
 	if (peer->prev)
 		peer->prev->next = peer->next;
 	else
@@ -151,9 +150,9 @@ void coap_in_peer_lost(struct coap_in_peer *peer)
 
 void coap_in_peer_is_alive(struct coap_in_peer *peer)
 {
-	peer->is_doubted = false;
-	peer->challenged_ms = 0;
 	peer->heard_ms = loop_now_ms(peer->link->spec.loop);
+	peer->is_challenged = false;
+	coap_in_hello_forget(&peer->hello);
 }
 
 bool coap_in_peer_is_clogged(const struct coap_in_peer *peer)
@@ -161,21 +160,19 @@ bool coap_in_peer_is_clogged(const struct coap_in_peer *peer)
 	return COAP_PROTO_RELIABLE(peer->proto) && peer->sent > MAX_UNREAD_BYTES;
 }
 
-/* RFC 6347 §4.2.8: a device that has rebooted begins anew from the same address and port, and libcoap gives that to the old
- * session, where it is dropped. So the old one is asked for a sign of life, which somebody who writes the device's address
- * into his datagrams cannot prevent; without one it ends, and the device's next try makes a new one. */
+/* Without a sign of life while somebody says hello again and again, it has rebooted: its next hello makes a new session. */
 static bool is_over(struct coap_in_peer *peer, uint64_t now_ms)
 {
 	bool is_stream = COAP_PROTO_RELIABLE(peer->proto);
 	if (is_stream && (coap_in_peer_is_clogged(peer) || (peer->is_pinged && now_ms - peer->pinged_ms >= PONG_MS)))
 		return true;
-	if (!peer->is_doubted)
+	if (!peer->hello.n)
 		return false;
-	if (peer->challenged_ms)
-		return now_ms - peer->challenged_ms >= CHALLENGE_MS;
-	peer->challenged_ms = now_ms;
-	(void)coap_in_peer_ping(peer);
-	return false;
+	if (!peer->is_challenged) {
+		peer->is_challenged = true;
+		(void)coap_in_peer_ping(peer);
+	}
+	return coap_in_hello_is_repeated(&peer->hello);
 }
 
 /* Who observes something that does not change is asked now and then whether he is there (RFC 7641 §4.5 wants that once a

@@ -365,31 +365,6 @@ bool coap_in_security_is_exposed(const struct coap_in_security *security)
 	return security->psk && psk_file_is_exposed(security->psk);
 }
 
-/* --- a new handshake in an old session --------------------------------------------------------------------------------- */
-
-/* OpenSSL shows the header of each record before it drops it. A ClientHello that is the first record of a sender has epoch
- * and sequence number 0; those of the handshake that made the session, sent again, have not. */
-static void on_record(
-	int writes, int version, int content_type, const void *data, size_t len, SSL *ssl, void *ret_doubted)
-{
-	static const uint8_t zeros[8];
-	const uint8_t *header = data;
-	(void)version, (void)ssl;
-	if (!writes && content_type == SSL3_RT_HEADER && len >= DTLS1_RT_HEADER_LENGTH &&
-		header[0] == SSL3_RT_HANDSHAKE && memcmp(header + 3, zeros, sizeof zeros) == 0)
-		*(bool *)ret_doubted = true;
-}
-
-void coap_in_security_watch(coap_session_t *session, bool *ret_doubted)
-{
-	coap_tls_library_t library;
-	SSL *ssl = coap_session_get_tls(session, &library);
-	if (!ssl || library != COAP_TLS_LIBRARY_OPENSSL)
-		return;
-	SSL_set_msg_callback(ssl, ret_doubted ? on_record : NULL);
-	SSL_set_msg_callback_arg(ssl, ret_doubted);
-}
-
 /* --- who it is --------------------------------------------------------------------------------------------------------- */
 
 static void add_name(struct coap_in_names *names, const void *text, size_t len)

@@ -41,9 +41,6 @@ struct coap_in_names { /* of one client */
 /* The contexts are gone. */
 void coap_in_security_unuse(struct coap_in_security *security);
 
-/* Sets *ret_doubted when a new handshake comes to an established session of DTLS. NULL: no more. */
-void coap_in_security_watch(coap_session_t *session, bool *ret_doubted);
-
 /* The identity of its key, or the names in its certificate, which is verified: common name, DNS names, URIs. */
 void coap_in_security_names(coap_session_t *session, struct coap_in_names *ret_names);
 void coap_in_names_free(struct coap_in_names *names);

@@ -89,7 +89,7 @@ static void on_handshake(struct coap_in_link *link, coap_session_t *session)
 {
 	struct coap_in_peer *peer = coap_in_peer_of(link, session);
 	if (peer && peer->proto == COAP_PROTO_DTLS)
-		coap_in_security_watch(session, &peer->is_doubted);
+		coap_in_hello_watch(session, link->spec.loop, &peer->hello);
 }
 
 static int on_event(coap_session_t *session, coap_event_t event)

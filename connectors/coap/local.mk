@@ -25,6 +25,8 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/in_core.c \
 	connectors/coap/in_head.c \
 	connectors/coap/in_head.h \
+	connectors/coap/in_hello.c \
+	connectors/coap/in_hello.h \
 	connectors/coap/in_link.h \
 	connectors/coap/in_observe.c \
 	connectors/coap/in_peer.c \

@@ -6,15 +6,18 @@ shown that an address is his gets at most three times what came from there, memo
 import os
 import random
 import select
+import selectors
 import signal
 import socket
 import struct
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import certificates, check, coap, coap_stream, tap, yaml
+from rig.coap_proxy import LossyProxy
 from rig.daemon import Linkspan
 from rig.fixtures import shared_mosquitto
 from rig.mqtt import Publisher, Subscriber
@@ -594,6 +597,80 @@ def unproven():
                                          (key, "2.04", "-tls1_2", "-cipher", "PSK")):
             code = _by_tls(port, secret, "/in/sensor-1", *options)
             assert code == wanted, (code, secret, options)
+
+
+class _Device:
+    """By DTLS, from a port that stays the same: behind a proxy. It answers nothing by itself: its radio sleeps."""
+
+    def __init__(self, port):
+        self._client = subprocess.Popen(
+            ["openssl", "s_client", "-quiet", "-nbio", "-dtls1_2", "-connect", f"127.0.0.1:{port}", "-psk_identity", "sensor-1",
+             "-psk", KEY.encode().hex(), "-cipher", "PSK"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
+        self._mid = 0
+
+    def put(self):
+        """What a PUT is answered by; None: nothing within 40 s."""
+        self._mid += 1
+        request = coap.Message(coap.CON, "PUT", self._mid, b"t", coap.path_options("/in/x"), b"%d" % self._mid)
+        self._client.stdin.write(request.encode())
+        while select.select([self._client.stdout], [], [], 40)[0]:
+            data = self._client.stdout.read(2000)
+            while data[:2] == b"\x40\0":
+                data = data[4:]  # a ping, which a pipe joins with what follows
+            if data:
+                return coap.decode(data).text
+        return None
+
+    def dies(self):
+        """Without a word to its peer."""
+        self._client.kill()
+        self._client.wait()
+        self._client.stdin.close()
+        self._client.stdout.close()
+
+
+class _OnePort(LossyProxy):
+    """Whoever comes is the same client to the target."""
+
+    def _back(self, client):
+        self.client = client
+        if not self._backs:
+            return super()._back(client)
+        back = next(iter(self._backs.values()))
+        self._selector.modify(back, selectors.EVENT_READ, client)
+        return back
+
+    def forge(self, data):
+        """To the target, from the client's address."""
+        next(iter(self._backs.values())).sendto(data, ("127.0.0.1", self.target))
+
+
+@tap.case("DTLS: forged and late hellos end no session of a device that sleeps; who has rebooted is heard at the same port")
+def hellos():
+    port, path = free_port(), os.path.join(temp_folder("hellos"), "keys")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as out:
+        out.write(f'sensor-1: "{KEY}"\n')
+    with Linkspan(yaml.configuration(
+            [yaml.coap("devices", listen=[f"coaps://127.0.0.1:{port}"], psk={"file": path}),
+             yaml.mqtt("b", shared_mosquitto().port, client_id="linkspan-hellos")],
+            [yaml.mapping("in", {"connection": "devices", "topic": "/in/{name}"}, {"connection": "b", "topic": "hellos/{name}"})])), \
+            _OnePort(port, 0, 0, 0) as link:
+        heard = []
+        link.watch = lambda to_target, data: heard.append(data) if to_target else None
+        device = _Device(link.port)
+        assert device.put() == "2.04"
+        hello = [data for data in heard if data[0] == 22 and data[3:5] == b"\0\0"][0]
+        for n in range(12):  # copies of its own, and such as another handshake begins with
+            link.forge(hello)
+            link.forge(hello[:10] + bytes([n]) + hello[11:27] + os.urandom(32) + hello[59:])
+        # Longer than anybody would wait for a sign of life.
+        time.sleep(13)
+        assert device.put() == "2.04", "its session has gone"
+        device.dies()
+        device = _Device(link.port)
+        assert device.put() == "2.04", "it is mute"
+        device.dies()
 
 
 def _connect_many(port, count, wanted):

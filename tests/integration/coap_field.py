@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""CoAP with the stacks that the field uses: aiocoap (Python), Eclipse Californium (Java), go-coap (Go, with pion's DTLS) and libcoap,
-each as a client of linkspan's listener and as the device that linkspan writes to and watches, over UDP, DTLS, TCP and TLS."""
+"""CoAP with the stacks that the field uses: aiocoap (Python, with tinydtls), Eclipse Californium (Java), go-coap (Go, with pion's DTLS)
+and libcoap, each as a client of linkspan's listener and as the device that linkspan writes to and watches, over UDP, DTLS, TCP and
+TLS."""
 import atexit
 import os
 import threading
@@ -103,6 +104,8 @@ def aiocoap_client():
 def client(peer, kind):
     """A client of that stack for that transport."""
     c = keys().certificates
+    if peer == "aiocoap" and kind == "psk":
+        return once("aiocoap-psk", lambda: AioClient(psk=(IDENTITY, KEY)), AioClient.close)
     if peer == "aiocoap":
         return aiocoap_client()
     if peer in LINE_PEERS:
@@ -156,7 +159,7 @@ def _reads(peer, kind):
     assert one.request("GET", door().uri(kind, "/.well-known/core?rt=nothing")).payload == b""
 
 
-KINDS = {"aiocoap": ("udp", "tcp", "tls"), "californium": ("udp", "psk", "x509"),
+KINDS = {"aiocoap": ("udp", "tcp", "tls", "psk"), "californium": ("udp", "psk", "x509"),
          "go-coap": ("udp", "tcp", "psk", "x509", "tls"),
          "libcoap": ("udp", "tcp", "psk", "x509", "tls"), "libcoap-gnutls": ("psk", "x509")}
 TITLES = {"udp": "UDP", "tcp": "TCP", "psk": "DTLS with a pre-shared key", "x509": "DTLS with certificates",
@@ -196,8 +199,8 @@ def _observes(peer, kind):
     until(forgotten, "the observer to be forgotten", poll_s=0.2)
 
 
-for _peer, _kind in (("aiocoap", "udp"), ("aiocoap", "tcp"), ("californium", "udp"), ("californium", "psk"), ("californium", "x509"),
-                     ("go-coap", "udp"), ("go-coap", "psk"), ("go-coap", "x509"), ("go-coap", "tls")):
+for _peer, _kind in (("aiocoap", "udp"), ("aiocoap", "tcp"), ("aiocoap", "psk"), ("californium", "udp"), ("californium", "psk"),
+                     ("californium", "x509"), ("go-coap", "udp"), ("go-coap", "psk"), ("go-coap", "x509"), ("go-coap", "tls")):
     tap.case(f"{_peer} observes over {TITLES[_kind]}, also a value in blocks, and cancels")(
         lambda peer=_peer, kind=_kind: _observes(peer, kind))
 

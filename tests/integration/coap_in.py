@@ -297,7 +297,7 @@ def values():
         assert get("/value").text == "4.04"
 
 
-@tap.case("a client that acknowledges pings, as go-coap does, is as good as one that resets them: it observes, for as long as it likes")
+@tap.case("a client that acknowledges pings, as go-coap does, is as good as one that resets them: it observes on and on")
 def acknowledged_pings():
     port = free_port()
     mapping = yaml.mapping("value", {"connection": "b", "topic": "coap-acked/{a}"}, {"connection": "api", "path": "/value/{a}"})
@@ -314,6 +314,77 @@ def acknowledged_pings():
                 client.send(coap.Message(ACK, 0, told.mid))
         assert client.pings > 1, "it is asked now and then"
         assert int(bridge.fresh(connection="api")["observers"]) == 1
+
+
+@tap.case("No-Response (RFC 7967): who wants no success is acknowledged once it is durable; a 5.03 is no acknowledgement")
+def no_response():
+    port, broker = free_port(), own_mosquitto()
+    no_success, nothing = ("No-Response", 2), ("No-Response", 26)
+    with broker, Linkspan(yaml.configuration(
+            [yaml.coap("api", listen=[f"coap://127.0.0.1:{port}"], limits={"busy_timeout": "2s"}),
+             yaml.mqtt("b", broker.port, outbox={"max_messages": 2})],
+            [yaml.mapping("in", {"connection": "api", "topic": "/in"}, {"connection": "b", "topic": "unanswered", "qos": 1})])) as bridge, \
+            coap.Client(port) as client:
+        broker.freeze()
+        taken = client.send(client.request("PUT", "/in", b"1", options=[no_success]))
+        answer = client.expect(lambda m: m.mid == taken.mid, "an acknowledgement")
+        assert (answer.kind, answer.code) == (ACK, 0) and _taken(bridge) == 1, answer
+        client.send(client.request("PUT", "/in", b"2", kind=NON, options=[no_success]))
+        until(lambda: _taken(bridge) == 2, "the second, of which nothing is said")
+        assert client.ask(client.request("PUT", "/nowhere", b"x", options=[no_success])).text == "4.04"
+        before = len(client.seen)
+        client.send(client.request("PUT", "/in", b"3", options=[nothing]))
+        bridge.wait_status(lambda s: s["waiting_requests"] == 1, "it to wait for room", connection="api")
+        bridge.wait_status(lambda s: s["waiting_requests"] == 0, "it to be given up", connection="api")
+        assert client.ask(client.request("GET", "/nowhere")).text == "4.04"
+        assert len(client.seen) == before + 1, f"it has been told something: {client.seen[before:]}"
+        assert _taken(bridge) == 2
+
+
+@tap.case("the list shows what a client may use; to nobody in particular all else is 4.01, and says nothing")
+def listed():
+    port = free_port()
+    mapping = yaml.mapping("value", {"connection": "b", "topic": "coap-listed/{a}/{b}"},
+                           {"connection": "api", "path": "/{a}/{b}", "rt": "{a}"})
+    hidden = yaml.mapping("hidden", {"connection": "api", "topic": "/hidden"}, {"connection": "b", "topic": "hidden"})
+    shown = yaml.mapping("shown", {"connection": "api", "topic": "/writable"}, {"connection": "b", "topic": "shown"})
+    with Linkspan(_listener("listed", port, mapping, hidden, shown, allow={'"*"': "read:/open/# write:/writable"})), \
+            coap.Client(port) as client, Publisher(shared_mosquitto().port) as out:
+        def get(path):
+            return client.ask(client.request("GET", path))
+        out.publish("coap-listed/secret/1", b"x")
+        out.publish("coap-listed/open/1", b"y")
+        until(lambda: get("/open/1").payload == b"y", "the value")
+        assert get("/secret/1").text == "4.01" and get("/secret/nothing").text == "4.01"
+        assert get("/.well-known/core").payload.split(b",") == [b'</open/1>;rt="open";obs', b"</writable>"], get("/.well-known/core")
+        assert get("/.well-known/core?rt=secret").payload == b""
+        assert client.ask(client.request("PUT", "/hidden", b"x")).text == "4.01"
+        assert client.ask(client.request("PUT", "/open/1", b"x")).text == "4.01"
+        assert client.ask(client.request("PUT", "/writable", b"x")).text == "2.04"
+
+
+@tap.case("multicast: a group is answered about /.well-known/core alone, never with an error or an empty list (RFC 7252 §8.2)")
+def multicast():
+    port, group = free_port(), "224.0.1.187"
+    mapping = yaml.mapping("value", {"connection": "b", "topic": "coap-group/{a}"}, {"connection": "api", "path": "/value/{a}"})
+    config = _listener("group", port, mapping, host="0.0.0.0", public=True, multicast=[group + "%lo"])
+    with Linkspan(config) as bridge, coap.Client(port) as client, Publisher(shared_mosquitto().port) as out, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        out.publish("coap-group/1", b"x")
+        until(lambda: client.ask(client.request("GET", "/value/1")).payload == b"x", "the value")
+        asking.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        asking.settimeout(30)
+
+        def ask(method, path):
+            request = client.request(method, path, b"" if method == "GET" else b"x", kind=NON)
+            asking.sendto(request.encode(), (group, port))
+            return request.token
+        unanswered = [ask("GET", "/value/1"), ask("GET", "/nowhere"), ask("PUT", "/in/x"), ask("GET", "/.well-known/core?rt=none")]
+        wanted = ask("GET", "/.well-known/core?href=/value/1")
+        answer = coap.decode(asking.recv(1 << 16))
+        assert answer.token == wanted and answer.token not in unanswered, answer
+        assert answer.text == "2.05" and answer.payload == b"</value/1>;obs", answer
+        assert _taken(bridge) == 0
 
 
 @tap.case("an IPv6 address, and many peers at the same time")

@@ -25,7 +25,7 @@ packages_artemis="maven openjdk-17-jre-headless"
 packages_webhooks="python3-pip"
 packages_libcoap="libcoap3-bin"
 packages_californium="maven openjdk-17-jdk-headless"
-packages_aiocoap="python3-pip"
+packages_aiocoap="build-essential autoconf cython3 python3-dev python3-pip python3-setuptools python3-wheel"
 packages_lint="clang-format clang-tidy cppcheck universal-ctags git"
 
 missing_packages() {
@@ -157,8 +157,8 @@ digest() ( # of those files, one after the other
     cd "$here" && cat "$@" | sha256sum | cut -c1-12
 )
 
-fetch_python() { # NAME FOLDER
-    /usr/bin/python3 -m pip install -q --no-deps --require-hashes --no-compile --disable-pip-version-check \
+fetch_python() { # NAME FOLDER; what has to be compiled is so with what is installed
+    /usr/bin/python3 -m pip install -q --no-deps --require-hashes --no-build-isolation --no-compile --disable-pip-version-check \
         --root-user-action=ignore --target "$2" -r "$here/$1/requirements.txt"
 }
 

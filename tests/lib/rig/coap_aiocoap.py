@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""aiocoap as client and as server, on a thread with an event loop of its own: over UDP, TCP, and TLS with certificates."""
+"""aiocoap as client and as server, on a thread with an event loop of its own: over UDP, TCP, TLS with certificates; as a client
+over DTLS with a pre-shared key too, by tinydtls."""
 import asyncio
 import ssl
 import sys
@@ -71,17 +72,24 @@ class Observation:
     forget = cancel
 
 
+def _dtls(identity, key):
+    return {"dtls": {"psk": {"hex": key.hex()}, "client-identity": {"ascii": identity}}}
+
+
 class AioClient:
-    """tls: (ca, certificate, key) for coaps+tcp."""
+    """tls: (ca, certificate, key) for coaps+tcp. psk: (identity, key) for coaps, and then for nothing else."""
 
     name = "aiocoap"
 
-    def __init__(self, tls=None):
+    def __init__(self, tls=None, psk=None):
         self._loop = _Loop()
-        self._context = self._loop.call(self._make(tls))
+        self._context = self._loop.call(self._make(tls, psk))
 
-    async def _make(self, tls):
-        context = await self._loop.aiocoap.Context.create_client_context(transports=["udp6", "tcpclient", "tlsclient"])
+    async def _make(self, tls, psk):
+        transports = ["tinydtls"] if psk else ["udp6", "tcpclient", "tlsclient"]
+        context = await self._loop.aiocoap.Context.create_client_context(transports=transports)
+        if psk:
+            context.client_credentials.load_from_dict({"coaps://*": _dtls(*psk)})
         if tls:
             ca, cert, key = tls
             made = ssl.create_default_context(cafile=ca)

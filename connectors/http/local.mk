@@ -39,6 +39,8 @@ liblinkspan_a_SOURCES += \
 	connectors/http/out_body.h \
 	connectors/http/out_breaker.c \
 	connectors/http/out_breaker.h \
+	connectors/http/out_caches.c \
+	connectors/http/out_caches.h \
 	connectors/http/out_client.c \
 	connectors/http/out_client.h \
 	connectors/http/out_gone.c \

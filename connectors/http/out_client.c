@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "connectors/http/out_caches.h"
 #include "connectors/http/out_sockets.h"
 #include "runtime/failpoint.h"
 
@@ -37,6 +38,7 @@ struct http_client {
 	struct http_call *idle;
 	struct http_call *ended, **ended_end; /* not told yet */
 	struct http_sockets *sockets;
+	struct http_caches *caches; /* NULL: HTTP/2, where requests share a connection */
 	bool kick; /* libcurl wants to be called as for a time-out */
 	bool driving; /* below http_client_run or an event */
 };
@@ -187,6 +189,29 @@ static void note_sent(struct http_client *client)
 	}
 }
 
+static int join(struct http_call *call)
+{
+	struct http_client *client = call->client;
+	call->cache = client->caches && !call->roams ? http_caches_lend(client->caches, call->easy) : NULL;
+	CURLMcode code = curl_multi_add_handle(client->multi, call->easy);
+	call->active = code == CURLM_OK;
+	if (call->active)
+		return 0;
+	http_caches_give_back(client->caches, call->cache, call->easy);
+	call->cache = NULL;
+	snprintf(call->error, sizeof call->error, "%s", curl_multi_strerror(code));
+	return code == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
+}
+
+static void leave(struct http_call *call)
+{
+	struct http_client *client = call->client;
+	curl_multi_remove_handle(client->multi, call->easy);
+	call->active = false;
+	http_caches_give_back(client->caches, call->cache, call->easy);
+	call->cache = NULL;
+}
+
 static void collect(struct http_client *client)
 {
 	CURLMsg *msg;
@@ -197,8 +222,7 @@ static void collect(struct http_client *client)
 		struct http_call *call = NULL;
 		CURLcode code = msg->data.result;
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &call);
-		curl_multi_remove_handle(client->multi, call->easy);
-		call->active = false;
+		leave(call);
 		note_end(call, code);
 		call->link = NULL;
 		*client->ended_end = call;
@@ -315,7 +339,7 @@ static void texts_free(struct tls_texts *texts)
 	free(texts);
 }
 
-/* Connections are only used again for what was set up in the same way: those made before end when they are next idle. */
+/* Connections are only used again for what was set up in the same way: those made before end when they are idle. */
 int http_client_set_tls(struct http_client *client, const struct http_client_tls *tls)
 {
 	struct tls_texts *texts = calloc(1, sizeof *texts + tls->ca.len + tls->cert.len + tls->key.len);
@@ -334,6 +358,8 @@ int http_client_set_tls(struct http_client *client, const struct http_client_tls
 		if (code != CURLE_OK)
 			worst = code;
 	}
+	if (client->caches)
+		http_caches_renew(client->caches);
 	return worst == CURLE_OK ? 0 : worst == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
 }
 
@@ -373,8 +399,8 @@ static bool set_up(struct http_client *client, struct http_call *call)
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
-	/* A proxy of the environment would be asked in place of the guard. */
-	return curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
+	/* A proxy of the environment would be asked in place of the guard. With this libcurl looks for none. */
+	return curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
 }
 
@@ -407,7 +433,7 @@ void http_client_give_back(struct http_call *call)
 	http_call_clear_headers(call);
 	buffer_clear(&call->url);
 	call->body = slice_of(NULL, 0);
-	call->guarded = call->wants_reply = call->no_body = false;
+	call->guarded = call->roams = call->wants_reply = call->no_body = false;
 	call->owner = NULL;
 	call->next = NULL;
 	call->link = client->idle;
@@ -575,13 +601,7 @@ int http_client_begin(struct http_call *call)
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.len ? (const char *)call->body.data : "");
 	}
-	CURLMcode code = curl_multi_add_handle(call->client->multi, easy);
-	if (code != CURLM_OK) {
-		snprintf(call->error, sizeof call->error, "%s", curl_multi_strerror(code));
-		return code == CURLM_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
-	}
-	call->active = true;
-	return 0;
+	return join(call);
 }
 
 struct slice http_call_header(const struct http_call *call, const char *name)
@@ -624,7 +644,10 @@ static bool start(struct http_client *client)
 	client->sockets = http_sockets_new(&sockets);
 	client->timer = loop_timer_new(client->options.loop, on_timer, client);
 	client->calls = calloc(client->options.calls, sizeof *client->calls);
+	client->caches = client->options.http2 ? NULL : http_caches_new(client->options.connections);
 	if (!multi || !client->sockets || !client->timer || !client->calls)
+		return false;
+	if (!client->caches && !client->options.http2)
 		return false;
 	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client);
@@ -661,16 +684,15 @@ void http_client_abort(struct http_client *client, void (*fn)(struct http_call *
 		struct http_call *call = &client->calls[i];
 		if (!call->active)
 			continue;
-		curl_multi_remove_handle(client->multi, call->easy);
-		call->active = false;
+		leave(call);
 		fn(call, arg);
 	}
 }
 
-static void call_free(struct http_client *client, struct http_call *call)
+static void call_free(struct http_call *call)
 {
 	if (call->active)
-		curl_multi_remove_handle(client->multi, call->easy);
+		leave(call);
 	curl_easy_cleanup(call->easy);
 	curl_url_cleanup(call->parsed);
 	buffer_free(&call->url);
@@ -686,7 +708,8 @@ void http_client_free(struct http_client *client)
 	if (!client)
 		return;
 	for (unsigned i = 0; client->calls && i < client->options.calls; i++)
-		call_free(client, &client->calls[i]);
+		call_free(&client->calls[i]);
+	http_caches_free(client->caches);
 	curl_multi_cleanup(client->multi);
 	http_sockets_free(client->sockets);
 	loop_timer_free(client->timer);

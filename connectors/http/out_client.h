@@ -38,6 +38,7 @@ struct http_call {
 	bool no_body; /* GET, HEAD, and what else goes without one */
 	struct slice body; /* borrowed until the call is given back */
 	bool guarded; /* guard_refusal is asked about each address */
+	bool roams; /* to places that change: of connections to those not so many are kept */
 	bool wants_reply; /* the body of the response is kept */
 
 	/* What has come of it, from on_done on, until the call is given back. */
@@ -59,6 +60,7 @@ struct http_call {
 	/* Private. */
 	struct http_client *client;
 	CURL *easy;
+	struct http_cache *cache; /* of connections; NULL: all that have none of their own */
 	struct buffer lines; /* header lines, each with a NUL */
 	size_t *offsets; /* of lines */
 	struct curl_slist *nodes;

@@ -156,6 +156,7 @@ static int make_url(struct making *making)
 	if (err)
 		return err == -ENOBUFS ? refuse(making, "the URL is too long: more than 64 KiB.") : err;
 	making->call->guarded = making->elsewhere && !making->maker->settings->out.allow_private;
+	making->call->roams = making->elsewhere;
 	return 0;
 }
 
@@ -422,6 +423,7 @@ int http_request_redirect(
 	if (!same)
 		http_call_drop_header(call, "authorization");
 	call->guarded = !maker->settings->out.allow_private && (call->guarded || !same);
+	call->roams |= !same;
 	if (status == 303 && strcmp(call->method, "HEAD") != 0) {
 		call->method = "GET";
 		call->no_body = true;

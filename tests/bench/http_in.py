@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """http-in: POSTs of 200 bytes over 64 connections that are answered once they are durable, beside a bare libmicrohttpd
 program that suspends, resumes and keeps nothing; in turns, the ratio is the median of the rounds' ratios. The destination
-is away, so that only the way in is measured. p99 at half of that load, counted from when a request was due. Called by run.sh.
+is away, so that only the way in is measured. p99 at half of that load, counted from when a request was due; beside it what the
+bare program takes for as many: on a machine that stands still now and then, both do. Called by run.sh.
 """
 import os
 import re
@@ -29,14 +30,15 @@ def load(port, seconds, *rate):
     return [float(number) for number in done.stdout.split()]
 
 
-def bare():
+def bare(*rate):
+    """As load, of the bare program."""
     port = free_port()
     with subprocess.Popen([os.environ["HTTP_IN_BARE"], str(port)], stdin=subprocess.PIPE) as program:
         until(lambda: listening(port), "the bare program to listen")
         load(port, 1)
-        rate = load(port, SECONDS)[0]
+        seen = load(port, SECONDS, *rate)
         program.stdin.close()
-    return rate
+    return seen
 
 
 def figures(port):
@@ -73,7 +75,7 @@ def main():
     for _ in range(ROUNDS):
         if bridge:
             bridge.kill()
-        kept_nothing = bare()
+        kept_nothing = bare()[0]
         rate, per_fsync, port, bridge = linkspan()
         print(f"# linkspan {rate:.0f}/s with {per_fsync:.1f} requests per fdatasync, bare {kept_nothing:.0f}/s")
         rates.append(rate)
@@ -82,9 +84,11 @@ def main():
     half = statistics.median(rates) / 2
     _, p50, p99 = load(port, SECONDS, int(half))
     bridge.kill()
-    print(f"# at {half:.0f}/s: p50 {p50 / 1000:.2f} ms")
+    _, p50_alone, p99_alone = bare(int(half))
+    print(f"# at {half:.0f}/s: p50 {p50 / 1000:.2f} ms, bare {p50_alone / 1000:.2f} ms")
     print(f"bench http-in per_second={statistics.median(rates):.0f} ratio={statistics.median(ratios):.2f} "
-          f"requests_per_fsync={statistics.median(groups):.1f} p99_ms={p99 / 1000:.2f}")
+          f"requests_per_fsync={statistics.median(groups):.1f} p99_ms={p99 / 1000:.2f} "
+          f"p99_ms_alone={p99_alone / 1000:.2f}")
 
 
 main()

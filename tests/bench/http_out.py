@@ -7,7 +7,11 @@ cleanly: then each DONE is durable. Beside it, in turns, libcurl alone (http_bar
 the same receiver, with as many requests under way. What is printed are the medians of the rounds.
 
 Then messages come by MQTT with half of what that rate is, but not faster than the broker beside it lets them: how old is the
-99th percentile when the receiver has it?
+99th percentile when the receiver has it? Beside it what the same messages took through the broker alone, to a subscriber that
+acknowledges at once: on a machine that stands still now and then, both wait.
+
+The bare sender is curl_multi_perform and curl_multi_poll as libcurl's examples have them: one thread, as many connections, kept
+alive, headers and body of the same length. The receiver runs beside it and has a third of a core's work to do for either.
 """
 import json
 import os
@@ -141,19 +145,19 @@ def alone(receiver):
 
 
 def latency(receiver, per_second):
-    """(rate, the 99th percentile in milliseconds) of what comes by MQTT and goes out by HTTP."""
+    """(rate, the 99th percentile in milliseconds of what comes by MQTT and goes out by HTTP, that of the broker alone)"""
     broker = fixtures.shared_mosquitto()
     rate = min(MOST_RATE, int(per_second / 2))
     count = rate * LATENCY_S
     with Linkspan(configuration(receiver.url, broker.port, order="none")) as bridge:
         receiver.ask()
-        subprocess.run([LOAD, "round", str(broker.port), "bench/x", "bench/x", str(rate), str(count)], check=True,
-                       stdout=subprocess.DEVNULL)
+        done = subprocess.run([LOAD, "round", str(broker.port), "bench/x", "bench/x", str(rate), str(count)], check=True,
+                              stdout=subprocess.PIPE, text=True)
         while waiting(bridge):
             time.sleep(0.05)
         _, age_ms = receiver.ask()
         bridge.stop()
-    return rate, age_ms
+    return rate, age_ms, float(done.stdout.split()[1]) / 1000
 
 
 def main():
@@ -169,9 +173,9 @@ def main():
     rates = {kind: statistics.median(rate for rate, _ in seen[kind]) for kind in turns}
     cpus = {kind: statistics.median(cpu for _, cpu in seen[kind]) for kind in turns}
     ratio = statistics.median(ours / bare for (ours, _), (bare, _) in zip(seen["linkspan"], seen["alone"]))
-    rate, p99_ms = latency(receiver, rates["linkspan"])
+    rate, p99_ms, broker_ms = latency(receiver, rates["linkspan"])
     receiver.close()
-    print(f"bench http-out per_second={rates['linkspan']:.0f} ratio={ratio:.2f} p99_ms={p99_ms:.2f} p99_at={rate} "
+    print(f"bench http-out per_second={rates['linkspan']:.0f} ratio={ratio:.2f} p99_ms={p99_ms:.2f} p99_ms_broker={broker_ms:.2f} p99_at={rate} "
           f"per_second_alone={rates['alone']:.0f} cpu_us={cpus['linkspan']:.2f} cpu_us_alone={cpus['alone']:.2f}")
 
 

@@ -12,8 +12,9 @@
 #   kafka-out      out of a full journal into a real Kafka: ratio_idempotent ratio_exactly_once (to librdkafka alone), cpu_us …
 #   kafka-in       out of a full topic into the journal: ratio (to librdkafka alone, which discards), cpu_us …
 #   http-in        durable POST/s at 64 connections: per_second, ratio (to bare libmicrohttpd that keeps nothing) requests_per_fsync
-#                  p99_ms (at half of that)
+#                  p99_ms p99_ms_alone (at half of that)
 #   http-out       out of a full journal into a fast receiver: per_second, ratio (to a bare libcurl multi loop), p99_ms (by MQTT)
+#                  p99_ms_broker (the same messages through the broker alone)
 #   http-dead      nine webhooks beside a dead one and without it: ratio, and with its outbox full ratio_drop_oldest
 #   coap-in        durable confirmable POST/s of 512 devices: per_second, ratio (to bare libcoap that keeps nothing)
 #                  requests_per_fsync p99_ms (at half of that); 2,500 sensors with DTLS at 900/s: dtls_p50_ms dtls_p99_ms dtls_mib;
@@ -32,7 +33,7 @@ name=${1:-}
 case $name in
 journal | routing | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | kafka-out | kafka-in | http-in | http-out | http-dead | coap-in | coap-out | footprint | outage | recovery) ;;
 *)
-    sed -n '3,27s/^# \{0,1\}//p' "$0"
+    sed -n '3,28s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

@@ -459,6 +459,36 @@ static void test_recovered_stays(void)
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
+/* The same for one that has not its turn yet, and of which nothing is held: a sector was bad that said how the one before
+ * it had ended. */
+static void test_second_recovered_stays(void)
+{
+	struct rig rig;
+	begin(&rig, 50, 10);
+	rig_publish(&rig, 800, "a");
+	turn(&rig);
+	CU_ASSERT(flies(&rig, 1, 50));
+	struct journal_change change = {.type = JOURNAL_BATCH, .seq = 51, .last = 600};
+	uint64_t lsn;
+	CU_ASSERT_EQUAL(journal_append(rig.journal, NULL, 0, &change, 1, &lsn), 0);
+	rig_durable(&rig);
+	rig.outbox.lookahead = 100;
+	rig.outbox.when_full = WHEN_FULL_DROP_OLDEST;
+	rig.outbox.max_messages = 100;
+	restart(&rig);
+	loop_sim_advance(rig.loop, 1000);
+	CU_ASSERT_EQUAL_FATAL(rig.journal->waiting, 600);
+	rig_up(&rig);
+	loop_sim_advance(rig.loop, 0);
+	CU_ASSERT(flies(&rig, 1, 50));
+	deliver(&rig, 1, 50);
+	turn(&rig);
+	CU_ASSERT(flies(&rig, 51, 600));
+	deliver(&rig, 51, 600);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
 static enum courier_purged purge(struct rig *rig, uint64_t seq)
 {
 	struct courier_purge item = {.seq = seq, .bytes = FAKE_BYTES, .qos = 1};
@@ -652,6 +682,7 @@ static const struct tap_test tests[] = {
 	{"restart before durable", test_restart_before_durable},
 	{"recovered and large", test_recovered_and_large},
 	{"recovered, and the outbox is full", test_recovered_stays},
+	{"a second one recovered, and the outbox is full", test_second_recovered_stays},
 	{"purge", test_purge},
 	{"half dead", test_half_dead},
 	{"no done range", test_no_done_range},

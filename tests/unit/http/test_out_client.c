@@ -3,6 +3,7 @@
  * Certificates that are read again while requests are under way. Nothing goes out here; what does is tested with real
  * servers (tests/conformance, tests/integration).
  */
+#define _GNU_SOURCE /* accept4 */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -144,6 +145,8 @@ static void test_urls(void)
 
 /* --- a name with several addresses --------------------------------------------------------------------------------- */
 
+#define OTHER "127.0.0.2" /* is refused */
+
 static struct {
 	CURLcode code;
 	bool refused;
@@ -153,7 +156,7 @@ static const char *refusal(const struct sockaddr *address, socklen_t len)
 {
 	struct in_addr other;
 	(void)len;
-	inet_pton(AF_INET, "127.0.0.2", &other);
+	inet_pton(AF_INET, OTHER, &other);
 	bool is_other = ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr == other.s_addr;
 	return is_other ? "refused here" : NULL;
 }
@@ -179,11 +182,9 @@ static int bind_port(unsigned *ret_port)
 	return fd;
 }
 
-static void ask(const char *addresses)
+static void ask_at(unsigned port, const char *addresses)
 {
 	char known[100], url[64];
-	unsigned port;
-	int fd = bind_port(&port);
 	snprintf(known, sizeof known, "mixed.test:%u:%s", port, addresses);
 	snprintf(url, sizeof url, "http://mixed.test:%u/", port);
 	loop = loop_new();
@@ -208,19 +209,57 @@ static void ask(const char *addresses)
 	loop_run(loop);
 	end();
 	curl_slist_free_all(resolve);
+}
+
+static void ask(const char *addresses)
+{
+	unsigned port;
+	int fd = bind_port(&port);
+	ask_at(port, addresses);
 	close(fd);
+}
+
+/* Somebody who must not be reached listens at the other one, at that port; asked for a name that has both addresses in
+ * this order. Returns whether he was reached. */
+static bool reaches_other(const char *addresses)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	unsigned port;
+	int nobody = bind_port(&port), other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	inet_pton(AF_INET, OTHER, &address.sin_addr);
+	address.sin_port = htons((uint16_t)port);
+	CU_ASSERT_EQUAL_FATAL(bind(other, (struct sockaddr *)&address, sizeof address), 0);
+	CU_ASSERT_EQUAL_FATAL(listen(other, 8), 0);
+	ask_at(port, addresses);
+	int reached = accept4(other, NULL, NULL, SOCK_CLOEXEC);
+	if (reached >= 0)
+		close(reached);
+	close(other);
+	close(nobody);
+	return reached >= 0;
+}
+
+/* Each address is asked about, not only the one that is tried first. */
+static void test_other_address(void)
+{
+	CU_ASSERT_FALSE(reaches_other("127.0.0.1," OTHER));
+	CU_ASSERT_EQUAL(told.code, CURLE_COULDNT_CONNECT);
+	CU_ASSERT_FALSE(reaches_other(OTHER ",127.0.0.1"));
+	CU_ASSERT_EQUAL(told.code, CURLE_COULDNT_CONNECT);
+	CU_ASSERT_FALSE(reaches_other(OTHER));
+	CU_ASSERT_TRUE(told.refused);
 }
 
 /* One address that is refused says nothing of the others. */
 static void test_addresses(void)
 {
-	ask("127.0.0.2");
+	ask(OTHER);
 	CU_ASSERT_NOT_EQUAL(told.code, CURLE_OK);
 	CU_ASSERT_TRUE(told.refused);
-	ask("127.0.0.2,127.0.0.1");
+	ask(OTHER ",127.0.0.1");
 	CU_ASSERT_EQUAL(told.code, CURLE_COULDNT_CONNECT);
 	CU_ASSERT_FALSE(told.refused);
-	ask("127.0.0.1,127.0.0.2");
+	ask("127.0.0.1," OTHER);
 	CU_ASSERT_EQUAL(told.code, CURLE_COULDNT_CONNECT);
 	CU_ASSERT_FALSE(told.refused);
 }
@@ -232,6 +271,7 @@ int main(void)
 		{"what values may hold", test_values},
 		{"a URL is told when it changes", test_urls},
 		{"a name with several addresses, of which one is refused", test_addresses},
+		{"of several addresses the one that is refused is not reached", test_other_address},
 		{NULL, NULL},
 	};
 	return tap_main("http out client", tests);

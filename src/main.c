@@ -14,6 +14,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{"run", cli_run, "CONFIG", "run the bridge in the foreground"},
+	{"reload", cli_reload, "DATA_DIR|CONFIG", "have a running bridge read its configuration again"},
 	{"check", cli_check, "CONFIG", "find every mistake in a configuration, and say what it would do"},
 	{"schema", cli_schema, "[--markdown]", "print the JSON Schema of the configuration, or the reference page"},
 	{"journal", cli_journal, "dump DATA_DIR", "explain what a journal holds, without changing it"},

@@ -11,5 +11,6 @@ linkspan_SOURCES += \
 	src/cli/queue_offline.c \
 	src/cli/queue_show.c \
 	src/cli/queue_show.h \
+	src/cli/reload.c \
 	src/cli/run.c \
 	src/cli/schema.c

@@ -239,6 +239,17 @@ void courier_free(struct courier *courier)
 	free(courier);
 }
 
+void courier_inherit(struct courier *courier, const struct courier *before)
+{
+	courier->stats = before->stats;
+	courier->delivery = before->delivery;
+}
+
+bool courier_is_settled(const struct courier *courier)
+{
+	return courier->letters_underway == 0 && surplus_is_idle(courier);
+}
+
 /* --- the journal's news
  * ------------------------------------------------------------------------------------------------ */
 

@@ -243,6 +243,10 @@ void courier_inherit(struct courier *courier, const struct courier *before)
 {
 	courier->stats = before->stats;
 	courier->delivery = before->delivery;
+	courier->sent_end = before->sent_end;
+	uint64_t end = before->sent_end > before->maybe_sent_end ? before->sent_end : before->maybe_sent_end;
+	if (!courier->live && !before->live && end < courier->maybe_sent_end)
+		courier->maybe_sent_end = end;
 }
 
 bool courier_is_settled(const struct courier *courier)

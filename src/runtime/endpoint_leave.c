@@ -39,8 +39,8 @@ static void detach(struct endpoint *end)
 static void drop_what_waits(struct endpoint *end)
 {
 	struct journal_outbox box = journal_outbox(end->bridge->journal, end->drop_dest);
-	log_warn("destination_dropped", "destination=%s messages=%llu bytes=%llu", end->config->name,
-		(unsigned long long)box.waiting, (unsigned long long)box.waiting_bytes);
+	log_warn("destination_dropped", "destination=%s messages=%llu bytes=%llu reload=%lu", end->config->name,
+		(unsigned long long)box.waiting, (unsigned long long)box.waiting_bytes, end->bridge->configurations);
 	int r = journal_drop_destination(end->bridge->journal, end->drop_dest);
 	if (r < 0)
 		log_error("destination_not_dropped",
@@ -58,7 +58,7 @@ static bool is_needed(const struct endpoint *end)
 
 static void go(struct endpoint *end)
 {
-	log_info("connection_removed", "connection=%s", end->config->name);
+	log_info("connection_removed", "connection=%s reload=%lu", end->config->name, end->bridge->configurations);
 	detach(end);
 	courier_free(end->courier);
 	end->courier = NULL;
@@ -132,8 +132,9 @@ static void on_leave_timer(void *arg)
 		return;
 	}
 	log_warn("leave_timeout",
-		"connection=%s ms=%llu what=\"not everything in flight was answered; it waits in the journal\"",
-		end->config->name, (unsigned long long)end->bridge->config->shutdown_timeout_ms);
+		"connection=%s ms=%llu reload=%lu what=\"not everything in flight was answered; it waits in the journal\"",
+		end->config->name, (unsigned long long)end->bridge->config->shutdown_timeout_ms,
+		end->bridge->configurations);
 	stop_link(end);
 }
 
@@ -154,7 +155,7 @@ void endpoint_leave(struct endpoint *end)
 {
 	struct bridge *bridge = end->bridge;
 	end->phase = ENDPOINT_LEAVING;
-	end->idle = courier_of(end) == NULL;
+	end->idle = courier_of(end) == NULL || end->drop; /* what is thrown away is not waited for */
 	loop_job_init(&end->left_job, on_left, end);
 	if (!end->leave_timer)
 		end->leave_timer = loop_timer_new(bridge->loop, on_leave_timer, end);

@@ -265,6 +265,7 @@ static struct router *exchange_configuration(struct plan *plan)
 	bridge->router = plan->input->router;
 	bridge->generation = plan->generation;
 	bridge->config = plan->input->config;
+	bridge->configurations++;
 	return before;
 }
 
@@ -279,7 +280,8 @@ static void fail(struct plan *plan, const struct endpoint *end, int error)
 static void begin_anew(struct plan *plan, struct item *item)
 {
 	struct endpoint *end = item->end;
-	log_info("connection_changed", "connection=%s key=%s", end->config->name, item->changed ? item->changed : "-");
+	log_info("connection_changed", "connection=%s key=%s reload=%lu", end->config->name,
+		item->changed ? item->changed : "-", plan->bridge->configurations);
 	end->drop = item->drop;
 	end->drop_dest = item->drop_dest;
 	if (item->setup.is_sink && !end->courier) {
@@ -298,8 +300,8 @@ static void tell(struct plan *plan, struct item *item)
 {
 	int r = endpoint_retarget(item->end, &item->setup);
 	if (r == 0) {
-		log_info("connection_told", "connection=%s subscriptions=%zu", item->end->config->name,
-			item->end->n_subscriptions);
+		log_info("connection_told", "connection=%s subscriptions=%zu reload=%lu", item->end->config->name,
+			item->end->n_subscriptions, plan->bridge->configurations);
 		return;
 	}
 	plan->counts[FATE_TOLD]--;
@@ -324,7 +326,8 @@ static void carry_out(struct plan *plan, struct item *item)
 		begin_anew(plan, item);
 		break;
 	default:
-		log_info("connection_added", "connection=%s", item->end->config->name);
+		log_info("connection_added", "connection=%s reload=%lu", item->end->config->name,
+			plan->bridge->configurations);
 		item->end->phase = ENDPOINT_PENDING;
 	}
 }
@@ -343,8 +346,9 @@ static void send_away(struct plan *plan, struct endpoint *end)
 	}
 	if (end->intake_stopped)
 		return; /* since an earlier one */
-	log_warn("connection_drains", "connection=%s what=\"it is removed once all that waits for it is delivered\"",
-		end->config->name);
+	log_warn("connection_drains",
+		"connection=%s reload=%lu what=\"it is removed once all that waits for it is delivered\"", end->config->name,
+		plan->bridge->configurations);
 	if (end->is_source)
 		end->connector->stop_intake(end->link);
 	end->intake_stopped = true;

@@ -31,10 +31,14 @@ struct options {
 static void usage(FILE *out)
 {
 	fputs("usage: linkspan reload [OPTION...] DATA_DIR|CONFIG\n\n"
-	      "Has the daemon that runs on the data folder read its configuration again. It checks the file and applies what has\n"
-	      "changed: connections that are as they were stay connected, and what waits for a destination goes on waiting as it\n"
-	      "was rendered. A file with mistakes changes nothing. SIGHUP does the same, and says in the log what came of it.\n\n"
-	      "A destination that no mapping writes to any more, and that has messages waiting, is not removed unless told:\n\n"
+	      "Has the daemon that runs on the data folder read its configuration again. It checks the file and "
+	      "applies what has\n"
+	      "changed: connections that are as they were stay connected, and what waits for a destination goes on "
+	      "waiting as it\n"
+	      "was rendered. A file with mistakes changes nothing. SIGHUP does the same, and says in the log what came "
+	      "of it.\n\n"
+	      "A destination that no mapping writes to any more, and that has messages waiting, is not removed unless "
+	      "told:\n\n"
 	      "  --drain NAME  deliver what waits for NAME, then remove it\n"
 	      "  --drop NAME   throw away what waits for NAME\n",
 		out);
@@ -63,8 +67,9 @@ static int parse(int argc, char **argv, struct options *options)
 			return 2;
 	}
 	if (optind + 1 != argc) {
-		fprintf(stderr, "linkspan reload: takes the data folder, or the configuration that names it (linkspan reload "
-				"--help)\n");
+		fprintf(stderr,
+			"linkspan reload: takes the data folder, or the configuration that names it (linkspan reload "
+			"--help)\n");
 		return 2;
 	}
 	options->folder = argv[optind];
@@ -85,7 +90,8 @@ static char *find_folder(const char *name)
 		return strdup(name);
 	char *folder = config_data_dir(name);
 	if (!folder)
-		fprintf(stderr, "linkspan reload: %s names no data folder that can be read; name the folder instead\n", name);
+		fprintf(stderr, "linkspan reload: %s names no data folder that can be read; name the folder instead\n",
+			name);
 	return folder;
 }
 

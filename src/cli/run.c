@@ -167,7 +167,8 @@ static void on_reloaded(void *ctx, const struct config *config)
 	if (d->log_level < 0)
 		log_set_level((enum log_level)config->log.level);
 	log_info("reloaded",
-		"request=%lu connections=%zu mappings=%zu what=\"certificates, keys, tokens and the configuration have been "
+		"request=%lu connections=%zu mappings=%zu what=\"certificates, keys, tokens and the configuration have "
+		"been "
 		"read again\"",
 		++d->reloads, config->n_connections, config->n_mappings);
 }

@@ -30,8 +30,8 @@ char *config_fixed_difference(const struct config *before, const struct config *
 		if (!key->children)
 			return memory_format("%s", *name);
 		return memory_format("%s.%s", *name,
-			table_difference(key->children, (const char *)before + key->offset,
-				(const char *)after + key->offset));
+			table_difference(
+				key->children, (const char *)before + key->offset, (const char *)after + key->offset));
 	}
 	return NULL;
 }

@@ -9,7 +9,8 @@
 
 /* What of the process itself differs and is only read at the start: "data_dir", "journal.segment_size" … NULL: nothing. The
  * caller frees. */
-char *config_fixed_difference(const struct config *before, const struct config *after) __attribute__((warn_unused_result));
+char *config_fixed_difference(const struct config *before, const struct config *after)
+	__attribute__((warn_unused_result));
 
 /* The first key of the connection that differs (its type, one of the core's or of the connector's); NULL: they are equal,
  * whatever their names. Files that settings name by path are compared by that path. */

@@ -53,7 +53,8 @@ struct reload_order {
 	/* NULL-terminated names, copied; NULL: none. What waits for such a destination, that nothing writes to any more, is
 	 * thrown away; or it goes on until all of it is delivered. */
 	const char *const *drop, *const *drain;
-	void (*done)(void *ctx, const struct reload_result *result); /* from the loop, once, never from inside; may be NULL */
+	void (*done)(void *ctx,
+		const struct reload_result *result); /* from the loop, once, never from inside; may be NULL */
 	void *ctx;
 };
 

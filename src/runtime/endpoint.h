@@ -123,7 +123,8 @@ struct bridge {
 	struct spacing spacing; /* likewise */
 	struct queue_service *queue; /* linkspan queue */
 	struct control *control; /* its socket; NULL: none */
-	unsigned long configurations; /* that have come since the start; tells log lines of one reload from those of another */
+	unsigned long
+		configurations; /* that have come since the start; tells log lines of one reload from those of another */
 	struct reload *reload; /* reload.c; NULL only while it is opened or closed */
 };
 

@@ -80,7 +80,8 @@ static void begin_anew(struct endpoint *end)
 	end->phase = ENDPOINT_PENDING;
 	if (r == 0)
 		return;
-	log_error("reload_failed", "connection=%s error=\"%s\" what=\"linkspan stops\"", end->config->name, strerror(-r));
+	log_error(
+		"reload_failed", "connection=%s error=\"%s\" what=\"linkspan stops\"", end->config->name, strerror(-r));
 	bridge->failure = r;
 	bridge_stop(bridge);
 }
@@ -132,7 +133,8 @@ static void on_leave_timer(void *arg)
 		return;
 	}
 	log_warn("leave_timeout",
-		"connection=%s ms=%llu reload=%lu what=\"not everything in flight was answered; it waits in the journal\"",
+		"connection=%s ms=%llu reload=%lu what=\"not everything in flight was answered; it waits in the "
+		"journal\"",
 		end->config->name, (unsigned long long)end->bridge->config->shutdown_timeout_ms,
 		end->bridge->configurations);
 	stop_link(end);

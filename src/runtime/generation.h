@@ -18,7 +18,8 @@ struct generation {
 };
 
 /* Has one user. owned: it takes config. NULL: no memory (config is then still the caller's). */
-struct generation *generation_new(const struct config *config, struct config *owned) __attribute__((warn_unused_result));
+struct generation *generation_new(const struct config *config, struct config *owned)
+	__attribute__((warn_unused_result));
 struct generation *generation_ref(struct generation *generation);
 void generation_unref(struct generation *generation); /* NULL is allowed */
 

@@ -299,8 +299,7 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 	 * it, whatever else is paused or ending. */
 	bool of_session = !offer->view && offer->change.type != CHANGE_POSITION && offer->change.type != CHANGE_KEY;
 	enum offer_result answer;
-	bool all_is_taken =
-		bridge->state == BRIDGE_RUNNING && end->phase == ENDPOINT_SERVING && !end->intake_stopped;
+	bool all_is_taken = bridge->state == BRIDGE_RUNNING && end->phase == ENDPOINT_SERVING && !end->intake_stopped;
 	bool taking = all_is_taken || (bridge->state <= BRIDGE_DRAINING && of_session);
 	if (!taking || bridge->failure < 0)
 		return hold(end, bridge->failure < 0 ? "journal_failed" : "stopping", NULL);

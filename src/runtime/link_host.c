@@ -100,4 +100,3 @@ const struct link_host_ops endpoint_host_ops = {
 	.last_values = keeping_last_values,
 	.stopped = host_stopped,
 };
-

@@ -32,8 +32,9 @@ static void reload_start(struct queue_job *job)
 	};
 	int r = options->reload ? options->reload(options->ctx, &order) : -ESHUTDOWN;
 	if (r < 0)
-		queue_end(job, "%s", r == -ESHUTDOWN ? "linkspan does not run; it reads its configuration when it starts" :
-			strerror(-r));
+		queue_end(job, "%s",
+			r == -ESHUTDOWN ? "linkspan does not run; it reads its configuration when it starts"
+					: strerror(-r));
 }
 
 void queue_reload_cancel(struct queue_job *job)

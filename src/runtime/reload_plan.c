@@ -55,7 +55,9 @@ static void check_fixed(struct plan *plan)
 	if (!key)
 		return;
 	plan->refused = true;
-	fprintf(plan->input->why, "%s is another one than linkspan was started with, and is only read at the start: restart linkspan, or put it back\n",
+	fprintf(plan->input->why,
+		"%s is another one than linkspan was started with, and is only read at the start: restart linkspan, or "
+		"put it back\n",
 		key);
 	free(key);
 }
@@ -74,7 +76,8 @@ static void refuse_leftover(struct plan *plan, const struct journal_outbox *box)
 {
 	plan->refused = true;
 	fprintf(plan->input->why,
-		"%s has %llu messages waiting, but no mapping writes to it any more: linkspan reload --drain %s delivers them first, "
+		"%s has %llu messages waiting, but no mapping writes to it any more: linkspan reload --drain %s "
+		"delivers them first, "
 		"linkspan reload --drop %s throws them away\n",
 		box->name, (unsigned long long)box->waiting, box->name, box->name);
 }
@@ -144,8 +147,8 @@ static void find_fate(struct plan *plan, struct item *item)
 static int refuse_link(struct plan *plan, const struct item *item, int r)
 {
 	fprintf(plan->input->why, "%s:%d:%d: connection '%s' cannot be made: %s (the log says more)\n",
-		item->setup.config->file, item->setup.config->line, item->setup.config->column, item->setup.config->name,
-		strerror(-r));
+		item->setup.config->file, item->setup.config->line, item->setup.config->column,
+		item->setup.config->name, strerror(-r));
 	return r;
 }
 
@@ -271,7 +274,8 @@ static struct router *exchange_configuration(struct plan *plan)
 
 static void fail(struct plan *plan, const struct endpoint *end, int error)
 {
-	log_error("reload_failed", "connection=%s error=\"%s\" what=\"linkspan stops\"", end->config->name, strerror(-error));
+	log_error("reload_failed", "connection=%s error=\"%s\" what=\"linkspan stops\"", end->config->name,
+		strerror(-error));
 	plan->bridge->failure = error;
 	bridge_stop(plan->bridge);
 }
@@ -347,8 +351,8 @@ static void send_away(struct plan *plan, struct endpoint *end)
 	if (end->intake_stopped)
 		return; /* since an earlier one */
 	log_warn("connection_drains",
-		"connection=%s reload=%lu what=\"it is removed once all that waits for it is delivered\"", end->config->name,
-		plan->bridge->configurations);
+		"connection=%s reload=%lu what=\"it is removed once all that waits for it is delivered\"",
+		end->config->name, plan->bridge->configurations);
 	if (end->is_source)
 		end->connector->stop_intake(end->link);
 	end->intake_stopped = true;
@@ -387,8 +391,7 @@ static void commit(struct plan *plan)
 
 int reload_apply(struct bridge *bridge, const struct reload_input *input, struct reload_output *ret_output)
 {
-	struct plan plan = {
-		.bridge = bridge, .input = input, .generation = generation_new(input->config, NULL)};
+	struct plan plan = {.bridge = bridge, .input = input, .generation = generation_new(input->config, NULL)};
 	int r = make(&plan);
 	if (r < 0) {
 		give_up(&plan);
@@ -398,7 +401,8 @@ int reload_apply(struct bridge *bridge, const struct reload_input *input, struct
 		ret_output->old_router = exchange_configuration(&plan);
 		commit(&plan);
 		snprintf(ret_output->summary, sizeof ret_output->summary,
-			"connections: %zu kept, %zu told of other subscriptions, %zu begun anew, %zu added, %zu removed",
+			"connections: %zu kept, %zu told of other subscriptions, %zu begun anew, %zu added, %zu "
+			"removed",
 			plan.counts[FATE_KEPT], plan.counts[FATE_TOLD], plan.counts[FATE_ANEW], plan.counts[FATE_ADDED],
 			plan.n_removed);
 	}

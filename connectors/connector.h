@@ -368,6 +368,14 @@ struct connector {
 	 * there stay. What cannot be read is logged, and what was there goes on. NULL: nothing is read. */
 	void (*reload)(struct link *link);
 
+	/* What mappings read from this link or write to it has changed, and its settings have not: from now on the spec's
+	 * subscriptions, roles and guarantees hold (its name, settings and loop are as before). Connections that are there stay.
+	 * The subscriptions before are borrowed until this returns, and what is offered from now on names those of the spec. A
+	 * message that is held is offered by them too. 0, or a negative errno: nothing has happened, and the link is stopped and made
+	 * anew, as if its settings had changed; -ENOTSUP where it cannot do otherwise. NULL: always that. May not call the host but
+	 * to offer changes of a session. */
+	int (*retarget)(struct link *link, const struct link_spec *spec);
+
 	/* Stops taking in (no more messages; changes of a session go on), may still acknowledge and deliver: first half of a
 	 * clean stop. */
 	void (*stop_intake)(struct link *link);

@@ -14,6 +14,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{"run", cli_run, "CONFIG", "run the bridge in the foreground"},
+	{"reload", cli_reload, "DATA_DIR|CONFIG", "have a running bridge read its configuration again"},
 	{"check", cli_check, "CONFIG", "find every mistake in a configuration, and say what it would do"},
 	{"explain", cli_explain, "CONFIG", "show every way of a message, with its guarantee and why"},
 	{"trace", cli_trace, "CONFIG --topic T", "say step by step what would become of one message"},

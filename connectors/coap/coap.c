@@ -4,6 +4,7 @@
  */
 #include "connectors/coap/coap.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "connectors/coap/client.h"
@@ -105,6 +106,11 @@ static void link_stop_intake(struct link *link)
 		coap_in_stop_intake(link);
 	else
 		coap_client_stop_intake(link);
+}
+
+static int link_retarget(struct link *link, const struct link_spec *spec)
+{
+	return listens(link) ? coap_in_retarget(link, spec) : -ENOTSUP;
 }
 
 static void link_stop(struct link *link, uint64_t linger_ms)
@@ -268,6 +274,7 @@ const struct connector coap_connector = {
 	.send_end = link_send_end,
 	.counters = link_counters,
 	.reload = link_reload,
+	.retarget = link_retarget,
 	.stop_intake = link_stop_intake,
 	.stop = link_stop,
 	.destroy = link_destroy,

@@ -117,6 +117,19 @@ static int read_security(struct coap_in_link *link)
 	return r;
 }
 
+static int make_filters(const struct link_spec *spec, struct topic_index **ret_filters)
+{
+	struct topic_index *filters = topic_index_new();
+	int r = filters ? 0 : -ENOMEM;
+	for (size_t i = 0; i < spec->n_subscriptions && r == 0; i++)
+		r = topic_index_add(filters, spec->subscriptions[i].filter);
+	if (r < 0)
+		topic_index_free(filters);
+	else
+		*ret_filters = filters;
+	return r;
+}
+
 static int make_tables(struct coap_in_link *link)
 {
 	const struct coap_limits *limits = &link->settings->in.limits;
@@ -129,10 +142,7 @@ static int make_tables(struct coap_in_link *link)
 	while (link->n_buckets < (size_t)limits->max_waiting)
 		link->n_buckets *= 2;
 	link->keyed = calloc(link->n_buckets, sizeof(struct coap_in_request *));
-	link->filters = topic_index_new();
-	int r = link->keyed && link->filters ? 0 : -ENOMEM;
-	for (size_t i = 0; i < link->spec.n_subscriptions && r == 0; i++)
-		r = topic_index_add(link->filters, link->spec.subscriptions[i].filter);
+	int r = link->keyed ? make_filters(&link->spec, &link->filters) : -ENOMEM;
 	if (r == 0)
 		r = dedupe_new(&ids, &link->dedupe);
 	if (r == 0)
@@ -270,6 +280,20 @@ void coap_in_reload(struct link *link)
 		return;
 	}
 	log_info("coap_tls_reloaded", "connection=%s", in->spec.name);
+}
+
+int coap_in_retarget(struct link *link, const struct link_spec *spec)
+{
+	struct coap_in_link *in = cast(link);
+	struct topic_index *filters;
+	int r = make_filters(spec, &filters);
+	if (r < 0)
+		return r;
+	topic_index_free(in->filters);
+	in->filters = filters;
+	in->spec = *spec;
+	in->core.is_stale = true; /* /.well-known/core */
+	return 0;
 }
 
 /* --- the end ----------------------------------------------------------------------------------------------------------- */

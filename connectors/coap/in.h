@@ -18,6 +18,7 @@ void coap_in_send(struct link *link, const struct delivery *delivery);
 void coap_in_send_end(struct link *link);
 void coap_in_counters(const struct link *link, void (*fn)(const char *name, uint64_t value, void *arg), void *arg);
 void coap_in_reload(struct link *link);
+int coap_in_retarget(struct link *link, const struct link_spec *spec);
 void coap_in_stop_intake(struct link *link);
 void coap_in_stop(struct link *link, uint64_t linger_ms);
 void coap_in_destroy(struct link *link);

@@ -4,6 +4,7 @@
  */
 #include "connectors/http/http.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,6 +98,11 @@ static void http_reload(struct link *link)
 		http_in_reload(link);
 	else
 		http_out_reload(link);
+}
+
+static int http_retarget(struct link *link, const struct link_spec *spec)
+{
+	return listens(link) ? http_in_retarget(link, spec) : -ENOTSUP;
 }
 
 static void http_stop(struct link *link, uint64_t linger_ms)
@@ -266,6 +272,7 @@ const struct connector http_connector = {
 	.send_end = http_send_end,
 	.counters = http_counters,
 	.reload = http_reload,
+	.retarget = http_retarget,
 	.stop_intake = http_stop_intake,
 	.stop = http_stop,
 	.destroy = http_destroy,

@@ -212,6 +212,13 @@ void http_in_reload(struct link *link)
 	log_info("http_tls_reloaded", "connection=%s", in->spec.name);
 }
 
+/* Whether a path is read is asked once for each request. */
+int http_in_retarget(struct link *link, const struct link_spec *spec)
+{
+	cast(link)->spec = *spec;
+	return 0;
+}
+
 /* --- the end ---------------------------------------------------------------------------------------------------------- */
 
 void http_in_stop_intake(struct link *link)

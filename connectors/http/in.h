@@ -16,6 +16,7 @@ void http_in_receipt(struct link *link, uint64_t cookie, enum receipt receipt);
 void http_in_send(struct link *link, const struct delivery *delivery);
 void http_in_counters(const struct link *link, void (*fn)(const char *name, uint64_t value, void *arg), void *arg);
 void http_in_reload(struct link *link);
+int http_in_retarget(struct link *link, const struct link_spec *spec);
 void http_in_stop_intake(struct link *link);
 void http_in_stop(struct link *link, uint64_t linger_ms);
 void http_in_destroy(struct link *link);

@@ -391,6 +391,14 @@ static void engine_on_reconnect(struct mqtt_session *session, enum mqtt_session_
 	engine_reconnect(engine_of(session), again, reason);
 }
 
+static void engine_resubscribe(struct mqtt_session *session)
+{
+	struct mqtt_engine *s = engine_of(session);
+	subscriber_wanted_changed(s);
+	if (s->state == ENGINE_UP)
+		engine_flush(s);
+}
+
 static const struct mqtt_session_ops engine_ops = {
 	.start = engine_start,
 	.publish = engine_publish,
@@ -399,6 +407,7 @@ static const struct mqtt_session_ops engine_ops = {
 	.appended = engine_appended,
 	.written = engine_written,
 	.reconnect = engine_on_reconnect,
+	.resubscribe = engine_resubscribe,
 	.stop = engine_stop,
 	.free = engine_free,
 };

@@ -48,6 +48,7 @@ struct engine_subscriber {
 	size_t n_filters, next;
 	bool in_round, unsubscribing;
 	bool round_failed; /* something was refused in this round */
+	bool again; /* what is wanted has changed since the round began: another one follows */
 	unsigned failed_rounds;
 	bool reported; /* the caller has heard of `known` in this session */
 	struct engine_subscribe_packet *packets; /* ENGINE_SUBSCRIBE_PACKETS places */
@@ -136,6 +137,7 @@ void subscriber_free(struct mqtt_engine *engine);
 void subscriber_up(struct mqtt_engine *engine);
 void subscriber_doubt(struct mqtt_engine *engine); /* what is known may not be there: it is subscribed again */
 void subscriber_down(struct mqtt_engine *engine);
+void subscriber_wanted_changed(struct mqtt_engine *engine);
 void subscriber_acked(struct mqtt_engine *engine, bool unsuback, const struct mqtt_suback *suback, struct slice text);
 
 /* engine_alive.c */

@@ -189,7 +189,7 @@ static int subscriber_collect_gone(struct mqtt_engine *s)
 static void subscriber_begin(struct mqtt_engine *s)
 {
 	struct engine_subscriber *sub = &s->subscriber;
-	sub->unsubscribing = sub->round_failed = false;
+	sub->unsubscribing = sub->round_failed = sub->again = false;
 	int r = subscriber_collect_missing(s);
 	if (r == 0 && sub->n_filters > 0) {
 		subscriber_report(s);
@@ -272,12 +272,34 @@ void subscriber_down(struct mqtt_engine *s)
 	subscriber_end_round(&s->subscriber);
 }
 
+/* Who hears of it learns at once what the identifiers that are known stand for now. Before the first connection nothing is
+ * known that somebody could be told. */
+void subscriber_wanted_changed(struct mqtt_engine *s)
+{
+	struct engine_subscriber *sub = &s->subscriber;
+	if (sub->reported)
+		subscriber_report(s);
+	if (s->state != ENGINE_UP)
+		return;
+	if (sub->in_round) {
+		sub->again = true;
+		return;
+	}
+	loop_timer_stop(sub->timer); /* of what was refused, which is asked for again now */
+	sub->failed_rounds = 0;
+	subscriber_begin(s);
+}
+
 static void subscriber_finish(struct mqtt_engine *s)
 {
 	struct engine_subscriber *sub = &s->subscriber;
 	bool failed = sub->round_failed;
 	subscriber_end_round(sub);
 	subscriber_report(s);
+	if (sub->again) {
+		subscriber_begin(s);
+		return;
+	}
 	if (!failed) {
 		sub->failed_rounds = 0;
 		log_info("mqtt_subscribed", "connection=%s filters=%zu", s->options.name, sub->known.n);

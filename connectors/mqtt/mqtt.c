@@ -163,18 +163,19 @@ static void mqtt_destroy(struct link *base)
 	free(link);
 }
 
-static int mqtt_collect_wanted(struct mqtt_link *link)
+static int mqtt_collect_wanted(
+	const struct mqtt_settings *settings, const struct link_spec *spec, struct filter_set *wanted)
 {
-	enum mqtt_version version = mqtt_settings_version(link->settings);
-	for (size_t i = 0; i < link->spec.n_subscriptions; i++) {
-		const struct link_subscription *sub = &link->spec.subscriptions[i];
+	enum mqtt_version version = mqtt_settings_version(settings);
+	for (size_t i = 0; i < spec->n_subscriptions; i++) {
+		const struct link_subscription *sub = &spec->subscriptions[i];
 		struct filter_entry entry = {
 			.filter = (char *)(uintptr_t)sub->filter, /* copied */
 			.qos = sub->qos,
 			.options = mqtt_from_options(sub->from_settings, version),
 			.subscription = (int)i,
 		};
-		if (filter_set_put(&link->wanted, &entry) < 0)
+		if (filter_set_put(wanted, &entry) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -229,7 +230,7 @@ static int mqtt_create(const struct link_spec *spec, struct link_host *host, str
 	link->owner.client_id = link->settings->client_id ? link->settings->client_id : link->client_id;
 	link->broker = mqtt_settings_broker(link->settings);
 	link->owner.url = link->broker;
-	int r = link->broker ? mqtt_collect_wanted(link) : -ENOMEM;
+	int r = link->broker ? mqtt_collect_wanted(link->settings, spec, &link->wanted) : -ENOMEM;
 	if (r == 0)
 		r = mqtt_make_halves(link);
 	if (r < 0)
@@ -327,6 +328,37 @@ static void mqtt_counters(const struct link *base, void (*fn)(const char *name, 
 	fn("identifiers_reused", in.identifiers_reused, arg);
 	fn("ambiguous", out.ambiguous, arg);
 	fn("identifiers_in_use", out.identifiers_in_use, arg);
+}
+
+/* new_of: for each subscription of today its index among those to come, or -1. */
+static void mqtt_match_subscriptions(const struct mqtt_link *link, const struct filter_set *wanted, int *new_of)
+{
+	for (size_t i = 0; i < link->spec.n_subscriptions; i++) {
+		const struct filter_entry *entry = filter_set_find(wanted, link->spec.subscriptions[i].filter);
+		new_of[i] = entry ? entry->subscription : -1;
+	}
+}
+
+static int mqtt_retarget(struct link *base, const struct link_spec *spec)
+{
+	struct mqtt_link *link = mqtt_of(base);
+	if (!mqtt_session_can_resubscribe(link->session))
+		return -ENOTSUP;
+	struct filter_set wanted = {0};
+	int *new_of = calloc(link->spec.n_subscriptions + 1, sizeof *new_of);
+	if (!new_of || mqtt_collect_wanted(link->settings, spec, &wanted) < 0) {
+		free(new_of);
+		filter_set_free(&wanted);
+		return -ENOMEM;
+	}
+	mqtt_match_subscriptions(link, &wanted, new_of);
+	filter_set_free(&link->wanted);
+	link->wanted = wanted;
+	link->spec = *spec;
+	mqtt_source_retarget(link->source, spec->n_subscriptions > 0, new_of);
+	free(new_of);
+	mqtt_session_resubscribe(link->session);
+	return 0;
 }
 
 static void mqtt_stop_intake(struct link *base)
@@ -507,6 +539,7 @@ const struct connector mqtt_connector = {
 	.send_end = mqtt_send_end,
 	.stage_durable = mqtt_stage_durable,
 	.counters = mqtt_counters,
+	.retarget = mqtt_retarget,
 	.stop_intake = mqtt_stop_intake,
 	.stop = mqtt_stop,
 	.destroy = mqtt_destroy,

@@ -89,6 +89,7 @@ struct mqtt_session_ops {
 	uint64_t (*written)(const struct mqtt_session *session);
 	void (*intake)(struct mqtt_session *session, enum mqtt_intake intake); /* NULL: it makes no difference */
 	void (*reconnect)(struct mqtt_session *session, enum mqtt_session_again again, const char *reason);
+	void (*resubscribe)(struct mqtt_session *session); /* NULL: it cannot */
 	void (*stop)(struct mqtt_session *session, uint64_t linger_ms);
 	void (*free)(struct mqtt_session *session);
 };
@@ -161,6 +162,18 @@ static inline void mqtt_session_reconnect(
 	struct mqtt_session *session, enum mqtt_session_again again, const char *reason)
 {
 	session->ops->reconnect(session, again, reason);
+}
+
+/* The set of what is wanted is another one, since this turn of the loop: subscribes and unsubscribes by the difference, on the
+ * connection that is there or the next one. A `subscribed` event comes from inside. Only if mqtt_session_can_resubscribe. */
+static inline void mqtt_session_resubscribe(struct mqtt_session *session)
+{
+	session->ops->resubscribe(session);
+}
+
+static inline bool mqtt_session_can_resubscribe(const struct mqtt_session *session)
+{
+	return session->ops->resubscribe != NULL;
 }
 
 /* DISCONNECT, and close. With a will the broker is asked to publish it (version 5), or it is published (3.1.1). No

@@ -559,6 +559,14 @@ struct mqtt_source_counters mqtt_source_counters(const struct mqtt_source *sourc
 
 /* --- from the host -------------------------------------------------------------------------------------------------------------- */
 
+void mqtt_source_retarget(struct mqtt_source *source, bool active, const int *new_of)
+{
+	source->options.active = active;
+	for (struct held *held = source->held_head; held; held = held->next)
+		if (held->offering.subscription >= 0)
+			held->offering.subscription = new_of[held->offering.subscription];
+}
+
 void mqtt_source_pause(struct mqtt_source *source)
 {
 	source->paused = true;

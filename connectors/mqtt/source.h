@@ -59,6 +59,8 @@ struct mqtt_source_counters {
 struct mqtt_source_counters mqtt_source_counters(const struct mqtt_source *source);
 
 /* From the host, see connector.h. */
+/* Link subscriptions have other indices: those that are held of the old one i are of new_of[i] (-1: of any). */
+void mqtt_source_retarget(struct mqtt_source *source, bool active, const int *new_of);
 void mqtt_source_pause(struct mqtt_source *source);
 void mqtt_source_resume(struct mqtt_source *source);
 void mqtt_source_receipt(struct mqtt_source *source, uint64_t cookie, enum receipt receipt);

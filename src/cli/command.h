@@ -13,5 +13,6 @@ int cli_trace(int argc, char **argv);
 int cli_schema(int argc, char **argv);
 int cli_journal(int argc, char **argv);
 int cli_queue(int argc, char **argv);
+int cli_reload(int argc, char **argv);
 
 #endif

@@ -16,6 +16,7 @@ linkspan_SOURCES += \
 	src/cli/queue_offline.c \
 	src/cli/queue_show.c \
 	src/cli/queue_show.h \
+	src/cli/reload.c \
 	src/cli/route_words.c \
 	src/cli/route_words.h \
 	src/cli/run.c \

@@ -24,7 +24,7 @@
 static void tell(struct queue_client *client, const char *what)
 {
 	if (!client->told)
-		fprintf(stderr, "%s: %s\n", client->who, what);
+		fprintf(stderr, "%s: %s\n", client->title, what);
 	client->told = true;
 }
 
@@ -51,38 +51,43 @@ static int fork_server(const struct queue_folder *folder, struct queue_client *c
 	return 0;
 }
 
+static int begin(const char *title, const char *data_dir, struct queue_client *client)
+{
+	*client = (struct queue_client){.title = title, .fd = control_connect(data_dir)};
+	signal(SIGPIPE, SIG_IGN);
+	buffer_init(&client->in, BLOCK_MAX);
+	buffer_init(&client->out, BLOCK_MAX);
+	return client->fd;
+}
+
+static void tell_unreachable(const char *title, const char *data_dir, int error)
+{
+	const char *why = strerror(-error);
+	if (error == -ENOENT || error == -ECONNREFUSED)
+		why = "no linkspan runs on this data folder";
+	else if (error == -EACCES)
+		why = "permission denied: run it as the user that linkspan runs as";
+	fprintf(stderr, "%s: %s/control: %s\n", title, data_dir, why);
+}
+
+int queue_client_connect(const char *title, const char *data_dir, struct queue_client *ret_client)
+{
+	int r = begin(title, data_dir, ret_client);
+	if (r < 0)
+		tell_unreachable(title, data_dir, r);
+	return r < 0 ? r : 0;
+}
+
 int queue_client_open(const struct queue_folder *folder, struct queue_client *ret_client)
 {
-	struct queue_client client = {.fd = control_connect(folder->path), .who = "linkspan queue"};
-	int r = client.fd;
-	signal(SIGPIPE, SIG_IGN);
-	buffer_init(&client.in, BLOCK_MAX);
-	buffer_init(&client.out, BLOCK_MAX);
+	struct queue_client client;
+	int r = begin("linkspan queue", folder->path, &client);
 	if (r == -ENOENT || r == -ECONNREFUSED)
 		r = fork_server(folder, &client);
 	if (r < 0) {
-		fprintf(stderr, "linkspan queue: %s/control: %s\n", folder->path,
-			r == -EACCES ? "permission denied: run it as the user that linkspan runs as" : strerror(-r));
+		tell_unreachable(client.title, folder->path, r);
 		return r;
 	}
-	*ret_client = client;
-	return 0;
-}
-
-int queue_client_open_running(const char *who, const struct queue_folder *folder, struct queue_client *ret_client)
-{
-	struct queue_client client = {.fd = control_connect(folder->path), .who = who};
-	int r = client.fd;
-	if (r < 0) {
-		fprintf(stderr, "%s: %s/control: %s\n", who, folder->path,
-			r == -ENOENT || r == -ECONNREFUSED ? "no linkspan runs there: start it with linkspan run"
-			: r == -EACCES ? "permission denied: run it as the user that linkspan runs as"
-				       : strerror(-r));
-		return r;
-	}
-	signal(SIGPIPE, SIG_IGN);
-	buffer_init(&client.in, BLOCK_MAX);
-	buffer_init(&client.out, BLOCK_MAX);
 	*ret_client = client;
 	return 0;
 }

@@ -28,18 +28,18 @@ void queue_folder_free(struct queue_folder *folder);
 int queue_offline_serve(const struct queue_folder *folder, int fd);
 
 struct queue_client {
+	const char *title; /* of the command, before what is told */
 	int fd;
 	pid_t child; /* 0: a daemon answers */
 	struct buffer in, out;
 	size_t at; /* taken of in */
 	bool told; /* that something is wrong */
-	const char *who; /* says so */
 };
 
 int queue_client_open(const struct queue_folder *folder, struct queue_client *ret_client)
 	__attribute__((warn_unused_result));
-/* The same, but only of a daemon that runs: else that is told. */
-int queue_client_open_running(const char *who, const struct queue_folder *folder, struct queue_client *ret_client)
+/* Of a running daemon alone. A negative errno: told. */
+int queue_client_connect(const char *title, const char *data_dir, struct queue_client *ret_client)
 	__attribute__((warn_unused_result));
 /* 0, or -1 when nobody listens any more: then the answer says why. */
 int queue_client_send(struct queue_client *client, struct slice bytes);

@@ -2,7 +2,7 @@
  *
  * `linkspan run`: the daemon in the foreground. Loads the configuration, opens the bridge, runs the loop until a signal
  * or a failed journal ends it. Signals: SIGTERM and SIGINT stop cleanly, the second one at once; SIGUSR1 logs the status
- * of every source and destination; SIGHUP has certificates, keys and tokens read again.
+ * of every source and destination; SIGHUP has certificates, keys, tokens and the configuration read again.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -44,7 +44,9 @@ struct daemon {
 	uint64_t watchdog_ms;
 	uv_signal_t signals[4];
 	int stopping; /* signals heard that ask to stop */
+	unsigned reloads_underway; /* by SIGHUP */
 	unsigned long reloads;
+	int log_level; /* -1 = as configured */
 };
 
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
@@ -53,7 +55,9 @@ static const int signal_numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
 static void print_help(void)
 {
 	printf("usage: linkspan run [OPTION...] CONFIG\n\n"
-	       "Runs the bridge in the foreground until SIGTERM or SIGINT.\n\n"
+	       "Runs the bridge in the foreground until SIGTERM or SIGINT. SIGHUP has it read the file again (linkspan "
+	       "reload\n"
+	       "says what comes of it).\n\n"
 	       "  --drop NAME         throw away what waits for destination NAME, which the file no longer writes to\n"
 	       "  --drain             deliver what waits for destinations that the file no longer writes to\n"
 	       "  --log-level LEVEL   error, warn, info or debug, instead of what the file says\n"
@@ -118,7 +122,7 @@ static int parse_options(int argc, char **argv, struct run_options *options)
 
 /* --- the running daemon ---------------------------------------------------------------------------------------------- */
 
-static void reload(struct daemon *d)
+static void tell_reloading(void)
 {
 	char state[64];
 	/* sd_notify(3) asks for the time, so that its answer cannot be taken for an earlier one's. */
@@ -127,13 +131,47 @@ static void reload(struct daemon *d)
 	snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%llu",
 		(unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000);
 	notify_systemd(state);
-	bridge_reload(d->bridge);
-	/* The number keeps it from being taken for a repeat of the last one. */
+}
+
+/* What is wrong has been logged, line by line. */
+static void on_reload_done(void *ctx, const struct reload_result *result)
+{
+	struct daemon *d = ctx;
+	d->reloads_underway--;
+	if (!result->applied)
+		log_error("reload_failed",
+			"request=%lu what=\"%s; certificates, keys and tokens have been read again all the same\"",
+			++d->reloads, result->summary);
+	if (d->reloads_underway == 0)
+		notify_systemd("READY=1");
+}
+
+static void reload(struct daemon *d)
+{
+	struct reload_order order = {.done = on_reload_done, .ctx = d};
+	if (d->reloads_underway > 1)
+		return; /* one waits that has not begun to read */
+	tell_reloading();
+	int r = bridge_reload(d->bridge, &order);
+	if (r == 0)
+		d->reloads_underway++;
+	else if (d->reloads_underway == 0)
+		notify_systemd("READY=1");
+	if (r < 0 && r != -ESHUTDOWN)
+		log_error("reload_failed", "request=%lu what=\"%s\"", ++d->reloads, strerror(-r));
+}
+
+/* By whoever asked for it. The numbers keep it from being taken for a repeat of the last one. */
+static void on_reloaded(void *ctx, const struct config *config)
+{
+	struct daemon *d = ctx;
+	if (d->log_level < 0)
+		log_set_level((enum log_level)config->log.level);
 	log_info("reloaded",
-		"request=%lu what=\"certificates, keys and tokens have been read again; restart linkspan to apply a "
-		"changed configuration\"",
-		++d->reloads);
-	notify_systemd("READY=1");
+		"request=%lu connections=%zu mappings=%zu what=\"certificates, keys, tokens and the configuration have "
+		"been "
+		"read again\"",
+		++d->reloads, config->n_connections, config->n_mappings);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -243,7 +281,7 @@ static int open_and_run(struct daemon *d, const struct bridge_options *options)
 
 static int run_daemon(const struct run_options *options, const struct config *config, struct disk *disk)
 {
-	struct daemon d = {.loop = loop_new()};
+	struct daemon d = {.loop = loop_new(), .log_level = options->log_level};
 	if (!d.loop || !(d.watchdog = loop_timer_new(d.loop, on_watchdog, &d))) {
 		log_error("start_failed", "error=\"out of memory or of file descriptors\"");
 		return 1;
@@ -254,6 +292,8 @@ static int run_daemon(const struct run_options *options, const struct config *co
 		.disk = disk,
 		.drop = options->drop,
 		.drain = options->drain,
+		.config_path = options->config_path,
+		.on_reloaded = on_reloaded,
 		.on_stopped = on_bridge_stopped,
 		.ctx = &d,
 	};

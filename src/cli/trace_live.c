@@ -228,7 +228,7 @@ int trace_live(const struct trace_live *live)
 	struct queue_client client;
 	if (queue_folder_find(live->path, &folder) < 0)
 		return 1;
-	int status = queue_client_open_running(WHO, &folder, &client) < 0;
+	int status = queue_client_connect(WHO, folder.path, &client) < 0;
 	if (status == 0) {
 		status = watch(live, &client);
 		int failed = queue_client_close(&client);

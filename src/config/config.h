@@ -149,6 +149,9 @@ int config_load(const char *path, FILE *errors, struct config **ret_config, size
 	__attribute__((warn_unused_result));
 void config_free(struct config *config);
 
+/* The data folder that a file names, whatever mistakes it has elsewhere. NULL: none that could be read. The caller frees. */
+char *config_data_dir(const char *path) __attribute__((warn_unused_result));
+
 /* A filter of the mapping as it stands in the file. The caller frees. */
 char *config_filter_as_written(const struct config *config, const struct mapping_config *map, size_t filter)
 	__attribute__((warn_unused_result));

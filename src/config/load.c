@@ -364,6 +364,23 @@ int config_load(const char *path, FILE *errors, struct config **ret_config, size
 	return config_load_with(&options, path, errors, ret_config, ret_mistakes);
 }
 
+char *config_data_dir(const char *path)
+{
+	struct config_options options = {.connectors = connectors};
+	struct loader loader = {.options = &options};
+	loader.own = memory_zero(sizeof *loader.own);
+	loader.report = loader.own->report = report_new();
+	collect_others(&loader);
+	const struct node *root = loader_open(&loader, path);
+	if (root)
+		read_top(&loader, root);
+	char *folder = loader.own->config.data_dir;
+	loader.own->config.data_dir = NULL;
+	forget_files(&loader);
+	config_free(&loader.own->config);
+	return folder;
+}
+
 char *config_redact(const struct config *config, const char *text)
 {
 	const struct config_own *own = (const struct config_own *)config;

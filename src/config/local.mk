@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
 	src/config/config.h \
+	src/config/difference.c \
+	src/config/difference.h \
 	src/config/guarantee.c \
 	src/config/guarantee.h \
 	src/config/interpolate.c \

@@ -239,6 +239,21 @@ void courier_free(struct courier *courier)
 	free(courier);
 }
 
+void courier_inherit(struct courier *courier, const struct courier *before)
+{
+	courier->stats = before->stats;
+	courier->delivery = before->delivery;
+	courier->sent_end = before->sent_end;
+	uint64_t end = before->sent_end > before->maybe_sent_end ? before->sent_end : before->maybe_sent_end;
+	if (!courier->live && !before->live && end < courier->maybe_sent_end)
+		courier->maybe_sent_end = end;
+}
+
+bool courier_is_settled(const struct courier *courier)
+{
+	return courier->letters_underway == 0 && surplus_is_idle(courier);
+}
+
 /* --- the journal's news
  * ------------------------------------------------------------------------------------------------ */
 

@@ -53,6 +53,11 @@ uint64_t courier_span(const struct courier_options *options);
 /* Begins with what the journal says is undone; sends nothing before courier_link_up. */
 struct courier *courier_new(const struct courier_options *options) __attribute__((warn_unused_result));
 void courier_free(struct courier *courier);
+/* Just made, it goes on with the figures of another one of the same destination, which is about to be freed, and with what
+ * that knows to be unsent. */
+void courier_inherit(struct courier *courier, const struct courier *before);
+/* Nothing is on its way to the dead letters: another courier can take over. */
+bool courier_is_settled(const struct courier *courier);
 
 /* A message was appended for this destination. view is borrowed: the courier copies it if it has room for it
  * in memory, else it reads it back later. */

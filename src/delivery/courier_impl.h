@@ -118,6 +118,7 @@ struct courier {
 	uint64_t recovered_end; /* the same at the start */
 	uint64_t durable; /* lsn */
 	uint64_t maybe_sent_end; /* what is recovered below this may have been sent by an earlier process */
+	uint64_t sent_end; /* one past the highest seq that was handed to the sink, by this process */
 	uint64_t hash_seed;
 	struct journal_reader *reader; /* only while not live */
 	uint64_t read_seq; /* where the reader goes on */

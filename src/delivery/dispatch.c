@@ -156,6 +156,8 @@ void dispatch_hand_over(struct courier *courier, uint64_t seq, struct held *held
 	held->session_lost = false; /* from now on it may be known in the new one */
 	courier->in_flight++;
 	courier->stats.sent++;
+	if (seq >= courier->sent_end)
+		courier->sent_end = seq + 1;
 	courier->unflushed = true;
 	if (courier->live && courier->range_budget)
 		courier->range_budget--;

@@ -22,6 +22,11 @@ struct bridge_options {
 	/* Destinations that the configuration no longer writes to and that have messages waiting: */
 	const char *const *drop; /* NULL-terminated names whose messages may be thrown away; NULL: none */
 	bool drain; /* deliver what waits, as long as the connection still exists */
+	/* The file that the configuration was read from, for bridge_reload; NULL: only what settings name by path is read
+	 * again. */
+	const char *config_path;
+	/* Another configuration holds now. From the loop; it lives until the next one does. May be NULL. */
+	void (*on_reloaded)(void *ctx, const struct config *config);
 	/* Everything has stopped, after bridge_stop or because the journal failed. From the loop, once. */
 	void (*on_stopped)(void *ctx);
 	void *ctx;
@@ -38,8 +43,27 @@ void bridge_start(struct bridge *bridge);
  * links that are told only then); then on_stopped, possibly from inside. May be called again (nothing happens). */
 void bridge_stop(struct bridge *bridge);
 
-/* Every link reads again what its settings name by path: certificates, keys, tokens. */
-void bridge_reload(struct bridge *bridge);
+/* What has become of a reload: it holds, or nothing has changed. */
+struct reload_result {
+	bool applied;
+	const char *text; /* lines, each with its newline: what is wrong and where; warnings; borrowed */
+	const char *summary; /* one line, without newline */
+};
+struct reload_order {
+	/* NULL-terminated names, copied; NULL: none. What waits for such a destination, that nothing writes to any more, is
+	 * thrown away; or it goes on until all of it is delivered. */
+	const char *const *drop, *const *drain;
+	void (*done)(void *ctx,
+		const struct reload_result *result); /* from the loop, once, never from inside; may be NULL */
+	void *ctx;
+};
+
+/* Links read again what their settings name by path (certificates, keys, tokens), whatever comes of the rest. Then the file
+ * is read and checked on a worker thread, and what differs is applied in one turn of the loop (ARCHITECTURE.md, Reload). An
+ * order that comes while another is being carried out waits for it. -ENOMEM, or -ESHUTDOWN: the bridge does not run. */
+int bridge_reload(struct bridge *bridge, const struct reload_order *order) __attribute__((warn_unused_result));
+/* done is not called for orders with that ctx. */
+void bridge_reload_forget(struct bridge *bridge, const void *ctx);
 
 /* Logs event=status per destination: waiting, in flight, delivered, state of the link. */
 void bridge_log_status(struct bridge *bridge);

@@ -54,7 +54,7 @@ static struct destination_figures destination_of(const struct endpoint *end)
 
 struct connection_figures bridge_connection(const struct bridge *bridge, size_t index)
 {
-	const struct endpoint *end = &bridge->endpoints[index];
+	const struct endpoint *end = bridge->endpoints[index];
 	struct connection_figures figures = {
 		.name = end->config->name,
 		.type = end->connector->name,
@@ -74,7 +74,7 @@ struct connection_figures bridge_connection(const struct bridge *bridge, size_t 
 void bridge_connection_counters(
 	const struct bridge *bridge, size_t index, void (*fn)(const char *name, uint64_t value, void *arg), void *arg)
 {
-	const struct endpoint *end = &bridge->endpoints[index];
+	const struct endpoint *end = bridge->endpoints[index];
 	if (end->connector->counters && end->link && (end->is_source || end->is_sink))
 		end->connector->counters(end->link, fn, arg);
 }

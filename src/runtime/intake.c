@@ -51,7 +51,7 @@ static enum offer_result refuse(struct endpoint *end, const struct message_view 
 
 static struct endpoint *destination_of(struct bridge *bridge, const struct route_result *routed, size_t i)
 {
-	return &bridge->endpoints[routed->outputs[i].connection];
+	return bridge->endpoints[routed->outputs[i].connection];
 }
 
 /* Asks the destination of output i, at its first output, what is to become of all the outputs for it. */
@@ -301,7 +301,8 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 	 * it, whatever else is paused or ending. */
 	bool of_session = !offer->view && offer->change.type != CHANGE_POSITION && offer->change.type != CHANGE_KEY;
 	enum offer_result answer;
-	bool taking = bridge->state == BRIDGE_RUNNING || (bridge->state == BRIDGE_DRAINING && of_session);
+	bool all_is_taken = bridge->state == BRIDGE_RUNNING && end->phase == ENDPOINT_SERVING && !end->intake_stopped;
+	bool taking = all_is_taken || (bridge->state <= BRIDGE_DRAINING && of_session);
 	if (!taking || bridge->failure < 0)
 		return hold(end, bridge->failure < 0 ? "journal_failed" : "stopping", NULL);
 	if (end->paused && !of_session)
@@ -347,8 +348,8 @@ static void give_receipts(struct endpoint *end, uint64_t lsn)
 void intake_durable(struct bridge *bridge, uint64_t lsn)
 {
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
-		if (bridge->endpoints[i].has_state)
-			give_receipts(&bridge->endpoints[i], lsn);
+		if (bridge->endpoints[i]->has_state)
+			give_receipts(bridge->endpoints[i], lsn);
 }
 
 void intake_resume(struct bridge *bridge, const struct endpoint *destination)
@@ -356,8 +357,9 @@ void intake_resume(struct bridge *bridge, const struct endpoint *destination)
 	if (bridge->state != BRIDGE_RUNNING || bridge->failure < 0)
 		return;
 	for (size_t i = 0; i < bridge->n_endpoints; i++) {
-		struct endpoint *end = &bridge->endpoints[i];
-		if (!end->paused || end->waits_for != destination)
+		struct endpoint *end = bridge->endpoints[i];
+		if (!end->paused || end->waits_for != destination || end->phase != ENDPOINT_SERVING ||
+			end->intake_stopped)
 			continue;
 		end->paused = false;
 		log_info("source_resumed", "connection=%s", end->config->name);

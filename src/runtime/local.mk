@@ -6,15 +6,21 @@ liblinkspan_a_SOURCES += \
 	src/runtime/control.h \
 	src/runtime/disk_limits.c \
 	src/runtime/disk_limits.h \
+	src/runtime/endpoint.c \
 	src/runtime/endpoint.h \
+	src/runtime/endpoint_leave.c \
 	src/runtime/failpoint.c \
 	src/runtime/failpoint.h \
 	src/runtime/figures.c \
 	src/runtime/figures.h \
+	src/runtime/generation.c \
+	src/runtime/generation.h \
 	src/runtime/histogram.c \
 	src/runtime/histogram.h \
 	src/runtime/intake.c \
 	src/runtime/keeping.c \
+	src/runtime/leftovers.c \
+	src/runtime/link_host.c \
 	src/runtime/log.c \
 	src/runtime/log.h \
 	src/runtime/loop.c \
@@ -30,6 +36,7 @@ liblinkspan_a_SOURCES += \
 	src/runtime/queue_batch.c \
 	src/runtime/queue_dead.c \
 	src/runtime/queue_impl.h \
+	src/runtime/queue_reload.c \
 	src/runtime/queue_request.c \
 	src/runtime/queue_request.h \
 	src/runtime/queue_service.c \
@@ -39,7 +46,11 @@ liblinkspan_a_SOURCES += \
 	src/runtime/queue_watch.h \
 	src/runtime/receipts.c \
 	src/runtime/receipts.h \
+	src/runtime/reload.c \
+	src/runtime/reload.h \
+	src/runtime/reload_plan.c \
 	src/runtime/replies.c \
 	src/runtime/spacing.c \
 	src/runtime/spacing.h \
+	src/runtime/status.c \
 	src/runtime/watching.c

@@ -6,6 +6,7 @@
  *   - queue_waiting.c: peek, export, purge of what waits
  *   - queue_dead.c: the same of dead letters, and requeue
  *   - queue_watch.c: watching messages pass
+ *   - queue_reload.c: a reload, which is the bridge's work
  */
 #ifndef LINKSPAN_RUNTIME_QUEUE_IMPL_H
 #define LINKSPAN_RUNTIME_QUEUE_IMPL_H
@@ -116,8 +117,11 @@ bool queue_batch_add(struct queue_job *job, uint32_t dest, struct message *msg);
 void queue_batch_append(struct queue_job *job);
 void queue_batch_free(struct queue_batch *batch);
 
+void queue_send_text(struct queue_job *job, const char *text); /* a line of its own, for people */
+
 extern const struct queue_job_ops queue_waiting_ops, queue_waiting_purge_ops, queue_dead_ops, queue_import_ops,
-	queue_watch_ops;
+	queue_reload_ops, queue_watch_ops;
+void queue_reload_cancel(struct queue_job *job); /* the listener is gone */
 /* import */
 bool queue_import_input(struct queue_job *job, struct slice frame);
 void queue_import_end(struct queue_job *job);

@@ -21,6 +21,7 @@ static const char *const op_names[QUEUE_N_OPS] = {
 	[QUEUE_PAUSE] = "pause",
 	[QUEUE_RESUME] = "resume",
 	[QUEUE_WATCH] = "watch",
+	[QUEUE_RELOAD] = "reload",
 };
 
 static struct slice member(struct slice line, const char *name)
@@ -29,13 +30,9 @@ static struct slice member(struct slice line, const char *name)
 	return json_find(line, &step, 1);
 }
 
-/* The characters of a string member, malloc'ed with a NUL behind them; *ret_len may be NULL: then a NUL within is a
- * mistake. Absent is no mistake. */
-static int take_text(struct slice line, const char *name, uint8_t **ret_text, size_t *ret_len)
+/* The characters of a string, malloc'ed with a NUL behind them; ret_len may be NULL: then a NUL within is a mistake. */
+static int unescape(struct slice raw, uint8_t **ret_text, size_t *ret_len)
 {
-	struct slice raw = member(line, name);
-	if (!raw.data)
-		return 0;
 	if (json_kind(raw) != JSON_STRING)
 		return -EINVAL;
 	uint8_t *text = malloc(raw.len);
@@ -51,6 +48,43 @@ static int take_text(struct slice line, const char *name, uint8_t **ret_text, si
 	if (ret_len)
 		*ret_len = len;
 	return 0;
+}
+
+/* Likewise of a member. Absent is no mistake. */
+static int take_text(struct slice line, const char *name, uint8_t **ret_text, size_t *ret_len)
+{
+	struct slice raw = member(line, name);
+	return raw.data ? unescape(raw, ret_text, ret_len) : 0;
+}
+
+static void free_names(char **names)
+{
+	for (size_t i = 0; names && names[i]; i++)
+		free(names[i]);
+	free(names);
+}
+
+/* A list of names, none of them with a NUL. Absent is no mistake. */
+static int take_names(struct slice line, const char *member_name, char ***ret_names)
+{
+	struct slice list = member(line, member_name), key, raw;
+	if (!list.data)
+		return 0;
+	if (json_kind(list) != JSON_ARRAY)
+		return -EINVAL;
+	size_t n = 0;
+	for (struct json_walk walk = json_walk(list); json_walk_next(&walk, &key, &raw);)
+		n++;
+	char **names = calloc(n + 1, sizeof *names);
+	int r = names ? 0 : -ENOMEM;
+	struct json_walk walk = json_walk(list);
+	for (size_t i = 0; r == 0 && json_walk_next(&walk, &key, &raw); i++)
+		r = unescape(raw, (uint8_t **)&names[i], NULL);
+	if (r < 0)
+		free_names(names);
+	else
+		*ret_names = names;
+	return r;
 }
 
 static int take_number(struct slice line, const char *name, uint64_t *number)
@@ -160,12 +194,19 @@ static int take_members(struct slice line, struct queue_request *request, const 
 		*wrong = "\"key\" and \"reason\" are text";
 		r = take_bytes(line, request);
 	}
+	if (r == 0) {
+		*wrong = "\"drop\" and \"drain\" are lists of names";
+		r = take_names(line, "drop", &request->drop);
+	}
+	if (r == 0)
+		r = take_names(line, "drain", &request->drain);
 	return r;
 }
 
 static int check(const struct queue_request *request, const char **wrong)
 {
-	bool needs_name = request->op != QUEUE_LS && request->op != QUEUE_IMPORT && request->op != QUEUE_WATCH;
+	bool needs_name = request->op != QUEUE_LS && request->op != QUEUE_IMPORT && request->op != QUEUE_RELOAD &&
+			  request->op != QUEUE_WATCH;
 	*wrong = "\"destination\" is missing";
 	if (needs_name && !request->destination)
 		return -EINVAL;
@@ -200,6 +241,8 @@ void queue_request_free(struct queue_request *request)
 	free(request->destination);
 	free(request->filter.topic);
 	free(request->bytes);
+	free_names(request->drop);
+	free_names(request->drain);
 	*request = (struct queue_request){0};
 }
 

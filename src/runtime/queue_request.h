@@ -25,6 +25,7 @@ enum queue_op {
 	QUEUE_PAUSE,
 	QUEUE_RESUME,
 	QUEUE_WATCH,
+	QUEUE_RELOAD,
 	QUEUE_N_OPS
 };
 
@@ -43,6 +44,7 @@ struct queue_request {
 	uint64_t limit; /* messages; UINT64_MAX: all */
 	struct queue_filter filter;
 	uint8_t *bytes; /* behind the slices above */
+	char **drop, **drain; /* of QUEUE_RELOAD: names, NULL-terminated; NULL: none */
 };
 
 /* 0, or a negative errno: -EINVAL with one sentence in *ret_wrong (static), -ENOMEM. */

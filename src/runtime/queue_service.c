@@ -42,6 +42,15 @@ void queue_line_send(struct queue_line *line, struct queue_job *job)
 	free(line->text);
 }
 
+void queue_send_text(struct queue_job *job, const char *text)
+{
+	struct queue_line line;
+	if (!queue_line_begin(&line))
+		return;
+	json_text(&line.json, "text", text);
+	queue_line_send(&line, job);
+}
+
 static void on_end(void *arg);
 
 void queue_end_now(struct queue_job *job)
@@ -154,6 +163,14 @@ bool queue_service_is_idle(const struct queue_service *service)
 	return !service->jobs;
 }
 
+bool queue_service_is_quiet(const struct queue_service *service)
+{
+	for (const struct queue_job *job = service->jobs; job; job = job->next)
+		if (job->request.op != QUEUE_RELOAD)
+			return false;
+	return true;
+}
+
 struct queue_service *queue_service_new(const struct queue_service_options *options)
 {
 	struct queue_service *service = calloc(1, sizeof *service);
@@ -197,6 +214,8 @@ bool queue_is_orphan(struct queue_job *job)
 void queue_job_cancel(struct queue_job *job)
 {
 	job->listener = NULL;
+	if (job->request.op == QUEUE_RELOAD)
+		queue_reload_cancel(job);
 	if (job->blocked || job->request.op == QUEUE_WATCH || (job->request.op == QUEUE_IMPORT && !job->waits_lsn))
 		queue_end(job, NULL);
 }
@@ -449,6 +468,8 @@ static const struct queue_job_ops *ops_of(const struct queue_request *request)
 		return &queue_import_ops;
 	case QUEUE_WATCH:
 		return &queue_watch_ops;
+	case QUEUE_RELOAD:
+		return &queue_reload_ops;
 	default:
 		return &pause_ops;
 	}

@@ -21,6 +21,7 @@
 
 struct queue_service;
 struct queue_job;
+struct reload_order; /* runtime/bridge.h */
 
 struct queue_service_options {
 	struct journal *journal;
@@ -28,6 +29,9 @@ struct queue_service_options {
 	/* The courier of a destination, NULL if it has none. NULL: nobody delivers, the daemon is stopped. */
 	struct courier *(*courier)(void *ctx, uint32_t dest);
 	void *ctx;
+	/* bridge_reload and bridge_reload_forget; NULL: no daemon runs. */
+	int (*reload)(void *ctx, const struct reload_order *order);
+	void (*reload_forget)(void *ctx, const void *order_ctx);
 	/* The last job has ended; may be NULL. */
 	void (*on_idle)(void *ctx);
 	/* Set to whether somebody watches (queue_watch.h); NULL: nothing can be watched. */
@@ -43,6 +47,8 @@ struct queue_service *queue_service_new(const struct queue_service_options *opti
 /* Every job must have ended or been cancelled. NULL is allowed. */
 void queue_service_free(struct queue_service *service);
 bool queue_service_is_idle(const struct queue_service *service);
+/* Nobody looks at a destination: all that is asked for is a reload. */
+bool queue_service_is_quiet(const struct queue_service *service);
 /* The journal's durable lsn has advanced. */
 void queue_service_durable(struct queue_service *service, uint64_t lsn);
 

@@ -13,8 +13,8 @@
 static struct endpoint *destination_of(struct bridge *bridge, struct slice name)
 {
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
-		if (bridge->endpoints[i].courier && slice_equal(slice_str(bridge->endpoints[i].config->name), name))
-			return &bridge->endpoints[i];
+		if (bridge->endpoints[i]->courier && slice_equal(slice_str(bridge->endpoints[i]->config->name), name))
+			return bridge->endpoints[i];
 	return NULL;
 }
 

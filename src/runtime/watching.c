@@ -17,7 +17,7 @@ static size_t list_outputs(const struct bridge *bridge, const struct route_resul
 	size_t n = 0;
 	for (size_t i = 0; i < routed->n_outputs && n < MAX_OUTPUTS; i++) {
 		const struct route_output *routed_output = &routed->outputs[i];
-		const struct endpoint *to = &bridge->endpoints[routed_output->connection];
+		const struct endpoint *to = bridge->endpoints[routed_output->connection];
 		bool appended = to->room != ROOM_DROP;
 		uint64_t seq = appended ? (entry++)->seq : 0;
 		if (routed_output->input != input)

@@ -25,6 +25,8 @@ EXTRA_DIST += \
 	tests/crash/points.py \
 	tests/crash/qos2.py \
 	tests/crash/qos2.sh \
+	tests/crash/reload.sh \
+	tests/crash/reload_campaign.py \
 	tests/integration/_path.py \
 	tests/integration/abandoned.py \
 	tests/integration/abuse.py \

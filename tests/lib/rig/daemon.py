@@ -176,6 +176,20 @@ class Linkspan:
         self._process.signal(signal.SIGCONT)
         return self._process.stop(timeout)
 
+    def reload(self, *options, status=0):
+        """`linkspan reload`: what it says. Once it has answered, the configuration holds."""
+        done = subprocess.run([program(), "reload", *options, self.data_dir], capture_output=True, text=True, timeout=60,
+                              check=False)
+        assert done.returncode == status, (done.returncode, done.stderr)
+        return done.stderr
+
+    def settled(self, reloading):
+        """What reloading() does, and until all that leaves for it has left."""
+        before = self.mark("reload_settled")
+        said = reloading()
+        self.wait_event("reload_settled", more_than=before)
+        return said
+
     def kill(self):
         return self._process.kill()
 

@@ -740,7 +740,7 @@ static void test_session_lost_during_a_stop(void)
 	scene.config.shutdown_timeout_ms = 3600u * 1000;
 	scene_open();
 	bridge_start(scene.bridge);
-	uint32_t source = scene.bridge->endpoints[0].source;
+	uint32_t source = scene.bridge->endpoints[0]->source;
 	CU_ASSERT_EQUAL(offer_change(CHANGE_OPEN_ID), OFFER_TAKEN);
 	CU_ASSERT(journal_id_open(scene.bridge->journal, source, 7, &(uint64_t){0}));
 	pthread_mutex_lock(&faulty.gate);

@@ -43,7 +43,7 @@ static struct {
 
 static struct journal_outbox box_of(unsigned i)
 {
-	return journal_outbox(scene.bridge->journal, scene.bridge->endpoints[i].dest);
+	return journal_outbox(scene.bridge->journal, scene.bridge->endpoints[i]->dest);
 }
 
 static unsigned number_of(const struct link *link)

@@ -265,7 +265,7 @@ static void bench_begin(uint64_t max_sequences)
 	bench.rig.max_sequences = max_sequences;
 	rig_open(&bench.rig);
 	bench.config = a_config(3, &fake);
-	bench.bridge = (struct bridge){.config = bench.config, .journal = bench.rig.j, .endpoints = bench.endpoints};
+	bench.bridge = (struct bridge){.config = bench.config, .journal = bench.rig.j};
 	for (size_t i = 0; i < 3; i++) {
 		bench.config->connections[i].name = a_text(names[i]);
 		bench.endpoints[i] =

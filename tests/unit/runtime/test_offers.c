@@ -318,8 +318,8 @@ static void test_several(void)
 	CU_ASSERT_EQUAL(scene.n_delivered, 4);
 	CU_ASSERT(was_delivered("one") && was_delivered("two") && was_delivered("four"));
 	CU_ASSERT_EQUAL(state_of("k", &hash), KEY_KNOWN);
-	CU_ASSERT_EQUAL(scene.bridge->endpoints[0].taken, 4);
-	CU_ASSERT_EQUAL(scene.bridge->endpoints[0].unmatched, 1);
+	CU_ASSERT_EQUAL(scene.bridge->endpoints[0]->taken, 4);
+	CU_ASSERT_EQUAL(scene.bridge->endpoints[0]->unmatched, 1);
 	end();
 }
 
@@ -339,7 +339,7 @@ static void test_all_or_nothing(void)
 	CU_ASSERT_EQUAL(offer_views(&views[1], 2, "k", 5), OFFER_REFUSED); /* together they fit into no segment */
 	CU_ASSERT_EQUAL(state_of("k", &hash), KEY_UNKNOWN);
 	CU_ASSERT_EQUAL(journal_outbox(scene.bridge->journal, 0).next_seq, 1);
-	CU_ASSERT_EQUAL(scene.bridge->endpoints[0].refused, 2);
+	CU_ASSERT_EQUAL(scene.bridge->endpoints[0]->refused, 2);
 	views[1] = views[2] = views[0];
 	CU_ASSERT_EQUAL(offer_views(views, 1, NULL, 0), OFFER_TAKEN);
 	CU_ASSERT_EQUAL(offer_views(views, 3, "k", 5), OFFER_BUSY); /* max_messages */
@@ -436,7 +436,7 @@ static void test_last_value(void)
 	memset(too_large, 'x', sizeof too_large - 1);
 	offer_one("a/3", slice_str(too_large));
 	CU_ASSERT(n_values(1) == 0);
-	CU_ASSERT_EQUAL(scene.bridge->endpoints[1].values_too_large, 1);
+	CU_ASSERT_EQUAL(scene.bridge->endpoints[1]->values_too_large, 1);
 	offer_one("a/x", slice_str("last"));
 	CU_ASSERT_EQUAL(journal_outbox(scene.bridge->journal, 0).waiting, 0);
 	end();

@@ -24,7 +24,7 @@ struct scene {
 	struct rig rig;
 	struct config config;
 	struct connection_config connections[ENDS];
-	struct endpoint ends[ENDS];
+	struct endpoint ends[ENDS], *endpoints[ENDS];
 	struct bridge bridge;
 	struct link links[ENDS];
 };
@@ -86,7 +86,7 @@ static void scene_init(struct scene *scene)
 static void on_room(void *ctx)
 {
 	const struct endpoint *end = ctx;
-	courier_retry_replies(end->bridge->endpoints[SERVER].courier);
+	courier_retry_replies(end->bridge->endpoints[SERVER]->courier);
 }
 
 /* A process begins. */
@@ -96,10 +96,10 @@ static void start(struct scene *scene)
 	scene->bridge = (struct bridge){.config = &scene->config,
 		.loop = scene->rig.loop,
 		.journal = scene->rig.j,
-		.endpoints = scene->ends,
+		.endpoints = scene->endpoints,
 		.n_endpoints = ENDS};
 	for (unsigned i = 0; i < ENDS; i++) {
-		struct endpoint *end = &scene->ends[i];
+		struct endpoint *end = scene->endpoints[i] = &scene->ends[i];
 		*end = (struct endpoint){.bridge = &scene->bridge,
 			.config = &scene->connections[i],
 			.connector = &fake,

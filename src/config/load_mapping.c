@@ -127,7 +127,7 @@ static void find_received(struct reading *reading)
 	reading->received_by =
 		(struct received_by){config->connections[from].connector, config->connections[from].settings};
 	if (!reading->received_by.connector->restore_topic) /* else the levels that are seen are others */
-		find_levels(reading->map, &reading->captures);
+		find_levels(reading->map, reading->captures);
 	if (!reading->received_by.connector->check_received || !reading->loader->connections.items[from].sound ||
 		reading->loader->connections.items[from].failed)
 		return;

@@ -26,6 +26,7 @@ struct scene {
 	struct connection_config connections[ENDS];
 	struct endpoint ends[ENDS], *endpoints[ENDS];
 	struct bridge bridge;
+	bool silent; /* nobody takes replies from the couriers */
 	struct link links[ENDS];
 };
 
@@ -114,7 +115,7 @@ static void start(struct scene *scene)
 			.connector = &fake,
 			.link = &scene->links[i],
 			.on_room = on_room,
-			.on_reply = replies_append,
+			.on_reply = scene->silent ? NULL : replies_append,
 			.ctx = end,
 		};
 		end->courier = courier_new(&options);
@@ -297,6 +298,21 @@ static void test_block(void)
 	rig_fini(&scene.rig);
 }
 
+static void test_nobody_takes_them(void)
+{
+	struct scene scene;
+	scene_init(&scene);
+	scene.silent = true;
+	start(&scene);
+	ask(&scene);
+	answer(&scene);
+	turn(&scene);
+	CU_ASSERT_EQUAL(box_of(&scene, SERVER).waiting, 0);
+	CU_ASSERT_EQUAL(figures_of(&scene).replies_dropped, 1);
+	stop(&scene, false);
+	rig_fini(&scene.rig);
+}
+
 static void test_drop_newest(void)
 {
 	struct scene scene;
@@ -373,6 +389,7 @@ static const struct tap_test tests[] = {
 	{"a reply", test_reply},
 	{"crashes", test_crashes},
 	{"block", test_block},
+	{"nobody takes them", test_nobody_takes_them},
 	{"drop_newest", test_drop_newest},
 	{"dropped", test_dropped},
 	{"to itself", test_to_itself},

@@ -9,25 +9,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "tests/bench/coap_wire.h"
+#include "tests/bench/coap_request.h"
 
-#define MAX_PEERS      16384u
-#define ACK_TIMEOUT_US 2000000u
-#define EVENTS         256
+#define MAX_PEERS 16384u
+#define EVENTS    256
 
 struct peer {
 	int fd;
-	bool busy, acknowledged;
-	uint16_t id;
-	uint32_t token;
-	uint64_t due_us, again_us; /* again_us: when it is sent again */
-	uint64_t patience_us;
-	size_t len;
-	uint8_t sent[COAP_WIRE_MAX];
+	struct coap_request request;
 };
 
 static struct peer *peers;
@@ -35,39 +27,18 @@ static size_t n_peers;
 static const char *path;
 static size_t size;
 static struct coap_samples samples;
-static unsigned long n_answers, n_again;
+static unsigned long n_again;
 
 static void transmit(struct peer *peer)
 {
-	if (send(peer->fd, peer->sent, peer->len, 0) < 0 && errno != EAGAIN)
+	if (send(peer->fd, peer->request.sent, peer->request.len, 0) < 0 && errno != EAGAIN)
 		coap_wire_die("coap_load: send");
-	peer->again_us = coap_wire_now_us() + peer->patience_us;
-	peer->patience_us *= 2;
+	coap_request_goes_out(&peer->request);
 }
 
-/* Every message differs from all others, as a sensor's do: else it would be a repetition. */
 static void send_one(struct peer *peer, uint64_t due_us)
 {
-	static uint8_t payload[COAP_WIRE_MAX];
-	static uint64_t number;
-	number++;
-	memset(payload, 'x', size);
-	memcpy(payload, &number, sizeof number < size ? sizeof number : size);
-	struct coap_wire msg = {.type = COAP_WIRE_CON,
-		.code = COAP_WIRE_POST,
-		.id = ++peer->id,
-		.token = ++peer->token,
-		.token_len = sizeof peer->token,
-		.path = path,
-		.payload = payload,
-		.payload_len = size};
-	peer->len = coap_wire_write(&msg, peer->sent);
-	if (peer->len == 0)
-		coap_wire_die("coap_load: too large");
-	peer->busy = true;
-	peer->acknowledged = false;
-	peer->due_us = due_us;
-	peer->patience_us = ACK_TIMEOUT_US + (uint64_t)random() % (ACK_TIMEOUT_US / 2);
+	coap_request_write(&peer->request, path, size, due_us);
 	transmit(peer);
 }
 
@@ -85,22 +56,7 @@ static bool take(struct peer *peer, const struct coap_wire *msg)
 {
 	if (msg->type == COAP_WIRE_CON)
 		send_empty(peer, msg->code == COAP_WIRE_EMPTY ? COAP_WIRE_RST : COAP_WIRE_ACK, msg->id);
-	if (!peer->busy || msg->type == COAP_WIRE_RST)
-		return false;
-	if (msg->code == COAP_WIRE_EMPTY) {
-		peer->acknowledged = peer->acknowledged || (msg->type == COAP_WIRE_ACK && msg->id == peer->id);
-		return false;
-	}
-	if (msg->token != peer->token)
-		return false; /* an answer that was repeated */
-	if (msg->code >> 5 != 2) {
-		fprintf(stderr, "coap_load: answered %d.%02u\n", msg->code >> 5, msg->code & 31u);
-		exit(1);
-	}
-	n_answers++;
-	coap_samples_add(&samples, coap_wire_now_us() - peer->due_us);
-	peer->busy = false;
-	return true;
+	return coap_request_take(&peer->request, msg, &samples);
 }
 
 static bool receive(struct peer *peer)
@@ -129,8 +85,7 @@ static void connect_all(int epoll_fd, uint16_t port, size_t n)
 		struct peer *peer = &peers[n_peers];
 		struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
 		peer->fd = coap_wire_connect(port);
-		peer->id = (uint16_t)random();
-		peer->token = (uint32_t)random();
+		coap_request_init(&peer->request);
 		if (peer->fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, peer->fd, &event) < 0)
 			coap_wire_die("coap_load: socket");
 	}
@@ -141,7 +96,7 @@ static struct peer *free_peer(void)
 	static size_t next;
 	for (size_t i = 0; i < n_peers; i++) {
 		struct peer *peer = &peers[next++ % n_peers];
-		if (!peer->busy)
+		if (!peer->request.busy)
 			return peer;
 	}
 	return NULL;
@@ -159,16 +114,13 @@ static int pace(uint64_t *due_us, double interval_us, uint64_t began_us, uint64_
 	return *due_us > now + 1000 ? (int)((*due_us - now) / 1000) : 0;
 }
 
-/* Looked at ten times a second. */
 static void send_again(void)
 {
-	static uint64_t next_us;
-	uint64_t now = coap_wire_now_us();
-	if (now < next_us)
+	uint64_t now_us;
+	if (!coap_request_time_to_look(&now_us))
 		return;
-	next_us = now + 100000;
 	for (size_t i = 0; i < n_peers; i++)
-		if (peers[i].busy && !peers[i].acknowledged && peers[i].again_us <= now) {
+		if (coap_request_is_to_be_sent_again(&peers[i].request, now_us)) {
 			n_again++;
 			transmit(&peers[i]);
 		}
@@ -208,11 +160,11 @@ int main(int argc, char **argv)
 	srandom((unsigned)coap_wire_now_us());
 	connect_all(epoll_fd, (uint16_t)strtoul(argv[1], NULL, 10), n);
 	run(epoll_fd, seconds, argc > 6 ? strtod(argv[6], NULL) : 0);
-	if (n_answers == 0) {
+	if (samples.n == 0) {
 		fprintf(stderr, "coap_load: no answer\n");
 		return 1;
 	}
-	printf("%.0f %u %u %lu\n", (double)n_answers / (double)seconds, coap_samples_percentile(&samples, 50),
+	printf("%.0f %u %u %lu\n", (double)samples.n / (double)seconds, coap_samples_percentile(&samples, 50),
 		coap_samples_percentile(&samples, 99), n_again);
 	return 0;
 }

@@ -15,22 +15,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/bench/coap_wire.h"
+#include "tests/bench/coap_request.h"
 
-#define MAX_CLIENTS    16384u
-#define MAX_SHAKING    64u
-#define ACK_TIMEOUT_US 2000000u
-#define EVENTS         256
+#define MAX_CLIENTS 16384u
+#define MAX_SHAKING 64u
+#define EVENTS      256
 
 struct client {
 	SSL *ssl;
 	size_t number;
-	bool connected, busy, acknowledged;
-	uint16_t id;
-	uint32_t token;
-	uint64_t due_us, again_us, patience_us;
-	size_t len;
-	uint8_t sent[COAP_WIRE_MAX];
+	bool connected;
+	struct coap_request request;
 };
 
 static struct client *clients;
@@ -95,8 +90,7 @@ static void begin(SSL_CTX *settings, uint16_t port)
 	int fd = coap_wire_connect(port);
 	BIO *bio = fd < 0 ? NULL : BIO_new_dgram(fd, BIO_CLOSE);
 	client->number = n_begun++;
-	client->id = (uint16_t)random();
-	client->token = (uint32_t)random();
+	coap_request_init(&client->request);
 	client->ssl = SSL_new(settings);
 	if (!bio || !client->ssl || getpeername(fd, (struct sockaddr *)&peer, &len) < 0 ||
 		epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
@@ -118,33 +112,13 @@ static void write_datagram(struct client *client, const uint8_t *data, size_t le
 
 static void transmit(struct client *client)
 {
-	write_datagram(client, client->sent, client->len);
-	client->again_us = coap_wire_now_us() + client->patience_us;
-	client->patience_us *= 2;
+	write_datagram(client, client->request.sent, client->request.len);
+	coap_request_goes_out(&client->request);
 }
 
 static void send_one(struct client *client, uint64_t due_us)
 {
-	static uint8_t payload[COAP_WIRE_MAX];
-	static uint64_t number;
-	number++;
-	memset(payload, 'x', size);
-	memcpy(payload, &number, sizeof number < size ? sizeof number : size);
-	struct coap_wire msg = {.type = COAP_WIRE_CON,
-		.code = COAP_WIRE_POST,
-		.id = ++client->id,
-		.token = ++client->token,
-		.token_len = sizeof client->token,
-		.path = path,
-		.payload = payload,
-		.payload_len = size};
-	client->len = coap_wire_write(&msg, client->sent);
-	if (client->len == 0)
-		coap_wire_die("coap_swarm: too large");
-	client->busy = true;
-	client->acknowledged = false;
-	client->due_us = due_us;
-	client->patience_us = ACK_TIMEOUT_US + (uint64_t)random() % (ACK_TIMEOUT_US / 2);
+	coap_request_write(&client->request, path, size, due_us);
 	transmit(client);
 }
 
@@ -159,18 +133,7 @@ static void take(struct client *client, const struct coap_wire *msg)
 {
 	if (msg->type == COAP_WIRE_CON)
 		acknowledge(client, msg->id);
-	if (!client->busy)
-		return;
-	if (msg->code == COAP_WIRE_EMPTY) {
-		client->acknowledged = client->acknowledged || (msg->type == COAP_WIRE_ACK && msg->id == client->id);
-	} else if (msg->token == client->token) {
-		if (msg->code >> 5 != 2) {
-			fprintf(stderr, "coap_swarm: answered %d.%02u\n", msg->code >> 5, msg->code & 31u);
-			exit(1);
-		}
-		coap_samples_add(&samples, coap_wire_now_us() - client->due_us);
-		client->busy = false;
-	}
+	(void)coap_request_take(&client->request, msg, &samples);
 }
 
 static void receive(struct client *client)
@@ -192,19 +155,17 @@ static void receive(struct client *client)
 		refused("the session has ended");
 }
 
-/* Looked at ten times a second: flights of handshakes and requests that got no answer. */
+/* Flights of handshakes, and requests that got no answer. */
 static void send_again(void)
 {
-	static uint64_t next_us;
-	uint64_t now = coap_wire_now_us();
-	if (now < next_us)
+	uint64_t now_us;
+	if (!coap_request_time_to_look(&now_us))
 		return;
-	next_us = now + 100000;
 	for (size_t i = 0; i < n_begun; i++) {
 		struct client *client = &clients[i];
 		if (!client->connected && DTLSv1_handle_timeout(client->ssl) < 0)
 			refused("handshake");
-		if (client->busy && !client->acknowledged && client->again_us <= now) {
+		if (coap_request_is_to_be_sent_again(&client->request, now_us)) {
 			n_again++;
 			transmit(client);
 		}
@@ -225,7 +186,7 @@ static struct client *free_client(void)
 	static size_t next;
 	for (size_t i = 0; i < n_clients; i++) {
 		struct client *client = &clients[next++ % n_clients];
-		if (!client->busy)
+		if (!client->request.busy)
 			return client;
 	}
 	return NULL;

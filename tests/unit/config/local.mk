@@ -12,6 +12,10 @@ check_PROGRAMS += tests/unit/config/test_broken
 tests_unit_config_test_broken_SOURCES = tests/unit/config/test_broken.c
 tests_unit_config_test_broken_LDADD = libconfigtesting.a $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/config/test_difference
+tests_unit_config_test_difference_SOURCES = tests/unit/config/test_difference.c
+tests_unit_config_test_difference_LDADD = libconfigtesting.a $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/config/test_good
 tests_unit_config_test_good_SOURCES = tests/unit/config/test_good.c
 tests_unit_config_test_good_LDADD = libconfigtesting.a $(TEST_LIBS)

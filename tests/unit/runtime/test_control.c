@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "journal/frame.h"
+#include "runtime/bridge.h"
 #include "runtime/log.h"
 #include "tests/unit/tap.h"
 
@@ -33,6 +34,9 @@ static struct {
 #define REQUIRE(condition)                                                                                             \
 	((condition) ? (void)0                                                                                         \
 		     : (printf("# %s:%d: not so: %s\n", __FILE__, __LINE__, #condition), (void)scene.faults++))
+
+static bool reloads; /* there is somebody who does */
+static int on_reload(void *ctx, const struct reload_order *order);
 
 static void on_durable(void *ctx, uint64_t lsn)
 {
@@ -56,8 +60,12 @@ static void open_scene(void)
 		.disk = scene.disk, .loop = scene.loop, .segment_bytes = 8u << 20, .on_durable = on_durable};
 	CU_ASSERT_EQUAL_FATAL(journal_open(&options, &scene.journal), 0);
 	CU_ASSERT_FATAL(journal_destination(scene.journal, "lake") >= 0);
-	scene.service =
-		queue_service_new(&(struct queue_service_options){.journal = scene.journal, .loop = scene.loop});
+	struct queue_service_options queue = {.journal = scene.journal, .loop = scene.loop};
+	if (reloads) {
+		queue.reload = on_reload;
+		queue.ctx = &scene;
+	}
+	scene.service = queue_service_new(&queue);
 	scene.control = control_new(scene.loop, scene.service);
 	CU_ASSERT_FATAL(scene.service && scene.control);
 }
@@ -192,6 +200,56 @@ static void say_message(int fd, struct slice payload)
 }
 
 /* --- tests ---------------------------------------------------------------------------------------------------------------- */
+
+static int on_reload(void *ctx, const struct reload_order *order)
+{
+	static const struct reload_result refused = {.text = "a:1:2: \"wrong\"\n", .summary = "nothing has changed"};
+	static const struct reload_result done = {.applied = true, .text = "", .summary = "2 kept"};
+	REQUIRE(ctx == &scene);
+	bool names = order->drop[0] && strcmp(order->drop[0], "lake") == 0 && strcmp(order->drop[1], "\u00e4") == 0 &&
+		     !order->drop[2] && !order->drain;
+	order->done(order->ctx, names ? &done : &refused);
+	return 0;
+}
+
+static void reload_clients(void)
+{
+	static const char *const refused[] = {"{\"op\":\"reload\",\"drop\":1}\n", "{\"op\":\"reload\",\"drain\":[1]}\n",
+		"{\"op\":\"reload\",\"drop\":[\"a\\u0000b\"]}\n", "{\"op\":\"reload\",\"drop\":[\"a\",{}]}\n"};
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+		int fd = dial();
+		say(fd, refused[i]);
+		REQUIRE(hears(fd, "lists of names"));
+	}
+	int fd = dial();
+	say(fd, "{\"op\":\"reload\",\"drop\":[\"lake\",\"\\u00e4\"]}\n");
+	REQUIRE(hears(fd, "{\"text\": \"2 kept\"}\n{\"end\": true,\"messages\": 0,\"kept\": 0}\n"));
+	fd = dial();
+	say(fd, "{\"op\":\"reload\",\"drop\":[]}\n");
+	REQUIRE(hears(fd, "{\"text\": \"a:1:2: \\\"wrong\\\"\\u000a\"}"));
+	fd = dial();
+	say(fd, "{\"op\":\"reload\",\"drop\":[\"x\"]}\n");
+	REQUIRE(hears(fd, "\"error\": \"nothing has changed\""));
+}
+
+static void test_reload(void)
+{
+	reloads = true;
+	serve(reload_clients);
+	reloads = false;
+}
+
+static void nobody_reloads(void)
+{
+	int fd = dial();
+	say(fd, "{\"op\":\"reload\"}\n");
+	REQUIRE(hears(fd, "linkspan does not run"));
+}
+
+static void test_no_reload(void)
+{
+	serve(nobody_reloads);
+}
 
 static void in_pieces(void)
 {
@@ -434,6 +492,8 @@ static const struct tap_test tests[] = {
 	{"clients that are gone by the time another one comes", test_many_gone},
 	{"clients that never read", test_slow},
 	{"the socket itself", test_socket},
+	{"reload: lists of names, and what has become of it", test_reload},
+	{"reload: nobody is there who could", test_no_reload},
 	{NULL, NULL},
 };
 

@@ -226,21 +226,30 @@ static bool is_on_disk_only(const struct window *window, uint64_t seq)
 	return seq >= window->end && !(window_has_tail(window) && seq >= window->tail_begin);
 }
 
-static void survey(struct courier *courier, const struct journal_read *item)
+/* What it shares its memory with goes at once: it is copied out. Out of memory: it keeps its place. */
+static bool survey_holds(struct courier *courier, const struct journal_read *item)
 {
 	const struct message_view *view = message_view(item->msg);
 	const struct window *window = &courier->window;
-	const struct held *held = window_find(window, item->seq);
-	if (item->seq >= courier->live->survey_end || (held && held->uncounted)) { /* appended since: counted then */
-		message_unref(item->msg);
-	} else if (view->priority > 0 && is_on_disk_only(window, item->seq) &&
-		   may_overtake(courier, view, item->seq, message_memory(item->msg))) {
-		hold(courier, item->seq, item->lsn, item->bytes, item->msg);
-		times_read_back(courier, lane_find(window->lane, item->seq), loop_wall_ms(courier->options.loop));
-	} else {
-		++*count_of(courier, outbox_key_hash(courier, view, item->seq));
-		message_unref(item->msg);
-	}
+	if (view->priority <= 0 || !is_on_disk_only(window, item->seq) ||
+		!may_overtake(courier, view, item->seq, message_memory(item->msg)))
+		return false;
+	struct message *kept = message_keep(item->msg);
+	if (!kept)
+		return false;
+	hold(courier, item->seq, item->lsn, item->bytes, kept);
+	times_read_back(courier, lane_find(window->lane, item->seq), loop_wall_ms(courier->options.loop));
+	return true;
+}
+
+/* Takes the message. */
+static void survey(struct courier *courier, const struct journal_read *item)
+{
+	const struct held *held = window_find(&courier->window, item->seq);
+	bool counted = item->seq >= courier->live->survey_end || (held && held->uncounted); /* appended since: then */
+	if (!counted && !survey_holds(courier, item))
+		++*count_of(courier, outbox_key_hash(courier, message_view(item->msg), item->seq));
+	message_unref(item->msg);
 }
 
 static void on_surveyed(const struct journal_read_result *result, void *arg)

@@ -303,10 +303,25 @@ int journal_append(struct journal *j, struct journal_entry *entries, size_t n_en
 /* --- reader
  * -------------------------------------------------------------------------------------------------------- */
 
+/* As the real one reads it: small ones share memory. */
+static struct message *read_back(struct message_decoder *decoder, const struct message *msg)
+{
+	const struct message_view *view = message_view(msg);
+	size_t len = message_encoded_size(view);
+	uint8_t *encoded = malloc(len);
+	struct message *copy = NULL;
+	message_encode(view, encoded);
+	if (message_decoder_next(decoder, slice_of(encoded, len), &copy) != 0)
+		abort();
+	free(encoded);
+	return copy;
+}
+
 static void run_read(void *arg)
 {
 	struct journal_reader *reader = arg;
 	struct journal *j = reader->journal;
+	struct message_decoder decoder = {NULL};
 	static struct journal_read items[2048];
 	struct journal_read_result result = {.items = items};
 	size_t bytes = 0;
@@ -318,10 +333,13 @@ static void run_read(void *arg)
 		if (result.n_items == reader->max_messages || result.n_items == 2048 ||
 			(result.n_items && bytes + record->bytes > reader->max_bytes))
 			break;
-		items[result.n_items++] = (struct journal_read){
-			.seq = seq, .lsn = record->lsn, .bytes = record->bytes, .msg = message_ref(record->msg)};
+		items[result.n_items++] = (struct journal_read){.seq = seq,
+			.lsn = record->lsn,
+			.bytes = record->bytes,
+			.msg = read_back(&decoder, record->msg)};
 		bytes += record->bytes;
 	}
+	message_decoder_end(&decoder);
 	j->reads++;
 	j->read_messages += result.n_items;
 	reader->seq = result.next_seq = seq;

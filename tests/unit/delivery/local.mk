@@ -61,6 +61,10 @@ check_PROGRAMS += tests/unit/delivery/test_courier_live
 tests_unit_delivery_test_courier_live_SOURCES = tests/unit/delivery/test_courier_live.c $(courier_rig_sources)
 tests_unit_delivery_test_courier_live_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/delivery/test_courier_memory
+tests_unit_delivery_test_courier_memory_SOURCES = tests/unit/delivery/test_courier_memory.c $(courier_rig_sources)
+tests_unit_delivery_test_courier_memory_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/delivery/test_courier_pace
 tests_unit_delivery_test_courier_pace_SOURCES = tests/unit/delivery/test_courier_pace.c $(courier_rig_sources)
 tests_unit_delivery_test_courier_pace_LDADD = $(TEST_LIBS)

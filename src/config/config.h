@@ -97,6 +97,17 @@ struct mapping_config {
 	size_t n_targets;
 	const char *file;
 	int line, column;
+	struct { /* these three: what passes, see runtime/spacing.h; keys are templates, NULL: the source topic */
+		bool enabled;
+		char *value; /* jq; NULL: the payload */
+		double dead_band; /* for numbers; 0: none */
+		char *key;
+		uint64_t refresh_ms;
+	} changes_only;
+	struct {
+		int64_t one_in; /* 0: every message passes */
+		char *key;
+	} sample;
 	struct {
 		uint64_t every_ms; /* 0: every message passes */
 		char *key; /* template; NULL: the source topic */

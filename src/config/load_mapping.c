@@ -485,6 +485,20 @@ static void check_min_interval(struct config_scope *scope, const struct mapping_
 			"no time is given, so every message passes; write how long, as in every: 30s");
 }
 
+static void check_sample(struct config_scope *scope, const struct mapping_config *map)
+{
+	if (config_given(scope, "sample", NULL) && !map->sample.one_in)
+		config_complain(scope, "sample", config_given(scope, "sample", "one_in") ? "one_in" : NULL,
+			"no number is given, so every message passes; write of how many one passes, as in one_in: 10");
+}
+
+static void read_changes_only(struct config_scope *scope, struct mapping_config *map)
+{
+	const struct node *node = node_get(scope->node, "changes_only");
+	if (node && node->kind == NODE_MAP && !node_get(node, "enabled"))
+		map->changes_only.enabled = true;
+}
+
 void loader_read_mapping(struct loader *loader, size_t index)
 {
 	const struct node *node = loader->mappings.items[index].value;
@@ -512,6 +526,8 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		};
 		table_read(&scope);
 		check_min_interval(&scope, map);
+		check_sample(&scope, map);
+		read_changes_only(&scope, map);
 		if (map->name)
 			loader_check_name(loader, name, "mapping");
 		read_to(&reading);

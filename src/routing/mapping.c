@@ -46,8 +46,9 @@ struct mapping {
 	struct target *targets;
 	size_t n_targets;
 	size_t max_outputs;
-	uint64_t every_ms; /* min_interval; 0: none */
-	struct template *interval_key; /* NULL: the source topic */
+	bool has_rules; /* changes_only, sample or min_interval */
+	struct template *changes_key, *sample_key, *interval_key; /* of these; NULL: the source topic */
+	struct transform *value; /* of changes_only; NULL: the payload */
 	int on_error; /* enum on_error */
 	int8_t priority; /* as struct message_view */
 };
@@ -109,6 +110,20 @@ static int compile_target(const struct config *config, const struct target_confi
 	return err;
 }
 
+static int compile_rules(struct mapping *map, const struct names *names, struct transform_pool *pool)
+{
+	const struct mapping_config *from = map->config;
+	map->has_rules = from->changes_only.enabled || from->sample.one_in || from->min_interval.every_ms;
+	int err = compile_template(from->min_interval.key, names, &map->interval_key);
+	if (!err)
+		err = compile_template(from->sample.key, names, &map->sample_key);
+	if (!err)
+		err = compile_template(from->changes_only.key, names, &map->changes_key);
+	if (!err && from->changes_only.enabled && from->changes_only.value)
+		err = transform_new(pool, from->changes_only.value, names->captures, names->n, &map->value);
+	return err;
+}
+
 static int compile_mapping(
 	struct mapping *map, const struct config *config, const struct names *names, struct transform_pool *pool)
 {
@@ -123,7 +138,7 @@ static int compile_mapping(
 	if (!err && from->payload)
 		err = transform_new(pool, from->payload, names->captures, names->n, &map->payload);
 	if (!err)
-		err = compile_template(from->min_interval.key, names, &map->interval_key);
+		err = compile_rules(map, names, pool);
 	for (size_t i = 0; i < from->n_targets && !err; i++)
 		err = compile_target(config, &from->targets[i], from, names, &map->targets[i]);
 	return err;
@@ -139,7 +154,6 @@ int mapping_new(const struct config *config, size_t number, const char *const *c
 	map->config = &config->mappings[number];
 	map->number = number;
 	map->on_error = map->config->on_error;
-	map->every_ms = map->config->min_interval.every_ms;
 	map->priority = (int8_t)(map->config->priority - MESSAGE_DEFAULT_PRIORITY);
 	map->max_outputs = map->config->max_outputs > 0 ? (size_t)map->config->max_outputs : 1;
 	int err = compile_mapping(map, config, &names, pool);
@@ -174,6 +188,9 @@ void mapping_free(struct mapping *map)
 	free(map->targets);
 	transform_free(map->when);
 	transform_free(map->payload);
+	transform_free(map->value);
+	template_free(map->changes_key);
+	template_free(map->sample_key);
 	template_free(map->interval_key);
 	free(map);
 }
@@ -188,6 +205,8 @@ struct work {
 	const char *reason; /* why the last step failed */
 	bool transformed; /* the payload is the transform's output */
 	bool null; /* what was received is a null payload, here or at some target */
+	struct slice value; /* of changes_only */
+	bool valueless; /* it could not be had, and on_error lets the message pass */
 };
 
 static int fail(struct work *work, const char *reason)
@@ -543,7 +562,7 @@ static int route_target(struct work *work, const struct target *to, const struct
 	return err;
 }
 
-/* --- min_interval ---------------------------------------------------------------------------------------- */
+/* --- rules over time --------------------------------------------------------------------------------------- */
 
 static bool any_sent(const struct routing *routing, size_t first)
 {
@@ -553,24 +572,51 @@ static bool any_sent(const struct routing *routing, size_t first)
 	return false;
 }
 
+/* The rules' keys and value. A key that cannot be rendered fails; so does a value, but for on_error: pass, which passes. */
+static int render_rules(struct work *work, struct route_rules *ret_rules)
+{
+	const struct mapping *map = work->map;
+	const struct mapping_config *config = map->config;
+	struct slice topic = work->routing->view->topic;
+	*ret_rules = (struct route_rules){.mapping = map->number, .value = work->value};
+	int err = 0;
+	if (config->changes_only.enabled && !work->valueless) {
+		ret_rules->changes_key = topic;
+		if (map->changes_key)
+			err = render(work, map->changes_key, &ret_rules->changes_key);
+	}
+	if (!err && config->sample.one_in) {
+		ret_rules->sample_key = topic;
+		if (map->sample_key)
+			err = render(work, map->sample_key, &ret_rules->sample_key);
+	}
+	if (!err && config->min_interval.every_ms) {
+		ret_rules->interval_key = topic;
+		if (map->interval_key)
+			err = render(work, map->interval_key, &ret_rules->interval_key);
+	}
+	return err;
+}
+
 /* All outputs from `first` on pass together or not at all. Dead letters alone do not count as passing. */
-static int add_interval(struct work *work, struct slice key, size_t first)
+static int add_rules(struct work *work, struct route_rules *rules, size_t first)
 {
 	struct routing *routing = work->routing;
 	if (!any_sent(routing, first))
 		return 0;
-	if (routing->n_intervals == routing->intervals_size) {
-		size_t size = routing->intervals_size ? 2 * routing->intervals_size : 4;
-		struct route_interval *grown = arena_alloc(routing->arena, size * sizeof *grown);
+	if (routing->n_rules == routing->rules_size) {
+		size_t size = routing->rules_size ? 2 * routing->rules_size : 4;
+		struct route_rules *grown = arena_alloc(routing->arena, size * sizeof *grown);
 		if (!grown)
 			return -ENOMEM;
-		if (routing->n_intervals)
-			memcpy(grown, routing->intervals, routing->n_intervals * sizeof *grown);
-		routing->intervals = grown;
-		routing->intervals_size = size;
+		if (routing->n_rules)
+			memcpy(grown, routing->rules, routing->n_rules * sizeof *grown);
+		routing->rules = grown;
+		routing->rules_size = size;
 	}
-	routing->intervals[routing->n_intervals++] =
-		(struct route_interval){work->map->number, key, work->map->every_ms, first, routing->n_outputs - first};
+	rules->first_output = first;
+	rules->n_outputs = routing->n_outputs - first;
+	routing->rules[routing->n_rules++] = *rules;
 	return 0;
 }
 
@@ -589,17 +635,17 @@ static int all_targets_failed(struct work *work)
 static int route_targets(struct work *work, const struct slice *payloads, size_t n)
 {
 	struct mapping *map = work->map;
-	struct slice key = work->routing->view->topic;
+	struct route_rules rules;
 	size_t first = work->routing->n_outputs;
-	int err = map->every_ms && map->interval_key ? render(work, map->interval_key, &key) : 0;
+	int err = map->has_rules ? render_rules(work, &rules) : 0;
 	if (err == -EINVAL)
 		return all_targets_failed(work);
 	for (size_t i = 0; i < map->n_targets && !err; i++)
 		err = route_target(work, &map->targets[i], payloads, n);
-	return err || !map->every_ms ? err : add_interval(work, key, first);
+	return err || !map->has_rules ? err : add_rules(work, &rules, first);
 }
 
-/* `when` or `payload` has failed. */
+/* `when`, `payload` or the value of changes_only has failed. */
 static int transform_failed(struct work *work)
 {
 	const struct mapping *map = work->map;
@@ -607,7 +653,25 @@ static int transform_failed(struct work *work)
 		return all_targets_failed(work);
 	log_warn("message_passed", "mapping=\"%s\" because=\"on_error: pass\"", map->config->name);
 	log_debug("message_passed_why", "mapping=\"%s\" reason=\"%s\"", map->config->name, work->reason);
+	work->valueless = true;
 	return route_targets(work, &work->routing->view->payload, 1);
+}
+
+static int take_value(struct work *work)
+{
+	struct mapping *map = work->map;
+	struct routing *routing = work->routing;
+	struct slice *values;
+	size_t n;
+	if (!map->value) {
+		work->value = routing->view->payload;
+		return 0;
+	}
+	int err = transform_run(
+		map->value, routing->input, work->source.captures, 1, routing->arena, &values, &n, &work->reason);
+	if (!err && n)
+		work->value = values[0];
+	return err;
 }
 
 static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_payloads, size_t *ret_n)
@@ -624,6 +688,8 @@ static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_
 	if (!err && pass && map->payload)
 		err = transform_run(map->payload, routing->input, work->source.captures, map->max_outputs,
 			routing->arena, ret_payloads, ret_n, &work->reason);
+	if (!err && pass && map->has_rules && map->config->changes_only.enabled)
+		err = take_value(work);
 	*ret_pass = pass;
 	return err;
 }

@@ -42,8 +42,8 @@ struct routing {
 	size_t dropped, looped;
 	int hops; /* of the message, -1: not yet read */
 	size_t n_marked; /* of the outputs */
-	struct route_interval *intervals; /* in the arena */
-	size_t n_intervals, intervals_size;
+	struct route_rules *rules; /* in the arena */
+	size_t n_rules, rules_size;
 };
 
 /* Appends the outputs. captures: values by the names' index, absent where not bound. 0 or -ENOMEM. */

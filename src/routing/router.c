@@ -56,7 +56,7 @@ struct router {
 	struct transform_input *input;
 	struct slice *captures; /* scratch, as many as the mapping with the most */
 	struct arena arena;
-	size_t outputs_size, intervals_size; /* of the result that is being added to */
+	size_t outputs_size, rules_size; /* of the result that is being added to */
 };
 
 /* --- building ---------------------------------------------------------------------------------------- */
@@ -362,9 +362,9 @@ int router_route_more(struct router *router, size_t connection, int subscription
 		.n_outputs = result->n_outputs,
 		.outputs_size = router->outputs_size,
 		.input_number = result->n_inputs,
-		.intervals = result->intervals,
-		.n_intervals = result->n_intervals,
-		.intervals_size = router->intervals_size,
+		.rules = result->rules,
+		.n_rules = result->n_rules,
+		.rules_size = router->rules_size,
 	};
 	struct passage passage = {
 		.source = source, .subscription = subscription, .topic = view->topic, .routing = &routing};
@@ -374,9 +374,9 @@ int router_route_more(struct router *router, size_t connection, int subscription
 	if (err)
 		return err;
 	router->outputs_size = routing.outputs_size;
-	router->intervals_size = routing.intervals_size;
-	result->intervals = routing.intervals;
-	result->n_intervals = routing.n_intervals;
+	router->rules_size = routing.rules_size;
+	result->rules = routing.rules;
+	result->n_rules = routing.n_rules;
 	result->outputs = routing.outputs;
 	result->n_outputs = routing.n_outputs;
 	result->matched += passage.matched;
@@ -393,7 +393,7 @@ int router_route(struct router *router, size_t connection, int subscription, con
 {
 	struct route_result result = {0};
 	arena_reset(&router->arena);
-	router->outputs_size = router->intervals_size = 0;
+	router->outputs_size = router->rules_size = 0;
 	int err = router_route_more(router, connection, subscription, view, &result);
 	if (!err)
 		*ret_result = result;

@@ -46,7 +46,7 @@ struct endpoint {
 	struct histogram acknowledgement; /* us from the offer to its receipt */
 	uint64_t dropped; /* by on_error: drop */
 	uint64_t replies, replies_dropped; /* of what was delivered here: appended, or not */
-	uint64_t left_out; /* by min_interval, once for each mapping */
+	uint64_t left_out; /* by the rules over time, once for each mapping */
 	uint64_t unlimited; /* passed for want of room to remember what had */
 	uint64_t values_too_large; /* to be kept as the last one */
 };

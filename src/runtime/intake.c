@@ -83,7 +83,7 @@ static int reserve_entries(struct bridge *bridge, size_t n)
 	return 0;
 }
 
-/* One for the state change, one for the drops of each destination, and the keys of what passes min_interval. */
+/* One for the state change, one for the drops of each destination, and the keys of what passes the rules over time. */
 static int reserve_changes(struct bridge *bridge)
 {
 	size_t n = 1 + bridge->n_endpoints + bridge->spacing.n_changes;
@@ -135,7 +135,7 @@ static struct journal_change *drop_of(struct bridge *bridge, const struct endpoi
  * has no room for the others. Returns how many entries. */
 static size_t list_outputs(struct bridge *bridge, const struct route_result *routed, size_t *n_changes)
 {
-	size_t n = 0, first_drop = *n_changes; /* behind the keys of min_interval, of which there may be thousands */
+	size_t n = 0, first_drop = *n_changes; /* behind the keys of these rules, of which there may be thousands */
 	for (size_t i = 0; i < routed->n_outputs; i++) {
 		struct endpoint *to = destination_of(bridge, routed, i);
 		const struct message_view *view = &routed->outputs[i].view;

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "config/aggregate.h"
 #include "config/schema.h"
 
 struct connector;
@@ -48,6 +49,10 @@ struct connection_config {
 		int64_t max_entries;
 		uint64_t max_bytes;
 	} last_values; /* of a connector that keeps them */
+	/* Made of a mapping's `aggregate`: the mapping has become two, from its source to this connection and from there to its
+	 * targets. The second one's topics and filters are as those of the first one's source. */
+	bool is_aggregator;
+	size_t aggregates_from;
 	const char *file;
 	int line, column;
 };
@@ -112,6 +117,7 @@ struct mapping_config {
 		uint64_t every_ms; /* 0: every message passes */
 		char *key; /* template; NULL: the source topic */
 	} min_interval;
+	struct aggregate_config aggregate;
 	bool markers;
 	int64_t priority; /* 0 to MESSAGE_MAX_PRIORITY */
 };
@@ -149,6 +155,13 @@ struct config {
 int config_load(const char *path, FILE *errors, struct config **ret_config, size_t *ret_mistakes)
 	__attribute__((warn_unused_result));
 void config_free(struct config *config);
+
+/* The connection whose topics are meant where a mapping reads from this one: itself, but for an aggregator. */
+static inline const struct connection_config *config_topics_of(const struct config *config, size_t connection)
+{
+	const struct connection_config *conn = &config->connections[connection];
+	return conn->is_aggregator ? &config->connections[conn->aggregates_from] : conn;
+}
 
 /* A filter of the mapping as it stands in the file. The caller frees. */
 char *config_filter_as_written(const struct config *config, const struct mapping_config *map, size_t filter)

@@ -167,8 +167,8 @@ static void separate_filters(struct config_list *filters, char from, char to)
 char *config_filter_as_written(const struct config *config, const struct mapping_config *map, size_t filter)
 {
 	char *text = memory_text(map->filters.items[filter].value);
-	topic_separate(
-		text, strlen(text), '/', connector_separator(config->connections[map->from_connection].connector));
+	topic_separate(text, strlen(text), '/',
+		connector_separator(config_topics_of(config, map->from_connection)->connector));
 	return text;
 }
 
@@ -527,6 +527,7 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		table_read(&scope);
 		check_min_interval(&scope, map);
 		check_sample(&scope, map);
+		loader_check_aggregate(loader, map, node);
 		read_changes_only(&scope, map);
 		if (map->name)
 			loader_check_name(loader, name, "mapping");

@@ -83,6 +83,12 @@ void loader_check_markers(struct loader *loader, const struct mapping_config *ma
 void loader_check_subscriptions(struct loader *loader);
 /* Refuses mappings by which a message goes round for ever, and warns of those by which it may. The same time. */
 void loader_check_cycles(struct loader *loader);
+/* What only `aggregate` of a mapping can have wrong. */
+void loader_check_aggregate(struct loader *loader, const struct mapping_config *map, const struct node *mapping);
+/* Splits each mapping that aggregates. A configuration without mistakes, which is checked no more. */
+void loader_split_aggregates(struct config *config);
+/* The outbox of a connection that does not stand in the file. */
+void loader_default_outbox(struct connection_config *conn);
 /* Frees what a connection (mapping) holds. */
 void loader_free_connection(struct connection_config *conn);
 void loader_free_mapping(const struct config *config, struct mapping_config *map);

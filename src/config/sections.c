@@ -399,6 +399,43 @@ static const struct config_key sample_keys[] = {
 	{0},
 };
 
+const char *const aggregate_results[] = {"last", "min", "max", "mean", "count", "list", "start", "end", NULL};
+
+const struct config_key aggregate_keys[] = {
+	{.name = "window",
+		.type = CONFIG_DURATION,
+		.offset = offsetof(struct aggregate_config, window_ms),
+		.required = true,
+		.min = 100 * MS,
+		.max = 31 * DAY,
+		.help = "How long a window is. Windows follow each other without gaps and begin at multiples of this "
+			"since "
+			"1970 UTC: 1m at each full minute, 1d at midnight UTC. A message belongs to the one in which "
+			"it "
+			"arrived here."},
+	{.name = "as",
+		.type = CONFIG_LIST,
+		.offset = offsetof(struct aggregate_config, as),
+		.required = true,
+		.help = "What becomes of the values: last, min, max, mean, count or list (in the order of arriving), "
+			"and start "
+			"and end of the window in milliseconds since 1970. One of them is the payload itself; several "
+			"are an "
+			"object with these names. A payload of the mapping is made of that."},
+	{.name = "key",
+		.type = CONFIG_TEMPLATE,
+		.offset = offsetof(struct aggregate_config, key),
+		.help = "What is taken together, a template of the received message. Left out: its topic."},
+	{.name = "value",
+		.type = CONFIG_JQ,
+		.offset = offsetof(struct aggregate_config, value),
+		.help = "jq program on the received payload, a number for min, max and mean, else any JSON. A message "
+			"for which it "
+			"gives nothing is left out. Left out itself: the payload, which count alone need not be able "
+			"to read."},
+	{0},
+};
+
 static const struct config_key min_interval_keys[] = {
 	{.name = "every",
 		.type = CONFIG_DURATION,
@@ -492,6 +529,23 @@ const struct config_key section_mapping_keys[] = {
 			"is left out). Dead letters are not bounded by it. A message that passes and then finds no "
 			"room "
 			"(when_full: drop_newest) has passed all the same: the next of its key waits for its time."},
+	{.name = "aggregate",
+		.type = CONFIG_SECTION,
+		.offset = MAPPING(aggregate),
+		.children = aggregate_keys,
+		.help = "Instead of each message one result of each window and key goes to the targets, once the "
+			"window is over; "
+			"nothing where nothing came. The mapping is then a destination of its own, with its name: what "
+			"it has "
+			"taken waits in the journal (linkspan queue) and is done with the result, in one set, so that "
+			"a restart "
+			"changes nothing and a guarantee stays what it is. when and the rules above come before it, "
+			"payload and "
+			"the targets after it: they see the window's last message with the result as its payload, and "
+			"of the "
+			"QoS the highest. Up to 10,000 keys and 8 MiB of values are in a window; beyond that it is "
+			"given early, in "
+			"parts, which is logged."},
 	{.name = "markers",
 		.type = CONFIG_BOOL,
 		.offset = MAPPING(markers),

@@ -49,6 +49,9 @@ struct mapping {
 	bool has_rules; /* changes_only, sample or min_interval */
 	struct template *changes_key, *sample_key, *interval_key; /* of these; NULL: the source topic */
 	struct transform *value; /* of changes_only; NULL: the payload */
+	unsigned aggregate_bits; /* `aggregate`: its results; 0: none. The only target is the aggregator */
+	struct template *aggregate_key; /* NULL: the source topic */
+	struct transform *aggregate_value; /* NULL: the payload */
 	int on_error; /* enum on_error */
 	int8_t priority; /* as struct message_view */
 };
@@ -124,6 +127,17 @@ static int compile_rules(struct mapping *map, const struct names *names, struct 
 	return err;
 }
 
+static int compile_aggregate(struct mapping *map, const struct names *names, struct transform_pool *pool)
+{
+	const struct aggregate_config *from = &map->config->aggregate;
+	if (!from->window_ms)
+		return 0;
+	map->aggregate_bits = aggregate_bits(from);
+	int err = compile_template(from->key, names, &map->aggregate_key);
+	const char *value = from->value ? from->value : map->aggregate_bits & ~AGGREGATE_OF_NOTHING ? "." : NULL;
+	return err || !value ? err : transform_new(pool, value, names->captures, names->n, &map->aggregate_value);
+}
+
 static int compile_mapping(
 	struct mapping *map, const struct config *config, const struct names *names, struct transform_pool *pool)
 {
@@ -139,6 +153,8 @@ static int compile_mapping(
 		err = transform_new(pool, from->payload, names->captures, names->n, &map->payload);
 	if (!err)
 		err = compile_rules(map, names, pool);
+	if (!err)
+		err = compile_aggregate(map, names, pool);
 	for (size_t i = 0; i < from->n_targets && !err; i++)
 		err = compile_target(config, &from->targets[i], from, names, &map->targets[i]);
 	return err;
@@ -189,6 +205,8 @@ void mapping_free(struct mapping *map)
 	transform_free(map->when);
 	transform_free(map->payload);
 	transform_free(map->value);
+	transform_free(map->aggregate_value);
+	template_free(map->aggregate_key);
 	template_free(map->changes_key);
 	template_free(map->sample_key);
 	template_free(map->interval_key);
@@ -206,6 +224,7 @@ struct work {
 	bool transformed; /* the payload is the transform's output */
 	bool null; /* what was received is a null payload, here or at some target */
 	struct slice value; /* of changes_only */
+	struct slice aggregate_value;
 	bool valueless; /* it could not be had, and on_error lets the message pass */
 };
 
@@ -562,6 +581,36 @@ static int route_target(struct work *work, const struct target *to, const struct
 	return err;
 }
 
+/* --- aggregate ------------------------------------------------------------------------------------------- */
+
+/* The message with its value as its payload. Nothing of it is another's business but what a result is routed by: it must
+ * neither expire while it waits nor be answered. */
+static int route_to_aggregator(struct work *work, const struct target *to)
+{
+	struct routing *routing = work->routing;
+	struct message_view view = *routing->view;
+	struct message_field *key = arena_alloc(routing->arena, sizeof *key);
+	if (!key)
+		return -ENOMEM;
+	if (target_skips(work, to))
+		return 0;
+	*key = (struct message_field){slice_str(MESSAGE_AGGREGATE), routing->view->topic};
+	int err = work->map->aggregate_key ? render(work, work->map->aggregate_key, &key->value) : 0;
+	view.topic = view.order_key = routing->topic;
+	view.payload = work->map->aggregate_value ? work->aggregate_value : slice_str("");
+	view.content_type = view.response_topic = view.correlation = view.reject_reason = (struct slice){NULL, 0};
+	view.params = key;
+	view.n_params = 1;
+	view.expires_ms = 0;
+	view.retain = view.utf8_payload = false;
+	view.priority = 0;
+	if (!err && message_encoded_size(&view) == 0)
+		err = fail(work, "the message would pass the limits of 32 MiB of payload or 1 MiB of all else");
+	if (err == -EINVAL)
+		return target_failed(work, to);
+	return err ? err : emit(work, to, &view, false);
+}
+
 /* --- rules over time --------------------------------------------------------------------------------------- */
 
 static bool any_sent(const struct routing *routing, size_t first)
@@ -640,7 +689,9 @@ static int route_targets(struct work *work, const struct slice *payloads, size_t
 	int err = map->has_rules ? render_rules(work, &rules) : 0;
 	if (err == -EINVAL)
 		return all_targets_failed(work);
-	for (size_t i = 0; i < map->n_targets && !err; i++)
+	if (map->aggregate_bits)
+		err = err ? err : route_to_aggregator(work, &map->targets[0]);
+	for (size_t i = 0; !map->aggregate_bits && i < map->n_targets && !err; i++)
 		err = route_target(work, &map->targets[i], payloads, n);
 	return err || !map->has_rules ? err : add_rules(work, &rules, first);
 }
@@ -674,6 +725,30 @@ static int take_value(struct work *work)
 	return err;
 }
 
+static bool is_number(struct slice json)
+{
+	return json.len && (json.data[0] == '-' || (json.data[0] >= '0' && json.data[0] <= '9'));
+}
+
+/* *ret_pass: false if there is none, which is not a mistake. */
+static int take_aggregate_value(struct work *work, bool *ret_pass)
+{
+	struct mapping *map = work->map;
+	struct slice *values;
+	size_t n;
+	if (!map->aggregate_value)
+		return 0;
+	int err = transform_run(map->aggregate_value, work->routing->input, work->source.captures, 1,
+		work->routing->arena, &values, &n, &work->reason);
+	*ret_pass = !err && n > 0;
+	if (err || n == 0)
+		return err;
+	if (map->aggregate_bits & AGGREGATE_OF_NUMBERS && !is_number(values[0]))
+		return fail(work, "the value to aggregate is no number");
+	work->aggregate_value = values[0];
+	return 0;
+}
+
 static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_payloads, size_t *ret_n)
 {
 	struct mapping *map = work->map;
@@ -690,6 +765,8 @@ static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_
 			routing->arena, ret_payloads, ret_n, &work->reason);
 	if (!err && pass && map->has_rules && map->config->changes_only.enabled)
 		err = take_value(work);
+	if (!err && pass && map->aggregate_bits)
+		err = take_aggregate_value(work, &pass);
 	*ret_pass = pass;
 	return err;
 }

@@ -7,6 +7,7 @@
  * target for templates.
  *   dead_letter  one output per target with the received payload, headers (fit for it) and key, and reject_reason set; its topic is
  *                the rendered target, the source topic when that cannot be rendered
+ *                With `aggregate`: one, of the aggregator
  *   drop         no output; counted and logged
  *   pass         `when` or `payload` failed: the received payload to the rendered target. A template failed: there is
  *                nowhere to pass it to, so a dead letter
@@ -32,6 +33,7 @@ void mapping_free(struct mapping *map); /* NULL is allowed */
 /* One call of the router: the message and what it has become so far. */
 struct routing {
 	const struct message_view *view; /* with the topic as templates see it */
+	struct slice topic; /* as received */
 	char separator; /* of that topic's levels */
 	struct json_payload json;
 	struct transform_input *input;

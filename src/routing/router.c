@@ -38,7 +38,7 @@ struct filter_entry {
 };
 
 struct source {
-	const struct connector *connector;
+	const struct connector *connector; /* whose topics they are */
 	const void *settings;
 	char separator; /* of what is received */
 	struct topic_index *index;
@@ -154,12 +154,12 @@ static int build_sources(struct router *router)
 	int err = 0;
 	for (size_t c = 0; c < config->n_connections && !err; c++) {
 		struct source *source = &router->sources[c];
-		source->connector = config->connections[c].connector;
-		source->settings = config->connections[c].settings;
+		source->connector = config_topics_of(config, c)->connector;
+		source->settings = config_topics_of(config, c)->settings;
 		source->separator = connector_separator(source->connector);
 		source->index = topic_index_new();
 		source->entries = calloc(n_filters[c] + 1, sizeof *source->entries);
-		source->subscriptions = filter_list_new(source->connector);
+		source->subscriptions = filter_list_new(config->connections[c].connector);
 		if (!source->index || !source->entries || !source->subscriptions)
 			err = -ENOMEM;
 	}
@@ -353,6 +353,7 @@ int router_route_more(struct router *router, size_t connection, int subscription
 		return err;
 	struct routing routing = {
 		.view = &seen,
+		.topic = view->topic,
 		.separator = separator,
 		.json = {.text = view->payload, .limit_bytes = router->config->max_transform_bytes},
 		.input = router->input,

@@ -112,6 +112,8 @@ static const struct link_host_ops host_ops = {
 	.delivered = host_delivered,
 	.stage = host_stage,
 	.settle = host_settle,
+	.replace = together_replace,
+	.outbox = together_outbox,
 	.key = intake_key,
 	.key_room = intake_key_room,
 	.last_value = keeping_last_value,
@@ -722,6 +724,7 @@ int bridge_close(struct bridge *bridge)
 	marking_free(&bridge->marking);
 	arena_free(&bridge->reply_arena);
 	spacing_free(&bridge->spacing);
+	free(bridge->runs);
 	free(bridge->endpoints);
 	free(bridge);
 	return r;

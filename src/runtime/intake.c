@@ -83,10 +83,10 @@ static int reserve_entries(struct bridge *bridge, size_t n)
 	return 0;
 }
 
-/* One for the state change, one for the drops of each destination, and the keys of what passes the rules over time. */
+/* One for the state change, one for what is finished, one for the drops of each destination, and the keys of what passes the rules over time. */
 static int reserve_changes(struct bridge *bridge)
 {
-	size_t n = 1 + bridge->n_endpoints + bridge->spacing.n_changes;
+	size_t n = 2 + bridge->n_endpoints + bridge->spacing.n_changes;
 	if (n <= bridge->changes_capacity)
 		return 0;
 	struct journal_change *changes = realloc(bridge->changes, n * sizeof *changes);
@@ -97,7 +97,7 @@ static int reserve_changes(struct bridge *bridge)
 	return 0;
 }
 
-static bool journal_change_of(const struct endpoint *end, const struct state_change *change, struct journal_change *ret)
+bool intake_change_of(const struct endpoint *end, const struct state_change *change, struct journal_change *ret)
 {
 	static const enum journal_change_type types[] = {
 		[CHANGE_OPEN_ID] = JOURNAL_OPEN,
@@ -177,7 +177,12 @@ static int append(struct endpoint *end, const struct offer *offer, const struct 
 		r = reserve_changes(bridge);
 	if (r < 0)
 		return r;
-	size_t n_changes = journal_change_of(end, &offer->change, bridge->changes);
+	size_t n_changes = intake_change_of(end, &offer->change, bridge->changes);
+	if (offer->n_finished) {
+		r = together_change(end, offer->finished, offer->n_finished, &bridge->changes[n_changes++]);
+		if (r < 0)
+			return r;
+	}
 	if (spacing->n_changes)
 		memcpy(&bridge->changes[n_changes], spacing->changes, spacing->n_changes * sizeof *spacing->changes);
 	n_changes += spacing->n_changes;
@@ -191,6 +196,8 @@ static int append(struct endpoint *end, const struct offer *offer, const struct 
 	if (r < 0)
 		return r;
 	tell_couriers(bridge, routed, lsn);
+	if (offer->n_finished)
+		courier_finished(end->courier, offer->finished, offer->n_finished);
 	*ret_lsn = lsn;
 	return 0;
 }

@@ -39,4 +39,5 @@ liblinkspan_a_SOURCES += \
 	src/runtime/receipts.h \
 	src/runtime/replies.c \
 	src/runtime/spacing.c \
-	src/runtime/spacing.h
+	src/runtime/spacing.h \
+	src/runtime/together.c

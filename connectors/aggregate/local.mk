@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += connectors/aggregate/README.md
+nobase_dist_doc_DATA += connectors/aggregate/README.md
 liblinkspan_a_SOURCES += \
 	connectors/aggregate/aggregate.c \
 	connectors/aggregate/panes.c \

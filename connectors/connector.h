@@ -69,6 +69,11 @@ struct offer {
 	uint64_t cookie;
 	/* No receipt wanted (QoS 0). */
 	bool no_receipt;
+	/* Of a link that is written to as well: deliveries of its own that are delivered with this offer, ascending. They are DONE
+	 * in the set of what the offer becomes, get no outcome, and are in flight as before if it is not taken. Not NULL: it is
+	 * taken only while the bridge runs, whoever is paused. */
+	const uint64_t *finished;
+	size_t n_finished;
 };
 
 enum offer_result {
@@ -177,6 +182,14 @@ struct link_host_ops {
 	 * sent, because it goes to the dead letters, stored there? Else a crash would leave it to the cursor, as delivered.
 	 * False: settled() follows once it is, if the link stays up. A later question replaces an earlier one. */
 	bool (*settle)(struct link_host *host, uint64_t seq);
+
+	/* Sink. Ends these deliveries (ascending, in flight) as delivered and appends n_views messages for this link itself, in one
+	 * set: it has made one of many. They are delivered to it like all others. change: a CHANGE_POSITION
+	 * of this link as a source. 0, or a negative errno: nothing has happened. */
+	int (*replace)(struct link_host *host, const uint64_t *seqs, size_t n_seqs, const struct message_view *views,
+		size_t n_views, const struct state_change *change);
+	/* Sink. The seq that the next message for this link will get, and how many are undone. */
+	void (*outbox)(struct link_host *host, uint64_t *ret_next_seq, uint64_t *ret_undone);
 
 	/* Source. Is that key (CHANGE_KEY) known, and by which hash? NOT_YET: from an offer that has no receipt yet. */
 	enum key_state (*key)(struct link_host *host, const uint8_t *key, uint64_t *ret_hash);
@@ -390,6 +403,10 @@ static inline char connector_separator(const struct connector *connector)
 {
 	return connector && connector->level_separator ? connector->level_separator : '/';
 }
+
+/* Not one that a file can name: what a mapping with `aggregate` has between its source and its targets
+ * (connectors/aggregate/README.md). Its settings are a struct aggregate_config, its table is aggregate_keys. */
+extern const struct connector aggregate_connector;
 
 /* Every connector compiled in, NULL-terminated (connectors/registry.c). */
 extern const struct connector *const connectors[];

@@ -37,6 +37,8 @@ static int append_value(struct buffer *out, const struct config_key *key, const 
 		return buffer_append(out, slice_of(value, sizeof(bool)));
 	case CONFIG_INT:
 		return buffer_append(out, slice_of(value, sizeof(int64_t)));
+	case CONFIG_NUMBER:
+		return buffer_append(out, slice_of(value, sizeof(double)));
 	case CONFIG_DURATION:
 	case CONFIG_SIZE:
 		return buffer_append(out, slice_of(value, sizeof(uint64_t)));

@@ -38,11 +38,12 @@ const struct metric metrics[] = {
 	{"linkspan_source_dropped_total",
 		"Messages thrown away for one destination because a program or template failed, by on_error: drop",
 		COUNTER, FROM(dropped)},
-	{"linkspan_source_left_out_total", "Messages that a mapping left out by min_interval, once for each mapping",
+	{"linkspan_source_left_out_total",
+		"Messages that a mapping left out by changes_only, sample or min_interval, once for each mapping",
 		COUNTER, FROM(left_out)},
 	{"linkspan_source_unlimited_total",
-		"Messages that passed a mapping with min_interval because there was no room for another key", COUNTER,
-		FROM(unlimited)},
+		"Messages that passed changes_only, sample or min_interval because there was no room for another key",
+		COUNTER, FROM(unlimited)},
 	{"linkspan_source_refused_total", "Messages that can never be taken, such as too large ones", COUNTER,
 		FROM(refused)},
 	{"linkspan_source_unnumbered_total", "Messages that should carry a sequence number and go without one", COUNTER,
@@ -102,7 +103,8 @@ const struct metric metrics[] = {
 		ONCE(disk_written_last_day)},
 
 	{"linkspan_journal_keys",
-		"Keys that are known: of requests (Idempotency-Key) and of min_interval; expired ones that still have "
+		"Keys that are known: of requests (Idempotency-Key) and of changes_only, sample and min_interval; "
+		"expired ones that still have "
 		"their place "
 		"as well",
 		GAUGE, ONCE(journal.keys)},

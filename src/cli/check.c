@@ -109,8 +109,14 @@ static void print_summary(const struct config *config, const char *path)
 	for (size_t i = 0; i < config->n_connections; i++)
 		if (!outbox_drops_when_full(&config->connections[i].outbox))
 			print_stops(config, i);
-	printf("%s is good: %zu connection%s, %zu mapping%s, data in ", path, config->n_connections,
-		config->n_connections == 1 ? "" : "s", config->n_mappings, config->n_mappings == 1 ? "" : "s");
+	size_t n_connections = config->n_connections, n_mappings = config->n_mappings;
+	for (size_t i = 0; i < config->n_connections; i++) /* what stands in the file */
+		if (config->connections[i].is_aggregator) {
+			n_connections--;
+			n_mappings--;
+		}
+	printf("%s is good: %zu connection%s, %zu mapping%s, data in ", path, n_connections,
+		n_connections == 1 ? "" : "s", n_mappings, n_mappings == 1 ? "" : "s");
 	print_redacted(config, config->data_dir);
 	fputs("\n", stdout);
 }

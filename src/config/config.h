@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "config/aggregate.h"
 #include "config/schema.h"
 
 struct connector;
@@ -48,6 +49,10 @@ struct connection_config {
 		int64_t max_entries;
 		uint64_t max_bytes;
 	} last_values; /* of a connector that keeps them */
+	/* Made of a mapping's `aggregate`: the mapping has become two, from its source to this connection and from there to its
+	 * targets. The second one's topics and filters are as those of the first one's source. */
+	bool is_aggregator;
+	size_t aggregates_from;
 	const char *file;
 	int line, column;
 };
@@ -105,10 +110,22 @@ struct mapping_config {
 	const char *file;
 	int line, column;
 	struct config_place when_place, payload_place; /* of the programs */
+	struct { /* these three: what passes, see runtime/spacing.h; keys are templates, NULL: the source topic */
+		bool enabled;
+		char *value; /* jq; NULL: the payload */
+		double dead_band; /* for numbers; 0: none */
+		char *key;
+		uint64_t refresh_ms;
+	} changes_only;
+	struct {
+		int64_t one_in; /* 0: every message passes */
+		char *key;
+	} sample;
 	struct {
 		uint64_t every_ms; /* 0: every message passes */
 		char *key; /* template; NULL: the source topic */
 	} min_interval;
+	struct aggregate_config aggregate;
 	bool markers;
 	int64_t priority; /* 0 to MESSAGE_MAX_PRIORITY */
 };
@@ -151,6 +168,12 @@ void config_free(struct config *config);
 
 /* The data folder that a file names, whatever mistakes it has elsewhere. NULL: none that could be read. The caller frees. */
 char *config_data_dir(const char *path) __attribute__((warn_unused_result));
+/* The connection whose topics are meant where a mapping reads from this one: itself, but for an aggregator. */
+static inline const struct connection_config *config_topics_of(const struct config *config, size_t connection)
+{
+	const struct connection_config *conn = &config->connections[connection];
+	return conn->is_aggregator ? &config->connections[conn->aggregates_from] : conn;
+}
 
 /* A filter of the mapping as it stands in the file. The caller frees. */
 char *config_filter_as_written(const struct config *config, const struct mapping_config *map, size_t filter)

@@ -35,9 +35,9 @@ static bool bounded(const struct config_key *key)
 	return key->min || key->max;
 }
 
-static void write_int(struct json_writer *json, const struct config_key *key)
+static void write_number(struct json_writer *json, const struct config_key *key)
 {
-	json_text(json, "type", "integer");
+	json_text(json, "type", key->type == CONFIG_INT ? "integer" : "number");
 	if (!bounded(key))
 		return;
 	json_int(json, "minimum", key->min);
@@ -85,8 +85,8 @@ static void write_typed(struct json_writer *json, const struct config_key *key)
 		write_unit(json, VALUE_SIZE_PATTERN);
 	} else {
 		json_open(json, NULL, '{');
-		if (key->type == CONFIG_INT)
-			write_int(json, key);
+		if (key->type == CONFIG_INT || key->type == CONFIG_NUMBER)
+			write_number(json, key);
 		else if (key->type == CONFIG_ENUM)
 			write_choices(json, key);
 		else
@@ -122,12 +122,32 @@ static void write_default(struct json_writer *json, const struct config_key *key
 {
 	if (!key->fallback)
 		return;
-	if (key->type == CONFIG_INT)
+	if (key->type == CONFIG_INT || key->type == CONFIG_NUMBER)
 		json_int(json, "default", strtoll(key->fallback, NULL, 10));
 	else if (key->type == CONFIG_BOOL)
 		json_bool(json, "default", strcmp(key->fallback, "true") == 0);
 	else
 		json_text(json, "default", key->fallback);
+}
+
+/* With a child that a single value stands for: that, or the keys. */
+static void write_section(struct json_writer *json, const struct config_key *key)
+{
+	const struct config_key *child = key->children;
+	if (!key->bare) {
+		write_keys(json, key->children);
+		return;
+	}
+	while (strcmp(child->name, key->bare) != 0)
+		child++;
+	json_open(json, "anyOf", '[');
+	json_open(json, NULL, '{');
+	write_typed(json, child);
+	json_close(json, '}');
+	json_open(json, NULL, '{');
+	write_keys(json, key->children);
+	json_close(json, '}');
+	json_close(json, ']');
 }
 
 static void write_key(struct json_writer *json, const struct config_key *key)
@@ -137,7 +157,7 @@ static void write_key(struct json_writer *json, const struct config_key *key)
 	write_default(json, key);
 	switch (key->type) {
 	case CONFIG_SECTION:
-		write_keys(json, key->children);
+		write_section(json, key);
 		break;
 	case CONFIG_LIST:
 		write_list(json);
@@ -148,6 +168,7 @@ static void write_key(struct json_writer *json, const struct config_key *key)
 		break;
 	case CONFIG_BOOL:
 	case CONFIG_INT:
+	case CONFIG_NUMBER:
 	case CONFIG_DURATION:
 	case CONFIG_SIZE:
 	case CONFIG_ENUM:

@@ -354,6 +354,7 @@ int config_load_with(const struct config_options *options, const char *path, FIL
 		config_free(&loader.own->config);
 		return -EINVAL;
 	}
+	loader_split_aggregates(&loader.own->config);
 	*ret_config = &loader.own->config;
 	return 0;
 }

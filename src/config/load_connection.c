@@ -10,6 +10,7 @@
 #include "config/memory.h"
 #include "config/sections.h"
 #include "config/suggest.h"
+#include "config/table_value.h"
 
 #define NAME_MAX_BYTES 64
 
@@ -115,6 +116,21 @@ void loader_read_connection(struct loader *loader, size_t index)
 		entry->failed = scope.failed;
 	}
 	free(title);
+}
+
+void loader_default_outbox(struct connection_config *conn)
+{
+	const struct config_key *outbox = section_connection_keys;
+	while (strcmp(outbox->name, "outbox") != 0)
+		outbox++;
+	char *base = (char *)conn + outbox->offset;
+	for (const struct config_key *key = outbox->children; key->name; key++) {
+		if (key->type == CONFIG_SECTION)
+			for (const struct config_key *child = key->children; child->name; child++)
+				table_fallback(child, base + key->offset + child->offset);
+		else if (key->fallback)
+			table_fallback(key, base + key->offset);
+	}
 }
 
 void loader_free_connection(struct connection_config *conn)

@@ -231,8 +231,8 @@ static void separate_filters(struct config_list *filters, char from, char to)
 char *config_filter_as_written(const struct config *config, const struct mapping_config *map, size_t filter)
 {
 	char *text = memory_text(map->filters.items[filter].value);
-	topic_separate(
-		text, strlen(text), '/', connector_separator(config->connections[map->from_connection].connector));
+	topic_separate(text, strlen(text), '/',
+		connector_separator(config_topics_of(config, map->from_connection)->connector));
 	return text;
 }
 
@@ -603,7 +603,9 @@ static void warn_format(struct reading *reading)
 {
 	const struct mapping_config *map = reading->map;
 	const struct node *node = node_get(node_get(reading->node, "from"), "format");
-	bool is_read = map->when || map->payload || map->payload_template || reads_payload(map->min_interval.key);
+	bool is_read = map->when || map->payload || map->payload_template || map->changes_only.value ||
+		       map->aggregate.window_ms || reads_payload(map->changes_only.key) ||
+		       reads_payload(map->sample.key) || reads_payload(map->min_interval.key);
 	for (size_t i = 0; i < map->n_targets && !is_read; i++)
 		is_read = target_reads_payload(map, &map->targets[i]);
 	if (node && !node->failed && !is_read)
@@ -615,6 +617,20 @@ static void warn_format(struct reading *reading)
 static struct config_place place_of(const struct node *node)
 {
 	return node ? (struct config_place){node->line, node->column} : (struct config_place){0, 0};
+}
+
+static void check_sample(struct config_scope *scope, const struct mapping_config *map)
+{
+	if (config_given(scope, "sample", NULL) && !map->sample.one_in)
+		config_complain(scope, "sample", config_given(scope, "sample", "one_in") ? "one_in" : NULL,
+			"no number is given, so every message passes; write of how many one passes, as in one_in: 10");
+}
+
+static void read_changes_only(struct config_scope *scope, struct mapping_config *map)
+{
+	const struct node *node = node_get(scope->node, "changes_only");
+	if (node && node->kind == NODE_MAP && !node_get(node, "enabled"))
+		map->changes_only.enabled = true;
 }
 
 void loader_read_mapping(struct loader *loader, size_t index)
@@ -652,6 +668,9 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		check_payload_template(&scope, map);
 		map->when_place = place_of(node_get(node, "when"));
 		map->payload_place = place_of(node_get(node, "payload"));
+		check_sample(&scope, map);
+		loader_check_aggregate(loader, map, node);
+		read_changes_only(&scope, map);
 		if (map->name)
 			loader_check_name(loader, name, "mapping");
 		read_to(&reading);

@@ -89,6 +89,12 @@ void loader_check_cycles(struct loader *loader);
 /* Warns of what never gets a message, or does what is done already: mappings, filters, settings of outboxes. The same
  * time, when there are no mistakes. */
 void loader_check_use(struct loader *loader);
+/* What only `aggregate` of a mapping can have wrong. */
+void loader_check_aggregate(struct loader *loader, const struct mapping_config *map, const struct node *mapping);
+/* Splits each mapping that aggregates. A configuration without mistakes, which is checked no more. */
+void loader_split_aggregates(struct config *config);
+/* The outbox of a connection that does not stand in the file. */
+void loader_default_outbox(struct connection_config *conn);
 /* Frees what a connection (mapping) holds; of a mapping's entry, the names of its captures. */
 void loader_forget_mapping(struct loader_entry *entry);
 void loader_free_connection(struct connection_config *conn);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 liblinkspan_a_SOURCES += \
+	src/config/aggregate.h \
 	src/config/config.h \
 	src/config/difference.c \
 	src/config/difference.h \
@@ -13,6 +14,7 @@ liblinkspan_a_SOURCES += \
 	src/config/listen.c \
 	src/config/listen.h \
 	src/config/load.c \
+	src/config/load_aggregate.c \
 	src/config/load_connection.c \
 	src/config/load_cycles.c \
 	src/config/load_guarantee.c \

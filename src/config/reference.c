@@ -60,6 +60,7 @@ static const char *type_name(const struct config_key *key)
 	case CONFIG_BOOL:
 		return "true or false";
 	case CONFIG_INT:
+	case CONFIG_NUMBER:
 		return "number";
 	case CONFIG_DURATION:
 		return "duration";
@@ -112,10 +113,16 @@ static void write_bounds(FILE *out, const struct config_key *key)
 
 static void write_type(FILE *out, const struct config_key *key)
 {
+	const struct config_key *bare = key->type == CONFIG_SECTION && key->bare ? key->children : NULL;
+	while (bare && strcmp(bare->name, key->bare) != 0)
+		bare++;
+	if (bare)
+		fprintf(out, "%s, or ", type_name(bare));
 	fputs(type_name(key), out);
 	for (size_t i = 0; key->type == CONFIG_ENUM && key->choices[i]; i++)
 		fprintf(out, "%s`%s`", i ? ", " : "", key->choices[i]);
-	if (key->type == CONFIG_INT || key->type == CONFIG_DURATION || key->type == CONFIG_SIZE)
+	if (key->type == CONFIG_INT || key->type == CONFIG_NUMBER || key->type == CONFIG_DURATION ||
+		key->type == CONFIG_SIZE)
 		write_bounds(out, key);
 }
 

@@ -32,6 +32,7 @@ enum config_type { /* and the C type at `offset` */
 	CONFIG_JQ, /* char *; a jq program, compiled by check */
 	CONFIG_BOOL, /* bool */
 	CONFIG_INT, /* int64_t, within min..max */
+	CONFIG_NUMBER, /* double, within min..max */
 	CONFIG_DURATION, /* uint64_t milliseconds, within min..max; "7d 90s 250ms" */
 	CONFIG_SIZE, /* uint64_t bytes, within min..max; "4GiB 64KB" */
 	CONFIG_ENUM, /* int: index into choices */
@@ -49,6 +50,7 @@ struct config_key {
 	const char *const *choices; /* CONFIG_ENUM: NULL-terminated */
 	int64_t min, max; /* both 0: no bound */
 	const struct config_key *children; /* CONFIG_SECTION */
+	const char *bare; /* CONFIG_SECTION: the child that a single value in its place stands for; NULL: none */
 	const char *help; /* one or two sentences, for the reference page and editors */
 };
 

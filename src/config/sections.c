@@ -93,12 +93,14 @@ static const struct config_key journal_keys[] = {
 		.max = 4000000,
 		.help = "Keys that are known at a time at most: idempotency keys until their key_ttl is over, and one "
 			"for each "
-			"key of min_interval. A key takes 32 bytes in every segment, twice, and up to 90 bytes of "
+			"key of changes_only, sample and min_interval. A key takes 32 bytes in every segment, twice, "
+			"and up to 90 bytes of "
 			"memory. "
 			"Keys may fill an eighth of a segment: 262,144 of them with a segment_size of 64MiB, 1,048,576 "
 			"with "
 			"256MiB. None is forgotten before its time: with that many known, requests with a new key are "
-			"answered with 503, and min_interval leaves nothing out."},
+			"answered with 503, and changes_only, sample and min_interval leave nothing out of what they "
+			"do not know."},
 	{0},
 };
 
@@ -351,6 +353,90 @@ const struct config_key section_connection_keys[] = {
 	{0},
 };
 
+static const struct config_key changes_only_keys[] = {
+	{.name = "enabled",
+		.type = CONFIG_BOOL,
+		.offset = MAPPING(changes_only.enabled) - MAPPING(changes_only),
+		.help = "changes_only: true is this key alone. With others of these keys it is true when left out."},
+	{.name = "value",
+		.type = CONFIG_JQ,
+		.offset = MAPPING(changes_only.value) - MAPPING(changes_only),
+		.help = "jq program on the received payload: what is compared, one result at most. Left out: the "
+			"payload, byte by byte."},
+	{.name = "dead_band",
+		.type = CONFIG_NUMBER,
+		.offset = MAPPING(changes_only.dead_band) - MAPPING(changes_only),
+		.fallback = "0",
+		.min = 0,
+		.max = LONG,
+		.help = "A number has changed if it differs by more than that from the last one that passed. What is "
+			"no number is compared as it is."},
+	{.name = "key",
+		.type = CONFIG_TEMPLATE,
+		.offset = MAPPING(changes_only.key) - MAPPING(changes_only),
+		.help = "Whose value it is, a template of the received message. Left out: its topic."},
+	{.name = "refresh",
+		.type = CONFIG_DURATION,
+		.offset = MAPPING(changes_only.refresh_ms) - MAPPING(changes_only),
+		.fallback = "30d",
+		.min = 1,
+		.max = 365 * DAY,
+		.help = "What comes that long after the last one that passed does so, be it the same or not: a sign of "
+			"life, and a key of which nothing comes any more is forgotten."},
+	{0},
+};
+
+static const struct config_key sample_keys[] = {
+	{.name = "one_in",
+		.type = CONFIG_INT,
+		.offset = MAPPING(sample.one_in) - MAPPING(sample),
+		.min = 1,
+		.max = 1000000000,
+		.help = "Of so many messages of a key one passes, the first. sample: 10 is this key alone."},
+	{.name = "key",
+		.type = CONFIG_TEMPLATE,
+		.offset = MAPPING(sample.key) - MAPPING(sample),
+		.help = "What is counted together, a template of the received message. Left out: its topic."},
+	{0},
+};
+
+const char *const aggregate_results[] = {"last", "min", "max", "mean", "count", "list", "start", "end", NULL};
+
+const struct config_key aggregate_keys[] = {
+	{.name = "window",
+		.type = CONFIG_DURATION,
+		.offset = offsetof(struct aggregate_config, window_ms),
+		.required = true,
+		.min = 100 * MS,
+		.max = 31 * DAY,
+		.help = "How long a window is. Windows follow each other without gaps and begin at multiples of this "
+			"since "
+			"1970 UTC: 1m at each full minute, 1d at midnight UTC. A message belongs to the one in which "
+			"it "
+			"arrived here."},
+	{.name = "as",
+		.type = CONFIG_LIST,
+		.offset = offsetof(struct aggregate_config, as),
+		.required = true,
+		.help = "What becomes of the values: last, min, max, mean, count or list (in the order of arriving), "
+			"and start "
+			"and end of the window in milliseconds since 1970. One of them is the payload itself; several "
+			"are an "
+			"object with these names. A payload of the mapping is made of that."},
+	{.name = "key",
+		.type = CONFIG_TEMPLATE,
+		.offset = offsetof(struct aggregate_config, key),
+		.help = "What is taken together, a template of the received message. Left out: its topic."},
+	{.name = "value",
+		.type = CONFIG_JQ,
+		.offset = offsetof(struct aggregate_config, value),
+		.help = "jq program on the received payload, a number for min, max and mean, else any JSON. A message "
+			"for which it "
+			"gives nothing is left out. Left out itself: the payload, which count alone need not be able "
+			"to read."},
+	{0},
+};
+
 static const struct config_key min_interval_keys[] = {
 	{.name = "every",
 		.type = CONFIG_DURATION,
@@ -418,10 +504,30 @@ const struct config_key section_mapping_keys[] = {
 		.offset = MAPPING(delivery),
 		.choices = delivery_choices,
 		.help = "Guarantee that this mapping must keep. More than its connections can give is a mistake."},
+	{.name = "changes_only",
+		.type = CONFIG_SECTION,
+		.offset = MAPPING(changes_only),
+		.children = changes_only_keys,
+		.bare = "enabled",
+		.help = "Only what differs from the last message of its key that passed. That is one which went on to "
+			"the "
+			"targets, by sample and min_interval too: so what these leave out of a change is not lost, the "
+			"next message brings it. Remembered, counted and acknowledged as with min_interval, which "
+			"comes "
+			"last; a value that cannot be had is treated as on_error says."},
+	{.name = "sample",
+		.type = CONFIG_SECTION,
+		.offset = MAPPING(sample),
+		.children = sample_keys,
+		.bare = "one_in",
+		.help = "Of each so many messages of a key that changes_only lets pass the first passes. The count is "
+			"written down with every message, so it goes on over restarts; a key of which nothing comes "
+			"for 30 days begins anew. For a bound by time see min_interval."},
 	{.name = "min_interval",
 		.type = CONFIG_SECTION,
 		.offset = MAPPING(min_interval),
 		.children = min_interval_keys,
+		.bare = "every",
 		.help = "At most one message in that time passes, the first, for all targets together and with all "
 			"that payload "
 			"makes of it. The others are acknowledged like any that when does not take, and counted "
@@ -431,6 +537,23 @@ const struct config_key section_mapping_keys[] = {
 			"is left out). Dead letters are not bounded by it. A message that passes and then finds no "
 			"room "
 			"(when_full: drop_newest) has passed all the same: the next of its key waits for its time."},
+	{.name = "aggregate",
+		.type = CONFIG_SECTION,
+		.offset = MAPPING(aggregate),
+		.children = aggregate_keys,
+		.help = "Instead of each message one result of each window and key goes to the targets, once the "
+			"window is over; "
+			"nothing where nothing came. The mapping is then a destination of its own, with its name: what "
+			"it has "
+			"taken waits in the journal (linkspan queue) and is done with the result, in one set, so that "
+			"a restart "
+			"changes nothing and a guarantee stays what it is. when and the rules above come before it, "
+			"payload and "
+			"the targets after it: they see the window's last message with the result as its payload, and "
+			"of the "
+			"QoS the highest. Up to 10,000 keys and 8 MiB of values are in a window; beyond that it is "
+			"given early, in "
+			"parts, which is logged."},
 	{.name = "markers",
 		.type = CONFIG_BOOL,
 		.offset = MAPPING(markers),

@@ -12,6 +12,17 @@
 
 /* --- keys of the tables --- */
 
+/* `min_interval: 30s` is min_interval: {every: 30s}. */
+static void read_bare(struct config_scope *inner, const struct config_key *key, struct node *node, void *base)
+{
+	const struct config_key *child = key->children;
+	while (strcmp(child->name, key->bare) != 0)
+		child++;
+	struct config_key named = *child;
+	named.name = key->name;
+	table_value(inner, &named, node, (char *)base + child->offset);
+}
+
 static void read_section(struct config_scope *scope, const struct config_key *key, struct node *node, void *base)
 {
 	struct config_scope inner = {
@@ -24,12 +35,17 @@ static void read_section(struct config_scope *scope, const struct config_key *ke
 	};
 	char *title = memory_format("'%s' of %s", key->name, scope->title);
 	inner.title = title;
-	if (node && !table_expect_map(scope->report, node, key->name)) {
+	bool bare = node && key->bare && node->kind == NODE_SCALAR && !node->failed && !node_is_null(node);
+	if (bare) {
+		inner.node = NULL;
+	} else if (node && !table_expect_map(scope->report, node, key->name)) {
 		node->failed = true;
 		inner.failed = inner.unsound = true;
 		inner.node = NULL; /* the fallbacks */
 	}
 	table_read(&inner);
+	if (bare)
+		read_bare(&inner, key, node, base);
 	scope->failed |= inner.failed;
 	scope->unsound |= inner.unsound;
 	free(title);
@@ -89,6 +105,8 @@ static bool same_value(const struct config_key *key, const void *a, const void *
 		return *(const bool *)a == *(const bool *)b;
 	case CONFIG_INT:
 		return *(const int64_t *)a == *(const int64_t *)b;
+	case CONFIG_NUMBER:
+		return *(const double *)a == *(const double *)b;
 	case CONFIG_DURATION:
 	case CONFIG_SIZE:
 		return *(const uint64_t *)a == *(const uint64_t *)b;

@@ -63,10 +63,11 @@ static bool is_quoted(const struct node *node)
 
 static bool complain_quotes(struct config_scope *scope, const struct config_key *key, const struct node *node)
 {
-	if (!is_quoted(node) || (key->type != CONFIG_INT && key->type != CONFIG_BOOL))
+	bool is_number = key->type == CONFIG_INT || key->type == CONFIG_NUMBER;
+	if (!is_quoted(node) || (!is_number && key->type != CONFIG_BOOL))
 		return false;
 	table_mistake(scope->report, node, 0, "%s is text because of its quotes; write %s without quotes", key->name,
-		key->type == CONFIG_INT ? "the number" : "true or false");
+		is_number ? "the number" : "true or false");
 	return true;
 }
 
@@ -77,6 +78,8 @@ static const char *parse_typed(const struct config_key *key, const struct value_
 		return value_bool(in, out);
 	case CONFIG_INT:
 		return value_int(in, key->min, key->max, out);
+	case CONFIG_NUMBER:
+		return value_number(in, key->min, key->max, out);
 	case CONFIG_DURATION:
 		return value_duration(in, key->min, key->max, out);
 	case CONFIG_SIZE:

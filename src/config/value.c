@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,21 @@ const char *value_int(const struct value_text *in, int64_t min, int64_t max, int
 		return say(in, "%s is too large for a number; write a smaller one", quoted(in));
 	if (bounded && (value < min || errno == ERANGE || value > max))
 		return say_bounds(in, low, max == INT64_MAX ? "" : high, value < min);
+	*ret_value = value;
+	return NULL;
+}
+
+const char *value_number(const struct value_text *in, int64_t min, int64_t max, double *ret_value)
+{
+	char *end, low[32], high[32];
+	const char *digits = in->text + (*in->text == '-' || *in->text == '+');
+	double value = strtod(in->text, &end);
+	if (!isdigit((unsigned char)*digits) || strpbrk(in->text, "xX") || *end || !isfinite(value))
+		return say(in, "%s is not a number; write one such as 0.5", quoted(in));
+	snprintf(low, sizeof low, "%" PRId64, min);
+	snprintf(high, sizeof high, "%" PRId64, max);
+	if ((min || max) && (value < (double)min || value > (double)max))
+		return say_bounds(in, low, max == INT64_MAX ? "" : high, value < (double)min);
 	*ret_value = value;
 	return NULL;
 }

@@ -21,6 +21,8 @@ struct value_text {
 
 /* An integer in min..max; both 0: no bound. */
 const char *value_int(const struct value_text *in, int64_t min, int64_t max, int64_t *ret_value);
+/* A decimal number, "0.5" or "1e-3", finite and in min..max; both 0: no bound. */
+const char *value_number(const struct value_text *in, int64_t min, int64_t max, double *ret_value);
 const char *value_bool(const struct value_text *in, bool *ret_value);
 /* "90s", "1h 30m", "0": milliseconds. Units ms s m h d. */
 const char *value_duration(const struct value_text *in, int64_t min, int64_t max, uint64_t *ret_ms);

@@ -91,6 +91,13 @@ void courier_link_down(struct courier *courier, const char *reason);
 void courier_window(struct courier *courier, uint32_t max_in_flight);
 void courier_outcome(struct courier *courier, uint64_t seq, const struct outcome *outcome);
 void courier_delivered(struct courier *courier, const uint64_t *seqs, size_t n);
+
+/* Deliveries that end together with something else, in one set. The change that says so, JOURNAL_FINISHED_RUNS with its runs in
+ * `runs` (n * JOURNAL_RUN_LEN bytes). seqs: ascending, all in flight, else -EINVAL. Once it is appended, courier_finished: as
+ * courier_delivered, but the journal knows. */
+int courier_finishing(const struct courier *courier, const uint64_t *seqs, size_t n, uint8_t *runs,
+	struct journal_change *ret_change) __attribute__((warn_unused_result));
+void courier_finished(struct courier *courier, const uint64_t *seqs, size_t n);
 void courier_stage(struct courier *courier, uint64_t seq, uint8_t stage);
 bool courier_settle(struct courier *courier, uint64_t seq);
 

@@ -6,7 +6,7 @@
  *   - dispatch.c: what goes out next
  *   - outcome.c: what came back: done, retry, replies
  *   - batch.c: what goes out as one
- *   - late.c: what has ended and is journalled later
+ *   - late.c: what has ended and is journalled later; together.c: what ends in the set of what it became
  *   - live.c: what overtakes (drain: live_first)
  *   - settle.c: when a cursor may move; letters.c: dead letters; stages.c: stages; expiry.c: what is too old; packet_id.c: a rule of QoS 2
  *   - room.c: what happens when the outbox is full; surplus.c: what found no room and becomes a dead letter

@@ -28,5 +28,6 @@ liblinkspan_a_SOURCES += \
 	src/delivery/settle.c \
 	src/delivery/surplus.c \
 	src/delivery/times.c \
+	src/delivery/together.c \
 	src/delivery/window.c \
 	src/delivery/window.h

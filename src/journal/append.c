@@ -367,6 +367,20 @@ bool journal_disk_is_full(const struct journal *j)
  * ----------------------------------------------------------------------------------------------------------
  */
 
+static bool runs_make_sense(const struct journal *j, const struct journal_change *change)
+{
+	const struct state_dest *dest = state_dest(&j->state, change->dest);
+	uint64_t last = 0;
+	bool good = dest && change->blob.len && change->blob.len % JOURNAL_RUN_LEN == 0;
+	for (size_t at = 0; good && at < change->blob.len; at += JOURNAL_RUN_LEN) {
+		uint64_t first = get_u64(change->blob.data + at);
+		good = first > last;
+		last = get_u64(change->blob.data + at + 8);
+		good = good && last >= first && last < dest->next_seq;
+	}
+	return good;
+}
+
 /* The frame of a change; false: the change makes no sense. */
 static bool change_frame(const struct journal *j, const struct journal_change *change, struct frame *frame)
 {
@@ -384,6 +398,7 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 		[JOURNAL_SEQUENCE] = FRAME_SEQUENCE,
 		[JOURNAL_KEY] = FRAME_KEY,
 		[JOURNAL_VALUE] = FRAME_VALUE,
+		[JOURNAL_FINISHED_RUNS] = FRAME_DONE,
 	};
 	if ((unsigned)change->type >= sizeof types || !types[change->type])
 		return false;
@@ -417,6 +432,11 @@ static bool change_frame(const struct journal *j, const struct journal_change *c
 	case JOURNAL_VALUE:
 		frame->dest = change->dest;
 		return state_dest(&j->state, change->dest) != NULL;
+	case JOURNAL_FINISHED_RUNS:
+		frame->dest = change->dest;
+		frame->stage = JOURNAL_DELIVERED;
+		frame->bytes = change->count;
+		return runs_make_sense(j, change);
 	case JOURNAL_DEAD:
 	case JOURNAL_FINISHED:
 		frame->bytes = change->bytes;
@@ -494,6 +514,12 @@ static int measure_entries(const struct journal *j, struct journal_entry *entrie
 	return 0;
 }
 
+static bool has_room_for_runs(const struct journal *j, const struct journal_change *change)
+{
+	const struct state_dest *dest = state_dest(&j->state, change->dest);
+	return dest->done.n + change->blob.len / JOURNAL_RUN_LEN <= JOURNAL_MAX_DONE_RANGES;
+}
+
 static int measure_changes(struct journal *j, const struct journal_change *changes, size_t n, size_t *size)
 {
 	int64_t growth = 0;
@@ -508,6 +534,8 @@ static int measure_changes(struct journal *j, const struct journal_change *chang
 		growth += change_growth(j, &changes[i]);
 		sequences += changes[i].type == JOURNAL_SEQUENCE;
 		keys += changes[i].type == JOURNAL_KEY;
+		if (changes[i].type == JOURNAL_FINISHED_RUNS && !has_room_for_runs(j, &changes[i]))
+			return -EOVERFLOW;
 	}
 	int r = sequences ? sequences_reserve(&j->state.sequences, sequences) : 0;
 	if (r == 0 && keys)
@@ -562,7 +590,8 @@ static void apply_changes(struct journal *j, const struct journal_change *change
 		apply(j, &frame);
 		if (changes[i].type == JOURNAL_VALUE)
 			values_trim(j, changes[i].dest);
-		j->done_changed |= changes[i].type == JOURNAL_DEAD || changes[i].type == JOURNAL_FINISHED;
+		j->done_changed |= changes[i].type == JOURNAL_DEAD || changes[i].type == JOURNAL_FINISHED ||
+				   changes[i].type == JOURNAL_FINISHED_RUNS;
 	}
 }
 

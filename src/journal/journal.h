@@ -29,6 +29,7 @@
 #define JOURNAL_UUID_LEN        16
 #define JOURNAL_STREAM_LEN      16
 #define JOURNAL_KEY_LEN         16
+#define JOURNAL_RUN_LEN         16
 
 struct journal;
 
@@ -143,6 +144,8 @@ enum journal_change_type {
 	JOURNAL_VALUE, /* dest, blob = encoded message: the last value of its topic there; with a null payload there is none */
 	JOURNAL_KEY, /* blob = key (JOURNAL_KEY_LEN bytes), hash of what came with it, position = until when it is known, by
 		      * loop_wall_ms. Replaces what was known of it. Ask journal_key_room first */
+	JOURNAL_FINISHED_RUNS, /* dest, blob = JOURNAL_RUN_LEN bytes for each run (u64 first, u64 last, little endian), ascending,
+				* count = bytes of all: these are DONE in this very group, as with FINISHED */
 };
 struct journal_change {
 	enum journal_change_type type;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Keys that are known for a time: idempotency keys, and what min_interval has let pass. Part of the journal's state. An
+ * Keys that are known for a time: idempotency keys, and what changes_only, sample and min_interval remember. Part of the journal's state. An
  * open hash table by the key, which is a hash already; what has expired counts as unknown at once and gives its place
  * back at the next keys_expire. Nothing is forgotten before its time: who adds bounds it.
  *

@@ -30,6 +30,11 @@
 #define MESSAGE_REPLY_RETAIN ".reply.retain"
 #define MESSAGE_REPLY_HOPS   ".reply.hops" /* what its hop count begins with; absent: it has none */
 
+/* Of what waits for an aggregator: what it is taken together with (`key`), and, if it stands for several that were taken
+ * already, what is known of these (connectors/aggregate/partial.h). */
+#define MESSAGE_AGGREGATE       ".aggregate"
+#define MESSAGE_AGGREGATE_STATE ".aggregate.state"
+
 /* One header or param. Names and values are UTF-8 where the protocol demands it; Kafka header values are any
  * bytes. A NULL value pointer is a Kafka null header value. */
 struct message_field {

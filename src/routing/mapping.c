@@ -49,8 +49,12 @@ struct mapping {
 	struct target *targets;
 	size_t n_targets;
 	size_t max_outputs;
-	uint64_t every_ms; /* min_interval; 0: none */
-	struct template *interval_key; /* NULL: the source topic */
+	bool has_rules; /* changes_only, sample or min_interval */
+	struct template *changes_key, *sample_key, *interval_key; /* of these; NULL: the source topic */
+	struct transform *value; /* of changes_only; NULL: the payload */
+	unsigned aggregate_bits; /* `aggregate`: its results; 0: none. The only target is the aggregator */
+	struct template *aggregate_key; /* NULL: the source topic */
+	struct transform *aggregate_value; /* NULL: the payload */
 	int on_error; /* enum on_error */
 	int8_t priority; /* as struct message_view */
 };
@@ -113,6 +117,31 @@ static int compile_target(const struct config *config, const struct target_confi
 	return err;
 }
 
+static int compile_rules(struct mapping *map, const struct names *names, struct jq_pool *pool)
+{
+	const struct mapping_config *from = map->config;
+	map->has_rules = from->changes_only.enabled || from->sample.one_in || from->min_interval.every_ms;
+	int err = compile_template(from->min_interval.key, names, &map->interval_key);
+	if (!err)
+		err = compile_template(from->sample.key, names, &map->sample_key);
+	if (!err)
+		err = compile_template(from->changes_only.key, names, &map->changes_key);
+	if (!err && from->changes_only.enabled && from->changes_only.value)
+		err = transform_new(pool, from->changes_only.value, names->captures, names->n, &map->value);
+	return err;
+}
+
+static int compile_aggregate(struct mapping *map, const struct names *names, struct jq_pool *pool)
+{
+	const struct aggregate_config *from = &map->config->aggregate;
+	if (!from->window_ms)
+		return 0;
+	map->aggregate_bits = aggregate_bits(from);
+	int err = compile_template(from->key, names, &map->aggregate_key);
+	const char *value = from->value ? from->value : map->aggregate_bits & ~AGGREGATE_OF_NOTHING ? "." : NULL;
+	return err || !value ? err : transform_new(pool, value, names->captures, names->n, &map->aggregate_value);
+}
+
 static int compile_mapping(
 	struct mapping *map, const struct config *config, const struct names *names, struct jq_pool *pool)
 {
@@ -129,7 +158,9 @@ static int compile_mapping(
 	if (!err)
 		err = compile_template(from->payload_template, names, &map->text);
 	if (!err)
-		err = compile_template(from->min_interval.key, names, &map->interval_key);
+		err = compile_rules(map, names, pool);
+	if (!err)
+		err = compile_aggregate(map, names, pool);
 	for (size_t i = 0; i < from->n_targets && !err; i++)
 		err = compile_target(config, &from->targets[i], from, names, &map->targets[i]);
 	return err;
@@ -146,7 +177,6 @@ int mapping_new(const struct config *config, size_t number, const char *const *c
 	map->number = number;
 	map->format = (enum format)map->config->from_format;
 	map->on_error = map->config->on_error;
-	map->every_ms = map->config->min_interval.every_ms;
 	map->priority = (int8_t)(map->config->priority - MESSAGE_DEFAULT_PRIORITY);
 	map->max_outputs = map->config->max_outputs > 0 ? (size_t)map->config->max_outputs : 1;
 	int err = compile_mapping(map, config, &names, pool);
@@ -182,6 +212,11 @@ void mapping_free(struct mapping *map)
 	transform_free(map->when);
 	transform_free(map->payload);
 	template_free(map->text);
+	transform_free(map->value);
+	transform_free(map->aggregate_value);
+	template_free(map->aggregate_key);
+	template_free(map->changes_key);
+	template_free(map->sample_key);
 	template_free(map->interval_key);
 	free(map);
 }
@@ -193,11 +228,14 @@ struct work {
 	struct mapping *map;
 	struct routing *routing;
 	struct template_source source;
-	struct routed_value *value;
+	struct routed_value *form; /* of the payload, as the mapping reads it */
 	const char *reason; /* why the last step failed */
 	bool transformed; /* the payload is the transform's output */
 	bool passed; /* on_error: pass; the payload is as it was received */
 	bool null; /* what was received is a null payload, here or at some target */
+	struct slice value; /* of changes_only */
+	struct slice aggregate_value;
+	bool valueless; /* it could not be had, and on_error lets the message pass */
 };
 
 static void tell(const struct work *work, const struct target *to, struct route_event event)
@@ -602,10 +640,10 @@ static int make_payload(struct work *work, const struct target *to, struct slice
 	if (work->map->text)
 		return render_text(work, (enum format)format, ret_payload);
 	if (!work->transformed) {
-		const char *wrong = json_payload_check(&work->value->json);
+		const char *wrong = json_payload_check(&work->form->json);
 		if (wrong)
 			return fail(work, wrong);
-		payload = work->value->json.text;
+		payload = work->form->json.text;
 	}
 	return format_from_json((enum format)format, payload, work->routing->arena, ret_payload, &work->reason);
 }
@@ -653,7 +691,37 @@ static int route_target(struct work *work, const struct target *to, const struct
 	return err;
 }
 
-/* --- min_interval ---------------------------------------------------------------------------------------- */
+/* --- aggregate ------------------------------------------------------------------------------------------- */
+
+/* The message with its value as its payload. Nothing of it is another's business but what a result is routed by: it must
+ * neither expire while it waits nor be answered. */
+static int route_to_aggregator(struct work *work, const struct target *to)
+{
+	struct routing *routing = work->routing;
+	struct message_view view = *routing->view;
+	struct message_field *key = arena_alloc(routing->arena, sizeof *key);
+	if (!key)
+		return -ENOMEM;
+	if (target_skips(work, to))
+		return 0;
+	*key = (struct message_field){slice_str(MESSAGE_AGGREGATE), routing->view->topic};
+	int err = work->map->aggregate_key ? render(work, work->map->aggregate_key, &key->value) : 0;
+	view.topic = view.order_key = routing->topic;
+	view.payload = work->map->aggregate_value ? work->aggregate_value : slice_str("");
+	view.content_type = view.response_topic = view.correlation = view.reject_reason = (struct slice){NULL, 0};
+	view.params = key;
+	view.n_params = 1;
+	view.expires_ms = 0;
+	view.retain = view.utf8_payload = false;
+	view.priority = 0;
+	if (!err && message_encoded_size(&view) == 0)
+		err = fail(work, "the message would pass the limits of 32 MiB of payload or 1 MiB of all else");
+	if (err == -EINVAL)
+		return target_failed(work, to);
+	return err ? err : emit(work, to, &view, false);
+}
+
+/* --- rules over time --------------------------------------------------------------------------------------- */
 
 static bool any_sent(const struct routing *routing, size_t first)
 {
@@ -663,24 +731,51 @@ static bool any_sent(const struct routing *routing, size_t first)
 	return false;
 }
 
+/* The rules' keys and value. A key that cannot be rendered fails; so does a value, but for on_error: pass, which passes. */
+static int render_rules(struct work *work, struct route_rules *ret_rules)
+{
+	const struct mapping *map = work->map;
+	const struct mapping_config *config = map->config;
+	struct slice topic = work->routing->view->topic;
+	*ret_rules = (struct route_rules){.mapping = map->number, .value = work->value};
+	int err = 0;
+	if (config->changes_only.enabled && !work->valueless) {
+		ret_rules->changes_key = topic;
+		if (map->changes_key)
+			err = render(work, map->changes_key, &ret_rules->changes_key);
+	}
+	if (!err && config->sample.one_in) {
+		ret_rules->sample_key = topic;
+		if (map->sample_key)
+			err = render(work, map->sample_key, &ret_rules->sample_key);
+	}
+	if (!err && config->min_interval.every_ms) {
+		ret_rules->interval_key = topic;
+		if (map->interval_key)
+			err = render(work, map->interval_key, &ret_rules->interval_key);
+	}
+	return err;
+}
+
 /* All outputs from `first` on pass together or not at all. Dead letters alone do not count as passing. */
-static int add_interval(struct work *work, struct slice key, size_t first)
+static int add_rules(struct work *work, struct route_rules *rules, size_t first)
 {
 	struct routing *routing = work->routing;
 	if (!any_sent(routing, first))
 		return 0;
-	if (routing->n_intervals == routing->intervals_size) {
-		size_t size = routing->intervals_size ? 2 * routing->intervals_size : 4;
-		struct route_interval *grown = arena_alloc(routing->arena, size * sizeof *grown);
+	if (routing->n_rules == routing->rules_size) {
+		size_t size = routing->rules_size ? 2 * routing->rules_size : 4;
+		struct route_rules *grown = arena_alloc(routing->arena, size * sizeof *grown);
 		if (!grown)
 			return -ENOMEM;
-		if (routing->n_intervals)
-			memcpy(grown, routing->intervals, routing->n_intervals * sizeof *grown);
-		routing->intervals = grown;
-		routing->intervals_size = size;
+		if (routing->n_rules)
+			memcpy(grown, routing->rules, routing->n_rules * sizeof *grown);
+		routing->rules = grown;
+		routing->rules_size = size;
 	}
-	routing->intervals[routing->n_intervals++] =
-		(struct route_interval){work->map->number, key, work->map->every_ms, first, routing->n_outputs - first};
+	rules->first_output = first;
+	rules->n_outputs = routing->n_outputs - first;
+	routing->rules[routing->n_rules++] = *rules;
 	return 0;
 }
 
@@ -699,21 +794,23 @@ static int all_targets_failed(struct work *work)
 static int route_targets(struct work *work, const struct slice *payloads, size_t n)
 {
 	struct mapping *map = work->map;
-	struct slice key = work->routing->view->topic;
+	struct route_rules rules;
 	size_t first = work->routing->n_outputs;
-	int err = map->every_ms && map->interval_key ? render(work, map->interval_key, &key) : 0;
+	int err = map->has_rules ? render_rules(work, &rules) : 0;
 	if (err == -EINVAL) {
 		TELL(work, NULL, .kind = ROUTE_FAILED, .key = "min_interval");
 		return all_targets_failed(work);
 	}
-	if (!err && map->every_ms)
-		TELL(work, NULL, .kind = ROUTE_INTERVAL, .value = key);
-	for (size_t i = 0; i < map->n_targets && !err; i++)
+	if (!err && map->has_rules && map->config->min_interval.every_ms)
+		TELL(work, NULL, .kind = ROUTE_INTERVAL, .value = rules.interval_key);
+	if (map->aggregate_bits)
+		err = err ? err : route_to_aggregator(work, &map->targets[0]);
+	for (size_t i = 0; !map->aggregate_bits && i < map->n_targets && !err; i++)
 		err = route_target(work, &map->targets[i], payloads, n);
-	return err || !map->every_ms ? err : add_interval(work, key, first);
+	return err || !map->has_rules ? err : add_rules(work, &rules, first);
 }
 
-/* `when` or `payload` has failed. */
+/* `when`, `payload` or the value of changes_only has failed. */
 static int transform_failed(struct work *work)
 {
 	const struct mapping *map = work->map;
@@ -722,7 +819,49 @@ static int transform_failed(struct work *work)
 	log_warn("message_passed", "mapping=\"%s\" because=\"on_error: pass\"", map->config->name);
 	log_debug("message_passed_why", "mapping=\"%s\" reason=\"%s\"", map->config->name, work->reason);
 	work->passed = true;
+	work->valueless = true;
 	return route_targets(work, &work->routing->view->payload, 1);
+}
+
+static int take_value(struct work *work)
+{
+	struct mapping *map = work->map;
+	struct routing *routing = work->routing;
+	struct slice *values;
+	size_t n;
+	if (!map->value) {
+		work->value = routing->view->payload;
+		return 0;
+	}
+	int err = transform_run(
+		map->value, work->form->input, work->source.captures, 1, routing->arena, &values, &n, &work->reason);
+	if (!err && n)
+		work->value = values[0];
+	return err;
+}
+
+static bool is_number(struct slice json)
+{
+	return json.len && (json.data[0] == '-' || (json.data[0] >= '0' && json.data[0] <= '9'));
+}
+
+/* *ret_pass: false if there is none, which is not a mistake. */
+static int take_aggregate_value(struct work *work, bool *ret_pass)
+{
+	struct mapping *map = work->map;
+	struct slice *values;
+	size_t n;
+	if (!map->aggregate_value)
+		return 0;
+	int err = transform_run(map->aggregate_value, work->form->input, work->source.captures, 1, work->routing->arena,
+		&values, &n, &work->reason);
+	*ret_pass = !err && n > 0;
+	if (err || n == 0)
+		return err;
+	if (map->aggregate_bits & AGGREGATE_OF_NUMBERS && !is_number(values[0]))
+		return fail(work, "the value to aggregate is no number");
+	work->aggregate_value = values[0];
+	return 0;
 }
 
 static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_payloads, size_t *ret_n)
@@ -732,21 +871,25 @@ static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_
 	bool pass = true;
 	int err = 0;
 	work->null = is_null_for_any(map, routing->view);
-	transform_input_null(work->value->input, work->null);
+	transform_input_null(work->form->input, work->null);
 	const char *key = map->when ? "when" : "payload";
 	if (map->when) {
 		err = transform_test(
-			map->when, work->value->input, work->source.captures, routing->arena, &pass, &work->reason);
+			map->when, work->form->input, work->source.captures, routing->arena, &pass, &work->reason);
 		if (!err)
 			TELL(work, NULL, .kind = ROUTE_WHEN, .passed = pass);
 	}
 	if (!err && pass && map->payload) {
 		key = "payload";
-		err = transform_run(map->payload, work->value->input, work->source.captures, map->max_outputs,
+		err = transform_run(map->payload, work->form->input, work->source.captures, map->max_outputs,
 			routing->arena, ret_payloads, ret_n, &work->reason);
 		if (!err)
 			TELL(work, NULL, .kind = ROUTE_MADE, .n = *ret_n);
 	}
+	if (!err && pass && map->has_rules && map->config->changes_only.enabled)
+		err = take_value(work);
+	if (!err && pass && map->aggregate_bits)
+		err = take_aggregate_value(work, &pass);
 	if (err == -EINVAL)
 		TELL(work, NULL, .kind = ROUTE_FAILED, .key = key);
 	*ret_pass = pass;
@@ -784,7 +927,7 @@ int mapping_route(struct mapping *map, struct routing *routing, const struct sli
 			.separator = routing->separator,
 			.captures = captures,
 			.json = &routing->values[map->format].json},
-		.value = &routing->values[map->format],
+		.form = &routing->values[map->format],
 	};
 	struct slice as_received = routing->view->payload, *payloads = &as_received;
 	size_t n = 1;

@@ -7,6 +7,7 @@
  * target for templates.
  *   dead_letter  one output per target with the received payload, headers (fit for it) and key, and reject_reason set; its topic is
  *                the rendered target, the source topic when that cannot be rendered
+ *                With `aggregate`: one, of the aggregator
  *   drop         no output; counted and logged
  *   pass         `when` or `payload` failed: the received payload to the rendered target. A template failed: there is
  *                nowhere to pass it to, so a dead letter
@@ -40,6 +41,7 @@ struct routed_value {
 /* One call of the router: the message and what it has become so far. */
 struct routing {
 	const struct message_view *view; /* with the topic as templates see it */
+	struct slice topic; /* as received */
 	char separator; /* of that topic's levels */
 	struct routed_value values[FORMATS]; /* of the payload, by the format that a mapping reads it in */
 	struct arena *arena;
@@ -50,8 +52,8 @@ struct routing {
 	size_t dropped, looped;
 	int hops; /* of the message, -1: not yet read */
 	size_t n_marked; /* of the outputs */
-	struct route_interval *intervals; /* in the arena */
-	size_t n_intervals, intervals_size;
+	struct route_rules *rules; /* in the arena */
+	size_t n_rules, rules_size;
 	struct route_watcher *watcher; /* NULL: nobody looks */
 };
 

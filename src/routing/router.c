@@ -38,7 +38,7 @@ struct filter_entry {
 };
 
 struct source {
-	const struct connector *connector;
+	const struct connector *connector; /* whose topics they are */
 	const void *settings;
 	char separator; /* of what is received */
 	struct topic_index *index;
@@ -56,7 +56,7 @@ struct router {
 	struct transform_input *inputs[FORMATS];
 	struct slice *captures; /* scratch, as many as the mapping with the most */
 	struct arena arena;
-	size_t outputs_size, intervals_size; /* of the result that is being added to */
+	size_t outputs_size, rules_size; /* of the result that is being added to */
 	struct route_watcher *watcher; /* NULL: nobody looks */
 };
 
@@ -155,12 +155,12 @@ static int build_sources(struct router *router)
 	int err = 0;
 	for (size_t c = 0; c < config->n_connections && !err; c++) {
 		struct source *source = &router->sources[c];
-		source->connector = config->connections[c].connector;
-		source->settings = config->connections[c].settings;
+		source->connector = config_topics_of(config, c)->connector;
+		source->settings = config_topics_of(config, c)->settings;
 		source->separator = connector_separator(source->connector);
 		source->index = topic_index_new();
 		source->entries = calloc(n_filters[c] + 1, sizeof *source->entries);
-		source->subscriptions = filter_list_new(source->connector);
+		source->subscriptions = filter_list_new(config->connections[c].connector);
 		if (!source->index || !source->entries || !source->subscriptions)
 			err = -ENOMEM;
 	}
@@ -389,6 +389,7 @@ int router_route_more(struct router *router, size_t connection, int subscription
 		return err;
 	struct routing routing = {
 		.view = &seen,
+		.topic = view->topic,
 		.separator = separator,
 		.max_transform_bytes = router->config->max_transform_bytes,
 		.arena = &router->arena,
@@ -397,9 +398,9 @@ int router_route_more(struct router *router, size_t connection, int subscription
 		.n_outputs = result->n_outputs,
 		.outputs_size = router->outputs_size,
 		.input_number = result->n_inputs,
-		.intervals = result->intervals,
-		.n_intervals = result->n_intervals,
-		.intervals_size = router->intervals_size,
+		.rules = result->rules,
+		.n_rules = result->n_rules,
+		.rules_size = router->rules_size,
 		.watcher = router->watcher,
 	};
 	struct passage passage = {
@@ -413,9 +414,9 @@ int router_route_more(struct router *router, size_t connection, int subscription
 	if (err)
 		return err;
 	router->outputs_size = routing.outputs_size;
-	router->intervals_size = routing.intervals_size;
-	result->intervals = routing.intervals;
-	result->n_intervals = routing.n_intervals;
+	router->rules_size = routing.rules_size;
+	result->rules = routing.rules;
+	result->n_rules = routing.n_rules;
 	result->outputs = routing.outputs;
 	result->n_outputs = routing.n_outputs;
 	result->matched += passage.matched;
@@ -432,7 +433,7 @@ int router_route(struct router *router, size_t connection, int subscription, con
 {
 	struct route_result result = {0};
 	arena_reset(&router->arena);
-	router->outputs_size = router->intervals_size = 0;
+	router->outputs_size = router->rules_size = 0;
 	int err = router_route_more(router, connection, subscription, view, &result);
 	if (!err)
 		*ret_result = result;

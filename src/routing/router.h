@@ -35,15 +35,16 @@ struct route_output {
 	struct message_view view; /* topic = rendered target; order_key set; reject_reason set when on_error says so */
 	bool marked; /* the mapping wants markers, and who reads there can see them */
 	size_t input; /* of which message: 0, or so many router_route_more before it */
-	bool left_out; /* for who heeds min_interval; false */
+	bool left_out; /* for who heeds the rules over time; false */
 };
 
-/* What a mapping with min_interval makes of one message: outputs that pass together or not at all. */
-struct route_interval {
+/* What a mapping with changes_only, sample or min_interval makes of one message: outputs that pass together or not at all. Keys
+ * are rendered; absent where the mapping has no such rule. */
+struct route_rules {
 	size_t mapping;
-	struct slice key; /* rendered */
-	uint64_t every_ms;
 	size_t first_output, n_outputs; /* of the result */
+	struct slice changes_key, sample_key, interval_key;
+	struct slice value; /* of changes_only; absent: null, or there is none */
 };
 
 struct route_result {
@@ -54,8 +55,8 @@ struct route_result {
 	size_t looped; /* outputs left out because of max_hops; logged by the router */
 	size_t dropped; /* outputs left out because on_error: drop; logged by the router */
 	size_t n_marked; /* outputs with `marked` */
-	struct route_interval *intervals; /* as outputs, in their order; the router does not heed them */
-	size_t n_intervals;
+	struct route_rules *rules; /* as outputs, in their order; the router does not heed them */
+	size_t n_rules;
 };
 
 /* Who is told what happens to a message on its way, while it happens: for looking at it, never for deciding. Everything in

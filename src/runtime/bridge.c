@@ -363,6 +363,7 @@ int bridge_close(struct bridge *bridge)
 	marking_free(&bridge->marking);
 	arena_free(&bridge->reply_arena);
 	spacing_free(&bridge->spacing);
+	free(bridge->runs);
 	free(bridge->endpoints);
 	generation_unref(bridge->generation);
 	free(bridge);

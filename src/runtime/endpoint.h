@@ -76,7 +76,7 @@ struct endpoint {
 	struct histogram acknowledgement; /* us from the offer to its receipt */
 	uint64_t dropped; /* by on_error: drop */
 	uint64_t replies, replies_dropped; /* of what was delivered here: appended, or not */
-	uint64_t left_out; /* by min_interval, once for each mapping */
+	uint64_t left_out; /* by the rules over time, once for each mapping */
 	uint64_t unlimited; /* passed for want of room to remember what had */
 	uint64_t values_too_large; /* to be kept as the last one */
 
@@ -121,6 +121,8 @@ struct bridge {
 	struct marking marking; /* scratch of intake_offer */
 	struct arena reply_arena; /* scratch of replies_append */
 	struct spacing spacing; /* likewise */
+	uint8_t *runs; /* scratch of together.c */
+	size_t runs_capacity; /* bytes */
 	struct queue_service *queue; /* linkspan queue */
 	struct control *control; /* its socket; NULL: none */
 	bool watched; /* somebody looks at what passes (queue_watch.h) */
@@ -170,6 +172,8 @@ int leftovers_check(struct bridge *bridge, struct endpoint_setup *setups, const 
 
 /* intake.c: from offer to receipt. */
 enum offer_result intake_offer(struct link_host *host, const struct offer *offer);
+/* The journal's word for a change of a source; false for CHANGE_NONE. */
+bool intake_change_of(const struct endpoint *end, const struct state_change *change, struct journal_change *ret);
 /* Of struct link_host_ops. */
 enum key_state intake_key(struct link_host *host, const uint8_t *key, uint64_t *ret_hash);
 bool intake_key_room(struct link_host *host);
@@ -180,6 +184,13 @@ void intake_resume(struct bridge *bridge, const struct endpoint *destination);
 /* replies.c: the courier's on_reply. -EAGAIN: there is no room where it goes. */
 int replies_append(void *ctx, const struct message_view *request, const struct message_view *reply,
 	const struct journal_change *finished);
+/* together.c: of struct link_host_ops. */
+int together_replace(struct link_host *host, const uint64_t *seqs, size_t n_seqs, const struct message_view *views,
+	size_t n_views, const struct state_change *change);
+void together_outbox(struct link_host *host, uint64_t *ret_next_seq, uint64_t *ret_undone);
+/* The change by which the deliveries of an offer end; 0 or a negative errno. Until the next call. */
+int together_change(struct endpoint *end, const uint64_t *seqs, size_t n, struct journal_change *ret_change);
+
 /* keeping.c: last values. */
 void keeping_open(struct endpoint *end);
 /* Of struct courier_options; ctx is the endpoint. */

@@ -18,7 +18,7 @@ struct source_figures {
 	const struct histogram *acknowledgement; /* us from the offer to its receipt */
 	uint64_t unnumbered; /* with markers, but without a number */
 	uint64_t dropped; /* by on_error: drop */
-	uint64_t left_out, unlimited; /* by min_interval; passed for want of room for its keys */
+	uint64_t left_out, unlimited; /* by the rules over time; passed for want of room for their keys */
 };
 
 struct destination_figures {

@@ -83,10 +83,10 @@ static int reserve_entries(struct bridge *bridge, size_t n)
 	return 0;
 }
 
-/* One for the state change, one for the drops of each destination, and the keys of what passes min_interval. */
+/* One for the state change, one for what is finished, one for the drops of each destination, and the keys of what passes the rules over time. */
 static int reserve_changes(struct bridge *bridge)
 {
-	size_t n = 1 + bridge->n_endpoints + bridge->spacing.n_changes;
+	size_t n = 2 + bridge->n_endpoints + bridge->spacing.n_changes;
 	if (n <= bridge->changes_capacity)
 		return 0;
 	struct journal_change *changes = realloc(bridge->changes, n * sizeof *changes);
@@ -97,7 +97,7 @@ static int reserve_changes(struct bridge *bridge)
 	return 0;
 }
 
-static bool journal_change_of(const struct endpoint *end, const struct state_change *change, struct journal_change *ret)
+bool intake_change_of(const struct endpoint *end, const struct state_change *change, struct journal_change *ret)
 {
 	static const enum journal_change_type types[] = {
 		[CHANGE_OPEN_ID] = JOURNAL_OPEN,
@@ -135,7 +135,7 @@ static struct journal_change *drop_of(struct bridge *bridge, const struct endpoi
  * has no room for the others. Returns how many entries. */
 static size_t list_outputs(struct bridge *bridge, const struct route_result *routed, size_t *n_changes)
 {
-	size_t n = 0, first_drop = *n_changes; /* behind the keys of min_interval, of which there may be thousands */
+	size_t n = 0, first_drop = *n_changes; /* behind the keys of these rules, of which there may be thousands */
 	for (size_t i = 0; i < routed->n_outputs; i++) {
 		struct endpoint *to = destination_of(bridge, routed, i);
 		const struct message_view *view = &routed->outputs[i].view;
@@ -177,7 +177,12 @@ static int append(struct endpoint *end, const struct offer *offer, const struct 
 		r = reserve_changes(bridge);
 	if (r < 0)
 		return r;
-	size_t n_changes = journal_change_of(end, &offer->change, bridge->changes);
+	size_t n_changes = intake_change_of(end, &offer->change, bridge->changes);
+	if (offer->n_finished) {
+		r = together_change(end, offer->finished, offer->n_finished, &bridge->changes[n_changes++]);
+		if (r < 0)
+			return r;
+	}
 	if (spacing->n_changes)
 		memcpy(&bridge->changes[n_changes], spacing->changes, spacing->n_changes * sizeof *spacing->changes);
 	n_changes += spacing->n_changes;
@@ -193,6 +198,8 @@ static int append(struct endpoint *end, const struct offer *offer, const struct 
 	tell_couriers(bridge, routed, lsn);
 	if (bridge->watched && offer->view)
 		watching_taken(end, offer, routed);
+	if (offer->n_finished)
+		courier_finished(end->courier, offer->finished, offer->n_finished);
 	*ret_lsn = lsn;
 	return 0;
 }

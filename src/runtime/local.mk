@@ -53,4 +53,5 @@ liblinkspan_a_SOURCES += \
 	src/runtime/spacing.c \
 	src/runtime/spacing.h \
 	src/runtime/status.c \
+	src/runtime/together.c \
 	src/runtime/watching.c

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * min_interval: takes out of what an offer becomes whatever comes too soon after the last of its kind that passed. What
- * has passed is known to the journal as a key, for as long as the interval is, and becomes known in the set that the
- * message is in: so it has passed if and only if its set is appended, and a restart forgets nothing.
+ * The rules over time: changes_only, sample and min_interval, in that order, take out of what an offer becomes what does not
+ * pass. What has passed is known to the journal as keys, for as long as the rule says, and becomes known in the set that the
+ * message is in: so it has passed if and only if its set is appended, and a restart forgets nothing. changes_only compares with
+ * what passed all of them, so that a change which another rule leaves out is still one when the next message comes; sample
+ * writes its count down with each message, also of one that it leaves out.
  *
  * Time is that of being offered, by loop_wall_ms.
  *

@@ -17,6 +17,7 @@ EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", 
 PROMISES = {"constrained-sensors/linkspan.yaml": ("at-least-once", "exactly-once"),
             "edge-to-cloud/linkspan.yaml": ("exactly-once", "at-least-once"),
             "edge-to-cloud/websocket.yaml": ("at-least-once", "exactly-once"),
+            "fewer-messages/linkspan.yaml": ("exactly-once", "at-least-once"),
             "gaps/linkspan.yaml": ("at-least-once", "exactly-once"),
             "kafka-to-mqtt/linkspan.yaml": ("exactly-once", "at-least-once"),
             "notifications/linkspan.yaml": ("at-most-once", "at-least-once"),
@@ -37,7 +38,8 @@ def configurations():
         said = subprocess.run([program(), "check", os.path.join(EXAMPLES, name)], capture_output=True, text=True, check=False,
                               env={**os.environ, "PLANT_BROKER": "mqtt://127.0.0.1", "KAFKA_BROKERS": "127.0.0.1:9092",
                                    "EDGE_BROKER": "mqtt://127.0.0.1", "CLOUD_BROKER": f"{scheme}://127.0.0.1",
-                                   "HOME_BROKER": "mqtt://127.0.0.1", "WEBHOOK_URL": "http://127.0.0.1:8088",
+                                   "HOME_BROKER": "mqtt://127.0.0.1", "HALL_BROKER": "mqtt://127.0.0.1",
+                                   "WEBHOOK_URL": "http://127.0.0.1:8088",
                                    "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
                                    "NTFY_URL": "https://ntfy.sh", "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
                                    "TELEGRAM_URL": "https://api.telegram.org/bot1:x", "TELEGRAM_CHAT": "-100",
@@ -65,6 +67,13 @@ def edge_to_cloud():
     need_mosquitto()
     said = _show("edge-to-cloud", "--count", "2000")
     assert "arrived 2000   lost 0   twice 0   out of order 0" in said, said
+
+
+@tap.case("fewer-messages: changes, samples and sums as the rules say, over kills, and nothing left behind")
+def fewer_messages():
+    need_mosquitto()
+    said = _show("fewer-messages", "--moments", "200")
+    assert "all as the rules say" in said and said.count("in all of 200 readings") == 3, said
 
 
 @tap.case("scada-to-kafka: each reading once in Kafka, whatever breaks, and nothing left behind")

@@ -82,6 +82,29 @@ static void test_numbers(void)
 	CU_ASSERT_EQUAL(value, 77);
 }
 
+static void test_fractions(void)
+{
+	static const struct {
+		const char *text;
+		bool good;
+		double value;
+	} cases[] = {{"0", true, 0}, {"-0.5", true, -0.5}, {"+7", true, 7}, {"1e-3", true, 0.001}, {"2.", true, 2},
+		{".5", false, 0}, {"", false, 0}, {"-", false, 0}, {" 1", false, 0}, {"1 ", false, 0},
+		{"0x10", false, 0}, {"nan", false, 0}, {"inf", false, 0}, {"1e999", false, 0}, {"1,5", false, 0}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct value_text in = {cases[i].text, false, message};
+		double value = 0;
+		CU_ASSERT_EQUAL(value_number(&in, 0, 0, &value) == NULL, cases[i].good);
+		CU_ASSERT_EQUAL(value, cases[i].value);
+	}
+	struct value_text in = {"2.5", false, message};
+	double value = 77;
+	CU_ASSERT_PTR_NOT_NULL(value_number(&in, 0, 2, &value));
+	in.text = "-0.1";
+	CU_ASSERT_PTR_NOT_NULL(value_number(&in, 0, INT64_MAX, &value));
+	CU_ASSERT_EQUAL(value, 77);
+}
+
 static void test_written_back(void)
 {
 	char text[32];
@@ -175,6 +198,7 @@ int main(void)
 		{"durations", test_durations},
 		{"sizes", test_sizes},
 		{"whole numbers", test_numbers},
+		{"fractions", test_fractions},
 		{"values are written back the short way", test_written_back},
 		{"secrets are not quoted", test_secrets_are_not_quoted},
 		{"slips are counted", test_distance},

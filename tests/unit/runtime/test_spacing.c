@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spacing: what min_interval lets pass, with the real router and the journal's memory of it. */
+/* spacing: what changes_only, sample and min_interval let pass, with the real router and the journal's memory of it. */
 #include "runtime/spacing.h"
 
 #include <stdio.h>
@@ -265,11 +265,205 @@ static void test_no_room(void)
 		CU_ASSERT_EQUAL(bench.bridge.spacing.n_unlimited, 1);
 	}
 	CU_ASSERT_STRING_EQUAL(offer("a/2", "2"), "");
-	CU_ASSERT_EQUAL(rig_logged("event=min_interval_full"), 1);
+	CU_ASSERT_EQUAL(rig_logged("event=keys_full"), 1);
 	wait_ms(EVERY_MS);
 	CU_ASSERT_STRING_EQUAL(offer("a/3", "2"), "1:2"); /* room comes back */
 	CU_ASSERT_STRING_EQUAL(offer("a/3", "3"), "");
 	CU_ASSERT_EQUAL(bench.bridge.spacing.n_unlimited, 0);
+	end();
+}
+
+/* --- changes_only ------------------------------------------------------------------------------------------------- */
+
+#define REFRESH_MS 3600000u
+
+static struct mapping_config *changing(const char *filter, const char *value, double dead_band)
+{
+	struct mapping_config *map = a_mapping(bench.config, "changing", filter);
+	map->changes_only.enabled = true;
+	map->changes_only.value = value ? a_text(value) : NULL;
+	map->changes_only.dead_band = dead_band;
+	map->changes_only.refresh_ms = REFRESH_MS;
+	a_target(map, 1, "t");
+	return map;
+}
+
+static const char *offer_null(const char *topic)
+{
+	struct message_view view = message(topic, "");
+	view.payload = (struct slice){NULL, 0};
+	return offer_views(&view, 1, true)[0] ? "passed" : "";
+}
+
+/* Byte by byte, for each topic; what is null is not what is empty. */
+static void test_changes(void)
+{
+	begin(100);
+	changing("a/#", NULL, 0);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "on"), "1:on");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "on"), "");
+	CU_ASSERT_EQUAL(bench.bridge.spacing.n_left_out, 1);
+	CU_ASSERT_STRING_EQUAL(offer("a/2", "on"), "1:on");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "on "), "1:on ");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "on"), "1:on");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", ""), "1:");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", ""), "");
+	CU_ASSERT_STRING_EQUAL(offer_null("a/1"), "passed");
+	CU_ASSERT_STRING_EQUAL(offer_null("a/1"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", ""), "1:");
+	CU_ASSERT_EQUAL(journal_keys(bench.rig.j), 2);
+	end();
+}
+
+/* By a value of the message, and by another key than its topic. A value that cannot be had is on_error's. */
+static void test_changed_value(void)
+{
+	begin(100);
+	struct mapping_config *map = changing("a/#", ".v | select(. != 7)", 0);
+	map->changes_only.key = a_text("{.id}");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"id\":1,\"v\":1,\"t\":1}"), "1:{\"id\":1,\"v\":1,\"t\":1}");
+	CU_ASSERT_STRING_EQUAL(offer("a/2", "{\"t\":2, \"v\":1.0, \"id\":1}"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"id\":2,\"v\":1}"), "1:{\"id\":2,\"v\":1}");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"id\":2,\"v\":7}"), "1:{\"id\":2,\"v\":7}"); /* now it has none */
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"id\":2,\"v\":7,\"t\":3}"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "bad"), "1:bad");
+	CU_ASSERT(bench.routed.outputs[0].view.reject_reason.data != NULL);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "bad"), "1:bad"); /* dead letters are none that have passed */
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"v\":7}"), "1:{\"v\":7}"); /* without its key, too */
+	CU_ASSERT(bench.routed.outputs[0].view.reject_reason.data != NULL);
+	map->on_error = ON_ERROR_PASS;
+	router_free(bench.router);
+	bench.router = NULL;
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "bad"), "1:bad");
+	CU_ASSERT(bench.routed.outputs[0].view.reject_reason.data == NULL);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "bad"), "1:bad");
+	end();
+}
+
+/* A slow drift adds up: it is compared with what passed. What is no number is compared as it is. */
+static void test_dead_band(void)
+{
+	begin(100);
+	changing("a/#", NULL, 0.5);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "20"), "1:20");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "20.5"), ""); /* not more than that */
+	CU_ASSERT_STRING_EQUAL(offer("a/1", " 2.025e1\n"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "19.5"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "20.75"), "1:20.75");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "20.5"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "-20.75"), "1:-20.75");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "away"), "1:away");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "away"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "nan"), "1:nan");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "1e999"), "1:1e999");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "1e999"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "0x10"), "1:0x10");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "0"), "1:0");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "-0.0"), "");
+	end();
+}
+
+/* Not since the last one that was seen: since the last that passed. */
+static void test_refresh(void)
+{
+	begin(100);
+	changing("a/#", NULL, 0);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "1"), "1:1");
+	wait_ms(REFRESH_MS - 1);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "1"), "");
+	wait_ms(1);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "1"), "1:1");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "1"), "");
+	end();
+}
+
+/* --- sample ------------------------------------------------------------------------------------------------------- */
+
+static struct mapping_config *sampled(int64_t one_in, const char *key)
+{
+	struct mapping_config *map = a_mapping(bench.config, "sampled", "a/#");
+	map->sample.one_in = one_in;
+	map->sample.key = key ? a_text(key) : NULL;
+	a_target(map, 1, "t");
+	return map;
+}
+
+static void test_sample(void)
+{
+	static const char *const payloads[] = {"0", "1", "2", "3", "4", "5", "6", "7"};
+	begin(100);
+	sampled(3, NULL);
+	for (unsigned i = 0; i < 8; i++) {
+		if (i == 5) { /* in the middle of the count */
+			rig_run(&bench.rig);
+			rig_crash(&bench.rig);
+			open_journal();
+		}
+		CU_ASSERT_EQUAL(offer("a/1", payloads[i])[0] != '\0', i % 3 == 0);
+		CU_ASSERT_EQUAL(offer("a/2", payloads[i])[0] != '\0', i % 3 == 0);
+		CU_ASSERT_EQUAL(bench.bridge.spacing.n_left_out, i % 3 != 0);
+	}
+	struct message_view view = message("a/1", "8");
+	CU_ASSERT_STRING_EQUAL(offer_views(&view, 1, false), ""); /* not appended: not counted */
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "8"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "9"), "1:9");
+	wait_ms(UINT64_C(30) * 24 * 3600 * 1000);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "10"), "1:10"); /* forgotten */
+	end();
+}
+
+static void test_sample_together(void)
+{
+	struct message_view views[] = {message("a/1", "1"), message("a/2", "2"), message("a/1", "3"),
+		message("a/1", "4"), message("a/1", "5")};
+	begin(100);
+	sampled(2, NULL);
+	CU_ASSERT_STRING_EQUAL(offer_views(views, 5, true), "1:1 1:2 1:4");
+	CU_ASSERT_EQUAL(bench.bridge.spacing.n_changes, 2);
+	CU_ASSERT_STRING_EQUAL(offer_views(views, 5, true), "1:1 1:4");
+	end();
+}
+
+/* --- together ----------------------------------------------------------------------------------------------------- */
+
+/* What does not pass all of them has not changed: the next message brings it. */
+static void test_all_rules(void)
+{
+	begin(100);
+	struct mapping_config *map = changing("a/#", NULL, 0);
+	map->min_interval.every_ms = EVERY_MS;
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "closed"), "1:closed");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "open"), ""); /* too soon */
+	wait_ms(EVERY_MS);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "closed"), ""); /* as it was told */
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "open"), "1:open");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "open"), "");
+	end();
+	begin(100);
+	map = changing("a/#", NULL, 0);
+	map->sample.one_in = 2;
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "1"), "1:1");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "1"), ""); /* not counted by sample */
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "2"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "2"), "1:2");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "2"), "");
+	end();
+}
+
+/* Each rule's keys are its own, and the mapping's. */
+static void test_changes_no_room(void)
+{
+	begin(1);
+	changing("a/#", NULL, 0);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "1"), "1:1");
+	for (unsigned i = 0; i < 2; i++) {
+		CU_ASSERT_STRING_EQUAL(offer("a/2", "1"), "1:1");
+		CU_ASSERT_EQUAL(bench.bridge.spacing.n_unlimited, 1);
+	}
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "1"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "2"), "1:2"); /* it is known, so there is room for it */
+	CU_ASSERT_EQUAL(bench.bridge.spacing.n_unlimited, 0);
+	CU_ASSERT_EQUAL(rig_logged("event=keys_full"), 1);
 	end();
 }
 
@@ -281,10 +475,18 @@ static const struct tap_test tests[] = {
 	{"thousands of messages in one offer", test_many},
 	{"over a crash", test_restart},
 	{"no room for keys", test_no_room},
+	{"changes only", test_changes},
+	{"changes of a value", test_changed_value},
+	{"changes beyond a dead band", test_dead_band},
+	{"unchanged, and due again", test_refresh},
+	{"one of so many", test_sample},
+	{"one of so many that come together", test_sample_together},
+	{"all rules together", test_all_rules},
+	{"changes without room for keys", test_changes_no_room},
 	{NULL, NULL},
 };
 
 int main(void)
 {
-	return tap_main("min_interval", tests);
+	return tap_main("spacing", tests);
 }

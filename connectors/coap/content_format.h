@@ -14,6 +14,7 @@
 #include "message/slice.h"
 
 #define CONTENT_FORMAT_NONE   (-1)
+#define CONTENT_FORMAT_TEXT   0
 #define CONTENT_FORMAT_OCTETS 42
 #define CONTENT_FORMAT_LINKS  40
 #define CONTENT_FORMAT_SIZE   16u /* "coap/65535" and a NUL */

@@ -18,6 +18,7 @@
 #define KEYS_FULL_MAX_AGE_S   30u
 #define FAILED_MAX_AGE_S      10u
 #define HEADER_BYTES          4u
+#define SHARE                 8u /* see has_share */
 
 static const uint8_t hash_key[SIPHASH_KEY_LEN] = "linkspan, CoAP";
 static const char query_name[] = "coap-query", identity_name[] = "coap-identity";
@@ -349,6 +350,12 @@ static uint64_t options_hash(const struct coap_in_head *head)
 	return sum ^ (uint64_t)(head->content_format + 1) << 20;
 }
 
+/* Whose share of common room its requests take: a host's; all that nobody has validated have one together. */
+static struct slice holder_of(const struct coap_in_peer *peer)
+{
+	return slice_of(peer->address, peer->validated ? peer->host_len : 0);
+}
+
 /* 0: the body is there; else what to answer. */
 static struct coap_in_answer take_block(struct coap_in_request *request, const struct coap_in_head *head)
 {
@@ -357,6 +364,7 @@ static struct coap_in_answer take_block(struct coap_in_request *request, const s
 	const struct coap_in_block *block1 = &head->block1;
 	uint64_t max_body = link->settings->in.limits.max_body;
 	struct reassembly_key key = {.peer = coap_in_repeat_peer(peer),
+		.holder = holder_of(peer),
 		.method = head->code,
 		.options_hash = options_hash(head),
 		.request_tag = head->request_tag};
@@ -373,6 +381,8 @@ static struct coap_in_answer take_block(struct coap_in_request *request, const s
 		request->has_body = true;
 		break;
 	case REASSEMBLY_CONTINUE:
+		if (!peer->validated && reassembly_is_crowded(link->bodies))
+			(void)coap_in_peer_ping(peer); /* for a share of its own */
 		return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_CONTINUE};
 	case REASSEMBLY_INCOMPLETE:
 		return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_INCOMPLETE, .text = "send it from the start"};
@@ -447,11 +457,41 @@ static struct coap_in_answer refused(const struct coap_in_request *request)
 		.code = COAP_RESPONSE_CODE_REQUEST_TOO_LARGE, .text = "the message is larger than linkspan takes"};
 }
 
+static void add_share(const struct coap_in_list *list, struct slice holder, size_t *ret_n, size_t *ret_bytes)
+{
+	for (const struct coap_in_request *request = list->first; request; request = request->next)
+		if (slice_equal(holder_of(request->exchange.peer), holder)) {
+			(*ret_n)++;
+			*ret_bytes += request->raw_len + request->body.capacity;
+		}
+}
+
+/* Whoever waits already may have at most so many times as much as is left: there is always something for others, and nobody
+ * is stopped as long as there is plenty. */
+static bool has_share(const struct coap_in_request *request)
+{
+	struct coap_in_peer *peer = request->exchange.peer;
+	struct coap_in_link *link = peer->link;
+	const struct coap_limits *limits = &link->settings->in.limits;
+	size_t n = link->held.n + link->offered.n, own = 0, own_bytes = 0;
+	size_t most = SHARE * ((size_t)limits->max_waiting - n);
+	size_t most_bytes = link->waiting_bytes < limits->max_buffered
+				    ? SHARE * (size_t)(limits->max_buffered - link->waiting_bytes)
+				    : 0;
+	if (n < most && link->waiting_bytes <= most_bytes)
+		return true;
+	add_share(&link->held, holder_of(peer), &own, &own_bytes);
+	add_share(&link->offered, holder_of(peer), &own, &own_bytes);
+	if (!peer->validated)
+		(void)coap_in_peer_ping(peer);
+	return own < most && own_bytes <= most_bytes;
+}
+
 /* Its body is there. */
 static void offer_first(struct coap_in_request *request, const struct coap_in_head *head, const char *identity)
 {
 	struct coap_in_link *link = request->exchange.peer->link;
-	if (link->held.n + link->offered.n >= (size_t)link->settings->in.limits.max_waiting) {
+	if (link->held.n + link->offered.n >= (size_t)link->settings->in.limits.max_waiting || !has_share(request)) {
 		answer_now(request, busy("too many requests are waiting"));
 		return;
 	}

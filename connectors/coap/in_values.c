@@ -9,6 +9,7 @@
 
 #include "connectors/coap/content_format.h"
 #include "connectors/coap/in_link.h"
+#include "message/utf8.h"
 #include "message/siphash.h"
 
 #define ETAG_LEN          8u
@@ -16,6 +17,7 @@
 #define LARGEST_SZX       6u
 #define MAX_MESSAGE_BYTES (64u * 1024) /* over TCP */
 #define OPTION_BYTES      48u
+#define MAX_TEXT          (64u * 1024) /* whether it is text is looked at each time */
 
 struct message *coap_in_values_find(struct coap_in_link *link, struct slice path)
 {
@@ -120,11 +122,20 @@ static int add_block(coap_pdu_t *pdu, const struct coap_in_part *part, struct sl
 	return r;
 }
 
+/* What a value is given as to who accepts that: a value without a content type (whoever speaks MQTT 3.1.1 cannot say one) is bytes
+ * to everybody, and text to who asks for text, if it is. */
+static int format_as(const struct message_view *view, int accept)
+{
+	int format = content_format_find(view->content_type);
+	bool is_text = accept == CONTENT_FORMAT_TEXT && view->payload.len <= MAX_TEXT && utf8_valid(view->payload);
+	return format == CONTENT_FORMAT_NONE && (accept == CONTENT_FORMAT_OCTETS || is_text) ? accept : format;
+}
+
 /* Options in the order of their numbers. */
 static int fill(coap_pdu_t *pdu, const struct coap_in_link *link, const struct message_view *view, const uint8_t *etag,
 	const struct coap_in_part *part, struct slice piece)
 {
-	int format = content_format_find(view->content_type);
+	int format = format_as(view, part->accept);
 	bool valid = coap_pdu_get_code(pdu) == COAP_RESPONSE_CODE_VALID;
 	uint32_t age = max_age_s(link, view);
 	int r = coap_add_option(pdu, COAP_OPTION_ETAG, ETAG_LEN, etag) ? 0 : -ENOMEM;
@@ -143,9 +154,7 @@ static int fill(coap_pdu_t *pdu, const struct coap_in_link *link, const struct m
 
 static bool is_acceptable(const struct message_view *view, int accept)
 {
-	int format = content_format_find(view->content_type);
-	return accept == CONTENT_FORMAT_NONE || accept == format ||
-	       (format == CONTENT_FORMAT_NONE && accept == CONTENT_FORMAT_OCTETS);
+	return accept == CONTENT_FORMAT_NONE || accept == format_as(view, accept);
 }
 
 coap_pdu_t *coap_in_values_answer(struct coap_in_peer *peer, struct message *msg, const struct coap_in_part *wanted)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A chained hash table of bodies, which also stand in one queue, that which has been without a block for longest first.
+ * A chained hash table of bodies, which also stand in one queue, that which has been without a block for longest first, and a
+ * list of those who hold them: it is gone through when there is no room.
  */
 #include "connectors/coap/reassembly.h"
 
@@ -18,11 +19,21 @@
 #define BERT_UNIT       1024u
 #define SMALLEST_BUFFER 256u /* as in message/buffer.c */
 
+#define BODY_COST 512u /* of one without bytes, where shares are compared */
+
+struct holder {
+	struct holder *next;
+	uint64_t id; /* keyed hash of who it is */
+	size_t n, bytes; /* of its bodies */
+};
+
 struct body {
 	struct body *chain; /* in the bucket */
 	struct body *newer, *older;
 	uint8_t key[SIPHASH_LEN];
+	struct holder *holder;
 	uint64_t touched_ms;
+	uint64_t number; /* the later begun, the higher */
 	struct buffer bytes;
 };
 
@@ -31,7 +42,9 @@ struct reassembly {
 	struct body **buckets;
 	size_t n_buckets; /* a power of two */
 	struct body *oldest, *newest;
+	struct holder *holders; /* those with bodies */
 	size_t n, capacity_bytes; /* of all bodies */
+	uint64_t last_number;
 	uint8_t secret[SIPHASH_KEY_LEN];
 };
 
@@ -104,10 +117,70 @@ static void unqueue(struct reassembly *reassembly, const struct body *body)
 	*(body->newer ? &body->newer->older : &reassembly->newest) = body->older;
 }
 
+/* --- shares -------------------------------------------------------------------------------------------------------- */
+
+/* NULL: no memory. */
+static struct holder *holder_of(struct reassembly *reassembly, struct slice who)
+{
+	uint8_t hash[SIPHASH_LEN];
+	siphash(reassembly->secret, who, hash);
+	uint64_t id = get_u64(hash);
+	struct holder *holder = reassembly->holders;
+	while (holder && holder->id != id)
+		holder = holder->next;
+	if (holder)
+		return holder;
+	holder = calloc(1, sizeof *holder);
+	if (!holder)
+		return NULL;
+	holder->id = id;
+	holder->next = reassembly->holders;
+	reassembly->holders = holder;
+	return holder;
+}
+
+static void hold(struct body *body, struct holder *holder)
+{
+	body->holder = holder;
+	holder->n++;
+	holder->bytes += body->bytes.capacity;
+}
+
+static void let_go(struct reassembly *reassembly, struct body *body)
+{
+	struct holder *holder = body->holder, **at = &reassembly->holders;
+	body->holder = NULL;
+	if (!holder)
+		return;
+	holder->bytes -= body->bytes.capacity;
+	if (--holder->n)
+		return;
+	while (*at != holder)
+		at = &(*at)->next;
+	*at = holder->next;
+	free(holder);
+}
+
+/* Who it is may have become known meanwhile. */
+static void hand_over(struct reassembly *reassembly, struct body *body, struct slice who)
+{
+	struct holder *holder = holder_of(reassembly, who);
+	if (!holder || holder == body->holder)
+		return;
+	let_go(reassembly, body);
+	hold(body, holder);
+}
+
+static size_t cost_of(const struct holder *holder)
+{
+	return holder->bytes + holder->n * BODY_COST;
+}
+
 static void drop(struct reassembly *reassembly, struct body *body)
 {
 	*find(reassembly, body->key) = body->chain;
 	unqueue(reassembly, body);
+	let_go(reassembly, body);
 	reassembly->n--;
 	reassembly->capacity_bytes -= body->bytes.capacity;
 	buffer_free(&body->bytes);
@@ -130,6 +203,12 @@ void reassembly_expire(struct reassembly *reassembly, uint64_t now_ms)
 		drop(reassembly, reassembly->oldest);
 }
 
+bool reassembly_is_crowded(const struct reassembly *reassembly)
+{
+	return reassembly->n >= reassembly->limits.max_bodies / 2 ||
+	       reassembly->capacity_bytes >= reassembly->limits.max_bytes / 2;
+}
+
 size_t reassembly_count(const struct reassembly *reassembly, size_t *ret_bytes)
 {
 	*ret_bytes = reassembly->capacity_bytes;
@@ -138,23 +217,62 @@ size_t reassembly_count(const struct reassembly *reassembly, size_t *ret_bytes)
 
 /* --- room ---------------------------------------------------------------------------------------------------------- */
 
-/* Another body goes, if it has been without a block for long enough. */
-static bool make_room(struct reassembly *reassembly, const struct body *keep, uint64_t now_ms)
+/* Of whoever holds most, and more than `holder` would with `more` bytes: the one that has been without a block for longest. */
+static struct body *from_the_richest(const struct reassembly *reassembly, const struct holder *holder, size_t more)
 {
-	struct body *oldest = reassembly->oldest;
-	if (!oldest || oldest == keep || now_ms - oldest->touched_ms < reassembly->limits.yield_ms)
+	const struct holder *richest = holder;
+	size_t most = cost_of(holder) + more + BODY_COST;
+	for (const struct holder *other = reassembly->holders; other; other = other->next)
+		if (other != holder && cost_of(other) > most) {
+			richest = other;
+			most = cost_of(other);
+		}
+	struct body *body = richest == holder ? NULL : reassembly->oldest;
+	while (body && body->holder != richest)
+		body = body->newer;
+	return body;
+}
+
+static struct body *begun_last(const struct reassembly *reassembly, const struct body *after)
+{
+	struct body *last = NULL;
+	for (struct body *body = reassembly->oldest; body; body = body->newer)
+		if (body->number > (last ? last->number : after->number))
+			last = body;
+	return last;
+}
+
+/* Another body goes, so that `keep`, or a new one (NULL), has room for that many bytes more. */
+static bool make_room(struct reassembly *reassembly, const struct body *keep, const struct holder *holder, size_t more,
+	uint64_t now_ms)
+{
+	struct body *body = reassembly->oldest;
+	if (!body || body == keep || now_ms - body->touched_ms < reassembly->limits.yield_ms)
+		body = from_the_richest(reassembly, holder, more);
+	if (!body && keep && keep->bytes.len)
+		body = begun_last(reassembly, keep);
+	if (!body)
 		return false;
-	drop(reassembly, oldest);
+	drop(reassembly, body);
 	return true;
 }
 
-static struct body *add_body(struct reassembly *reassembly, const uint8_t key[SIPHASH_LEN], uint64_t now_ms)
+static struct body *add_body(
+	struct reassembly *reassembly, const uint8_t key[SIPHASH_LEN], struct slice who, uint64_t now_ms)
 {
-	if (reassembly->n >= reassembly->limits.max_bodies && !make_room(reassembly, NULL, now_ms))
-		return NULL;
 	struct body *body = calloc(1, sizeof *body);
-	if (!body)
+	struct holder *holder = body ? holder_of(reassembly, who) : NULL;
+	if (!holder) {
+		free(body);
 		return NULL;
+	}
+	hold(body, holder); /* so that it stays, whoever goes */
+	if (reassembly->n >= reassembly->limits.max_bodies && !make_room(reassembly, NULL, holder, 0, now_ms)) {
+		let_go(reassembly, body);
+		free(body);
+		return NULL;
+	}
+	body->number = ++reassembly->last_number;
 	memcpy(body->key, key, SIPHASH_LEN);
 	buffer_init(&body->bytes, reassembly->limits.max_body);
 	struct body **bucket = bucket_of(reassembly, key);
@@ -174,12 +292,13 @@ static bool append(struct reassembly *reassembly, struct body *body, struct slic
 		if (after > reassembly->limits.max_body)
 			after = reassembly->limits.max_body;
 		while (after - before > reassembly->limits.max_bytes - reassembly->capacity_bytes)
-			if (!make_room(reassembly, body, now_ms))
+			if (!make_room(reassembly, body, body->holder, after - before, now_ms))
 				return false;
 	}
 	if (buffer_append(&body->bytes, payload) < 0)
 		return false;
 	reassembly->capacity_bytes += body->bytes.capacity - before;
+	body->holder->bytes += body->bytes.capacity - before;
 	return true;
 }
 
@@ -212,6 +331,7 @@ static enum reassembly_result finish(struct reassembly *reassembly, struct body 
 	buffer_free(ret_body);
 	*ret_body = body->bytes;
 	reassembly->capacity_bytes -= body->bytes.capacity;
+	body->holder->bytes -= body->bytes.capacity;
 	buffer_init(&body->bytes, 0);
 	drop(reassembly, body);
 	return REASSEMBLY_COMPLETE;
@@ -240,13 +360,13 @@ static enum reassembly_result add_later_block(struct reassembly *reassembly, str
 }
 
 static enum reassembly_result begin_body(struct reassembly *reassembly, const uint8_t key[SIPHASH_LEN],
-	struct body *before, const struct reassembly_block *block, uint64_t now_ms)
+	struct body *before, const struct reassembly_block *block, struct slice who, uint64_t now_ms)
 {
 	if (before)
 		drop(reassembly, before);
 	if (!block->more)
 		return REASSEMBLY_WHOLE;
-	struct body *body = add_body(reassembly, key, now_ms);
+	struct body *body = add_body(reassembly, key, who, now_ms);
 	if (body && append(reassembly, body, block->payload, now_ms))
 		return REASSEMBLY_CONTINUE;
 	return give_up(reassembly, body, REASSEMBLY_NO_ROOM);
@@ -265,8 +385,9 @@ enum reassembly_result reassembly_add(struct reassembly *reassembly, const struc
 	if (block->size1 > most || offset_of(block) + block->payload.len > most)
 		return give_up(reassembly, body, REASSEMBLY_TOO_LARGE);
 	if (block->num == 0)
-		return begin_body(reassembly, hashed, body, block, now_ms);
+		return begin_body(reassembly, hashed, body, block, key->holder, now_ms);
 	if (!body)
 		return REASSEMBLY_INCOMPLETE;
+	hand_over(reassembly, body, key->holder);
 	return add_later_block(reassembly, body, block, now_ms, ret_body);
 }

@@ -20,14 +20,16 @@ struct reassembly_limits {
 	size_t max_body; /* bytes */
 	size_t max_bytes; /* of all bodies together */
 	size_t max_bodies; /* that are not complete */
-	/* When there is no room for a new body, the one that has been without a block for longest goes, if that is at least so
-	 * long: its client is told 4.08 and begins again. */
+	/* When there is no room, the body that has been without a block for longest goes, if that is at least so long. Else who
+	 * holds most gives one up to who holds less; and for a body that is under way, one that was begun after it goes, so
+	 * that bodies which fill the room together do not wait for each other. Its client is told 4.08 and begins again. */
 	uint64_t yield_ms;
 };
 
 /* Which body a block is of. The token does not matter (RFC 7959 §2.5). */
 struct reassembly_key {
 	struct slice peer; /* address and port, or a session's number */
+	struct slice holder; /* whose share of the room it takes: may change from block to block */
 	uint8_t method; /* code */
 	uint64_t options_hash; /* of path, query and what else must agree */
 	struct slice request_tag; /* absent: none, which differs from an empty one */
@@ -64,6 +66,8 @@ enum reassembly_result reassembly_add(struct reassembly *reassembly, const struc
 
 /* Lets go bodies that have been without a block for REASSEMBLY_WAIT_MS; reassembly_add does so too. */
 void reassembly_expire(struct reassembly *reassembly, uint64_t now_ms);
+/* Is half of the room taken? */
+bool reassembly_is_crowded(const struct reassembly *reassembly);
 /* How many bodies are not complete, and the bytes that they hold. */
 size_t reassembly_count(const struct reassembly *reassembly, size_t *ret_bytes);
 

@@ -286,6 +286,9 @@ def values():
         out.publish("coap-values/1", b"21.5")
         until(lambda: get("/value/1").payload == b"21.5", "the value")
         assert get("/value/1").value("Max-Age") == 90 and get("/value/1").values("Content-Format") == [], get("/value/1")
+        for accept, wanted in ((0, "2.05"), (42, "2.05"), (50, "4.06")):
+            accepted = get("/value/1", ("Accept", accept))
+            assert accepted.text == wanted and accepted.value("Content-Format") == (accept if wanted == "2.05" else None), accepted
         etag = get("/value/1").value("ETag")
         bridge.kill()
         bridge.start()
@@ -295,6 +298,9 @@ def values():
         assert get("/value/2").value("Max-Age") <= 3
         until(lambda: get("/value/2").text == "4.04", "its end")
         assert get("/value").text == "4.04"
+        out.publish("coap-values/3", b"\xff is no text")
+        until(lambda: get("/value/3").text == "2.05", "a value that is no text")
+        assert get("/value/3", ("Accept", 0)).text == "4.06" and get("/value/3", ("Accept", 42)).text == "2.05"
 
 
 @tap.case("a client that acknowledges pings, as go-coap does, is as good as one that resets them: it observes on and on")

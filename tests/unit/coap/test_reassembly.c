@@ -260,12 +260,16 @@ static void all_bodies_share_a_room(void)
 	CU_ASSERT(n >= 5 && n <= 46);
 	CU_ASSERT_EQUAL(add(reassembly, peer, 0, true, 64, 0), REASSEMBLY_NO_ROOM);
 	CU_ASSERT_EQUAL(count(reassembly), n);
-	/* One that goes on makes the others go, once they have waited, but never itself. */
+	/* One that goes on makes those go that were begun after it, or have waited, but never itself. */
 	for (uint32_t num = 1; num < 4; num++)
 		CU_ASSERT_EQUAL(add(reassembly, "A", num, true, 64, 0), REASSEMBLY_CONTINUE);
-	CU_ASSERT_EQUAL(add(reassembly, "A", 4, true, 64, 0), REASSEMBLY_NO_ROOM);
 	CU_ASSERT_EQUAL(count(reassembly), n);
-	uint32_t num = 4;
+	CU_ASSERT_EQUAL(add(reassembly, "A", 4, true, 64, 0), REASSEMBLY_CONTINUE);
+	CU_ASSERT(count(reassembly) < n);
+	peer[0]--;
+	CU_ASSERT_EQUAL(add(reassembly, peer, 1, true, 64, 0), REASSEMBLY_INCOMPLETE); /* begun last */
+	CU_ASSERT_EQUAL(add(reassembly, "B", 1, true, 64, 0), REASSEMBLY_CONTINUE);
+	uint32_t num = 5;
 	enum reassembly_result result;
 	while ((result = add(reassembly, "A", num, true, 64, 20000)) == REASSEMBLY_CONTINUE)
 		num++;
@@ -273,6 +277,39 @@ static void all_bodies_share_a_room(void)
 	CU_ASSERT_EQUAL(count(reassembly), 1);
 	CU_ASSERT(num >= 16);
 	CU_ASSERT(held(reassembly) <= 3000);
+	reassembly_free(reassembly);
+}
+
+static enum reassembly_result add_of(
+	struct reassembly *reassembly, const char *holder, const char *peer, uint32_t num, bool more)
+{
+	struct reassembly_key key = key_of(peer);
+	struct reassembly_block block = block_of(num, more, 64);
+	key.holder = slice_str(holder);
+	return reassembly_add(reassembly, &key, &block, 0, &whole);
+}
+
+static void nobody_takes_all_of_the_room(void)
+{
+	struct reassembly *reassembly = made(4096, 3000, 100);
+	char peer[2] = "A";
+	CU_ASSERT_EQUAL(add_of(reassembly, "", "known", 0, true), REASSEMBLY_CONTINUE);
+	while (add_of(reassembly, "greedy", peer, 0, true) == REASSEMBLY_CONTINUE)
+		peer[0]++;
+	CU_ASSERT_EQUAL(add_of(reassembly, "greedy", peer, 0, true), REASSEMBLY_NO_ROOM);
+	size_t n = count(reassembly);
+	/* Those who hold less get room from who holds most, beginning with what has been without a block for longest. */
+	CU_ASSERT_EQUAL(add_of(reassembly, "modest", "m", 0, true), REASSEMBLY_CONTINUE);
+	CU_ASSERT_EQUAL(count(reassembly), n);
+	CU_ASSERT_EQUAL(add_of(reassembly, "greedy", "A", 1, true), REASSEMBLY_INCOMPLETE);
+	CU_ASSERT_EQUAL(add_of(reassembly, "greedy", "B", 1, true), REASSEMBLY_CONTINUE);
+	/* A body that is known to be somebody's now is of his share. */
+	CU_ASSERT_EQUAL(add_of(reassembly, "known", "known", 1, true), REASSEMBLY_CONTINUE);
+	for (uint32_t num = 1; num < 8; num++)
+		CU_ASSERT_EQUAL(add_of(reassembly, "modest", "m", num, num < 7),
+			num < 7 ? REASSEMBLY_CONTINUE : REASSEMBLY_COMPLETE);
+	CU_ASSERT(is_whole((size_t)8 * 64));
+	CU_ASSERT_EQUAL(add_of(reassembly, "known", "known", 2, false), REASSEMBLY_COMPLETE);
 	reassembly_free(reassembly);
 }
 
@@ -328,6 +365,7 @@ int main(void)
 		{"a body has its limit, announced or not", a_body_has_its_limit},
 		{"there are so many bodies and no more", there_are_so_many_bodies},
 		{"all bodies share a room", all_bodies_share_a_room},
+		{"nobody takes all of the room", nobody_takes_all_of_the_room},
 		{"bodies expire", bodies_expire},
 		{"disorder breaks nothing", survives_disorder},
 		{NULL, NULL},

@@ -8,6 +8,9 @@
 #include "connectors/coap/in_address.h"
 #include "tests/unit/tap.h"
 
+static const char too_long[] = "coap://[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:"
+			       "0000:0000:0000:0001]";
+
 static struct coap_in_address parsed(const char *text)
 {
 	struct coap_in_address address = {.proto = COAP_PROTO_NONE};
@@ -59,9 +62,7 @@ static void test_refused(void)
 	static const char *const bad[] = {"", "127.0.0.1", "coap:127.0.0.1", "COAP://127.0.0.1", "http://127.0.0.1",
 		"coap://", "coap://host.example", "coap://127.0.0.1/", "coap://127.0.0.1:5683/x",
 		"coap://127.0.0.1:65536", "coap://127.0.0.1:x", "coap://127.0.0.1:", "coap://::1", "coap://[::1",
-		"coap://[::1]x", "coap://256.0.0.1", "coap://127.0.0.1 ",
-		"coap://"
-		"[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0001]"};
+		"coap://[::1]x", "coap://256.0.0.1", "coap://127.0.0.1 ", too_long};
 	struct coap_in_address address = {.proto = COAP_PROTO_TLS};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		CU_ASSERT_PTR_NOT_NULL(coap_in_address_parse(bad[i], &address));
@@ -80,7 +81,7 @@ static void test_groups(void)
 {
 	static const char *const bad[] = {"", "[]", "224.0.1", "223.255.255.255", "240.0.0.0", "[224.0.1.187]",
 		"[fe80::1]", "[ff02::fd%]", "[ff02::fd", "ff02::fd]", "[ff02::fd%sixteen-letters-]", "ff02::fg",
-		"[ff02:0000:0000:0000:0000:0000:0000:00fd%a-very-long-name-of-an-interface-that-does-not-fit]"};
+		too_long};
 	char group[COAP_IN_GROUP_SIZE], interface[COAP_IN_GROUP_SIZE];
 	check_group("224.0.0.0", "224.0.0.0", "");
 	check_group("239.255.255.255", "239.255.255.255", "");

@@ -8,7 +8,7 @@
 #   crash        20 SIGKILLs, and each fail point once                          (tests/crash/kill.sh)
 #                50 faults between two brokers, QoS 2                           (tests/crash/qos2.sh)
 #                20 SIGKILLs while every outbox is full, counted                (tests/crash/outbox.sh)
-#                40 reloads under load                                          (tests/crash/reload.sh)
+#                30 reloads under load                                          (tests/crash/reload.sh)
 #                30 faults each way around Kafka, exactly once; few with the line before and with three brokers; a
 #                control that must find repetitions                             (tests/crash/kafka.sh)
 #                20 faults around webhooks that go out, alone and in batches, and that come in; a control
@@ -410,7 +410,7 @@ run_campaigns() {
     run_crash crash-failpoints kill.sh 1 failpoints
     run_crash crash-qos2 qos2.sh 50
     run_crash crash-outbox outbox.sh 20
-    run_crash crash-reload reload.sh 40
+    run_crash crash-reload reload.sh 30
     run_http_crash
     run_coap_crash
     run_kafka_crash

@@ -314,6 +314,35 @@ def held():
             assert bridge.stop() == 0
 
 
+@tap.case("a stop in the middle of a reload is clean: while the file is read, and while a connection leaves")
+def stopped():
+    with own_mosquitto() as near, own_mosquitto() as far:
+        source = yaml.mqtt("in", near.port, client_id="stop-in")
+
+        def of(*maps, **out):
+            return yaml.configuration([source, yaml.mqtt("out", far.port, client_id="stop-out", **out)], maps,
+                                      shutdown_timeout="1s")
+        one = _map("a", "stop/a", "stop/out")
+        with Linkspan(of(one)) as bridge, Subscriber(far.port, "stop/out") as got, Publisher(near.port) as out:
+            bridge.configure(of(*(_map(f"m{n}", f"stop/{n}", "stop/out", payload="{n: (. + %d)}" % n) for n in range(20))))
+            bridge.signal(signal.SIGHUP)
+            assert bridge.stop() == 0
+            bridge.configure(of(one))
+            bridge.start()
+            far.freeze()
+            for n in range(20):
+                out.publish("stop/a", b"%d" % n, qos=2)
+            bridge.wait_waiting("out", 20)
+            bridge.configure(of(one, outbox={"window": 3}))
+            bridge.reload()  # in flight is what the broker does not answer
+            assert bridge.stop() == 0
+            far.thaw()
+            bridge.start()
+            got.wait_count(20)
+            assert [int(m.payload) for m in got.messages] == list(range(20)), got.messages
+            assert bridge.stop() == 0
+
+
 @tap.case("a listener for webhooks reads other paths without closing a connection; its values come and go")
 def http_paths():
     broker, port = shared_mosquitto(), free_port()

@@ -266,6 +266,9 @@ struct connector {
 	bool keeps_session;
 	/* In-flight deliveries keep their order on the wire: many may be in flight per key. */
 	bool pipelined_order;
+	/* As a destination it is quick only with tens of thousands in flight: the courier holds and looks ahead more for it. Not
+	 * with stages, of which it must find again what it may have sent. */
+	bool deep_window;
 	/* What the settings ask for: batches (their sink then is sent everything in the order of seq, whatever the key), and whether
 	 * messages of one key may be in flight together, in any order. NULL members: no. */
 	struct batching (*batching)(const void *settings);

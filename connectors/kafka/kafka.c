@@ -52,6 +52,7 @@ const struct connector kafka_connector = {
 	.can_source = true,
 	.can_sink = true,
 	.pipelined_order = true,
+	.deep_window = true, /* a batch for each partition under way, or a transaction, and one that fills */
 	.exactly_once_in_order = true,
 	.check = kafka_settings_check,
 	.check_from = kafka_check_filters,

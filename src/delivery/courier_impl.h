@@ -28,7 +28,8 @@
 #include "delivery/window.h"
 
 #define COURIER_HELD_BYTES (4u * 1024 * 1024) /* of message memory; one message is always held */
-/* While a link is up that can have COURIER_WIDE_WINDOW in flight: the same, and so many seqs are looked ahead. */
+/* While a link of a connector with `deep_window` is up that can have COURIER_WIDE_WINDOW in flight: the same, and so many
+ * seqs are looked ahead. */
 #define COURIER_WIDE_WINDOW       4096u
 #define COURIER_WIDE_HELD_BYTES   (32u * 1024 * 1024)
 #define COURIER_WIDE_LOOKAHEAD    65536u

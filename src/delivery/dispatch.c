@@ -103,6 +103,7 @@ static void list_ranked(struct courier *courier, uint64_t seq, struct held *held
 {
 	if ((held->state != HELD_WAITING && held->state != HELD_RETRY_WAIT) || held->listed)
 		return;
+	window_own(&courier->window, held);
 	struct key *key = key_table_get(&courier->keys, held->key_hash);
 	key_list_append(key, &courier->window, seq);
 	key_table_update(&courier->keys, key, &courier->window);
@@ -222,6 +223,7 @@ static bool must_wait(struct courier *courier, uint64_t seq, struct held *held)
 		own_key(key, seq, held);
 		return false;
 	}
+	window_own(&courier->window, held);
 	key_list_append(key, &courier->window, seq);
 	key_table_update(keys, key, &courier->window);
 	return true;

@@ -15,14 +15,13 @@
 #define READ_BYTES       (1024u * 1024)
 #define PREFETCH         4u /* messages */
 
-/* What needs tens of thousands in flight to be quick (Kafka: a batch for each partition under way, or a transaction, and one that fills)
- * gets more to hold and to look ahead, as long as it can be used. A sink with stages must find again what it may have sent. */
+/* What needs tens of thousands in flight to be quick gets more to hold and to look ahead, as long as it can be used. */
 static bool may_be_wide(const struct courier_options *options)
 {
 	const struct connector *connector = options->connector;
 	int64_t lookahead = options->outbox->lookahead;
 	bool batches = connector->batching && connector->batching(options->settings).max_messages > 1;
-	return !connector->stage_durable && !batches && options->outbox->drain != DRAIN_LIVE_FIRST &&
+	return connector->deep_window && !batches && options->outbox->drain != DRAIN_LIVE_FIRST &&
 	       (lookahead <= 0 || lookahead >= (int64_t)COURIER_DEFAULT_LOOKAHEAD);
 }
 

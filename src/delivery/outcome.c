@@ -75,6 +75,7 @@ static void send_later(struct courier *courier, uint64_t seq, uint64_t delay_ms)
 {
 	struct held *held = window_slot(&courier->window, seq);
 	held->state = HELD_RETRY_WAIT;
+	window_own(&courier->window, held);
 	courier->drop_next = 0;
 	/* Listed before its key is free: nothing of the key may slip through between. */
 	struct key *key = key_table_get(&courier->keys, held->key_hash);

@@ -138,6 +138,18 @@ static void let_go(struct window *window, struct held *held)
 	held->state = HELD_GONE;
 }
 
+/* What is held in the tail or the lane has memory of its own anyway: their figures stay as they are. */
+void window_own(struct window *window, struct held *held)
+{
+	struct message *own = message_keep(held->msg);
+	if (!own)
+		return;
+	window->held_bytes += message_memory(own);
+	window->held_bytes -= message_memory(held->msg);
+	message_unref(held->msg);
+	held->msg = own;
+}
+
 void window_cut(struct window *window, uint64_t end)
 {
 	for (uint64_t seq = end; seq < window->end; seq++)

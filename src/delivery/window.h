@@ -127,6 +127,9 @@ void window_skip(struct window *window, uint64_t seq);
 /* If the head has reached the tail they become one. */
 void window_join(struct window *window);
 
+/* It will stay while others go: if it shares its memory with them it is copied out. Without memory nothing happens. */
+void window_own(struct window *window, struct held *held);
+
 /* Forgets the last of the head: what was held from `end` on. */
 void window_cut(struct window *window, uint64_t end);
 /* Forgets the tail. */

@@ -7,11 +7,12 @@
 #include <malloc.h>
 #include <stdio.h>
 
+#include "delivery/window.h"
 #include "runtime/log.h"
 #include "tests/unit/delivery/courier_rig.h"
 #include "tests/unit/tap.h"
 
-#define FIXED_BYTES (4u * 1024 * 1024) /* of tables and counters, which do not grow with what is pinned */
+#define FIXED_BYTES (6u * 1024 * 1024) /* of tables, which do not grow with what is pinned */
 
 static void quiet(enum log_level level, const char *line, void *arg)
 {
@@ -60,8 +61,56 @@ static void test_surveyed(void)
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
+/* --- what stays while its neighbours go ---------------------------------------------------------------------------------- */
+
+static void refuse_stuck(struct rig *rig, const struct delivery *delivery)
+{
+	bool stuck = slice_equal(message_view(delivery->msg)->order_key, slice_str("stuck"));
+	rig_outcome(rig, delivery->seq, stuck ? OUTCOME_RETRY : OUTCOME_DELIVERED);
+}
+
+/* A backlog of 40 keys, of which one's device is off: what it is to get stays until it is back. */
+static void test_stuck_key(bool pipelined, int priority)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = pipelined;
+	rig.outbox.lookahead = 100000;
+	rig.outbox.backoff_min_ms = rig.outbox.backoff_max_ms = 3600000;
+	for (unsigned i = 0; i < 60000; i++)
+		append(&rig, i % 40 == 0 ? "stuck" : "cell", i % 40 == 0 ? priority : MESSAGE_DEFAULT_PRIORITY);
+	rig_durable(&rig);
+	size_t before = heap_in_use();
+	rig_start(&rig);
+	rig.link.light = true;
+	rig.on_send = refuse_stuck;
+	rig_up(&rig);
+	loop_sim_advance(rig.loop, 60000);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 1500);
+	check_held(&rig, before + 65536 * sizeof(struct held), 1500); /* the window's own */
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+static void test_stuck(void)
+{
+	test_stuck_key(false, MESSAGE_DEFAULT_PRIORITY);
+}
+
+static void test_stuck_pipelined(void)
+{
+	test_stuck_key(true, MESSAGE_DEFAULT_PRIORITY);
+}
+
+static void test_stuck_of_low_priority(void)
+{
+	test_stuck_key(true, 0);
+}
+
 static const struct tap_test tests[] = {
 	{"alarms that the survey finds", test_surveyed},
+	{"a device that is off", test_stuck},
+	{"a device that is off, pipelined", test_stuck_pipelined},
+	{"a device that is off, a low priority", test_stuck_of_low_priority},
 	{NULL, NULL},
 };
 

@@ -343,7 +343,7 @@ static void test_wide_window(void)
 {
 	struct rig rig;
 	begin(&rig);
-	rig.connector.stage_durable = NULL;
+	rig.connector.deep_window = true;
 	rig.link.light = true;
 	rig.traits.max_in_flight = 60000;
 	rig_start(&rig);
@@ -372,6 +372,22 @@ static void test_wide_window(void)
 	finish(&rig);
 }
 
+/* Who can have many in flight and does not need them is given no more for it. */
+static void test_not_so_wide(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.stage_durable = NULL;
+	rig.link.light = true;
+	rig.traits.max_in_flight = 60000;
+	rig_start(&rig);
+	rig_up(&rig);
+	rig_publish(&rig, 50000, "k");
+	turn(&rig, 0);
+	CU_ASSERT_EQUAL(rig_stats(&rig).held, 10000); /* its lookahead */
+	finish(&rig);
+}
+
 static void count_maybe_sent(struct rig *rig, const struct delivery *delivery)
 {
 	rig->counter += delivery->maybe_sent;
@@ -383,7 +399,7 @@ static void maybe_sent_after(uint32_t window)
 {
 	struct rig rig;
 	begin(&rig);
-	rig.connector.stage_durable = NULL;
+	rig.connector.deep_window = true;
 	rig.link.light = true;
 	rig.traits.max_in_flight = window;
 	rig_start(&rig);
@@ -414,7 +430,7 @@ static void test_wide_tail(void)
 {
 	struct rig rig;
 	begin(&rig);
-	rig.connector.stage_durable = NULL;
+	rig.connector.deep_window = true;
 	rig.link.light = true;
 	rig.traits.max_in_flight = 60000;
 	rig_start(&rig);
@@ -450,6 +466,7 @@ int main(void)
 		{"a cursor beyond what is held", test_cursor_beyond_what_is_held},
 		{"a cursor ahead of the log", test_cursor_ahead_of_the_log},
 		{"a window for whole transactions", test_wide_window},
+		{"many in flight, and no need of them", test_not_so_wide},
 		{"what may have been sent by a window for whole transactions", test_what_may_have_been_sent},
 		{"a tail of a window for whole transactions", test_wide_tail},
 		{"nothing in the way", test_nothing_in_the_way},

@@ -170,6 +170,8 @@ static void start(void)
 static void forget(void)
 {
 	struct bridge *bridge = &bench.bridge;
+	for (size_t i = 0; i < ENDPOINTS; i++)
+		receipts_free(&bench.endpoints[i].receipts);
 	courier_free(bench.endpoints[LAKE].courier);
 	courier_free(bench.endpoints[AGGREGATOR].courier);
 	aggregate_connector.destroy(bench.endpoints[AGGREGATOR].link);

@@ -330,6 +330,27 @@ static void test_backlog(void)
 	bench_end();
 }
 
+/* What stands for folded messages comes behind those of later windows: its window waits for it. */
+static void test_backlog_folded(void)
+{
+	bench_begin("    aggregate: {window: 10s, value: .v, as: count}\n");
+	for (unsigned i = 0; i < 14000; i++) {
+		if (i == 13000)
+			loop_sim_advance(bench.rig.loop, WINDOW_MS);
+		CU_ASSERT_EQUAL_FATAL(bench_offer("in/a", "{\"v\":1}", 1), OFFER_TAKEN);
+		if (i % 500 == 499)
+			rig_run(&bench.rig); /* on the disk, and sent to nobody */
+	}
+	CU_ASSERT_EQUAL(bench_waiting(), 14000);
+	loop_sim_advance(bench.rig.loop, WINDOW_MS);
+	bench_crash();
+	for (unsigned i = 0; i < 5; i++)
+		bench_wait(1000);
+	CU_ASSERT(bench_counter("folds") >= 1);
+	CU_ASSERT_STRING_EQUAL(bench_results(), "out/a 13000|out/a 1000");
+	bench_end();
+}
+
 static const struct tap_test tests[] = {
 	{"windows by the clock", test_windows},
 	{"shapes of results", test_shape},
@@ -344,6 +365,7 @@ static const struct tap_test tests[] = {
 	{"late messages", test_late},
 	{"a clock that stood wrong", test_wrong_clock},
 	{"a backlog of windows", test_backlog},
+	{"a backlog that is folded", test_backlog_folded},
 	{NULL, NULL},
 };
 

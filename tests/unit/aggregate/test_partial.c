@@ -73,26 +73,26 @@ static struct partial *a_partial(void)
 	return partial;
 }
 
-static void add(struct partial *partial, uint64_t seq, double value)
+static void add(struct partial *partial, unsigned bits, uint64_t seq, double value)
 {
 	struct message *msg = a_message(value);
-	CU_ASSERT_EQUAL(partial_add(partial, ALL, seq, msg, (struct slice){NULL, 0}), 0);
+	CU_ASSERT_EQUAL(partial_add(partial, bits, seq, msg, (struct slice){NULL, 0}), 0);
 	message_unref(msg);
 }
 
 /* Writes it as a message, and adds that to another one. */
-static void fold_into(struct partial *from, struct partial *to, uint64_t seq)
+static void fold_into(struct partial *from, struct partial *to, unsigned bits, uint64_t seq)
 {
 	struct arena arena = {.blocks = NULL};
 	struct partial_frame frame = {1234, -5}, seen;
 	struct message_view view;
-	CU_ASSERT_EQUAL_FATAL(partial_write(from, ALL, &frame, &arena, &view), 0);
+	CU_ASSERT_EQUAL_FATAL(partial_write(from, bits, &frame, &arena, &view), 0);
 	struct message *msg = message_new(&view);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(msg);
 	struct slice state = message_param(message_view(msg), MESSAGE_AGGREGATE_STATE);
-	CU_ASSERT(partial_read_frame(ALL, state, &seen));
+	CU_ASSERT(partial_read_frame(bits, state, &seen));
 	CU_ASSERT(seen.end_ms == 1234 && seen.shift_ms == -5);
-	CU_ASSERT_EQUAL(partial_add(to, ALL, seq, msg, state), 0);
+	CU_ASSERT_EQUAL(partial_add(to, bits, seq, msg, state), 0);
 	message_unref(msg);
 	partial_free(from);
 	arena_free(&arena);
@@ -109,35 +109,44 @@ static char *result_of(struct partial *partial, unsigned bits)
 	return text;
 }
 
+static const double values[] = {0.1, -3, 1e-9, 2.5, 1e16, 0.1, 7, 7.5};
+
+/* The first three are written after the next two, and come last of all. */
+static char *in_groups(unsigned bits)
+{
+	struct partial *first = a_partial(), *second = a_partial(), *rest = a_partial(), *all = a_partial();
+	for (uint64_t i = 0; i < 3; i++)
+		add(first, bits, 10 + i, values[i]);
+	for (uint64_t i = 3; i < 5; i++)
+		add(second, bits, 10 + i, values[i]);
+	for (uint64_t i = 5; i < 8; i++)
+		add(rest, bits, 10 + i, values[i]);
+	fold_into(second, rest, bits, 30);
+	fold_into(rest, all, bits, 40);
+	fold_into(first, all, bits, 41);
+	CU_ASSERT_EQUAL(all->n_seqs, 2);
+	return result_of(all, bits);
+}
+
 static void test_groups(void)
 {
-	static const double values[] = {0.1, -3, 1e-9, 2.5, 1e16, 0.1, 7, 7};
-	struct partial *plain = a_partial();
-	for (uint64_t i = 0; i < 8; i++)
-		add(plain, 10 + i, values[i]);
-	char *expected = result_of(plain, ALL);
-	CU_ASSERT_STRING_EQUAL(expected,
-		"{\"last\":7,\"min\":-3,\"max\":1e+16,\"mean\":1250000000000001.8,\"count\":8,"
-		"\"list\":[0.10000000000000001,-3,1.0000000000000001e-09,2.5,10000000000000000,0.10000000000000001,7,7]"
-		","
-		"\"start\":1,\"end\":2}");
-	/* The first three are written after the next two, and come last of all. */
-	struct partial *first = a_partial(), *second = a_partial(), *rest = a_partial();
-	for (uint64_t i = 0; i < 3; i++)
-		add(first, 10 + i, values[i]);
-	for (uint64_t i = 3; i < 5; i++)
-		add(second, 10 + i, values[i]);
-	for (uint64_t i = 5; i < 8; i++)
-		add(rest, 10 + i, values[i]);
-	fold_into(second, rest, 30);
-	struct partial *all = a_partial();
-	fold_into(rest, all, 40);
-	fold_into(first, all, 41);
-	CU_ASSERT_EQUAL(all->n_seqs, 2);
-	char *got = result_of(all, ALL);
-	CU_ASSERT_STRING_EQUAL(got, expected);
-	free(got);
-	free(expected);
+	static const char list[] = "\"list\":[0.10000000000000001,-3,1.0000000000000001e-09,2.5,10000000000000000,"
+				   "0.10000000000000001,7,7.5],";
+	for (unsigned with_list = 0; with_list < 2; with_list++) {
+		unsigned bits = with_list ? ALL : ALL & ~(1u << AGGREGATE_LIST);
+		struct partial *plain = a_partial();
+		for (uint64_t i = 0; i < 8; i++)
+			add(plain, bits, 10 + i, values[i]);
+		char expected[500], *got = result_of(plain, bits), *grouped = in_groups(bits);
+		snprintf(expected, sizeof expected,
+			"{\"last\":7.5,\"min\":-3,\"max\":1e+16,\"mean\":1250000000000001.8,\"count\":8,%s"
+			"\"start\":1,\"end\":2}",
+			with_list ? list : "");
+		CU_ASSERT_STRING_EQUAL(got, expected);
+		CU_ASSERT_STRING_EQUAL(grouped, expected);
+		free(got);
+		free(grouped);
+	}
 }
 
 static void test_bad_states(void)

@@ -10,10 +10,13 @@
 #include "connectors/kafka/client.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "connectors/kafka/diagnosis.h"
@@ -204,6 +207,24 @@ static int on_connect(int fd, const struct sockaddr *address, int address_len, c
 	return gateway_connect(client->gateway, fd, address, (socklen_t)address_len, broker);
 }
 
+/* --- a socket of our own ------------------------------------------------------------------------------------------- */
+
+/* Once all that may be under way to a broker (one batch a partition) is written, the library's thread polls without a pause until
+ * the answer comes, because what waits behind it is older than `linger`. A socket that takes megabytes would make that most of the
+ * time, and a core. With this it takes so much that is not sent yet; the thread waits until there is room, and what is on its way is
+ * not bounded. */
+#define UNSENT_BYTES 65536
+
+static int on_plain_socket(int domain, int type, int protocol, void *opaque)
+{
+	static const int bytes = UNSENT_BYTES;
+	(void)opaque;
+	int fd = socket(domain, type | SOCK_CLOEXEC, protocol);
+	if (fd >= 0) /* else as quick as without */
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+	return fd;
+}
+
 /* The library sees a plain broker that hangs up. */
 static bool explain_by_gateway(struct client *client, bool was_up, rd_kafka_resp_err_t err, char *sentence, size_t size,
 	enum kafka_error *ret_error)
@@ -242,6 +263,7 @@ static int client_prepare(struct client *client, rd_kafka_conf_t *conf, char *er
 		rd_kafka_conf_set_connect_cb(conf, on_connect);
 		return client->gateway ? 0 : -EINVAL;
 	}
+	rd_kafka_conf_set_socket_cb(conf, on_plain_socket);
 	if (kafka_tls_used(&settings->tls) && settings->tls.verify)
 		rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate);
 	return 0;

@@ -169,7 +169,7 @@ bool exact_write(struct exact_worker *worker, const struct exact_order *order)
 	while ((err = try_write(worker, order, &wrong)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
 		if (exact_closing(worker))
 			return false;
-		rd_kafka_poll(worker->rk, FULL_STEP_MS);
+		rd_kafka_flush(worker->rk, FULL_STEP_MS); /* what waits for its batch to fill goes as it is */
 	}
 	FAILPOINT("kafka.after_produce");
 	if (wrong)
@@ -201,7 +201,7 @@ static bool add_cursor(struct exact_worker *worker, uint64_t seq)
 	while ((err = write_cursor(worker, worker->rk, seq)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
 		if (exact_closing(worker))
 			return false;
-		rd_kafka_poll(worker->rk, FULL_STEP_MS);
+		rd_kafka_flush(worker->rk, FULL_STEP_MS);
 	}
 	if (err && !is_aftermath(worker, err))
 		judge(worker, 0, err, worker->settings->cursor_topic, true);

@@ -19,6 +19,8 @@ static const char *const compressions[] = {"none", "gzip", "snappy", "lz4", "zst
 static const char *const mqtt_headers[] = {"none", "properties", "all", NULL};
 static const char *const topic_characters[] = {"refuse", "escape", NULL};
 
+#define EXACT_MAX_LINGER_MS 1000u
+
 #define TRANSACTION(member) offsetof(struct kafka_transaction, member)
 
 static const struct config_key transaction_keys[] = {
@@ -86,7 +88,8 @@ const struct config_key kafka_connection_keys[] = {
 		.fallback = "5ms",
 		.min = 0,
 		.max = 10000,
-		.help = "How long a message may wait for others to fill a batch."},
+		.help = "How long a message may wait for others to fill a batch; in a transaction mostly until that "
+			"ends."},
 	{.name = "max_in_flight",
 		.type = CONFIG_INT,
 		.offset = offsetof(struct kafka_settings, max_in_flight),
@@ -488,12 +491,12 @@ static void conf_begin(struct conf_builder *builder, const struct kafka_settings
 	conf_set(builder, "log.queue", "true");
 }
 
-static void conf_begin_producer(
-	struct conf_builder *builder, const struct kafka_settings *settings, const struct kafka_limits *limits)
+static void conf_begin_producer(struct conf_builder *builder, const struct kafka_settings *settings,
+	const struct kafka_limits *limits, uint64_t linger_ms)
 {
 	conf_set_defaults(builder, settings);
 	conf_set(builder, "compression.type", compressions[settings->compression]);
-	conf_set_number(builder, "linger.ms", settings->linger_ms);
+	conf_set_number(builder, "linger.ms", linger_ms);
 	conf_begin(builder, settings, true);
 	if (limits && limits->batch_bytes)
 		conf_set_number(builder, "batch.size", limits->batch_bytes);
@@ -524,18 +527,27 @@ rd_kafka_conf_t *kafka_settings_conf(
 	const struct kafka_settings *settings, const struct kafka_limits *limits, char *errstr, size_t errstr_size)
 {
 	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
-	conf_begin_producer(&builder, settings, limits);
+	conf_begin_producer(&builder, settings, limits, settings->linger_ms);
 	conf_set(&builder, "message.timeout.ms", "0");
 	rd_kafka_conf_set_events(
 		builder.conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS);
 	return conf_end(&builder);
 }
 
+/* Nobody can read a record before the commit, which has all sent at once. */
+static uint64_t exact_linger_ms(const struct kafka_settings *settings)
+{
+	uint64_t ms = settings->transaction.interval_ms;
+	if (ms > EXACT_MAX_LINGER_MS)
+		ms = EXACT_MAX_LINGER_MS;
+	return ms > settings->linger_ms ? ms : settings->linger_ms;
+}
+
 rd_kafka_conf_t *kafka_settings_conf_exact(const struct kafka_settings *settings, const struct kafka_limits *limits,
 	const char *transactional_id, char *errstr, size_t errstr_size)
 {
 	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
-	conf_begin_producer(&builder, settings, limits);
+	conf_begin_producer(&builder, settings, limits, exact_linger_ms(settings));
 	conf_set(&builder, "transactional.id", transactional_id);
 	/* With it come limits for a message and for an answer: message.timeout.ms, socket.timeout.ms. */
 	conf_set_number(&builder, "transaction.timeout.ms", settings->transaction.timeout_ms);

@@ -3,9 +3,12 @@
  * The Kafka link against librdkafka's mock cluster: what arrives, what each failure becomes, and that a producer which is
  * given up loses nothing.
  */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "connectors/kafka/connection.h"
 #include "connectors/kafka/kafka.h"
@@ -87,6 +90,21 @@ static void deliver_numbers(struct scene *scene, unsigned first, unsigned n)
 		view.key = slice_str("k");
 		fake_host_deliver(scene->fake, &view);
 	}
+}
+
+/* Our TCP sockets that take no more than so many bytes that they cannot send yet. */
+static unsigned count_sockets(int unsent)
+{
+	unsigned n = 0;
+	for (int fd = 0; fd < 1024; fd++) {
+		int bytes = 0, protocol = 0;
+		socklen_t size = sizeof protocol;
+		if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0 || protocol != IPPROTO_TCP)
+			continue;
+		size = sizeof bytes;
+		n += getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, &size) == 0 && bytes == unsent;
+	}
+	return n;
 }
 
 static bool has_records(void *arg)
@@ -543,11 +561,24 @@ static void test_cannot_open(void)
 	scene_end(scene);
 }
 
+/* The library's thread would poll without a pause while a megabyte that a socket has taken is on its way (client.c). */
+static void test_sockets_take_little(void)
+{
+	struct scene *scene = scene_new(1);
+	unsigned before = count_sockets(65536);
+	scene_start(scene);
+	deliver_numbers(scene, 0, 1);
+	CU_ASSERT_TRUE(read_records(scene, 1));
+	CU_ASSERT_TRUE(count_sockets(65536) > before);
+	scene_end(scene);
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"key, headers, content type, timestamp and payload arrive", test_whole_message},
 		{"a message stamped at 1970 goes without a timestamp of its own", test_stamped_at_1970},
+		{"sockets take little that they cannot send yet", test_sockets_take_little},
 		{"null payload and empty payload differ", test_tombstone_and_empty},
 		{"partition by number", test_partition},
 		{"25,000 messages arrive once and in order", test_many},

@@ -278,6 +278,32 @@ static void test_into_the_library(void)
 	rd_kafka_conf_destroy(conf);
 }
 
+static void check_exact_linger(uint64_t linger_ms, uint64_t interval_ms, const char *wanted)
+{
+	struct kafka_settings settings = plain_settings();
+	char errstr[256];
+	settings.linger_ms = linger_ms;
+	settings.transaction = (struct kafka_transaction){.interval_ms = interval_ms, .timeout_ms = 30000};
+	rd_kafka_conf_t *conf = kafka_settings_conf_exact(&settings, NULL, "id", errstr, sizeof errstr);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	check_value(conf, "linger.ms", wanted);
+	rd_kafka_conf_destroy(conf);
+	conf = kafka_settings_conf(&settings, NULL, errstr, sizeof errstr);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	char own[24];
+	snprintf(own, sizeof own, "%llu", (unsigned long long)linger_ms);
+	check_value(conf, "linger.ms", own);
+	rd_kafka_conf_destroy(conf);
+}
+
+/* There batches may fill until the transaction ends. */
+static void test_linger_in_a_transaction(void)
+{
+	check_exact_linger(5, 100, "100");
+	check_exact_linger(250, 100, "250");
+	check_exact_linger(5, 60000, "1000");
+}
+
 static void test_target(void)
 {
 	char longest[251];
@@ -309,6 +335,7 @@ int main(void)
 		{"passwords: both or neither, and not in the open", test_passwords},
 		{"tokens: all or nothing", test_tokens},
 		{"into the library", test_into_the_library},
+		{"in a transaction a batch may fill until that ends", test_linger_in_a_transaction},
 		{"SCRAM by ourselves", test_scram},
 		{"legal topics", test_target},
 		{NULL, NULL},

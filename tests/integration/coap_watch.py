@@ -257,6 +257,18 @@ def poll():
             assert seen.messages[1].topic == "poll" and bridge.events("link_up", connection="device")
 
 
+@tap.case("poll: of a device without ETags what has not changed is no message either")
+def poll_without_etags():
+    with Device() as device, Subscriber(shared_mosquitto().port, "bare") as seen:
+        device.set("/level", b"one")
+        config = _watching("bare", f"coap://127.0.0.1:{device.port}", topic="/level", mode="poll", every="100ms")
+        with Linkspan(config) as bridge:
+            bridge.wait_status(lambda s: s["unchanged"] >= 3, "polls without news", connection="device")
+            device.set("/level", b"two")
+            _wait_newest(seen, b"two")
+            assert _payloads(seen) == [b"one", b"two"], _payloads(seen)
+
+
 @tap.case("a device that does not let itself be observed is asked again and again, and one without the resource too")
 def not_observable():
     with Device(observable=False) as device, Subscriber(shared_mosquitto().port, "ask") as seen:

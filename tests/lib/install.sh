@@ -157,9 +157,9 @@ digest() ( # of those files, one after the other
     cd "$here" && cat "$@" | sha256sum | cut -c1-12
 )
 
-fetch_python() { # NAME FOLDER; what has to be compiled is so with what is installed
-    /usr/bin/python3 -m pip install -q --no-deps --require-hashes --no-build-isolation --no-compile --disable-pip-version-check \
-        --root-user-action=ignore --target "$2" -r "$here/$1/requirements.txt"
+fetch_python() { # NAME FOLDER [OPTION]
+    /usr/bin/python3 -m pip install -q --no-deps --require-hashes --no-compile --disable-pip-version-check \
+        --root-user-action=ignore ${3:-} --target "$2" -r "$here/$1/requirements.txt"
 }
 
 install_webhooks() {
@@ -167,8 +167,11 @@ install_webhooks() {
         fetch_python webhooks
 }
 
+# What has to be compiled is so with what is installed, and with nothing else.
+fetch_aiocoap() { fetch_python aiocoap "$1" --no-build-isolation; }
+
 install_aiocoap() {
-    install_cached "$(cached "aiocoap-$(digest aiocoap/requirements.txt)")" "aiocoap with pip" fetch_python aiocoap
+    install_cached "$(cached "aiocoap-$(digest aiocoap/requirements.txt)")" "aiocoap with pip" fetch_aiocoap
 }
 
 # By the Go that is there, whatever go.mod's line says: that of Debian 12 will do. Nothing but the program is kept.

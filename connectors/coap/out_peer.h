@@ -4,7 +4,8 @@
  * name is resolved without blocking, and its session is opened when the first call wants it, and again after it was lost. Who has
  * not answered rests for a while, longer each time, and then one call tries: meanwhile its calls end at once. Of those that
  * have begun, `concurrency` at most are under way; a device that has not answered for so long that a repetition was due does
- * not count, so that a dead one slows no other. Peers without calls are forgotten after a time, or when there are too many.
+ * not count, so that a dead one leaves others their places (what the courier may look ahead past its messages is another bound).
+ * Peers without calls are forgotten when there are too many.
  *
  * A call is one request, or one observation, and what comes of it. Block-wise transfers (RFC 7959) both ways, repetitions and
  * separate responses are hidden here; libcoap's own block-wise code is not used, it keeps state of each request over TCP

@@ -39,6 +39,7 @@ static uint64_t next_due_ms(const struct courier *courier)
 	due_ms = least(due_ms, courier->late_due_ms);
 	due_ms = least(due_ms, courier->pace_due_ms);
 	due_ms = least(due_ms, courier->batch.due_ms);
+	due_ms = least(due_ms, courier->stuck_due_ms);
 	return least(due_ms, drop_log_due_ms(courier));
 }
 
@@ -52,6 +53,7 @@ static void set_timer(struct courier *courier)
 		courier->late_due_ms = UINT64_MAX;
 	else if (courier->late_due_ms == UINT64_MAX)
 		courier->late_due_ms = courier_now_ms(courier) + COURIER_LATE_MS;
+	stuck_watch(courier);
 	uint64_t due_ms = next_due_ms(courier);
 	if (due_ms == courier->timer_due_ms)
 		return;
@@ -82,6 +84,7 @@ static void on_timer(void *arg)
 		outcome_due(courier, seq);
 	expiry_sweep(courier, now_ms);
 	drop_log_flush(courier, now_ms);
+	stuck_tell(courier, now_ms);
 	courier_leave(courier);
 }
 
@@ -182,7 +185,7 @@ static void init(struct courier *courier, const struct courier_options *options)
 	courier->options = *options;
 	courier->surplus.retry_ms = UINT64_MAX;
 	courier->timer_due_ms = courier->poke_due_ms = courier->sweep_due_ms = courier->late_due_ms =
-		courier->pace_due_ms = UINT64_MAX;
+		courier->pace_due_ms = courier->stuck_due_ms = UINT64_MAX;
 	pace_init(&courier->pace, (uint64_t)options->outbox->max_rate.messages, options->outbox->max_rate.bytes,
 		loop_now_ms(options->loop));
 	histogram_init(&courier->delivery, &histogram_long);

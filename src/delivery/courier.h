@@ -5,8 +5,9 @@
  * hears one outcome for each and alone decides on retry, back-off, expiry and dead letters (ARCHITECTURE.md, Delivery).
  *
  * States of one message: WAITING → IN_FLIGHT → DONE | DEAD; IN_FLIGHT → RETRY_WAIT → IN_FLIGHT; IN_FLIGHT →
- * WAITING when the link goes down; WAITING → DEAD (expired, rejected by the router, attempts used up). Memory
- * is bounded: at most `lookahead` messages and a byte cap are held, the rest stays in the journal.
+ * WAITING when the link goes down; WAITING, RETRY_WAIT → DONE (expired, dropped, purged) | DEAD (rejected by the router, attempts used
+ * up); window.h has those between. Memory is bounded: so many messages past the oldest one (`lookahead`; more for a connector with
+ * `deep_window`) and a byte cap are held, the rest stays in the journal.
  *
  * Threads: the loop only.
  */

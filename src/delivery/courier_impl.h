@@ -9,6 +9,7 @@
  *   - late.c: what has ended and is journalled later; together.c: what ends in the set of what it became
  *   - live.c: what overtakes (drain: live_first)
  *   - settle.c: when a cursor may move; letters.c: dead letters; stages.c: stages; expiry.c: what is too old; packet_id.c: a rule of QoS 2
+ *   - stuck.c: that one message holds up all others
  *   - room.c: what happens when the outbox is full; surplus.c: what found no room and becomes a dead letter
  *
  * No recursion: every way into the courier is bracketed by courier_enter and courier_leave. The outermost
@@ -161,6 +162,9 @@ struct courier {
 	uint64_t sweep_due_ms; /* UINT64_MAX = no sweep */
 	struct drop_log expired_log, dead_log;
 
+	/* stuck.c: the head as it was when it was seen to be full; stuck_due_ms UINT64_MAX: it is not */
+	uint64_t stuck_due_ms, stuck_first, stuck_end;
+
 	/* packet_id.c: seqs below done_floor have a durable DONE; below flushed_floor once flush_lsn is durable. */
 	uint64_t done_floor, flushed_floor, flush_lsn; /* flush_lsn 0: none under way */
 
@@ -209,6 +213,13 @@ void outbox_pass(struct courier *courier, uint64_t seq);
 void outbox_complete(struct courier *courier, struct held *held, uint64_t seq);
 /* Of its unit of order: its key's, or one of its own where nothing keeps its order. */
 uint64_t outbox_key_hash(const struct courier *courier, const struct message_view *view, uint64_t seq);
+
+/* Does the head reach as far past the oldest one as it may, in seqs or in memory? */
+bool outbox_head_is_full(const struct courier *courier);
+
+/* stuck.c */
+void stuck_watch(struct courier *courier); /* after any work */
+void stuck_tell(struct courier *courier, uint64_t now_ms); /* if due */
 
 /* dispatch.c */
 void dispatch_sift(struct courier *courier);

@@ -26,6 +26,7 @@ liblinkspan_a_SOURCES += \
 	src/delivery/room.c \
 	src/delivery/stages.c \
 	src/delivery/settle.c \
+	src/delivery/stuck.c \
 	src/delivery/surplus.c \
 	src/delivery/times.c \
 	src/delivery/together.c \

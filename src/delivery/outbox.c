@@ -287,6 +287,13 @@ static void on_read(const struct journal_read_result *result, void *arg)
 	courier->in_read = false;
 }
 
+bool outbox_head_is_full(const struct courier *courier)
+{
+	const struct window *window = &courier->window;
+	size_t least = courier->read_needs > 2 * MESSAGE_OVERHEAD ? courier->read_needs : 2 * MESSAGE_OVERHEAD;
+	return window->end - window->first >= lookahead_of(courier) || window->held_bytes + least > held_limit(courier);
+}
+
 /* How many messages to ask for; 0 when it is not worth while yet. As long as something is in flight it is worth
  * while to wait for room: reading little by little is dear. Half of the room is for what a message takes beyond its
  * bytes on disk: what finds no room must be read again. */

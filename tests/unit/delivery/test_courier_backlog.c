@@ -199,6 +199,57 @@ static void test_messages_larger_than_the_cap(void)
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
+static unsigned n_stuck;
+static char last_stuck[512];
+
+static void note_stuck(enum log_level level, const char *line, void *arg)
+{
+	(void)level, (void)arg;
+	if (!strstr(line, "event=outbox_stuck "))
+		return;
+	n_stuck++;
+	snprintf(last_stuck, sizeof last_stuck, "%s", line);
+}
+
+static void refuse_off(struct rig *rig, const struct delivery *delivery)
+{
+	bool is_off = slice_equal(message_view(delivery->msg)->order_key, slice_str("off"));
+	rig_outcome(rig, delivery->seq, is_off && rig->counter == 0 ? OUTCOME_RETRY : OUTCOME_DELIVERED);
+}
+
+/* A device that is off in front of those that answer: said once a minute, and no more when it is back. */
+static void test_stuck(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.outbox.lookahead = 100;
+	rig.outbox.backoff_max_ms = 1000;
+	rig.on_send = refuse_off;
+	log_set_sink(note_stuck, NULL);
+	n_stuck = 0;
+	rig_start(&rig);
+	rig_up(&rig);
+	rig_publish(&rig, 1, "off");
+	rig_publish(&rig, 99, "on");
+	loop_sim_advance(rig.loop, 200000);
+	CU_ASSERT_EQUAL(n_stuck, 0); /* nothing waits for it */
+	rig_publish(&rig, 200, "on");
+	loop_sim_advance(rig.loop, 59000);
+	CU_ASSERT_EQUAL(n_stuck, 0);
+	loop_sim_advance(rig.loop, 2000);
+	CU_ASSERT_EQUAL(n_stuck, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(last_stuck, "warn event=outbox_stuck destination=sink oldest_seq=1 attempts="));
+	CU_ASSERT_PTR_NOT_NULL(strstr(last_stuck, " waiting=201 "));
+	loop_sim_advance(rig.loop, 60000);
+	CU_ASSERT_EQUAL(n_stuck, 2);
+	rig.counter = 1; /* it is back */
+	loop_sim_advance(rig.loop, 200000);
+	CU_ASSERT_EQUAL(n_stuck, 2);
+	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
+	log_set_sink(quiet, NULL);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
 static void test_holes_wider_than_the_lookahead(void)
 {
 	struct rig rig;
@@ -655,6 +706,7 @@ static const struct tap_test tests[] = {
 	{"a read that reaches into the tail", test_a_read_that_reaches_into_the_tail},
 	{"the memory cap", test_memory_cap},
 	{"messages larger than the cap", test_messages_larger_than_the_cap},
+	{"one that holds up all others", test_stuck},
 	{"holes wider than the lookahead", test_holes_wider_than_the_lookahead},
 	{"stuck messages and a tail", test_stuck_messages_and_a_tail},
 	{"the tail gives way", test_the_tail_gives_way},

@@ -139,17 +139,19 @@ static void start(void)
 		.loop = bench.rig.loop,
 		.journal = bench.rig.j,
 		.router = router_new(bench.config),
-		.endpoints = bench.endpoints,
+		.endpoints = bench.of_bridge,
 		.n_endpoints = ENDPOINTS,
 		.state = BRIDGE_RUNNING,
 		.retry_timer = loop_timer_new(bench.rig.loop, on_retry, bridge)};
 	CU_ASSERT_PTR_NOT_NULL_FATAL(bridge->router);
-	for (size_t i = 0; i < ENDPOINTS; i++)
+	for (size_t i = 0; i < ENDPOINTS; i++) {
+		bench.of_bridge[i] = &bench.endpoints[i];
 		bench.endpoints[i] = (struct endpoint){.host = {&host_ops},
 			.bridge = bridge,
 			.index = i,
 			.config = &bench.config->connections[i],
 			.connector = i == AGGREGATOR ? &aggregate_connector : &lake};
+	}
 	struct endpoint *aggregator = &bench.endpoints[AGGREGATOR];
 	struct link_spec spec = {.name = aggregator->config->name,
 		.settings = aggregator->config->settings,

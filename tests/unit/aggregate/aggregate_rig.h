@@ -18,7 +18,7 @@ struct bench {
 	struct rig rig;
 	struct config *config;
 	struct bridge bridge;
-	struct endpoint endpoints[ENDPOINTS];
+	struct endpoint endpoints[ENDPOINTS], *of_bridge[ENDPOINTS];
 	bool target_is_away;
 	/* What the target has, by seq, and how often an equal one came again. */
 	char *results[MAX_RESULTS];

@@ -112,11 +112,6 @@ struct key *key_table_get(struct key_table *table, uint64_t hash)
 	return key;
 }
 
-struct key *key_table_first_ready(const struct key_table *table)
-{
-	return table->ready_ranks ? key_table_first_of(table, (unsigned)__builtin_ctz(table->ready_ranks)) : NULL;
-}
-
 struct key *key_table_first_of(const struct key_table *table, unsigned rank)
 {
 	return key_at(table, table->ready_head[rank]);

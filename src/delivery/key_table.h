@@ -55,7 +55,6 @@ uint64_t key_hash(struct slice order_key, uint64_t seed);
 
 struct key *key_table_find(const struct key_table *table, uint64_t hash); /* NULL if absent */
 struct key *key_table_get(struct key_table *table, uint64_t hash); /* adds it if absent; there must be room */
-struct key *key_table_first_ready(const struct key_table *table); /* of the lowest rank; NULL if none */
 struct key *key_table_first_of(const struct key_table *table, unsigned rank); /* NULL if none is ready */
 
 void key_list_append(struct key *key, struct window *window, uint64_t seq); /* seq is higher than all in the list */

@@ -433,11 +433,6 @@ void template_walk(const struct template *tpl,
 		fn(parts[tpl->segments[i].kind], tpl->segments[i].text, tpl->segments[i].index, arg);
 }
 
-bool template_is_constant(const struct template *tpl)
-{
-	return tpl->n_segments == 0 || (tpl->n_segments == 1 && tpl->segments[0].kind == SEGMENT_LITERAL);
-}
-
 /* --- rendering --------------------------------------------------------------------------------------- */
 
 struct renderer {

@@ -45,9 +45,6 @@ int template_new(const char *text, const char *const *captures, size_t n_capture
 	__attribute__((warn_unused_result));
 void template_free(struct template *tpl); /* NULL is allowed */
 
-/* Has it no parts to fill in? Then every rendering is the same text. */
-bool template_is_constant(const struct template *tpl);
-
 /* What a template consists of: literal text; the whole topic; a level of it (index); a capture (index in the names given
  * to template_new); a header, a key or a part of the payload, of which nothing is known without a message. */
 enum template_part { TEMPLATE_TEXT, TEMPLATE_TOPIC, TEMPLATE_LEVEL, TEMPLATE_CAPTURE, TEMPLATE_OTHER };

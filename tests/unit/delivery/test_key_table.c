@@ -63,13 +63,13 @@ static void test_ready(void)
 	key_list_append(b, &window, 2);
 	key_table_update(&table, a, &window);
 	key_table_update(&table, b, &window);
-	CU_ASSERT_PTR_EQUAL(key_table_first_ready(&table), a);
+	CU_ASSERT_PTR_EQUAL(key_table_first_of(&table, 0), a);
 	a->busy = 1;
 	key_table_update(&table, a, &window);
-	CU_ASSERT_PTR_EQUAL(key_table_first_ready(&table), b);
+	CU_ASSERT_PTR_EQUAL(key_table_first_of(&table, 0), b);
 	window_slot(&window, 2)->state = HELD_RETRY_WAIT;
 	key_table_update(&table, b, &window);
-	CU_ASSERT_PTR_NULL(key_table_first_ready(&table));
+	CU_ASSERT_PTR_NULL(key_table_first_of(&table, 0));
 	a->busy = 0;
 	key_list_remove(a, &window, 1);
 	key_table_update(&table, a, &window); /* idle: gone */

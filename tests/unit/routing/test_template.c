@@ -61,20 +61,6 @@ static void test_check(void)
 	CU_ASSERT_PTR_NOT_NULL(template_check("{line}", NULL, 0, NULL));
 }
 
-static void test_constant(void)
-{
-	static const struct {
-		const char *text;
-		bool constant;
-	} rows[] = {{"", true}, {"alarms", true}, {"a{{b}}", true}, {"{key}", false}, {"a{key}", false}};
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct template *tpl;
-		CU_ASSERT_EQUAL_FATAL(template_new(rows[i].text, names, 2, &tpl), 0);
-		CU_ASSERT_EQUAL(template_is_constant(tpl), rows[i].constant);
-		template_free(tpl);
-	}
-}
-
 struct rendering {
 	int err;
 	char text[300];
@@ -247,7 +233,6 @@ static void test_received(void)
 static const struct tap_test tests[] = {
 	{"check", test_check},
 	{"what no message of the source has", test_received},
-	{"constant templates", test_constant},
 	{"render", test_render},
 	{"payloads that are not JSON", test_no_json},
 	{"the arena keeps what it needs and no more", test_arena},

@@ -579,6 +579,7 @@ const struct connector aggregate_connector = {
 	.can_source = true,
 	.can_sink = true,
 	.pipelined_order = true,
+	.deep_window = true, /* what is in open windows is in flight */
 	.source_guarantee = source_guarantee,
 	.sink_guarantee = sink_guarantee,
 	.create = aggregate_create,

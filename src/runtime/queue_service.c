@@ -166,7 +166,7 @@ bool queue_service_is_idle(const struct queue_service *service)
 bool queue_service_is_quiet(const struct queue_service *service)
 {
 	for (const struct queue_job *job = service->jobs; job; job = job->next)
-		if (job->request.op != QUEUE_RELOAD)
+		if (job->request.op != QUEUE_RELOAD && job->request.op != QUEUE_WATCH) /* which asks for nothing */
 			return false;
 	return true;
 }

@@ -21,6 +21,8 @@ liblinkspan_a_SOURCES += \
 	src/routing/json.h \
 	src/routing/mapping.c \
 	src/routing/mapping.h \
+	src/routing/mapping_compile.c \
+	src/routing/mapping_impl.h \
 	src/routing/router.c \
 	src/routing/router.h \
 	src/routing/filter_list.c \

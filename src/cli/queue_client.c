@@ -64,7 +64,7 @@ static void tell_unreachable(const char *title, const char *data_dir, int error)
 {
 	const char *why = strerror(-error);
 	if (error == -ENOENT || error == -ECONNREFUSED)
-		why = "no linkspan runs on this data folder";
+		why = "no linkspan runs on this data folder: start it with linkspan run";
 	else if (error == -EACCES)
 		why = "permission denied: run it as the user that linkspan runs as";
 	fprintf(stderr, "%s: %s/control: %s\n", title, data_dir, why);

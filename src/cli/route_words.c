@@ -112,6 +112,9 @@ static void put_value(FILE *out, const struct config_key *key, const void *at, c
 	case CONFIG_INT:
 		fprintf(out, "%" PRId64, *(const int64_t *)at);
 		break;
+	case CONFIG_NUMBER:
+		fprintf(out, "%g", *(const double *)at);
+		break;
 	case CONFIG_DURATION:
 		route_put_duration(out, *(const uint64_t *)at);
 		break;

@@ -301,7 +301,7 @@ def live_ends():
             assert bridge.stop() == 0
             assert watch.next() is None
         said = subprocess.run([program(), "trace", "--live", "#", bridge.path], capture_output=True, timeout=60, check=False)
-        assert said.returncode == 1 and b"no linkspan runs there" in said.stderr, said
+        assert said.returncode == 1 and b"no linkspan runs on this data folder" in said.stderr, said
     assert "--live: # matches everything below" in _say("trace", "--live", "#/a", "x", status=2)
     assert "only --count and --json" in _say("trace", "--live", "#", "--topic", "a", "x", status=2)
 
@@ -327,7 +327,7 @@ def examples():
            "VALVE_KEY": "abcdefghijklmnop", "KAFKA_BROKERS": "k:9092", "PROXY": "http://p:1", "TELEGRAM_CHAT": "5",
            "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "HOOKS_LISTEN": "127.0.0.1:0", "LINKSPAN_DATA": "/tmp/none",
            "STRIPE_SECRET": "whsec_abcdefghijklmnopqrstuvw"}
-    env.update({name: "mqtt://broker" for name in ("HOME_BROKER", "EDGE_BROKER", "CLOUD_BROKER", "PLANT_BROKER")})
+    env.update({name: "mqtt://broker" for name in ("HOME_BROKER", "EDGE_BROKER", "CLOUD_BROKER", "PLANT_BROKER", "HALL_BROKER")})
     env.update({name: "https://server/x" for name in ("NTFY_URL", "SLACK_URL", "TELEGRAM_URL", "WEBHOOK_URL")})
     env.update({name: "abcdefghijklmnopqrst" for name in ("GITHUB_SECRET", "GRAFANA_SECRET")})
     n = 0

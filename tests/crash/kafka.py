@@ -33,11 +33,6 @@ CURSOR_TOPIC = "linkspan-cursor"
 # for ever; nobody who reads committed records gets past that.
 BROKER = [f"transaction.abort.timed.out.transaction.cleanup.interval.ms={1000 * ABORTS_EVERY_S}"]
 
-# A broker on its own that its controller takes for dead (it was frozen, or the machine is busy) leads no partition for a moment.
-# Kafka 4.4 then answers that a transaction is committed and leaves its partitions out (KAFKA-20734): the next producer's beginning
-# aborts what is in them. No bridge can mend that, so such a broker must not be taken for dead: longer than the longest freeze.
-ALONE = [*BROKER, f"broker.session.timeout.ms={1000 * (TRANSACTION_S + 6)}"]
-
 # Of a source with a group, which cannot be exact: tests/integration/kafka_groups.py.
 NOT_HERE = ("kafka.before_offset_commit", "kafka.after_offset_commit")
 SOURCE_POINTS = ("kafka.before_offer", "kafka.after_offer")
@@ -314,7 +309,7 @@ def make_kafka(resources, cluster):
     else:
         proxy = resources.enter_context(Proxy())
         proxy.name = "lake"
-        kafka = resources.enter_context(own_kafka(via=proxy.port, properties=ALONE))
+        kafka = resources.enter_context(own_kafka(via=proxy.port, properties=BROKER))
         proxy.target = kafka.port_behind
     for topic in ("in", "out"):
         kafka.create_topic(topic, PARTITIONS)

@@ -143,7 +143,8 @@ class Receiver:
             self._tell(message.path, message.payload)
             return "2.04", []
         self.blocks += 1
-        key, at = (address, message.path), block.number * block.size
+        # A late block of another body does not get into this one (RFC 9175, section 3).
+        key, at = (address, message.path, message.value("Request-Tag")), block.number * block.size
         body = self._bodies.setdefault(key, bytearray())
         if at == 0:
             body.clear()

@@ -28,6 +28,8 @@ enum qos2_out_step qos2_out_begin(struct qos2_out *out, uint8_t stage, bool mayb
 		return qos2_out_to(out, QOS2_OUT_RELEASED, QOS2_OUT_PUBREL);
 	if (stage == QOS2_STAGE_CLEARING)
 		return qos2_out_to(out, QOS2_OUT_CLEARED, QOS2_OUT_PUBREL);
+	if (stage == QOS2_STAGE_GIVEN_UP)
+		return qos2_out_to(out, QOS2_OUT_GIVEN_UP, QOS2_OUT_PUBREL);
 	out->repeated = maybe_sent && !session_lost;
 	return qos2_out_to(out, QOS2_OUT_PUBLISHED, QOS2_OUT_PUBLISH);
 }
@@ -38,6 +40,8 @@ enum qos2_out_step qos2_out_stage_durable(struct qos2_out *out, uint8_t stage)
 		return qos2_out_to(out, QOS2_OUT_RELEASED, QOS2_OUT_PUBREL);
 	if (out->state == QOS2_OUT_CLEARING && stage == QOS2_STAGE_CLEARING)
 		return qos2_out_to(out, QOS2_OUT_CLEARED, QOS2_OUT_PUBREL);
+	if (out->state == QOS2_OUT_GIVING_UP && stage == QOS2_STAGE_GIVEN_UP)
+		return qos2_out_to(out, QOS2_OUT_GIVEN_UP, QOS2_OUT_PUBREL);
 	if (out->state == QOS2_OUT_REOPENING && stage == QOS2_STAGE_PUBLISH) {
 		out->repeated = false;
 		return qos2_out_to(out, QOS2_OUT_PUBLISHED, QOS2_OUT_PUBLISH);
@@ -66,5 +70,14 @@ enum qos2_out_step qos2_out_pubcomp(struct qos2_out *out, uint8_t *ret_stage)
 		return QOS2_OUT_DELIVERED; /* whatever its reason: 0x92 says that it was released before */
 	if (out->state == QOS2_OUT_CLEARED)
 		return qos2_out_ask(out, QOS2_OUT_REOPENING, QOS2_STAGE_PUBLISH, ret_stage);
+	if (out->state == QOS2_OUT_GIVEN_UP)
+		return QOS2_OUT_BURY;
 	return QOS2_OUT_WAIT;
+}
+
+enum qos2_out_step qos2_out_give_up(struct qos2_out *out, uint8_t *ret_stage)
+{
+	if (out->state != QOS2_OUT_PUBLISHED)
+		return QOS2_OUT_WAIT;
+	return qos2_out_ask(out, QOS2_OUT_GIVING_UP, QOS2_STAGE_GIVEN_UP, ret_stage);
 }

@@ -235,6 +235,84 @@ static void sink_on_bar_timer(void *arg)
 
 /* --- sending ------------------------------------------------------------------------------------------------------------------- */
 
+/* Waits for the broker's next word. */
+static void sink_await(struct mqtt_sink *sink, struct flight *flight)
+{
+	flight->written_ms = loop_now_ms(sink->options.loop);
+	list_move(&sink->awaiting, flight);
+	loop_post(sink->options.loop, &sink->job); /* what was appended goes out, and the timer is armed */
+}
+
+static void sink_count_ambiguous(struct mqtt_sink *sink, const char *what)
+{
+	sink->counters.ambiguous++;
+	log_warn("mqtt_delivery_ambiguous",
+		"connection=%s what=\"the broker has lost the session; what may have been delivered in it is %s\"",
+		sink->options.name, what);
+}
+
+static void sink_ask_stage(struct mqtt_sink *sink, struct flight *flight, uint8_t stage)
+{
+	if (flight->out.state == QOS2_OUT_CLEARING) {
+		sink->counters.identifiers_in_use++;
+		log_warn("mqtt_identifier_in_use",
+			"connection=%s id=%u what=\"the broker has it from another message, which is released first\"",
+			sink->options.name, flight->packet_id);
+	}
+	if (flight->out.state == QOS2_OUT_REOPENING) {
+		/* To be published once more; its place in the order is behind what was sent meanwhile. */
+		flight->sent = false;
+		sink->n_qos2--;
+		list_move(&sink->pending, flight);
+	} else {
+		list_move(&sink->journal, flight);
+	}
+	sink->options.host->ops->stage(sink->options.host, flight->seq, stage);
+}
+
+static void sink_bury(struct mqtt_sink *sink, struct flight *flight)
+{
+	char why[320];
+	snprintf(why, sizeof why, "cannot be sent again, and may have been delivered before: %s",
+		flight->reason ? flight->reason
+			       : "an earlier connection found that it has no form that the broker takes");
+	sink_outcome(sink, flight, OUTCOME_REJECTED, why);
+}
+
+static void sink_step(struct mqtt_sink *sink, struct flight *flight, enum qos2_out_step step, uint8_t stage)
+{
+	switch (step) {
+	case QOS2_OUT_WAIT:
+	case QOS2_OUT_PUBLISH: /* it is pending */
+		break;
+	case QOS2_OUT_PUBREL:
+		if (!flight->sent)
+			sink->n_qos2++;
+		flight->sent = true;
+		mqtt_session_ack(sink->options.session, MQTT_PUBREL, flight->packet_id, MQTT_SUCCESS);
+		sink_await(sink, flight);
+		break;
+	case QOS2_OUT_STAGE:
+		sink_ask_stage(sink, flight, stage);
+		break;
+	case QOS2_OUT_DELIVERED:
+		sink->bar_ms = 0;
+		sink_outcome(sink, flight, OUTCOME_DELIVERED, NULL);
+		break;
+	case QOS2_OUT_REFUSED: /* sink_answered */
+		break;
+	case QOS2_OUT_PARK:
+		/* At once: if the connection ended first, it would be sent again on the next one. */
+		sink_outcome(sink, flight, OUTCOME_REJECTED,
+			"the broker lost the session; the message may have been delivered in it (on_session_loss: "
+			"park)");
+		break;
+	case QOS2_OUT_BURY:
+		sink_bury(sink, flight);
+		break;
+	}
+}
+
 static const char *sink_encode_problem(int error)
 {
 	switch (error) {
@@ -247,18 +325,17 @@ static const char *sink_encode_problem(int error)
 	}
 }
 
-/* Can never be sent. A QoS 2 message that the broker may hold from an earlier connection is not buried for that
- * [MQTT-4.3.3-7]: it waits for a person. */
+/* Can never be sent. A QoS 2 message that the broker may hold from an earlier connection is brought to its end there first. */
 static void sink_reject(struct mqtt_sink *sink, struct flight *flight, const char *why)
 {
+	uint8_t stage = 0;
 	if (flight->qos < 2 || !flight->out.repeated) {
 		sink_end_later(sink, flight, OUTCOME_REJECTED, why);
 		return;
 	}
-	char what[320];
-	snprintf(what, sizeof what, "a QoS 2 message that may have been sent before cannot be sent again: %s", why);
-	sink->options.host->ops->alarm(sink->options.host, what);
-	mqtt_session_reconnect(sink->options.session, MQTT_AGAIN_SLOWLY, what);
+	flight->reason = why;
+	enum qos2_out_step step = qos2_out_give_up(&flight->out, &stage);
+	sink_step(sink, flight, step, stage);
 }
 
 /* True when the broker has said that it does not take such a message. */
@@ -344,72 +421,6 @@ static void sink_encode_pending(struct mqtt_sink *sink)
 	while ((flight = list_first(&sink->pending)) && !sink_queue_is_long(sink)) {
 		if (!sink_encode(sink, flight) || list_first(&sink->pending) == flight)
 			break;
-	}
-}
-
-/* Waits for the broker's next word. */
-static void sink_await(struct mqtt_sink *sink, struct flight *flight)
-{
-	flight->written_ms = loop_now_ms(sink->options.loop);
-	list_move(&sink->awaiting, flight);
-	loop_post(sink->options.loop, &sink->job); /* what was appended goes out, and the timer is armed */
-}
-
-static void sink_count_ambiguous(struct mqtt_sink *sink, const char *what)
-{
-	sink->counters.ambiguous++;
-	log_warn("mqtt_delivery_ambiguous",
-		"connection=%s what=\"the broker has lost the session; what may have been delivered in it is %s\"",
-		sink->options.name, what);
-}
-
-static void sink_ask_stage(struct mqtt_sink *sink, struct flight *flight, uint8_t stage)
-{
-	if (flight->out.state == QOS2_OUT_CLEARING) {
-		sink->counters.identifiers_in_use++;
-		log_warn("mqtt_identifier_in_use",
-			"connection=%s id=%u what=\"the broker has it from another message, which is released first\"",
-			sink->options.name, flight->packet_id);
-	}
-	if (flight->out.state == QOS2_OUT_REOPENING) {
-		/* To be published once more; its place in the order is behind what was sent meanwhile. */
-		flight->sent = false;
-		sink->n_qos2--;
-		list_move(&sink->pending, flight);
-	} else {
-		list_move(&sink->journal, flight);
-	}
-	sink->options.host->ops->stage(sink->options.host, flight->seq, stage);
-}
-
-static void sink_step(struct mqtt_sink *sink, struct flight *flight, enum qos2_out_step step, uint8_t stage)
-{
-	switch (step) {
-	case QOS2_OUT_WAIT:
-	case QOS2_OUT_PUBLISH: /* it is pending */
-		break;
-	case QOS2_OUT_PUBREL:
-		if (!flight->sent)
-			sink->n_qos2++;
-		flight->sent = true;
-		mqtt_session_ack(sink->options.session, MQTT_PUBREL, flight->packet_id, MQTT_SUCCESS);
-		sink_await(sink, flight);
-		break;
-	case QOS2_OUT_STAGE:
-		sink_ask_stage(sink, flight, stage);
-		break;
-	case QOS2_OUT_DELIVERED:
-		sink->bar_ms = 0;
-		sink_outcome(sink, flight, OUTCOME_DELIVERED, NULL);
-		break;
-	case QOS2_OUT_REFUSED: /* sink_answered */
-		break;
-	case QOS2_OUT_PARK:
-		/* At once: if the connection ended first, it would be sent again on the next one. */
-		sink_outcome(sink, flight, OUTCOME_REJECTED,
-			"the broker lost the session; the message may have been delivered in it (on_session_loss: "
-			"park)");
-		break;
 	}
 }
 

@@ -106,6 +106,36 @@ def silent():
     _through_number_broker("silent", False, True)
 
 
+def _shrinks(name, kills):
+    with own_mosquitto(settings=BROKER) as feeder, NumberBroker(False, max_packet=1 << 20) as broker, \
+            _bridge(name, feeder.port, broker.port) as bridge, Publisher(feeder.port) as out:
+        broker.script = {"out/had": ["take"], "out/not-had": ["ignore"]}
+        for topic in ("had", "not-had"):
+            out.publish(f"{name}/{topic}", TOO_LARGE)
+        broker.wait_done(("out/had", "take"), ("out/not-had", "ignore"))
+        broker.down()
+        if kills:
+            bridge.kill()
+        broker.max_packet = 4096
+        broker.up()
+        if kills:
+            bridge.start()
+        out.publish(f"{name}/behind", b"x")
+        bridge.wait_status(lambda s: s["dead"] == 2 and s["waiting"] == 0, "two letters and an empty outbox", destination="b")
+        assert sorted(topic for topic, _ in broker.published) == ["out/behind", "out/had"], broker.published
+        assert not broker.open and not broker.repetitions, broker.open
+        assert not bridge.events("alarm"), bridge.events("alarm")
+        reasons = [e["reason"] for e in bridge.events("dead_letters")]
+        assert all("may have been delivered before" in reason for reason in reasons), reasons
+        assert bridge.stop() == 0
+
+
+@tap.case("a broker that takes smaller messages than before: what may have been sent is released and buried, nothing stands still")
+def shrinks():
+    _shrinks("shrinks", False)
+    _shrinks("shrinks-killed", True)
+
+
 def _through_lost_sessions(name, kills, policy):
     """Leaves messages between PUBREC and PUBCOMP and loses the session there."""
     rounds = [f"{n}".encode() for n in range(1, 6)]

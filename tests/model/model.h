@@ -13,6 +13,7 @@ enum out_wrong {
 	OUT_STAGE_NOT_DURABLE, /* PUBREL before the stage is durable */
 	OUT_LOSS_NOT_WRITTEN, /* the stages of a lost session stand in the journal for ever */
 	OUT_LOSS_IGNORED, /* a lost session is taken for a resumed one */
+	OUT_GIVEN_UP_AT_ONCE, /* PUBREL for what cannot be sent again before that is durable */
 };
 
 struct out_options {
@@ -21,6 +22,7 @@ struct out_options {
 	bool by_number; /* it answers a PUBLISH whose identifier it has with PUBREC 0x91 */
 	bool stale; /* it has an identifier of which we know nothing */
 	bool park; /* on_session_loss */
+	bool shrinks; /* at any time the broker may take no more messages of their size */
 	enum out_wrong wrong;
 };
 

@@ -102,7 +102,8 @@ static void step(struct out_state *s, uint8_t msg, enum qos2_out_step what, uint
 		if (m->out.state == QOS2_OUT_REOPENING)
 			m->sent = 0;
 		append(s, FRAME_STAGE, msg, stage);
-		if (o->wrong == OUT_STAGE_NOT_DURABLE && stage == QOS2_STAGE_RECEIVED)
+		if ((o->wrong == OUT_STAGE_NOT_DURABLE && stage == QOS2_STAGE_RECEIVED) ||
+			(o->wrong == OUT_GIVEN_UP_AT_ONCE && stage == QOS2_STAGE_GIVEN_UP))
 			step(s, msg, qos2_out_stage_durable(&m->out, stage), 0, o);
 		break;
 	case QOS2_OUT_DELIVERED:
@@ -114,6 +115,7 @@ static void step(struct out_state *s, uint8_t msg, enum qos2_out_step what, uint
 		memset(&m->out, 0, sizeof m->out);
 		break;
 	case QOS2_OUT_PARK:
+	case QOS2_OUT_BURY:
 		finish(s, msg, PARKED);
 		break;
 	}
@@ -387,6 +389,14 @@ static void out_next(struct search *search, const void *state, const void *optio
 			t.msgs[msg].sent = t.msgs[msg].ever_sent = 1;
 			send_packet(&t.to_broker, MQTT_PUBLISH, msg % IDS, msg, 0);
 			search_emit(search, &t, "publish %u%s", msg, s->msgs[msg].out.repeated ? " again" : "");
+		}
+		if (o->shrinks && may_publish(s, msg) && s->msgs[msg].out.repeated && s->n_tail < MAX_TAIL) {
+			uint8_t stage = 0;
+			t = *s;
+			t.msgs[msg].sent = 1;
+			enum qos2_out_step what = qos2_out_give_up(&t.msgs[msg].out, &stage);
+			step(&t, msg, what, stage, o);
+			search_emit(search, &t, "give up %u", msg);
 		}
 	}
 	next_packets(search, s, o);

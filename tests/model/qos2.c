@@ -62,6 +62,16 @@ static void outwards(bool full)
 		snprintf(name, sizeof name, "out, %s, sessions lost, park", brokers[broker]);
 		search_out(name, o);
 	}
+	for (unsigned broker = 0; broker < 4; broker++) {
+		snprintf(name, sizeof name, "out, %s, and takes smaller messages by and by", brokers[broker]);
+		search_out(name, (struct out_options){.msgs = full ? 3 : 2,
+					 .cuts = 2,
+					 .crashes = full ? 2 : 1,
+					 .losses = full ? 1 : 0,
+					 .at_publish = broker & 1,
+					 .by_number = broker & 2,
+					 .shrinks = true});
+	}
 	search_out("out, an identifier of which we know nothing", (struct out_options){.msgs = 2,
 									  .cuts = 2,
 									  .crashes = full ? 2 : 1,
@@ -92,6 +102,12 @@ static void wrong_on_purpose(void)
 		(struct out_options){.msgs = 1, .cuts = 1, .crashes = 1, .losses = 1, .wrong = OUT_LOSS_NOT_WRITTEN});
 	search_out("wrong: a lost session is taken for a resumed one",
 		(struct out_options){.msgs = 1, .losses = 1, .wrong = OUT_LOSS_IGNORED});
+	search_out("wrong: given up before that is durable", (struct out_options){.msgs = 1,
+								     .cuts = 1,
+								     .crashes = 1,
+								     .at_publish = true,
+								     .shrinks = true,
+								     .wrong = OUT_GIVEN_UP_AT_ONCE});
 	search_in("wrong: PUBREC before it is durable",
 		(struct in_options){.msgs = 2, .crashes = 1, .wrong = IN_PUBREC_NOT_DURABLE});
 	search_in("wrong: PUBCOMP before it is durable",

@@ -216,6 +216,8 @@ static void model_outcome(struct link_host *host, uint64_t seq, const struct out
 		item->state = DELIVERY_ENDED;
 		break;
 	case OUTCOME_REJECTED:
+		fuzz_require(model.acking_type != MQTT_PUBCOMP || model.acking != model_packet_id(seq) ||
+			     item->durable_stage == QOS2_STAGE_GIVEN_UP);
 		item->state = DELIVERY_ENDED;
 		break;
 	case OUTCOME_RETRY:

@@ -33,7 +33,8 @@ class NumberBroker:
         self.open = {}  # packet identifier → topic
         self.swallowed = []  # (packet identifier, topic before, topic now): other bytes under an open identifier
         self.repetitions = 0
-        self._says_in_use, self._max_packet = says_in_use, max_packet
+        self.max_packet = max_packet  # that it says from the next connection on
+        self._says_in_use = says_in_use
         self._unreleased = {}  # packet identifier → "keep" or "release", of this connection
         self._payloads = {}
         self._session = False
@@ -128,7 +129,7 @@ class NumberBroker:
                 self._forget = self._session = False
                 self.open.clear()
                 self._payloads.clear()
-            properties = b"\x27" + struct.pack(">I", self._max_packet)
+            properties = b"\x27" + struct.pack(">I", self.max_packet)
             answer = qos2.packet(qos2.CONNACK, bytes([self._session, 0, len(properties)]) + properties)
             self._session = True
             return answer

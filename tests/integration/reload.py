@@ -128,6 +128,9 @@ def connections():
                 if links:
                     more = [_map("m", "conn/m", "conn/out/m", sink="more")] if len(links) == 3 else []
                     bridge.configure(yaml.configuration(links, [_map("a", "conn/a", "conn/out"), *more]))
+                    if links is steps[-1]:  # what still waits goes to the other broker, and of what is under way nobody knows
+                        until(lambda: len(at_far.messages) == sent["k"], "all of them before the broker changes")
+                        bridge.wait_status(lambda s: s["waiting"] == 0, "an empty outbox", destination="out")
                     bridge.settled(bridge.reload)
                 for _ in range(50):
                     sent["k"] += 1

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """See coap.sh."""
-import contextlib
 import os
-import random
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.dont_write_bytecode = True
 
-import points  # noqa: E402  pylint: disable=wrong-import-position
+import one_path  # noqa: E402  pylint: disable=wrong-import-position
 import qos2  # noqa: E402  pylint: disable=wrong-import-position
-from rig import check, coap_receivers, coap_senders, tap, yaml  # noqa: E402  pylint: disable=wrong-import-position
+from rig import check, coap_receivers, coap_senders, yaml  # noqa: E402  pylint: disable=wrong-import-position
 from rig.coap_proxy import LossyProxy  # noqa: E402  pylint: disable=wrong-import-position
-from rig.daemon import Linkspan  # noqa: E402  pylint: disable=wrong-import-position
-from rig.qos2 import Publisher, Subscriber  # noqa: E402  pylint: disable=wrong-import-position
-from rig.wait import free_port  # noqa: E402  pylint: disable=wrong-import-position
+from rig.qos2 import Publisher  # noqa: E402  pylint: disable=wrong-import-position
 
 SIZE, SHARE = 150, 0.2
 # In: 247 s of message ids must fit into an eighth of a segment, 32 bytes each.
@@ -28,20 +23,13 @@ IN_POINTS = ("coap.before_offer", "coap.after_offer", "coap.before_answer", "coa
 ESSENTIAL = ("kill-linkspan", "silent-link", *OUT_POINTS, *IN_POINTS)
 
 
-class InPath:
+class InPath(one_path.ToBroker):
     """Devices → a bad link → linkspan → MQTT, QoS 2. dedupe: how the listener knows what comes again."""
-    name, destination = "in", "b"
 
     def __init__(self, resources, seed, dedupe):
+        super().__init__(resources, coap_senders.Tally([f"k{n}" for n in range(DEVICES)], SIZE), WINDOW)
         self._seed, self._dedupe = seed, dedupe
-        self.tally = coap_senders.Tally([f"k{n}" for n in range(DEVICES)], SIZE)
-        self.broker = qos2.own_broker(resources)
-        self.plant = qos2.own_proxy(resources, "plant", self.broker)
-        self._port = free_port()
-        self.link = resources.enter_context(LossyProxy(self._port, SHARE, SHARE, SHARE, seed))
-        self.subscriber = resources.enter_context(Subscriber(
-            self.broker.port, "out/#", "subscriber", lambda _topic, payload: self.tally.take(payload)))
-        self.publisher = None
+        self.link = resources.enter_context(LossyProxy(self.port, SHARE, SHARE, SHARE, seed))
 
     def begin(self):
         self.publisher = coap_senders.Senders(self.link.port, "/in/{}".format, DEVICES, RATE_IN, SIZE,
@@ -50,30 +38,7 @@ class InPath:
         self.tally.forgiven = self.publisher.forgiven
 
     def configuration(self):
-        api = yaml.coap("api", listen=[f"coap://127.0.0.1:{self._port}"], dedupe=self._dedupe)
-        b = yaml.mqtt("b", self.plant.port, keep_alive="1s", ack_timeout="5s", max_in_flight=WINDOW)
-        return yaml.configuration([api, b], [yaml.mapping("numbers", {"connection": "api", "topic": "/in/{name}"},
-                                                          {"connection": "b", "topic": "out/{name}", "qos": 2},
-                                                          delivery="at-least-once")],
-                                  journal={"segment_size": f"{SEGMENT_IN_MIB}MiB"}, shutdown_timeout="3s")
-
-    def damage(self):
-        return self.tally.missing() + self.tally.repeated
-
-    def faults(self):
-        found = self.publisher.faults + self.subscriber.faults
-        for what, n in (("sessions lost by the subscriber", self.subscriber.sessions_lost),
-                        ("identifiers used again before their release", self.subscriber.reused)):
-            if n:
-                found.append(f"{n} {what}")
-        return found
-
-    def be_good(self):
-        pass
-
-    def close(self):
-        if self.publisher:
-            self.publisher.close()
+        return self.configuration_of(yaml.coap("api", listen=[f"coap://127.0.0.1:{self.port}"], dedupe=self._dedupe), SEGMENT_IN_MIB)
 
     def say(self):
         """Comments, and words for the last line."""
@@ -146,18 +111,9 @@ class OutPath:
         return f"requests={device.requests} reboots={device.reboots}"
 
 
-class Campaign(points.Points, qos2.Campaign):
+class Campaign(one_path.Campaign):
     """With the faults of CoAP."""
     OWN = "coap."
-
-    def __init__(self, dice, path, bridge):
-        points.Points.__init__(self)
-        qos2.Campaign.__init__(self, dice, [path], bridge)
-        self.path = path
-        self.at_once = False  # enough as soon as something came twice
-
-    def enough(self):
-        return self.at_once and self.path.tally.repeated > 0
 
     def look(self, after):
         tally = self.path.tally
@@ -166,10 +122,6 @@ class Campaign(points.Points, qos2.Campaign):
             for key, seq in [] if self.at_once else tally.copies[:3]:
                 print(f"# {key} {seq} came again: " + "; ".join(self.path.publisher.story(key)), flush=True)
         super().look(after)
-
-    def pause_s(self, least_s, most_s):
-        """A wait that is the fault itself: no event ends it."""
-        time.sleep(self.dice.uniform(least_s, most_s))
 
     def silent_link(self):
         """Nothing comes through; in half of the cases linkspan is killed meanwhile."""
@@ -187,15 +139,6 @@ class Campaign(points.Points, qos2.Campaign):
         self.pause_s(0, 0.5)
         link.behave(SHARE, SHARE, SHARE)
 
-    def only(self, word):
-        """For a while the device answers nothing else; in half of the cases linkspan is killed meanwhile."""
-        self.path.receiver.behave({word: 1})
-        self.pause_s(0.2, 1.5)
-        if self.dice.random() < 0.5:
-            self.kill_linkspan()
-            self.pause_s(0, 0.5)
-        self.path.receiver.behave(coap_receivers.MANNERS)
-
 
 def faults(campaign, mode):
     path = campaign.path
@@ -209,79 +152,15 @@ def faults(campaign, mode):
                ("restart-broker", 3, lambda: campaign.restart(path.broker))]
     if mode == "in":
         return always
-    return [*always, *((f"all-{word}", 2, lambda word=word: campaign.only(word))
+    return [*always, *((f"all-{word}", 2, lambda word=word: campaign.only(word, coap_receivers.MANNERS))
                        for word in ("5.00", "5.03", "silent", "done-but-silent", "reboot", "separate"))]
 
 
-def report(mode, campaign, seed):
-    path = campaign.path
-    verdict = path.tally.verdict(path.publisher.sent)
-    print("# " + " ".join(f"{name}={n}" for name, n in sorted(campaign.done.items())))
-    campaign.print_points()
-    words = path.say()
-    wrong = campaign.wrong + campaign.never_reached()
-    exact = mode == "in"
-    if mode == "control":
-        wrong = [line for line in wrong if " came again " not in line]
-        if not verdict.repeated:
-            wrong.append("nothing came twice: this campaign could not find what it is for")
-    for line in wrong[:20]:
-        print(f"# {line}")
-    good = not (wrong or verdict.lost or verdict.out_of_order or verdict.strangers or (exact and verdict.repeated))
-    print(f"coap: {'ok' if good else 'FAILED'} mode={mode} faults={sum(campaign.done.values())} sent={verdict.expected} "
-          f"lost={len(verdict.lost)} {'delivered_again' if mode == 'out' else 'repeated'}={verdict.repeated} "
-          f"out_of_order={len(verdict.out_of_order)} strangers={verdict.strangers} {words} seed={seed}")
-    return 0 if good else 1
-
-
-def run(mode, essential, n, seed):
-    with contextlib.ExitStack() as resources:
-        path = OutPath(resources, seed) if mode == "out" else InPath(resources, seed, "memory" if mode == "control" else "durable")
-        bridge = resources.enter_context(Linkspan(path.configuration(), start=False))
-        resources.callback(path.close)
-        campaign = Campaign(random.Random(seed), path, bridge)
-        campaign.at_once = mode == "control"
-        kinds = faults(campaign, mode)
-        if essential:
-            kinds = [kind for kind in kinds if kind[0] in ESSENTIAL]
-        try:
-            bridge.start()  # before anything is published: only from then on there is a session to keep it for
-            path.begin()
-            campaign.flow(50)
-            campaign.run(n or len(kinds), kinds)
-            path.be_good()
-            campaign.finish(True)
-            if bridge.stop() != 0:
-                campaign.wrong.append("the last stop was not clean")
-        except AssertionError as error:
-            campaign.look("the failure")
-            campaign.wrong.append(str(error))
-            print("\n".join(f"# {line}" for line in bridge.log_lines(whole=True)[-60:]))
-        if mode == "out":
-            campaign.wrong = [line for line in campaign.wrong if " came again " not in line]
-        if not path.publisher:
-            print(f"coap: FAILED mode={mode} linkspan does not start")
-            return 1
-        campaign.wrong = path.faults() + campaign.wrong  # what clients saw first
-        return report(mode, campaign, seed)
-
-
-def main():
-    words = sys.argv[1:]
-    mode = next((m for m in ("out", "in", "control") if m in words), None)
-    numbers = [int(w) for w in words if w.isdigit()]
-    if not mode:
-        print("coap.sh in|out|control [essential] [N] [SEED]", file=sys.stderr)
-        return 2
-    seed = numbers[1] if len(numbers) > 1 else int(os.environ.get("SEED") or random.randrange(1 << 32))
-    essential = "essential" in words
-    print(f"# seed={seed}", flush=True)
-    try:
-        return run(mode, essential, numbers[0] if numbers else None if essential else 30, seed)
-    except tap.Skip as skip:
-        print(f"coap: skipped: {skip}")
-        return 77
+def make_path(resources, mode, seed):
+    if mode == "out":
+        return OutPath(resources, seed)
+    return InPath(resources, seed, "memory" if mode == "control" else "durable")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(one_path.main("coap", ("out", "in", "control")))

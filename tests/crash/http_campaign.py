@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """See http.sh."""
-import contextlib
 import os
-import random
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.dont_write_bytecode = True
 
+import one_path  # noqa: E402  pylint: disable=wrong-import-position
 import points  # noqa: E402  pylint: disable=wrong-import-position
 import qos2  # noqa: E402  pylint: disable=wrong-import-position
-from rig import check, tap, webhooks, yaml  # noqa: E402  pylint: disable=wrong-import-position
-from rig.daemon import Linkspan  # noqa: E402  pylint: disable=wrong-import-position
+from rig import check, webhooks, yaml  # noqa: E402  pylint: disable=wrong-import-position
 from rig.poster import Posters  # noqa: E402  pylint: disable=wrong-import-position
 from rig.proxy import Proxy  # noqa: E402  pylint: disable=wrong-import-position
-from rig.qos2 import Publisher, Subscriber  # noqa: E402  pylint: disable=wrong-import-position
+from rig.qos2 import Publisher  # noqa: E402  pylint: disable=wrong-import-position
 from rig.receiver import ReceiverProcess  # noqa: E402  pylint: disable=wrong-import-position
-from rig.wait import free_port, until  # noqa: E402  pylint: disable=wrong-import-position
 
 KEYS, SIZE, WINDOW, RATE = 8, 120, 100, 1500
 # Keys that come within KEY_TTL_S must fit into an eighth of a segment, 32 bytes each. Nobody here repeats for so long.
@@ -97,51 +93,21 @@ class OutPath:
         return words + (f" batches={a.batches} largest={a.largest}" if self._batch else "")
 
 
-class InPath:
+class InPath(one_path.ToBroker):
     """Senders with bad manners → linkspan → MQTT, QoS 2. keys: do the senders name any?"""
-    name, destination = "in", "b"
 
     def __init__(self, resources, seed, keys=True):
+        super().__init__(resources, check.Tally([f"k{n}" for n in range(KEYS)], SIZE), WINDOW)
         self._seed, self._keys = seed, keys
-        self.tally = check.Tally([f"k{n}" for n in range(KEYS)], SIZE)
-        self.broker = qos2.own_broker(resources)
-        self.plant = qos2.own_proxy(resources, "plant", self.broker)
-        self._port = free_port()
-        self.door = resources.enter_context(Proxy(self._port))
+        self.door = resources.enter_context(Proxy(self.port))
         self.door.name = "door"
-        self.subscriber = resources.enter_context(Subscriber(
-            self.broker.port, "out/#", "subscriber", lambda _topic, payload: self.tally.take(payload)))
-        self.publisher = None
 
     def begin(self):
         self.publisher = Posters(self.door.port, "/in/{}".format, KEYS, RATE_IN, SIZE, self._keys,
                                  lambda total: total - self.tally.arrived < MOST_UNDERWAY, self._seed)
 
     def configuration(self):
-        api = yaml.http("api", listen=[f"127.0.0.1:{self._port}"], key_ttl=f"{KEY_TTL_S}s")
-        b = yaml.mqtt("b", self.plant.port, keep_alive="1s", ack_timeout="5s", max_in_flight=WINDOW)
-        return yaml.configuration([api, b], [yaml.mapping("numbers", {"connection": "api", "topic": "/in/{name}"},
-                                                          {"connection": "b", "topic": "out/{name}", "qos": 2},
-                                                          delivery="at-least-once")],
-                                  journal={"segment_size": f"{SEGMENT_IN_MIB}MiB"}, shutdown_timeout="3s")
-
-    def damage(self):
-        return self.tally.missing() + self.tally.repeated
-
-    def faults(self):
-        found = self.publisher.faults + self.subscriber.faults
-        for what, n in (("sessions lost by the subscriber", self.subscriber.sessions_lost),
-                        ("identifiers used again before their release", self.subscriber.reused)):
-            if n:
-                found.append(f"{n} {what}")
-        return found
-
-    def be_good(self):
-        pass
-
-    def close(self):
-        if self.publisher:
-            self.publisher.close()
+        return self.configuration_of(yaml.http("api", listen=[f"127.0.0.1:{self.port}"], key_ttl=f"{KEY_TTL_S}s"), SEGMENT_IN_MIB)
 
     def say(self):
         sender = self.publisher
@@ -150,22 +116,9 @@ class InPath:
         return f"repetitions_sent={sender.repetitions}"
 
 
-class Campaign(points.Points, qos2.Campaign):
+class Campaign(one_path.Campaign):
     """With the faults of HTTP."""
     OWN = "http."
-
-    def __init__(self, dice, path, bridge):
-        points.Points.__init__(self)
-        qos2.Campaign.__init__(self, dice, [path], bridge)
-        self.path = path
-        self.at_once = False  # enough as soon as something came twice
-
-    def enough(self):
-        return self.at_once and self.path.tally.repeated > 0
-
-    def pause_s(self, least_s, most_s):
-        """A wait that is the fault itself: no event ends it."""
-        time.sleep(self.dice.uniform(least_s, most_s))
 
     # --- the receiver
 
@@ -193,15 +146,6 @@ class Campaign(points.Points, qos2.Campaign):
         self.pause_s(least_s, most_s)
         proxy.forward()
 
-    def only(self, word):
-        """For a while it answers nothing else; in half of the cases linkspan is killed meanwhile."""
-        self.path.receiver.behave({word: 1})
-        self.pause_s(0.2, 1.5)
-        if self.dice.random() < 0.5:
-            self.kill_linkspan()
-            self.pause_s(0, 0.5)
-        self.path.receiver.behave(MANNERS)
-
 
 def faults(campaign, mode):
     path = campaign.path
@@ -219,29 +163,8 @@ def faults(campaign, mode):
             ("stalled-too-long", 2, lambda: campaign.stall(path.hook, TIMEOUT_S, TIMEOUT_S + 1)),
             ("kill-receiver", 6, campaign.kill_receiver), ("kill-both", 3, campaign.kill_both),
             ("freeze-receiver", 3, campaign.freeze_receiver), ("frozen-too-long", 2, campaign.frozen_too_long),
-            *((f"all-{word}", 3, lambda word=word: campaign.only(word)) for word in ("500", "cut-answer", "cut-request")),
-            ("all-429", 2, lambda: campaign.only("429-seconds")), ("all-503", 2, lambda: campaign.only("503-seconds"))]
-
-
-def report(mode, campaign, seed):
-    path = campaign.path
-    verdict = path.tally.verdict(path.publisher.sent)
-    print("# " + " ".join(f"{name}={n}" for name, n in sorted(campaign.done.items())))
-    campaign.print_points()
-    words = path.say()
-    wrong = campaign.wrong + campaign.never_reached()
-    exact = mode == "in"
-    if mode == "control":
-        wrong = [line for line in wrong if " came again " not in line]
-        if not verdict.repeated:
-            wrong.append("nothing came twice: this campaign could not find what it is for")
-    for line in wrong[:20]:
-        print(f"# {line}")
-    good = not (wrong or verdict.lost or verdict.out_of_order or verdict.strangers or (exact and verdict.repeated))
-    print(f"http: {'ok' if good else 'FAILED'} mode={mode} faults={sum(campaign.done.values())} sent={verdict.expected} "
-          f"lost={len(verdict.lost)} {'repeated' if exact else 'delivered_again'}={verdict.repeated} "
-          f"out_of_order={len(verdict.out_of_order)} strangers={verdict.strangers} {words} seed={seed}")
-    return 0 if good else 1
+            *((f"all-{word}", 3, lambda word=word: campaign.only(word, MANNERS)) for word in ("500", "cut-answer", "cut-request")),
+            ("all-429", 2, lambda: campaign.only("429-seconds", MANNERS)), ("all-503", 2, lambda: campaign.only("503-seconds", MANNERS))]
 
 
 def make_path(resources, mode, seed):
@@ -250,54 +173,5 @@ def make_path(resources, mode, seed):
     return OutPath(resources, seed) if mode == "out" else InPath(resources, seed, mode == "in")
 
 
-def run(mode, essential, n, seed):
-    with contextlib.ExitStack() as resources:
-        path = make_path(resources, mode, seed)
-        bridge = resources.enter_context(Linkspan(path.configuration(), start=False))
-        resources.callback(path.close)
-        campaign = Campaign(random.Random(seed), path, bridge)
-        campaign.at_once = mode == "control"
-        kinds = faults(campaign, mode)
-        if essential:
-            kinds = [kind for kind in kinds if kind[0] in ESSENTIAL]
-        try:
-            bridge.start()  # before anything is published: only from then on there is a session to keep it for
-            path.begin()
-            campaign.flow(50)
-            campaign.run(n or len(kinds), kinds)
-            path.be_good()
-            campaign.finish(True)
-            if bridge.stop() != 0:
-                campaign.wrong.append("the last stop was not clean")
-        except AssertionError as error:
-            campaign.look("the failure")
-            campaign.wrong.append(str(error))
-            print("\n".join(f"# {line}" for line in bridge.log_lines(whole=True)[-60:]))
-        if mode != "in":
-            campaign.wrong = [line for line in campaign.wrong if " came again " not in line]  # the ids are judged
-        if not path.publisher:
-            print(f"http: FAILED mode={mode} linkspan does not start")
-            return 1
-        campaign.wrong = path.faults() + campaign.wrong  # what clients saw first
-        return report(mode, campaign, seed)
-
-
-def main():
-    words = sys.argv[1:]
-    mode = next((m for m in ("out", "batches", "in", "control") if m in words), None)
-    numbers = [int(w) for w in words if w.isdigit()]
-    if not mode:
-        print("http.sh out|batches|in|control [essential] [N] [SEED]", file=sys.stderr)
-        return 2
-    seed = numbers[1] if len(numbers) > 1 else int(os.environ.get("SEED") or random.randrange(1 << 32))
-    essential = "essential" in words
-    print(f"# seed={seed}", flush=True)
-    try:
-        return run(mode, essential, numbers[0] if numbers else None if essential else 30, seed)
-    except tap.Skip as skip:
-        print(f"http: skipped: {skip}")
-        return 77
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(one_path.main("http", ("out", "batches", "in", "control")))

@@ -202,6 +202,17 @@ static struct config_key *own_keys(const struct connector *connector, size_t *re
 	return keys;
 }
 
+/* A mapping that aggregates is a destination of its own, of its name, once it has been split (loader_resolve_tests). */
+static bool is_aggregate(const struct test_reading *reading, const struct node *name)
+{
+	const struct config *config = &reading->loader->own->config;
+	bool found = false;
+	for (size_t i = 0; i < config->n_mappings && name->kind == NODE_SCALAR; i++)
+		found |= config->mappings[i].aggregate.window_ms && test_takes_part(reading, i) &&
+			 config->mappings[i].name && strcmp(config->mappings[i].name, name->text) == 0;
+	return found;
+}
+
 static void find_destination(
 	const struct test_reading *reading, const struct node *node, bool *ret_known, size_t *ret_to)
 {
@@ -210,7 +221,10 @@ static void find_destination(
 	long named = -1;
 	*ret_to = all.only;
 	*ret_known = !name && all.n == 1;
-	if (name && name->kind == NODE_SCALAR && !name->failed && !node_is_null(name))
+	if (name && is_aggregate(reading, name)) {
+		*ret_to = SIZE_MAX;
+		*ret_known = true;
+	} else if (name && name->kind == NODE_SCALAR && !name->failed && !node_is_null(name))
 		named = named_connection(reading, node, name->text, &all, "expect", "writes to");
 	if (named >= 0) {
 		*ret_known = true;
@@ -245,8 +259,10 @@ void test_read_expected(struct test_reading *reading, const struct node *node, s
 	size_t n = 0;
 	struct config_key *keys = NULL;
 	find_destination(reading, node, &known, &expected->to);
-	const struct connector *connector =
-		known ? reading->loader->own->config.connections[expected->to].connector : NULL;
+	const struct connector *connector = !known ? NULL
+					    : expected->to == SIZE_MAX
+						    ? &aggregate_connector
+						    : reading->loader->own->config.connections[expected->to].connector;
 	if (connector)
 		keys = own_keys(connector, &n);
 	char **values = memory_zero((n + 1) * sizeof *values);

@@ -189,6 +189,16 @@ const struct config_key section_include_keys[] = {
 	{0},
 };
 
+const struct config_key section_included_keys[] = {
+	{.name = "needs",
+		.type = CONFIG_MAP,
+		.offset = offsetof(struct section_included, needs),
+		.help = "In an included file: the connections that its mappings refer to and that the file which "
+			"includes it "
+			"has to define, name: type."},
+	{0},
+};
+
 static const struct config_key max_rate_keys[] = {
 	{.name = "messages",
 		.type = CONFIG_INT,
@@ -463,7 +473,9 @@ const struct config_key section_mapping_keys[] = {
 		.offset = MAPPING(when),
 		.help = "jq program on the payload; the mapping takes only messages for which it gives true. Captures "
 			"of "
-			"the topic filter are $name; $topic, $qos, $retain, $headers and $key are there too."},
+			"the topic filter are $name; $topic, $qos, $retain, $headers, $key and $received (when "
+			"linkspan "
+			"did, in milliseconds since 1970; of a Kafka record its timestamp) are there too."},
 	{.name = "payload",
 		.type = CONFIG_JQ,
 		.offset = MAPPING(payload),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A target is rendered once per message into an envelope (all but the payload); every output of the transform goes into
- * it. So templates speak of the received message, not of what the transform made of it.
+ * it. Where a template speaks of what the transform made ({payload.path}), each output has an envelope of its own.
  */
 #include <errno.h>
 
@@ -448,15 +448,30 @@ static bool clears(const struct target *to)
 	return !to->carries_null && to->retain < 0;
 }
 
-static int make_payloads(struct work *work, const struct target *to, const struct slice *payloads, size_t n,
-	const struct message_view *envelope, struct slice *ret_payloads)
+/* The envelope for one of the payloads. What was not transformed goes out as it was read. */
+static int render_envelope_of(
+	struct work *work, const struct target *to, struct slice payload, struct message_view *ret_view)
 {
-	struct message_view view = *envelope;
+	struct json_payload made = {.text = payload, .limit_bytes = work->routing->max_transform_bytes};
+	work->source.made = work->transformed ? &made : work->source.json;
+	int err = render_envelope(work, to, ret_view);
+	work->source.made = NULL;
+	return err;
+}
+
+static int make_views(struct work *work, const struct target *to, const struct slice *payloads, size_t n,
+	struct message_view *ret_views)
+{
 	int err = 0;
 	for (size_t i = 0; i < n && !err; i++) {
-		err = make_payload(work, to, payloads[i], &ret_payloads[i]);
-		view.payload = ret_payloads[i];
-		if (!err && message_encoded_size(&view) == 0)
+		struct message_view *view = &ret_views[i];
+		if (i > 0 && !to->speaks_of_made)
+			*view = ret_views[0];
+		else
+			err = render_envelope_of(work, to, payloads[i], view);
+		if (!err)
+			err = make_payload(work, to, payloads[i], &view->payload);
+		if (!err && message_encoded_size(view) == 0)
 			err = fail(work, "the message would pass the limits of 32 MiB of payload or 1 MiB of all else");
 	}
 	return err;
@@ -465,22 +480,17 @@ static int make_payloads(struct work *work, const struct target *to, const struc
 /* All of the payloads to one target, or none. */
 static int route_target(struct work *work, const struct target *to, const struct slice *payloads, size_t n)
 {
-	struct message_view view;
-	struct slice one, *made = &one;
+	struct message_view one, *views = &one;
 	if (target_skips(work, to) || breaks_loop(work, to))
 		return 0;
-	if (n > 1 && !(made = arena_alloc(work->routing->arena, n * sizeof *made)))
+	if (n > 1 && !(views = arena_alloc(work->routing->arena, n * sizeof *views)))
 		return -ENOMEM;
-	int err = render_envelope(work, to, &view);
-	if (!err)
-		err = make_payloads(work, to, payloads, n, &view, made);
+	int err = make_views(work, to, payloads, n, views);
 	if (err == -EINVAL)
 		return target_failed(work, to);
-	bool retain = !err && view.retain;
 	for (size_t i = 0; i < n && !err; i++) {
-		view.payload = made[i];
-		view.retain = retain || (!view.payload.data && clears(to));
-		err = emit(work, to, &view, to->marked);
+		views[i].retain |= !views[i].payload.data && clears(to);
+		err = emit(work, to, &views[i], to->marked);
 	}
 	return err;
 }

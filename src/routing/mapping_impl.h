@@ -26,6 +26,7 @@ struct target {
 	bool fits_headers;
 	bool carries_null;
 	int tombstones; /* as struct target_config */
+	bool speaks_of_made; /* some template speaks of the payload that goes out */
 	struct template *topic, *key, *content_type; /* NULL: not given */
 	struct field *headers, *params;
 	size_t n_headers, n_params;

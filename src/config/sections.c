@@ -373,6 +373,12 @@ static const struct config_key changes_only_keys[] = {
 		.offset = MAPPING(changes_only.value) - MAPPING(changes_only),
 		.help = "jq program on the received payload: what is compared, one result at most. Left out: the "
 			"payload, byte by byte."},
+	{.name = "when",
+		.type = CONFIG_JQ,
+		.offset = MAPPING(changes_only.when) - MAPPING(changes_only),
+		.help = "jq program on the received payload: of the changes those pass for which it gives true; the "
+			"others are remembered. So {value: .open, when: .open} passes when a door opens. The mapping's "
+			"own when comes before: of what that leaves nothing is remembered."},
 	{.name = "dead_band",
 		.type = CONFIG_NUMBER,
 		.offset = MAPPING(changes_only.dead_band) - MAPPING(changes_only),

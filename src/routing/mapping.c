@@ -30,6 +30,7 @@ struct work {
 	struct slice value; /* of changes_only */
 	struct slice aggregate_value;
 	bool valueless; /* it could not be had, and on_error lets the message pass */
+	bool silent; /* a change that is only remembered */
 };
 
 static void tell(const struct work *work, const struct target *to, struct route_event event)
@@ -565,7 +566,7 @@ static int render_rules(struct work *work, struct route_rules *ret_rules)
 static int add_rules(struct work *work, struct route_rules *rules, size_t first)
 {
 	struct routing *routing = work->routing;
-	if (!any_sent(routing, first))
+	if (!any_sent(routing, first) && !work->silent)
 		return 0;
 	if (routing->n_rules == routing->rules_size) {
 		size_t size = routing->rules_size ? 2 * routing->rules_size : 4;
@@ -593,6 +594,18 @@ static int all_targets_failed(struct work *work)
 			err = target_failed(work, &work->map->targets[i]);
 	}
 	return err;
+}
+
+/* changes_only without a message: what it has changed to is remembered, the other rules know nothing of it. */
+static int route_silently(struct work *work)
+{
+	const struct mapping *map = work->map;
+	struct route_rules rules = {
+		.mapping = map->number, .value = work->value, .changes_key = work->routing->view->topic};
+	int err = map->changes_key ? render(work, map->changes_key, &rules.changes_key) : 0;
+	if (err == -EINVAL)
+		return all_targets_failed(work);
+	return err ? err : add_rules(work, &rules, work->routing->n_outputs);
 }
 
 static int route_targets(struct work *work, const struct slice *payloads, size_t n)
@@ -633,14 +646,21 @@ static int take_value(struct work *work)
 	struct routing *routing = work->routing;
 	struct slice *values;
 	size_t n;
-	if (!map->value) {
+	int err = 0;
+	if (!map->value)
 		work->value = routing->view->payload;
-		return 0;
-	}
-	int err = transform_run(
-		map->value, work->form->input, work->source.captures, 1, routing->arena, &values, &n, &work->reason);
-	if (!err && n)
+	else
+		err = transform_run(map->value, work->form->input, work->source.captures, 1, routing->arena, &values,
+			&n, &work->reason);
+	if (!err && map->value && n)
 		work->value = values[0];
+	bool passes = true;
+	if (!err && map->change_when)
+		err = transform_test(map->change_when, work->form->input, work->source.captures, routing->arena,
+			&passes, &work->reason);
+	work->silent = !passes;
+	if (!err && map->change_when)
+		TELL(work, NULL, .kind = ROUTE_WHEN, .key = "changes_only", .passed = passes);
 	return err;
 }
 
@@ -683,16 +703,17 @@ static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_
 		if (!err)
 			TELL(work, NULL, .kind = ROUTE_WHEN, .passed = pass);
 	}
-	if (!err && pass && map->payload) {
+	if (!err && map->payload)
 		key = "payload";
+	if (!err && pass && map->has_rules && map->config->changes_only.enabled)
+		err = take_value(work);
+	if (!err && pass && !work->silent && map->payload) {
 		err = transform_run(map->payload, work->form->input, work->source.captures, map->max_outputs,
 			routing->arena, ret_payloads, ret_n, &work->reason);
 		if (!err)
 			TELL(work, NULL, .kind = ROUTE_MADE, .n = *ret_n);
 	}
-	if (!err && pass && map->has_rules && map->config->changes_only.enabled)
-		err = take_value(work);
-	if (!err && pass && map->aggregate_bits)
+	if (!err && pass && !work->silent && map->aggregate_bits)
 		err = take_aggregate_value(work, &pass);
 	if (err == -EINVAL)
 		TELL(work, NULL, .kind = ROUTE_FAILED, .key = key);
@@ -742,5 +763,7 @@ int mapping_route(struct mapping *map, struct routing *routing, const struct sli
 	if (err || !pass)
 		return err;
 	work.transformed = map->payload != NULL;
+	if (work.silent)
+		return route_silently(&work);
 	return n ? route_targets(&work, payloads, n) : 0;
 }

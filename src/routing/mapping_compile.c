@@ -92,6 +92,8 @@ static int compile_rules(struct mapping *map, const struct names *names, struct 
 		err = compile_template(from->changes_only.key, names, &map->changes_key);
 	if (!err && from->changes_only.enabled && from->changes_only.value)
 		err = transform_new(pool, from->changes_only.value, names->captures, names->n, &map->value);
+	if (!err && from->changes_only.enabled && from->changes_only.when)
+		err = transform_new(pool, from->changes_only.when, names->captures, names->n, &map->change_when);
 	return err;
 }
 
@@ -177,6 +179,7 @@ void mapping_free(struct mapping *map)
 	transform_free(map->payload);
 	template_free(map->text);
 	transform_free(map->value);
+	transform_free(map->change_when);
 	transform_free(map->aggregate_value);
 	template_free(map->aggregate_key);
 	template_free(map->changes_key);

@@ -45,6 +45,7 @@ struct mapping {
 	bool has_rules; /* changes_only, sample or min_interval */
 	struct template *changes_key, *sample_key, *interval_key; /* of these; NULL: the source topic */
 	struct transform *value; /* of changes_only; NULL: the payload */
+	struct transform *change_when; /* of changes_only; NULL: every change passes */
 	unsigned aggregate_bits; /* `aggregate`: its results; 0: none. The only target is the aggregator */
 	struct template *aggregate_key; /* NULL: the source topic */
 	struct transform *aggregate_value; /* NULL: the payload */

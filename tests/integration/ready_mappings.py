@@ -46,13 +46,18 @@ def alone():
         path = _file([name], *_connections(name))
         said = _say("check", "--strict", path)
         assert not said.stderr and "is good" in said.stdout, said
-        _say("explain", path)
+        said = _say("test", path).stdout
+        assert said.endswith(" 0 failed\n") and not said.startswith("0 tests"), said
 
 
 @tap.case("all of them together know nothing of each other")
 def together():
-    said = _say("check", "--strict", _file([name for name in NAMES if name != "thingsboard-device"], HOME, THINGSBOARD))
+    path = _file([name for name in NAMES if name != "thingsboard-device"], HOME, THINGSBOARD)
+    said = _say("check", "--strict", path)
     assert not said.stderr, said.stderr
+    said = _say("explain", path).stdout
+    assert "exactly-once" not in said and "zigbee2mqtt-state" in said, said
+    assert " 0 failed\n" in _say("test", path).stdout
 
 
 @tap.case("a connection that is missing, or is of another type, is said once, in the user's own file")

@@ -228,8 +228,14 @@ static void show_failure(struct trace *trace, const struct route_event *event)
 static void show_when(const struct trace *trace, const struct route_event *event)
 {
 	const struct mapping_config *map = &trace->config->mappings[event->mapping];
-	show_words(trace, "when",
-		memory_format("%s: %s", map->when, event->passed ? "true" : "not true, so this mapping leaves it"));
+	if (event->key)
+		show_words(trace, "  when",
+			memory_format("%s: %s", map->changes_only.when,
+				event->passed ? "true" : "not true, so the change is remembered and nothing goes out"));
+	else
+		show_words(trace, "when",
+			memory_format(
+				"%s: %s", map->when, event->passed ? "true" : "not true, so this mapping leaves it"));
 }
 
 /* What depends on messages before this one is not known here. */
@@ -321,7 +327,7 @@ static void on_event(struct route_watcher *watcher, const struct route_event *ev
 		break;
 	case ROUTE_WHEN:
 		show_when(trace, event);
-		if (event->passed)
+		if (event->passed && !event->key)
 			route_keys(&route, on_key, trace);
 		break;
 	case ROUTE_MADE:

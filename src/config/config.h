@@ -114,6 +114,7 @@ struct mapping_config {
 	struct { /* these three: what passes, see runtime/spacing.h; keys are templates, NULL: the source topic */
 		bool enabled;
 		char *value; /* jq; NULL: the payload */
+		char *when; /* jq: which of the changes pass; NULL: all */
 		double dead_band; /* for numbers; 0: none */
 		char *key;
 		uint64_t refresh_ms;

@@ -288,6 +288,7 @@ static void load(struct loader *loader, const char *path)
 		return;
 	read_top(loader, root);
 	read_connections(loader);
+	loader_check_needs(loader);
 	read_mappings(loader);
 	check_whole(loader, root);
 }
@@ -307,6 +308,7 @@ static void forget_files(struct loader *loader)
 	free(loader->connections.items);
 	free(loader->mappings.items);
 	free(loader->tests.items);
+	free(loader->needs);
 	free(loader->others);
 	report_forget_texts(loader->report);
 }

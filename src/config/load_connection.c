@@ -147,6 +147,8 @@ long loader_find_connection(struct loader *loader, const struct node *section, c
 	const struct node *node = node_get(section, "connection");
 	if (!node || node->kind != NODE_SCALAR || node->failed || node_is_null(node))
 		return -1; /* reported by the table */
+	if (loader_need_unmet(loader, node))
+		return -1; /* reported where the file is included */
 	for (size_t i = 0; i < loader->connections.n; i++)
 		if (strcmp(loader->connections.items[i].name->text, node->text) == 0)
 			return (long)i;

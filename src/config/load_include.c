@@ -99,10 +99,10 @@ static void complain_no_ready_made(struct loader *loader, const struct node *nod
 			node->text, near.best);
 	else
 		table_mistake(loader->report, node, 0,
-			"include: no ready-made file is called '%s' (known: %s); a path of your own has a slash or "
+			"include: no ready-made file is called '%s' (in %s: %s); a path of your own has a slash or "
 			"ends "
 			"in .yaml",
-			node->text, n > 0 ? list : "none");
+			node->text, mappings_dir(loader), n > 0 ? list : "none");
 	for (int i = 0; i < n; i++)
 		free(entries[i]);
 	free(entries);
@@ -163,8 +163,12 @@ static void include_source(struct loader *loader, const struct node *node, struc
 		table_mistake(loader->report, node, 0,
 			"include: more than %zu files include one another; include it from the main file", MAX_DEPTH);
 		source_free(source);
-	} else if (!read_file(loader, source)) {
-		loader->unread = true;
+	} else {
+		const struct node *outer = loader->including;
+		loader->including = node;
+		if (!read_file(loader, source))
+			loader->unread = true;
+		loader->including = outer;
 	}
 }
 
@@ -203,6 +207,7 @@ static void include_all(struct loader *loader, const struct node *root)
 static void check_included(struct loader *loader, const struct node *root)
 {
 	struct section_include include = {0};
+	struct section_included included = {0};
 	const char *elsewhere[32];
 	size_t n = 0;
 	for (const char *const *name = section_top_elsewhere; *name; name++)
@@ -212,8 +217,8 @@ static void check_included(struct loader *loader, const struct node *root)
 			if (strcmp(root->keys[i]->text, key->name) != 0)
 				continue;
 			table_mistake(loader->report, root->keys[i], 0,
-				"'%s' belongs in the main file; an included one holds connections, mappings, tests and "
-				"include",
+				"'%s' belongs in the main file; an included one holds connections, mappings, tests, "
+				"include and needs",
 				key->name);
 			elsewhere[n++] = key->name; /* known, though not here */
 			break;
@@ -225,10 +230,11 @@ static void check_included(struct loader *loader, const struct node *root)
 		.anchor = root,
 		.title = "an included file",
 		.elsewhere = elsewhere,
-		.parts = {{section_include_keys, &include}},
+		.parts = {{section_include_keys, &include}, {section_included_keys, &included}},
 	};
 	table_read(&scope);
 	table_free(section_include_keys, &include);
+	table_free(section_included_keys, &included);
 }
 
 static const struct node *read_file(struct loader *loader, struct source *source)
@@ -244,8 +250,10 @@ static const struct node *read_file(struct loader *loader, struct source *source
 	loader->chain[loader->n_chain++] = source;
 	include_all(loader, root);
 	loader->n_chain--;
-	if (loader->n_chain > 0)
+	if (loader->n_chain > 0) {
 		check_included(loader, root);
+		loader_gather_needs(loader, root);
+	}
 	gather_connections(loader, root);
 	gather_list(loader, root, "mappings", &loader->mappings);
 	gather_list(loader, root, "tests", &loader->tests);

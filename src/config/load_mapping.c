@@ -443,12 +443,25 @@ static void refuse_reply(struct reading *reading, const struct connection_config
 			to->name, to->connector->name);
 }
 
+/* They are asked before there is a payload that goes out, or know of one message alone. */
+static void check_made(struct reading *reading, const struct node *node)
+{
+	const char *at = node && node->kind == NODE_SCALAR && !node->failed ? strstr(node->text, "{payload.") : NULL;
+	if (at)
+		table_mistake(reading->loader->report, node, (size_t)(at - node->text),
+			"{payload.…}, of what goes out, is for topic, path, key, content_type and headers under 'to'; "
+			"write "
+			"{.…} for a part of what was received");
+}
+
 static void check_reply(struct reading *reading, struct target_config *target, const struct node *node)
 {
 	const struct connection_config *to = &reading->loader->own->config.connections[target->connection];
 	if (!node || node->failed || node->kind != NODE_MAP)
 		return;
 	check_response_topics(reading, node_get(node, "response_topics"));
+	check_made(reading, node_get(node, "topic"));
+	check_made(reading, node_get(node, "key"));
 	if (!reading->loader->connections.items[target->connection].sound)
 		return;
 	if (!connection_gives_replies(to))
@@ -577,6 +590,14 @@ static void check_payload_template(struct config_scope *scope, const struct mapp
 			"the mapping has a payload as well, and a message has one of them; leave one out");
 }
 
+static void check_all_made(struct reading *reading)
+{
+	static const char *const rules[] = {"changes_only", "sample", "min_interval", "aggregate"};
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+		check_made(reading, node_get(node_get(reading->node, rules[i]), "key"));
+	check_made(reading, node_get(reading->node, "payload_template"));
+}
+
 static bool reads_payload(const char *text)
 {
 	return text && strstr(text, "{.");
@@ -666,6 +687,7 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		table_read(&scope);
 		check_min_interval(&scope, map);
 		check_payload_template(&scope, map);
+		check_all_made(&reading);
 		map->when_place = place_of(node_get(node, "when"));
 		map->payload_place = place_of(node_get(node, "payload"));
 		check_sample(&scope, map);

@@ -51,6 +51,13 @@ struct loader_entries {
 	size_t n;
 };
 
+/* A connection that an included file leaves to the one that includes it. */
+struct loader_need {
+	const struct node *name, *type;
+	const struct node *include; /* the entry that names the file */
+	bool unmet; /* there is none, or one of another type, which is reported */
+};
+
 struct loader {
 	const struct config_options *options;
 	struct report *report;
@@ -62,6 +69,9 @@ struct loader {
 	struct program_list programs;
 	const struct source *chain[16]; /* files being read, from the main one */
 	size_t n_chain;
+	const struct node *including; /* the entry of include: whose file is being read; NULL: the main file */
+	struct loader_need *needs;
+	size_t n_needs;
 	bool unread; /* some file could not be read: its connections and mappings are not known */
 };
 
@@ -75,6 +85,12 @@ struct loader {
 void loader_read_connection(struct loader *loader, size_t index);
 void loader_read_mapping(struct loader *loader, size_t index);
 void loader_read_test(struct loader *loader, const struct node *node);
+/* What a file says under `needs`; and, when all files have been read, whether it is there. */
+void loader_gather_needs(struct loader *loader, const struct node *root);
+void loader_check_needs(struct loader *loader);
+/* Does a node of an included file name a connection that is missing, which is reported? */
+bool loader_need_unmet(const struct loader *loader, const struct node *node);
+
 /* Refuses mappings that declare more than their legs keep; warns of connections that nothing uses. Once all mappings
  * have been read without mistakes. */
 void loader_check_guarantees(struct loader *loader, const struct mapping_config *map, const struct node *node);

@@ -22,6 +22,7 @@ liblinkspan_a_SOURCES += \
 	src/config/load_include.h \
 	src/config/load_mapping.c \
 	src/config/load_markers.c \
+	src/config/load_needs.c \
 	src/config/load_subscriptions.c \
 	src/config/load_test.c \
 	src/config/load_test.h \

@@ -32,8 +32,9 @@ static const char introduction[] =
 	"| size | `64KB`, `4GiB`; units B, KB, MB, GB, TB (1000) and KiB, MiB, GiB, TiB (1024) |\n"
 	"| list | `[a, b]`, or a single text |\n"
 	"| path | relative to the folder of the file that names it |\n"
-	"| template | text with `{capture}`, `{topic}`, `{topic[0]}`, `{key}`, `{header.name}`, `{.json.path}`; `{{` "
-	"is a brace |\n"
+	"| template | text with `{capture}`, `{topic}`, `{topic[0]}`, `{key}`, `{header.name}`, `{.json.path}` of what "
+	"was "
+	"received, under `to` also `{payload.path}` of what goes out, that is what jq has made; `{{` is a brace |\n"
 	"| jq | a [jq](https://jqlang.github.io/jq/manual/v1.6/) 1.6 program; in a block (`|`) it may have several "
 	"lines |\n"
 	"| secret | text that is never printed, not even in messages about the file |\n"
@@ -170,10 +171,12 @@ static void write_top(FILE *out)
 	write_head(out, "The file", "");
 	write_rows(out, "", section_top_keys);
 	write_rows(out, "", section_include_keys);
+	write_rows(out, "", section_included_keys);
 	write_elsewhere(out, "connections", "map of [connections](#connections)");
 	write_elsewhere(out, "mappings", "list of [mappings](#mappings)");
 	write_elsewhere(out, "tests", "list of [tests](#tests)");
-	fputs("\nAn included file holds `connections`, `mappings`, `tests` and `include`; the rest belongs in the main "
+	fputs("\nAn included file holds `connections`, `mappings`, `tests`, `include` and `needs`; the rest belongs in "
+	      "the main "
 	      "file. A file\n"
 	      "that is reached on two ways is read once. Ready-made files lie where linkspan is installed, or in the "
 	      "folder that\n"

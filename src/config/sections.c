@@ -188,6 +188,16 @@ const struct config_key section_include_keys[] = {
 	{0},
 };
 
+const struct config_key section_included_keys[] = {
+	{.name = "needs",
+		.type = CONFIG_MAP,
+		.offset = offsetof(struct section_included, needs),
+		.help = "In an included file: the connections that its mappings refer to and that the file which "
+			"includes it "
+			"has to define, name: type."},
+	{0},
+};
+
 static const struct config_key max_rate_keys[] = {
 	{.name = "messages",
 		.type = CONFIG_INT,
@@ -362,6 +372,12 @@ static const struct config_key changes_only_keys[] = {
 		.offset = MAPPING(changes_only.value) - MAPPING(changes_only),
 		.help = "jq program on the received payload: what is compared, one result at most. Left out: the "
 			"payload, byte by byte."},
+	{.name = "when",
+		.type = CONFIG_JQ,
+		.offset = MAPPING(changes_only.when) - MAPPING(changes_only),
+		.help = "jq program on the received payload: of the changes those pass for which it gives true; the "
+			"others are remembered. So {value: .open, when: .open} passes when a door opens. The mapping's "
+			"own when comes before: of what that leaves nothing is remembered."},
 	{.name = "dead_band",
 		.type = CONFIG_NUMBER,
 		.offset = MAPPING(changes_only.dead_band) - MAPPING(changes_only),
@@ -462,7 +478,9 @@ const struct config_key section_mapping_keys[] = {
 		.offset = MAPPING(when),
 		.help = "jq program on the payload; the mapping takes only messages for which it gives true. Captures "
 			"of "
-			"the topic filter are $name; $topic, $qos, $retain, $headers and $key are there too."},
+			"the topic filter are $name; $topic, $qos, $retain, $headers, $key and $received (when "
+			"linkspan "
+			"did, in milliseconds since 1970; of a Kafka record its timestamp) are there too."},
 	{.name = "payload",
 		.type = CONFIG_JQ,
 		.offset = MAPPING(payload),

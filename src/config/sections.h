@@ -16,6 +16,12 @@ struct section_include {
 };
 extern const struct config_key section_include_keys[];
 
+/* What an included file may hold and the main file may not. */
+struct section_included {
+	struct config_list needs;
+};
+extern const struct config_key section_included_keys[];
+
 extern const struct config_key section_connection_keys[]; /* struct connection_config */
 
 extern const struct config_key section_mapping_keys[]; /* struct mapping_config */

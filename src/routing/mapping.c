@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A target is rendered once per message into an envelope (all but the payload); every output of the transform goes into
- * it. So templates speak of the received message, not of what the transform made of it.
+ * it. Where a template speaks of what the transform made ({payload.path}), each output has an envelope of its own.
  */
 #include <errno.h>
 
@@ -30,6 +30,7 @@ struct work {
 	struct slice value; /* of changes_only */
 	struct slice aggregate_value;
 	bool valueless; /* it could not be had, and on_error lets the message pass */
+	bool silent; /* a change that is only remembered */
 };
 
 static void tell(const struct work *work, const struct target *to, struct route_event event)
@@ -448,15 +449,30 @@ static bool clears(const struct target *to)
 	return !to->carries_null && to->retain < 0;
 }
 
-static int make_payloads(struct work *work, const struct target *to, const struct slice *payloads, size_t n,
-	const struct message_view *envelope, struct slice *ret_payloads)
+/* The envelope for one of the payloads. What was not transformed goes out as it was read. */
+static int render_envelope_of(
+	struct work *work, const struct target *to, struct slice payload, struct message_view *ret_view)
 {
-	struct message_view view = *envelope;
+	struct json_payload made = {.text = payload, .limit_bytes = work->routing->max_transform_bytes};
+	work->source.made = work->transformed ? &made : work->source.json;
+	int err = render_envelope(work, to, ret_view);
+	work->source.made = NULL;
+	return err;
+}
+
+static int make_views(struct work *work, const struct target *to, const struct slice *payloads, size_t n,
+	struct message_view *ret_views)
+{
 	int err = 0;
 	for (size_t i = 0; i < n && !err; i++) {
-		err = make_payload(work, to, payloads[i], &ret_payloads[i]);
-		view.payload = ret_payloads[i];
-		if (!err && message_encoded_size(&view) == 0)
+		struct message_view *view = &ret_views[i];
+		if (i > 0 && !to->speaks_of_made)
+			*view = ret_views[0];
+		else
+			err = render_envelope_of(work, to, payloads[i], view);
+		if (!err)
+			err = make_payload(work, to, payloads[i], &view->payload);
+		if (!err && message_encoded_size(view) == 0)
 			err = fail(work, "the message would pass the limits of 32 MiB of payload or 1 MiB of all else");
 	}
 	return err;
@@ -465,22 +481,17 @@ static int make_payloads(struct work *work, const struct target *to, const struc
 /* All of the payloads to one target, or none. */
 static int route_target(struct work *work, const struct target *to, const struct slice *payloads, size_t n)
 {
-	struct message_view view;
-	struct slice one, *made = &one;
+	struct message_view one, *views = &one;
 	if (target_skips(work, to) || breaks_loop(work, to))
 		return 0;
-	if (n > 1 && !(made = arena_alloc(work->routing->arena, n * sizeof *made)))
+	if (n > 1 && !(views = arena_alloc(work->routing->arena, n * sizeof *views)))
 		return -ENOMEM;
-	int err = render_envelope(work, to, &view);
-	if (!err)
-		err = make_payloads(work, to, payloads, n, &view, made);
+	int err = make_views(work, to, payloads, n, views);
 	if (err == -EINVAL)
 		return target_failed(work, to);
-	bool retain = !err && view.retain;
 	for (size_t i = 0; i < n && !err; i++) {
-		view.payload = made[i];
-		view.retain = retain || (!view.payload.data && clears(to));
-		err = emit(work, to, &view, to->marked);
+		views[i].retain |= !views[i].payload.data && clears(to);
+		err = emit(work, to, &views[i], to->marked);
 	}
 	return err;
 }
@@ -555,7 +566,7 @@ static int render_rules(struct work *work, struct route_rules *ret_rules)
 static int add_rules(struct work *work, struct route_rules *rules, size_t first)
 {
 	struct routing *routing = work->routing;
-	if (!any_sent(routing, first))
+	if (!any_sent(routing, first) && !work->silent)
 		return 0;
 	if (routing->n_rules == routing->rules_size) {
 		size_t size = routing->rules_size ? 2 * routing->rules_size : 4;
@@ -583,6 +594,18 @@ static int all_targets_failed(struct work *work)
 			err = target_failed(work, &work->map->targets[i]);
 	}
 	return err;
+}
+
+/* changes_only without a message: what it has changed to is remembered, the other rules know nothing of it. */
+static int route_silently(struct work *work)
+{
+	const struct mapping *map = work->map;
+	struct route_rules rules = {
+		.mapping = map->number, .value = work->value, .changes_key = work->routing->view->topic};
+	int err = map->changes_key ? render(work, map->changes_key, &rules.changes_key) : 0;
+	if (err == -EINVAL)
+		return all_targets_failed(work);
+	return err ? err : add_rules(work, &rules, work->routing->n_outputs);
 }
 
 static int route_targets(struct work *work, const struct slice *payloads, size_t n)
@@ -623,14 +646,21 @@ static int take_value(struct work *work)
 	struct routing *routing = work->routing;
 	struct slice *values;
 	size_t n;
-	if (!map->value) {
+	int err = 0;
+	if (!map->value)
 		work->value = routing->view->payload;
-		return 0;
-	}
-	int err = transform_run(
-		map->value, work->form->input, work->source.captures, 1, routing->arena, &values, &n, &work->reason);
-	if (!err && n)
+	else
+		err = transform_run(map->value, work->form->input, work->source.captures, 1, routing->arena, &values,
+			&n, &work->reason);
+	if (!err && map->value && n)
 		work->value = values[0];
+	bool passes = true;
+	if (!err && map->change_when)
+		err = transform_test(map->change_when, work->form->input, work->source.captures, routing->arena,
+			&passes, &work->reason);
+	work->silent = !passes;
+	if (!err && map->change_when)
+		TELL(work, NULL, .kind = ROUTE_WHEN, .key = "changes_only", .passed = passes);
 	return err;
 }
 
@@ -673,16 +703,17 @@ static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_
 		if (!err)
 			TELL(work, NULL, .kind = ROUTE_WHEN, .passed = pass);
 	}
-	if (!err && pass && map->payload) {
+	if (!err && map->payload)
 		key = "payload";
+	if (!err && pass && map->has_rules && map->config->changes_only.enabled)
+		err = take_value(work);
+	if (!err && pass && !work->silent && map->payload) {
 		err = transform_run(map->payload, work->form->input, work->source.captures, map->max_outputs,
 			routing->arena, ret_payloads, ret_n, &work->reason);
 		if (!err)
 			TELL(work, NULL, .kind = ROUTE_MADE, .n = *ret_n);
 	}
-	if (!err && pass && map->has_rules && map->config->changes_only.enabled)
-		err = take_value(work);
-	if (!err && pass && map->aggregate_bits)
+	if (!err && pass && !work->silent && map->aggregate_bits)
 		err = take_aggregate_value(work, &pass);
 	if (err == -EINVAL)
 		TELL(work, NULL, .kind = ROUTE_FAILED, .key = key);
@@ -732,5 +763,7 @@ int mapping_route(struct mapping *map, struct routing *routing, const struct sli
 	if (err || !pass)
 		return err;
 	work.transformed = map->payload != NULL;
+	if (work.silent)
+		return route_silently(&work);
 	return n ? route_targets(&work, payloads, n) : 0;
 }

@@ -31,6 +31,21 @@ static int compile_fields(const struct config_list *list, const struct names *na
 	return err;
 }
 
+static bool any_speaks_of_made(const struct field *fields, size_t n)
+{
+	for (size_t i = 0; fields && i < n; i++)
+		if (template_speaks_of_made(fields[i].value))
+			return true;
+	return false;
+}
+
+static bool target_speaks_of_made(const struct target *to)
+{
+	return template_speaks_of_made(to->topic) || template_speaks_of_made(to->key) ||
+	       template_speaks_of_made(to->content_type) || any_speaks_of_made(to->headers, to->n_headers) ||
+	       any_speaks_of_made(to->params, to->n_params);
+}
+
 static int compile_target(const struct config *config, const struct target_config *from,
 	const struct mapping_config *map, const struct names *names, struct target *to)
 {
@@ -60,6 +75,8 @@ static int compile_target(const struct config *config, const struct target_confi
 	if (!err)
 		err = compile_fields(&from->params, names, &to->params);
 	if (!err)
+		to->speaks_of_made = target_speaks_of_made(to);
+	if (!err)
 		err = reply_new(config, map, from, names->captures, names->n, &to->reply);
 	return err;
 }
@@ -75,6 +92,8 @@ static int compile_rules(struct mapping *map, const struct names *names, struct 
 		err = compile_template(from->changes_only.key, names, &map->changes_key);
 	if (!err && from->changes_only.enabled && from->changes_only.value)
 		err = transform_new(pool, from->changes_only.value, names->captures, names->n, &map->value);
+	if (!err && from->changes_only.enabled && from->changes_only.when)
+		err = transform_new(pool, from->changes_only.when, names->captures, names->n, &map->change_when);
 	return err;
 }
 
@@ -160,6 +179,7 @@ void mapping_free(struct mapping *map)
 	transform_free(map->payload);
 	template_free(map->text);
 	transform_free(map->value);
+	transform_free(map->change_when);
 	transform_free(map->aggregate_value);
 	template_free(map->aggregate_key);
 	template_free(map->changes_key);

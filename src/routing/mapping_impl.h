@@ -26,6 +26,7 @@ struct target {
 	bool fits_headers;
 	bool carries_null;
 	int tombstones; /* as struct target_config */
+	bool speaks_of_made; /* some template speaks of the payload that goes out */
 	struct template *topic, *key, *content_type; /* NULL: not given */
 	struct field *headers, *params;
 	size_t n_headers, n_params;
@@ -44,6 +45,7 @@ struct mapping {
 	bool has_rules; /* changes_only, sample or min_interval */
 	struct template *changes_key, *sample_key, *interval_key; /* of these; NULL: the source topic */
 	struct transform *value; /* of changes_only; NULL: the payload */
+	struct transform *change_when; /* of changes_only; NULL: every change passes */
 	unsigned aggregate_bits; /* `aggregate`: its results; 0: none. The only target is the aggregator */
 	struct template *aggregate_key; /* NULL: the source topic */
 	struct transform *aggregate_value; /* NULL: the payload */

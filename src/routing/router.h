@@ -63,7 +63,7 @@ struct route_result {
  * an event is borrowed until on_event returns. */
 enum route_event_kind {
 	ROUTE_MATCHED, /* `filter` of the mapping, with captures: names and values, absent where not bound */
-	ROUTE_WHEN, /* the condition has answered: passed */
+	ROUTE_WHEN, /* the condition has answered: passed. key: "changes_only", it is that rule's; NULL: the mapping's */
 	ROUTE_MADE, /* `payload` has made n messages of it */
 	ROUTE_FAILED, /* key: which of the mapping's, "when", "payload" or "min_interval"; reason */
 	ROUTE_INTERVAL, /* value: the key of min_interval */

@@ -25,6 +25,7 @@ enum segment_kind {
 	SEGMENT_KEY,
 	SEGMENT_HEADER,
 	SEGMENT_JSON,
+	SEGMENT_MADE, /* a path into the payload that goes out */
 };
 
 struct segment {
@@ -177,12 +178,12 @@ static bool parse_step(struct parser *in, struct json_step *ret_step)
 	return true;
 }
 
-static bool parse_json(struct parser *in)
+static bool parse_json(struct parser *in, enum segment_kind kind)
 {
 	struct json_step steps[MAX_STEPS];
 	size_t n = 0;
 	const char *start = in->at;
-	if (start[1] == '}')
+	if (kind == SEGMENT_JSON && start[1] == '}')
 		in->at++; /* {.}: the payload itself */
 	while (*in->at != '}') {
 		if (n == MAX_STEPS)
@@ -190,7 +191,7 @@ static bool parse_json(struct parser *in)
 		if (!parse_step(in, &steps[n++]))
 			return false;
 	}
-	struct segment *added = add_segment(in, SEGMENT_JSON);
+	struct segment *added = add_segment(in, kind);
 	if (!added)
 		return false;
 	added->steps = calloc(n ? n : 1, sizeof *steps);
@@ -287,7 +288,11 @@ static bool parse_part(struct parser *in)
 	if (!strchr(start, '}'))
 		return parser_fail(in, start - 1, "{ has no }; write {{ for a brace");
 	if (*start == '.')
-		return parse_json(in);
+		return parse_json(in, SEGMENT_JSON);
+	if (starts(in, "payload.") || starts(in, "payload[")) {
+		in->at--;
+		return parse_json(in, SEGMENT_MADE);
+	}
 	if (starts(in, "header."))
 		return parse_header(in);
 	if (starts(in, "topic["))
@@ -428,9 +433,18 @@ void template_walk(const struct template *tpl,
 		[SEGMENT_KEY] = TEMPLATE_OTHER,
 		[SEGMENT_HEADER] = TEMPLATE_OTHER,
 		[SEGMENT_JSON] = TEMPLATE_OTHER,
+		[SEGMENT_MADE] = TEMPLATE_OTHER,
 	};
 	for (size_t i = 0; i < tpl->n_segments; i++)
 		fn(parts[tpl->segments[i].kind], tpl->segments[i].text, tpl->segments[i].index, arg);
+}
+
+bool template_speaks_of_made(const struct template *tpl)
+{
+	for (size_t i = 0; tpl && i < tpl->n_segments; i++)
+		if (tpl->segments[i].kind == SEGMENT_MADE)
+			return true;
+	return false;
 }
 
 /* --- rendering --------------------------------------------------------------------------------------- */
@@ -488,12 +502,13 @@ static const char *json_path_text(struct renderer *out, const struct segment *se
 	return *text ? text : ".";
 }
 
-static int render_json(struct renderer *out, const struct segment *segment, struct slice *ret_text)
+static int render_json(
+	struct renderer *out, struct json_payload *json, const struct segment *segment, struct slice *ret_text)
 {
-	const char *wrong = json_payload_check(out->source->json);
+	const char *wrong = json ? json_payload_check(json) : "there is no payload yet that goes out";
 	if (wrong)
 		return missing(out, wrong);
-	struct slice raw = json_find(out->source->json->text, segment->steps, segment->n_steps);
+	struct slice raw = json_find(json->text, segment->steps, segment->n_steps);
 	if (!raw.data)
 		return missing(out, arena_printf(out->arena, "the payload has no %s", json_path_text(out, segment)));
 	switch (json_kind(raw)) {
@@ -542,7 +557,9 @@ static int render_segment(struct renderer *out, const struct segment *segment, s
 						    (int)segment->text.len, (const char *)segment->text.data));
 		break;
 	case SEGMENT_JSON:
-		return render_json(out, segment, ret_text);
+		return render_json(out, source->json, segment, ret_text);
+	case SEGMENT_MADE:
+		return render_json(out, source->made, segment, ret_text);
 	}
 	*ret_text = text;
 	return 0;

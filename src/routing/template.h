@@ -3,6 +3,7 @@
  * Templates: text in which {name} is a capture, {topic}, {topic[i]} (levels from 0), {key}, {header.x} and
  * {.json.path} stand for parts of the received message; {{ and }} are literal braces. A JSON path is
  * {.a.b[0].c} or, for keys that are not letters, digits, _ and -, {.a["any key"]}; {.} is the whole payload.
+ * {payload.path} is the same of the payload that goes out, as jq has made it.
  * It must lead to a string (its text is inserted), a number (its digits, unchanged) or true or false.
  *
  * Compiled once, rendered per message into an arena. A part that is missing (no such header, no key, not
@@ -39,6 +40,9 @@ struct template;
 struct arena;
 struct json_payload;
 
+/* Is there a {payload.path} in it? NULL: no. */
+bool template_speaks_of_made(const struct template *tpl);
+
 /* Compiles text that template_check accepts. 0 with a template (the caller's), -EINVAL if it is not well
  * formed, -ENOMEM. */
 int template_new(const char *text, const char *const *captures, size_t n_captures, struct template **ret_template)
@@ -57,6 +61,7 @@ struct template_source {
 	char separator; /* of the levels of its topic; 0: '/' */
 	const struct slice *captures; /* values by the index in the names given to template_new; absent: not bound */
 	struct json_payload *json; /* of the view's payload (json.h) */
+	struct json_payload *made; /* of the payload that goes out; NULL: a template that speaks of it fails */
 	/* What each part that is filled in goes in as: as struct connector, insert_in_target. NULL: unchanged. */
 	int (*insert)(const void *insert_with, struct slice text, struct arena *arena, struct slice *ret_text);
 	const void *insert_with;

@@ -14,7 +14,7 @@
 #include "routing/arena.h"
 #include "routing/json.h"
 
-enum variable { VARIABLE_TOPIC, VARIABLE_QOS, VARIABLE_RETAIN, VARIABLE_HEADERS, VARIABLE_KEY, VARIABLE_CAPTURE };
+enum variable { VARIABLE_TOPIC, VARIABLE_QOS, VARIABLE_RETAIN, VARIABLE_HEADERS, VARIABLE_KEY, VARIABLE_RECEIVED, VARIABLE_CAPTURE };
 
 static const char *const variable_names[] = {
 	[VARIABLE_TOPIC] = "topic",
@@ -22,6 +22,7 @@ static const char *const variable_names[] = {
 	[VARIABLE_RETAIN] = "retain",
 	[VARIABLE_HEADERS] = "headers",
 	[VARIABLE_KEY] = "key",
+	[VARIABLE_RECEIVED] = "received",
 };
 
 /* Where one of the program's variables gets its value from. */
@@ -170,6 +171,8 @@ static jv variable_value(struct transform_input *input, size_t source, const str
 		return jv_bool(input->view->retain);
 	case VARIABLE_KEY:
 		return string_or_null(input->view->key);
+	case VARIABLE_RECEIVED:
+		return jv_number((double)input->view->origin_ms);
 	case VARIABLE_HEADERS:
 		if (!input->headers_made)
 			input->headers = make_headers(input->view);

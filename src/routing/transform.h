@@ -9,8 +9,8 @@
  * program changes integers above 2^53, even `.` does.
  *
  * A program sees the payload as `.`, and as variables every capture ($line; null where the filter that
- * matched does not bind it), $topic, $qos, $retain, $headers (an object; of equal names the first counts) and
- * $key (a string or null). A null payload (a Kafka tombstone) is null.
+ * matched does not bind it), $topic, $qos, $retain, $headers (an object; of equal names the first counts),
+ * $received (when linkspan did, in milliseconds since the epoch) and $key (a string or null). A null payload (a Kafka tombstone) is null.
  *
  * Threads: compile anywhere (which blocks, jq_pool.h); a pool and what came from it belongs to one thread at a time.
  */

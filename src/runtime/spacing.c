@@ -247,6 +247,7 @@ static int judge(struct spacing *spacing, const struct endpoint *end, struct rou
 	} else {
 		room &= remember(spacing, end, map->name, &changes, value, map->changes_only.refresh_ms);
 		room &= remember(spacing, end, map->name, &interval, 0, map->min_interval.every_ms);
+		spacing->n_left_out += rules->n_outputs == 0; /* a change that is only remembered */
 	}
 	spacing->n_unlimited += !room;
 	return 0;

@@ -150,6 +150,33 @@ static void test_fan_out(void)
 	end();
 }
 
+/* Each output has an envelope of its own where templates speak of it; one that cannot be rendered fails for all of them. */
+static void test_made(void)
+{
+	begin();
+	struct mapping_config *map = a_mapping(config, "each", "a/{b}");
+	map->payload = a_text("to_entries[] | {k: .key, v: .value}");
+	struct target_config *to = a_target(map, 1, "{b}/{payload.k}");
+	to->key = a_text("{payload.v}");
+	a_field(&to->headers, "h", "{payload.k}={.y}");
+	a_target(map, 2, "all/{.y}");
+	route("a/1", "{\"x\": 7, \"y\": 8}");
+	CU_ASSERT_STRING_EQUAL(where(), "1:1/x 1:1/y 2:all/8 2:all/8");
+	CU_ASSERT_TRUE(is(output(0)->key, "7") && is(output(1)->key, "8"));
+	CU_ASSERT_TRUE(is(output(0)->headers[0].value, "x=8") && is(output(1)->headers[0].value, "y=8"));
+	CU_ASSERT_TRUE(is(output(1)->payload, "{\"k\":\"y\",\"v\":8}"));
+	route("a/1", "{\"y\": 8, \"z\": null}"); /* one dead letter, as it was received */
+	CU_ASSERT_STRING_EQUAL(where(), "1:a/1 2:all/8 2:all/8");
+	CU_ASSERT_TRUE(is(output(0)->payload, "{\"y\": 8, \"z\": null}"));
+	CU_ASSERT_TRUE(is(output(0)->reject_reason, ".v in the payload is null, an array or an object"));
+	end();
+	begin(); /* without jq what goes out is what came */
+	a_target(a_mapping(config, "plain", "a/{b}"), 1, "t/{payload.k}");
+	route("a/1", "{\"k\": \"v\"}");
+	CU_ASSERT_STRING_EQUAL(where(), "1:t/v");
+	end();
+}
+
 /* Messages that came together: the outputs of all of them live until the next ones are routed. */
 static void test_several(void)
 {
@@ -796,6 +823,7 @@ static void test_wrong_configuration(void)
 
 static const struct tap_test tests[] = {
 	{"one input to several destinations", test_fan_out},
+	{"templates of what goes out", test_made},
 	{"messages that came together", test_several},
 	{"what is carried over and what is set", test_carried_over},
 	{"retain: skip", test_retain_skip},

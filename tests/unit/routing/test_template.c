@@ -25,6 +25,9 @@ static void test_check(void)
 		{"{topic}/{topic[0]}/{topic[12]}", NULL, 0},
 		{"{key}-{header.x-y z}", NULL, 0},
 		{"{.a}{.a.b[0].c}{.a[\"x }y\"]}{.[0]}{.}{.a-b_c}", NULL, 0},
+		{"{payload.a.b[0]}{payload.[\"x }\"]}{payload[1]}", NULL, 0},
+		{"{payload}", "is nothing that a message has", 0},
+		{"{payload.}", "JSON path", 8},
 		{"{{line}}", NULL, 0},
 		{"a{{b}}c", NULL, 0},
 		{"ab{", "no }", 2},
@@ -167,6 +170,31 @@ static void test_no_json(void)
 	CU_ASSERT_STRING_EQUAL(render("{.a}", &view, NULL).text, "the payload is larger than max_transform_bytes");
 }
 
+/* What goes out is another JSON than what was received, or is not there yet. */
+static void test_made(void)
+{
+	struct arena arena = {0};
+	struct message_view view = a_message();
+	struct json_payload json = {.text = view.payload, .limit_bytes = 1000};
+	struct json_payload made = {.text = slice_str("{\"id\": [\"new\"], \"n\": null}"), .limit_bytes = 1000};
+	struct template_source source = {.view = &view, .json = &json, .made = &made};
+	struct template *tpl;
+	struct slice out;
+	const char *reason;
+	CU_ASSERT_EQUAL_FATAL(template_new("{.id}/{payload.id[0]}", names, 2, &tpl), 0);
+	CU_ASSERT_TRUE(template_speaks_of_made(tpl));
+	CU_ASSERT_EQUAL(template_render(tpl, &source, &arena, &out, &reason), 0);
+	CU_ASSERT_TRUE(slice_equal(out, slice_str("9007199254740993/new")));
+	source.made = NULL;
+	CU_ASSERT_NOT_EQUAL(template_render(tpl, &source, &arena, &out, &reason), 0);
+	CU_ASSERT_STRING_EQUAL(reason, "there is no payload yet that goes out");
+	template_free(tpl);
+	CU_ASSERT_EQUAL_FATAL(template_new("{.id}/{topic}", names, 2, &tpl), 0);
+	CU_ASSERT_FALSE(template_speaks_of_made(tpl));
+	template_free(tpl);
+	arena_free(&arena);
+}
+
 static void test_arena(void)
 {
 	struct arena arena = {0};
@@ -236,6 +264,7 @@ static const struct tap_test tests[] = {
 	{"render", test_render},
 	{"payloads that are not JSON", test_no_json},
 	{"the arena keeps what it needs and no more", test_arena},
+	{"what goes out", test_made},
 	{NULL, NULL},
 };
 

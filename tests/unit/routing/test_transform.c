@@ -96,6 +96,9 @@ static void test_variables(void)
 	struct run got = run_message("[$line, $cell, $topic, $qos, $retain, $key, $headers, .v]", &view, 1, values);
 	CU_ASSERT_EQUAL(got.err, 0);
 	CU_ASSERT_STRING_EQUAL(got.text, "[\"L1\",null,\"a/b\",2,true,null,{\"null\":null,\"unit\":\"bar\"},1]");
+	view.origin_ms = 1790000000123;
+	got = run_message("$received", &view, 1, values);
+	CU_ASSERT_STRING_EQUAL(got.text, "1790000000123");
 	view.key = slice_str("k\xFF");
 	got = run_message("{$key, l: \"\\($line)\"}", &view, 1, values);
 	CU_ASSERT_STRING_EQUAL(got.text, "{\"key\":\"k\xEF\xBF\xBD\",\"l\":\"L1\"}");

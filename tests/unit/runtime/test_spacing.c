@@ -451,6 +451,34 @@ static void test_all_rules(void)
 }
 
 /* Each rule's keys are its own, and the mapping's. */
+/* When a door opens: what it has closed to is remembered without a message, over a restart too. */
+static void test_changes_to(void)
+{
+	begin(100);
+	struct mapping_config *map = changing("a/{door}", ".open", 0);
+	map->changes_only.when = a_text(".open");
+	map->payload = a_text("$door"); /* fails of what is no object only where it would go out */
+	map->min_interval.every_ms = EVERY_MS;
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"open\": true}"), "1:\"1\"");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"open\": true}"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"open\": false}"), "");
+	CU_ASSERT(bench.bridge.spacing.n_changes == 1 && bench.bridge.spacing.n_left_out == 1);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"open\": false}"), "");
+	CU_ASSERT(bench.bridge.spacing.n_changes == 0 && bench.bridge.spacing.n_left_out == 1);
+	wait_ms(EVERY_MS);
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"open\": true}"), "1:\"1\"");
+	CU_ASSERT_STRING_EQUAL(offer("a/2", "{\"open\": false}"), "");
+	CU_ASSERT_STRING_EQUAL(
+		offer("a/2", "{\"open\": true}"), "1:\"2\""); /* min_interval knows nothing of the first */
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"open\": false}"), "");
+	wait_ms(EVERY_MS);
+	rig_crash(&bench.rig);
+	open_journal();
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"open\": false}"), "");
+	CU_ASSERT_STRING_EQUAL(offer("a/1", "{\"open\": true}"), "1:\"1\"");
+	end();
+}
+
 static void test_changes_no_room(void)
 {
 	begin(1);
@@ -482,6 +510,7 @@ static const struct tap_test tests[] = {
 	{"one of so many", test_sample},
 	{"one of so many that come together", test_sample_together},
 	{"all rules together", test_all_rules},
+	{"some of the changes only", test_changes_to},
 	{"changes without room for keys", test_changes_no_room},
 	{NULL, NULL},
 };

@@ -186,6 +186,7 @@ static const struct config_key tls_keys[] = {
 const struct config_key coap_connection_keys[] = {
 	/* Client. */
 	{.name = "url",
+		.others = "host address endpoint uri server hostname",
 		.type = CONFIG_STRING,
 		.offset = OFFSET(url),
 		.help = "The device that requests go to and whose resources are read: coap://, coaps://, coap+tcp:// "
@@ -253,6 +254,7 @@ const struct config_key coap_connection_keys[] = {
 			"They are looked at after the name was resolved."},
 	/* Listener. */
 	{.name = "listen",
+		.others = "bind listener port bind_address",
 		.type = CONFIG_LIST,
 		.offset = OFFSET(listen),
 		.help = "Addresses to take requests at, `coap://127.0.0.1:5683`, `coaps://[::1]:5684`, `coap+tcp://…`, "
@@ -295,11 +297,13 @@ const struct config_key coap_connection_keys[] = {
 		.help = "Listener: what it bears."},
 	/* Both. */
 	{.name = "psk",
+		.others = "dtls",
 		.type = CONFIG_SECTION,
 		.offset = OFFSET(psk),
 		.children = psk_keys,
 		.help = "Pre-shared keys, for coaps:// and coaps+tcp://."},
 	{.name = "tls",
+		.others = "ssl certificates",
 		.type = CONFIG_SECTION,
 		.offset = OFFSET(tls),
 		.children = tls_keys,

@@ -25,6 +25,7 @@ const struct config_key auth_out_keys[] = {
 		.offset = OFFSET(token_file),
 		.help = "File with a bearer token, which is read again when it changes."},
 	{.name = "token",
+		.others = "bearer bearer_token access_token api_key",
 		.type = CONFIG_SECRET,
 		.offset = OFFSET(token),
 		.help = "A bearer token: `${env:NAME}` or `${file:PATH}` keep it out of this file."},

@@ -201,6 +201,8 @@ static bool is_plain_http(const struct http_settings *settings)
 static void check_url(const struct http_settings *settings, struct config_scope *scope)
 {
 	const char *wrong = settings->url ? http_url_check(settings->url) : NULL;
+	if (!wrong && settings->url && strpbrk(settings->url, "{}"))
+		wrong = "nothing is inserted here. Write {…} in the path or the url under 'to' of a mapping.";
 	if (wrong && !config_failed(scope, "url", NULL))
 		config_complain(scope, "url", NULL, "%s", wrong);
 }

@@ -17,15 +17,18 @@ static const char *const redirects[] = {"none", "follow", NULL};
 
 static const struct config_key tls_keys[] = {
 	{.name = "ca",
+		.others = "cafile ca_file ca_cert cacert root_ca",
 		.type = CONFIG_PATH,
 		.offset = TLS(ca),
 		.help = "Sender: PEM file of the authorities that may sign the receiver's certificate. Default: the "
 			"system's."},
 	{.name = "cert",
+		.others = "certfile cert_file certificate client_cert",
 		.type = CONFIG_PATH,
 		.offset = TLS(cert),
 		.help = "PEM file of our own certificate, followed by its chain."},
 	{.name = "key",
+		.others = "keyfile key_file private_key client_key",
 		.type = CONFIG_PATH,
 		.offset = TLS(key),
 		.help = "PEM file of the private key of cert, without a password."},
@@ -41,17 +44,20 @@ static const struct config_key tls_keys[] = {
 const struct config_key http_connection_keys[] = {
 	/* Out. */
 	{.name = "url",
+		.others = "endpoint uri address host base_url server webhook webhook_url",
 		.type = CONFIG_STRING,
 		.offset = OFFSET(url),
 		.help = "Where requests go: http:// or https://, a host, and what all paths begin with. Makes this "
 			"connection a sender."},
 	{.name = "method",
+		.others = "verb http_method",
 		.type = CONFIG_ENUM,
 		.offset = OFFSET(out.method),
 		.fallback = "POST",
 		.choices = http_methods,
 		.help = "Method of requests for which the mapping gives none. GET and HEAD go without a body."},
 	{.name = "timeout",
+		.others = "request_timeout timeout_ms",
 		.type = CONFIG_DURATION,
 		.offset = OFFSET(out.timeout_ms),
 		.fallback = "30s",
@@ -66,6 +72,7 @@ const struct config_key http_connection_keys[] = {
 		.max = 3600000,
 		.help = "How long of that the look-up of the name, the connection and TLS may take."},
 	{.name = "concurrency",
+		.others = "max_connections parallel max_in_flight workers pool_size",
 		.type = CONFIG_INT,
 		.offset = OFFSET(out.concurrency),
 		.fallback = "8",
@@ -91,11 +98,13 @@ const struct config_key http_connection_keys[] = {
 			"2 that "
 			"they have taken, which then come twice."},
 	{.name = "signing_secret",
+		.others = "secret webhook_secret hmac_secret signature",
 		.type = CONFIG_SECRET,
 		.offset = OFFSET(out.signing_secret),
 		.help = "Sign requests by Standard Webhooks: whsec_ and 24 to 64 bytes in base64. Several, with blanks "
 			"between them, all sign, so that a receiver can change from one to the next."},
 	{.name = "batch",
+		.others = "batching batch_size",
 		.type = CONFIG_SECTION,
 		.offset = OFFSET(out.batch),
 		.children = http_batch_keys,
@@ -128,6 +137,7 @@ const struct config_key http_connection_keys[] = {
 		.help = "When a receiver that fails is left in peace."},
 	/* In. */
 	{.name = "listen",
+		.others = "bind listener port bind_address server_address",
 		.type = CONFIG_LIST,
 		.offset = OFFSET(listen),
 		.help = "Addresses to take requests at, `127.0.0.1:8080` or `[::1]:8080`. Makes this connection a "
@@ -159,11 +169,13 @@ const struct config_key http_connection_keys[] = {
 			"journal.max_keys."},
 	/* Both. */
 	{.name = "tls",
+		.others = "ssl verify_ssl https verify",
 		.type = CONFIG_SECTION,
 		.offset = OFFSET(tls),
 		.children = tls_keys,
 		.help = "Certificates. They are read again on SIGHUP."},
 	{.name = "auth",
+		.others = "authentication authorization bearer bearer_token basic_auth credentials",
 		.type = CONFIG_SECTION,
 		.offset = OFFSET(out.auth),
 		.children = auth_out_keys,

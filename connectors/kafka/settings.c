@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config/suggest.h"
 #include "connectors/kafka/consumer_conf.h"
 #include "connectors/kafka/topic_names.h"
 
@@ -65,6 +66,8 @@ static const struct config_key transaction_keys[] = {
 
 const struct config_key kafka_connection_keys[] = {
 	{.name = "brokers",
+		.others = "bootstrap_servers bootstrap servers hosts url host broker metadata_broker_list addresses "
+			  "endpoints",
 		.type = CONFIG_LIST,
 		.offset = offsetof(struct kafka_settings, brokers),
 		.required = true,
@@ -77,12 +80,14 @@ const struct config_key kafka_connection_keys[] = {
 		.fallback = "linkspan",
 		.help = "Name under which the brokers log us and count our quota."},
 	{.name = "compression",
+		.others = "compression_type compression_codec codec",
 		.type = CONFIG_ENUM,
 		.offset = offsetof(struct kafka_settings, compression),
 		.fallback = "none",
 		.choices = compressions,
 		.help = "Codec for batches of messages."},
 	{.name = "linger",
+		.others = "linger_ms queue_buffering_max_ms",
 		.type = CONFIG_DURATION,
 		.offset = offsetof(struct kafka_settings, linger_ms),
 		.fallback = "5ms",
@@ -110,16 +115,19 @@ const struct config_key kafka_connection_keys[] = {
 			"destination and "
 			"transaction. Made with one partition if it is not there."},
 	{.name = "tls",
+		.others = "ssl security_protocol",
 		.type = CONFIG_SECTION,
 		.offset = offsetof(struct kafka_settings, tls),
 		.children = kafka_tls_keys,
 		.help = "TLS towards the brokers."},
 	{.name = "sasl",
+		.others = "auth authentication security",
 		.type = CONFIG_SECTION,
 		.offset = offsetof(struct kafka_settings, sasl),
 		.children = kafka_sasl_keys,
 		.help = "User name and password. Other mechanisms (GSSAPI) are set up through properties."},
 	{.name = "group",
+		.others = "group_id consumer_group groupid",
 		.type = CONFIG_STRING,
 		.offset = offsetof(struct kafka_settings, group),
 		.help = "Source: consumer group. Instances with the same group share the partitions of their topics, "
@@ -128,6 +136,7 @@ const struct config_key kafka_connection_keys[] = {
 			"and the "
 			"journal alone knows where they stand."},
 	{.name = "from",
+		.others = "auto_offset_reset offset start start_from initial_offset offsets",
 		.type = CONFIG_ENUM,
 		.offset = offsetof(struct kafka_settings, from),
 		.fallback = "beginning",
@@ -163,6 +172,7 @@ const struct config_key kafka_connection_keys[] = {
 		.help = "Source: the same in bytes. The library's own buffer (queued.max.messages.kbytes, 16384) comes "
 			"on top."},
 	{.name = "topics_allowed",
+		.others = "topics allowed_topics allow_topics",
 		.type = CONFIG_LIST,
 		.offset = offsetof(struct kafka_settings, topics_allowed),
 		.help = "Topics that mappings may write to; * stands for any characters, as in scada.*. A message for "
@@ -186,6 +196,7 @@ const struct config_key kafka_connection_keys[] = {
 			"content type alone. properties: what MQTT 5 knows as properties, and that a message is "
 			"retained. all: also its QoS."},
 	{.name = "properties",
+		.others = "config options librdkafka producer consumer acks batch_size producer_config consumer_config",
 		.type = CONFIG_MAP,
 		.offset = offsetof(struct kafka_settings, properties),
 		.help = "Any property of librdkafka, by its name there: those of producers for the sink, those of "
@@ -200,6 +211,7 @@ const struct config_key kafka_to_keys[] = {
 		.help = "Number of the partition to write to. Default: chosen by the key, as Java clients "
 			"choose."},
 	{.name = "timestamp",
+		.others = "time ts record_timestamp",
 		.type = CONFIG_TEMPLATE,
 		.help = "Time of the record, as in {.ts}: seconds, milliseconds, microseconds or nanoseconds since "
 			"1970 (told apart by their size), or RFC 3339. One before 2020 comes from a clock that was not "
@@ -263,6 +275,25 @@ static bool is_allowed_value(const struct reserved_property *property, const cha
 					 (strcmp(property->only, "false") == 0 && strcmp(value, "0") == 0));
 }
 
+/* The name that was probably meant. */
+static bool complain_near(const struct config_text *item, rd_kafka_conf_t *conf, struct config_scope *scope)
+{
+	size_t n;
+	const char **names = rd_kafka_conf_dump(conf, &n); /* names and values in turn */
+	static const char *const aliases[] = {
+		"linger.ms", "retries", "compression.type", "acks", "delivery.timeout.ms", NULL};
+	struct suggestion near = {.word = item->name};
+	for (size_t i = 0; aliases[i]; i++)
+		suggest_offer(&near, aliases[i]);
+	for (size_t i = 0; i + 1 < n; i += 2)
+		suggest_offer(&near, names[i]);
+	if (near.best)
+		config_complain(scope, "properties", item->name, "librdkafka has no property '%s'; did you mean '%s'?",
+			item->name, near.best);
+	rd_kafka_conf_dump_free(names, n);
+	return near.best != NULL;
+}
+
 static bool check_property(const struct config_text *item, rd_kafka_conf_t *conf, struct config_scope *scope)
 {
 	const char *wrong = kafka_consumer_property_check(item->name, item->value);
@@ -283,7 +314,10 @@ static bool check_property(const struct config_text *item, rd_kafka_conf_t *conf
 			"%s is for C programs and cannot be set by a file. Leave it out.", item->name);
 		return false;
 	}
-	if (rd_kafka_conf_set(conf, item->name, item->value, errstr, sizeof errstr) != RD_KAFKA_CONF_OK) {
+	rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, item->name, item->value, errstr, sizeof errstr);
+	if (result == RD_KAFKA_CONF_UNKNOWN && complain_near(item, conf, scope))
+		return false;
+	if (result != RD_KAFKA_CONF_OK) {
 		config_complain(scope, "properties", item->name,
 			"librdkafka does not take this: %s. See CONFIGURATION.md of librdkafka for the names "
 			"and values.",
@@ -317,6 +351,21 @@ static bool is_broker(const char *text)
 	return colon[1] >= '0' && colon[1] <= '9' && *end == '\0' && port >= 1 && port <= 65535;
 }
 
+static void complain_broker(const char *text, const char *index, struct config_scope *scope)
+{
+	const char *colon = strchr(text, ':');
+	const char *right = "Write host:port, the port a number up to 65535.";
+	if (strchr(text, ','))
+		right = "Write a list: [k1:9092, k2:9092].";
+	else if (strstr(text, "://"))
+		right = "Write host:port without a scheme; TLS and SASL have sections of their own.";
+	else if (strchr(text, '/') || strpbrk(text, " \t"))
+		right = "Write host:port and nothing more.";
+	else if (colon && strchr(colon + 1, ':') && text[0] != '[')
+		right = "An IPv6 address stands in brackets: \"[::1]:9092\".";
+	config_complain(scope, "brokers", index, "\"%s\" is not a broker. %s", text, right);
+}
+
 static bool check_brokers(const struct kafka_settings *settings, struct config_scope *scope)
 {
 	bool good = true;
@@ -325,11 +374,7 @@ static bool check_brokers(const struct kafka_settings *settings, struct config_s
 			continue;
 		char index[24];
 		snprintf(index, sizeof index, "%zu", i);
-		config_complain(scope, "brokers", index,
-			"\"%s\" is not a broker. Write host:port, one per entry and without a scheme; TLS "
-			"and SASL have "
-			"sections of their own.",
-			settings->brokers.items[i].value);
+		complain_broker(settings->brokers.items[i].value, index, scope);
 		good = false;
 	}
 	return good;

@@ -15,6 +15,7 @@ static const char *const handling_choices[] = {"always", "new", "never", NULL};
 
 const struct config_key mqtt_from_keys[] = {
 	{.name = "group",
+		.others = "share shared shared_subscription share_name share_group",
 		.type = CONFIG_STRING,
 		.offset = KEY(group),
 		.help = "Shared subscription: the broker gives each message to one of the clients of this group. The "

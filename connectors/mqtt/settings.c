@@ -29,19 +29,23 @@ static const char *const client_choices[] = {"auto", "linkspan", "paho", NULL}; 
 
 static const struct config_key tls_keys[] = {
 	{.name = "ca",
+		.others = "cafile ca_file ca_cert cacert capath bridge_cafile root_ca ca_crt trusted_ca",
 		.type = CONFIG_PATH,
 		.offset = KEY(tls.ca) - KEY(tls),
 		.help = "PEM file of the authorities to trust. Left out: those of the system. Read again at "
 			"each connect."},
 	{.name = "cert",
+		.others = "certfile cert_file certificate client_cert bridge_certfile crt",
 		.type = CONFIG_PATH,
 		.offset = KEY(tls.cert) - KEY(tls),
 		.help = "PEM file of the client's certificate and its chain."},
 	{.name = "key",
+		.others = "keyfile key_file private_key client_key bridge_keyfile",
 		.type = CONFIG_PATH,
 		.offset = KEY(tls.key) - KEY(tls),
 		.help = "PEM file of the client certificate's key, unencrypted."},
 	{.name = "server_name",
+		.others = "sni hostname servername",
 		.type = CONFIG_STRING,
 		.offset = KEY(tls.server_name) - KEY(tls),
 		.help = "Name that the broker's certificate must be for, also sent as SNI. Left out: the host of the "
@@ -58,6 +62,8 @@ static const struct config_key tls_keys[] = {
 		.choices = tls_version_choices,
 		.help = "Lowest TLS version to accept."},
 	{.name = "verify",
+		.others = "insecure insecure_skip_verify skip_verify verify_peer verify_ssl bridge_insecure "
+			  "reject_unauthorized tls_insecure",
 		.type = CONFIG_BOOL,
 		.offset = KEY(tls.verify) - KEY(tls),
 		.fallback = "true",
@@ -132,6 +138,7 @@ static const struct config_key birth_keys[] = {
 
 const struct config_key mqtt_connection_keys[] = {
 	{.name = "url",
+		.others = "host port address server broker uri hostname endpoint addresses servers remote",
 		.type = CONFIG_LIST,
 		.offset = KEY(urls),
 		.required = true,
@@ -153,6 +160,7 @@ const struct config_key mqtt_connection_keys[] = {
 		.help = "http://[user:password@]host[:port] of an HTTP proxy to go through by CONNECT; port 8080 "
 			"unless given."},
 	{.name = "version",
+		.others = "protocol protocol_version mqtt_version bridge_protocol_version protocolversion",
 		.type = CONFIG_ENUM,
 		.offset = KEY(version),
 		.fallback = "5",
@@ -160,12 +168,21 @@ const struct config_key mqtt_connection_keys[] = {
 		.help = "Protocol version. 3.1.1 carries no headers, content type, expiry, response topic or "
 			"correlation data."},
 	{.name = "client_id",
+		.others = "clientid id identifier remote_clientid",
 		.type = CONFIG_STRING,
 		.offset = KEY(client_id),
 		.help = "Name of the session at the broker, the same for ever and different for every client. Needed "
 			"unless clean_start is true; the broker then gives one, or in 3.1.1 linkspan makes one up."},
-	{.name = "username", .type = CONFIG_STRING, .offset = KEY(username), .help = "User name for the broker."},
-	{.name = "password", .type = CONFIG_SECRET, .offset = KEY(password), .help = "Password for the broker."},
+	{.name = "username",
+		.type = CONFIG_STRING,
+		.offset = KEY(username),
+		.others = "user login remote_username user_name",
+		.help = "User name for the broker."},
+	{.name = "password",
+		.type = CONFIG_SECRET,
+		.offset = KEY(password),
+		.others = "pass passwd remote_password pwd",
+		.help = "Password for the broker."},
 	{.name = "username_file",
 		.type = CONFIG_PATH,
 		.offset = KEY(username_file),
@@ -177,12 +194,14 @@ const struct config_key mqtt_connection_keys[] = {
 		.help = "File with the password, instead of password; read again at each connect, so that a token "
 			"(JWT, SAS) can be renewed while linkspan runs. One new line at its end is not part of it."},
 	{.name = "clean_start",
+		.others = "clean_session cleansession cleanstart",
 		.type = CONFIG_BOOL,
 		.offset = KEY(clean_start),
 		.fallback = "false",
 		.help = "Forget the session at each connect. What the broker had for us is then lost: "
 			"at-most-once."},
 	{.name = "session_expiry",
+		.others = "session_expiry_interval sessionexpiry",
 		.type = CONFIG_DURATION,
 		.offset = KEY(session_expiry_ms),
 		.fallback = "7d",
@@ -191,6 +210,7 @@ const struct config_key mqtt_connection_keys[] = {
 			"brokers decide "
 			"themselves)."},
 	{.name = "keep_alive",
+		.others = "keepalive_interval keep_alive_interval",
 		.type = CONFIG_DURATION,
 		.offset = KEY(keep_alive_ms),
 		.fallback = "30s",
@@ -215,6 +235,7 @@ const struct config_key mqtt_connection_keys[] = {
 			"unacknowledged is sent "
 			"again on the next one."},
 	{.name = "reconnect_min",
+		.others = "reconnect_delay reconnect_interval restart_timeout retry_interval reconnect",
 		.type = CONFIG_DURATION,
 		.offset = KEY(reconnect_min_ms),
 		.fallback = "100ms",
@@ -252,6 +273,7 @@ const struct config_key mqtt_connection_keys[] = {
 		.help = "Most topics for which a number is sent instead, if the broker allows as many (version 5). "
 			"0: none."},
 	{.name = "max_in_flight",
+		.others = "max_inflight max_inflight_messages inflight",
 		.type = CONFIG_INT,
 		.offset = KEY(max_in_flight),
 		.fallback = "0",
@@ -299,11 +321,13 @@ const struct config_key mqtt_connection_keys[] = {
 		.offset = KEY(connect_headers),
 		.help = "User properties of the CONNECT, for brokers that want some (version 5)."},
 	{.name = "tls",
+		.others = "ssl",
 		.type = CONFIG_SECTION,
 		.offset = KEY(tls),
 		.children = tls_keys,
 		.help = "TLS, for mqtts:// and wss://."},
 	{.name = "will",
+		.others = "last_will lwt testament",
 		.type = CONFIG_SECTION,
 		.offset = KEY(will),
 		.children = will_keys,

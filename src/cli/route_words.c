@@ -15,6 +15,7 @@
 #include "config/sections.h"
 #include "config/table.h"
 #include "config/table_value.h"
+#include "routing/format.h"
 
 static const struct connection_config *source_of(const struct route *route)
 {
@@ -163,8 +164,18 @@ void route_keys(const struct route *route, void (*fn)(const char *key, const cha
 	each_key(route, section_mapping_keys, route->map, &absent, fn, arg);
 }
 
+static const char *format_word(int format)
+{
+	const struct config_key *key = section_to_keys;
+	while (strcmp(key->name, "format") != 0)
+		key++;
+	return format >= 0 ? key->choices[format] : NULL;
+}
+
 void route_from_keys(const struct route *route, void (*fn)(const char *key, const char *value, void *arg), void *arg)
 {
+	if (route->map->from_format != FORMAT_JSON)
+		fn("format", format_word(route->map->from_format), arg);
 	const struct connector *connector = source_of(route)->connector;
 	void *absent = memory_zero(connector->from_size + 1);
 	if (route->map->from_settings)
@@ -201,6 +212,7 @@ void route_target_keys(const struct route *route, void (*fn)(const char *key, co
 	static const char *const tombstones[] = {NULL, "cleared", "empty", "empty_or_null"};
 	const struct target_config *target = route->target;
 	tell(route, "key", target->key, fn, arg);
+	tell(route, "format", format_word(target->format), fn, arg);
 	tell(route, "content_type", target->content_type, fn, arg);
 	if (target->headers.n) {
 		struct page_text text;

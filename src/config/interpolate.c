@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/memory.h"
 #include "config/suggest.h"
@@ -59,6 +60,11 @@ static void insert_env(struct insertion *in, const char *at, const char *name)
 	const char *value = getenv(name);
 	if (!*name)
 		complain(in, at, "'${env:}' names no variable; write ${env:NAME}");
+	else if (!value && strstr(name, ":-"))
+		complain(in, at,
+			"the environment variable '%s' is not set; there are no defaults as in a shell, so write the "
+			"name alone and set it before linkspan starts",
+			name);
 	else if (!value)
 		complain(in, at, "the environment variable '%s' is not set; set it before linkspan starts", name);
 	else
@@ -92,6 +98,16 @@ static void insert_file(struct insertion *in, const char *at, const char *name)
 	}
 }
 
+/* What stands for a variable in other programs: NAME, env.NAME, ENV:NAME. NULL: nothing of the kind. */
+static const char *likely_variable(const char *name)
+{
+	if (strncasecmp(name, "env", 3) == 0 && name[3] && strchr(".:_ ", name[3]))
+		name += 4;
+	name += strspn(name, " ");
+	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+	return len > 0 && !name[len] ? name : NULL;
+}
+
 /* One ${…}: `at` is the dollar, `end` the closing brace. */
 static void insert(struct insertion *in, const char *at, const char *end)
 {
@@ -100,6 +116,15 @@ static void insert(struct insertion *in, const char *at, const char *end)
 		insert_env(in, at, name + 4);
 	else if (strncmp(name, "file:", 5) == 0)
 		insert_file(in, at, name + 5);
+	else if (likely_variable(name))
+		complain(in, at, "'${%s}' is unknown; write ${env:%s} for the environment variable", name,
+			likely_variable(name));
+	else if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] == '\0' && *name)
+		complain(in, at,
+			"'${%s}' is unknown; what a template inserts has no dollar, {%s}, and an environment variable "
+			"is "
+			"${env:NAME}",
+			name, name);
 	else
 		complain(in, at, "'${%s}' is unknown; write ${env:NAME} or ${file:PATH}, and $${ stands for ${ itself",
 			name);

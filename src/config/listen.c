@@ -6,10 +6,20 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char malformed[] = "not an address to listen on; write 127.0.0.1:9464 or \"[::1]:9464\"";
+/* `port`: what was meant for one, or NULL. */
+static const char *malformed(const char *port)
+{
+	static _Thread_local char sentence[128];
+	size_t len = port ? strspn(port, "0123456789") : 0;
+	bool likely = len > 0 && len <= 5 && !port[len];
+	snprintf(sentence, sizeof sentence, "not an address to listen on; write 127.0.0.1:%s or \"[::1]:%s\"",
+		likely ? port : "9464", likely ? port : "9464");
+	return sentence;
+}
 
 static bool parse_port(const char *text, in_port_t *ret_port)
 {
@@ -52,7 +62,7 @@ const char *listen_parse(const char *text, struct listen_address *ret_address)
 	in_port_t port;
 	const char *colon = strrchr(text, ':');
 	if (!colon || (size_t)(colon - text) >= sizeof host)
-		return malformed;
+		return malformed(colon ? colon + 1 : text);
 	if (!parse_port(colon + 1, &port))
 		return "the port is not a number from 0 to 65535; write 127.0.0.1:9464";
 	size_t len = (size_t)(colon - text);
@@ -62,7 +72,7 @@ const char *listen_parse(const char *text, struct listen_address *ret_address)
 	if (v6)
 		host[len - 1] = '\0';
 	if (!(v6 ? parse_v6(host + 1, port, &address) : parse_v4(host, port, &address)))
-		return malformed;
+		return malformed(colon + 1);
 	*ret_address = address;
 	return NULL;
 }

@@ -213,10 +213,12 @@ static void check_admin(struct config_scope *scope, const struct config *config)
 		struct listen_address address;
 		const char *text = config->admin.listen.items[i].value;
 		const char *wrong = listen_parse(text, &address);
+		char place[32];
+		snprintf(place, sizeof place, "listen.%zu", i);
 		if (wrong)
-			config_complain(scope, "admin", "listen", "'%s': %s", text, wrong);
+			config_complain(scope, "admin", place, "'%s': %s", text, wrong);
 		else if (!address.loopback && !config->admin.public && !config_failed(scope, "admin", "public"))
-			config_complain(scope, "admin", "listen",
+			config_complain(scope, "admin", place,
 				"other machines can reach %s, and nobody has to log in; listen on 127.0.0.1, or write "
 				"public: true beside it if that is meant",
 				text);

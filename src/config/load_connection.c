@@ -2,6 +2,7 @@
  *
  * One entry of `connections:`: what all connections share, and what its connector's tables say.
  */
+#define _GNU_SOURCE /* strcasestr */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,21 @@ bool loader_check_name(struct loader *loader, const struct node *name, const cha
 	return false;
 }
 
+/* The type that a word for the same thing stands for. */
+static const char *type_called(const char *word)
+{
+	static const char *const types[][2] = {{"http", "https webhook webhooks rest web url"},
+		{"mqtt", "mqtts mqtt5 mqtt3 mosquitto emqx hivemq broker websocket ws wss"},
+		{"kafka", "redpanda confluent msk warpstream"}, {"coap", "coaps lwm2m dtls"}};
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+		const char *at = strcasestr(types[i][1], word);
+		size_t len = strlen(word);
+		if (len > 1 && at && (at == types[i][1] || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
+			return types[i][0];
+	}
+	return NULL;
+}
+
 static void complain_no_type(struct loader *loader, const struct config_scope *scope, const struct node *type)
 {
 	struct suggestion near = {.word = type ? type->text : ""};
@@ -40,6 +56,8 @@ static void complain_no_type(struct loader *loader, const struct config_scope *s
 		if (len < sizeof list)
 			len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len ? ", " : "", (*it)->name);
 	}
+	if (type && !near.best && type_called(type->text))
+		near.best = type_called(type->text);
 	if (!type)
 		table_mistake(
 			loader->report, scope->anchor, 0, "%s has no 'type': write one of %s", scope->title, list);
@@ -59,7 +77,8 @@ static const struct connector *find_connector(struct loader *loader, struct conf
 	for (const struct connector *const *it = loader->options->connectors; text && *it; it++)
 		if (strcmp((*it)->name, text) == 0)
 			return *it;
-	complain_no_type(loader, scope, type);
+	if (type || !node_get(scope->node, "<<")) /* which has been told, and may bring it */
+		complain_no_type(loader, scope, type);
 	return NULL;
 }
 
@@ -144,7 +163,14 @@ void loader_free_connection(struct connection_config *conn)
 
 long loader_find_connection(struct loader *loader, const struct node *section, const char *title)
 {
-	const struct node *node = node_get(section, "connection");
+	struct node *node = node_get(section, "connection");
+	if (node && node->kind == NODE_LIST && !node->failed && strcmp(title, "to") == 0) {
+		table_mistake(loader->report, node, 0,
+			"connection is a list; for several destinations make a list of 'to' itself, as in to: [{…}, "
+			"{…}]");
+		node->failed = true;
+		return -1;
+	}
 	if (!node || node->kind != NODE_SCALAR || node->failed || node_is_null(node))
 		return -1; /* reported by the table */
 	if (loader_need_unmet(loader, node))

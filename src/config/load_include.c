@@ -29,8 +29,17 @@ static void gather(struct loader_entries *entries, const struct node *name, stru
 static void gather_connections(struct loader *loader, const struct node *root)
 {
 	const struct node *node = node_get(root, "connections");
-	if (!node || !table_expect_map(loader->report, node, "connections"))
+	if (node && node->kind == NODE_LIST) {
+		table_mistake(loader->report, node, 0,
+			"connections is a list; write each as its name and a colon, and below that its keys, without a "
+			"'-'");
+		loader->unread = true;
 		return;
+	}
+	if (!node || !table_expect_map(loader->report, node, "connections")) {
+		loader->unread |= node != NULL;
+		return;
+	}
 	for (size_t i = 0; i < node->n; i++)
 		gather(&loader->connections, node->keys[i], node->items[i]);
 }
@@ -44,6 +53,7 @@ static void gather_list(
 			gather(entries, NULL, node->items[i]);
 	else if (node && !node->failed)
 		table_mistake(loader->report, node, 0, "%s is no list; write each entry as '- name: …'", name);
+	loader->unread |= node && node->kind != NODE_LIST;
 }
 
 /* --- finding the file --- */
@@ -116,6 +126,11 @@ static void complain_unreadable(struct loader *loader, const struct node *node, 
 		table_mistake(loader->report, node, 0, "include: the file is larger than 16 MiB; divide it");
 	else if (r == -EINVAL)
 		table_mistake(loader->report, node, 0, "include: not a regular file; name a regular file");
+	else if (strpbrk(node->text, "*?"))
+		table_mistake(loader->report, node, 0,
+			"include: there is no such file, and patterns are not looked up; name each file");
+	else if (strstr(node->text, "://"))
+		table_mistake(loader->report, node, 0, "include: files alone are read; put it beside this file");
 	else
 		table_mistake(loader->report, node, 0,
 			"include: the file cannot be read: %s; a relative path starts at the folder of this file",

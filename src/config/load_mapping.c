@@ -26,6 +26,7 @@ struct reading {
 	struct mapping_config *map;
 	const struct node *node;
 	const char *title;
+	size_t index; /* among all entries */
 	struct table_captures *captures; /* of the entry; they live on there */
 	struct received_by received_by;
 	char **names, **partial; /* of the captures */
@@ -34,6 +35,54 @@ struct reading {
 	bool legs_unknown; /* which connections, at which QoS */
 	bool qos_refused; /* of the source: do not say the same of a target that takes it over */
 };
+
+/* --- a '-' before each key: one mapping that looks like several --- */
+
+/* The mapping that an entry without a name would belong to without its '-': the one before it that has a name, and lacks
+ * where from or where to. NULL: it stands for itself. */
+static const struct node *find_rest_of(const struct loader *loader, size_t index)
+{
+	const struct node *node = index < loader->mappings.n ? loader->mappings.items[index].value : NULL;
+	if (!node || node->kind != NODE_MAP || node_get(node, "name") ||
+		(node_get(node, "from") && node_get(node, "to")))
+		return NULL;
+	while (index-- > 0) {
+		const struct node *before = loader->mappings.items[index].value;
+		if (before->source != node->source || before->kind != NODE_MAP)
+			return NULL;
+		if (node_get(before, "name"))
+			return node_get(before, "from") && node_get(before, "to") ? NULL : before;
+	}
+	return NULL;
+}
+
+static bool complain_rest(struct loader *loader, size_t index)
+{
+	const struct node *node = loader->mappings.items[index].value, *before = find_rest_of(loader, index);
+	if (before)
+		table_mistake(loader->report, node, 0,
+			"this '-' begins another mapping, which has no name; without it, these keys belong to the one "
+			"in "
+			"line %d",
+			before->line);
+	return before != NULL;
+}
+
+/* `from: home` */
+static bool expect_leg(struct report *report, const struct node *node, const char *name)
+{
+	if (node->kind != NODE_SCALAR || node->failed || node_is_null(node))
+		return table_expect_map(report, node, name);
+	table_mistake(report, node, 0, "%s is a single value; write %s: {connection: …, topic: …}", name, name);
+	return false;
+}
+
+static void complain_leg(struct reading *reading, const char *text)
+{
+	reading->unsound = true;
+	if (!find_rest_of(reading->loader, reading->index + 1))
+		table_mistake(reading->loader->report, reading->node, 0, "%s %s", reading->title, text);
+}
 
 /* --- captures: what every filter of the mapping binds --- */
 
@@ -243,9 +292,8 @@ static void read_from(struct reading *reading)
 	const struct node *node = node_get(reading->node, "from");
 	reading->captures->unknown = reading->legs_unknown = !node || node->kind != NODE_MAP;
 	if (!node)
-		table_mistake(report, reading->node, 0,
-			"%s has no 'from': say from where, as in from: {connection: …, topic: …}", reading->title);
-	if (!node || !table_expect_map(report, node, "from"))
+		complain_leg(reading, "has no 'from': say from where, as in from: {connection: …, topic: …}");
+	if (!node || !expect_leg(report, node, "from"))
 		return;
 	struct section_from from = {0};
 	char *title = memory_format("'from' of %s", reading->title);
@@ -288,8 +336,11 @@ static struct config_key *target_table(const struct connector *connector, size_t
 	for (const struct config_key *key = connector->to_keys; key && key->name; key++)
 		n++;
 	struct config_key *keys = memory_zero((n + 1) * sizeof *keys);
-	keys[0] = (struct config_key){
-		.name = connector->target_key, .type = CONFIG_TEMPLATE, .fallback = connector->target_fallback};
+	keys[0] = (struct config_key){.name = connector->target_key,
+		.type = CONFIG_TEMPLATE,
+		.fallback = connector->target_fallback,
+		.others = "topic path target subject channel queue destination",
+		.help = "Where it goes."};
 	for (size_t i = 1; i < n; i++) {
 		keys[i] = connector->to_keys[i - 1];
 		keys[i].offset = i * sizeof(char *);
@@ -316,6 +367,36 @@ static void check_target(struct reading *reading, const struct connector *connec
 	if (open && connector->warn_open_target && (wrong = connector->warn_open_target(settings)))
 		report_warning(reading->loader->report, at->source, at->line, at->column, "%s: %s",
 			connector->target_key, wrong);
+}
+
+/* What stands in a target beside its {…} comes with every message. */
+static const char *find_literal(const char *target, const char *characters)
+{
+	bool inside = false;
+	for (; *target; target++) {
+		inside = *target == '{' ? target[1] != '{' : *target == '}' ? false : inside;
+		if (*target == '{' && target[1] == '{')
+			target++;
+		else if (!inside && strchr(characters, *target))
+			return target;
+	}
+	return NULL;
+}
+
+static void check_literals(
+	struct reading *reading, const struct connector *connector, const struct node *section, const char *target)
+{
+	const struct node *node = node_get(section, connector->target_key);
+	char separator = connector_separator(connector);
+	if (!node || node->failed || !target || !strpbrk(target, "{}") || strcmp(connector->target_key, "topic") != 0)
+		return;
+	const char *at = find_literal(target, separator == '/' ? "+#" : "/");
+	if (at && separator == '/')
+		table_mistake(reading->loader->report, node, (size_t)(at - target),
+			"%s: + and # are for topic filters; a message goes to one topic", connector->target_key);
+	else if (at)
+		table_mistake(reading->loader->report, node, (size_t)(at - target),
+			"%s: levels of these topics end with '%c' and not with '/'", connector->target_key, separator);
 }
 
 static void take_params(struct target_config *target, const struct config_key *keys, char **values, size_t n)
@@ -515,7 +596,7 @@ static void check_target_format(struct reading *reading, const struct node *sect
 static void read_target(struct reading *reading, const struct node *node)
 {
 	struct mapping_config *map = reading->map;
-	if (!table_expect_map(reading->loader->report, node, "to"))
+	if (!expect_leg(reading->loader->report, node, "to"))
 		return;
 	map->targets = memory_grow(map->targets, map->n_targets, sizeof *map->targets);
 	struct target_config *target = &map->targets[map->n_targets++];
@@ -546,6 +627,7 @@ static void read_target(struct reading *reading, const struct node *node)
 	if (connector) {
 		take_params(target, keys, values, n);
 		check_target(reading, connector, target->connection, node, target->target);
+		check_literals(reading, connector, node, target->target);
 		check_params(reading, connector, target, node);
 		check_tombstones(reading, connector, node, target->tombstones);
 		check_qos(reading, target->connection, node, target->qos >= 0 ? target->qos : map->from_qos);
@@ -562,8 +644,7 @@ static void read_to(struct reading *reading)
 	struct report *report = reading->loader->report;
 	const struct node *node = node_get(reading->node, "to");
 	if (!node)
-		table_mistake(report, reading->node, 0,
-			"%s has no 'to': say to where, as in to: {connection: …, topic: …}", reading->title);
+		complain_leg(reading, "has no 'to': say to where, as in to: {connection: …, topic: …}");
 	else if (node->kind != NODE_LIST)
 		read_target(reading, node);
 	else if (node->n == 0)
@@ -664,10 +745,14 @@ void loader_read_mapping(struct loader *loader, size_t index)
 	const struct node *name = node_get(node, "name");
 	char *title = name && name->kind == NODE_SCALAR && !name->failed ? memory_format("mapping '%s'", name->text)
 									 : memory_text("this mapping");
-	if (table_expect_map(loader->report, node, "a mapping")) {
+	if (table_expect_map(loader->report, node, "a mapping") && !complain_rest(loader, index)) {
 		struct table_captures *captures = &loader->mappings.items[index].captures;
-		struct reading reading = {
-			.loader = loader, .map = map, .node = node, .title = title, .captures = captures};
+		struct reading reading = {.loader = loader,
+			.map = map,
+			.node = node,
+			.title = title,
+			.index = index,
+			.captures = captures};
 		captures->programs = &loader->programs;
 		loader->programs.mapping = index;
 		read_from(&reading);

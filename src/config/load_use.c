@@ -64,7 +64,7 @@ static bool same_target(const struct target_config *a, const struct target_confi
 	return a->connection == b->connection && same_text(a->target, b->target) && same_text(a->key, b->key) &&
 	       same_text(a->content_type, b->content_type) && same_list(&a->headers, &b->headers) &&
 	       same_list(&a->params, &b->params) && a->retain == b->retain && a->tombstones == b->tombstones &&
-	       a->reply.topic == NULL && b->reply.topic == NULL;
+	       a->format == b->format && a->reply.topic == NULL && b->reply.topic == NULL;
 }
 
 /* --- filters --------------------------------------------------------------------------------------------------------------- */

@@ -8,6 +8,8 @@ liblinkspan_a_SOURCES += \
 	src/config/guarantee.h \
 	src/config/interpolate.c \
 	src/config/interpolate.h \
+	src/config/jq_hint.c \
+	src/config/jq_hint.h \
 	src/config/json_schema.c \
 	src/config/json_writer.c \
 	src/config/json_writer.h \
@@ -54,8 +56,12 @@ liblinkspan_a_SOURCES += \
 	src/config/table_value.h \
 	src/config/test_config.c \
 	src/config/test_config.h \
+	src/config/template_hint.c \
+	src/config/template_hint.h \
 	src/config/value.c \
 	src/config/value.h \
 	src/config/yaml_compose.c \
+	src/config/yaml_hint.c \
+	src/config/yaml_hint.h \
 	src/config/yaml_tree.c \
 	src/config/yaml_tree.h

@@ -31,8 +31,10 @@ void program_list_check(
 		const struct program_entry *entry = &list->entries[i];
 		int line;
 		const char *wrong = transform_complaint(entry->transform, &line);
-		if (!wrong)
+		if (!wrong) {
+			table_doubt_jq(report, entry->captures, entry->node, entry->name);
 			continue;
+		}
 		table_complain_jq(report, entry->captures, entry->node, entry->name, wrong, line);
 		on_wrong(arg, entry->mapping);
 	}

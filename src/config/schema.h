@@ -51,6 +51,8 @@ struct config_key {
 	int64_t min, max; /* both 0: no bound */
 	const struct config_key *children; /* CONFIG_SECTION */
 	const char *bare; /* CONFIG_SECTION: the child that a single value in its place stands for; NULL: none */
+	const char *
+		others; /* names that other programs have for it, for "did you mean", with blanks between them; or NULL */
 	const char *help; /* one or two sentences, for the reference page and editors */
 };
 

@@ -45,6 +45,7 @@ static const struct config_key journal_keys[] = {
 		.max = GIB,
 		.help = "Size of one journal file, a multiple of 4KiB. Files are written in a ring and used again."},
 	{.name = "max_size",
+		.others = "max_bytes size limit",
 		.type = CONFIG_SIZE,
 		.offset = TOP(journal.max_bytes) - TOP(journal),
 		.fallback = "256MiB",
@@ -105,6 +106,7 @@ static const struct config_key journal_keys[] = {
 
 static const struct config_key log_keys[] = {
 	{.name = "level",
+		.others = "log_level verbosity",
 		.type = CONFIG_ENUM,
 		.offset = TOP(log.level) - TOP(log),
 		.fallback = "info",
@@ -115,6 +117,7 @@ static const struct config_key log_keys[] = {
 
 static const struct config_key admin_keys[] = {
 	{.name = "listen",
+		.others = "address bind port host",
 		.type = CONFIG_LIST,
 		.offset = TOP(admin.listen) - TOP(admin),
 		.help = "Address and port to answer HTTP on, 127.0.0.1:9464 or [::1]:9464, or a list of them: /metrics "
@@ -134,6 +137,7 @@ static const struct config_key admin_keys[] = {
 
 const struct config_key section_top_keys[] = {
 	{.name = "data_dir",
+		.others = "data datadir storage path state_dir persistence_location persistence dir",
 		.type = CONFIG_STRING,
 		.offset = TOP(data_dir),
 		.required = true,
@@ -145,11 +149,13 @@ const struct config_key section_top_keys[] = {
 		.children = journal_keys,
 		.help = "The log on disk that every message passes."},
 	{.name = "log",
+		.others = "logging logger log_level loglevel",
 		.type = CONFIG_SECTION,
 		.offset = TOP(log),
 		.children = log_keys,
 		.help = "Lines on standard error."},
 	{.name = "admin",
+		.others = "metrics prometheus http_api management monitoring health",
 		.type = CONFIG_SECTION,
 		.offset = TOP(admin),
 		.children = admin_keys,
@@ -181,6 +187,7 @@ const struct config_key section_top_keys[] = {
 
 const struct config_key section_include_keys[] = {
 	{.name = "include",
+		.others = "import imports files config_files",
 		.type = CONFIG_LIST,
 		.offset = offsetof(struct section_include, include),
 		.help = "Files whose connections, mappings and tests are added: a name without a slash is a ready-made "
@@ -200,6 +207,7 @@ const struct config_key section_included_keys[] = {
 
 static const struct config_key max_rate_keys[] = {
 	{.name = "messages",
+		.others = "rate count per_second",
 		.type = CONFIG_INT,
 		.offset = OUTBOX(max_rate.messages) - OUTBOX(max_rate),
 		.fallback = "0",
@@ -219,6 +227,7 @@ static const struct config_key max_rate_keys[] = {
 
 static const struct config_key outbox_keys[] = {
 	{.name = "max_bytes",
+		.others = "max_size size limit capacity max_disk queue_size",
 		.type = CONFIG_SIZE,
 		.offset = OUTBOX(max_bytes),
 		.fallback = "1GiB",
@@ -226,6 +235,7 @@ static const struct config_key outbox_keys[] = {
 		.max = LONG,
 		.help = "Bytes on disk that may wait for this destination."},
 	{.name = "max_messages",
+		.others = "max_length max_queue_length max_queued_messages max_items",
 		.type = CONFIG_INT,
 		.offset = OUTBOX(max_messages),
 		.fallback = "0",
@@ -233,6 +243,7 @@ static const struct config_key outbox_keys[] = {
 		.max = LONG,
 		.help = "Messages that may wait for this destination; 0 is no limit."},
 	{.name = "when_full",
+		.others = "policy overflow overflow_policy on_full on_overflow",
 		.type = CONFIG_ENUM,
 		.offset = OUTBOX(when_full),
 		.fallback = "block",
@@ -250,6 +261,7 @@ static const struct config_key outbox_keys[] = {
 			"away is counted and logged, and is a mistake where more than at-most-once is declared; dead "
 			"letters lose nothing."},
 	{.name = "ttl",
+		.others = "expiry expire expires max_age message_expiry timeout",
 		.type = CONFIG_DURATION,
 		.offset = OUTBOX(ttl_ms),
 		.fallback = "0",
@@ -257,6 +269,7 @@ static const struct config_key outbox_keys[] = {
 			"destination may have it in part; 0 is never. A mistake where more than at-most-once is "
 			"declared."},
 	{.name = "max_attempts",
+		.others = "max_retries retries max_tries attempts retry",
 		.type = CONFIG_INT,
 		.offset = OUTBOX(max_attempts),
 		.fallback = "0",
@@ -265,6 +278,7 @@ static const struct config_key outbox_keys[] = {
 		.help = "Attempts after which a message becomes a dead letter; 0 is no limit. A link that is down does "
 			"not count, and dead letters lose nothing."},
 	{.name = "backoff_min",
+		.others = "retry_interval retry_delay backoff retry_backoff delay",
 		.type = CONFIG_DURATION,
 		.offset = OUTBOX(backoff_min_ms),
 		.fallback = "100ms",
@@ -279,6 +293,7 @@ static const struct config_key outbox_keys[] = {
 		.max = DAY,
 		.help = "Upper bound of every such pause. The pause itself is random below the bound."},
 	{.name = "window",
+		.others = "max_inflight max_in_flight inflight parallel concurrency",
 		.type = CONFIG_INT,
 		.offset = OUTBOX(window),
 		.fallback = "0",
@@ -301,6 +316,7 @@ static const struct config_key outbox_keys[] = {
 		.max = LONG,
 		.help = "Bytes on disk for dead letters of this destination."},
 	{.name = "max_rate",
+		.others = "rate_limit rate throttle limit_rate",
 		.type = CONFIG_SECTION,
 		.offset = OUTBOX(max_rate),
 		.children = max_rate_keys,
@@ -338,6 +354,7 @@ static const struct config_key last_values_keys[] = {
 
 const struct config_key section_connection_keys[] = {
 	{.name = "delivery",
+		.others = "guarantee delivery_guarantee semantics",
 		.type = CONFIG_ENUM,
 		.offset = CONN(delivery),
 		.choices = delivery_choices,
@@ -345,6 +362,7 @@ const struct config_key section_connection_keys[] = {
 			"declares "
 			"its own. A mapping that cannot is a mistake."},
 	{.name = "outbox",
+		.others = "queue buffer spool storage disk_queue",
 		.type = CONFIG_SECTION,
 		.offset = CONN(outbox),
 		.children = outbox_keys,
@@ -379,6 +397,7 @@ static const struct config_key changes_only_keys[] = {
 			"others are remembered. So {value: .open, when: .open} passes when a door opens. The mapping's "
 			"own when comes before: of what that leaves nothing is remembered."},
 	{.name = "dead_band",
+		.others = "threshold tolerance delta hysteresis deviation epsilon",
 		.type = CONFIG_NUMBER,
 		.offset = MAPPING(changes_only.dead_band) - MAPPING(changes_only),
 		.fallback = "0",
@@ -387,10 +406,12 @@ static const struct config_key changes_only_keys[] = {
 		.help = "A number has changed if it differs by more than that from the last one that passed. What is "
 			"no number is compared as it is."},
 	{.name = "key",
+		.others = "per by group_by",
 		.type = CONFIG_TEMPLATE,
 		.offset = MAPPING(changes_only.key) - MAPPING(changes_only),
 		.help = "Whose value it is, a template of the received message. Left out: its topic."},
 	{.name = "refresh",
+		.others = "max_age heartbeat force_after every interval",
 		.type = CONFIG_DURATION,
 		.offset = MAPPING(changes_only.refresh_ms) - MAPPING(changes_only),
 		.fallback = "30d",
@@ -403,12 +424,14 @@ static const struct config_key changes_only_keys[] = {
 
 static const struct config_key sample_keys[] = {
 	{.name = "one_in",
+		.others = "rate every n ratio percent count",
 		.type = CONFIG_INT,
 		.offset = MAPPING(sample.one_in) - MAPPING(sample),
 		.min = 1,
 		.max = 1000000000,
 		.help = "Of so many messages of a key one passes, the first. sample: 10 is this key alone."},
 	{.name = "key",
+		.others = "per by group_by",
 		.type = CONFIG_TEMPLATE,
 		.offset = MAPPING(sample.key) - MAPPING(sample),
 		.help = "What is counted together, a template of the received message. Left out: its topic."},
@@ -419,6 +442,7 @@ const char *const aggregate_results[] = {"last", "min", "max", "mean", "count", 
 
 const struct config_key aggregate_keys[] = {
 	{.name = "window",
+		.others = "every interval period size duration",
 		.type = CONFIG_DURATION,
 		.offset = offsetof(struct aggregate_config, window_ms),
 		.required = true,
@@ -430,6 +454,7 @@ const struct config_key aggregate_keys[] = {
 			"it "
 			"arrived here."},
 	{.name = "as",
+		.others = "function functions fn func aggregation aggregate operation op",
 		.type = CONFIG_LIST,
 		.offset = offsetof(struct aggregate_config, as),
 		.required = true,
@@ -439,10 +464,12 @@ const struct config_key aggregate_keys[] = {
 			"are an "
 			"object with these names. A payload of the mapping is made of that."},
 	{.name = "key",
+		.others = "per by group_by",
 		.type = CONFIG_TEMPLATE,
 		.offset = offsetof(struct aggregate_config, key),
 		.help = "What is taken together, a template of the received message. Left out: its topic."},
 	{.name = "value",
+		.others = "field path expression",
 		.type = CONFIG_JQ,
 		.offset = offsetof(struct aggregate_config, value),
 		.help = "jq program on the received payload, a number for min, max and mean, else any JSON. A message "
@@ -454,6 +481,7 @@ const struct config_key aggregate_keys[] = {
 
 static const struct config_key min_interval_keys[] = {
 	{.name = "every",
+		.others = "interval period time seconds duration window",
 		.type = CONFIG_DURATION,
 		.offset = MAPPING(min_interval.every_ms) - MAPPING(min_interval),
 		.max = 365 * DAY,
@@ -461,6 +489,7 @@ static const struct config_key min_interval_keys[] = {
 			"The time "
 			"is that of arriving here."},
 	{.name = "key",
+		.others = "per by group_by",
 		.type = CONFIG_TEMPLATE,
 		.offset = MAPPING(min_interval.key) - MAPPING(min_interval),
 		.help = "What counts as the same, a template of the received message. Left out: its topic."},
@@ -469,11 +498,13 @@ static const struct config_key min_interval_keys[] = {
 
 const struct config_key section_mapping_keys[] = {
 	{.name = "name",
+		.others = "id title",
 		.type = CONFIG_STRING,
 		.offset = MAPPING(name),
 		.required = true,
 		.help = "Name in logs and metrics: letters, digits, _ - and ., at most 64."},
 	{.name = "when",
+		.others = "filter condition if where match predicate",
 		.type = CONFIG_JQ,
 		.offset = MAPPING(when),
 		.help = "jq program on the payload; the mapping takes only messages for which it gives true. Captures "
@@ -482,11 +513,13 @@ const struct config_key section_mapping_keys[] = {
 			"linkspan "
 			"did, in milliseconds since 1970; of a Kafka record its timestamp) are there too."},
 	{.name = "payload",
+		.others = "transform transformation jq script body value output map mapping processor select",
 		.type = CONFIG_JQ,
 		.offset = MAPPING(payload),
 		.help = "jq program that makes the new payload, with the same names; several results become several "
 			"messages. Left out: the bytes unchanged, whatever they are."},
 	{.name = "payload_template",
+		.others = "template",
 		.type = CONFIG_TEMPLATE,
 		.offset = MAPPING(payload_template),
 		.help = "Template of the new payload, in place of payload: text with {captures} and {.json.paths} of "
@@ -494,6 +527,7 @@ const struct config_key section_mapping_keys[] = {
 			"With format: json or cbor under to it is JSON text, in which what is inserted is escaped as "
 			"within a string."},
 	{.name = "on_error",
+		.others = "error_policy on_failure errors",
 		.type = CONFIG_ENUM,
 		.offset = MAPPING(on_error),
 		.fallback = "dead_letter",
@@ -517,11 +551,13 @@ const struct config_key section_mapping_keys[] = {
 		.help = "How often linkspans may pass a message on, counted in its header linkspan-hops where it could "
 			"come back: a loop ends there. 0 neither counts nor heeds it."},
 	{.name = "delivery",
+		.others = "guarantee qos_guarantee",
 		.type = CONFIG_ENUM,
 		.offset = MAPPING(delivery),
 		.choices = delivery_choices,
 		.help = "Guarantee that this mapping must keep. More than its connections can give is a mistake."},
 	{.name = "changes_only",
+		.others = "deduplicate dedup dedupe on_change only_changes report_on_change rbe unique distinct",
 		.type = CONFIG_SECTION,
 		.offset = MAPPING(changes_only),
 		.children = changes_only_keys,
@@ -533,6 +569,7 @@ const struct config_key section_mapping_keys[] = {
 			"comes "
 			"last; a value that cannot be had is treated as on_error says."},
 	{.name = "sample",
+		.others = "sampling",
 		.type = CONFIG_SECTION,
 		.offset = MAPPING(sample),
 		.children = sample_keys,
@@ -541,6 +578,7 @@ const struct config_key section_mapping_keys[] = {
 			"written down with every message, so it goes on over restarts; a key of which nothing comes "
 			"for 30 days begins anew. For a bound by time see min_interval."},
 	{.name = "min_interval",
+		.others = "throttle debounce rate_limit cooldown throttling",
 		.type = CONFIG_SECTION,
 		.offset = MAPPING(min_interval),
 		.children = min_interval_keys,
@@ -555,6 +593,7 @@ const struct config_key section_mapping_keys[] = {
 			"room "
 			"(when_full: drop_newest) has passed all the same: the next of its key waits for its time."},
 	{.name = "aggregate",
+		.others = "aggregation window group_by reduce",
 		.type = CONFIG_SECTION,
 		.offset = MAPPING(aggregate),
 		.children = aggregate_keys,
@@ -591,11 +630,14 @@ const struct config_key section_mapping_keys[] = {
 
 const struct config_key section_from_keys[] = {
 	{.name = "connection",
+		.others = "broker source input client server name",
 		.type = CONFIG_STRING,
 		.offset = FROM(connection),
 		.required = true,
 		.help = "Name of the connection to read from."},
 	{.name = "topic",
+		.others = "filters topic_filter topic_filters subscribe subscription path paths channel pattern "
+			  "topic_pattern",
 		.type = CONFIG_LIST,
 		.offset = FROM(topic),
 		.required = true,
@@ -605,6 +647,7 @@ const struct config_key section_from_keys[] = {
 			"slash, in Kafka "
 			"with a dot."},
 	{.name = "qos",
+		.others = "max_qos subscribe_qos",
 		.type = CONFIG_INT,
 		.offset = FROM(qos),
 		.fallback = "1",
@@ -612,6 +655,7 @@ const struct config_key section_from_keys[] = {
 		.max = 2,
 		.help = "Highest quality of service to receive at."},
 	{.name = "format",
+		.others = "codec encoding content_format decoder",
 		.type = CONFIG_ENUM,
 		.offset = FROM(format),
 		.fallback = "json",
@@ -673,19 +717,23 @@ static const struct config_key reply_keys[] = {
 
 const struct config_key section_to_keys[] = {
 	{.name = "connection",
+		.others = "broker sink destination output client server name",
 		.type = CONFIG_STRING,
 		.offset = TO(connection),
 		.required = true,
 		.help = "Name of the connection to write to."},
 	{.name = "key",
+		.others = "message_key partition_key record_key kafka_key order_key",
 		.type = CONFIG_TEMPLATE,
 		.offset = TO(key),
 		.help = "Key of the message; messages of one key keep their order. Left out: the source topic orders."},
 	{.name = "content_type",
+		.others = "contenttype mime mime_type",
 		.type = CONFIG_TEMPLATE,
 		.offset = TO(content_type),
 		.help = "Content type of the message. Left out: as received."},
 	{.name = "headers",
+		.others = "user_properties properties user_property attributes",
 		.type = CONFIG_MAP,
 		.offset = TO(headers),
 		.help = "Headers (in MQTT user properties) to add, name: template. One of the same name is replaced."},
@@ -696,6 +744,7 @@ const struct config_key section_to_keys[] = {
 		.max = 2,
 		.help = "Quality of service to send with. Left out: as received."},
 	{.name = "retain",
+		.others = "retained retain_flag",
 		.type = CONFIG_ENUM,
 		.offset = TO(retain),
 		.fallback = "keep",
@@ -719,6 +768,7 @@ const struct config_key section_to_keys[] = {
 			"jq. jq programs see null in place of those that are empty, and null that they make of it "
 			"stays a null payload."},
 	{.name = "format",
+		.others = "codec encoding encoder",
 		.type = CONFIG_ENUM,
 		.offset = TO(format),
 		.choices = format_choices,

@@ -23,6 +23,26 @@ static void read_bare(struct config_scope *inner, const struct config_key *key, 
 	table_value(inner, &named, node, (char *)base + child->offset);
 }
 
+static bool holds_secret(const struct config_key *keys)
+{
+	for (; keys && keys->name; keys++)
+		if (keys->type == CONFIG_SECRET || holds_secret(keys->children))
+			return true;
+	return false;
+}
+
+/* `batch: 100`; what stands in place of a section with secrets may be one: `auth: Bearer …` */
+static bool expect_section(struct report *report, struct node *node, const struct config_key *key)
+{
+	if (node->kind != NODE_SCALAR || node->failed || node_is_null(node))
+		return table_expect_map(report, node, key->name);
+	if (holds_secret(key->children) && !source_is_word(node->text))
+		node_hide(node, report);
+	table_mistake(report, node, 0, "%s is a single value; keys of its own belong here, as in %s: {%s: …}",
+		key->name, key->name, key->children->name);
+	return false;
+}
+
 static void read_section(struct config_scope *scope, const struct config_key *key, struct node *node, void *base)
 {
 	struct config_scope inner = {
@@ -38,7 +58,7 @@ static void read_section(struct config_scope *scope, const struct config_key *ke
 	bool bare = node && key->bare && node->kind == NODE_SCALAR && !node->failed && !node_is_null(node);
 	if (bare) {
 		inner.node = NULL;
-	} else if (node && !table_expect_map(scope->report, node, key->name)) {
+	} else if (node && !expect_section(scope->report, node, key)) {
 		node->failed = true;
 		inner.failed = inner.unsound = true;
 		inner.node = NULL; /* the fallbacks */
@@ -54,6 +74,8 @@ static void read_section(struct config_scope *scope, const struct config_key *ke
 static void complain_missing(struct config_scope *scope, const struct config_key *key)
 {
 	scope->unsound = scope->failed = true;
+	if (node_get(scope->node, "<<")) /* which has been told, and may bring it */
+		return;
 	const char *end = strstr(key->help, ". "); /* the first sentence will do */
 	size_t len = end ? (size_t)(end - key->help) : strlen(key->help);
 	len -= len > 0 && key->help[len - 1] == '.';
@@ -149,6 +171,8 @@ static const struct node *find_place(const struct config_scope *scope, const cha
 	const struct node *inner = node_get(at, section);
 	free(section);
 	const struct node *child = inner ? node_get(inner, dot + 1) : NULL;
+	if (inner && inner->kind == NODE_LIST && strtoul(dot + 1, NULL, 10) < inner->n)
+		child = inner->items[strtoul(dot + 1, NULL, 10)];
 	return child ? child : inner;
 }
 
@@ -176,6 +200,9 @@ static bool is_required(const struct config_scope *scope, const char *name)
 static char *name_place(const struct config_scope *scope, const char *name, const char *item)
 {
 	const struct config_key *key = find_key(scope, name);
+	const struct node *node = node_get(scope->node, name);
+	if (item && key && key->type == CONFIG_LIST && node && node->kind == NODE_SCALAR) /* a list of one */
+		return memory_text(name);
 	char *shown = key && key->type == CONFIG_MAP && item ? report_redact(scope->report, item) : NULL;
 	char *text = memory_format("%s%s%s", name, item ? "." : "", shown ? shown : item ? item : "");
 	free(shown);

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/jq_hint.h"
 #include "config/memory.h"
 #include "config/program_list.h"
+#include "config/template_hint.h"
 #include "config/value.h"
 #include "routing/template.h"
 #include "routing/topic_filter.h"
@@ -25,10 +27,27 @@ static const char *kind_name(const struct node *node)
 	return names[node->kind];
 }
 
+/* `topic: #` */
+static bool ends_in_comment(const struct node *node)
+{
+	const struct source *source = node->source;
+	size_t at = source_offset(source, node->line, node->column);
+	at += *node->text ? 0 : strspn(source->text + at, " ");
+	return source->text[at] == '#';
+}
+
 static bool complain_null(struct report *report, const struct node *node, const char *name)
 {
 	if (!node_is_null(node))
 		return false;
+	if (ends_in_comment(node)) {
+		table_mistake(report, node, 0,
+			"%s has no value, since # begins a comment; put quotes around a text that begins with #, or "
+			"leave "
+			"the key out",
+			name);
+		return true;
+	}
 	table_mistake(report, node, 0, "%s has no value; write one, or leave the key out", name);
 	return true;
 }
@@ -37,16 +56,26 @@ bool table_expect_map(struct report *report, const struct node *node, const char
 {
 	if (node->kind == NODE_MAP)
 		return true;
-	if (!node->failed && !complain_null(report, node, title))
+	if (node->failed || complain_null(report, node, title))
+		return false;
+	if (node->kind == NODE_LIST)
 		table_mistake(
-			report, node, 0, "%s is %s; a map of keys and values belongs here", title, kind_name(node));
+			report, node, 0, "%s is a list; keys and values belong here, without a '-' before them", title);
+	else
+		table_mistake(report, node, 0,
+			"%s is a single value; keys and values belong here, each as 'key: value' with a space behind "
+			"the "
+			"colon",
+			title);
 	return false;
 }
 
 const char *table_text(struct report *report, const struct node *node, const char *name)
 {
+	if (node->failed)
+		return NULL;
 	if (node->kind == NODE_SCALAR)
-		return node->failed || complain_null(report, node, name) ? NULL : node->text;
+		return complain_null(report, node, name) ? NULL : node->text;
 	if (node->kind == NODE_MAP && node->flow)
 		table_mistake(report, node, 0, "%s is a map; text that begins with '{' needs quotes around it", name);
 	else
@@ -141,6 +170,38 @@ static void complain_slash(struct report *report, const struct node *node, const
 	free(right);
 }
 
+/* Why a filter that looks right may be wrong. */
+static const char *filter_hint(const char *text)
+{
+	size_t len = strlen(text);
+	if (strstr(text, ", "))
+		return "; several topic filters are a list: [a, b]";
+	if (len > 0 && (text[0] == ' ' || text[len - 1] == ' '))
+		return "; and here a blank stands before or behind it";
+	return "";
+}
+
+/* Legal, and no topic is hardly called so. */
+static void warn_filter(struct report *report, const struct node *node, const char *name, char separator)
+{
+	const char *star = strpbrk(node->text, "*^");
+	int line, column;
+	if (!may_quote(node) || separator != '/' || (!star && strncmp(node->text, "$queue/", 7) != 0))
+		return;
+	node_place(node, node->text, star ? (size_t)(star - node->text) : 0, &line, &column);
+	if (star)
+		report_warning(report, node->source, line, column,
+			"%s: %c is a character like any other here; write + for one level, or # at the end for all "
+			"below, as in a/b/#",
+			name, *star);
+	else
+		report_warning(report, node->source, line, column,
+			"%s: what comes by a filter of that form has a topic without $queue, so it matches nothing "
+			"here; "
+			"write $share/group/%s",
+			name, node->text + 7);
+}
+
 void table_check_filter(struct report *report, const struct node *node, const char *name, char separator)
 {
 	if (separator != '/' && strchr(node->text, '/')) {
@@ -151,7 +212,9 @@ void table_check_filter(struct report *report, const struct node *node, const ch
 	const char *wrong = topic_filter_check(filter);
 	char *sentence = wrong ? separated(wrong, '/', separator) : NULL; /* its examples */
 	if (wrong)
-		table_mistake(report, node, 0, "%s: %s", name, sentence);
+		table_mistake(report, node, 0, "%s: %s%s", name, sentence, filter_hint(node->text));
+	else
+		warn_filter(report, node, name, separator);
 	free(sentence);
 	free(filter);
 }
@@ -191,6 +254,35 @@ static void warn_levels(
 	report_warning(report, node->source, line, column, "%s: by its shortest topic filter, %s", name, wrong);
 }
 
+static void warn_at(
+	struct report *report, const struct node *node, const char *name, size_t offset, const char *warning)
+{
+	int line, column;
+	node_place(node, node->text, offset, &line, &column);
+	report_warning(report, node->source, line, column, "%s: %s", name, warning);
+}
+
+static void warn_template(
+	struct report *report, const struct table_captures *captures, const struct node *node, const char *name)
+{
+	size_t offset = 0;
+	const char *doubt = captures ? template_doubt(node->text, captures->names, captures->n, &offset) : NULL;
+	if (doubt && may_quote(node))
+		warn_at(report, node, name, offset, doubt);
+}
+
+/* What names nothing, with what was probably meant in place of all that there is. */
+static bool complain_unknown_field(struct report *report, const struct table_captures *captures,
+	const struct node *node, const char *name, const char *wrong, size_t offset)
+{
+	bool unknown = may_quote(node) && captures && node->text[offset] == '{' && strstr(wrong, " is nothing that ");
+	const char *hint = unknown ? template_hint(node->text + offset, captures->names, captures->n) : NULL;
+	if (hint)
+		table_mistake(report, node, offset, "%s: %.*s is nothing that a message has; %s", name,
+			(int)strcspn(node->text + offset, "}") + 1, node->text + offset, hint);
+	return hint != NULL;
+}
+
 void table_check_template(
 	struct report *report, const struct table_captures *captures, const struct node *node, const char *name)
 {
@@ -203,9 +295,12 @@ void table_check_template(
 		wrong = template_check_received(node->text, captures->names, captures->n, &captures->received, &offset);
 	if (!wrong && captures && captures->fewest_levels)
 		warn_levels(report, captures, node, name);
-	if (!wrong)
+	if (!wrong) {
+		warn_template(report, captures, node, name);
 		return;
-	if (complain_partial(report, captures, node, name, "{%s}"))
+	}
+	if (complain_partial(report, captures, node, name, "{%s}") ||
+		complain_unknown_field(report, captures, node, name, wrong, offset))
 		return;
 	if (may_quote(node))
 		table_mistake(report, node, offset, "%s: %s", name, wrong);
@@ -241,6 +336,24 @@ void table_warn_jq(
 	report_warning(report, node->source, line, column, "%s: $key is null whatever comes: %s", name, why);
 }
 
+void table_doubt_jq(
+	struct report *report, const struct table_captures *captures, const struct node *node, const char *name)
+{
+	size_t offset = 0;
+	const char *doubt = jq_doubt(node->text, strcmp(name, "when") == 0, captures->names, captures->n, &offset);
+	if (doubt && may_quote(node))
+		warn_at(report, node, name, offset, doubt);
+}
+
+/* What follows the program in its line is a comment to YAML, and to who wrote it perhaps a part of the program. */
+static bool cut_by_comment(const struct node *node)
+{
+	size_t at = source_offset(node->source, node->end_line, node->end_column), begin = at;
+	while (node->source->text[at] == ' ')
+		at++;
+	return node->style == STYLE_PLAIN && at > begin && node->source->text[at] == '#';
+}
+
 void table_complain_jq(struct report *report, const struct table_captures *captures, const struct node *node,
 	const char *name, const char *wrong, int line)
 {
@@ -250,12 +363,17 @@ void table_complain_jq(struct report *report, const struct table_captures *captu
 	for (; line > 1 && node->text[offset]; offset++)
 		line -= node->text[offset] == '\n';
 	offset += strspn(node->text + offset, " \t");
-	if (may_quote(node))
-		table_mistake(report, node, offset, "%s: this jq program does not compile: %s", name, wrong);
-	else
+	if (!may_quote(node)) {
 		table_mistake(report, node, 0,
 			"%s: this jq program does not compile once its ${…} are inserted; look at quotes and brackets",
 			name);
+		return;
+	}
+	const char *hint = jq_hint(node->text, wrong, captures->names, captures->n, &offset);
+	if (cut_by_comment(node))
+		hint = "what follows the # is a comment to YAML, so put quotes around the whole";
+	table_mistake(report, node, offset, "%s: this jq program does not compile: %s%s%s", name, wrong,
+		hint ? "; " : "", hint ? hint : "");
 }
 
 static bool check_path(struct report *report, const struct node *node, const char *name, const char *path)
@@ -268,6 +386,18 @@ static bool check_path(struct report *report, const struct node *node, const cha
 	return false;
 }
 
+/* `username: $USER`, as a shell would read it. */
+static void warn_variable(struct config_scope *scope, const struct config_key *key, const struct node *node)
+{
+	const char *name = node->text + 1;
+	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+	if (node->text[0] != '$' || len < 2 || name[len] || node->interpolated || isdigit((unsigned char)*name))
+		return;
+	report_warning(scope->report, node->source, node->line, node->column,
+		"%s: this is taken as it stands, with its dollar; for an environment variable write ${env:NAME}",
+		key->name);
+}
+
 static void read_text(struct config_scope *scope, const struct config_key *key, struct node *node, char **out)
 {
 	const char *text = table_text(scope->report, node, key->name);
@@ -275,6 +405,8 @@ static void read_text(struct config_scope *scope, const struct config_key *key, 
 		read_failed(scope, key, out);
 		return;
 	}
+	if (key->type == CONFIG_STRING || key->type == CONFIG_SECRET)
+		warn_variable(scope, key, node);
 	char *value = key->type == CONFIG_PATH ? source_join(node->source->folder, text) : memory_text(text);
 	switch (key->type) {
 	case CONFIG_SECRET:

@@ -25,6 +25,9 @@ void table_check_template(
 /* Warns of a program that asks for what no message has. */
 void table_warn_jq(
 	struct report *report, const struct table_captures *captures, const struct node *node, const char *name);
+/* Warns of a program that compiles and does hardly what is meant. */
+void table_doubt_jq(
+	struct report *report, const struct table_captures *captures, const struct node *node, const char *name);
 /* Of a jq program that does not compile: why, and at which of its lines, from 1. */
 void table_complain_jq(struct report *report, const struct table_captures *captures, const struct node *node,
 	const char *name, const char *wrong, int line);

@@ -92,7 +92,8 @@ const char *value_int(const struct value_text *in, int64_t min, int64_t max, int
 	const char *digits = in->text + (*in->text == '-' || *in->text == '+');
 	long long value = strtoll(in->text, &end, 10);
 	if (!isdigit((unsigned char)*digits) || *end)
-		return say(in, "%s is not a whole number; write digits only, such as 10", quoted(in));
+		return say(in, "%s is not a whole number; write digits only, such as %d", quoted(in),
+			(min || max) && max < 10 ? 1 : 10);
 	snprintf(low, sizeof low, "%" PRId64, min);
 	snprintf(high, sizeof high, "%" PRId64, max);
 	bool bounded = min || max;
@@ -163,14 +164,52 @@ static const char *likely_unit(const struct unit *units, const char *word, size_
 	return near.best;
 }
 
+/* "1.5h": numbers are whole, so a smaller unit it is. */
+static bool say_fraction(const struct value_text *in, const struct kind *kind)
+{
+	char *end, right[32];
+	double number = strtod(in->text, &end);
+	if (in->secret || !isdigit((unsigned char)*in->text) || !memchr(in->text, '.', (size_t)(end - in->text)))
+		return false;
+	end += strspn(end, " ");
+	const char *unit = likely_unit(kind->units, end, strlen(end));
+	const struct unit *it = kind->units;
+	while (unit && strcmp(it->name, unit) != 0)
+		it++;
+	double value = unit ? number * (double)it->factor : 0;
+	if (value < 1 || value > 1e15)
+		return false;
+	kind->write((uint64_t)(value + 0.5), right, sizeof right);
+	say(in, "%s has a fraction, and numbers are whole here; write %s", quoted(in), right);
+	return true;
+}
+
+static bool say_weeks(const struct value_text *in, size_t digits, const char *word)
+{
+	static const char *const weeks[] = {"w", "wk", "week", "weeks", NULL};
+	for (size_t i = 0; weeks[i] && digits > 0 && digits < 5 && !in->secret; i++)
+		if (strcasecmp(word, weeks[i]) == 0) {
+			say(in, "%s: there is no unit for weeks; write %lud", quoted(in),
+				7 * strtoul(in->text, NULL, 10));
+			return true;
+		}
+	return false;
+}
+
 static const char *say_unit(const struct value_text *in, const struct kind *kind)
 {
 	size_t digits = strspn(in->text, "0123456789");
 	const char *word = in->text + digits;
 	word += strspn(word, " ");
 	size_t len = strcspn(word, " 0123456789");
+	if (digits && !*word && !in->secret && strlen(in->text) < 20)
+		return say(in, "%s has no unit; write %.*s%s, %.*s%s or %s such as %s", quoted(in), (int)digits,
+			in->text, kind->units[0].name, (int)digits, in->text, kind->units[1].name, kind->article,
+			kind->example);
 	if (digits && !*word)
 		return say(in, "%s has no unit; write %s such as %s", quoted(in), kind->article, kind->example);
+	if (say_fraction(in, kind) || (kind->compound && say_weeks(in, digits, word)))
+		return in->message;
 	const char *unit = digits && !word[len] ? likely_unit(kind->units, word, len) : NULL;
 	if (unit && !in->secret)
 		return say(in, "%s is not %s; did you mean %.*s%s?", quoted(in), kind->article, (int)digits, in->text,
@@ -240,6 +279,26 @@ const char *value_size(const struct value_text *in, int64_t min, int64_t max, ui
 	return value_with_unit(in, &size_kind, min, max, ret_bytes);
 }
 
+/* Words of other programs for the same. */
+static const char *likely_choice(const char *word, const char *const *choices)
+{
+	static const char *const words[][2] = {{"true", "set"}, {"yes", "set"}, {"on", "set"}, {"false", "clear"},
+		{"no", "clear"}, {"off", "clear"}, {"0", "at-most-once"}, {"1", "at-least-once"}, {"2", "exactly-once"},
+		{"trace", "debug"}, {"warning", "warn"}, {"fatal", "error"}, {"discard", "drop_newest"},
+		{"reject", "drop_newest"}, {"wait", "block"}, {"backpressure", "block"}, {"ignore", "drop"},
+		{"skip", "drop"}, {"continue", "pass"}, {"dlq", "dead_letter"}, {"earliest", "beginning"},
+		{"latest", "end"}, {"string", "text"}, {"plain", "text"}, {"binary", "raw"}, {"bytes", "raw"},
+		{"none", "raw"}, {"avg", "mean"}, {"average", "mean"}, {"minimum", "min"}, {"maximum", "max"},
+		{"first", "start"}, {"array", "list"}, {"gz", "gzip"}, {"311", "3.1.1"}, {"3.11", "3.1.1"},
+		{"4", "3.1.1"}, {"3.1", "3.1.1"}, {"5.0", "5"}, {"500", "5"}, {"fifo", "oldest_first"},
+		{"lifo", "live_first"}, {"newest_first", "live_first"}};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		for (size_t k = 0; strcasecmp(words[i][0], word) == 0 && choices[k]; k++)
+			if (strcmp(choices[k], words[i][1]) == 0)
+				return choices[k];
+	return NULL;
+}
+
 const char *value_choice(const struct value_text *in, const char *const *choices, int *ret_index)
 {
 	struct suggestion near = {.word = in->text};
@@ -258,6 +317,8 @@ const char *value_choice(const struct value_text *in, const char *const *choices
 						 : " or ",
 				choices[i]);
 	}
+	if (!near.best)
+		near.best = likely_choice(in->text, choices);
 	if (near.best && !in->secret)
 		return say(in, "%s is unknown; did you mean '%s'?", quoted(in), near.best);
 	return say(in, "%s is unknown; write %s", quoted(in), list);

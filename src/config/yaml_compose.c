@@ -3,6 +3,7 @@
  * From libyaml's events to a tree. The first thing that is not YAML, or passes a limit, ends the reading of the file:
  * what comes behind it cannot be trusted. Duplicate keys and tags do not.
  */
+#define _GNU_SOURCE /* strcasestr */
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -10,6 +11,7 @@
 #include "config/interpolate.h"
 #include "config/memory.h"
 #include "config/suggest.h"
+#include "config/yaml_hint.h"
 #include "config/yaml_tree.h"
 
 struct anchor {
@@ -31,44 +33,6 @@ struct composer {
 static struct node *compose_node(struct composer *composer, const yaml_event_t *event, bool is_key);
 
 /* --- syntax errors --- */
-
-static bool line_has_tab_indent(const struct source *source, int line, int *ret_column)
-{
-	size_t len;
-	const char *text = source_line(source, line, &len);
-	for (size_t i = 0; i < len && (text[i] == ' ' || text[i] == '\t'); i++)
-		if (text[i] == '\t') {
-			*ret_column = (int)i + 1;
-			return true;
-		}
-	return false;
-}
-
-static const char *syntax_hint(const struct source *source, int *line, int *column, const char *problem)
-{
-	int tab;
-	for (int at = *line; at >= 1 && at >= *line - 1; at--)
-		if (line_has_tab_indent(source, at, &tab)) {
-			*line = at;
-			*column = tab;
-			return "tabs cannot indent in YAML: use spaces instead";
-		}
-	if (strstr(problem, "mapping values are not allowed"))
-		return "a value that holds ': ' needs quotes around it, and a key starts a line of its own";
-	if (strstr(problem, "cannot start any token"))
-		return "a value that begins with @, ` or % needs quotes around it";
-	if (strstr(problem, "',' or '}'") || strstr(problem, "',' or ']'"))
-		return "a '{' or '[' before this place is not closed, or a comma is missing";
-	if (strstr(problem, "unexpected end of stream"))
-		return "a quote that was opened is not closed";
-	if (strstr(problem, "could not find expected ':'"))
-		return "write 'key: value', with a space behind the colon";
-	if (strstr(problem, "expected key") || strstr(problem, "'-' indicator") || strstr(problem, "document start"))
-		return "look at the indentation: keys of one section start in the same column";
-	if (strstr(problem, "unknown escape"))
-		return "in double quotes write \\\\ for a backslash, or use single quotes";
-	return "look at quotes, brackets and indentation before this place";
-}
 
 static void complain_syntax(struct composer *composer)
 {
@@ -93,14 +57,17 @@ static void complain_syntax(struct composer *composer)
 		line = (int)parser->context_mark.line + 1;
 		column = (int)parser->context_mark.column + 1;
 	}
-	const char *hint = syntax_hint(composer->source, &line, &column, problem);
+	struct yaml_problem found = {problem, parser->context, line, column, (int)parser->context_mark.line + 1,
+		(int)parser->context_mark.column + 1};
+	const char *hint = yaml_hint(composer->source, &found);
 	if (parser->context && parser->context_mark.line != parser->problem_mark.line && !at_context)
-		report_mistake(composer->report, composer->source, line, column,
+		report_mistake(composer->report, composer->source, found.line, found.column,
 			"not valid YAML: %s %s that starts in line %zu; %s", problem, parser->context,
 			parser->context_mark.line + 1, hint);
 	else
-		report_mistake(composer->report, composer->source, line, column, "not valid YAML: %s%s%s; %s", problem,
-			parser->context ? " " : "", parser->context ? parser->context : "", hint);
+		report_mistake(composer->report, composer->source, found.line, found.column,
+			"not valid YAML: %s%s%s; %s", problem, parser->context ? " " : "",
+			parser->context ? parser->context : "", hint);
 }
 
 /* --- helpers --- */
@@ -157,11 +124,21 @@ static void remember_anchor(struct composer *composer, const yaml_char_t *name, 
 	composer->anchors[composer->n_anchors++] = (struct anchor){memory_text((const char *)name), node};
 }
 
-static void refuse_tag(struct composer *composer, const yaml_event_t *event, const yaml_char_t *tag)
+/* Some programs insert passwords and variables by tags. */
+static bool refuse_tag(struct composer *composer, const yaml_event_t *event, const yaml_char_t *tag)
 {
-	if (tag)
-		complain_at(composer, &event->start_mark, "the tag '%s' has no meaning here; leave it out",
-			(const char *)tag);
+	const char *text = (const char *)tag;
+	if (!tag)
+		return false;
+	if (strcasestr(text, "secret") || strcasestr(text, "env") || strcasestr(text, "include") ||
+		strcasestr(text, "file"))
+		complain_at(composer, &event->start_mark,
+			"the tag '%s' has no meaning here; for a value from elsewhere write ${env:NAME} or "
+			"${file:PATH}",
+			text);
+	else
+		complain_at(composer, &event->start_mark, "the tag '%s' has no meaning here; leave it out", text);
+	return true;
 }
 
 /* --- the kinds of nodes --- */
@@ -208,12 +185,41 @@ static enum node_style style_of(yaml_scalar_style_t style)
 	}
 }
 
+/* Signs that word processors and web pages have in place of quotes and spaces. A text that begins with one is hardly meant. */
+static bool refuse_lookalike(struct composer *composer, const yaml_event_t *event, const char *text)
+{
+	static const struct {
+		const char *bytes, *what;
+	} signs[] = {
+		{"\xc2\xa0", "a no-break space (U+00A0), which YAML takes for a letter; type a space"},
+		{"\xe2\x80\x82", "an en space (U+2002), which YAML takes for a letter; type a space"},
+		{"\xe2\x80\x8b", "an invisible sign (a zero-width space, U+200B); remove it"},
+		{"\xe3\x80\x80", "a wide space (U+3000), which YAML takes for a letter; type a space"},
+		{"\xe2\x80\x9c", "a typographic quote, which YAML takes for a letter; write \" or '"},
+		{"\xe2\x80\x9d", "a typographic quote, which YAML takes for a letter; write \" or '"},
+		{"\xe2\x80\x9e", "a typographic quote, which YAML takes for a letter; write \" or '"},
+		{"\xe2\x80\x98", "a typographic quote, which YAML takes for a letter; write \" or '"},
+		{"\xe2\x80\x99", "a typographic quote, which YAML takes for a letter; write \" or '"},
+		{"\xc2\xab", "a typographic quote, which YAML takes for a letter; write \" or '"},
+	};
+	if (event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+		return false;
+	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+		if (strncmp(text, signs[i].bytes, strlen(signs[i].bytes)) == 0) {
+			complain_at(composer, &event->start_mark, "the text begins with %s", signs[i].what);
+			return true;
+		}
+	return false;
+}
+
 static struct node *compose_scalar(struct composer *composer, const yaml_event_t *event, bool is_key)
 {
 	struct node *node = new_node(composer, NODE_SCALAR, event);
 	const char *text = (const char *)event->data.scalar.value;
 	size_t len = event->data.scalar.length;
-	refuse_tag(composer, event, event->data.scalar.tag);
+	node->failed = refuse_tag(composer, event, event->data.scalar.tag);
+	if (refuse_lookalike(composer, event, text))
+		return NULL;
 	if (memchr(text, '\0', len))
 		complain_at(composer, &event->start_mark, "a NUL character in a text; leave it out");
 	node->style = style_of(event->data.scalar.style);
@@ -318,7 +324,7 @@ static struct node *compose_collection(struct composer *composer, const yaml_eve
 	bool is_map = event->type == YAML_MAPPING_START_EVENT;
 	const yaml_char_t *anchor = is_map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor;
 	struct node *node = new_node(composer, is_map ? NODE_MAP : NODE_LIST, event);
-	refuse_tag(composer, event, is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag);
+	(void)refuse_tag(composer, event, is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag);
 	node->flow = is_map ? event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE
 			    : event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
 	if (++composer->depth > YAML_MAX_DEPTH) {

@@ -207,8 +207,11 @@ int jq_program_compile(const struct jq_source *source, jq_state **ret_state, str
 		snprintf(ret_complaint->text, sizeof ret_complaint->text, "the program does not compile");
 	if (ret_complaint->line < 1)
 		ret_complaint->line = 1;
-	if (ret_complaint->line > lines(source->text))
+	if (ret_complaint->line > lines(source->text)) { /* at our parenthesis */
 		ret_complaint->line = lines(source->text);
+		if (strstr(ret_complaint->text, "unexpected ')'"))
+			snprintf(ret_complaint->text, sizeof ret_complaint->text, "something is missing at its end");
+	}
 	return err;
 }
 

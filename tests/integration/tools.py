@@ -102,6 +102,28 @@ def explain_json():
     assert routes[1]["when_full"]["policy"] == "drop_oldest", routes[1]
 
 
+@tap.case("explain: formats, and two targets that differ by them alone")
+def explain_formats():
+    path = _file("""data_dir: data
+connections:
+  plant: {type: mqtt, url: "mqtt://localhost", client_id: c}
+  lake: {type: kafka, brokers: ["localhost:9092"], topics_allowed: [v]}
+mappings:
+  - name: readings
+    from: {connection: plant, topic: "plant/#", format: cbor}
+    to:
+      - {connection: lake, topic: v, format: json}
+      - {connection: lake, topic: v, format: base64}
+""")
+    words = " ".join(_say("explain", path).split())
+    assert "plant/# format: cbor to lake" in words, words
+    assert "lake (kafka): v format: json guarantee" in words, words
+    assert "lake (kafka): v format: base64 guarantee" in words, words
+    routes = json.loads(_say("explain", "--json", path))["routes"]
+    assert [route["to"]["keys"]["format"] for route in routes] == ["json", "base64"], routes
+    assert "twice" not in _say("check", path)
+
+
 @tap.case("explain --dot: Graphviz draws it")
 def explain_dot():
     if not shutil.which("dot"):

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "config/loader.h"
+#include "connectors/connector.h"
 #include "tests/unit/config/connectors.h"
 
 void files_enter(void)
@@ -27,15 +28,25 @@ void files_enter(void)
 	unsetenv("LINKSPAN_TEST_UNSET");
 }
 
-struct loaded files_load(const char *path)
+static struct loaded load_with(const char *path, const struct connector *const *registry)
 {
-	struct config_options options = {.connectors = file_connectors, .mappings_dir = "mappings"};
+	struct config_options options = {.connectors = registry, .mappings_dir = "mappings"};
 	struct loaded loaded = {0};
 	size_t size;
 	FILE *errors = open_memstream(&loaded.errors, &size);
 	loaded.result = config_load_with(&options, path, errors, &loaded.config, &loaded.mistakes);
 	fclose(errors);
 	return loaded;
+}
+
+struct loaded files_load(const char *path)
+{
+	return load_with(path, file_connectors);
+}
+
+struct loaded files_load_real(const char *path)
+{
+	return load_with(path, connectors);
 }
 
 struct loaded files_load_text(const char *folder, const char *name, const char *text, size_t len)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Loads configuration files of this folder with the test connectors and keeps what is written.
+ * Loads configuration files of this folder, mostly with the test connectors, and keeps what is written.
  */
 #ifndef LINKSPAN_TESTS_UNIT_CONFIG_FILES_H
 #define LINKSPAN_TESTS_UNIT_CONFIG_FILES_H
@@ -18,6 +18,8 @@ struct loaded {
 	char *errors;
 };
 struct loaded files_load(const char *path);
+/* With the connectors that linkspan has. */
+struct loaded files_load_real(const char *path);
 /* From text, as the file `name` in a temporary folder. */
 struct loaded files_load_text(const char *folder, const char *name, const char *text, size_t len);
 void files_unload(struct loaded *loaded);

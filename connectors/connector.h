@@ -193,8 +193,8 @@ struct link_host_ops {
 
 	/* Source. Is that key (CHANGE_KEY) known, and by which hash? NOT_YET: from an offer that has no receipt yet. */
 	enum key_state (*key)(struct link_host *host, const uint8_t *key, uint64_t *ret_hash);
-	/* Is there room for one more key? Else the offer would be refused. */
-	bool (*key_room)(struct link_host *host);
+	/* For how many more keys is there room? 0: an offer with a new one would be refused. */
+	uint64_t (*key_room)(struct link_host *host);
 
 	/* `keeps_values`: the last value of a topic, borrowed until control returns to the loop; NULL: none. */
 	struct message *(*last_value)(struct link_host *host, struct slice topic);

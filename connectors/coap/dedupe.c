@@ -9,9 +9,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
-#include "message/buffer.h"
+#include "connectors/coap/shares.h"
 #include "message/endian.h"
 #include "message/siphash.h"
 
@@ -25,40 +26,36 @@ struct entry {
 	uint64_t expires_ms;
 	uint32_t chain; /* 1-based: the next one in the bucket, or the next free one */
 	uint32_t next, prev; /* 1-based, in the queue */
-	uint32_t answer_len;
+	uint32_t holder; /* a number of shares */
 	uint8_t queue;
 	bool answered;
-	union {
-		uint8_t bytes[DEDUPE_INLINE_BYTES];
-		uint8_t *data; /* longer ones */
-	} answer;
+	uint8_t answer_len;
+	uint8_t answer[DEDUPE_ANSWER_MAX];
 };
 
 struct dedupe {
-	struct dedupe_limits limits;
+	size_t max_entries, n;
+	struct shares *shares;
 	struct entry *entries;
 	uint32_t *buckets;
 	size_t n_buckets; /* a power of two */
 	uint32_t n_touched, free_head;
 	uint32_t first[N_QUEUES], last[N_QUEUES];
 	uint8_t secret[SIPHASH_KEY_LEN];
-	struct dedupe_figures figures;
 };
 
-int dedupe_new(const struct dedupe_limits *limits, struct dedupe **ret_dedupe)
+int dedupe_new(size_t max_entries, struct dedupe **ret_dedupe)
 {
 	struct dedupe *dedupe = calloc(1, sizeof *dedupe);
 	if (!dedupe)
 		return -ENOMEM;
-	dedupe->limits = *limits;
-	if (dedupe->limits.max_entries >= UINT32_MAX)
-		dedupe->limits.max_entries = UINT32_MAX - 1;
+	dedupe->max_entries = max_entries < UINT32_MAX ? max_entries : UINT32_MAX - 1;
 	dedupe->n_buckets = 16;
-	while (dedupe->n_buckets < dedupe->limits.max_entries)
+	while (dedupe->n_buckets < dedupe->max_entries)
 		dedupe->n_buckets *= 2;
-	dedupe->entries = calloc(dedupe->limits.max_entries ? dedupe->limits.max_entries : 1, sizeof *dedupe->entries);
+	dedupe->entries = calloc(dedupe->max_entries ? dedupe->max_entries : 1, sizeof *dedupe->entries);
 	dedupe->buckets = calloc(dedupe->n_buckets, sizeof *dedupe->buckets);
-	if (!dedupe->entries || !dedupe->buckets) {
+	if (!dedupe->entries || !dedupe->buckets || shares_new(&dedupe->shares) < 0) {
 		dedupe_free(dedupe);
 		return -ENOMEM;
 	}
@@ -68,32 +65,19 @@ int dedupe_new(const struct dedupe_limits *limits, struct dedupe **ret_dedupe)
 	return 0;
 }
 
-static struct entry *entry_at(const struct dedupe *dedupe, uint32_t index)
-{
-	return index ? &dedupe->entries[index - 1] : NULL;
-}
-
-static void drop_answer(struct dedupe *dedupe, struct entry *entry)
-{
-	if (entry->answered && entry->answer_len > DEDUPE_INLINE_BYTES) {
-		free(entry->answer.data);
-		dedupe->figures.answer_bytes -= entry->answer_len;
-	}
-	entry->answered = false;
-	entry->answer_len = 0;
-}
-
 void dedupe_free(struct dedupe *dedupe)
 {
 	if (!dedupe)
 		return;
-	for (int queue = 0; queue < N_QUEUES; queue++)
-		for (struct entry *entry = entry_at(dedupe, dedupe->first[queue]); entry;
-			entry = entry_at(dedupe, entry->next))
-			drop_answer(dedupe, entry);
+	shares_free(dedupe->shares);
 	free(dedupe->entries);
 	free(dedupe->buckets);
 	free(dedupe);
+}
+
+static struct entry *entry_at(const struct dedupe *dedupe, uint32_t index)
+{
+	return index ? &dedupe->entries[index - 1] : NULL;
 }
 
 /* --- finding ------------------------------------------------------------------------------------------------------- */
@@ -155,10 +139,10 @@ static void drop(struct dedupe *dedupe, struct entry *entry)
 	uint32_t index = *link;
 	*link = entry->chain;
 	unqueue(dedupe, entry);
-	drop_answer(dedupe, entry);
+	shares_give(dedupe->shares, entry->holder);
 	entry->chain = dedupe->free_head;
 	dedupe->free_head = index;
-	dedupe->figures.n--;
+	dedupe->n--;
 }
 
 void dedupe_expire(struct dedupe *dedupe, uint64_t now_ms)
@@ -170,80 +154,57 @@ void dedupe_expire(struct dedupe *dedupe, uint64_t now_ms)
 	}
 }
 
-uint64_t dedupe_first_expiry_ms(const struct dedupe *dedupe)
-{
-	uint64_t first_ms = UINT64_MAX;
-	for (int queue = 0; queue < N_QUEUES; queue++) {
-		const struct entry *entry = entry_at(dedupe, dedupe->first[queue]);
-		if (entry && entry->expires_ms < first_ms)
-			first_ms = entry->expires_ms;
-	}
-	return first_ms;
-}
-
 /* --- requests and answers ------------------------------------------------------------------------------------------ */
 
 static struct slice answer_of(const struct entry *entry)
 {
-	return slice_of(
-		entry->answer_len > DEDUPE_INLINE_BYTES ? entry->answer.data : entry->answer.bytes, entry->answer_len);
+	return slice_of(entry->answer, entry->answer_len);
 }
 
 static void begin(struct dedupe *dedupe, uint32_t index, uint64_t hash, bool is_con, uint64_t now_ms)
 {
 	struct entry *entry = entry_at(dedupe, index);
 	entry->hash = hash;
+	entry->answered = false;
 	entry->expires_ms = now_ms + (is_con ? DEDUPE_CON_MS : DEDUPE_NON_MS);
 	enqueue(dedupe, index, is_con ? QUEUE_CON : QUEUE_NON);
 }
 
-/* 0: there is no room. */
-static uint32_t take_entry(struct dedupe *dedupe)
+static enum dedupe_state add(struct dedupe *dedupe, const uint8_t key[SIPHASH_LEN], struct slice holder, uint64_t hash,
+	bool is_con, uint64_t now_ms)
 {
+	if (!shares_may_take(dedupe->shares, holder, dedupe->max_entries - dedupe->n))
+		return DEDUPE_FULL;
 	uint32_t index = dedupe->free_head;
 	if (index)
 		dedupe->free_head = entry_at(dedupe, index)->chain;
-	else if (dedupe->n_touched < dedupe->limits.max_entries)
+	else
 		index = ++dedupe->n_touched;
-	return index;
-}
-
-static enum dedupe_state add(
-	struct dedupe *dedupe, const uint8_t key[SIPHASH_LEN], uint64_t hash, bool is_con, uint64_t now_ms)
-{
-	uint32_t index = take_entry(dedupe);
-	if (!index) {
-		dedupe->figures.refused++;
-		return DEDUPE_FULL;
-	}
 	struct entry *entry = entry_at(dedupe, index);
 	uint32_t *bucket = bucket_of(dedupe, key);
-	*entry = (struct entry){.chain = *bucket};
+	*entry = (struct entry){.chain = *bucket, .holder = shares_take(dedupe->shares, holder)};
 	memcpy(entry->key, key, SIPHASH_LEN);
 	*bucket = index;
 	begin(dedupe, index, hash, is_con, now_ms);
-	dedupe->figures.n++;
+	dedupe->n++;
 	return DEDUPE_NEW;
 }
 
-enum dedupe_state dedupe_enter(struct dedupe *dedupe, struct slice peer, uint16_t message_id, uint64_t hash,
-	bool is_con, uint64_t now_ms, struct slice *ret_answer)
+enum dedupe_state dedupe_enter(struct dedupe *dedupe, struct slice peer, struct slice holder, uint16_t message_id,
+	uint64_t hash, bool is_con, uint64_t now_ms, struct slice *ret_answer)
 {
 	uint8_t key[SIPHASH_LEN];
 	dedupe_expire(dedupe, now_ms);
 	make_key(dedupe, peer, message_id, key);
 	uint32_t index = *find(dedupe, key);
 	if (!index)
-		return add(dedupe, key, hash, is_con, now_ms);
+		return add(dedupe, key, holder, hash, is_con, now_ms);
 	struct entry *entry = entry_at(dedupe, index);
 	if (entry->hash != hash) {
-		dedupe->figures.replaced++;
-		drop_answer(dedupe, entry);
 		unqueue(dedupe, entry);
 		begin(dedupe, index, hash, is_con, now_ms);
 		return DEDUPE_NEW;
 	}
-	dedupe->figures.repeated++;
 	if (!entry->answered)
 		return DEDUPE_PENDING;
 	*ret_answer = answer_of(entry);
@@ -257,37 +218,20 @@ bool dedupe_find(struct dedupe *dedupe, struct slice peer, uint16_t message_id, 
 	const struct entry *entry = find_request(dedupe, peer, message_id, hash);
 	if (!entry || !entry->answered)
 		return false;
-	dedupe->figures.repeated++;
 	*ret_answer = answer_of(entry);
 	return true;
 }
 
-int dedupe_answer(struct dedupe *dedupe, struct slice peer, uint16_t message_id, uint64_t hash, struct slice answer)
+void dedupe_answer(struct dedupe *dedupe, struct slice peer, uint16_t message_id, uint64_t hash, struct slice answer)
 {
 	struct entry *entry = find_request(dedupe, peer, message_id, hash);
-	int r = 0;
+	assert(answer.len <= DEDUPE_ANSWER_MAX);
 	if (!entry)
-		return -ENOENT;
-	drop_answer(dedupe, entry);
+		return;
 	entry->answered = true;
-	if (answer.len > DEDUPE_INLINE_BYTES) {
-		size_t room = dedupe->limits.max_answer_bytes - dedupe->figures.answer_bytes;
-		uint8_t *copy = answer.len <= room && answer.len <= UINT32_MAX ? malloc(answer.len) : NULL;
-		if (copy) {
-			memcpy(copy, answer.data, answer.len);
-			entry->answer.data = copy;
-			entry->answer_len = (uint32_t)answer.len;
-			dedupe->figures.answer_bytes += answer.len;
-			return 0;
-		}
-		r = answer.len > room ? -ENOBUFS : -ENOMEM;
-		dedupe->figures.answers_left_out++;
-		answer.len = DEDUPE_INLINE_BYTES;
-	}
+	entry->answer_len = (uint8_t)answer.len;
 	if (answer.len)
-		memcpy(entry->answer.bytes, answer.data, answer.len);
-	entry->answer_len = (uint32_t)answer.len;
-	return r;
+		memcpy(entry->answer, answer.data, answer.len);
 }
 
 void dedupe_forget(struct dedupe *dedupe, struct slice peer, uint16_t message_id, uint64_t hash)
@@ -295,9 +239,4 @@ void dedupe_forget(struct dedupe *dedupe, struct slice peer, uint16_t message_id
 	struct entry *entry = find_request(dedupe, peer, message_id, hash);
 	if (entry)
 		drop(dedupe, entry);
-}
-
-void dedupe_figures(const struct dedupe *dedupe, struct dedupe_figures *ret_figures)
-{
-	*ret_figures = dedupe->figures;
 }

@@ -133,7 +133,6 @@ static int make_filters(const struct link_spec *spec, struct topic_index **ret_f
 static int make_tables(struct coap_in_link *link)
 {
 	const struct coap_limits *limits = &link->settings->in.limits;
-	struct dedupe_limits ids = {.max_entries = MAX_IDS}, refusals = {.max_entries = MAX_REFUSALS};
 	struct reassembly_limits bodies = {.max_body = (size_t)limits->max_body,
 		.max_bytes = (size_t)limits->max_buffered,
 		.max_bodies = MAX_BODIES,
@@ -144,9 +143,11 @@ static int make_tables(struct coap_in_link *link)
 	link->keyed = calloc(link->n_buckets, sizeof(struct coap_in_request *));
 	int r = link->keyed ? make_filters(&link->spec, &link->filters) : -ENOMEM;
 	if (r == 0)
-		r = dedupe_new(&ids, &link->dedupe);
+		r = dedupe_new(MAX_IDS, &link->dedupe);
 	if (r == 0)
-		r = dedupe_new(&refusals, &link->refusals);
+		r = dedupe_new(MAX_REFUSALS, &link->refusals);
+	if (r == 0)
+		r = key_shares_new(&link->keys);
 	if (r == 0)
 		r = reassembly_new(&bodies, &link->bodies);
 	if (r == 0 && limits->rate)
@@ -332,6 +333,7 @@ void coap_in_destroy(struct link *link)
 	reassembly_free(in->bodies);
 	dedupe_free(in->dedupe);
 	dedupe_free(in->refusals);
+	key_shares_free(in->keys);
 	topic_index_free(in->filters);
 	allowed_paths_free(in->allowed);
 	loop_timer_free(in->timer);

@@ -20,6 +20,7 @@
 #include "connectors/coap/in_head.h"
 #include "connectors/coap/in_hello.h"
 #include "connectors/coap/in_security.h"
+#include "connectors/coap/key_shares.h"
 #include "connectors/coap/ping.h"
 #include "connectors/coap/rate.h"
 #include "connectors/coap/reassembly.h"
@@ -138,6 +139,7 @@ struct coap_in_link {
 	struct topic_index *filters; /* those of spec.subscriptions */
 	struct dedupe *dedupe; /* what was taken and is not in the journal */
 	struct dedupe *refusals;
+	struct key_shares *keys; /* whose those are that are in the journal */
 	struct reassembly *bodies;
 	struct rate *rate; /* NULL: no limit */
 	struct coap_in_observe *observe;
@@ -179,6 +181,10 @@ bool coap_in_peer_is_up(const struct coap_in_peer *peer);
 /* May that many bytes be sent to it, though nobody knows whether its address is its own? Never more than three times as many as
  * have come from there (RFC 7252 §11.3). */
 bool coap_in_peer_may_get(const struct coap_in_peer *peer, size_t bytes);
+/* Whose share of common room its requests take: its host's; all that nobody has validated have one together. */
+struct slice coap_in_peer_holder(const struct coap_in_peer *peer);
+/* It has found no room in its share: once it is validated, it has one of its own. */
+void coap_in_peer_wants_share(struct coap_in_peer *peer);
 /* Asks it for a sign of life; coap_in_peer_heard follows, or coap_in_peer_lost. False: it cannot be asked. */
 bool coap_in_peer_ping(struct coap_in_peer *peer);
 void coap_in_peer_heard(struct coap_in_peer *peer);

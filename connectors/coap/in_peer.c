@@ -99,6 +99,17 @@ bool coap_in_peer_may_get(const struct coap_in_peer *peer, size_t bytes)
 	return peer->validated || peer->sent + bytes <= FACTOR * peer->received;
 }
 
+struct slice coap_in_peer_holder(const struct coap_in_peer *peer)
+{
+	return slice_of(peer->address, peer->validated ? peer->host_len : 0);
+}
+
+void coap_in_peer_wants_share(struct coap_in_peer *peer)
+{
+	if (!peer->validated)
+		(void)coap_in_peer_ping(peer);
+}
+
 static void on_acknowledged(struct ping *ping)
 {
 	coap_in_peer_heard((struct coap_in_peer *)((char *)ping - offsetof(struct coap_in_peer, ping)));

@@ -21,7 +21,7 @@ struct refusal {
 	uint8_t code;
 	bool has_size1; /* max_body */
 };
-_Static_assert(sizeof(struct refusal) <= DEDUPE_INLINE_BYTES, "refusals take no memory of their own");
+_Static_assert(sizeof(struct refusal) <= DEDUPE_ANSWER_MAX, "refusals take no memory of their own");
 
 /* --- who asks what ----------------------------------------------------------------------------------------------------- */
 
@@ -114,7 +114,7 @@ void coap_in_repeat_answered(struct coap_in_request *request, uint8_t code)
 {
 	const struct coap_in_exchange *exchange = &request->exchange;
 	if (request->is_entered)
-		(void)dedupe_answer(exchange->peer->link->dedupe, coap_in_repeat_peer(exchange->peer), exchange->mid,
+		dedupe_answer(exchange->peer->link->dedupe, coap_in_repeat_peer(exchange->peer), exchange->mid,
 			request->hash, slice_of(&code, 1));
 }
 
@@ -131,10 +131,10 @@ bool coap_in_repeat_refused(struct coap_in_request *request, const struct coap_i
 	if (!can_repeat(request))
 		return true;
 	forget(request);
-	if (dedupe_enter(link->refusals, peer, exchange->mid, request->hash, is_con, loop_now_ms(link->spec.loop),
-		    &before) == DEDUPE_FULL)
+	if (dedupe_enter(link->refusals, peer, coap_in_peer_holder(exchange->peer), exchange->mid, request->hash,
+		    is_con, loop_now_ms(link->spec.loop), &before) == DEDUPE_FULL)
 		return !is_con;
-	(void)dedupe_answer(
+	dedupe_answer(
 		link->refusals, peer, exchange->mid, request->hash, slice_of((const void *)&refusal, sizeof refusal));
 	return true;
 }
@@ -180,12 +180,14 @@ static enum coap_in_repeat ask_memory(struct coap_in_request *request)
 	struct coap_in_exchange *exchange = &request->exchange;
 	struct coap_in_link *link = exchange->peer->link;
 	struct slice answer;
-	switch (dedupe_enter(link->dedupe, coap_in_repeat_peer(exchange->peer), exchange->mid, request->hash,
-		exchange->type == COAP_MESSAGE_CON, loop_now_ms(link->spec.loop), &answer)) {
+	switch (dedupe_enter(link->dedupe, coap_in_repeat_peer(exchange->peer), coap_in_peer_holder(exchange->peer),
+		exchange->mid, request->hash, exchange->type == COAP_MESSAGE_CON, loop_now_ms(link->spec.loop),
+		&answer)) {
 	case DEDUPE_NEW:
 		request->is_entered = true;
 		return COAP_IN_REPEAT_NEW;
 	case DEDUPE_FULL:
+		coap_in_peer_wants_share(exchange->peer);
 		return COAP_IN_REPEAT_FULL;
 	case DEDUPE_ANSWERED:
 		coap_in_answer_send(exchange, (struct coap_in_answer){.code = answer.data[0]});

@@ -10,6 +10,7 @@
 #include "connectors/coap/content_format.h"
 #include "connectors/coap/in_link.h"
 #include "connectors/coap/path.h"
+#include "connectors/coap/shares.h"
 #include "message/siphash.h"
 #include "runtime/failpoint.h"
 
@@ -18,7 +19,6 @@
 #define KEYS_FULL_MAX_AGE_S   30u
 #define FAILED_MAX_AGE_S      10u
 #define HEADER_BYTES          4u
-#define SHARE                 8u /* see has_share */
 
 static const uint8_t hash_key[SIPHASH_KEY_LEN] = "linkspan, CoAP";
 static const char query_name[] = "coap-query", identity_name[] = "coap-identity";
@@ -204,6 +204,12 @@ static int add_query(struct coap_in_link *link, const struct coap_in_head *head,
 	return 0;
 }
 
+/* Is its message id a key of the journal? Else it is known in memory, or cannot come again. */
+static bool needs_key(const struct coap_in_request *request)
+{
+	return !request->is_entered && !COAP_PROTO_RELIABLE(request->exchange.peer->proto);
+}
+
 static enum offer_result offer(
 	struct coap_in_request *request, const struct coap_in_head *head, const struct message_view *view)
 {
@@ -215,7 +221,7 @@ static enum offer_result offer(
 		.cookie = (uint64_t)(uintptr_t)request,
 		.no_receipt = !is_con && (head->no_response & 2),
 	};
-	if (!request->is_entered && !COAP_PROTO_RELIABLE(request->exchange.peer->proto))
+	if (needs_key(request))
 		offer.change = (struct state_change){
 			.type = CHANGE_KEY,
 			.hash = request->hash,
@@ -225,6 +231,9 @@ static enum offer_result offer(
 	FAILPOINT("coap.before_offer");
 	enum offer_result result = link->host->ops->offer(link->host, &offer);
 	FAILPOINT("coap.after_offer");
+	if (result == OFFER_TAKEN && needs_key(request))
+		key_shares_take(
+			link->keys, coap_in_peer_holder(request->exchange.peer), is_con, loop_now_ms(link->spec.loop));
 	return result;
 }
 
@@ -350,12 +359,6 @@ static uint64_t options_hash(const struct coap_in_head *head)
 	return sum ^ (uint64_t)(head->content_format + 1) << 20;
 }
 
-/* Whose share of common room its requests take: a host's; all that nobody has validated have one together. */
-static struct slice holder_of(const struct coap_in_peer *peer)
-{
-	return slice_of(peer->address, peer->validated ? peer->host_len : 0);
-}
-
 /* 0: the body is there; else what to answer. */
 static struct coap_in_answer take_block(struct coap_in_request *request, const struct coap_in_head *head)
 {
@@ -364,7 +367,7 @@ static struct coap_in_answer take_block(struct coap_in_request *request, const s
 	const struct coap_in_block *block1 = &head->block1;
 	uint64_t max_body = link->settings->in.limits.max_body;
 	struct reassembly_key key = {.peer = coap_in_repeat_peer(peer),
-		.holder = holder_of(peer),
+		.holder = coap_in_peer_holder(peer),
 		.method = head->code,
 		.options_hash = options_hash(head),
 		.request_tag = head->request_tag};
@@ -381,8 +384,8 @@ static struct coap_in_answer take_block(struct coap_in_request *request, const s
 		request->has_body = true;
 		break;
 	case REASSEMBLY_CONTINUE:
-		if (!peer->validated && reassembly_is_crowded(link->bodies))
-			(void)coap_in_peer_ping(peer); /* for a share of its own */
+		if (reassembly_is_crowded(link->bodies))
+			coap_in_peer_wants_share(peer);
 		return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_CONTINUE};
 	case REASSEMBLY_INCOMPLETE:
 		return (struct coap_in_answer){.code = COAP_RESPONSE_CODE_INCOMPLETE, .text = "send it from the start"};
@@ -438,13 +441,20 @@ static void wait_for_room(struct coap_in_request *request, const struct coap_in_
 	hold(copy, COAP_IN_WAITS_FOR_ROOM);
 }
 
-/* Else the host would refuse it for good. */
+/* Then the host would refuse it for good, or it would take the room of others. Those that have one share together are asked for
+ * a sign of life when that has grown to half of all: what they take after that is their own. */
 static bool lacks_key_room(const struct coap_in_request *request)
 {
-	const struct coap_in_peer *peer = request->exchange.peer;
-	struct link_host *host = peer->link->host;
-	return !request->is_entered && !COAP_PROTO_RELIABLE(peer->proto) && host->ops->key_room &&
-	       !host->ops->key_room(host);
+	struct coap_in_peer *peer = request->exchange.peer;
+	struct coap_in_link *link = peer->link;
+	struct link_host *host = link->host;
+	if (!needs_key(request) || !host->ops->key_room)
+		return false;
+	uint64_t room = host->ops->key_room(host), now_ms = loop_now_ms(link->spec.loop);
+	struct slice holder = coap_in_peer_holder(peer);
+	if (!key_shares_may_take(link->keys, holder, room / SHARES_FACTOR, now_ms))
+		coap_in_peer_wants_share(peer);
+	return !key_shares_may_take(link->keys, holder, room, now_ms);
 }
 
 static struct coap_in_answer refused(const struct coap_in_request *request)
@@ -460,7 +470,7 @@ static struct coap_in_answer refused(const struct coap_in_request *request)
 static void add_share(const struct coap_in_list *list, struct slice holder, size_t *ret_n, size_t *ret_bytes)
 {
 	for (const struct coap_in_request *request = list->first; request; request = request->next)
-		if (slice_equal(holder_of(request->exchange.peer), holder)) {
+		if (slice_equal(coap_in_peer_holder(request->exchange.peer), holder)) {
 			(*ret_n)++;
 			*ret_bytes += request->raw_len + request->body.capacity;
 		}
@@ -474,16 +484,15 @@ static bool has_share(const struct coap_in_request *request)
 	struct coap_in_link *link = peer->link;
 	const struct coap_limits *limits = &link->settings->in.limits;
 	size_t n = link->held.n + link->offered.n, own = 0, own_bytes = 0;
-	size_t most = SHARE * ((size_t)limits->max_waiting - n);
+	size_t most = SHARES_FACTOR * ((size_t)limits->max_waiting - n);
 	size_t most_bytes = link->waiting_bytes < limits->max_buffered
-				    ? SHARE * (size_t)(limits->max_buffered - link->waiting_bytes)
+				    ? SHARES_FACTOR * (size_t)(limits->max_buffered - link->waiting_bytes)
 				    : 0;
 	if (n < most && link->waiting_bytes <= most_bytes)
 		return true;
-	add_share(&link->held, holder_of(peer), &own, &own_bytes);
-	add_share(&link->offered, holder_of(peer), &own, &own_bytes);
-	if (!peer->validated)
-		(void)coap_in_peer_ping(peer);
+	add_share(&link->held, coap_in_peer_holder(peer), &own, &own_bytes);
+	add_share(&link->offered, coap_in_peer_holder(peer), &own, &own_bytes);
+	coap_in_peer_wants_share(peer);
 	return own < most && own_bytes <= most_bytes;
 }
 

@@ -38,6 +38,8 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/in_settings.c \
 	connectors/coap/in_settings.h \
 	connectors/coap/in_values.c \
+	connectors/coap/key_shares.c \
+	connectors/coap/key_shares.h \
 	connectors/coap/link_format.c \
 	connectors/coap/link_format.h \
 	connectors/coap/out.c \
@@ -74,6 +76,8 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/reassembly.h \
 	connectors/coap/settings.c \
 	connectors/coap/settings.h \
+	connectors/coap/shares.c \
+	connectors/coap/shares.h \
 	connectors/coap/watch.c \
 	connectors/coap/watch.h \
 	connectors/coap/watch_ask.c \

@@ -13,6 +13,8 @@
 #include "journal/journal_impl.h"
 #include "runtime/log.h"
 
+#define LITTLE_ROOM 8u /* keys: of so many there is room for one more */
+
 static uint64_t simulated_random; /* 0: none. Not to be set while a journal's threads run */
 
 void journal_simulate_random(uint64_t state)
@@ -665,17 +667,22 @@ uint64_t journal_key_limit(const struct journal *j)
 }
 
 /* As has_room_for_stream. */
-static bool has_room_for_key(const struct journal *j)
+static uint64_t room_for_keys(const struct journal *j)
 {
-	return j->state.keys.n < journal_key_limit(j) && tables_size(j) < j->segment_bytes / 4 - j->segment_bytes / 16;
+	uint64_t limit = journal_key_limit(j), n = j->state.keys.n;
+	size_t tables = tables_size(j), most = j->segment_bytes / 4 - j->segment_bytes / 16;
+	uint64_t by_number = n < limit ? limit - n : 0;
+	uint64_t by_size = tables < most ? (most - tables + KEYS_ENTRY_LEN - 1) / KEYS_ENTRY_LEN : 0;
+	return by_number < by_size ? by_number : by_size;
 }
 
-bool journal_key_room(struct journal *j)
+uint64_t journal_key_room(struct journal *j)
 {
-	if (has_room_for_key(j))
-		return true;
+	uint64_t room = room_for_keys(j);
+	if (room > journal_key_limit(j) / LITTLE_ROOM)
+		return room;
 	append_expire_keys(j);
-	return has_room_for_key(j);
+	return room_for_keys(j);
 }
 
 size_t journal_keys(const struct journal *j)

@@ -214,8 +214,9 @@ size_t journal_sequences(const struct journal *j); /* streams known */
  * clock says how long linkspan was away; one that stands before what the last process saw says nothing, and each key has
  * the time left that it had then. */
 bool journal_key(const struct journal *j, const uint8_t *key, uint64_t *ret_hash, uint64_t *ret_lsn);
-/* Is there room for one more that is not known? Looks for expired ones if not, once a second at most. */
-bool journal_key_room(struct journal *j);
+/* For how many more that are not known is there room? Where it is little, looks for expired ones before, once a second at
+ * most. */
+uint64_t journal_key_room(struct journal *j);
 size_t journal_keys(const struct journal *j); /* that have a place now */
 uint64_t journal_key_limit(
 	const struct journal *j); /* there is room for no more, and for fewer if other tables are large */

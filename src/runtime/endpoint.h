@@ -177,7 +177,7 @@ enum offer_result intake_offer(struct link_host *host, const struct offer *offer
 bool intake_change_of(const struct endpoint *end, const struct state_change *change, struct journal_change *ret);
 /* Of struct link_host_ops. */
 enum key_state intake_key(struct link_host *host, const uint8_t *key, uint64_t *ret_hash);
-bool intake_key_room(struct link_host *host);
+uint64_t intake_key_room(struct link_host *host);
 void intake_durable(struct bridge *bridge, uint64_t lsn); /* gives the receipts that are due */
 /* The destination (NULL: the journal, memory) has room again: the sources that paused for it go on. */
 void intake_resume(struct bridge *bridge, const struct endpoint *destination);

@@ -261,7 +261,7 @@ enum key_state intake_key(struct link_host *host, const uint8_t *key, uint64_t *
 	return lsn > journal_durable_lsn(j) ? KEY_NOT_YET : KEY_KNOWN;
 }
 
-bool intake_key_room(struct link_host *host)
+uint64_t intake_key_room(struct link_host *host)
 {
 	return journal_key_room(((const struct endpoint *)host)->bridge->journal);
 }

@@ -528,10 +528,13 @@ static enum key_state on_key(struct link_host *host, const uint8_t *key, uint64_
 	return known->durable ? KEY_KNOWN : KEY_NOT_YET;
 }
 
-static bool on_key_room(struct link_host *host)
+static uint64_t on_key_room(struct link_host *host)
 {
 	struct fake_host *fake = fake_of(host);
-	return !fake->max_keys || fake_host_memory(fake)->n_keys < fake->max_keys;
+	size_t n = fake_host_memory(fake)->n_keys;
+	if (!fake->max_keys)
+		return UINT64_MAX;
+	return n < fake->max_keys ? fake->max_keys - n : 0;
 }
 
 /* False: there is no room for it. */

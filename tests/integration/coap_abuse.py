@@ -293,8 +293,7 @@ def amplification():
 @tap.case("a peer above the rate is told 4.29 and when to come again; then it is served, and others are all the while")
 def rate():
     with _listener("rate", limits={"rate": 50, "rate_burst": 20}) as scene:
-        # By address: the honest client has another one.
-        with scene.client(host="127.0.0.1") as client:
+        with scene.client(source="127.0.0.2") as client:
             flood = [client.request("POST", "/in/flood", b"%d" % n, kind=coap.NON if n % 2 else coap.CON) for n in range(200)]
             for request in flood:
                 client.send(request)
@@ -304,6 +303,29 @@ def rate():
         scene.honest.goes_on(2)
         until(lambda: ("out/flood", b"after") in scene.others(), "the last message")
         assert len(scene.others()) < 150, len(scene.others())
+
+
+@tap.case("one host cannot take all of the room for message ids: beyond its share it is told 5.03, and others are served")
+def key_shares():
+    port, broker, answers = free_port(), shared_mosquitto(), []
+    with Linkspan(yaml.configuration(
+            [yaml.coap("devices", listen=[f"coap://127.0.0.1:{port}"]),
+             yaml.mqtt("b", broker.port, client_id="linkspan-keys")],
+            [yaml.mapping("in", {"connection": "devices", "topic": "/in/{name}"}, {"connection": "b", "topic": "out/{name}"})],
+            shutdown_timeout="1s", journal={"max_keys": 90})) as bridge, \
+            coap.Client(port, source="127.0.0.2") as greedy, coap.Client(port, source="127.0.0.3", answer_pings=False) as mute:
+        for client in (mute, greedy):  # mute never shows that its address is its own
+            for n in range(150):
+                answers.append(client.ask(client.request("POST", "/in/greedy", b"%d" % n)))
+        assert {m.text for m in answers} == {"2.04", "5.03"}, {m.text for m in answers}
+        assert all(m.value("Max-Age") for m in answers if m.text == "5.03")
+        taken = sum(m.text == "2.04" for m in answers)
+        assert 80 <= taken < 90, taken
+        with coap.Client(port, source="127.0.0.4") as other:
+            refused = other.ask(other.request("POST", "/in/other", b"first"))
+            assert refused.text in ("2.04", "5.03"), refused  # it shares with mute until it has answered a ping
+            until(lambda: other.ask(other.request("POST", "/in/other", b"again")).text == "2.04", "to be served")
+        assert bridge.stop() == 0
 
 
 @tap.case("a full outbox is told by 5.03 with Max-Age, at once or after busy_timeout, and what was answered 2.04 arrives")

@@ -45,16 +45,15 @@ static size_t marked(const struct model *model, const uint8_t *data, size_t len)
 
 /* The linker puts these before the real ones: tables of the size that a listener has cost more than all the rest, and are
  * never full. */
-int __real_dedupe_new(const struct dedupe_limits *limits, struct dedupe **ret_dedupe);
-int __wrap_dedupe_new(const struct dedupe_limits *limits, struct dedupe **ret_dedupe);
+int __real_dedupe_new(size_t max_entries, struct dedupe **ret_dedupe);
+int __wrap_dedupe_new(size_t max_entries, struct dedupe **ret_dedupe);
 int __real_rate_new(uint32_t per_second, uint32_t burst, size_t max_peers, struct rate **ret_rate);
 int __wrap_rate_new(uint32_t per_second, uint32_t burst, size_t max_peers, struct rate **ret_rate);
 
-int __wrap_dedupe_new(const struct dedupe_limits *limits, struct dedupe **ret_dedupe)
+int __wrap_dedupe_new(size_t max_entries, struct dedupe **ret_dedupe)
 {
-	struct dedupe_limits less = *limits;
-	less.max_entries = MAX_IDS;
-	return __real_dedupe_new(&less, ret_dedupe);
+	(void)max_entries;
+	return __real_dedupe_new(MAX_IDS, ret_dedupe);
 }
 
 int __wrap_rate_new(uint32_t per_second, uint32_t burst, size_t max_peers, struct rate **ret_rate)
@@ -146,10 +145,10 @@ static enum key_state on_key(struct link_host *host, const uint8_t *key, uint64_
 	return found->is_known ? KEY_KNOWN : KEY_NOT_YET;
 }
 
-static bool on_key_room(struct link_host *host)
+static uint64_t on_key_room(struct link_host *host)
 {
 	const struct model *model = (struct model *)(void *)host;
-	return !model->keys_full && model->n_keys < MODEL_KEYS;
+	return model->keys_full ? 0 : MODEL_KEYS - model->n_keys;
 }
 
 static void on_link_up(struct link_host *host, const struct sink_traits *traits)

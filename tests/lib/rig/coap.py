@@ -137,12 +137,12 @@ def path_options(target):
 
 class Client:
     """A UDP socket. Nothing happens by itself but what `answer_pings` says: the RST to a CoAP ping, by which a server learns
-    that an address is no one else's (RFC 7252 §4.3), or as `pong` another type."""
+    that an address is no one else's (RFC 7252 §4.3), or as `pong` another type. source: the address to be another host with."""
 
-    def __init__(self, port, host="127.0.0.1", answer_pings=True, first_mid=None, local_port=0, pong=RST):
+    def __init__(self, port, host="127.0.0.1", answer_pings=True, first_mid=None, local_port=0, pong=RST, source=None):
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        if local_port:
-            self.socket.bind((host, local_port))
+        if local_port or source:
+            self.socket.bind((source or host, local_port))
         self.socket.connect((host, port))
         self.socket.setblocking(False)
         self.local_port = self.socket.getsockname()[1]

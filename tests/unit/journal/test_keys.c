@@ -270,7 +270,7 @@ static void test_limit(void)
 	loop_sim_advance(rig.loop, 4000);
 	CU_ASSERT(!journal_key_room(rig.j) && knows(&rig, "k3"));
 	loop_sim_advance(rig.loop, 1000);
-	CU_ASSERT(journal_key_room(rig.j));
+	CU_ASSERT_EQUAL(journal_key_room(rig.j), 10);
 	CU_ASSERT_EQUAL(journal_keys(rig.j), 990);
 	rig_close(&rig);
 	rig.max_keys = 10;

@@ -313,6 +313,23 @@ static void test_separate(void)
 	finish(fake);
 }
 
+static void test_late_to_non(void)
+{
+	struct fake_host *fake = begin_with(0, 0, true);
+	struct client client = client_new();
+	struct writer w = put(NON, 7, "hello");
+	client_send(&client, &w);
+	CU_ASSERT_TRUE_FATAL(fake_host_run_until_offers(fake, 1));
+	expect_nothing(fake, &client); /* no ACK, and no response before the receipt */
+	fake_host_give_receipts(fake);
+	await(fake, &client, NON, CHANGED);
+	CU_ASSERT_NOT_EQUAL(mid_of(&client), 7);
+	CU_ASSERT_EQUAL(client.in[4], 't');
+	CU_ASSERT_EQUAL(client.in[5], 7);
+	close(client.fd);
+	finish(fake);
+}
+
 static void test_repetitions(void)
 {
 	struct fake_host *fake = begin();
@@ -639,6 +656,8 @@ int main(void)
 	static const struct tap_test tests[] = {
 		{"an answer rides on the acknowledgement, once it is durable", test_piggybacked},
 		{"a receipt that takes long: an empty acknowledgement, and a response of its own", test_separate},
+		{"TD_COAP_CORE_17: a late response to what is not confirmable, and no acknowledgement",
+			test_late_to_non},
 		{"a repetition gets the same answer, other bytes under its id are another message", test_repetitions},
 		{"a repetition of one that waits is acknowledged, and nothing else", test_repetition_of_pending},
 		{"what finds no room is held until there is some", test_no_room},

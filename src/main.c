@@ -18,6 +18,7 @@ static const struct {
 	{"check", cli_check, "CONFIG", "find every mistake in a configuration, and say what it would do"},
 	{"explain", cli_explain, "CONFIG", "show every way of a message, with its guarantee and why"},
 	{"trace", cli_trace, "CONFIG --topic T", "say step by step what would become of one message"},
+	{"test", cli_test, "CONFIG", "run the tests of a configuration, in simulated time"},
 	{"schema", cli_schema, "[--markdown]", "print the JSON Schema of the configuration, or the reference page"},
 	{"journal", cli_journal, "dump DATA_DIR", "explain what a journal holds, without changing it"},
 	{"queue", cli_queue, "COMMAND FOLDER", "show and mend what waits for destinations, and dead letters"},

@@ -10,6 +10,7 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_trace(int argc, char **argv);
+int cli_test(int argc, char **argv); /* 2 also for what keeps tests from being run */
 int cli_schema(int argc, char **argv);
 int cli_journal(int argc, char **argv);
 int cli_queue(int argc, char **argv);

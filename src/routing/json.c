@@ -10,8 +10,11 @@
 struct reader {
 	const uint8_t *at, *end;
 	unsigned depth;
+	bool long_integer;
 	const char *wrong;
 };
+
+#define LONG_DIGITS 16 /* 2^53 is 9007199254740992 */
 
 static bool reader_fail(struct reader *in, const char *wrong)
 {
@@ -108,10 +111,16 @@ static bool read_digits(struct reader *in)
 static bool read_number(struct reader *in)
 {
 	take(in, '-');
+	const uint8_t *digits = in->at;
 	if (!take(in, '0') && !read_digits(in))
 		return false;
-	if (take(in, '.') && !read_digits(in))
-		return false;
+	bool is_long = in->at - digits >= LONG_DIGITS;
+	if (take(in, '.')) {
+		is_long = false;
+		if (!read_digits(in))
+			return false;
+	}
+	in->long_integer |= is_long;
 	if (take(in, 'e') || take(in, 'E')) {
 		if (!take(in, '+'))
 			take(in, '-');
@@ -196,16 +205,24 @@ static bool read_text(struct reader *in)
 	return in->at == in->end || reader_fail(in, "something follows the JSON value");
 }
 
-const char *json_check(struct slice text, size_t *ret_offset)
+static const char *check(struct slice text, size_t *ret_offset, bool *ret_long_integer)
 {
 	static const uint8_t nothing[1];
 	const uint8_t *start = text.data ? text.data : nothing;
 	struct reader in = {.at = start, .end = start + text.len};
-	if (read_text(&in))
+	bool good = read_text(&in);
+	*ret_long_integer = in.long_integer;
+	if (good)
 		return NULL;
 	if (ret_offset)
 		*ret_offset = (size_t)(in.at - start);
 	return in.wrong;
+}
+
+const char *json_check(struct slice text, size_t *ret_offset)
+{
+	bool long_integer;
+	return check(text, ret_offset, &long_integer);
 }
 
 enum json_kind json_kind(struct slice raw)
@@ -420,7 +437,7 @@ const char *json_payload_check(struct json_payload *json)
 	json->checked = true;
 	if (json->text.len > json->limit_bytes)
 		json->wrong = "the payload is larger than max_transform_bytes";
-	else if (json_check(json->text, NULL))
+	else if (check(json->text, NULL, &json->long_integer))
 		json->wrong = "the payload is not JSON";
 	return json->wrong;
 }

@@ -50,6 +50,7 @@ struct json_payload {
 	struct slice text;
 	size_t limit_bytes; /* longer is refused */
 	bool checked;
+	bool long_integer; /* once checked: it holds an integer of 16 digits or more, which a double may not keep */
 	const char *wrong;
 };
 /* NULL if it is JSON within the limit, else one static sentence. */

@@ -23,6 +23,8 @@ liblinkspan_a_SOURCES += \
 	src/routing/mapping.h \
 	src/routing/mapping_compile.c \
 	src/routing/mapping_impl.h \
+	src/routing/rounding.c \
+	src/routing/rounding.h \
 	src/routing/router.c \
 	src/routing/router.h \
 	src/routing/filter_list.c \

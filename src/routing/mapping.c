@@ -688,6 +688,21 @@ static int take_aggregate_value(struct work *work, bool *ret_pass)
 	return 0;
 }
 
+static void note_rounding(struct work *work)
+{
+	struct mapping *map = work->map;
+	if (!transform_input_rounded(work->form->input))
+		return;
+	work->routing->rounded++;
+	if (!map->told_rounded)
+		log_warn("integer_rounded",
+			"mapping=\"%s\" what=\"jq has changed an integer above 2^53, since its numbers are doubles; "
+			"send "
+			"such numbers as text, or insert them with a template; said once, then counted\"",
+			map->config->name);
+	map->told_rounded = true;
+}
+
 static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_payloads, size_t *ret_n)
 {
 	struct mapping *map = work->map;
@@ -717,6 +732,7 @@ static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_
 		err = take_aggregate_value(work, &pass);
 	if (err == -EINVAL)
 		TELL(work, NULL, .kind = ROUTE_FAILED, .key = key);
+	note_rounding(work);
 	*ret_pass = pass;
 	return err;
 }

@@ -49,7 +49,7 @@ struct routing {
 	size_t n_outputs, outputs_size;
 	size_t input_number; /* of the message, for its outputs */
 	size_t max_transform_bytes;
-	size_t dropped, looped;
+	size_t dropped, looped, rounded;
 	int hops; /* of the message, -1: not yet read */
 	size_t n_marked; /* of the outputs */
 	struct route_rules *rules; /* in the arena */

@@ -51,6 +51,7 @@ struct mapping {
 	struct transform *aggregate_value; /* NULL: the payload */
 	int on_error; /* enum on_error */
 	int8_t priority; /* as struct message_view */
+	bool told_rounded; /* logged once */
 };
 
 #endif

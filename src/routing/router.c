@@ -424,6 +424,7 @@ int router_route_more(struct router *router, size_t connection, int subscription
 	result->unmatched += passage.matched == 0;
 	result->looped += routing.looped;
 	result->dropped += routing.dropped;
+	result->rounded += routing.rounded;
 	result->n_marked += routing.n_marked;
 	return 0;
 }

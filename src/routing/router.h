@@ -54,6 +54,7 @@ struct route_result {
 	size_t n_inputs, unmatched; /* messages, and those of them that no mapping's filter matched */
 	size_t looped; /* outputs left out because of max_hops; logged by the router */
 	size_t dropped; /* outputs left out because on_error: drop; logged by the router */
+	size_t rounded; /* mappings in which a jq program changed an integer above 2^53; logged by the router */
 	size_t n_marked; /* outputs with `marked` */
 	struct route_rules *rules; /* as outputs, in their order; the router does not heed them */
 	size_t n_rules;

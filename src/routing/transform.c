@@ -13,6 +13,7 @@
 
 #include "routing/arena.h"
 #include "routing/json.h"
+#include "routing/rounding.h"
 
 enum variable { VARIABLE_TOPIC, VARIABLE_QOS, VARIABLE_RETAIN, VARIABLE_HEADERS, VARIABLE_KEY, VARIABLE_RECEIVED, VARIABLE_CAPTURE };
 
@@ -42,6 +43,7 @@ struct transform_input {
 	struct json_payload *json;
 	bool null; /* the programs see null */
 	bool parsed;
+	bool rounded; /* by a run since it was last asked */
 	jv payload; /* valid when parsed */
 	bool headers_made;
 	jv headers;
@@ -128,8 +130,16 @@ void transform_input_null(struct transform_input *input, bool is_null)
 	input->null = is_null;
 }
 
+bool transform_input_rounded(struct transform_input *input)
+{
+	bool rounded = input->rounded;
+	input->rounded = false;
+	return rounded;
+}
+
 void transform_input_end(struct transform_input *input)
 {
+	input->rounded = false;
 	if (input->parsed)
 		jv_free(input->payload);
 	if (input->headers_made)
@@ -344,6 +354,8 @@ int transform_run(struct transform *transform, struct transform_input *input, co
 	jq_start(jq, jv_null(), 0);
 	if (err)
 		return err;
+	if (input->parsed && !input->null && input->json->long_integer)
+		input->rounded |= rounding_seen(input->json->text, outputs, n);
 	*ret_outputs = outputs;
 	*ret_n = n;
 	return 0;

@@ -46,6 +46,10 @@ void transform_input_end(struct transform_input *input);
 /* Do the programs that follow see null in place of the payload? It need not be JSON then. False at begin. */
 void transform_input_null(struct transform_input *input, bool is_null);
 
+/* Has a transform_run since the last call put out an integer of the payload as the nearest double, which is another number? As
+ * far as it can be seen: what a program computes with such a number is not looked at. */
+bool transform_input_rounded(struct transform_input *input);
+
 /* Does the program give anything but false and null? (No output at all is false.) captures: values by the
  * index in the names given to transform_new. 0, or -EINVAL and one sentence why (static or in the arena). */
 int transform_test(struct transform *transform, struct transform_input *input, const struct slice *captures,

@@ -75,6 +75,7 @@ struct endpoint {
 	struct journal_outbox at_start; /* of the destination */
 	struct histogram acknowledgement; /* us from the offer to its receipt */
 	uint64_t dropped; /* by on_error: drop */
+	uint64_t rounded; /* by jq, of its integers; once for each mapping */
 	uint64_t replies, replies_dropped; /* of what was delivered here: appended, or not */
 	uint64_t left_out; /* by the rules over time, once for each mapping */
 	uint64_t unlimited; /* passed for want of room to remember what had */

@@ -24,6 +24,7 @@ static struct source_figures source_of(const struct endpoint *end)
 		.acknowledgement = &end->acknowledgement,
 		.unnumbered = end->unnumbered,
 		.dropped = end->dropped,
+		.rounded = end->rounded,
 		.left_out = end->left_out,
 		.unlimited = end->unlimited,
 	};

@@ -18,6 +18,7 @@ struct source_figures {
 	const struct histogram *acknowledgement; /* us from the offer to its receipt */
 	uint64_t unnumbered; /* with markers, but without a number */
 	uint64_t dropped; /* by on_error: drop */
+	uint64_t rounded; /* by jq, of its integers; once for each mapping */
 	uint64_t left_out, unlimited; /* by the rules over time; passed for want of room for their keys */
 };
 

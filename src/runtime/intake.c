@@ -237,6 +237,7 @@ static enum offer_result take(struct endpoint *end, const struct offer *offer, c
 	end->unmatched += routed->unmatched;
 	end->looped += routed->looped;
 	end->dropped += routed->dropped;
+	end->rounded += routed->rounded;
 	end->unnumbered += bridge->marking.n_unnumbered;
 	end->left_out += bridge->spacing.n_left_out;
 	end->unlimited += bridge->spacing.n_unlimited;

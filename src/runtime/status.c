@@ -53,12 +53,14 @@ void bridge_log_status(struct bridge *bridge)
 		if (end->is_source)
 			log_info("status",
 				"request=%lu source=%s taken=%llu unmatched=%llu looped=%llu refused=%llu paused=%s "
-				"unacknowledged=%zu unnumbered=%llu dropped=%llu left_out=%llu unlimited=%llu",
+				"unacknowledged=%zu unnumbered=%llu dropped=%llu rounded=%llu left_out=%llu "
+				"unlimited=%llu",
 				request, end->config->name, (unsigned long long)end->taken,
 				(unsigned long long)end->unmatched, (unsigned long long)end->looped,
 				(unsigned long long)end->refused, end->paused ? "yes" : "no", end->receipts.count,
 				(unsigned long long)end->unnumbered, (unsigned long long)end->dropped,
-				(unsigned long long)end->left_out, (unsigned long long)end->unlimited);
+				(unsigned long long)end->rounded, (unsigned long long)end->left_out,
+				(unsigned long long)end->unlimited);
 		if (!end->courier)
 			continue;
 		struct courier_stats stats = courier_stats(end->courier);

@@ -87,6 +87,31 @@ def formats():
         assert bridge.stop() == 0
 
 
+@tap.case("integers above 2^53: jq puts out another number, which is said once for each mapping and counted; others keep them")
+def large_integers():
+    port = shared_mosquitto().port
+    rules = [_rule("made", "large/in", "large/made", payload="{id: .id}"),
+             _rule("also-made", "large/in", "large/also", payload="[.id]", when=".id > 1"),
+             _rule("passed", "large/in", "large/passed", when=".id > 1"),
+             _rule("written", "large/in", "large/written/{.id}", payload_template="id {.id}")]
+    with _one_broker("large", *rules) as bridge, Subscriber(port, ["large/made", "large/also", "large/passed", "large/written/+"]) \
+            as got, Publisher(port) as out:
+        for _ in range(3):
+            out.publish("large/in", b'{"id": 9007199254740993}')
+        out.publish("large/in", b'{"id": 9007199254740992}')
+        got.wait_count(16)
+        came = {(m.topic, m.payload) for m in got.messages}
+        assert came == {
+            ("large/made", b'{"id":9007199254740992}'), ("large/also", b"[9007199254740992]"),
+            ("large/passed", b'{"id": 9007199254740993}'), ("large/passed", b'{"id": 9007199254740992}'),
+            ("large/written/9007199254740993", b"id 9007199254740993"),
+            ("large/written/9007199254740992", b"id 9007199254740992")}, came
+        bridge.wait_status(lambda s: s["rounded"] == 6, "three messages, in two mappings", source="near")
+        told = [event["mapping"] for event in bridge.events("integer_rounded")]
+        assert sorted(told) == ["also-made", "made"], told
+        assert bridge.stop() == 0
+
+
 @tap.case("what is dropped counts once, however often its message is offered until there is room")
 def counted_once():
     port = shared_mosquitto().port

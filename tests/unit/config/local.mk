@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += tests/unit/config/broken tests/unit/config/good tests/unit/config/mappings tests/unit/config/warned
+EXTRA_DIST += tests/unit/config/broken tests/unit/config/good tests/unit/config/mappings tests/unit/config/warned \
+	tests/unit/config/yaml-test-suite
 
 noinst_LIBRARIES += libconfigtesting.a
 libconfigtesting_a_SOURCES = \
@@ -35,3 +36,7 @@ tests_unit_config_test_mutations_LDADD = libconfigtesting.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/config/test_value
 tests_unit_config_test_value_SOURCES = tests/unit/config/test_value.c
 tests_unit_config_test_value_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/config/test_yaml_suite
+tests_unit_config_test_yaml_suite_SOURCES = tests/unit/config/test_yaml_suite.c
+tests_unit_config_test_yaml_suite_LDADD = libconfigtesting.a $(TEST_LIBS)

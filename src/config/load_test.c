@@ -37,8 +37,8 @@ long test_find_connection(
 		if (len < sizeof list)
 			len += (size_t)snprintf(list + len, sizeof list - len, "%s%s", len ? ", " : "", known);
 	}
-	if (reading->loader->unread)
-		return -1; /* it may be in the file that could not be read */
+	if (reading->loader->unread || loader_need_unmet(reading->loader, node))
+		return -1; /* it may be in the file that could not be read; or that is reported */
 	if (near.best)
 		table_mistake(reading->loader->report, node, 0, "%s: no connection is called '%s'; did you mean '%s'?",
 			title, name, near.best);
@@ -62,7 +62,7 @@ static void find_mapping(struct test_reading *reading, const struct node *node)
 		suggest_offer(&near, config->mappings[i].name);
 	}
 	reading->unknown = true;
-	if (reading->loader->unread)
+	if (reading->loader->unread || loader_need_unmet(reading->loader, node))
 		return;
 	if (near.best)
 		table_mistake(reading->loader->report, node, 0, "no mapping is called '%s'; did you mean '%s'?",

@@ -645,14 +645,14 @@ static int take_value(struct work *work)
 	struct mapping *map = work->map;
 	struct routing *routing = work->routing;
 	struct slice *values;
-	size_t n;
+	size_t n = 0;
 	int err = 0;
 	if (!map->value)
 		work->value = routing->view->payload;
 	else
 		err = transform_run(map->value, work->form->input, work->source.captures, 1, routing->arena, &values,
 			&n, &work->reason);
-	if (!err && map->value && n)
+	if (!err && n)
 		work->value = values[0];
 	bool passes = true;
 	if (!err && map->change_when)

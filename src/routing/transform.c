@@ -15,7 +15,15 @@
 #include "routing/json.h"
 #include "routing/rounding.h"
 
-enum variable { VARIABLE_TOPIC, VARIABLE_QOS, VARIABLE_RETAIN, VARIABLE_HEADERS, VARIABLE_KEY, VARIABLE_RECEIVED, VARIABLE_CAPTURE };
+enum variable {
+	VARIABLE_TOPIC,
+	VARIABLE_QOS,
+	VARIABLE_RETAIN,
+	VARIABLE_HEADERS,
+	VARIABLE_KEY,
+	VARIABLE_RECEIVED,
+	VARIABLE_CAPTURE
+};
 
 static const char *const variable_names[] = {
 	[VARIABLE_TOPIC] = "topic",

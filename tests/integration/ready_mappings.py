@@ -56,7 +56,7 @@ def together():
     said = _say("check", "--strict", path)
     assert not said.stderr, said.stderr
     said = _say("explain", path).stdout
-    assert "exactly-once" not in said and "zigbee2mqtt-state" in said, said
+    assert all(f"\n{name}-" in said for name in ("zigbee2mqtt", "shelly-gen2", "homeassistant", "thingsboard")), said
     assert " 0 failed\n" in _say("test", path).stdout
 
 

@@ -240,7 +240,7 @@ void coap_in_repeat_remove(struct coap_in_request *request);
 struct coap_in_request *coap_in_repeat_pending(const struct coap_in_request *like);
 /* It was taken, or is a part of a body (2.31): as far as the journal does not know. */
 void coap_in_repeat_answered(struct coap_in_request *request, uint8_t code);
-/* It is refused for good. False: that cannot be remembered, so it must not be said. */
+/* It is refused for good. False: that cannot be remembered, so it must not be said: the datagram comes again. */
 bool coap_in_repeat_refused(struct coap_in_request *request, const struct coap_in_answer *answer)
 	__attribute__((warn_unused_result));
 
@@ -280,9 +280,11 @@ void coap_in_observe_remove(struct coap_in_peer *peer, struct slice token);
 void coap_in_observe_remove_all(struct coap_in_peer *peer);
 /* The value of that path is another one now, or none. */
 void coap_in_observe_changed(struct coap_in_link *link, struct slice path);
+/* Values have gone for want of room: those whose path has none any more are told within a second. */
+void coap_in_observe_some_gone(struct coap_in_link *link);
 /* The peer can take notifications again. */
 void coap_in_observe_go_on(struct coap_in_peer *peer);
-/* Once a second: who could not be told is told again. */
+/* Once a second: who could not be told is told again, and whose value has gone. */
 void coap_in_observe_tick(struct coap_in_link *link);
 size_t coap_in_observe_count(const struct coap_in_link *link, size_t *ret_paths);
 

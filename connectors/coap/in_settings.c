@@ -20,16 +20,6 @@ struct doors { /* what kinds of addresses there are */
 	bool datagrams, secured;
 };
 
-static bool is_secured(coap_proto_t proto)
-{
-	return proto == COAP_PROTO_DTLS || proto == COAP_PROTO_TLS;
-}
-
-static bool is_datagram(coap_proto_t proto)
-{
-	return proto == COAP_PROTO_UDP || proto == COAP_PROTO_DTLS;
-}
-
 /* --- addresses --------------------------------------------------------------------------------------------------------- */
 
 static void check_address(const struct coap_settings *settings, size_t i, const struct coap_in_address *address,
@@ -40,18 +30,18 @@ static void check_address(const struct coap_settings *settings, size_t i, const 
 	snprintf(item, sizeof item, "%zu", i);
 	bool failed = config_failed(scope, "psk", NULL) || config_failed(scope, "psk", "file") ||
 		      config_failed(scope, "tls", NULL) || config_failed(scope, "tls", "cert");
-	if (is_secured(address->proto) && !settings->psk.file && !settings->tls.cert && !failed)
+	if (coap_scheme_is_secure(address->scheme) && !settings->psk.file && !settings->tls.cert && !failed)
 		config_complain(scope, "listen", item,
 			"'%s' is secured, and there is nothing to do that with; name psk.file, or tls.cert and tls.key",
 			text);
-	if (!is_secured(address->proto) && !address->at.loopback && !settings->in.public &&
+	if (!coap_scheme_is_secure(address->scheme) && !address->at.loopback && !settings->in.public &&
 		!config_failed(scope, "public", NULL))
 		config_complain(scope, "listen", item,
 			"'%s' can be reached from other machines and nobody has to say who he is; listen on coaps://, "
 			"or on 127.0.0.1, or say public: true if everybody may send",
 			text);
-	if (is_secured(address->proto) && !address->at.loopback && !settings->in.public && settings->tls.cert &&
-		!settings->tls.client_ca && settings->in.allow.n == 0 && !failed &&
+	if (coap_scheme_is_secure(address->scheme) && !address->at.loopback && !settings->in.public &&
+		settings->tls.cert && !settings->tls.client_ca && settings->in.allow.n == 0 && !failed &&
 		!config_failed(scope, "public", NULL) && !config_failed(scope, "allow", NULL) &&
 		!config_failed(scope, "tls", "client_ca"))
 		config_complain(scope, "listen", item,
@@ -73,8 +63,8 @@ static struct doors check_listen(const struct coap_settings *settings, struct co
 			doors = (struct doors){true, true}; /* who knows */
 			continue;
 		}
-		doors.datagrams |= is_datagram(address.proto);
-		doors.secured |= is_secured(address.proto);
+		doors.datagrams |= coap_scheme_is_datagram(address.scheme);
+		doors.secured |= coap_scheme_is_secure(address.scheme);
 		check_address(settings, i, &address, scope);
 	}
 	return doors;
@@ -200,7 +190,8 @@ bool coap_in_knows_repetitions(const struct coap_settings *settings)
 {
 	struct coap_in_address address;
 	for (size_t i = 0; i < settings->listen.n; i++)
-		if (coap_in_address_parse(settings->listen.items[i].value, &address) || address.proto != COAP_PROTO_UDP)
+		if (coap_in_address_parse(settings->listen.items[i].value, &address) ||
+			address.scheme != COAP_SCHEME_UDP)
 			return false;
 	return settings->in.dedupe == COAP_DEDUPE_DURABLE;
 }

@@ -74,6 +74,8 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/rate.h \
 	connectors/coap/reassembly.c \
 	connectors/coap/reassembly.h \
+	connectors/coap/scheme.c \
+	connectors/coap/scheme.h \
 	connectors/coap/settings.c \
 	connectors/coap/settings.h \
 	connectors/coap/shares.c \

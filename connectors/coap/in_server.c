@@ -29,25 +29,6 @@ static struct coap_in_link *link_of(const coap_session_t *session)
 	return coap_get_app_data(coap_session_get_context(session));
 }
 
-/* To a group: only discovery, and never an error (RFC 7252 §8.2). libcoap delays the answer by a random time. */
-static void take_from_group(
-	struct coap_in_link *link, coap_session_t *session, const coap_pdu_t *pdu, coap_pdu_t *response)
-{
-	struct coap_in_head head;
-	const char *wrong;
-	struct coap_in_peer *peer = coap_in_peer_of(link, session);
-	link->counters.requests++;
-	if (!peer || coap_in_head_read(pdu, false, &link->topic, &head, &wrong) != 0 || link->closing ||
-		head.code != COAP_REQUEST_CODE_GET || !coap_in_core_is(head.topic))
-		return;
-	struct coap_in_exchange exchange = {
-		.peer = peer, .mid = head.mid, .type = COAP_MESSAGE_NON, .token_len = (uint8_t)head.token.len};
-	if (head.token.len)
-		memcpy(exchange.token, head.token.data, head.token.len);
-	peer->received += head.bytes.len;
-	coap_in_core_get(&exchange, &head, response);
-}
-
 /* No code and this type: libcoap sends nothing, and the answer is ours. */
 static void on_request(coap_resource_t *resource, coap_session_t *session, const coap_pdu_t *pdu,
 	const coap_string_t *query, coap_pdu_t *response)
@@ -56,7 +37,7 @@ static void on_request(coap_resource_t *resource, coap_session_t *session, const
 	(void)resource, (void)query;
 	coap_pdu_set_type(response, COAP_MESSAGE_NON);
 	if (coap_is_mcast(coap_session_get_addr_local(session)))
-		take_from_group(link, session, pdu, response);
+		coap_in_group_take(link, session, pdu, response);
 	else
 		coap_in_request_take(link, session, pdu);
 }

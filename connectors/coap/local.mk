@@ -23,6 +23,7 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/in_address.h \
 	connectors/coap/in_answer.c \
 	connectors/coap/in_core.c \
+	connectors/coap/in_group.c \
 	connectors/coap/in_head.c \
 	connectors/coap/in_head.h \
 	connectors/coap/in_hello.c \

@@ -69,7 +69,9 @@ struct coap_peer {
 	struct coap_peer *newer, *older; /* by when it was last wanted */
 	struct coap_resolve *resolve; /* RESOLVING */
 	struct sockaddr_storage addresses[COAP_PEER_ADDRESSES];
-	size_t n_addresses, address; /* address: which is used */
+	size_t n_addresses;
+	struct sockaddr_storage last; /* that was used; a name's may come in another order each time */
+	bool last_has_failed; /* the next one's turn */
 	struct coap_peer_session *session; /* CONNECTING, READY */
 	struct coap_call *waiting, **waiting_end;
 	size_t n_waiting;

@@ -334,14 +334,23 @@ static bool is_wanted(struct coap_peer *peer, const struct sockaddr_storage *add
 	return peer->waiting != NULL;
 }
 
+/* The same as before, or if that has failed the one behind it. */
+static const struct sockaddr_storage *choose_address(const struct coap_peer *peer)
+{
+	for (size_t i = 0; i < peer->n_addresses; i++)
+		if (memcmp(&peer->addresses[i], &peer->last, sizeof peer->last) == 0)
+			return &peer->addresses[(i + peer->last_has_failed) % peer->n_addresses];
+	return &peer->addresses[0];
+}
+
 static void open_session(struct coap_peer *peer)
 {
-	const struct sockaddr_storage address = peer->addresses[peer->address % peer->n_addresses];
+	const struct sockaddr_storage address = *choose_address(peer);
 	char why[sizeof peer->why];
-	if (!is_wanted(peer, &address)) {
-		peer->address++;
+	peer->last = address;
+	peer->last_has_failed = !is_wanted(peer, &address);
+	if (peer->last_has_failed)
 		return;
-	}
 	struct coap_peer_session *session = calloc(1, sizeof *session);
 	coap_loop_forget_reason();
 	if (session)
@@ -357,7 +366,7 @@ static void open_session(struct coap_peer *peer)
 	free(session);
 	const char *reason = coap_loop_reason();
 	snprintf(why, sizeof why, "no session can be had%s%s", *reason ? ": " : "", reason);
-	peer->address++;
+	peer->last_has_failed = true;
 	peer->n_addresses = 0;
 	coap_peer_has_failed(peer, COAP_CALL_UNREACHED, why);
 }
@@ -509,7 +518,7 @@ static void lose_handshake(struct coap_peer_session *session)
 	coap_peer_session_end(session, COAP_CALL_UNREACHED, why);
 	if (!current)
 		return;
-	peer->address++;
+	peer->last_has_failed = true;
 	coap_peer_has_failed(peer, refused ? COAP_CALL_REFUSED : COAP_CALL_UNREACHED, why);
 }
 

@@ -375,6 +375,10 @@ struct connector {
 	void (*send_end)(struct link *link);
 	void (*stage_durable)(struct link *link, uint64_t seq, uint8_t stage);
 	void (*settled)(struct link *link); /* NULL: the sink never asks */
+	/* `keeps_values`: the last value of that topic is another one now, or there is none any more; an absent topic: some have
+	 * gone for want of room. Also from inside outcome(), or long after it, when the journal could not take the value before.
+	 * May not call the host but to ask for values. NULL: nobody waits for them. */
+	void (*value_changed)(struct link *link, struct slice topic);
 
 	/* What the link has counted that the host cannot see, since it was created: names of the field for the status line.
 	 * NULL: nothing. */

@@ -10,10 +10,10 @@
 #include "connectors/coap/out_request.h"
 #include "connectors/coap/out_url.h"
 #include "connectors/coap/path.h"
+#include "connectors/coap/psk_file.h"
 #include "connectors/coap/watch_settings.h"
 #include "connectors/common/pem_files.h"
 
-#define MOST_KEY_BYTES      64u /* RFC 4279 §5.3: what every implementation takes */
 #define MOST_IDENTITY_BYTES 128u
 
 /* --- keys of the connection ------------------------------------------------------------------------------------------------ */
@@ -29,14 +29,13 @@ static void check_url(
 		config_complain(scope, "url", NULL, "%s", wrong);
 }
 
-static bool is_key(const char *text)
+static void check_key(const char *text, struct config_scope *scope)
 {
-	size_t len = strlen(text);
-	if (strncmp(text, "hex:", 4) != 0)
-		return len >= 1 && len <= MOST_KEY_BYTES;
-	len -= 4;
-	return len >= 2 && len % 2 == 0 && len / 2 <= MOST_KEY_BYTES &&
-	       strspn(text + 4, "0123456789abcdefABCDEF") == len;
+	uint8_t key[PSK_MAX_KEY_BYTES];
+	const char *wrong;
+	if (psk_key_parse(slice_str(text), key, &wrong) < 0)
+		config_complain(scope, "psk", "key", "%s", wrong);
+	explicit_bzero(key, sizeof key);
 }
 
 static void check_psk(const struct coap_settings *settings, struct config_scope *scope)
@@ -56,10 +55,8 @@ static void check_psk(const struct coap_settings *settings, struct config_scope 
 		!config_failed(scope, "psk", "identity"))
 		config_complain(scope, "psk", "identity",
 			"an identity has 1 to %u bytes. Give the one that the device knows", MOST_IDENTITY_BYTES);
-	if (psk->key && !is_key(psk->key) && !config_failed(scope, "psk", "key"))
-		config_complain(scope, "psk", "key",
-			"a key has 1 to %u bytes, as they stand or as hex: and two digits for each. Give it so",
-			MOST_KEY_BYTES);
+	if (psk->key && !config_failed(scope, "psk", "key"))
+		check_key(psk->key, scope);
 }
 
 static void check_tls(const struct coap_settings *settings, struct config_scope *scope)

@@ -121,6 +121,12 @@ static void link_stop(struct link *link, uint64_t linger_ms)
 		coap_client_stop(link, linger_ms);
 }
 
+static void link_value_changed(struct link *link, struct slice topic)
+{
+	if (listens(link))
+		coap_in_value_changed(link, topic);
+}
+
 static void link_destroy(struct link *link)
 {
 	if (listens(link))
@@ -272,6 +278,7 @@ const struct connector coap_connector = {
 	.receipts_end = link_receipts_end,
 	.send = link_send,
 	.send_end = link_send_end,
+	.value_changed = link_value_changed,
 	.counters = link_counters,
 	.reload = link_reload,
 	.retarget = link_retarget,

@@ -33,8 +33,3 @@ void freshness_take(struct freshness *freshness, uint32_t sequence, uint32_t max
 	freshness->arrived_ms = now_ms;
 	freshness->renew_ms = now_ms + wait_ms;
 }
-
-bool freshness_is_stale(const struct freshness *freshness, uint64_t now_ms)
-{
-	return freshness->renew_ms != 0 && now_ms >= freshness->renew_ms;
-}

@@ -18,7 +18,7 @@ struct freshness {
 	bool known; /* something has come since the registration */
 	uint32_t sequence; /* of the newest: 24 bits */
 	uint64_t arrived_ms; /* the newest */
-	uint64_t renew_ms; /* when to register again; 0: never */
+	uint64_t renew_ms; /* when to register again */
 };
 
 /* After a registration has been asked for: any number is newer, since the server may have begun to count again. */
@@ -29,7 +29,5 @@ bool freshness_is_newer(const struct freshness *freshness, uint32_t sequence, ui
  * to Max-Age. least_ms, most_ms: bounds of how long to wait at all; most_ms 0: no upper one. */
 void freshness_take(struct freshness *freshness, uint32_t sequence, uint32_t max_age_s, uint64_t now_ms,
 	uint32_t random, uint64_t least_ms, uint64_t most_ms);
-/* Has nothing come for too long? */
-bool freshness_is_stale(const struct freshness *freshness, uint64_t now_ms);
 
 #endif

@@ -231,11 +231,17 @@ void coap_in_send(struct link *link, const struct delivery *delivery)
 {
 	struct coap_in_link *in = cast(link);
 	struct outcome outcome = {.kind = OUTCOME_DELIVERED, .keep_value = true};
-	struct message *msg = message_ref(delivery->msg);
 	in->host->ops->outcome(in->host, delivery->seq, &outcome);
-	coap_in_observe_changed(in, message_view(msg)->topic);
-	message_unref(msg);
+}
+
+void coap_in_value_changed(struct link *link, struct slice topic)
+{
+	struct coap_in_link *in = cast(link);
 	in->core.is_stale = true;
+	if (topic.data)
+		coap_in_observe_changed(in, topic);
+	else
+		coap_in_observe_some_gone(in);
 }
 
 void coap_in_send_end(struct link *link)

@@ -16,6 +16,7 @@ void coap_in_receipt(struct link *link, uint64_t cookie, enum receipt receipt);
 void coap_in_receipts_end(struct link *link);
 void coap_in_send(struct link *link, const struct delivery *delivery);
 void coap_in_send_end(struct link *link);
+void coap_in_value_changed(struct link *link, struct slice topic);
 void coap_in_counters(const struct link *link, void (*fn)(const char *name, uint64_t value, void *arg), void *arg);
 void coap_in_reload(struct link *link);
 int coap_in_retarget(struct link *link, const struct link_spec *spec);

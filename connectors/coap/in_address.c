@@ -9,17 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct scheme {
-	const char *prefix;
-	coap_proto_t proto;
-	const char *port;
-} schemes[] = {
-	{"coap://", COAP_PROTO_UDP, ":5683"},
-	{"coaps://", COAP_PROTO_DTLS, ":5684"},
-	{"coap+tcp://", COAP_PROTO_TCP, ":5683"},
-	{"coaps+tcp://", COAP_PROTO_TLS, ":5684"},
-};
-
 static bool has_port(const char *text)
 {
 	const char *colon = strrchr(text, ':'), *bracket = strrchr(text, ']');
@@ -29,19 +18,17 @@ static bool has_port(const char *text)
 const char *coap_in_address_parse(const char *text, struct coap_in_address *ret_address)
 {
 	char rest[96];
-	const struct scheme *scheme = NULL;
-	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0] && !scheme; i++)
-		if (strncmp(text, schemes[i].prefix, strlen(schemes[i].prefix)) == 0)
-			scheme = &schemes[i];
-	if (!scheme)
+	struct slice place = slice_str(text);
+	struct coap_in_address address = {.scheme = COAP_SCHEME_UDP};
+	if (!coap_scheme_take(&place, &address.scheme))
 		return "an address to listen on begins with coap://, coaps://, coap+tcp:// or coaps+tcp://; write "
 		       "coap://127.0.0.1:5683";
-	text += strlen(scheme->prefix);
-	int n = snprintf(rest, sizeof rest, "%s%s", text, has_port(text) ? "" : scheme->port);
+	text = (const char *)place.data;
+	int n = has_port(text) ? snprintf(rest, sizeof rest, "%s", text)
+			       : snprintf(rest, sizeof rest, "%s:%u", text, coap_scheme_port(address.scheme));
 	if (n < 0 || (size_t)n >= sizeof rest || strchr(text, '/'))
 		return "not an address to listen on; write coap://127.0.0.1:5683 or coaps://[::1]:5684, numbers and no "
 		       "path";
-	struct coap_in_address address = {.proto = scheme->proto};
 	if (listen_parse(rest, &address.at))
 		return "not an address to listen on; write coap://127.0.0.1:5683 or coaps://[::1]:5684, numbers and no "
 		       "path";

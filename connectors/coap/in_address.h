@@ -8,13 +8,12 @@
 #ifndef LINKSPAN_CONNECTORS_COAP_IN_ADDRESS_H
 #define LINKSPAN_CONNECTORS_COAP_IN_ADDRESS_H
 
-#include <coap3/coap.h>
-
 #include "config/listen.h"
+#include "connectors/coap/scheme.h"
 
 struct coap_in_address {
 	struct listen_address at;
-	coap_proto_t proto;
+	enum coap_scheme scheme;
 };
 
 /* NULL; or what is wrong and what would be right, one static sentence. Without a port: 5683, or 5684 where it is secured. */

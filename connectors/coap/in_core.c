@@ -180,9 +180,9 @@ static size_t least_bytes(const struct coap_in_list_cache *core)
 	return core->text.len < WORTH_A_PING ? 0 : WORTH_A_PING;
 }
 
-static void refuse(struct coap_in_exchange *exchange, uint8_t code, coap_pdu_t *response)
+static void refuse(struct coap_in_exchange *exchange, uint8_t code)
 {
-	if (!response)
+	if (!exchange->to_group)
 		coap_in_answer_send(exchange, (struct coap_in_answer){.code = code});
 }
 
@@ -200,16 +200,16 @@ void coap_in_core_get(struct coap_in_exchange *exchange, const struct coap_in_he
 		block.szx = LARGEST_SZX;
 	size_t size = (size_t)16 << block.szx, offset = (size_t)block.num << (block.szx + 4);
 	if (head->accept != CONTENT_FORMAT_NONE && head->accept != CONTENT_FORMAT_LINKS) {
-		refuse(exchange, COAP_RESPONSE_CODE_NOT_ACCEPTABLE, response);
+		refuse(exchange, COAP_RESPONSE_CODE_NOT_ACCEPTABLE);
 		return;
 	}
 	if (offset && offset >= list.len) {
-		refuse(exchange, COAP_RESPONSE_CODE_BAD_REQUEST, response);
+		refuse(exchange, COAP_RESPONSE_CODE_BAD_REQUEST);
 		return;
 	}
 	struct slice piece = slice_of(
 		list.data ? list.data + offset : list.data, list.len - offset < size ? list.len - offset : size);
-	if (response && piece.len == 0)
+	if (exchange->to_group && piece.len == 0)
 		return; /* RFC 7252 §8.2: to a group nobody says that he has nothing */
 	if (!coap_in_peer_may_get(peer, OPTION_BYTES + piece.len)) {
 		coap_in_request_await_peer(exchange, head);

@@ -45,6 +45,8 @@ struct coap_in_exchange {
 	uint8_t token[COAP_IN_TOKEN_MAX];
 	uint8_t no_response; /* of which classes it wants none, RFC 7967 */
 	bool acked; /* an empty acknowledgement has gone out */
+	bool to_group; /* what is no answer to it is not said */
+	uint64_t not_before_ms; /* while it waits for its peer: nothing is sent until then; 0: at once */
 	bool has_block1;
 	uint32_t block1; /* to be repeated */
 };
@@ -171,6 +173,12 @@ int coap_in_server_open(struct coap_in_link *link) __attribute__((warn_unused_re
 /* Everything of libcoap's; nothing may hold a session. */
 void coap_in_server_close(struct coap_in_link *link);
 
+/* --- in_group.c -------------------------------------------------------------------------------------------------------- */
+
+/* Takes a request to a group. response: libcoap's own, which goes out after a random time. */
+void coap_in_group_take(
+	struct coap_in_link *link, coap_session_t *session, const coap_pdu_t *pdu, coap_pdu_t *response);
+
 /* --- in_peer.c --------------------------------------------------------------------------------------------------------- */
 
 /* Of a session, made when it is first asked for. NULL: no memory. */
@@ -211,6 +219,8 @@ void coap_in_request_done(struct coap_in_request *request, enum receipt receipt)
 /* The peer's address is validated: what has waited for that goes on; or it is not, and is dropped. */
 void coap_in_request_go_on(struct coap_in_peer *peer);
 void coap_in_request_drop_waiting(struct coap_in_peer *peer);
+/* Those that wait for their peer, but were not to be looked at before now: they go on, or their peer is asked. */
+void coap_in_request_look_at_waiting(struct coap_in_peer *peer);
 /* Waits for its peer; processed again by coap_in_request_go_on. */
 void coap_in_request_await_peer(const struct coap_in_exchange *exchange, const struct coap_in_head *head);
 /* Everything that has no answer is told that linkspan stops. */
@@ -240,7 +250,7 @@ void coap_in_repeat_remove(struct coap_in_request *request);
 struct coap_in_request *coap_in_repeat_pending(const struct coap_in_request *like);
 /* It was taken, or is a part of a body (2.31): as far as the journal does not know. */
 void coap_in_repeat_answered(struct coap_in_request *request, uint8_t code);
-/* It is refused for good. False: that cannot be remembered, so it must not be said. */
+/* It is refused for good. False: that cannot be remembered, so it must not be said: the datagram comes again. */
 bool coap_in_repeat_refused(struct coap_in_request *request, const struct coap_in_answer *answer)
 	__attribute__((warn_unused_result));
 
@@ -280,16 +290,18 @@ void coap_in_observe_remove(struct coap_in_peer *peer, struct slice token);
 void coap_in_observe_remove_all(struct coap_in_peer *peer);
 /* The value of that path is another one now, or none. */
 void coap_in_observe_changed(struct coap_in_link *link, struct slice path);
+/* Values have gone for want of room: those whose path has none any more are told within a second. */
+void coap_in_observe_some_gone(struct coap_in_link *link);
 /* The peer can take notifications again. */
 void coap_in_observe_go_on(struct coap_in_peer *peer);
-/* Once a second: who could not be told is told again. */
+/* Once a second: who could not be told is told again, and whose value has gone. */
 void coap_in_observe_tick(struct coap_in_link *link);
 size_t coap_in_observe_count(const struct coap_in_link *link, size_t *ret_paths);
 
 /* --- in_core.c --------------------------------------------------------------------------------------------------------- */
 
 bool coap_in_core_is(struct slice path);
-/* GET of /.well-known/core. response: libcoap's own to a multicast request, else NULL. */
+/* GET of /.well-known/core. response: what is filled, or left as it is; NULL: the answer is sent. */
 void coap_in_core_get(struct coap_in_exchange *exchange, const struct coap_in_head *head, coap_pdu_t *response);
 
 /* --- in_answer.c ------------------------------------------------------------------------------------------------------- */

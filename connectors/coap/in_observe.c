@@ -69,6 +69,7 @@ struct coap_in_observe {
 	size_t n_resources, n_observers;
 	struct resource *first_dirty, *last_dirty;
 	bool has_failed; /* some resource */
+	bool some_gone; /* values; whose is not known */
 	struct loop_job job;
 	struct loop_timer *timer; /* the job, later */
 	uint64_t probed; /* number of the peer whose answer the next batch waits for */
@@ -468,21 +469,34 @@ void coap_in_observe_go_on(struct coap_in_peer *peer)
 	}
 }
 
+void coap_in_observe_some_gone(struct coap_in_link *link)
+{
+	link->observe->some_gone = true;
+}
+
+static void look_again(struct coap_in_link *link, struct resource *resource)
+{
+	struct slice path = slice_of(resource->path, resource->path_len);
+	if (resource->has_failed) {
+		resource->has_failed = false;
+		resource->again = true;
+		if (!resource->is_dirty)
+			enqueue(link->observe, resource);
+	}
+	if (link->observe->some_gone && !coap_in_values_find(link, path))
+		coap_in_observe_changed(link, path);
+}
+
 void coap_in_observe_tick(struct coap_in_link *link)
 {
 	struct coap_in_observe *observe = link->observe;
-	if (!observe->has_failed)
+	if (!observe->has_failed && !observe->some_gone)
 		return;
-	observe->has_failed = false;
 	for (size_t i = 0; i < observe->n_buckets; i++)
 		for (struct resource *resource = observe->resources[i]; resource; resource = resource->next)
-			if (resource->has_failed) {
-				resource->has_failed = false;
-				resource->again = true;
-				if (!resource->is_dirty)
-					enqueue(observe, resource);
-			}
-	if (!loop_timer_running(observe->timer))
+			look_again(link, resource);
+	observe->has_failed = observe->some_gone = false;
+	if (observe->first_dirty && !loop_timer_running(observe->timer))
 		loop_post(link->spec.loop, &observe->job);
 }
 

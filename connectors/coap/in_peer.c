@@ -210,7 +210,9 @@ void coap_in_peers_tick(struct coap_in_link *link)
 			coap_session_disconnected(peer->session, COAP_NACK_TLS_FAILED);
 			is_gone = true;
 		}
-		if (!is_gone)
+		if (!is_gone && peer->waiting.n)
+			coap_in_request_look_at_waiting(peer);
+		else if (!is_gone)
 			ask_quiet(peer, now_ms, &left);
 		else if (peer->observers || peer->waiting.n)
 			coap_in_peer_lost(peer);

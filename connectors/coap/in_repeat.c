@@ -133,7 +133,7 @@ bool coap_in_repeat_refused(struct coap_in_request *request, const struct coap_i
 	forget(request);
 	if (dedupe_enter(link->refusals, peer, coap_in_peer_holder(exchange->peer), exchange->mid, request->hash,
 		    is_con, loop_now_ms(link->spec.loop), &before) == DEDUPE_FULL)
-		return !is_con;
+		return !is_con || exchange->acked; /* neither comes again */
 	dedupe_answer(
 		link->refusals, peer, exchange->mid, request->hash, slice_of((const void *)&refusal, sizeof refusal));
 	return true;

@@ -611,7 +611,7 @@ void coap_in_request_await_peer(const struct coap_in_exchange *exchange, const s
 	struct coap_in_link *link = peer->link;
 	struct coap_in_request like = {.exchange = *exchange};
 	coap_in_repeat_identify(&like, head);
-	if (coap_in_repeat_pending(&like) || !coap_in_peer_ping(peer))
+	if (coap_in_repeat_pending(&like) || (!exchange->not_before_ms && !coap_in_peer_ping(peer)))
 		return; /* the client sends it again */
 	struct coap_in_request *request =
 		link->n_waiting_for_peers < MAX_WAITING_FOR_PEERS ? request_new(exchange, head, true) : NULL;
@@ -622,10 +622,30 @@ void coap_in_request_await_peer(const struct coap_in_exchange *exchange, const s
 	hold(request, COAP_IN_WAITS_FOR_PEER);
 }
 
+static struct coap_in_request *first_due(const struct coap_in_peer *peer)
+{
+	uint64_t now_ms = loop_now_ms(peer->link->spec.loop);
+	struct coap_in_request *request = peer->waiting.first;
+	while (request && request->exchange.not_before_ms > now_ms)
+		request = request->next;
+	return request;
+}
+
+void coap_in_request_look_at_waiting(struct coap_in_peer *peer)
+{
+	coap_session_t *session = coap_session_reference(peer->session);
+	struct coap_in_request *request = first_due(peer);
+	if (request && peer->validated)
+		coap_in_request_go_on(peer);
+	else if (request && !coap_in_peer_ping(peer))
+		let_go(request);
+	coap_session_release(session);
+}
+
 void coap_in_request_go_on(struct coap_in_peer *peer)
 {
-	for (size_t n = peer->waiting.n; n && peer->waiting.first; n--) {
-		struct coap_in_request *request = peer->waiting.first;
+	struct coap_in_request *request;
+	for (size_t n = peer->waiting.n; n && (request = first_due(peer)) != NULL; n--) {
 		struct coap_in_head head;
 		coap_pdu_t *pdu = parse_again(request, &head);
 		if (pdu)

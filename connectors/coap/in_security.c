@@ -15,22 +15,15 @@
 #include <string.h>
 
 #include "connectors/coap/psk_file.h"
+#include "connectors/common/pem_files.h"
 
-#define MAX_PEM_BYTES ((size_t)1024 * 1024)
-#define MAX_DEPTH     5
-#define MAX_CONTEXTS  2u
-#define MAX_NAME      256
-
-struct pem {
-	uint8_t *data; /* and a NUL, not counted */
-	size_t len;
-};
+#define MAX_DEPTH    5
+#define MAX_CONTEXTS 2u
+#define MAX_NAME     256
 
 struct certificate {
-	struct pem cert_pem, key_pem; /* for libcoap */
-	X509 *cert;
-	STACK_OF(X509) * chain;
-	EVP_PKEY *key;
+	struct buffer cert_pem, key_pem; /* for libcoap */
+	STACK_OF(X509) * chain; /* behind the first */
 	X509_STORE *clients; /* NULL: clients show none */
 	STACK_OF(X509_NAME) * client_names;
 };
@@ -46,49 +39,30 @@ struct coap_in_security {
 
 /* --- files ------------------------------------------------------------------------------------------------------------- */
 
-static void pem_free(struct pem *pem)
+/* With a NUL behind it, which is not counted. */
+static int read_pem(const char *path, struct buffer *pem)
 {
-	if (pem->data)
-		OPENSSL_cleanse(pem->data, pem->len);
-	free(pem->data);
-	*pem = (struct pem){NULL, 0};
+	int r = pem_file_read(path, pem);
+	if (r < 0 || (r = buffer_append(pem, slice_of("", 1))) < 0)
+		return r;
+	pem->len--;
+	return 0;
 }
 
-static int pem_read(const char *path, struct pem *pem)
+static void wipe(struct buffer *pem)
 {
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return -errno;
-	int r = 0;
-	pem->data = malloc(MAX_PEM_BYTES + 1);
-	while (pem->data && !feof(file) && !ferror(file)) {
-		if (pem->len == MAX_PEM_BYTES) {
-			r = -EFBIG;
-			break;
-		}
-		pem->len += fread(pem->data + pem->len, 1, MAX_PEM_BYTES - pem->len, file);
-	}
-	if (!pem->data)
-		r = -ENOMEM;
-	else if (ferror(file))
-		r = -EIO;
-	else
-		pem->data[pem->len] = '\0';
-	fclose(file);
-	if (r < 0)
-		pem_free(pem);
-	return r;
+	if (pem->data)
+		OPENSSL_cleanse(pem->data, pem->capacity);
+	buffer_free(pem);
 }
 
 static void certificate_free(struct certificate *certificate)
 {
 	if (!certificate)
 		return;
-	pem_free(&certificate->cert_pem);
-	pem_free(&certificate->key_pem);
-	X509_free(certificate->cert);
+	buffer_free(&certificate->cert_pem);
+	wipe(&certificate->key_pem);
 	sk_X509_pop_free(certificate->chain, X509_free);
-	EVP_PKEY_free(certificate->key);
 	X509_STORE_free(certificate->clients);
 	sk_X509_NAME_pop_free(certificate->client_names, X509_NAME_free);
 	free(certificate);
@@ -102,8 +76,8 @@ static int explain(char *why, size_t size, const char *path, int error, const ch
 }
 
 /* Calls `take` with each certificate, which it then owns if it returns true. The number of them, or a negative errno. */
-static int read_all(
-	struct pem *pem, bool (*take)(struct certificate *certificate, X509 *cert), struct certificate *certificate)
+static int read_all(const struct buffer *pem, bool (*take)(struct certificate *certificate, X509 *cert),
+	struct certificate *certificate)
 {
 	int n = 0;
 	BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->len);
@@ -120,11 +94,15 @@ static int read_all(
 	return n;
 }
 
+/* The first one is known to be there, and for libcoap. */
 static bool take_own(struct certificate *certificate, X509 *cert)
 {
-	if (certificate->cert)
+	if (certificate->chain)
 		return sk_X509_push(certificate->chain, cert) > 0;
-	certificate->cert = cert;
+	certificate->chain = sk_X509_new_null();
+	if (!certificate->chain)
+		return false;
+	X509_free(cert);
 	return true;
 }
 
@@ -143,47 +121,34 @@ static bool take_authority(struct certificate *certificate, X509 *cert)
 	return true;
 }
 
-static int no_password(char *text, int size, int writes, void *arg)
-{
-	(void)text, (void)size, (void)writes, (void)arg;
-	return 0;
-}
-
-static int read_key(struct certificate *certificate, const char *path)
-{
-	int r = pem_read(path, &certificate->key_pem);
-	if (r < 0)
-		return r;
-	BIO *bio = BIO_new_mem_buf(certificate->key_pem.data, (int)certificate->key_pem.len);
-	if (!bio)
-		return -ENOMEM;
-	certificate->key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
-	BIO_free(bio);
-	return certificate->key ? 0 : -EINVAL;
-}
-
-static int read_own(struct certificate *certificate, const char *path)
-{
-	int r = pem_read(path, &certificate->cert_pem);
-	if (r < 0)
-		return r;
-	certificate->chain = sk_X509_new_null();
-	int n = certificate->chain ? read_all(&certificate->cert_pem, take_own, certificate) : -ENOMEM;
-	return n > 0 ? 0 : n < 0 ? n : -EINVAL;
-}
-
 static int read_clients(struct certificate *certificate, const char *path)
 {
-	struct pem pem = {NULL, 0};
-	int r = pem_read(path, &pem);
+	struct buffer pem = {0};
+	int r = read_pem(path, &pem);
 	if (r < 0)
 		return r;
 	certificate->clients = X509_STORE_new();
 	certificate->client_names = sk_X509_NAME_new_null();
 	int n = certificate->clients && certificate->client_names ? read_all(&pem, take_authority, certificate)
 								  : -ENOMEM;
-	pem_free(&pem);
+	buffer_free(&pem);
 	return n > 0 ? 0 : n < 0 ? n : -EINVAL;
+}
+
+/* Both files, which belong together. */
+static int read_own(struct certificate *certificate, const struct coap_tls *tls, char *why, size_t size)
+{
+	struct buffer *cert = &certificate->cert_pem, *key = &certificate->key_pem;
+	int r = read_pem(tls->cert, cert);
+	const char *wrong = r < 0 ? "" : pem_ca_check(buffer_slice(cert));
+	if (wrong)
+		return explain(why, size, tls->cert, r < 0 ? r : -EINVAL, wrong);
+	r = read_pem(tls->key, key);
+	wrong = r < 0 ? "" : pem_pair_check(buffer_slice(cert), buffer_slice(key));
+	if (wrong)
+		return explain(why, size, tls->key, r < 0 ? r : -EINVAL, wrong);
+	r = read_all(cert, take_own, certificate);
+	return r < 0 ? explain(why, size, tls->cert, r, "") : 0;
 }
 
 static int certificate_read(const struct coap_tls *tls, char *why, size_t size, struct certificate **ret_certificate)
@@ -191,24 +156,12 @@ static int certificate_read(const struct coap_tls *tls, char *why, size_t size, 
 	struct certificate *certificate = calloc(1, sizeof *certificate);
 	if (!certificate)
 		return explain(why, size, tls->cert, -ENOMEM, "");
-	int r = read_own(certificate, tls->cert);
-	if (r < 0) {
-		explain(why, size, tls->cert, r, "this is no PEM file with a certificate and its chain");
-		goto out;
+	int r = read_own(certificate, tls, why, size);
+	if (r == 0 && tls->client_ca) {
+		r = read_clients(certificate, tls->client_ca);
+		if (r < 0)
+			explain(why, size, tls->client_ca, r, "the file holds no certificate. It must be PEM.");
 	}
-	r = read_key(certificate, tls->key);
-	if (r < 0) {
-		explain(why, size, tls->key, r, "this is no PEM file with a private key without a password");
-		goto out;
-	}
-	if (X509_check_private_key(certificate->cert, certificate->key) != 1) {
-		r = explain(why, size, tls->key, -EINVAL, "this is not the key of the certificate in cert");
-		goto out;
-	}
-	r = tls->client_ca ? read_clients(certificate, tls->client_ca) : 0;
-	if (r < 0)
-		explain(why, size, tls->client_ca, r, "this is no PEM file with certificates");
-out:
 	if (r < 0)
 		certificate_free(certificate);
 	else
@@ -401,6 +354,13 @@ static void add_other_names(X509 *cert, struct coap_in_names *names)
 	GENERAL_NAMES_free(others);
 }
 
+void coap_in_names_of(X509 *cert, struct coap_in_names *ret_names)
+{
+	*ret_names = (struct coap_in_names){.n = 0};
+	add_common_name(cert, ret_names);
+	add_other_names(cert, ret_names);
+}
+
 /* Was a key proven? libcoap notes whatever identity it is asked for, before anything is verified; and with TLS 1.3 a handshake
  * goes on with our certificate alone when the key is not taken. Sessions are not resumed, so there a key is all that it
  * can have been. */
@@ -429,8 +389,7 @@ void coap_in_security_names(coap_session_t *session, struct coap_in_names *ret_n
 		return;
 	X509 *cert = SSL_get0_peer_certificate(ssl);
 	if (cert && SSL_get_verify_result(ssl) == X509_V_OK) {
-		add_common_name(cert, ret_names);
-		add_other_names(cert, ret_names);
+		coap_in_names_of(cert, ret_names);
 		return;
 	}
 	const coap_bin_const_t *identity = has_proven_key(ssl) ? coap_session_get_psk_identity(session) : NULL;

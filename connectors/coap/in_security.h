@@ -13,6 +13,7 @@
 #define LINKSPAN_CONNECTORS_COAP_IN_SECURITY_H
 
 #include <coap3/coap.h>
+#include <openssl/types.h>
 
 #include "connectors/coap/settings.h"
 
@@ -43,6 +44,8 @@ void coap_in_security_unuse(struct coap_in_security *security);
 
 /* The identity of its key, or the names in its certificate, which is verified: common name, DNS names, URIs. */
 void coap_in_security_names(coap_session_t *session, struct coap_in_names *ret_names);
+/* Those of a certificate; one that holds a NUL is none. */
+void coap_in_names_of(X509 *cert, struct coap_in_names *ret_names);
 void coap_in_names_free(struct coap_in_names *names);
 
 #endif

@@ -22,35 +22,11 @@
 #define BACKLOG       512
 #define OPTIONS_BYTES 4096u /* of a message besides its payload, at most */
 
-static bool is_datagram(coap_proto_t proto)
-{
-	return proto == COAP_PROTO_UDP || proto == COAP_PROTO_DTLS;
-}
-
 /* --- what libcoap calls ------------------------------------------------------------------------------------------------ */
 
 static struct coap_in_link *link_of(const coap_session_t *session)
 {
 	return coap_get_app_data(coap_session_get_context(session));
-}
-
-/* To a group: only discovery, and never an error (RFC 7252 §8.2). libcoap delays the answer by a random time. */
-static void take_from_group(
-	struct coap_in_link *link, coap_session_t *session, const coap_pdu_t *pdu, coap_pdu_t *response)
-{
-	struct coap_in_head head;
-	const char *wrong;
-	struct coap_in_peer *peer = coap_in_peer_of(link, session);
-	link->counters.requests++;
-	if (!peer || coap_in_head_read(pdu, false, &link->topic, &head, &wrong) != 0 || link->closing ||
-		head.code != COAP_REQUEST_CODE_GET || !coap_in_core_is(head.topic))
-		return;
-	struct coap_in_exchange exchange = {
-		.peer = peer, .mid = head.mid, .type = COAP_MESSAGE_NON, .token_len = (uint8_t)head.token.len};
-	if (head.token.len)
-		memcpy(exchange.token, head.token.data, head.token.len);
-	peer->received += head.bytes.len;
-	coap_in_core_get(&exchange, &head, response);
 }
 
 /* No code and this type: libcoap sends nothing, and the answer is ours. */
@@ -61,7 +37,7 @@ static void on_request(coap_resource_t *resource, coap_session_t *session, const
 	(void)resource, (void)query;
 	coap_pdu_set_type(response, COAP_MESSAGE_NON);
 	if (coap_is_mcast(coap_session_get_addr_local(session)))
-		take_from_group(link, session, pdu, response);
+		coap_in_group_take(link, session, pdu, response);
 	else
 		coap_in_request_take(link, session, pdu);
 }
@@ -191,7 +167,7 @@ static int open_context(struct coap_in_link *link, bool datagrams, struct coap_l
 /* Is it free? 0 or a negative errno. */
 static int try_address(const struct coap_in_address *address)
 {
-	int on = 1, type = is_datagram(address->proto) ? SOCK_DGRAM : SOCK_STREAM;
+	int on = 1, type = coap_scheme_is_datagram(address->scheme) ? SOCK_DGRAM : SOCK_STREAM;
 	const struct sockaddr *at = (const struct sockaddr *)&address->at.at;
 	int fd = socket(at->sa_family, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -224,47 +200,35 @@ static void tune(int fd, const struct coap_in_address *address)
 	if (fd < 0 || getsockname(fd, (struct sockaddr *)&at, &len) != 0 || len != address->at.len ||
 		at.ss_family != address->at.at.ss_family || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) != 0)
 		return;
-	if (type == SOCK_DGRAM && is_datagram(address->proto))
+	if (type == SOCK_DGRAM && coap_scheme_is_datagram(address->scheme))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-	else if (type == SOCK_STREAM && !is_datagram(address->proto))
+	else if (type == SOCK_STREAM && !coap_scheme_is_datagram(address->scheme))
 		(void)!listen(fd, BACKLOG);
-}
-
-static const char *scheme_of(coap_proto_t proto)
-{
-	switch (proto) {
-	case COAP_PROTO_DTLS:
-		return "coaps";
-	case COAP_PROTO_TCP:
-		return "coap+tcp";
-	case COAP_PROTO_TLS:
-		return "coaps+tcp";
-	default:
-		return "coap";
-	}
 }
 
 static int open_endpoint(struct coap_in_link *link, const struct coap_in_address *address)
 {
-	struct coap_loop **watch = is_datagram(address->proto) ? &link->datagrams : &link->streams;
+	struct coap_loop **watch = coap_scheme_is_datagram(address->scheme) ? &link->datagrams : &link->streams;
 	coap_address_t at;
 	int r = try_address(address);
 	if (r == 0 && !*watch)
-		r = open_context(link, is_datagram(address->proto), watch);
+		r = open_context(link, coap_scheme_is_datagram(address->scheme), watch);
 	if (r < 0)
 		return r;
 	coap_address_init(&at);
 	memcpy(&at.addr, &address->at.at, address->at.len);
 	at.size = address->at.len;
 	int fd = next_descriptor();
-	coap_endpoint_t *endpoint = coap_new_endpoint(coap_loop_context(*watch), &at, address->proto);
+	coap_endpoint_t *endpoint =
+		coap_new_endpoint(coap_loop_context(*watch), &at, coap_scheme_proto(address->scheme));
 	if (!endpoint)
 		return -EIO;
 	tune(fd, address);
 	char text[96];
 	snprintf(text, sizeof text, "%s", coap_endpoint_str(endpoint));
 	text[strcspn(text, " ")] = '\0';
-	log_info("coap_listening", "connection=%s address=%s://%s", link->spec.name, scheme_of(address->proto), text);
+	log_info("coap_listening", "connection=%s address=%s://%s", link->spec.name, coap_scheme_name(address->scheme),
+		text);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "connectors/coap/in_settings.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,18 +18,9 @@
 #define EVERYBODY "*"
 
 struct doors { /* what kinds of addresses there are */
-	bool datagrams, secured;
+	bool any_v4, any_v6; /* coap:// at all of this machine's addresses */
+	bool secured;
 };
-
-static bool is_secured(coap_proto_t proto)
-{
-	return proto == COAP_PROTO_DTLS || proto == COAP_PROTO_TLS;
-}
-
-static bool is_datagram(coap_proto_t proto)
-{
-	return proto == COAP_PROTO_UDP || proto == COAP_PROTO_DTLS;
-}
 
 /* --- addresses --------------------------------------------------------------------------------------------------------- */
 
@@ -40,18 +32,18 @@ static void check_address(const struct coap_settings *settings, size_t i, const 
 	snprintf(item, sizeof item, "%zu", i);
 	bool failed = config_failed(scope, "psk", NULL) || config_failed(scope, "psk", "file") ||
 		      config_failed(scope, "tls", NULL) || config_failed(scope, "tls", "cert");
-	if (is_secured(address->proto) && !settings->psk.file && !settings->tls.cert && !failed)
+	if (coap_scheme_is_secure(address->scheme) && !settings->psk.file && !settings->tls.cert && !failed)
 		config_complain(scope, "listen", item,
 			"'%s' is secured, and there is nothing to do that with; name psk.file, or tls.cert and tls.key",
 			text);
-	if (!is_secured(address->proto) && !address->at.loopback && !settings->in.public &&
+	if (!coap_scheme_is_secure(address->scheme) && !address->at.loopback && !settings->in.public &&
 		!config_failed(scope, "public", NULL))
 		config_complain(scope, "listen", item,
 			"'%s' can be reached from other machines and nobody has to say who he is; listen on coaps://, "
 			"or on 127.0.0.1, or say public: true if everybody may send",
 			text);
-	if (is_secured(address->proto) && !address->at.loopback && !settings->in.public && settings->tls.cert &&
-		!settings->tls.client_ca && settings->in.allow.n == 0 && !failed &&
+	if (coap_scheme_is_secure(address->scheme) && !address->at.loopback && !settings->in.public &&
+		settings->tls.cert && !settings->tls.client_ca && settings->in.allow.n == 0 && !failed &&
 		!config_failed(scope, "public", NULL) && !config_failed(scope, "allow", NULL) &&
 		!config_failed(scope, "tls", "client_ca"))
 		config_complain(scope, "listen", item,
@@ -60,21 +52,33 @@ static void check_address(const struct coap_settings *settings, size_t i, const 
 			text);
 }
 
+static void note_any(const struct listen_address *at, struct doors *doors)
+{
+	const struct sockaddr *any = (const struct sockaddr *)&at->at;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	memcpy(&in, any, sizeof in);
+	memcpy(&in6, any, sizeof in6);
+	doors->any_v4 |= any->sa_family == AF_INET && in.sin_addr.s_addr == htonl(INADDR_ANY);
+	doors->any_v6 |= any->sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr);
+}
+
 static struct doors check_listen(const struct coap_settings *settings, struct config_scope *scope)
 {
 	struct coap_in_address address;
 	char item[ITEM_SIZE];
-	struct doors doors = {false, false};
+	struct doors doors = {.secured = false};
 	for (size_t i = 0; i < settings->listen.n; i++) {
 		const char *wrong = coap_in_address_parse(settings->listen.items[i].value, &address);
 		snprintf(item, sizeof item, "%zu", i);
 		if (wrong) {
 			config_complain(scope, "listen", item, "'%s': %s", settings->listen.items[i].value, wrong);
-			doors = (struct doors){true, true}; /* who knows */
+			doors = (struct doors){true, true, true}; /* who knows */
 			continue;
 		}
-		doors.datagrams |= is_datagram(address.proto);
-		doors.secured |= is_secured(address.proto);
+		if (address.scheme == COAP_SCHEME_UDP)
+			note_any(&address.at, &doors);
+		doors.secured |= coap_scheme_is_secure(address.scheme);
 		check_address(settings, i, &address, scope);
 	}
 	return doors;
@@ -87,12 +91,16 @@ static void check_groups(const struct coap_settings *settings, struct doors door
 	for (size_t i = 0; i < groups->n; i++) {
 		const char *wrong = coap_in_group_parse(groups->items[i].value, group, interface);
 		snprintf(item, sizeof item, "%zu", i);
+		bool is_v6 = strchr(group, ':') != NULL;
 		if (wrong)
 			config_complain(scope, "multicast", item, "'%s': %s", groups->items[i].value, wrong);
+		else if (is_v6 ? !doors.any_v6 : !doors.any_v4)
+			config_complain(scope, "multicast", item,
+				"no address of listen is coap://%s, and a socket at any other gets nothing that is "
+				"sent to "
+				"a group; add that one",
+				is_v6 ? "[::]" : "0.0.0.0");
 	}
-	if (groups->n && !doors.datagrams)
-		config_complain(scope, "multicast", NULL,
-			"no address of listen takes datagrams, and others cannot join a group; add a coap:// one");
 }
 
 /* --- who may do what --------------------------------------------------------------------------------------------------- */
@@ -200,7 +208,8 @@ bool coap_in_knows_repetitions(const struct coap_settings *settings)
 {
 	struct coap_in_address address;
 	for (size_t i = 0; i < settings->listen.n; i++)
-		if (coap_in_address_parse(settings->listen.items[i].value, &address) || address.proto != COAP_PROTO_UDP)
+		if (coap_in_address_parse(settings->listen.items[i].value, &address) ||
+			address.scheme != COAP_SCHEME_UDP)
 			return false;
 	return settings->in.dedupe == COAP_DEDUPE_DURABLE;
 }

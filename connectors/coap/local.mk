@@ -23,6 +23,7 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/in_address.h \
 	connectors/coap/in_answer.c \
 	connectors/coap/in_core.c \
+	connectors/coap/in_group.c \
 	connectors/coap/in_head.c \
 	connectors/coap/in_head.h \
 	connectors/coap/in_hello.c \
@@ -74,6 +75,8 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/rate.h \
 	connectors/coap/reassembly.c \
 	connectors/coap/reassembly.h \
+	connectors/coap/scheme.c \
+	connectors/coap/scheme.h \
 	connectors/coap/settings.c \
 	connectors/coap/settings.h \
 	connectors/coap/shares.c \

@@ -63,11 +63,6 @@ int coap_call_option_uint(struct coap_call *call, uint16_t number, uint32_t valu
 	return coap_call_option(call, number, slice_of(bytes, len));
 }
 
-bool coap_call_is_under_way(const struct coap_call *call)
-{
-	return call->at != NULL;
-}
-
 /* --- tokens -------------------------------------------------------------------------------------------------------------- */
 
 static bool grow_slots(struct coap_peers *peers)

@@ -272,7 +272,7 @@ void coap_peer_has_failed(struct coap_peer *peer, enum coap_call_end end, const 
 	snprintf(peer->why, sizeof peer->why, "%s", why);
 	unready(peer);
 	if (peer->session && !peer->session->has_answered)
-		peer->address++; /* the name's next */
+		peer->last_has_failed = true;
 	if (peer->session)
 		coap_peer_session_retire(peer->session);
 	coap_peer_stop_resolving(peer);

@@ -123,7 +123,6 @@ int coap_call_option_uint(struct coap_call *call, uint16_t number, uint32_t valu
 
 /* To the place that the URL names (its path is the caller's to make options of). on_end follows. */
 void coap_call_begin(struct coap_call *call, struct coap_peers *peers, const struct coap_url *url);
-bool coap_call_is_under_way(const struct coap_call *call);
 /* An observation: registers again under the same token (RFC 7641 §3.3.1); without an answer in time it ends. */
 void coap_call_renew(struct coap_call *call);
 /* Nothing more is heard of it, and an observation is ended at the device too. Also when it is not under way. */

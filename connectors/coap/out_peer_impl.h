@@ -20,11 +20,11 @@
 #include "connectors/coap/out_message.h"
 #include "connectors/coap/out_peer.h"
 #include "connectors/coap/out_tls.h"
+#include "connectors/coap/psk_file.h"
 
 #define COAP_PEER_ADDRESSES   8u
 #define COAP_TOKEN_LEN        8u
 #define COAP_SESSION_MESSAGES 60000u
-#define COAP_PSK_SIZE         256u
 
 enum coap_peer_state { COAP_PEER_IDLE, COAP_PEER_RESOLVING, COAP_PEER_CONNECTING, COAP_PEER_READY, COAP_PEER_RESTING };
 
@@ -69,7 +69,9 @@ struct coap_peer {
 	struct coap_peer *newer, *older; /* by when it was last wanted */
 	struct coap_resolve *resolve; /* RESOLVING */
 	struct sockaddr_storage addresses[COAP_PEER_ADDRESSES];
-	size_t n_addresses, address; /* address: which is used */
+	size_t n_addresses;
+	struct sockaddr_storage last; /* that was used; a name's may come in another order each time */
+	bool last_has_failed; /* the next one's turn */
 	struct coap_peer_session *session; /* CONNECTING, READY */
 	struct coap_call *waiting, **waiting_end;
 	size_t n_waiting;
@@ -95,7 +97,7 @@ struct coap_peers {
 	struct coap_peers_options options;
 	const struct coap_out_settings *settings;
 	struct coap_tls_files files; /* as they were read last */
-	uint8_t psk_key[COAP_PSK_SIZE];
+	uint8_t psk_key[PSK_MAX_KEY_BYTES];
 	coap_dtls_cpsk_info_t psk; /* of `psk`; its key lies in psk_key */
 	struct coap_peer_context *contexts[COAP_SECURITIES];
 	struct coap_peer **buckets;

@@ -20,6 +20,7 @@
 #include <uv.h>
 
 #include "connectors/coap/out_peer_impl.h"
+#include "connectors/coap/psk_file.h"
 #include "runtime/log.h"
 
 #define CONNECT_MS        30000u /* a connection over TCP, with TLS and what follows */
@@ -223,40 +224,15 @@ static coap_address_t lib_address(const struct coap_peer *peer, const struct soc
 	return address;
 }
 
-static coap_proto_t proto_of(const struct coap_url *url)
-{
-	static const coap_proto_t protos[] = {
-		[COAP_SCHEME_UDP] = COAP_PROTO_UDP,
-		[COAP_SCHEME_DTLS] = COAP_PROTO_DTLS,
-		[COAP_SCHEME_TCP] = COAP_PROTO_TCP,
-		[COAP_SCHEME_TLS] = COAP_PROTO_TLS,
-	};
-	return protos[url->scheme];
-}
-
-/* As the file has it: hex: and digits, or its bytes. Checked with the configuration. */
-static size_t key_bytes(const char *text, uint8_t *out, size_t size)
-{
-	size_t len = strlen(text);
-	if (strncmp(text, "hex:", 4) != 0) {
-		len = len < size ? len : size;
-		memcpy(out, text, len);
-		return len;
-	}
-	size_t n = 0;
-	unsigned byte;
-	for (text += 4; n < size && text[0] && text[1] && sscanf(text, "%2x", &byte) == 1; text += 2)
-		out[n++] = (uint8_t)byte;
-	return n;
-}
-
 void coap_peers_read_psk(struct coap_peers *peers)
 {
 	const struct coap_psk *psk = &peers->options.settings->psk;
 	if (!psk->identity || !psk->key)
 		return;
+	const char *wrong;
+	int len = psk_key_parse(slice_str(psk->key), peers->psk_key, &wrong);
 	peers->psk.identity = (coap_bin_const_t){strlen(psk->identity), (const uint8_t *)psk->identity};
-	peers->psk.key = (coap_bin_const_t){key_bytes(psk->key, peers->psk_key, sizeof peers->psk_key), peers->psk_key};
+	peers->psk.key = (coap_bin_const_t){len > 0 ? (size_t)len : 0, peers->psk_key}; /* checked with the file */
 }
 
 static const coap_dtls_cpsk_info_t *on_hint(coap_str_const_t *hint, coap_session_t *libs, void *arg)
@@ -278,7 +254,7 @@ static coap_session_t *open_psk(struct coap_peer *peer, coap_context_t *libs, co
 	};
 	if (!peer->url.is_literal)
 		setup.client_sni = peer->url.host;
-	return coap_new_client_session_psk2(libs, NULL, address, proto_of(&peer->url), &setup);
+	return coap_new_client_session_psk2(libs, NULL, address, coap_scheme_proto(peer->url.scheme), &setup);
 }
 
 static coap_session_t *open_lib_session(struct coap_peer *peer, const struct coap_peer_session *session)
@@ -287,12 +263,12 @@ static coap_session_t *open_lib_session(struct coap_peer *peer, const struct coa
 	coap_context_t *libs = coap_loop_context(context->loop);
 	coap_address_t address = lib_address(peer, &session->address);
 	if (!coap_url_is_secure(&peer->url))
-		return coap_new_client_session(libs, NULL, &address, proto_of(&peer->url));
+		return coap_new_client_session(libs, NULL, &address, coap_scheme_proto(peer->url.scheme));
 	if (!context->tls)
 		return open_psk(peer, libs, &address);
 	coap_tls_setup_name(context->tls, &peer->url);
 	return coap_new_client_session_pki(
-		libs, NULL, &address, proto_of(&peer->url), coap_tls_setup_pki(context->tls));
+		libs, NULL, &address, coap_scheme_proto(peer->url.scheme), coap_tls_setup_pki(context->tls));
 }
 
 static void set_transmission(coap_session_t *libs, const struct coap_transmission *transmission)
@@ -358,14 +334,23 @@ static bool is_wanted(struct coap_peer *peer, const struct sockaddr_storage *add
 	return peer->waiting != NULL;
 }
 
+/* The same as before, or if that has failed the one behind it. */
+static const struct sockaddr_storage *choose_address(const struct coap_peer *peer)
+{
+	for (size_t i = 0; i < peer->n_addresses; i++)
+		if (memcmp(&peer->addresses[i], &peer->last, sizeof peer->last) == 0)
+			return &peer->addresses[(i + peer->last_has_failed) % peer->n_addresses];
+	return &peer->addresses[0];
+}
+
 static void open_session(struct coap_peer *peer)
 {
-	const struct sockaddr_storage address = peer->addresses[peer->address % peer->n_addresses];
+	const struct sockaddr_storage address = *choose_address(peer);
 	char why[sizeof peer->why];
-	if (!is_wanted(peer, &address)) {
-		peer->address++;
+	peer->last = address;
+	peer->last_has_failed = !is_wanted(peer, &address);
+	if (peer->last_has_failed)
 		return;
-	}
 	struct coap_peer_session *session = calloc(1, sizeof *session);
 	coap_loop_forget_reason();
 	if (session)
@@ -381,7 +366,7 @@ static void open_session(struct coap_peer *peer)
 	free(session);
 	const char *reason = coap_loop_reason();
 	snprintf(why, sizeof why, "no session can be had%s%s", *reason ? ": " : "", reason);
-	peer->address++;
+	peer->last_has_failed = true;
 	peer->n_addresses = 0;
 	coap_peer_has_failed(peer, COAP_CALL_UNREACHED, why);
 }
@@ -533,7 +518,7 @@ static void lose_handshake(struct coap_peer_session *session)
 	coap_peer_session_end(session, COAP_CALL_UNREACHED, why);
 	if (!current)
 		return;
-	peer->address++;
+	peer->last_has_failed = true;
 	coap_peer_has_failed(peer, refused ? COAP_CALL_REFUSED : COAP_CALL_UNREACHED, why);
 }
 

@@ -6,40 +6,14 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
-#include <strings.h>
 
 #include "connectors/common/percent.h"
-
-static const struct {
-	const char *text;
-	uint16_t port;
-} schemes[] = {
-	[COAP_SCHEME_UDP] = {"coap", 5683},
-	[COAP_SCHEME_DTLS] = {"coaps", 5684},
-	[COAP_SCHEME_TCP] = {"coap+tcp", 5683},
-	[COAP_SCHEME_TLS] = {"coaps+tcp", 5684},
-};
 
 static const char no_scheme[] =
 	"it does not begin with a scheme of CoAP; write coap://host, coaps://host, coap+tcp://host or coaps+tcp://host";
 static const char no_host[] =
 	"its host is no name and no address; write coap://name, coap://192.0.2.1 or coap://[2001:db8::1]";
 static const char no_port[] = "its port is no number from 1 to 65535; write coap://host:5683, or leave it out";
-
-static bool read_scheme(struct slice *text, struct coap_url *url)
-{
-	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-		size_t len = strlen(schemes[i].text);
-		if (text->len < len + 3 || strncasecmp((const char *)text->data, schemes[i].text, len) != 0 ||
-			memcmp(text->data + len, "://", 3) != 0)
-			continue;
-		url->scheme = (enum coap_scheme)i;
-		url->port = schemes[i].port;
-		*text = slice_of(text->data + len + 3, text->len - len - 3);
-		return true;
-	}
-	return false;
-}
 
 /* Of a name: unreserved and sub-delims of RFC 3986 §3.2.2 that occur in names. */
 static bool is_of_name(uint8_t c)
@@ -145,8 +119,9 @@ static const char *read_authority(struct slice text, struct coap_url *url)
 const char *coap_url_parse(struct slice text, struct coap_url *ret_url)
 {
 	struct coap_url url = {.port = 0};
-	if (!text.data || !read_scheme(&text, &url))
+	if (!text.data || !coap_scheme_take(&text, &url.scheme))
 		return no_scheme;
+	url.port = coap_scheme_port(url.scheme);
 	if (memchr(text.data, '#', text.len))
 		return "it holds a fragment, which is not sent (RFC 7252 §6); leave out the # and what follows";
 	size_t end = 0;
@@ -175,17 +150,17 @@ uint32_t coap_url_hash(const struct coap_url *url)
 
 bool coap_url_is_secure(const struct coap_url *url)
 {
-	return url->scheme == COAP_SCHEME_DTLS || url->scheme == COAP_SCHEME_TLS;
+	return coap_scheme_is_secure(url->scheme);
 }
 
 bool coap_url_is_datagram(const struct coap_url *url)
 {
-	return url->scheme == COAP_SCHEME_UDP || url->scheme == COAP_SCHEME_DTLS;
+	return coap_scheme_is_datagram(url->scheme);
 }
 
 void coap_url_print(const struct coap_url *url, char *text, size_t size)
 {
 	bool brackets = strchr(url->host, ':') != NULL;
-	snprintf(text, size, "%s://%s%s%s:%u", schemes[url->scheme].text, brackets ? "[" : "", url->host,
+	snprintf(text, size, "%s://%s%s%s:%u", coap_scheme_name(url->scheme), brackets ? "[" : "", url->host,
 		brackets ? "]" : "", url->port);
 }

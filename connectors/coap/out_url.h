@@ -8,11 +8,10 @@
 #ifndef LINKSPAN_CONNECTORS_COAP_OUT_URL_H
 #define LINKSPAN_CONNECTORS_COAP_OUT_URL_H
 
+#include "connectors/coap/scheme.h"
 #include "message/slice.h"
 
 #define COAP_URL_HOST_SIZE 256u
-
-enum coap_scheme { COAP_SCHEME_UDP, COAP_SCHEME_DTLS, COAP_SCHEME_TCP, COAP_SCHEME_TLS };
 
 struct coap_url {
 	enum coap_scheme scheme;

@@ -370,11 +370,6 @@ struct slice psk_file_find(const struct psk_file *file, struct slice identity)
 	return (struct slice){NULL, 0};
 }
 
-size_t psk_file_count(const struct psk_file *file)
-{
-	return file->n;
-}
-
 bool psk_file_is_exposed(const struct psk_file *file)
 {
 	return file->exposed;

@@ -32,7 +32,6 @@ void psk_file_free(struct psk_file *file); /* NULL is allowed */
 
 /* The key of that identity, borrowed; absent if there is none. */
 struct slice psk_file_find(const struct psk_file *file, struct slice identity);
-size_t psk_file_count(const struct psk_file *file);
 /* May others than owner and group read the file that it was read from? */
 bool psk_file_is_exposed(const struct psk_file *file);
 

@@ -66,11 +66,6 @@ void rate_free(struct rate *rate)
 	free(rate);
 }
 
-size_t rate_count(const struct rate *rate)
-{
-	return rate->n_used;
-}
-
 static struct peer *peer_at(const struct rate *rate, uint32_t index)
 {
 	return index ? &rate->peers[index - 1] : NULL;

@@ -21,6 +21,5 @@ void rate_free(struct rate *rate); /* NULL is allowed */
 /* One request of that peer (its address without the port: a port costs nothing). 0: it may go on; else in how many
  * milliseconds the next one may (4.29; its Max-Age is that in seconds, rounded up), and nothing has been taken. */
 uint64_t rate_take(struct rate *rate, struct slice peer, uint64_t now_ms);
-size_t rate_count(const struct rate *rate); /* of peers that are known */
 
 #endif

@@ -10,16 +10,18 @@
 #include "runtime/endpoint.h"
 #include "runtime/log.h"
 
-static void log_evicted(struct endpoint *end, uint64_t before)
+/* False: none. */
+static bool log_evicted(struct endpoint *end, uint64_t before)
 {
 	struct journal_values_stats stats = journal_values_stats(end->bridge->journal, end->dest);
 	if (stats.evicted == before)
-		return;
+		return false;
 	log_warn("last_values_evicted",
 		"destination=%s count=%llu kept=%zu bytes=%zu what=\"there are more last values than last_values "
 		"allows: "
 		"those that were set least recently went\"",
 		end->config->name, (unsigned long long)(stats.evicted - before), stats.n, stats.bytes);
+	return true;
 }
 
 void keeping_open(struct endpoint *end)
@@ -29,7 +31,7 @@ void keeping_open(struct endpoint *end)
 		return;
 	journal_limit_values(end->bridge->journal, end->dest, (size_t)config->last_values.max_entries,
 		(size_t)config->last_values.max_bytes);
-	log_evicted(end, 0);
+	(void)log_evicted(end, 0);
 }
 
 /* Its topic alone, in the form of an encoded message: it has no value any more. */
@@ -63,6 +65,12 @@ static int encode(struct endpoint *end, const struct message_view *view, uint8_t
 	return 0;
 }
 
+static void tell(const struct endpoint *end, struct slice topic)
+{
+	if (end->link && end->connector->value_changed)
+		end->connector->value_changed(end->link, topic);
+}
+
 int keeping_value(void *ctx, const struct message_view *view, const struct journal_change *finished)
 {
 	struct endpoint *end = ctx;
@@ -77,9 +85,12 @@ int keeping_value(void *ctx, const struct message_view *view, const struct journ
 	uint64_t lsn, evicted = journal_values_stats(j, end->dest).evicted;
 	r = journal_append(j, NULL, 0, changes, 2, &lsn);
 	free(bytes);
-	if (r == 0)
-		log_evicted(end, evicted);
-	return r;
+	if (r < 0)
+		return r;
+	tell(end, view->topic);
+	if (log_evicted(end, evicted))
+		tell(end, (struct slice){NULL, 0});
+	return 0;
 }
 
 struct message *keeping_last_value(struct link_host *host, struct slice topic)

@@ -571,6 +571,8 @@ static void keep_value(struct fake_host *fake, struct message *msg)
 	if (!fake->connector->keeps_values)
 		breach(fake, "keep_value by a connector that does not keep values");
 	fake_memory_set_value(fake_host_memory(fake), msg);
+	if (fake->connector->value_changed)
+		fake->connector->value_changed(fake->link, message_view(msg)->topic);
 }
 
 static enum offer_result on_offer(struct link_host *host, const struct offer *offer)

@@ -31,6 +31,7 @@ check_PROGRAMS += tests/conformance/test_kafka_group tests/conformance/test_kafk
 check_PROGRAMS += tests/conformance/test_coap_in
 tests_conformance_test_coap_in_SOURCES = tests/conformance/test_coap_in.c
 tests_conformance_test_coap_in_LDADD = $(CONFORMANCE_LIBS)
+tests_conformance_test_coap_in_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=dedupe_new
 check_PROGRAMS += tests/conformance/test_coap_out
 tests_conformance_test_coap_out_SOURCES = tests/conformance/test_coap_out.c tests/conformance/coap_device.c tests/conformance/coap_device.h
 tests_conformance_test_coap_out_LDADD = $(CONFORMANCE_LIBS)

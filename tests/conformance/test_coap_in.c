@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "connectors/coap/coap.h"
+#include "connectors/coap/dedupe.h"
 #include "connectors/coap/settings.h"
 #include "tests/conformance/fake_host.h"
 #include "tests/unit/tap.h"
@@ -25,6 +26,7 @@ enum { CON, NON, ACK, RST };
 #define CONTINUE    0x5f
 #define VALID       0x43
 #define NOT_FOUND   0x84
+#define TOO_LARGE   0x8d
 #define UNAVAILABLE 0xa3
 #define MAX         1500
 
@@ -43,6 +45,7 @@ static struct link_subscription subscription = {.filter = "/in/+", .qos = 1, .fr
 static uint16_t port;
 static struct link_host_ops ops; /* the fake host's, but for offer */
 static uint64_t taken_cookie;
+static size_t table_room; /* of refusals, and of ids that are known in memory; 0: as always */
 
 static void bail(const char *what)
 {
@@ -67,6 +70,15 @@ static uint16_t free_port(void)
 		bail("port");
 	close(fd);
 	return ntohs(at.sin_port);
+}
+
+/* The linker puts this before the real one, so that tables can be full. */
+int __real_dedupe_new(size_t max_entries, struct dedupe **ret_dedupe);
+int __wrap_dedupe_new(size_t max_entries, struct dedupe **ret_dedupe);
+
+int __wrap_dedupe_new(size_t max_entries, struct dedupe **ret_dedupe)
+{
+	return __real_dedupe_new(table_room ? table_room : max_entries, ret_dedupe);
 }
 
 static struct fake_host *begin_with(size_t max_keys, size_t busy_after, bool hold_receipts)
@@ -403,36 +415,74 @@ static void test_no_room(void)
 	finish(fake);
 }
 
+/* Who has got an empty acknowledgement does not send the datagram again: it is told, whether that can be remembered or not. Who
+ * has not gets silence, sends it again, and is served then. */
+static void test_no_more_refusals(void)
+{
+	table_room = 1;
+	struct fake_host *fake = begin_with(0, 1, false);
+	table_room = 0;
+	settings.in.limits.max_body = 6;
+	settings.in.limits.busy_timeout_ms = 2000;
+	struct client client = client_new(), second = client_new();
+	struct writer w = put(CON, 7, "first"), silent = put(CON, 10, "too large as well");
+	bool is_answered;
+	client_send(&client, &w);
+	await(fake, &client, ACK, CHANGED);
+	w = put(CON, 8, "second");
+	client_send(&second, &w);
+	CU_ASSERT_TRUE(fake_host_run_until(fake, is_acked, &second));
+	w = put(CON, 9, "too large");
+	client_send(&client, &w);
+	await_past_ping(fake, &client, ACK, TOO_LARGE);
+	client_send(&client, &silent);
+	expect_nothing(fake, &client);
+	do {
+		CU_ASSERT_TRUE_FATAL(fake_host_run_until(fake, has_come, &second));
+		is_answered = second.in[1] == UNAVAILABLE;
+		if (type_of(&second) == CON)
+			client_reply(&second, is_answered ? ACK : RST);
+	} while (!is_answered);
+	settings.in.limits.max_body = 65536;
+	fake->busy_after = 0;
+	fake_host_resume(fake, 0);
+	client_send(&client, &silent);
+	await_past_ping(fake, &client, ACK, CHANGED);
+	close(client.fd);
+	close(second.fd);
+	finish(fake);
+}
+
 static void test_no_more_keys(void)
 {
 	struct fake_host *fake = begin_with(1, 0, false);
 	struct client client = client_new();
 	struct writer w = put(CON, 7, "first");
 	client_send(&client, &w);
-	await(fake, &client, ACK, CHANGED);
+	await_past_ping(fake, &client, ACK, CHANGED);
 	struct writer more = put(CON, 8, "second");
 	client_send(&client, &more);
-	await(fake, &client, ACK, UNAVAILABLE);
+	await_past_ping(fake, &client, ACK, UNAVAILABLE);
 	CU_ASSERT_TRUE(option_of(&client, 14) > 0);
 	client_send(&client, &w); /* what is known stays so */
-	await(fake, &client, ACK, CHANGED);
+	await_past_ping(fake, &client, ACK, CHANGED);
 	CU_ASSERT_EQUAL(fake->n_offers, 1);
 	/* A refusal stays one, also when there is room: the client has another id by now, and both would be there. */
 	fake->max_keys = 0;
 	for (int i = 0; i < 2; i++) {
 		client_send(&client, &more);
-		await(fake, &client, ACK, UNAVAILABLE);
+		await_past_ping(fake, &client, ACK, UNAVAILABLE);
 		CU_ASSERT_TRUE(option_of(&client, 14) > 0);
 	}
 	CU_ASSERT_EQUAL(fake->n_offers, 1);
 	w = put(CON, 9, "second");
 	client_send(&client, &w);
-	await(fake, &client, ACK, CHANGED);
+	await_past_ping(fake, &client, ACK, CHANGED);
 	w = put(CON, 8, "a device that has rebooted"); /* other bytes: another message */
 	client_send(&client, &w);
-	await(fake, &client, ACK, CHANGED);
+	await_past_ping(fake, &client, ACK, CHANGED);
 	client_send(&client, &more);
-	await(fake, &client, ACK, UNAVAILABLE);
+	await_past_ping(fake, &client, ACK, UNAVAILABLE);
 	CU_ASSERT_EQUAL(fake->n_offers, 3);
 	close(client.fd);
 	finish(fake);
@@ -662,6 +712,8 @@ int main(void)
 		{"a repetition of one that waits is acknowledged, and nothing else", test_repetition_of_pending},
 		{"what finds no room is held until there is some", test_no_room},
 		{"without room for its id a request is told when to come again, and its copies too", test_no_more_keys},
+		{"where no refusal can be remembered it is said all the same to who has been acknowledged",
+			test_no_more_refusals},
 		{"a failed journal acknowledges nothing", test_failed_receipt},
 		{"while it stops over UDP: copies of what was taken are answered, the rest is left to come again",
 			test_repetitions_while_stopping},

@@ -5,14 +5,15 @@ addresses, handshakes that go nowhere, junk. Each gets its answer, none of what 
 shown that an address is his gets at most three times what came from there, memory stays bounded, and honest clients are served all the while."""
 import os
 import random
+import resource
 import select
 import selectors
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import threading
-import time
 from contextlib import contextmanager
 
 import _path  # noqa: F401  pylint: disable=unused-import
@@ -621,6 +622,28 @@ def unproven():
             assert code == wanted, (code, secret, options)
 
 
+@tap.case("TLS: sessions are not resumed, neither in 1.2 nor in 1.3: who is let in is so by the files of now")
+def resumption():
+    port, made = free_port(), certificates.make(temp_folder("resumption"))
+    with Linkspan(yaml.configuration(
+            [yaml.coap("devices", listen=[f"coaps+tcp://127.0.0.1:{port}"], tls={"cert": made.server_cert, "key": made.server_key}),
+             yaml.mqtt("b", shared_mosquitto().port, client_id="linkspan-resumption")],
+            [yaml.mapping("in", {"connection": "devices", "topic": "/in/{name}"}, {"connection": "b", "topic": "resumed/{name}"})])):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context, session = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), None
+            context.load_verify_locations(made.ca)
+            context.minimum_version = context.maximum_version = version
+            for _ in range(3):
+                with socket.create_connection(("127.0.0.1", port), timeout=30) as link, \
+                        context.wrap_socket(link, server_hostname="localhost", session=session) as secured:
+                    assert not secured.session_reused, version
+                    secured.sendall(coap_stream.CSM + coap_stream.encode(
+                        coap.Message(coap.CON, "PUT", 0, b"t", coap.path_options("/in/x"), b"x")))
+                    assert coap_stream.receive_answer(secured.recv) == "2.04"
+                    session = secured.session
+                    assert not session or not session.has_ticket, version
+
+
 class _Device:
     """By DTLS, from a port that stays the same: behind a proxy. It answers nothing by itself: its radio sleeps."""
 
@@ -677,7 +700,10 @@ def hellos():
             [yaml.coap("devices", listen=[f"coaps://127.0.0.1:{port}"], psk={"file": path}),
              yaml.mqtt("b", shared_mosquitto().port, client_id="linkspan-hellos")],
             [yaml.mapping("in", {"connection": "devices", "topic": "/in/{name}"}, {"connection": "b", "topic": "hellos/{name}"})])), \
-            _OnePort(port, 0, 0, 0) as link:
+            _OnePort(port, 0, 0, 0) as link, _OnePort(port, 0, 0, 0) as another:
+        rebooting = _Device(another.port)
+        assert rebooting.put() == "2.04"
+        rebooting.dies()
         heard = []
         link.watch = lambda to_target, data: heard.append(data) if to_target else None
         device = _Device(link.port)
@@ -686,12 +712,11 @@ def hellos():
         for n in range(12):  # copies of its own, and such as another handshake begins with
             link.forge(hello)
             link.forge(hello[:10] + bytes([n]) + hello[11:27] + os.urandom(32) + hello[59:])
-        # Longer than anybody would wait for a sign of life.
-        time.sleep(13)
+        # Heard when its old session has given no sign of life for ten seconds: by then the forged hellos would have ended the other.
+        rebooting = _Device(another.port)
+        assert rebooting.put() == "2.04", "it is mute"
         assert device.put() == "2.04", "its session has gone"
-        device.dies()
-        device = _Device(link.port)
-        assert device.put() == "2.04", "it is mute"
+        rebooting.dies()
         device.dies()
 
 
@@ -741,6 +766,45 @@ def tcp():
         until(lambda: not check.judge(sent, [m.payload for m in got.messages]).lost, "the honest client's messages")
         assert {m.topic for m in got.messages} == {"out/honest"}, got.messages
         assert bridge.stop() == 0
+
+
+@tap.case("TCP: connections take no more than half of the descriptors, and who comes when others have gone is served")
+def descriptors():
+    stream = free_port()
+    with Linkspan(yaml.configuration(
+            [yaml.coap("devices", listen=[f"coap+tcp://127.0.0.1:{stream}"]),
+             yaml.mqtt("b", shared_mosquitto().port, client_id="linkspan-descriptors")],
+            [yaml.mapping("in", {"connection": "devices", "topic": "/in/{name}"}, {"connection": "b", "topic": "half/{name}"})])) as bridge:
+        files = bridge.open_files()
+        limit = 4 * files
+        resource.prlimit(bridge.pid, resource.RLIMIT_NOFILE, (limit, resource.prlimit(bridge.pid, resource.RLIMIT_NOFILE)[1]))
+
+        def put(link):
+            link.settimeout(30)
+            link.sendall(coap_stream.CSM + coap_stream.encode(
+                coap.Message(coap.CON, "PUT", 0, b"t", coap.path_options("/in/x"), b"x")))
+            return coap_stream.receive_answer(link.recv)
+
+        def served():
+            with socket.create_connection(("127.0.0.1", stream)) as link:
+                try:
+                    return put(link) == "2.04"
+                except (OSError, AssertionError):  # turned away
+                    return False
+        links = []
+        while len(links) < limit:
+            link = socket.create_connection(("127.0.0.1", stream))
+            try:
+                assert put(link) == "2.04"
+            except (OSError, AssertionError):
+                link.close()
+                break
+            links.append(link)
+        assert limit // 2 - 2 <= len(links) <= limit // 2, (len(links), limit)
+        assert not served() and bridge.open_files() <= files + limit // 2, bridge.open_files()
+        for link in links:
+            link.close()
+        until(served, "to be served again")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """CoAP in, datagram by datagram: 2.04 means that the message is safe; what comes again is known by message id and bytes, also after a
 SIGKILL; a device that reboots and uses its ids again loses nothing; what is not taken is told so."""
+import select
 import socket
+from contextlib import ExitStack
 
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import coap, tap, yaml
@@ -391,6 +393,36 @@ def multicast():
         assert answer.token == wanted and answer.token not in unanswered, answer
         assert answer.text == "2.05" and answer.payload == b"</value/1>;obs", answer
         assert _taken(bridge) == 0
+
+
+@tap.case("multicast: nobody is asked for a sign of life, or answered, before a time of its own; what is malformed gets no RST (§8.1)")
+def multicast_leisure():
+    port, group = free_port(), "224.0.1.187"
+    config = _listener("leisure", port, source={"topic": [f"/in/a-path-that-is-long-enough-{n:03}" for n in range(30)]},
+                       target={"topic": "leisure"}, host="0.0.0.0", public=True, multicast=[group + "%lo"])
+    with Linkspan(config), coap.Client(port) as client, ExitStack() as stack:
+        asking = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(8)]
+        # From now on it knows that its list is too long to be given to who may be anybody.
+        assert client.ask(client.request("GET", "/.well-known/core")).text == "2.05"
+        malformed = client.request("GET", "/.well-known/core", kind=NON).encode() + b"\xf1"  # an option with delta 15
+        for one in asking:
+            one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+            one.sendto(malformed, (group, port))
+            one.sendto(client.request("GET", "/.well-known/core", kind=NON).encode(), (group, port))
+        assert client.ask(client.request("GET", "/in/nothing")).text in ("4.04", "4.05")
+        told = select.select(asking, [], [], 0)[0]
+        assert len(told) < len(asking), "all at once"
+        for one in asking:
+            one.settimeout(30)
+            pings = 0
+            while True:
+                data, address = one.recvfrom(1 << 16)
+                answer = coap.decode(data)
+                if (answer.kind, answer.text) != (CON, "0.00"):
+                    break
+                pings += 1
+                one.sendto(coap.Message(RST, 0, answer.mid).encode(), address)
+            assert pings and answer.text == "2.05" and b"</in/a-path-that-is-long-enough-000>" in answer.payload, answer
 
 
 @tap.case("an IPv6 address, and many peers at the same time")

@@ -86,6 +86,8 @@ EXTRA_DIST += \
 	tests/lib/rig/raw_http.py \
 	tests/lib/rig/receiver.py \
 	tests/lib/rig/webhook_libraries.py \
+	tests/lib/rig/names.c \
+	tests/lib/rig/names.py \
 	tests/lib/rig/shift_clock.c \
 	tests/lib/rig/token_server.py \
 	tests/lib/rig/webhooks.py \

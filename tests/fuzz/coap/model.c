@@ -187,8 +187,10 @@ static void on_outcome(struct link_host *host, uint64_t seq, const struct outcom
 		message_unref(model->values[i]);
 		model->values[i] = message_view(model->in_flight)->payload.data ? message_ref(model->in_flight) : NULL;
 	}
-	message_unref(model->in_flight);
+	struct message *msg = model->in_flight;
 	model->in_flight = NULL;
+	coap_connector.value_changed(model->link, message_view(msg)->topic);
+	message_unref(msg);
 }
 
 static struct message *on_last_value(struct link_host *host, struct slice topic)

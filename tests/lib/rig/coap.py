@@ -248,9 +248,9 @@ class Client:
 class Server:
     """A UDP socket at which a test is the device: it takes what comes and says what to answer. Pings get their RST by themselves."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, host="127.0.0.1"):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", port))
+        self.socket.bind((host, port))
         self.port = self.socket.getsockname()[1]
         self.mid = random.randrange(1 << 16)
         self.seen = []  # (message, address)

@@ -62,3 +62,9 @@ tests_unit_coap_test_shares_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/coap/test_key_shares
 tests_unit_coap_test_key_shares_SOURCES = tests/unit/coap/test_key_shares.c
 tests_unit_coap_test_key_shares_LDADD = $(TEST_LIBS)
+# Clocks that stand still, as for tests/fuzz/fuzz_coap.c.
+check_PROGRAMS += tests/unit/coap/test_in_time
+tests_unit_coap_test_in_time_SOURCES = tests/unit/coap/test_in_time.c tests/fuzz/coap/model.c tests/fuzz/coap/model.h \
+	tests/fuzz/coap/play.c tests/fuzz/coap/play.h
+tests_unit_coap_test_in_time_LDADD = $(TEST_LIBS)
+tests_unit_coap_test_in_time_LDFLAGS = $(AM_LDFLAGS) $(COAP_WRAP)

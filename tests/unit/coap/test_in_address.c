@@ -13,7 +13,7 @@ static const char too_long[] = "coap://[0000:0000:0000:0000:0000:0000:0000:0000:
 
 static struct coap_in_address parsed(const char *text)
 {
-	struct coap_in_address address = {.proto = COAP_PROTO_NONE};
+	struct coap_in_address address = {.scheme = COAP_SCHEME_UDP};
 	const char *wrong = coap_in_address_parse(text, &address);
 	CU_ASSERT_PTR_NULL(wrong);
 	return address;
@@ -33,25 +33,26 @@ static void test_schemes(void)
 {
 	static const struct {
 		const char *text;
-		coap_proto_t proto;
+		enum coap_scheme scheme;
 		uint16_t port;
 		bool loopback;
 	} cases[] = {
-		{"coap://127.0.0.1", COAP_PROTO_UDP, 5683, true},
-		{"coaps://127.0.0.1", COAP_PROTO_DTLS, 5684, true},
-		{"coap+tcp://127.0.0.1", COAP_PROTO_TCP, 5683, true},
-		{"coaps+tcp://127.0.0.1", COAP_PROTO_TLS, 5684, true},
-		{"coap://127.0.0.1:1", COAP_PROTO_UDP, 1, true},
-		{"coap://127.8.9.1:65535", COAP_PROTO_UDP, 65535, true},
-		{"coap://[::1]", COAP_PROTO_UDP, 5683, true},
-		{"coaps://[::1]:7", COAP_PROTO_DTLS, 7, true},
-		{"coap://0.0.0.0", COAP_PROTO_UDP, 5683, false},
-		{"coap://192.0.2.1:5683", COAP_PROTO_UDP, 5683, false},
-		{"coaps://[::]:5684", COAP_PROTO_DTLS, 5684, false},
+		{"coap://127.0.0.1", COAP_SCHEME_UDP, 5683, true},
+		{"coaps://127.0.0.1", COAP_SCHEME_DTLS, 5684, true},
+		{"coap+tcp://127.0.0.1", COAP_SCHEME_TCP, 5683, true},
+		{"coaps+tcp://127.0.0.1", COAP_SCHEME_TLS, 5684, true},
+		{"coap://127.0.0.1:1", COAP_SCHEME_UDP, 1, true},
+		{"coap://127.8.9.1:65535", COAP_SCHEME_UDP, 65535, true},
+		{"coap://[::1]", COAP_SCHEME_UDP, 5683, true},
+		{"coaps://[::1]:7", COAP_SCHEME_DTLS, 7, true},
+		{"CoAPs+TCP://127.0.0.1", COAP_SCHEME_TLS, 5684, true}, /* RFC 3986 §3.1 */
+		{"coap://0.0.0.0", COAP_SCHEME_UDP, 5683, false},
+		{"coap://192.0.2.1:5683", COAP_SCHEME_UDP, 5683, false},
+		{"coaps://[::]:5684", COAP_SCHEME_DTLS, 5684, false},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct coap_in_address address = parsed(cases[i].text);
-		CU_ASSERT_EQUAL(address.proto, cases[i].proto);
+		CU_ASSERT_EQUAL(address.scheme, cases[i].scheme);
 		CU_ASSERT_EQUAL(port_of(&address), cases[i].port);
 		CU_ASSERT_EQUAL(address.at.loopback, cases[i].loopback);
 	}
@@ -59,14 +60,14 @@ static void test_schemes(void)
 
 static void test_refused(void)
 {
-	static const char *const bad[] = {"", "127.0.0.1", "coap:127.0.0.1", "COAP://127.0.0.1", "http://127.0.0.1",
-		"coap://", "coap://host.example", "coap://127.0.0.1/", "coap://127.0.0.1:5683/x",
-		"coap://127.0.0.1:65536", "coap://127.0.0.1:x", "coap://127.0.0.1:", "coap://::1", "coap://[::1",
-		"coap://[::1]x", "coap://256.0.0.1", "coap://127.0.0.1 ", too_long};
-	struct coap_in_address address = {.proto = COAP_PROTO_TLS};
+	static const char *const bad[] = {"", "127.0.0.1", "coap:127.0.0.1", "http://127.0.0.1", "coap://",
+		"coap://host.example", "coap://127.0.0.1/", "coap://127.0.0.1:5683/x", "coap://127.0.0.1:65536",
+		"coap://127.0.0.1:x", "coap://127.0.0.1:", "coap://::1", "coap://[::1", "coap://[::1]x",
+		"coap://256.0.0.1", "coap://127.0.0.1 ", too_long};
+	struct coap_in_address address = {.scheme = COAP_SCHEME_TLS};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		CU_ASSERT_PTR_NOT_NULL(coap_in_address_parse(bad[i], &address));
-	CU_ASSERT_EQUAL(address.proto, COAP_PROTO_TLS);
+	CU_ASSERT_EQUAL(address.scheme, COAP_SCHEME_TLS);
 }
 
 static void check_group(const char *text, const char *wanted, const char *wanted_interface)

@@ -4,6 +4,7 @@
  * tests/integration/coap_field.py.
  */
 #include <errno.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -80,10 +81,10 @@ static void test_refused(void)
 	refuse(none, NULL, NULL, NULL, "No such file");
 	refuse(NULL, none, own.key, NULL, "No such file");
 	refuse(NULL, endless, own.key, NULL, "too large");
-	refuse(NULL, keys, own.key, NULL, "no PEM file with a certificate");
-	refuse(NULL, own.cert, keys, NULL, "no PEM file with a private key");
-	refuse(NULL, own.cert, other.key, NULL, "not the key of the certificate");
-	refuse(NULL, own.cert, own.key, keys, "no PEM file with certificates");
+	refuse(NULL, keys, own.key, NULL, "holds no certificate");
+	refuse(NULL, own.cert, keys, NULL, "holds no private key");
+	refuse(NULL, own.cert, other.key, NULL, "not the private key of the first certificate");
+	refuse(NULL, own.cert, own.key, keys, "holds no certificate");
 }
 
 /* What is wrong now leaves what was right before. */
@@ -106,12 +107,83 @@ static void test_reload(void)
 	coap_in_security_free(security);
 }
 
+/* --- names in certificates --------------------------------------------------------------------------------------------- */
+
+static void name_common(X509 *cert, const char *name, int len)
+{
+	CU_ASSERT_EQUAL_FATAL(X509_NAME_add_entry_by_NID(X509_get_subject_name(cert), NID_commonName, V_ASN1_UTF8STRING,
+				      (const unsigned char *)name, len, -1, 0),
+		1);
+}
+
+static void push_name(GENERAL_NAMES *names, int type, const char *name, int len)
+{
+	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+	GENERAL_NAME *one = GENERAL_NAME_new();
+	CU_ASSERT_FATAL(text && one && ASN1_STRING_set(text, name, len) == 1);
+	GENERAL_NAME_set0_value(one, type, text);
+	CU_ASSERT_FATAL(sk_GENERAL_NAME_push(names, one) > 0);
+}
+
+static struct coap_in_names names_of(X509 *cert)
+{
+	struct coap_in_names names;
+	coap_in_names_of(cert, &names);
+	X509_free(cert);
+	return names;
+}
+
+static X509 *certificate_with(GENERAL_NAMES *others)
+{
+	X509 *cert = X509_new();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(cert);
+	if (others)
+		CU_ASSERT_EQUAL_FATAL(X509_add1_ext_i2d(cert, NID_subject_alt_name, others, 0, 0), 1);
+	GENERAL_NAMES_free(others);
+	return cert;
+}
+
+static void test_names(void)
+{
+	GENERAL_NAMES *others = GENERAL_NAMES_new();
+	push_name(others, GEN_DNS, "pump.example", 12);
+	push_name(others, GEN_EMAIL, "boss@example", 12);
+	push_name(others, GEN_URI, "urn:dev:7", 9);
+	X509 *cert = certificate_with(others);
+	name_common(cert, "pump", 4);
+	struct coap_in_names names = names_of(cert);
+	CU_ASSERT_EQUAL_FATAL(names.n, 3);
+	CU_ASSERT_STRING_EQUAL(names.names[0], "pump");
+	CU_ASSERT_STRING_EQUAL(names.names[1], "pump.example");
+	CU_ASSERT_STRING_EQUAL(names.names[2], "urn:dev:7");
+	coap_in_names_free(&names);
+	names = names_of(certificate_with(NULL));
+	CU_ASSERT_EQUAL(names.n, 0);
+}
+
+/* "boss\0.evil.example", signed for who has evil.example, is not boss; the other names count. */
+static void test_names_with_nul(void)
+{
+	GENERAL_NAMES *others = GENERAL_NAMES_new();
+	push_name(others, GEN_DNS, "boss\0.evil.example", 18);
+	push_name(others, GEN_DNS, "evil.example", 12);
+	push_name(others, GEN_URI, "boss\0", 5);
+	X509 *cert = certificate_with(others);
+	name_common(cert, "boss\0evil", 9);
+	struct coap_in_names names = names_of(cert);
+	CU_ASSERT_EQUAL_FATAL(names.n, 1);
+	CU_ASSERT_STRING_EQUAL(names.names[0], "evil.example");
+	coap_in_names_free(&names);
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"what is good", test_good},
 		{"what is refused, with the file and why", test_refused},
 		{"read again", test_reload},
+		{"names in a certificate", test_names},
+		{"a name with a NUL within is none", test_names_with_nul},
 		{NULL, NULL},
 	};
 	return tap_main("coap keys of a listener", tests);

@@ -56,6 +56,26 @@ static void test_open(void)
 	CU_ASSERT_FALSE(complains(&settings, "listen"));
 }
 
+static bool joins(const char *first, const char *second, char *group)
+{
+	struct config_text one = {.value = group};
+	struct coap_settings settings = listening(first, second);
+	settings.in.multicast = (struct config_list){.items = &one, .n = 1};
+	return !complains(&settings, "multicast");
+}
+
+/* A socket that is bound to an address gets nothing that is sent to a group. */
+static void test_groups(void)
+{
+	static char v4[] = "224.0.1.187", v6[] = "[ff02::fd%eth0]";
+	CU_ASSERT(joins("coap://0.0.0.0", NULL, v4) && joins("coaps://127.0.0.1", "coap://0.0.0.0", v4));
+	CU_ASSERT(joins("coap://[::]", NULL, v6) && joins("coap://127.0.0.1", "coap://[::]:7", v6));
+	CU_ASSERT_FALSE(joins("coap://127.0.0.1", NULL, v4) || joins("coap://192.0.2.7", NULL, v4));
+	CU_ASSERT_FALSE(joins("coaps://0.0.0.0", NULL, v4) || joins("coap+tcp://0.0.0.0", NULL, v4));
+	CU_ASSERT_FALSE(joins("coap://[::]", NULL, v4) || joins("coap://0.0.0.0", NULL, v6));
+	CU_ASSERT_FALSE(joins("coap://[::1]", NULL, v6));
+}
+
 static void test_targets(void)
 {
 	CU_ASSERT_PTR_NULL(coap_in_check_target(NULL, slice_str("/a")));
@@ -73,6 +93,7 @@ int main(void)
 	static const struct tap_test tests[] = {
 		{"where repetitions are known over a restart", test_repetitions},
 		{"who can reach it", test_open},
+		{"which groups it can hear", test_groups},
 		{"what a mapping to it may say", test_targets},
 		{NULL, NULL},
 	};

@@ -43,7 +43,6 @@ static void reads_lines(void)
 			      "\xc3\xa4:\"\xc3\xa4 # \\\\\\\"\""),
 		0);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-	CU_ASSERT_EQUAL(psk_file_count(file), 5);
 	CU_ASSERT(has("sensor-17", "correct horse"));
 	CU_ASSERT(has("b", "x"));
 	CU_ASSERT(has("a: \"name\" \\", "xyz"));
@@ -115,7 +114,6 @@ static void finds_among_many(void)
 		len += (size_t)snprintf(
 			text + len, sizeof text - len, "device-%u: \"key %u\"\n", i * 7919 % 5000, i * 7919 % 5000);
 	CU_ASSERT_EQUAL_FATAL(parse(text), 0);
-	CU_ASSERT_EQUAL(psk_file_count(file), 5000);
 	for (unsigned i = 0; i < 5000; i++) {
 		char identity[32], key[32];
 		snprintf(identity, sizeof identity, "device-%u", i);

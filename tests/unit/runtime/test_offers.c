@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "connectors/connector.h"
 #include "runtime/bridge.h"
@@ -33,6 +34,7 @@ static struct {
 	char delivered[MOST][16];
 	unsigned n_delivered, n_receipts, wanted;
 	bool keep; /* script: what is delivered is the last value */
+	char changed[256]; /* topics of values that have, each behind a blank; - for some that have gone */
 	bool stopped, timed_out;
 } scene;
 
@@ -94,6 +96,14 @@ static void fake_send(struct link *link, const struct delivery *delivery)
 	look();
 }
 
+static void fake_value_changed(struct link *link, struct slice topic)
+{
+	size_t len = strlen(scene.changed);
+	if (link == scene.links[1])
+		snprintf(scene.changed + len, sizeof scene.changed - len, " %.*s", topic.data ? (int)topic.len : 1,
+			topic.data ? (const char *)topic.data : "-");
+}
+
 static void fake_stop(struct link *link, uint64_t linger_ms)
 {
 	(void)linger_ms;
@@ -118,6 +128,7 @@ static const struct connector fake = {
 	.receipts_end = fake_nothing,
 	.send = fake_send,
 	.send_end = fake_nothing,
+	.value_changed = fake_value_changed,
 	.stop_intake = fake_nothing,
 	.stop = fake_stop,
 	.destroy = fake_destroy,
@@ -413,6 +424,7 @@ static void test_last_value(void)
 	offer_one("a/gone", slice_str("x"));
 	offer_one("a/gone", (struct slice){NULL, 0}); /* null removes */
 	CU_ASSERT(has_value(1, "a/x", "two") && has_value(1, "a/gone", NULL) && n_values(1) == 1);
+	CU_ASSERT_STRING_EQUAL(scene.changed, " a/x a/x a/gone a/gone");
 	scene.keep = false;
 	offer_one("a/x", slice_str("not kept"));
 	CU_ASSERT(has_value(1, "a/x", "two"));
@@ -425,7 +437,9 @@ static void test_last_value(void)
 	/* More than max_entries, and more than max_bytes. */
 	offer_one("a/2", slice_str("2"));
 	offer_one("a/3", slice_str("3"));
+	CU_ASSERT_STRING_EQUAL(scene.changed, " a/2 a/3");
 	offer_one("a/4", slice_str("4"));
+	CU_ASSERT_STRING_EQUAL(scene.changed, " a/2 a/3 a/4 -");
 	CU_ASSERT(has_value(1, "a/x", NULL) && has_value(1, "a/2", "2") && n_values(1) == 3);
 	offer_one("a/2", slice_str(large));
 	CU_ASSERT(has_value(1, "a/2", large) && n_values(1) == 3);

@@ -20,6 +20,7 @@
 
 enum { CON, NON, ACK, RST };
 #define GET         0x01
+#define POST        0x02
 #define PUT         0x03
 #define CHANGED     0x44
 #define CONTENT     0x45
@@ -44,8 +45,10 @@ static struct coap_from_settings from;
 static struct link_subscription subscription = {.filter = "/in/+", .qos = 1, .from_settings = &from};
 static uint16_t port;
 static struct link_host_ops ops; /* the fake host's, but for offer */
+static enum offer_result (*plain_offer)(struct link_host *host, const struct offer *offer);
 static uint64_t taken_cookie;
 static size_t table_room; /* of refusals, and of ids that are known in memory; 0: as always */
+static int64_t lifetime_ms;
 
 static void bail(const char *what)
 {
@@ -352,15 +355,44 @@ static void test_repetitions(void)
 		await(fake, &client, ACK, CHANGED);
 	}
 	CU_ASSERT_EQUAL(fake->n_offers, 1);
+	client_send(&other, &w); /* somebody else's: another port */
+	await(fake, &other, ACK, CHANGED);
+	CU_ASSERT_EQUAL(fake->n_offers, 2);
 	struct writer again = put(CON, 7, "a device that has rebooted");
 	client_send(&client, &again);
 	await(fake, &client, ACK, CHANGED);
-	CU_ASSERT_EQUAL(fake->n_offers, 2);
-	client_send(&other, &w); /* somebody else's */
-	await(fake, &other, ACK, CHANGED);
 	CU_ASSERT_EQUAL(fake->n_offers, 3);
 	close(client.fd);
 	close(other.fd);
+	finish(fake);
+}
+
+static enum offer_result note_lifetime(struct link_host *host, const struct offer *offer)
+{
+	lifetime_ms = (int64_t)(offer->change.position - loop_wall_ms(((struct fake_host *)host)->loop));
+	return plain_offer(host, offer);
+}
+
+/* How long its id is known, as far as the clock goes on meanwhile. */
+static void expect_lifetime(struct fake_host *fake, struct client *client, unsigned type, unsigned mid, int64_t ms)
+{
+	struct writer w = put(type, mid, "hello");
+	client_send(client, &w);
+	await(fake, client, type == CON ? ACK : NON, CHANGED);
+	CU_ASSERT_TRUE(lifetime_ms <= ms && lifetime_ms > ms - 30000);
+}
+
+static void test_lifetimes(void)
+{
+	struct fake_host *fake = begin();
+	struct client client = client_new();
+	ops = *fake->base.ops;
+	plain_offer = ops.offer;
+	ops.offer = note_lifetime;
+	fake->base.ops = &ops;
+	expect_lifetime(fake, &client, CON, 7, 247000); /* EXCHANGE_LIFETIME, NON_LIFETIME: RFC 7252, section 4.8.2 */
+	expect_lifetime(fake, &client, NON, 8, 145000);
+	close(client.fd);
 	finish(fake);
 }
 
@@ -587,13 +619,62 @@ static void test_blocks(void)
 	finish(fake);
 }
 
+/* One block of two, of a body that is told apart from others by these alone: there is no Request-Tag. */
+static struct writer half(unsigned mid, unsigned num, unsigned method, int format, const char *query)
+{
+	struct writer w = message(CON, method, mid);
+	uint8_t value = (uint8_t)(num << 4 | (num == 0 ? 8u : 0u)), number = (uint8_t)format;
+	path(&w, "in", "a");
+	if (format >= 0)
+		option(&w, 12, &number, 1);
+	if (query)
+		option(&w, 15, query, strlen(query));
+	option(&w, 27, &value, 1);
+	payload(&w,
+		num == 0 ? "0123456789abcdef"
+		: query  ? query
+			 : "the rest",
+		num == 0 ? 16
+		: query  ? strlen(query)
+			 : 8);
+	return w;
+}
+
+static void test_bodies_apart(void)
+{
+	static const struct {
+		unsigned method;
+		int format;
+		const char *query;
+	} bodies[] = {{PUT, -1, NULL}, {POST, -1, NULL}, {PUT, 50, NULL}, {PUT, -1, "a=1"}, {PUT, -1, "a=2"}};
+	enum { N = sizeof bodies / sizeof bodies[0] };
+	struct fake_host *fake = begin();
+	struct client client = client_new();
+	for (unsigned i = 0; i < 2 * N; i++) {
+		unsigned n = i % N, num = i / N;
+		struct writer w = half(10 + i, num, bodies[n].method, bodies[n].format, bodies[n].query);
+		client_send(&client, &w);
+		await(fake, &client, ACK, num == 0 ? CONTINUE : CHANGED);
+	}
+	CU_ASSERT_EQUAL(fake->n_offers, N);
+	close(client.fd);
+	finish(fake);
+}
+
 /* --- values ------------------------------------------------------------------------------------------------------------ */
+
+static void set_value_as(struct fake_host *fake, const char *text, size_t len, const char *type)
+{
+	struct message_view view = {.topic = slice_str("/state/x"), .payload = slice_of(text, text ? len : 0)};
+	if (type)
+		view.content_type = slice_str(type);
+	fake_host_deliver(fake, &view);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(fake));
+}
 
 static void set_value(struct fake_host *fake, const char *text, size_t len)
 {
-	struct message_view view = {.topic = slice_str("/state/x"), .payload = slice_of(text, text ? len : 0)};
-	fake_host_deliver(fake, &view);
-	CU_ASSERT_TRUE(fake_host_run_until_ended(fake));
+	set_value_as(fake, text, len, NULL);
 }
 
 static struct writer get(unsigned mid, int observe)
@@ -626,6 +707,18 @@ static void test_values(void)
 	path(&w, "state", "x");
 	client_send(&client, &w);
 	await(fake, &client, ACK, VALID);
+	set_value_as(fake, "21.5", 4, "text/plain"); /* the same bytes, of another kind */
+	w.out[3] = 5;
+	client_send(&client, &w);
+	await(fake, &client, ACK, CONTENT);
+	CU_ASSERT_NOT_EQUAL(memcmp(client.in + 7, etag, sizeof etag), 0);
+	memcpy(w.out + 7, client.in + 7, sizeof etag);
+	set_value_as(fake, "22.5", 4, "text/plain");
+	w.out[3] = 6;
+	client_send(&client, &w);
+	await(fake, &client, ACK, CONTENT);
+	CU_ASSERT_TRUE(ends_with(&client, "22.5"));
+	CU_ASSERT_NOT_EQUAL(memcmp(client.in + 7, w.out + 7, sizeof etag), 0);
 	set_value(fake, NULL, 0);
 	w = get(4, -1);
 	client_send(&client, &w);
@@ -644,11 +737,15 @@ static void test_observe(void)
 	await_past_ping(fake, &client, ACK, CONTENT);
 	int64_t before = option_of(&client, 6);
 	CU_ASSERT_TRUE(before >= 0);
+	w.out[3] = 2; /* once more, with the same token: in place of the first one */
+	client_send(&client, &w);
+	await(fake, &client, ACK, CONTENT);
 	set_value(fake, "second", 6);
 	await(fake, &client, CON, CONTENT);
 	CU_ASSERT_TRUE(ends_with(&client, "second"));
 	CU_ASSERT_TRUE((option_of(&client, 6) - before) % (1 << 24) > 0);
 	client_reply(&client, ACK);
+	expect_nothing(fake, &client); /* it observes once */
 	set_value(fake, NULL, 0);
 	await(fake, &client, CON, NOT_FOUND); /* and that was the last one */
 	CU_ASSERT_EQUAL(option_of(&client, 6), -1);
@@ -709,6 +806,7 @@ int main(void)
 		{"TD_COAP_CORE_17: a late response to what is not confirmable, and no acknowledgement",
 			test_late_to_non},
 		{"a repetition gets the same answer, other bytes under its id are another message", test_repetitions},
+		{"an id is known for as long as copies can come, less long without confirmation", test_lifetimes},
 		{"a repetition of one that waits is acknowledged, and nothing else", test_repetition_of_pending},
 		{"what finds no room is held until there is some", test_no_room},
 		{"without room for its id a request is told when to come again, and its copies too", test_no_more_keys},
@@ -718,6 +816,7 @@ int main(void)
 		{"while it stops over UDP: copies of what was taken are answered, the rest is left to come again",
 			test_repetitions_while_stopping},
 		{"a body in blocks becomes one message, late blocks of another change nothing", test_blocks},
+		{"bodies of another method, content format or query are others", test_bodies_apart},
 		{"GET: values, their ETag, and none", test_values},
 		{"Observe: a new value, and 4.04 when there is none any more", test_observe},
 		{"an address that has not answered gets no more than three times what it sent", test_not_validated},

@@ -22,6 +22,7 @@
 
 #define INIT_STEP_MS 500
 #define IDLE_POLL_MS 1000
+#define LEADER_MS    500
 
 /* --- reports -------------------------------------------------------------------------------------------------- */
 
@@ -266,6 +267,16 @@ static bool read_cursor(struct exact_worker *worker)
 	return true;
 }
 
+/* Else the library asks who leads the cursor's partition when the first one is written, behind all the records that are on their
+ * way, and the commit waits for the answer. Here it is there by now, so it is not made by the question. */
+static void meet_cursor_topic(struct exact_worker *worker)
+{
+	const struct rd_kafka_metadata *metadata;
+	worker->cursor_topic = rd_kafka_topic_new(worker->rk, worker->settings->cursor_topic, NULL);
+	if (worker->cursor_topic && !rd_kafka_metadata(worker->rk, 0, worker->cursor_topic, &metadata, LEADER_MS))
+		rd_kafka_metadata_destroy(metadata);
+}
+
 static bool open_outside(struct exact_worker *worker)
 {
 	char errstr[400];
@@ -284,6 +295,7 @@ static bool open_producer(struct exact_worker *worker)
 {
 	if (!make_producer(worker) || !init_transactions(worker) || !read_cursor(worker) || !open_outside(worker))
 		return false;
+	meet_cursor_topic(worker);
 	worker->is_open = true;
 	report_begin(worker);
 	worker->report.opened = true;
@@ -296,6 +308,9 @@ static void close_producer(struct exact_worker *worker)
 {
 	if (worker->rk)
 		exact_abandon(worker);
+	if (worker->cursor_topic)
+		rd_kafka_topic_destroy(worker->cursor_topic);
+	worker->cursor_topic = NULL;
 	kafka_topics_free(worker->topics);
 	worker->topics = NULL;
 	if (worker->rk) {

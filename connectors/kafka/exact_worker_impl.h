@@ -52,6 +52,7 @@ struct exact_worker {
 	rd_kafka_t *rk;
 	rd_kafka_t *outside; /* writes the cursor with cursor_outside */
 	struct kafka_topics *topics;
+	rd_kafka_topic_t *cursor_topic; /* only so that the library knows its leader */
 	struct kafka_cursor cursor;
 	struct kafka_cursor seen; /* that was there when we came */
 	bool opened_before, committed_before; /* in this process */

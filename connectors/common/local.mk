@@ -3,6 +3,14 @@
 liblinkspan_a_SOURCES += \
 	connectors/common/allowed_paths.c \
 	connectors/common/allowed_paths.h \
+	connectors/common/cloudevent.c \
+	connectors/common/cloudevent.h \
+	connectors/common/cloudevent_out.c \
+	connectors/common/cloudevent_out.h \
+	connectors/common/cloudevent_read.c \
+	connectors/common/cloudevent_read.h \
+	connectors/common/delivery_id.c \
+	connectors/common/delivery_id.h \
 	connectors/common/guard.c \
 	connectors/common/guard.h \
 	connectors/common/oauth.c \

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <strings.h>
 
+#include "connectors/common/cloudevent.h"
 #include "routing/header_text.h"
 
 #define NAMES(list) list, sizeof(list) / sizeof((list)[0])
@@ -21,8 +22,6 @@ static const char *const credentials[] = {"authorization", "cookie", "proxy-auth
 
 /* linkspan makes them. */
 static const char *const ours[] = {"idempotency-key", "webhook-id", "webhook-timestamp", "webhook-signature"};
-static const char *const ours_ce[] = {
-	"ce-id", "ce-source", "ce-specversion", "ce-subject", "ce-time", "ce-type", "ce-datacontenttype"};
 
 /* Of a request and its answer, not of what it carries. */
 static const char *const of_requests[] = {"content-type", "date", "forwarded", "from", "max-forwards", "origin",
@@ -132,7 +131,7 @@ static bool is_passed_on(bool cloudevents, struct slice name)
 	if (name.len == 0 || is_one_of(name, NAMES(framing)) || is_one_of(name, NAMES(credentials)) ||
 		is_of_requests(name))
 		return false;
-	if (cloudevents && is_one_of(name, NAMES(ours_ce)))
+	if (cloudevents && equals(name, "ce-datacontenttype"))
 		return false;
 	return !is_one_of(name, NAMES(ours)) && !begins(name, "webhook-");
 }
@@ -170,15 +169,16 @@ int header_names_fit(bool cloudevents, const struct message_field *field, bool s
 	if (err)
 		return err;
 	const char *wrong = set_by_mapping ? header_names_check_set(text.name) : NULL;
-	if (!wrong && set_by_mapping && cloudevents && is_one_of(text.name, NAMES(ours_ce)))
-		wrong = "linkspan makes the attributes of a CloudEvent itself; use event_type, event_source and "
-			"event_subject";
 	if (wrong) {
 		*ret_reason = wrong;
 		return -EINVAL;
 	}
 	struct message_field fit = {fit_name(text.name, arena), fit_value(text.value, arena)};
 	if (!fit.name.data || !fit.value.data)
+		return -ENOMEM;
+	/* With `cloudevents` it is the event's and is encoded with that. */
+	if (!cloudevents && cloudevent_attribute(fit.name).data &&
+		cloudevent_percent_encode(text.value, arena, &fit.value) < 0)
 		return -ENOMEM;
 	if (!set_by_mapping && !is_passed_on(cloudevents, fit.name))
 		fit = (struct message_field){{NULL, 0}, {NULL, 0}};

@@ -15,9 +15,10 @@
 
 /* As struct connector, fit_header, for a sender: the name becomes a lower-case token of RFC 9110 §5.6.2 (`-` for what cannot
  * stand in one), control characters of the value %XX, values that are no text as routing/header_text.h says. A header
- * of a message that must not be passed on (credentials, framing, host, hop-by-hop, webhook-…, idempotency-key; ce-… with
- * `cloudevents`; content-type, which a message has as a field) comes back with an absent name: it is left out. One that the
- * mapping sets is refused only if it frames the request or linkspan itself makes it.
+ * of a message that must not be passed on (credentials, framing, host, hop-by-hop, webhook-…, idempotency-key;
+ * content-type, which a message has as a field) comes back with an absent name: it is left out. One that the mapping sets is
+ * refused only if it frames the request or linkspan itself makes it. The value of a CloudEvent's attribute (ce-…) is
+ * percent-encoded as the binding asks for, but with `cloudevents`: then the request is made of them.
  * A value may be empty: curl wants such a header as `name;`. */
 int header_names_fit(bool cloudevents, const struct message_field *field, bool set_by_mapping, struct arena *arena,
 	struct message_field *ret_field, const char **ret_reason) __attribute__((warn_unused_result));

@@ -175,13 +175,30 @@ static int fit_header(const void *arg, const struct message_field *field, bool s
 	struct message_field *ret_field, const char **ret_reason)
 {
 	const struct http_settings *settings = arg;
-	return header_names_fit(settings->out.cloudevents.mode != HTTP_CLOUDEVENTS_OFF, field, set_by_mapping, arena,
-		ret_field, ret_reason);
+	const char *wrong =
+		set_by_mapping ? cloudevents_check_header(&settings->events, &cloudevent_http, field->name) : NULL;
+	if (wrong) {
+		*ret_reason = wrong;
+		return -EINVAL;
+	}
+	return header_names_fit(
+		settings->events.mode != CLOUDEVENTS_OFF, field, set_by_mapping, arena, ret_field, ret_reason);
 }
 
-static const char *check_header(const void *settings, struct slice name)
+static const char *check_header(const void *arg, struct slice name)
 {
-	return http_settings_listens(settings) ? NULL : header_names_check_set(name);
+	const struct http_settings *settings = arg;
+	if (http_settings_listens(settings))
+		return NULL;
+	const char *wrong = header_names_check_set(name);
+	return wrong ? wrong : cloudevents_check_header(&settings->events, &cloudevent_http, name);
+}
+
+static const char *check_param(const void *arg, const char *name, struct slice value)
+{
+	const struct http_settings *settings = arg;
+	(void)value;
+	return http_settings_listens(settings) ? NULL : cloudevents_check_param(&settings->events, name);
 }
 
 static const char *check_target(const void *arg, struct slice target)
@@ -252,6 +269,7 @@ const struct connector http_connector = {
 	.fit_header = fit_header,
 	.check_header = check_header,
 	.check_target = check_target,
+	.check_param = check_param,
 	.insert_in_target = insert_in_target,
 	.check_received = check_received,
 	.explain_guarantee = explain_guarantee,

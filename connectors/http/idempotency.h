@@ -1,29 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The names of things that are repeated: the id that a delivery or a batch has in all its attempts, and the key by which a
- * request is known that comes again.
+ * The names of things that are repeated, as they stand in requests: the id of a delivery or a batch
+ * (connectors/common/delivery_id.h), and the key by which a request is known that comes again.
  *
  * Pure functions but for the random id; any thread.
  */
 #ifndef LINKSPAN_CONNECTORS_HTTP_IDEMPOTENCY_H
 #define LINKSPAN_CONNECTORS_HTTP_IDEMPOTENCY_H
 
+#include "connectors/common/delivery_id.h"
 #include "connectors/connector.h"
 
 /* --- out -------------------------------------------------------------------------------------------------------------- */
 
-/* `msg_`, 26 characters, two numbers; NUL included. */
-#define IDEMPOTENCY_OUT_SIZE 80
-/* The same between quotes. */
-#define IDEMPOTENCY_QUOTED_SIZE (IDEMPOTENCY_OUT_SIZE + 2)
+/* A delivery's id between quotes. */
+#define IDEMPOTENCY_QUOTED_SIZE (DELIVERY_ID_SIZE + 2)
 
-/* The id of a delivery (webhook-id; CloudEvents id): `msg_<destination uuid, base32>.<seq>`, the same for ever. Returns its
- * length. */
-size_t idempotency_delivery_id(const uint8_t uuid[16], uint64_t seq, char ret_id[IDEMPOTENCY_OUT_SIZE]);
-/* Of a batch: `….<first>-<last>`. */
-size_t idempotency_batch_id(const uint8_t uuid[16], uint64_t first, uint64_t last, char ret_id[IDEMPOTENCY_OUT_SIZE]);
-/* What delivery->batch_first says. */
-size_t idempotency_id_of(const struct delivery *delivery, char ret_id[IDEMPOTENCY_OUT_SIZE]);
 /* As the value of Idempotency-Key: a string of RFC 8941 §3.3.3. */
 size_t idempotency_quote(const char *id, char ret_value[IDEMPOTENCY_QUOTED_SIZE]);
 

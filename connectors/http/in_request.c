@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "connectors/http/in_events.h"
 #include "connectors/http/in_link.h"
 #include "connectors/http/in_path.h"
 #include "connectors/http/in_split.h"
@@ -527,6 +528,35 @@ static void split_body(struct in_request *request, struct message_view **view, s
 		answer_busy(request, "out of memory");
 }
 
+static void refuse_event(struct in_request *request, int err, const char *wrong)
+{
+	if (err == -EINVAL)
+		answer_with(request, MHD_HTTP_BAD_REQUEST, wrong);
+	else
+		answer_busy(request, "out of memory");
+}
+
+/* Of one request the views of its messages, in the arena; or an answer. one: the request as a whole. */
+static void make_views(
+	struct in_request *request, struct message_view *one, struct message_view **ret_views, size_t *ret_n)
+{
+	struct arena *arena = &request->link->arena;
+	bool reads = request->link->settings->events.read;
+	bool of_batch = reads && in_events_are_batch(one);
+	const char *wrong = NULL;
+	*ret_views = one;
+	*ret_n = 1;
+	int err = in_events_headers(one, request->split, arena, &wrong);
+	if (err == -EINVAL && !reads)
+		err = 0; /* it stays as it came */
+	if (!err && (request->split || of_batch))
+		split_body(request, ret_views, ret_n);
+	if (!err && reads && !request->answer.status)
+		err = in_events_read(*ret_views, *ret_n, of_batch, arena, &wrong);
+	if (err)
+		refuse_event(request, err, wrong);
+}
+
 /* What is signed can be repeated for as long as its time is right, which is on both sides of now and in whole seconds. */
 static uint64_t key_ttl_ms(const struct in_request *request)
 {
@@ -574,8 +604,8 @@ static void make_id(struct in_request *request)
 static enum offer_result offer_message(struct in_request *request)
 {
 	struct header_names names; /* cleared where it is used: it is large */
-	struct message_view one, *view = &one;
-	size_t n = 1;
+	struct message_view one, *view;
+	size_t n;
 	int r = collect_headers(request, &names);
 	if (r < 0) {
 		if (r == -E2BIG)
@@ -586,8 +616,7 @@ static enum offer_result offer_message(struct in_request *request)
 		return OFFER_REFUSED;
 	}
 	one = view_of(request, &names);
-	if (request->split)
-		split_body(request, &view, &n);
+	make_views(request, &one, &view, &n);
 	if (request->answer.status)
 		return OFFER_REFUSED;
 	if (!request->id[0])

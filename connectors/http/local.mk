@@ -6,8 +6,6 @@ liblinkspan_a_SOURCES += \
 	connectors/http/auth_out.c \
 	connectors/http/auth_out.h \
 	connectors/http/auth_out_settings.c \
-	connectors/http/cloudevent.c \
-	connectors/http/cloudevent.h \
 	connectors/http/header_names.c \
 	connectors/http/header_names.h \
 	connectors/http/http.c \
@@ -18,6 +16,8 @@ liblinkspan_a_SOURCES += \
 	connectors/http/in.h \
 	connectors/http/in_answer.c \
 	connectors/http/in_answer.h \
+	connectors/http/in_events.c \
+	connectors/http/in_events.h \
 	connectors/http/in_head.c \
 	connectors/http/in_head.h \
 	connectors/http/in_link.h \

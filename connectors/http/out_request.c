@@ -11,7 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "connectors/http/cloudevent.h"
+#include "connectors/common/cloudevent_out.h"
+#include "connectors/common/delivery_id.h"
 #include "connectors/http/header_names.h"
 #include "connectors/http/idempotency.h"
 #include "connectors/http/out_body.h"
@@ -33,7 +34,7 @@ struct making {
 	struct slice content_type;
 	bool elsewhere; /* the URL is the message's */
 	bool same_origin; /* as the connection's url */
-	char id[IDEMPOTENCY_OUT_SIZE];
+	char id[DELIVERY_ID_SIZE];
 	const char *reason;
 };
 
@@ -176,44 +177,16 @@ static int make_method(struct making *making)
 
 /* --- CloudEvents -------------------------------------------------------------------------------------------------- */
 
-static struct slice attribute(const struct message_view *view, const char *param, struct slice otherwise)
-{
-	struct slice value = message_param(view, param);
-	return value.len > 0 ? value : otherwise;
-}
-
-/* Absent: memory is out. */
-static struct slice default_source(const struct making *making)
-{
-	static const char scheme[] = "linkspan:";
-	const char *name = making->maker->name;
-	if (making->maker->settings->out.cloudevents.source)
-		return slice_str(making->maker->settings->out.cloudevents.source);
-	size_t len = strlen(scheme) + strlen(name);
-	char *source = arena_alloc(making->maker->arena, len + 1);
-	if (!source)
-		return slice_of(NULL, 0);
-	snprintf(source, len + 1, "%s%s", scheme, name);
-	return slice_of(source, len);
-}
-
 /* Its source is absent when memory is out. */
 static struct cloudevent event_of(struct making *making, const struct http_member *member, const char *id)
 {
-	const struct http_settings *settings = making->maker->settings;
-	const struct message_view *view = message_view(member->msg);
-	return (struct cloudevent){
-		.id = slice_str(id),
-		.source = attribute(view, HTTP_PARAM_SOURCE, default_source(making)),
-		.type = attribute(view, HTTP_PARAM_TYPE, slice_str(settings->out.cloudevents.type)),
-		.subject = message_param(view, HTTP_PARAM_SUBJECT),
-		.time_ms = view->origin_ms,
-	};
+	const struct http_maker *maker = making->maker;
+	return cloudevents_event(&maker->settings->events, maker->name, message_view(member->msg), id, maker->arena);
 }
 
 static int add_event_headers(struct making *making)
 {
-	struct message_field fields[CLOUDEVENT_MAX_FIELDS];
+	struct message_field *fields;
 	size_t n;
 	struct cloudevent event = event_of(making, &making->load->members[0], making->id);
 	if (!event.source.data)
@@ -221,7 +194,7 @@ static int add_event_headers(struct making *making)
 	const char *wrong = cloudevent_check(&event);
 	if (wrong)
 		return refuse(making, wrong);
-	int err = cloudevent_fields(&event, making->maker->arena, fields, &n);
+	int err = cloudevent_fields(&event, &cloudevent_http, making->maker->arena, &fields, &n);
 	for (size_t i = 0; !err && i < n; i++)
 		err = http_call_add_header(making->call, fields[i].name, fields[i].value);
 	return err;
@@ -230,8 +203,8 @@ static int add_event_headers(struct making *making)
 /* In a batch others would suffer from what one message asks for: it goes with the attributes of the settings. */
 static int append_event(struct making *making, const struct http_member *member, bool alone)
 {
-	char id[IDEMPOTENCY_OUT_SIZE];
-	idempotency_delivery_id(making->load->destination_uuid, member->seq, id);
+	char id[DELIVERY_ID_SIZE];
+	delivery_id(making->load->destination_uuid, member->seq, id);
 	struct cloudevent event = event_of(making, member, id);
 	if (!event.source.data)
 		return -ENOMEM;
@@ -239,10 +212,9 @@ static int append_event(struct making *making, const struct http_member *member,
 	if (wrong && alone)
 		return refuse(making, wrong);
 	if (wrong) {
-		const struct http_settings *settings = making->maker->settings;
-		event.source = settings->out.cloudevents.source ? slice_str(settings->out.cloudevents.source)
-								: slice_str("linkspan:");
-		event.type = slice_str(settings->out.cloudevents.type);
+		const struct cloudevents_settings *settings = &making->maker->settings->events;
+		event.source = slice_str(settings->source ? settings->source : "linkspan:");
+		event.type = slice_str(settings->type);
 		event.subject = slice_of(NULL, 0);
 	}
 	return cloudevent_append(&event, message_view(member->msg), making->body);
@@ -269,7 +241,7 @@ static int make_batch(struct making *making)
 {
 	const struct http_settings *settings = making->maker->settings;
 	bool of_lines = settings->out.batch.format == HTTP_BATCH_NDJSON;
-	bool events = settings->out.cloudevents.mode == HTTP_CLOUDEVENTS_STRUCTURED;
+	bool events = settings->events.mode == CLOUDEVENTS_STRUCTURED;
 	making->content_type = slice_str(of_lines ? "application/x-ndjson"
 					 : events ? CLOUDEVENT_BATCH_CONTENT_TYPE
 						  : "application/json");
@@ -284,7 +256,7 @@ static int make_body(struct making *making)
 	int err = 0;
 	if (making->load->batch_first) {
 		err = make_batch(making);
-	} else if (making->maker->settings->out.cloudevents.mode == HTTP_CLOUDEVENTS_STRUCTURED) {
+	} else if (making->maker->settings->events.mode == CLOUDEVENTS_STRUCTURED) {
 		making->content_type = slice_str(CLOUDEVENT_CONTENT_TYPE);
 		err = append_event(making, &making->load->members[0], true);
 	} else {
@@ -300,11 +272,14 @@ static int make_body(struct making *making)
 static int add_message_headers(struct making *making)
 {
 	const struct message_view *view = making->first;
+	bool events = making->maker->settings->events.mode != CLOUDEVENTS_OFF;
 	int err = 0;
 	for (size_t i = 0; !err && i < view->n_headers; i++) {
 		const struct message_field *field = &view->headers[i];
 		if (header_names_check_set(field->name))
 			continue; /* of a message that no mapping has seen */
+		if (events && cloudevent_attribute(field->name).data)
+			continue; /* of the event */
 		err = http_call_add_header(making->call, field->name, field->value);
 		if (err == -EINVAL)
 			return refuse(making, "a header of the message has no name, or holds control characters.");
@@ -340,9 +315,9 @@ static int add_ids(struct making *making)
 	char quoted[IDEMPOTENCY_QUOTED_SIZE];
 	const struct http_load *load = making->load;
 	if (load->batch_first)
-		idempotency_batch_id(load->destination_uuid, load->batch_first, load->batch_last, making->id);
+		delivery_id_of_batch(load->destination_uuid, load->batch_first, load->batch_last, making->id);
 	else
-		idempotency_delivery_id(load->destination_uuid, load->members[0].seq, making->id);
+		delivery_id(load->destination_uuid, load->members[0].seq, making->id);
 	idempotency_quote(making->id, quoted);
 	int err = add(making, "webhook-id", slice_str(making->id));
 	return err ? err : add(making, "idempotency-key", slice_str(quoted));
@@ -372,7 +347,7 @@ static int add_headers(struct making *making)
 		err = add(making, "content-type", making->content_type);
 	if (!err)
 		err = add_ids(making);
-	if (!err && making->maker->settings->out.cloudevents.mode == HTTP_CLOUDEVENTS_BINARY)
+	if (!err && making->maker->settings->events.mode == CLOUDEVENTS_BINARY)
 		err = add_event_headers(making);
 	if (!err && making->attempt->authorization && making->same_origin)
 		err = add(making, "authorization", slice_str(making->attempt->authorization));

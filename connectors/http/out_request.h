@@ -16,11 +16,8 @@
 struct signer;
 
 /* Keys under `to:`. */
-#define HTTP_PARAM_METHOD  "method"
-#define HTTP_PARAM_URL     "url"
-#define HTTP_PARAM_TYPE    "event_type"
-#define HTTP_PARAM_SOURCE  "event_source"
-#define HTTP_PARAM_SUBJECT "event_subject"
+#define HTTP_PARAM_METHOD "method"
+#define HTTP_PARAM_URL    "url"
 
 struct http_member {
 	uint64_t seq;

@@ -11,11 +11,9 @@
 
 #include "connectors/common/pem_files.h"
 #include "connectors/common/percent.h"
-#include "connectors/http/cloudevent.h"
 #include "connectors/http/signature.h"
 
 static const char *const batch_formats[] = {"json-array", "ndjson", NULL};
-static const char *const cloudevents_modes[] = {"off", "binary", "structured", NULL};
 
 #define BATCH(member) offsetof(struct http_batch, member)
 
@@ -49,29 +47,6 @@ const struct config_key http_batch_keys[] = {
 		.help = "json-array: one JSON array (application/json). ndjson: one JSON value a line "
 			"(application/x-ndjson). Payloads that are not JSON go in as strings, those that are no text "
 			"as {\"data_base64\": …}."},
-	{.name = NULL},
-};
-
-#define EVENTS(member) (offsetof(struct http_out_settings, member) - offsetof(struct http_out_settings, cloudevents))
-
-const struct config_key http_cloudevents_keys[] = {
-	{.name = "mode",
-		.type = CONFIG_ENUM,
-		.offset = EVENTS(cloudevents.mode),
-		.fallback = "off",
-		.choices = cloudevents_modes,
-		.help = "Send each message as a CloudEvent 1.0. binary: attributes are headers (ce-…), the body is the "
-			"payload. structured: one JSON object (application/cloudevents+json)."},
-	{.name = "source",
-		.type = CONFIG_STRING,
-		.offset = EVENTS(cloudevents.source),
-		.help = "The attribute source of events for which the mapping gives no event_source: a URI reference. "
-			"Default: linkspan: and the name of the connection."},
-	{.name = "type",
-		.type = CONFIG_STRING,
-		.offset = EVENTS(cloudevents.type),
-		.fallback = "linkspan.message",
-		.help = "The attribute type of events for which the mapping gives no event_type."},
 	{.name = NULL},
 };
 
@@ -216,14 +191,10 @@ static void check_signing(const struct http_settings *settings, struct config_sc
 
 static void check_events(const struct http_settings *settings, struct config_scope *scope)
 {
-	struct cloudevent event = {
-		.id = slice_str("1"),
-		.source = slice_str(settings->out.cloudevents.source ? settings->out.cloudevents.source : "linkspan:"),
-		.type = slice_str(settings->out.cloudevents.type),
-	};
-	const char *wrong = settings->out.cloudevents.type ? cloudevent_check(&event) : NULL;
-	if (wrong && !config_failed(scope, "cloudevents", NULL))
-		config_complain(scope, "cloudevents", NULL, "%s", wrong);
+	cloudevents_check(&settings->events, scope);
+	if (config_given(scope, "cloudevents", "read"))
+		config_complain(scope, "cloudevents", "read",
+			"this is for connections with listen, which read; this one sends. Leave it out");
 }
 
 static void check_batch(const struct http_settings *settings, struct config_scope *scope)
@@ -233,7 +204,7 @@ static void check_batch(const struct http_settings *settings, struct config_scop
 	if (settings->out.order == HTTP_ORDER_NONE && !config_failed(scope, "order", NULL))
 		config_complain(scope, "order", NULL,
 			"batches are sent one after the other, in order. Leave out order, or batch");
-	if (settings->out.cloudevents.mode == HTTP_CLOUDEVENTS_BINARY && !config_failed(scope, "cloudevents", NULL))
+	if (settings->events.mode == CLOUDEVENTS_BINARY && !config_failed(scope, "cloudevents", NULL))
 		config_complain(scope, "cloudevents", "mode",
 			"a binary CloudEvent is a request of its own. Write structured, or leave out batch");
 }
@@ -283,8 +254,8 @@ void http_out_check(const struct http_settings *settings, struct config_scope *s
 void http_out_check_absent(struct config_scope *scope)
 {
 	static const char *const keys[] = {"method", "timeout", "connect_timeout", "concurrency", "order",
-		"http_version", "signing_secret", "batch", "cloudevents", "redirects", "allow_private", "breaker",
-		NULL};
+		"http_version", "signing_secret", "batch", "redirects", "allow_private", "breaker", NULL};
+	static const char *const event_keys[] = {"mode", "source", "type", NULL};
 	if (config_given(scope, "auth", NULL))
 		config_complain(scope, "auth", NULL,
 			"this says who a sender is, and this connection listens; who may send requests to it is said "
@@ -295,4 +266,9 @@ void http_out_check_absent(struct config_scope *scope)
 			config_complain(scope, keys[i], NULL,
 				"%s is a key of connections with url, which send; this one listens. Leave it out",
 				keys[i]);
+	for (int i = 0; event_keys[i]; i++)
+		if (config_given(scope, "cloudevents", event_keys[i]))
+			config_complain(scope, "cloudevents", event_keys[i],
+				"this is for connections with url, which send; this one listens, and read: true takes "
+				"apart the events that come. Leave it out");
 }

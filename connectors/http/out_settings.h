@@ -12,7 +12,6 @@ struct arena;
 
 /* Sections of http_connection_keys. */
 extern const struct config_key http_batch_keys[]; /* struct http_batch */
-extern const struct config_key http_cloudevents_keys[]; /* its struct in http_out_settings */
 extern const struct config_key http_breaker_keys[]; /* struct http_breaker_settings */
 
 /* Complains of what is wrong with a sender. */

@@ -111,11 +111,6 @@ const struct config_key http_connection_keys[] = {
 		.help = "Several messages in one request. What is in a batch is fixed before it is first sent, and "
 			"stays the "
 			"same over retries and restarts."},
-	{.name = "cloudevents",
-		.type = CONFIG_SECTION,
-		.offset = OFFSET(out.cloudevents),
-		.children = http_cloudevents_keys,
-		.help = "Messages as CloudEvents."},
 	{.name = "redirects",
 		.type = CONFIG_ENUM,
 		.offset = OFFSET(out.redirects),
@@ -174,6 +169,11 @@ const struct config_key http_connection_keys[] = {
 		.offset = OFFSET(tls),
 		.children = tls_keys,
 		.help = "Certificates. They are read again on SIGHUP."},
+	{.name = "cloudevents",
+		.type = CONFIG_SECTION,
+		.offset = OFFSET(events),
+		.children = cloudevents_keys,
+		.help = "Messages as CloudEvents: `read` is for a listener, all else for a sender."},
 	{.name = "auth",
 		.others = "authentication authorization bearer bearer_token basic_auth credentials",
 		.type = CONFIG_SECTION,
@@ -204,11 +204,7 @@ const struct config_key http_to_keys[] = {
 			"message names. What "
 			"it answers concerns this message alone: it opens no breaker, and auth is not sent to other "
 			"hosts."},
-	{.name = "event_type", .type = CONFIG_TEMPLATE, .help = "Attribute type of the CloudEvent."},
-	{.name = "event_source", .type = CONFIG_TEMPLATE, .help = "Attribute source of the CloudEvent."},
-	{.name = "event_subject",
-		.type = CONFIG_TEMPLATE,
-		.help = "Attribute subject of the CloudEvent. Default: none."},
+	CLOUDEVENT_TO_KEYS,
 	{.name = NULL},
 };
 

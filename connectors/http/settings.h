@@ -7,6 +7,7 @@
 #define LINKSPAN_CONNECTORS_HTTP_SETTINGS_H
 
 #include "config/schema.h"
+#include "connectors/common/cloudevent_out.h"
 #include "connectors/http/in_settings.h"
 #include "connectors/http/auth_out.h"
 #include "message/slice.h"
@@ -14,7 +15,6 @@
 enum http_order { HTTP_ORDER_KEY, HTTP_ORDER_NONE };
 enum http_version { HTTP_VERSION_1_1, HTTP_VERSION_2 };
 enum http_batch_format { HTTP_BATCH_JSON_ARRAY, HTTP_BATCH_NDJSON };
-enum http_cloudevents { HTTP_CLOUDEVENTS_OFF, HTTP_CLOUDEVENTS_BINARY, HTTP_CLOUDEVENTS_STRUCTURED };
 enum http_redirects { HTTP_REDIRECTS_NONE, HTTP_REDIRECTS_FOLLOW };
 
 struct http_batch {
@@ -38,10 +38,6 @@ struct http_out_settings {
 	struct auth_out_settings auth;
 	char *signing_secret; /* one or several, with blanks between them */
 	struct http_batch batch;
-	struct {
-		int mode; /* enum http_cloudevents */
-		char *source, *type;
-	} cloudevents;
 	int redirects; /* enum http_redirects */
 	bool allow_private;
 	struct http_breaker_settings breaker;
@@ -60,6 +56,7 @@ struct http_settings {
 	struct in_settings in;
 	/* Both. */
 	struct http_tls tls;
+	struct cloudevents_settings events; /* `read` is a listener's, all else a sender's */
 };
 
 extern const struct config_key http_connection_keys[];

@@ -169,7 +169,7 @@ static bool try_send(struct kafka_link *kl, uint64_t seq, struct message *msg, i
 	if (!kl->turn_wall_ms)
 		kl->turn_wall_ms = loop_wall_ms(kl->loop);
 	uint64_t now_ms = kl->turn_wall_ms - (uint64_t)shift_ms; /* by the clock of the message */
-	rd_kafka_resp_err_t err = kafka_producer_send(kl->producer, seq, msg, now_ms, &detail);
+	rd_kafka_resp_err_t err = kafka_producer_send(kl->producer, &kl->events, kl->uuid, seq, msg, now_ms, &detail);
 	if (!err)
 		return true;
 	if (kafka_verdict(err) == KAFKA_LATER)

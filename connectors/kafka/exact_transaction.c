@@ -6,6 +6,7 @@
  * rejected: the transaction is aborted, and if the abort is definite too the rest of it is tried again with the same
  * producer. A commit without a definite answer may have been one: then only the cursor knows, and a new producer asks.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,13 +128,15 @@ static rd_kafka_resp_err_t try_write(
 	struct exact_worker *worker, const struct exact_order *order, const char **ret_wrong)
 {
 	const struct message_view *view = message_view(order->msg);
+	struct message_view out;
 	struct kafka_record record;
 	rd_kafka_topic_t *topic = kafka_topics_get(worker->topics, view->topic, ret_wrong);
-	if (topic)
-		*ret_wrong = kafka_record_make(worker->settings, view, order->wall_ms, &record);
-	if (*ret_wrong)
-		return RD_KAFKA_RESP_ERR__INVALID_ARG;
-	return kafka_record_produce(worker->rk, topic, view, &record, (void *)(uintptr_t)order->seq);
+	int r = topic ? kafka_record_of(&worker->events, worker->settings, worker->uuid, order->seq, view,
+				order->wall_ms, &out, &record, ret_wrong)
+		      : -EINVAL;
+	if (r < 0)
+		return r == -ENOMEM ? RD_KAFKA_RESP_ERR__QUEUE_FULL : RD_KAFKA_RESP_ERR__INVALID_ARG;
+	return kafka_record_produce(worker->rk, topic, &out, &record, (void *)(uintptr_t)order->seq);
 }
 
 /* After a record was refused by a broker the library takes no more: that one's report tells, now or later. */

@@ -389,7 +389,9 @@ struct exact_worker *exact_worker_new(struct loop *loop, const struct kafka_sett
 	worker->loop = loop;
 	worker->settings = settings;
 	worker->name = name;
+	memcpy(worker->uuid, uuid, sizeof worker->uuid);
 	init_names(worker, uuid);
+	cloudevent_writer_init(&worker->events, &settings->events, &cloudevent_kafka, name);
 	loop_job_init(&worker->job, on_report, arg);
 	pthread_mutex_init(&worker->mutex, NULL);
 	pthread_condattr_init(&attr);
@@ -419,6 +421,7 @@ void exact_worker_free(struct exact_worker *worker)
 	pthread_mutex_destroy(&worker->mutex);
 	free(worker->orders);
 	free(worker->taken);
+	cloudevent_writer_free(&worker->events);
 	free(worker);
 }
 

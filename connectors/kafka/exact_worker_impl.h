@@ -31,7 +31,8 @@ struct exact_worker {
 	struct loop_job job;
 	const struct kafka_settings *settings;
 	const char *name;
-	char key[EXACT_KEY_SIZE];
+	uint8_t uuid[16]; /* of the destination */
+	char key[EXACT_KEY_SIZE]; /* the same */
 	char transactional_id[EXACT_KEY_SIZE + 16];
 	uint64_t writer; /* ours */
 	bool cursor_outside; /* a test's wish */
@@ -53,6 +54,7 @@ struct exact_worker {
 	rd_kafka_t *outside; /* writes the cursor with cursor_outside */
 	struct kafka_topics *topics;
 	rd_kafka_topic_t *cursor_topic; /* only so that the library knows its leader */
+	struct cloudevent_writer events;
 	struct kafka_cursor cursor;
 	struct kafka_cursor seen; /* that was there when we came */
 	bool opened_before, committed_before; /* in this process */

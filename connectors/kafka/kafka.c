@@ -4,6 +4,8 @@
  */
 #include "connectors/kafka/kafka.h"
 
+#include <errno.h>
+
 #include "connectors/kafka/connection.h"
 #include "connectors/kafka/from.h"
 #include "connectors/kafka/headers.h"
@@ -37,9 +39,20 @@ static int kafka_fit_header(const void *arg, const struct message_field *field, 
 	struct arena *arena, struct message_field *ret_field, const char **ret_reason)
 {
 	const struct kafka_settings *settings = arg;
-	(void)ret_reason;
+	const char *wrong =
+		set_by_mapping ? cloudevents_check_header(&settings->events, &cloudevent_kafka, field->name) : NULL;
 	*ret_field = *field;
+	if (wrong) {
+		*ret_reason = wrong;
+		return -EINVAL;
+	}
 	return set_by_mapping ? 0 : kafka_headers_fit(settings->mqtt_headers, field, arena, ret_field);
+}
+
+static const char *kafka_check_header(const void *arg, struct slice name)
+{
+	const struct kafka_settings *settings = arg;
+	return cloudevents_check_header(&settings->events, &cloudevent_kafka, name);
 }
 
 const struct connector kafka_connector = {
@@ -57,6 +70,7 @@ const struct connector kafka_connector = {
 	.check = kafka_settings_check,
 	.check_from = kafka_check_filters,
 	.fit_header = kafka_fit_header,
+	.check_header = kafka_check_header,
 	.write_reference = kafka_headers_write_reference,
 	.carries_null = true,
 	.carries_headers = kafka_carries_headers,

@@ -239,6 +239,7 @@ static int link_create(const struct link_spec *spec, struct link_host *host, str
 	kl->loop = spec->loop;
 	kl->name = spec->name;
 	kl->settings = spec->settings;
+	cloudevent_writer_init(&kl->events, &kl->settings->events, &cloudevent_kafka, kl->name);
 	loop_job_init(&kl->events_job, kafka_link_on_events, kl);
 	loop_job_init(&kl->thread_done, on_thread_done, kl);
 	int r = -ENOMEM;
@@ -254,9 +255,10 @@ static int link_create(const struct link_spec *spec, struct link_host *host, str
 	return 0;
 }
 
+/* At-least-once: nothing of ours outlives the process. */
 static void link_start(struct link *link, const struct link_recovery *recovery)
 {
-	(void)recovery; /* at-least-once: nothing of ours outlives the process */
+	kafka_link_of(link)->uuid = recovery->destination_uuid;
 	link_open(kafka_link_of(link));
 }
 
@@ -297,6 +299,7 @@ static void link_destroy(struct link *link)
 	loop_cancel(kl->loop, &kl->events_job);
 	loop_timer_free(kl->timer);
 	pending_clear(&kl->pending);
+	cloudevent_writer_free(&kl->events);
 	free(kl);
 }
 

@@ -51,6 +51,8 @@ struct kafka_link {
 	struct loop *loop;
 	const char *name;
 	const struct kafka_settings *settings;
+	const uint8_t *uuid; /* of the destination; borrowed */
+	struct cloudevent_writer events;
 	enum kafka_state state;
 	bool announced; /* the host has heard link_up and no link_down since */
 	bool stopping;

@@ -37,9 +37,10 @@ void kafka_producer_free_id(const struct kafka_producer *producer, char *id);
 
 /* Hands a message over; takes a reference to msg if, and only if, it returns NO_ERROR. Other errors:
  * verdict.h; ret_detail is the text of a mistake that is linkspan's own finding (a partition that is no
- * number), else NULL. wall_ms: loop_wall_ms now. */
-rd_kafka_resp_err_t kafka_producer_send(struct kafka_producer *producer, uint64_t seq, struct message *msg,
-	uint64_t wall_ms, const char **ret_detail) __attribute__((warn_unused_result));
+ * number), else NULL. wall_ms: loop_wall_ms now. events: makes events of messages; uuid: of the destination. */
+rd_kafka_resp_err_t kafka_producer_send(struct kafka_producer *producer, struct cloudevent_writer *events,
+	const uint8_t uuid[16], uint64_t seq, struct message *msg, uint64_t wall_ms, const char **ret_detail)
+	__attribute__((warn_unused_result));
 
 /* The next event, NULL if none waits; destroy with rd_kafka_event_destroy. */
 rd_kafka_event_t *kafka_producer_poll(struct kafka_producer *producer);

@@ -4,6 +4,7 @@
  */
 #include "connectors/kafka/record.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "connectors/kafka/headers.h"
@@ -56,7 +57,7 @@ static bool timestamp_of(const struct message_view *view, int64_t *ret_ms)
 const char *kafka_record_make(const struct kafka_settings *settings, const struct message_view *view, uint64_t wall_ms,
 	struct kafka_record *ret_record)
 {
-	struct kafka_record record;
+	struct kafka_record record = {.copied = false};
 	if (!parse_partition(message_param(view, "partition"), &record.partition))
 		return wrong_partition;
 	if (!timestamp_of(view, &record.timestamp_ms))
@@ -67,9 +68,37 @@ const char *kafka_record_make(const struct kafka_settings *settings, const struc
 	return NULL;
 }
 
-const char *kafka_check_param(const void *settings, const char *name, struct slice value)
+/* Kafka binding §3.1: the key is the user's, and without one that of the extension for partitioning. */
+static void key_by_event(struct message_view *view)
 {
-	(void)settings;
+	struct slice key = message_header(view, "ce-partitionkey");
+	if (!view->key.data && key.len)
+		view->key = key;
+}
+
+int kafka_record_of(struct cloudevent_writer *events, const struct kafka_settings *settings, const uint8_t uuid[16],
+	uint64_t seq, const struct message_view *view, uint64_t wall_ms, struct message_view *ret_view,
+	struct kafka_record *ret_record, const char **ret_wrong)
+{
+	struct message_view keyed = *view;
+	if (settings->events.mode != CLOUDEVENTS_OFF)
+		key_by_event(&keyed);
+	int err = cloudevent_writer_make(events, uuid, seq, &keyed, ret_view, ret_wrong);
+	if (err)
+		return err;
+	*ret_wrong = kafka_record_make(settings, ret_view, wall_ms, ret_record);
+	if (*ret_wrong)
+		return -EINVAL;
+	ret_record->copied = ret_view->payload.data != view->payload.data;
+	return 0;
+}
+
+const char *kafka_check_param(const void *arg, const char *name, struct slice value)
+{
+	const struct kafka_settings *settings = arg;
+	const char *wrong = cloudevents_check_param(&settings->events, name);
+	if (wrong)
+		return wrong;
 	int32_t partition;
 	int64_t ms;
 	if (!value.data)
@@ -100,7 +129,7 @@ rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *rk, rd_kafka_topic_t *topic
 	rd_kafka_vu_t values[MAX_VALUES] = {
 		{.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
 		{.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = record->partition},
-		{.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = 0},
+		{.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = record->copied ? RD_KAFKA_MSG_F_COPY : 0},
 		{.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {unconst(view->payload.data), view->payload.len}},
 		{.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {unconst(view->key.data), view->key.len}},
 		{.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = record->timestamp_ms},

@@ -195,6 +195,11 @@ const struct config_key kafka_connection_keys[] = {
 		.help = "Which fields of a message are headers of the record, both ways, by the table below. none: the "
 			"content type alone. properties: what MQTT 5 knows as properties, and that a message is "
 			"retained. all: also its QoS."},
+	{.name = "cloudevents",
+		.type = CONFIG_SECTION,
+		.offset = offsetof(struct kafka_settings, events),
+		.children = cloudevents_keys,
+		.help = "Messages as CloudEvents."},
 	{.name = "properties",
 		.others = "config options librdkafka producer consumer acks batch_size producer_config consumer_config",
 		.type = CONFIG_MAP,
@@ -217,6 +222,7 @@ const struct config_key kafka_to_keys[] = {
 			"1970 (told apart by their size), or RFC 3339. One before 2020 comes from a clock that was not "
 			"set: the default is taken. What is no time makes the message a dead letter. Default: when "
 			"linkspan received the message."},
+	CLOUDEVENT_TO_KEYS,
 	{.name = NULL},
 };
 
@@ -448,6 +454,7 @@ void kafka_settings_check(const void *arg, struct config_scope *scope)
 	good &= kafka_consumer_check(settings, scope);
 	good &= kafka_security_check(&settings->tls, &settings->sasl, &settings->brokers, scope);
 	check_allowed(settings, scope);
+	cloudevents_check(&settings->events, scope);
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < settings->properties.n; i++)
 		good &= check_effect(settings, &settings->properties.items[i], scope) &&

@@ -10,6 +10,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "config/schema.h"
+#include "connectors/common/cloudevent_out.h"
 #include "connectors/kafka/security.h"
 #include "message/slice.h"
 
@@ -32,6 +33,7 @@ struct kafka_settings {
 	struct config_list topics_allowed; /* patterns (topic_names.h); empty: all */
 	int topic_characters; /* enum kafka_topic_characters */
 	int mqtt_headers; /* enum kafka_mqtt_headers (headers.h) */
+	struct cloudevents_settings events;
 	struct config_list properties;
 	struct kafka_transaction transaction;
 	char *cursor_topic;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/common/cloudevent_read.h"
 #include "connectors/kafka/backoff.h"
 #include "connectors/kafka/consumer.h"
 #include "connectors/kafka/convert.h"
@@ -54,6 +55,7 @@ struct kafka_source {
 	char alarm[512]; /* the last one */
 	uint64_t alarm_ms;
 	uint64_t repeated, refused_records, resets; /* counters; of consumers before this one in `repeated` */
+	struct cloudevent_reader events;
 	struct kafka_scratch scratch;
 };
 
@@ -211,6 +213,7 @@ static bool offer_record(struct kafka_source *source, const struct kafka_input *
 	struct message_view view;
 	kafka_convert(input, source->options.settings->mqtt_headers, loop_wall_ms(source->options.loop),
 		&source->scratch, &view);
+	cloudevent_reader_read(&source->events, false, &view);
 	struct offer offer = {
 		.view = &view,
 		.change = {.type = CHANGE_POSITION,
@@ -386,6 +389,7 @@ static void source_destroy(struct link *link)
 	loop_timer_free(source->mark_timer);
 	free(source->listed.items);
 	free(source->marked.items);
+	cloudevent_reader_free(&source->events);
 	if (source->abandoned)
 		return; /* the thread still reads the partitions */
 	kafka_partitions_fini(&source->partitions);
@@ -408,6 +412,8 @@ static int source_create(const struct link_spec *spec, struct link_host *host, s
 		.n_subscriptions = spec->n_subscriptions,
 		.partitions = &source->partitions,
 	};
+	source->events = (struct cloudevent_reader){
+		.on = settings->events.read, .binding = &cloudevent_kafka, .connection = spec->name};
 	loop_job_init(&source->job, on_news, source);
 	source->timer = loop_timer_new(spec->loop, on_timer, source);
 	if (settings->group)
@@ -491,6 +497,8 @@ static void source_counters(const struct link *link, void (*fn)(const char *name
 	fn("records_repeated", repeated, arg);
 	fn("records_refused", source->refused_records, arg);
 	fn("positions_set", source->resets, arg);
+	if (source->options.settings->events.read)
+		fn("events_broken", source->events.broken, arg);
 }
 
 const struct kafka_part_ops kafka_source_part = {

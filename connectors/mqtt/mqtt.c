@@ -203,6 +203,7 @@ static int mqtt_make_halves(struct mqtt_link *link)
 		.session = link->session,
 		.map = &link->map,
 		.hold_bytes = settings->hold_bytes,
+		.settings = settings,
 		.owner = settings->clean_start ? NULL : &link->owner,
 		.active = link->spec.n_subscriptions > 0,
 	};
@@ -326,6 +327,8 @@ static void mqtt_counters(const struct link *base, void (*fn)(const char *name, 
 	fn("sessions_lost", in.sessions_lost, arg);
 	fn("qos0_dropped", in.qos0_dropped, arg);
 	fn("identifiers_reused", in.identifiers_reused, arg);
+	if (link->settings->events.read)
+		fn("events_broken", in.events_broken, arg);
 	fn("ambiguous", out.ambiguous, arg);
 	fn("identifiers_in_use", out.identifiers_in_use, arg);
 }
@@ -484,14 +487,33 @@ static void mqtt_explain_guarantee(
 }
 
 /* User properties are text; a broker cuts who sends others (MQTT 5 §1.5.4). */
-static int mqtt_fit_header(const void *settings, const struct message_field *field, bool set_by_mapping,
-	struct arena *arena, struct message_field *ret_field, const char **ret_reason)
+static int mqtt_fit_header(const void *arg, const struct message_field *field, bool set_by_mapping, struct arena *arena,
+	struct message_field *ret_field, const char **ret_reason)
 {
-	(void)settings, (void)set_by_mapping;
+	const struct mqtt_settings *settings = arg;
+	const char *wrong =
+		set_by_mapping ? cloudevents_check_header(&settings->events, &cloudevent_mqtt, field->name) : NULL;
+	if (wrong) {
+		*ret_reason = wrong;
+		return -EINVAL;
+	}
 	int err = header_text_encode(field, arena, ret_field);
 	if (err == -EINVAL)
 		*ret_reason = "a header's name is not UTF-8, so it cannot be a User Property of MQTT";
 	return err;
+}
+
+static const char *mqtt_check_header(const void *arg, struct slice name)
+{
+	const struct mqtt_settings *settings = arg;
+	return cloudevents_check_header(&settings->events, &cloudevent_mqtt, name);
+}
+
+static const char *mqtt_check_param(const void *arg, const char *name, struct slice value)
+{
+	const struct mqtt_settings *settings = arg;
+	(void)value;
+	return cloudevents_check_param(&settings->events, name);
 }
 
 static const char *mqtt_check_target(const void *settings, struct slice topic)
@@ -508,6 +530,7 @@ const struct connector mqtt_connector = {
 	.from_keys = mqtt_from_keys,
 	.from_size = sizeof(struct mqtt_from),
 	.target_key = "topic",
+	.to_keys = mqtt_to_keys,
 	.can_source = true,
 	.can_sink = true,
 	.keeps_session = true,
@@ -521,6 +544,8 @@ const struct connector mqtt_connector = {
 	.asks_for_replies = mqtt_asks_for_replies,
 	.ignores_own = mqtt_from_ignores_own,
 	.fit_header = mqtt_fit_header,
+	.check_header = mqtt_check_header,
+	.check_param = mqtt_check_param,
 	.check_received = mqtt_check_received,
 	.check_target = mqtt_check_target,
 	.check_qos = mqtt_check_qos,

@@ -337,8 +337,15 @@ const struct config_key mqtt_connection_keys[] = {
 		.offset = KEY(birth),
 		.children = birth_keys,
 		.help = "What linkspan publishes after each connect."},
+	{.name = "cloudevents",
+		.type = CONFIG_SECTION,
+		.offset = KEY(events),
+		.children = cloudevents_keys,
+		.help = "Messages as CloudEvents."},
 	{0},
 };
+
+const struct config_key mqtt_to_keys[] = {CLOUDEVENT_TO_KEYS, {0}};
 
 enum mqtt_version mqtt_settings_version(const struct mqtt_settings *settings)
 {
@@ -473,6 +480,16 @@ static void check_3_1_1(struct config_scope *scope)
 		if (config_given(scope, uses[i].key, uses[i].child))
 			config_complain(scope, uses[i].key, uses[i].child,
 				"MQTT 3.1.1 knows no %s; use version 5 or leave it out", uses[i].what);
+}
+
+static void check_events(const struct mqtt_settings *settings, struct config_scope *scope)
+{
+	cloudevents_check(&settings->events, scope);
+	if (mqtt_settings_version(settings) == MQTT_3_1_1 && settings->events.mode == CLOUDEVENTS_BINARY &&
+		!config_failed(scope, "version", NULL))
+		config_complain(scope, "cloudevents", "mode",
+			"MQTT 3.1.1 has no place for the attributes of a binary CloudEvent; write structured, or use "
+			"version 5");
 }
 
 static void check_credential_files(const struct mqtt_settings *settings, struct config_scope *scope)
@@ -678,6 +695,7 @@ void mqtt_settings_check(const void *arg, struct config_scope *scope)
 	check_headers(&settings->connect_headers, "connect_headers", NULL, scope);
 	if (mqtt_settings_version(settings) == MQTT_3_1_1)
 		check_3_1_1(scope);
+	check_events(settings, scope);
 	if (settings->max_packet_size > 0 && settings->max_packet_size < SMALLEST_PACKET)
 		config_complain(scope, "max_packet_size", NULL,
 			"below 256 bytes not even the broker's answers fit; give it more, or 0 for no limit");

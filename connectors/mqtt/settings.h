@@ -8,6 +8,7 @@
 #define LINKSPAN_CONNECTORS_MQTT_SETTINGS_H
 
 #include "config/schema.h"
+#include "connectors/common/cloudevent_out.h"
 #include "connectors/mqtt/codec.h"
 
 /* A message of the connection itself: `will` and `birth`. No topic: none. */
@@ -53,12 +54,14 @@ struct mqtt_settings {
 	struct config_list connect_headers;
 	int server_reference; /* enum mqtt_server_reference, MQTT 5 §4.11 */
 	struct mqtt_own_message will, birth;
+	struct cloudevents_settings events;
 };
 
 /* What is to be said of Paho because the user wrote client: paho, because of a proxy, or of the url, in this order. */
 const char *mqtt_settings_pick(const struct mqtt_settings *settings, const char *const words[3]);
 
 extern const struct config_key mqtt_connection_keys[];
+extern const struct config_key mqtt_to_keys[];
 
 struct tls_options;
 

@@ -53,7 +53,9 @@ struct mqtt_sink {
 	uint32_t n_flights, n_qos2; /* QoS 2: those whose PUBLISH this session has or may have */
 	struct flight **by_id; /* buckets, n_buckets a power of two */
 	uint32_t n_buckets;
-	struct message_field scratch[MESSAGE_MAX_FIELDS + 1];
+	struct cloudevent_writer events;
+	uint8_t uuid[16]; /* of the destination */
+	struct message_field scratch[MESSAGE_MAX_FIELDS + CLOUDEVENT_MORE_FIELDS + 1];
 	struct loop_job job;
 	struct loop_timer *timer;
 	struct mqtt_sink_counters counters;
@@ -377,29 +379,41 @@ static bool sink_has_to_wait(const struct mqtt_sink *sink, const struct flight *
 	return flight->qos == 2 && (flight->out.state != QOS2_OUT_PUBLISHED || sink_qos2_is_full(sink));
 }
 
+static void sink_cannot(struct mqtt_sink *sink, struct flight *flight, int error, const char *why)
+{
+	if (error == -ENOMEM) /* no fault of the message, so no attempt of it */
+		mqtt_session_reconnect(sink->options.session, MQTT_AGAIN_BACKOFF, "out of memory");
+	else
+		sink_reject(sink, flight, why);
+}
+
 /* Encodes a delivery that is PENDING. False when it has to wait, and what follows with it. */
 static bool sink_encode(struct mqtt_sink *sink, struct flight *flight)
 {
-	const struct message_view *view = message_view(flight->msg);
+	struct message_view out;
+	const char *wrong = NULL;
 	if (sink_has_to_wait(sink, flight))
 		return false;
-	if (sink_refuses_terms(sink, flight, view))
+	if (sink_refuses_terms(sink, flight, message_view(flight->msg)))
 		return true;
+	int r = cloudevent_writer_make(&sink->events, sink->uuid, flight->seq, message_view(flight->msg), &out, &wrong);
+	if (r < 0) {
+		sink_cannot(sink, flight, r, wrong);
+		return true;
+	}
 	struct mqtt_publish publish;
 	struct mqtt_properties props;
 	uint64_t now_ms = loop_wall_ms(sink->options.loop) - (uint64_t)flight->shift_ms;
 	char waited[MARKERS_WAITED_SIZE];
-	convert_to_publish(view, now_ms, flight->qos, sink->scratch, &publish, &props);
-	convert_add_waited(view, now_ms, sink->scratch, waited, &props);
+	convert_to_publish(&out, now_ms, flight->qos, sink->scratch, &publish, &props);
+	convert_add_waited(&out, now_ms, sink->scratch, waited, &props);
 	publish.packet_id = flight->packet_id;
 	publish.dup = sink_is_repetition(sink, flight);
-	int r = mqtt_session_publish(sink->options.session, &publish, &props);
+	r = mqtt_session_publish(sink->options.session, &publish, &props);
 	if (r == -ENOBUFS || r == -ENOTCONN)
 		return false;
-	if (r == -ENOMEM) { /* no fault of the message, so no attempt of it */
-		mqtt_session_reconnect(sink->options.session, MQTT_AGAIN_BACKOFF, "out of memory");
-	} else if (r < 0) {
-		sink_reject(sink, flight, sink_encode_problem(r));
+	if (r < 0) {
+		sink_cannot(sink, flight, r, sink_encode_problem(r));
 	} else {
 		flight->sent = true;
 		sink->n_qos2 += flight->qos == 2;
@@ -439,6 +453,7 @@ void mqtt_sink_send(struct mqtt_sink *sink, const struct delivery *delivery)
 	struct flight *flight = sink->free;
 	uint16_t packet_id = mqtt_packet_id(delivery->seq);
 	uint8_t qos = message_view(delivery->msg)->qos;
+	memcpy(sink->uuid, delivery->destination_uuid, sizeof sink->uuid);
 	if (!flight) {
 		/* Past the window: nothing that a sound host does. */
 		struct outcome outcome = {.kind = OUTCOME_RETRY, .reason = "too many in flight"};
@@ -683,6 +698,7 @@ struct mqtt_sink *mqtt_sink_new(const struct mqtt_sink_options *options)
 	if (!sink)
 		return NULL;
 	sink->options = *options;
+	cloudevent_writer_init(&sink->events, &options->settings->events, &cloudevent_mqtt, options->name);
 	loop_job_init(&sink->job, sink_on_job, sink);
 	sink_reset(sink);
 	sink->timer = loop_timer_new(options->loop, sink_on_timer, sink);
@@ -702,5 +718,6 @@ void mqtt_sink_free(struct mqtt_sink *sink)
 	loop_timer_free(sink->bar_timer);
 	free(sink->flights);
 	free(sink->by_id);
+	cloudevent_writer_free(&sink->events);
 	free(sink);
 }

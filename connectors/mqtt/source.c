@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connectors/common/cloudevent_read.h"
 #include "connectors/mqtt/convert.h"
 #include "connectors/mqtt/qos2_in.h"
 #include "connectors/mqtt/subscription_map.h"
@@ -68,6 +69,7 @@ struct mqtt_source {
 	uint64_t held_bytes;
 	uint64_t dropped; /* QoS 0 messages since the last line about them */
 	struct mqtt_source_counters counters;
+	struct cloudevent_reader events;
 	struct loop_job drain_job;
 	struct loop_timer *changes_timer;
 };
@@ -455,6 +457,7 @@ void mqtt_source_publish(
 			return;
 	}
 	struct message_view view = convert_to_view(publish, props, loop_wall_ms(source->options.loop));
+	cloudevent_reader_read(&source->events, mqtt_settings_version(source->options.settings) == MQTT_3_1_1, &view);
 	offering.subscription = subscription_map_find(source->options.map, props);
 	enum offer_result result = OFFER_BUSY;
 	if (!source->paused && !source->held_head)
@@ -554,6 +557,7 @@ struct mqtt_source_counters mqtt_source_counters(const struct mqtt_source *sourc
 	struct mqtt_source_counters counters = source->counters;
 	counters.qos0_dropped += source->dropped;
 	counters.identifiers_reused = source->ids.reused;
+	counters.events_broken = source->events.broken;
 	return counters;
 }
 
@@ -620,6 +624,8 @@ struct mqtt_source *mqtt_source_new(const struct mqtt_source_options *options)
 		return NULL;
 	source->options = *options;
 	source->held_tail = &source->held_head;
+	source->events = (struct cloudevent_reader){
+		.on = options->settings->events.read, .binding = &cloudevent_mqtt, .connection = options->name};
 	loop_job_init(&source->drain_job, source_drain, source);
 	source->changes_timer = loop_timer_new(options->loop, source_try_changes, source);
 	if (source->changes_timer)
@@ -636,6 +642,7 @@ void mqtt_source_free(struct mqtt_source *source)
 	loop_timer_free(source->changes_timer);
 	source_remove_held(source, held_is_any);
 	qos2_in_free(&source->ids);
+	cloudevent_reader_free(&source->events);
 	free(source->owed);
 	free(source);
 }

@@ -29,6 +29,7 @@ struct mqtt_source_options {
 	uint64_t hold_bytes;
 	/* The session that the blob of subscriptions is about; borrowed. NULL: not kept over a process. */
 	const struct filter_set_owner *owner;
+	const struct mqtt_settings *settings; /* borrowed */
 	bool active; /* false: no mapping reads from this link; what comes is acknowledged and counted */
 };
 
@@ -55,6 +56,7 @@ struct mqtt_source_counters {
 	uint64_t sessions_lost;
 	uint64_t qos0_dropped; /* beyond hold_bytes */
 	uint64_t identifiers_reused; /* with other bytes while they were open */
+	uint64_t events_broken; /* CloudEvents that are none */
 };
 struct mqtt_source_counters mqtt_source_counters(const struct mqtt_source *source);
 

@@ -60,7 +60,8 @@ static void check_leftover(const struct journal_outbox *box, void *arg)
 			"destination=%s messages=%llu what=\"%s has messages waiting, but no mapping writes to it any "
 			"more. %s or start once with --drop %s to throw them away\"",
 			box->name, (unsigned long long)box->waiting, box->name,
-			setup ? "Start once with --drain to deliver them," : "Put the connection back into the file,",
+			setup ? "Start once with --drain to deliver them,"
+			      : "Put the connection, or the mapping with aggregate, back into the file,",
 			box->name);
 		check->result = -EEXIST;
 	}

@@ -82,6 +82,17 @@ static void refuse_leftover(struct plan *plan, const struct journal_outbox *box)
 		box->name, (unsigned long long)box->waiting, box->name, box->name);
 }
 
+/* What is in a window goes out as a result, and the mapping that makes results, with its targets, is what has gone. */
+static void refuse_windows(struct plan *plan, const struct journal_outbox *box)
+{
+	plan->refused = true;
+	fprintf(plan->input->why,
+		"%s has %llu messages waiting for their window to be over, but the mapping that says what becomes of "
+		"them "
+		"is gone: put it back until they are done, linkspan reload --drop %s throws them away\n",
+		box->name, (unsigned long long)box->waiting, box->name);
+}
+
 static void check_leftover(const struct journal_outbox *box, void *arg)
 {
 	struct plan *plan = arg;
@@ -103,6 +114,8 @@ static void check_leftover(const struct journal_outbox *box, void *arg)
 	}
 	if (end && end->courier && end->removed)
 		return; /* an earlier reload was told to drain it */
+	if (end && end->config->is_aggregator)
+		refuse_windows(plan, box);
 	else if (named_in(order->drain, box->name) && item && item->setup.config->connector->can_sink)
 		item->setup.is_sink = true; /* for as long as this configuration holds, as after a start with --drain */
 	else if (named_in(order->drain, box->name) && end && end->courier)

@@ -119,9 +119,9 @@ static void http_begin(void)
 				.concurrency = 8,
 				.auth = {.token = text(TOKEN)},
 				.batch = {.max = 1},
-				.cloudevents = {.type = text("t")},
 				.breaker = {.failures = 3, .min_ms = 10, .max_ms = 100},
 			},
+		.events = {.type = text("t")},
 	};
 }
 

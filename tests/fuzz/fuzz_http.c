@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "connectors/http/auth_in.h"
-#include "connectors/http/cloudevent.h"
+#include "connectors/common/cloudevent_read.h"
 #include "connectors/http/header_names.h"
 #include "connectors/http/idempotency.h"
 #include "connectors/http/out_verdict.h"
@@ -208,13 +208,48 @@ static void check_headers(struct slice body)
 	arena_free(&arena);
 }
 
+/* What was written is read as the same event, in both modes. */
+static void check_read(struct message_field *const *fields, size_t n, const struct cloudevent *event,
+	const struct message_view *sent, struct slice json)
+{
+	struct arena arena = {0};
+	const char *wrong;
+	struct cloudevent read;
+	struct message_view binary = {.headers = *fields, .n_headers = n, .payload = sent->payload};
+	struct message_view structured = {.payload = json};
+	fuzz_require(cloudevent_read_binary(&cloudevent_http, &arena, &binary, &wrong) == CLOUDEVENT_READ);
+	fuzz_require(cloudevent_of_headers(&binary, &read) && slice_equal(read.id, event->id));
+	fuzz_require(slice_equal(read.type, event->type));
+	fuzz_require(cloudevent_read_structured(&arena, &structured, &wrong) == CLOUDEVENT_READ);
+	fuzz_require(cloudevent_of_headers(&structured, &read) && slice_equal(read.id, event->id));
+	fuzz_require(slice_equal(structured.payload, sent->payload));
+	arena_free(&arena);
+}
+
+/* Any bytes as an event. */
+static void check_any_event(struct slice body)
+{
+	struct arena arena = {0};
+	const char *wrong;
+	struct cloudevent event;
+	const struct message_field field = {lines[NAME], lines[VALUE]};
+	struct message_view view = {.payload = body, .content_type = lines[DATE], .headers = &field, .n_headers = 1};
+	for (int implied = 0; implied < 2; implied++)
+		if (cloudevent_read(&cloudevent_mqtt, implied, &arena, &view, &wrong) == CLOUDEVENT_READ)
+			fuzz_require(cloudevent_of_headers(&view, &event));
+	struct slice text;
+	if (cloudevent_percent_decode(lines[VALUE], &arena, &text) == 0)
+		fuzz_require(cloudevent_percent_encode(text, &arena, &text) == 0);
+	arena_free(&arena);
+}
+
 /* Whatever the message, the event is JSON. */
 static void check_event(struct slice body)
 {
 	const struct cloudevent event = {.id = lines[KEY], .source = lines[NAME], .type = lines[VALUE], .time_ms = 1};
 	const struct message_view view = {.payload = body, .content_type = lines[DATE], .utf8_payload = true};
 	struct arena arena = {0};
-	struct message_field fields[CLOUDEVENT_MAX_FIELDS];
+	struct message_field *fields;
 	struct buffer out;
 	size_t n = 0;
 	if (cloudevent_check(&event))
@@ -222,10 +257,11 @@ static void check_event(struct slice body)
 	buffer_init(&out, 1u << 22);
 	fuzz_require(cloudevent_append(&event, &view, &out) == 0);
 	fuzz_require(json_check(buffer_slice(&out), NULL) == NULL);
-	fuzz_require(cloudevent_fields(&event, &arena, fields, &n) == 0 && n >= 4);
+	fuzz_require(cloudevent_fields(&event, &cloudevent_http, &arena, &fields, &n) == 0 && n >= 4);
 	for (size_t i = 0; i < n; i++)
 		for (size_t at = 0; at < fields[i].value.len; at++)
 			fuzz_require(fields[i].value.data[at] > 0x20 && fields[i].value.data[at] < 0x7f);
+	check_read(&fields, n, &event, &view, buffer_slice(&out));
 	arena_free(&arena);
 	buffer_free(&out);
 }
@@ -248,6 +284,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)http_date(lines[RETRY], &date_s);
 	check_headers(body);
 	check_event(body);
+	check_any_event(body);
 	check_own_signature(lines[NAME], body);
 	return 0;
 }

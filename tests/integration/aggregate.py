@@ -129,5 +129,85 @@ def folded():
         assert bridge.stop() == 0
 
 
+def _changing(port, aggregate, out="out", mapping="together"):
+    """Of near/in; the window is an hour unless it is said, so that only a change ends it."""
+    keys = {"aggregate": {"window": "1h", "as": ["count", "list"], "value": ".", **aggregate}} if aggregate is not None else {}
+    return yaml.configuration(
+        [yaml.mqtt("near", port, client_id="linkspan-changing")],
+        [yaml.mapping(mapping, {"connection": "near", "topic": "changing/in/{k}", "qos": 2},
+                      {"connection": "near", "topic": f"changing/{out}", "qos": 2}, delivery="exactly-once", **keys)])
+
+
+def _listed(messages):
+    """Values of all results, sorted; each must be there once."""
+    return sorted(value for m in messages for value in json.loads(m.payload)["list"])
+
+
+@tap.case("a reload while a window is open: another window, key or target, and what waits counts once")
+def reloads():
+    port = shared_mosquitto().port
+    with Linkspan(_changing(port, {"key": "{k}"})) as bridge, Publisher(port) as out, \
+            Subscriber(port, ["changing/out", "changing/other"]) as got:
+        def send(values):
+            for n in values:
+                out.publish(f"changing/in/{'ab'[n % 2]}", b"%d" % n, qos=2)
+            bridge.wait_waiting("together", len(values))
+
+        def change(aggregate, **keys):
+            bridge.configure(_changing(port, aggregate, **keys))
+            return bridge.reload()
+
+        send(range(10))
+        change({"key": "{k}", "window": "1s"})  # they were stamped within some seconds
+        until(lambda: _listed(got.messages) == list(range(10)), "all to be counted")
+        assert all(len({n % 2 for n in json.loads(m.payload)["list"]}) == 1 for m in got.messages), got.messages
+        bridge.wait_status(lambda s: s["waiting"] == 0, "nothing to wait", destination="together")
+        got.messages.clear()
+        change({"key": "{k}"})
+        send(range(10))
+        change({})
+        send(range(10, 20))  # of no key
+        change({"window": "24h"}, out="other")
+        bridge.wait_waiting("together", 20)
+        assert not got.messages
+        bridge.kill()  # with what the reloads have made of it
+        bridge.configure(_changing(port, {"window": "24h"}, out="other"))
+        bridge.start()
+        bridge.wait_waiting("together", 20)
+        change({"window": "1s"}, out="other")
+        until(lambda: _listed(got.messages) == list(range(20)), lambda: f"{_listed(got.messages)}")
+        parts = [json.loads(m.payload)["list"] for m in got.messages]
+        assert {m.topic for m in got.messages} == {"changing/other"}
+        assert all(len({n % 2 if n < 10 else 2 for n in part}) == 1 for part in parts), parts
+        assert bridge.stop() == 0
+
+
+@tap.case("an aggregate that goes while its window is open: refused, also to be drained; dropped if that is said")
+def gone():
+    port = shared_mosquitto().port
+    with Linkspan(_changing(port, {})) as bridge, Publisher(port) as out, Subscriber(port, "changing/out") as got:
+        out.publish("changing/in/a", b"1", qos=2)
+        bridge.wait_waiting("together", 1)
+        for without in (_changing(port, None), _changing(port, {}, mapping="renamed")):
+            bridge.configure(without)
+            for options in ((), ("--drain", "together")):
+                said = bridge.reload(*options, status=1)
+                assert "together has 1 messages waiting for their window" in said and "put it back" in said, said
+        bridge.configure(_changing(port, {"window": "1s"}))
+        bridge.reload()  # put back: nothing was lost
+        until(lambda: _listed(got.messages) == [1], "the result")
+        bridge.configure(_changing(port, {}))
+        bridge.reload()
+        out.publish("changing/in/a", b"2", qos=2)
+        bridge.wait_waiting("together", 1)
+        bridge.configure(_changing(port, None))
+        bridge.settled(lambda: bridge.reload("--drop", "together"))
+        bridge.wait_event("destination_dropped", destination="together", messages="1")
+        out.publish("changing/in/a", b"plain", qos=2)
+        until(lambda: got.messages and got.messages[-1].payload == b"plain", "the mapping without aggregate")
+        assert _listed(got.messages[:-1]) == [1]
+        assert bridge.stop() == 0
+
+
 if __name__ == "__main__":
     tap.main()

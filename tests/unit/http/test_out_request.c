@@ -45,8 +45,8 @@ static void begin(const char *url)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(rig.client);
 	rig.call = http_client_take(rig.client);
 	CU_ASSERT_PTR_NULL(http_client_take(rig.client));
-	rig.settings = (struct http_settings){
-		.url = text(url), .out = {.batch = {.max = 1}, .cloudevents = {.type = text("t")}}};
+	rig.settings =
+		(struct http_settings){.url = text(url), .out = {.batch = {.max = 1}}, .events = {.type = text("t")}};
 	buffer_init(&rig.body, 4096);
 }
 

@@ -84,7 +84,8 @@ static bool complains_of(const struct config_scope *scope, const char *key, cons
 static void test_complaints(void)
 {
 	struct http_settings settings = {.url = text("ftp://a"),
-		.out = {.signing_secret = text("short"), .batch = {.max = 1}, .cloudevents = {.type = text("")}}};
+		.out = {.signing_secret = text("short"), .batch = {.max = 1}},
+		.events = {.type = text("")}};
 	struct config_scope scope = {.n = 0};
 	http_out_check(&settings, &scope);
 	CU_ASSERT_EQUAL(scope.n, 3);
@@ -97,7 +98,7 @@ static void test_complaints(void)
 static void test_keys_of_the_other(void)
 {
 	struct http_settings settings = {
-		.url = text("https://a"), .out = {.batch = {.max = 1}, .cloudevents = {.type = text("t")}}};
+		.url = text("https://a"), .out = {.batch = {.max = 1}}, .events = {.type = text("t")}};
 	struct config_scope sends = {.n = 0}, listens = {.n = 0};
 	http_settings_check(&settings, &sends);
 	CU_ASSERT_EQUAL(sends.n, 5);

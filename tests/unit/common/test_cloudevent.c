@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "connectors/http/cloudevent.h"
+#include "connectors/common/cloudevent.h"
 #include "routing/json.h"
 #include "tests/unit/tap.h"
 
@@ -119,12 +119,12 @@ static void assert_field(const struct message_field *fields, size_t n, const cha
 static void test_binary(void)
 {
 	struct arena arena = {0};
-	struct message_field fields[CLOUDEVENT_MAX_FIELDS];
+	struct message_field *fields;
 	struct cloudevent event = an_event();
 	size_t n = 0;
 	event.source = slice_str("urn:plant 7/\xc3\xa4");
 	event.subject = slice_str("Euro \xe2\x82\xac \xf0\x9f\x98\x80 100% \"q\"");
-	CU_ASSERT_EQUAL(cloudevent_fields(&event, &arena, fields, &n), 0);
+	CU_ASSERT_EQUAL(cloudevent_fields(&event, &cloudevent_http, &arena, &fields, &n), 0);
 	CU_ASSERT_EQUAL(n, 6);
 	assert_field(fields, n, "ce-specversion", "1.0");
 	assert_field(fields, n, "ce-id", "msg_a.1");
@@ -136,9 +136,103 @@ static void test_binary(void)
 	assert_field(fields, n, "ce-subject", "Euro%20%E2%82%AC%20%F0%9F%98%80%20100%25%20%22q%22");
 	event.subject = (struct slice){NULL, 0};
 	event.time_ms = 0;
-	CU_ASSERT_EQUAL(cloudevent_fields(&event, &arena, fields, &n), 0);
+	CU_ASSERT_EQUAL(cloudevent_fields(&event, &cloudevent_http, &arena, &fields, &n), 0);
 	CU_ASSERT_EQUAL(n, 4);
 	arena_free(&arena);
+}
+
+/* Kafka and MQTT take UTF-8 as it is. */
+static void test_prefixes(void)
+{
+	struct arena arena = {0};
+	struct message_field *fields;
+	const struct message_field headers[] = {
+		{slice_str("ce-plant"), slice_str("Nord \xc3\xa4")},
+		{slice_str("ce-plant"), slice_str("again")},
+		{slice_str("ce-id"), slice_str("another")},
+		{slice_str("ce-binary"), slice_str("\xff")},
+		{slice_str("ce-Upper"), slice_str("x")},
+		{slice_str("ce-data"), slice_str("x")},
+		{slice_str("other"), slice_str("x")},
+	};
+	struct cloudevent event = an_event();
+	size_t n = 0;
+	event.headers = headers;
+	event.n_headers = sizeof headers / sizeof headers[0];
+	event.subject = slice_str("a \xc3\xa4 %");
+	CU_ASSERT_EQUAL(cloudevent_fields(&event, &cloudevent_kafka, &arena, &fields, &n), 0);
+	CU_ASSERT_EQUAL(n, 7);
+	assert_field(fields, n, "ce_specversion", "1.0");
+	assert_field(fields, n, "ce_id", "msg_a.1");
+	assert_field(fields, n, "ce_subject", "a \xc3\xa4 %");
+	assert_field(fields, n, "ce_plant", "Nord \xc3\xa4");
+	CU_ASSERT_EQUAL(cloudevent_fields(&event, &cloudevent_mqtt, &arena, &fields, &n), 0);
+	CU_ASSERT_EQUAL(n, 7);
+	assert_field(fields, n, "specversion", "1.0");
+	assert_field(fields, n, "plant", "Nord \xc3\xa4");
+	CU_ASSERT_EQUAL(cloudevent_fields(&event, &cloudevent_http, &arena, &fields, &n), 0);
+	assert_field(fields, n, "ce-plant", "Nord%20%C3%A4");
+
+	struct buffer out;
+	struct message_view view = a_view("application/json", "1");
+	buffer_init(&out, 4096);
+	CU_ASSERT_EQUAL(cloudevent_append(&event, &view, &out), 0);
+	static const char end[] = "\"plant\":\"Nord \xc3\xa4\",\"datacontenttype\":\"application/json\",\"data\":1}";
+	CU_ASSERT_TRUE(out.len > strlen(end) && memcmp(out.data + out.len - strlen(end), end, strlen(end)) == 0);
+	buffer_free(&out);
+	arena_free(&arena);
+}
+
+static void assert_decoded(const char *text, const char *expected)
+{
+	struct arena arena = {0};
+	struct slice decoded;
+	int err = cloudevent_percent_decode(slice_str(text), &arena, &decoded);
+	CU_ASSERT_EQUAL(err, expected ? 0 : -EINVAL);
+	CU_ASSERT_TRUE(!expected || slice_equal(decoded, slice_str(expected)));
+	arena_free(&arena);
+}
+
+/* HTTP binding §3.1.3.2: quoted strings, then one round of decoding. */
+static void test_percent_decoding(void)
+{
+	assert_decoded("Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro \xe2\x82\xac \xf0\x9f\x98\x80");
+	assert_decoded("%2525", "%25");
+	assert_decoded("plain", "plain");
+	assert_decoded("", "");
+	assert_decoded("100%", "100%");
+	assert_decoded("%4", "%4");
+	assert_decoded("%zz%41", "%zzA");
+	assert_decoded("\"a\\\"b%20c\"", "a\"b c");
+	assert_decoded("\"", "\"");
+	assert_decoded("\"\"", "");
+	assert_decoded("%ff", NULL);
+	assert_decoded("\xff", NULL);
+}
+
+static void test_of_headers(void)
+{
+	struct message_field headers[] = {
+		{slice_str("ce-specversion"), slice_str("1.0")},
+		{slice_str("ce-id"), slice_str("7")},
+		{slice_str("ce-source"), slice_str("/s")},
+		{slice_str("ce-type"), slice_str("t")},
+		{slice_str("ce-time"), slice_str("2021-02-25T15:02:10Z")},
+	};
+	struct message_view view = {.headers = headers, .n_headers = 5};
+	struct cloudevent event;
+	CU_ASSERT_TRUE(cloudevent_of_headers(&view, &event));
+	CU_ASSERT_TRUE(slice_equal(event.id, slice_str("7")));
+	CU_ASSERT_TRUE(slice_equal(event.time, slice_str("2021-02-25T15:02:10Z")));
+	headers[0].value = slice_str("0.3");
+	CU_ASSERT_FALSE(cloudevent_of_headers(&view, &event));
+	headers[0].value = slice_str("1.0");
+	headers[3].value = slice_str("a\n");
+	CU_ASSERT_FALSE(cloudevent_of_headers(&view, &event));
+	headers[3].value = slice_str("");
+	CU_ASSERT_FALSE(cloudevent_of_headers(&view, &event));
+	view.n_headers = 3;
+	CU_ASSERT_FALSE(cloudevent_of_headers(&view, &event));
 }
 
 static void test_check(void)
@@ -170,8 +264,11 @@ int main(void)
 		{"content types that are JSON", test_json_types},
 		{"a full buffer", test_limit},
 		{"binary", test_binary},
+		{"prefixes, and attributes of other names", test_prefixes},
+		{"percent-decoding", test_percent_decoding},
+		{"headers that are an event", test_of_headers},
 		{"events that are none", test_check},
 		{NULL, NULL},
 	};
-	return tap_main("http cloudevent", tests);
+	return tap_main("common cloudevent", tests);
 }

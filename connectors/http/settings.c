@@ -43,6 +43,8 @@ const struct config_key http_connection_keys[] = {
 	{.name = "url",
 		.type = CONFIG_STRING,
 		.offset = OFFSET(url),
+		.pattern = "[Hh][Tt][Tt][Pp][Ss]?://.+",
+		.example = "https://example.org/hooks",
 		.help = "Where requests go: http:// or https://, a host, and what all paths begin with. Makes this "
 			"connection a sender."},
 	{.name = "method",
@@ -130,6 +132,7 @@ const struct config_key http_connection_keys[] = {
 	{.name = "listen",
 		.type = CONFIG_LIST,
 		.offset = OFFSET(listen),
+		.example = "127.0.0.1:8080",
 		.help = "Addresses to take requests at, `127.0.0.1:8080` or `[::1]:8080`. Makes this connection a "
 			"listener."},
 	{.name = "public",

@@ -26,6 +26,10 @@
 #define REPLY(member)   offsetof(struct section_reply, member)
 #define TEST(member)    offsetof(struct section_test, member)
 
+/* # comes last, + and {name} fill a level, whichever of the two ends levels there. */
+#define FILTER_PATTERN  "(?!.*[^/.][+#{])(?!.*[+}][^/.])(?:[^{}#]|\\{[A-Za-z0-9_]+\\})+#?|#"
+#define ADDRESS_PATTERN "([0-9.]+|\\[[0-9A-Fa-f:.]+\\]|localhost):[0-9]{1,5}"
+
 static const char *const level_choices[] = {"error", "warn", "info", "debug", NULL}; /* enum log_level */
 static const char *const delivery_choices[] = {
 	"at-most-once", "at-least-once", "exactly-once", NULL}; /* enum guarantee */
@@ -118,6 +122,8 @@ static const struct config_key admin_keys[] = {
 	{.name = "listen",
 		.type = CONFIG_LIST,
 		.offset = TOP(admin.listen) - TOP(admin),
+		.pattern = ADDRESS_PATTERN,
+		.example = "127.0.0.1:9464",
 		.help = "Address and port to answer HTTP on, 127.0.0.1:9464 or [::1]:9464, or a list of them: /metrics "
 			"for "
 			"Prometheus, /healthz and /readyz. Left out: nothing listens. Port 0 is any that is free; the "
@@ -138,6 +144,7 @@ const struct config_key section_top_keys[] = {
 		.type = CONFIG_STRING,
 		.offset = TOP(data_dir),
 		.required = true,
+		.example = "/var/lib/linkspan",
 		.help = "Folder of the journal and the dead letters, made when missing. A relative path starts at the "
 			"folder of the configuration file. One linkspan at a time uses it."},
 	{.name = "journal",
@@ -418,6 +425,7 @@ const struct config_key aggregate_keys[] = {
 		.type = CONFIG_LIST,
 		.offset = offsetof(struct aggregate_config, as),
 		.required = true,
+		.choices = aggregate_results,
 		.help = "What becomes of the values: last, min, max, mean, count or list (in the order of arriving), "
 			"and start "
 			"and end of the window in milliseconds since 1970. One of them is the payload itself; several "
@@ -457,21 +465,26 @@ const struct config_key section_mapping_keys[] = {
 		.type = CONFIG_STRING,
 		.offset = MAPPING(name),
 		.required = true,
+		.pattern = SECTION_NAME_PATTERN,
+		.example = "telemetry",
 		.help = "Name in logs and metrics: letters, digits, _ - and ., at most 64."},
 	{.name = "when",
 		.type = CONFIG_JQ,
 		.offset = MAPPING(when),
+		.example = ".quality == \"good\"",
 		.help = "jq program on the payload; the mapping takes only messages for which it gives true. Captures "
 			"of "
 			"the topic filter are $name; $topic, $qos, $retain, $headers and $key are there too."},
 	{.name = "payload",
 		.type = CONFIG_JQ,
 		.offset = MAPPING(payload),
+		.example = "{line: $line, value: .v}",
 		.help = "jq program that makes the new payload, with the same names; several results become several "
 			"messages. Left out: the bytes unchanged, whatever they are."},
 	{.name = "payload_template",
 		.type = CONFIG_TEMPLATE,
 		.offset = MAPPING(payload_template),
+		.example = "{line}: {.v}",
 		.help = "Template of the new payload, in place of payload: text with {captures} and {.json.paths} of "
 			"the message. "
 			"With format: json or cbor under to it is JSON text, in which what is inserted is escaped as "
@@ -582,6 +595,8 @@ const struct config_key section_from_keys[] = {
 		.type = CONFIG_LIST,
 		.offset = FROM(topic),
 		.required = true,
+		.pattern = FILTER_PATTERN,
+		.example = "plant/{line}/#",
 		.help = "Topic filter, or a list of them: + is one level, # all below, {name} one level that templates "
 			"and "
 			"jq can use. $share/group/filter shares the work with others of that group. Levels end with a "
@@ -663,10 +678,12 @@ const struct config_key section_to_keys[] = {
 	{.name = "key",
 		.type = CONFIG_TEMPLATE,
 		.offset = TO(key),
+		.example = "{line}",
 		.help = "Key of the message; messages of one key keep their order. Left out: the source topic orders."},
 	{.name = "content_type",
 		.type = CONFIG_TEMPLATE,
 		.offset = TO(content_type),
+		.example = "application/json",
 		.help = "Content type of the message. Left out: as received."},
 	{.name = "headers",
 		.type = CONFIG_MAP,

@@ -435,6 +435,7 @@ if [ -n "$install" ]; then
     if has_part crash && ! "$here/install.sh" kafka_older && [ -n "$strict" ]; then result FAIL "install: Apache Kafka, older"; fi
     if has_part integration && ! "$here/install.sh" brokers && [ -n "$strict" ]; then result FAIL "install: MQTT brokers"; fi
     if has_part integration && ! "$here/install.sh" webhooks && [ -n "$strict" ]; then result FAIL "install: libraries of webhooks"; fi
+    if has_part integration && ! "$here/install.sh" editor && [ -n "$strict" ]; then result FAIL "install: yaml-language-server"; fi
     if has_part integration && ! "$here/install.sh" coap && [ -n "$strict" ]; then result FAIL "install: CoAP stacks"; fi
 fi
 [ ! -e "$(kafka_jars)/complete" ] || kafka_there=yes

@@ -189,6 +189,8 @@ const struct config_key coap_connection_keys[] = {
 		.others = "host address endpoint uri server hostname",
 		.type = CONFIG_STRING,
 		.offset = OFFSET(url),
+		.pattern = "[Cc][Oo][Aa][Pp][Ss]?(\\+[Tt][Cc][Pp])?://.+",
+		.example = "coap://192.0.2.1",
 		.help = "The device that requests go to and whose resources are read: coap://, coaps://, coap+tcp:// "
 			"or coaps+tcp://, a host, and what all paths begin with. Makes this connection a client."},
 	{.name = "method",
@@ -257,6 +259,8 @@ const struct config_key coap_connection_keys[] = {
 		.others = "bind listener port bind_address",
 		.type = CONFIG_LIST,
 		.offset = OFFSET(listen),
+		.pattern = "coaps?(\\+tcp)?://.+",
+		.example = "coap://127.0.0.1:5683",
 		.help = "Addresses to take requests at, `coap://127.0.0.1:5683`, `coaps://[::1]:5684`, `coap+tcp://…`, "
 			"`coaps+tcp://…`. Makes this connection a listener."},
 	{.name = "public",

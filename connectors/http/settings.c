@@ -47,6 +47,8 @@ const struct config_key http_connection_keys[] = {
 		.others = "endpoint uri address host base_url server webhook webhook_url",
 		.type = CONFIG_STRING,
 		.offset = OFFSET(url),
+		.pattern = "[Hh][Tt][Tt][Pp][Ss]?://.+",
+		.example = "https://example.org/hooks",
 		.help = "Where requests go: http:// or https://, a host, and what all paths begin with. Makes this "
 			"connection a sender."},
 	{.name = "method",
@@ -135,6 +137,7 @@ const struct config_key http_connection_keys[] = {
 		.others = "bind listener port bind_address server_address",
 		.type = CONFIG_LIST,
 		.offset = OFFSET(listen),
+		.example = "127.0.0.1:8080",
 		.help = "Addresses to take requests at, `127.0.0.1:8080` or `[::1]:8080`. Makes this connection a "
 			"listener."},
 	{.name = "public",

@@ -71,6 +71,8 @@ const struct config_key kafka_connection_keys[] = {
 		.type = CONFIG_LIST,
 		.offset = offsetof(struct kafka_settings, brokers),
 		.required = true,
+		.pattern = "[^/,\\s]+",
+		.example = "kafka-1.example.org:9092",
 		.help = "Some of the cluster's brokers, host:port each (port 9092 if left out); the others "
 			"are learnt from "
 			"them."},

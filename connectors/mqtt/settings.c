@@ -142,6 +142,8 @@ const struct config_key mqtt_connection_keys[] = {
 		.type = CONFIG_LIST,
 		.offset = KEY(urls),
 		.required = true,
+		.pattern = "([Mm][Qq][Tt][Tt]|[Ww][Ss])[Ss]?://.+",
+		.example = "mqtts://broker.example.org",
 		.help = "mqtt://host[:port] or mqtts://host[:port] for TLS; ports 1883 and 8883 unless given. Over "
 			"WebSocket ws://host[:port][/path] or wss:// for TLS, ports 80 and 443, path /mqtt unless "
 			"given. IPv6 "

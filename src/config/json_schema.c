@@ -2,31 +2,44 @@
  *
  * The tables as JSON Schema draft-07, which is what YAML editors understand. What it accepts is what the loader accepts
  * as far as a schema can tell: every value may come from ${env:…} or ${file:…}, plain numbers are texts where text is
- * wanted. Which keys a `from` or `to` has depends on the connection it names, which a schema cannot follow: there, the
- * keys of all connectors are allowed.
+ * wanted. Which keys a `from` or `to` has depends on the connection it names, which a schema cannot follow: there, it takes
+ * what some connector has, all of one together, and an editor that has seen one such key offers that connector's alone.
+ *
+ * `#/definitions/included` is the schema of a file that another one includes.
  */
-#include <errno.h>
-#include <stdlib.h>
+#include <assert.h>
 #include <string.h>
 
 #include "config/json_writer.h"
+#include "config/key_words.h"
 #include "config/loader.h"
 #include "config/memory.h"
 #include "config/sections.h"
 #include "config/value.h"
 
-#define NAME_PATTERN "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+/* A ${ that is not escaped begins with env: or file:. */
+#define INSERTED_PATTERN "\\$\\{(env|file):[^}]+\\}"
+#define TEXT_PATTERN     "^([^$]|\\$(?!\\{)|\\$\\$\\{|" INSERTED_PATTERN ")*$"
+/* Braces in pairs: {{ and }} are braces, {…} is inserted and may hold texts in quotes. What stands in it only the loader knows. */
+#define TEMPLATE_PATTERN "^([^{}]|\\{\\{|\\}\\}|\\{([^{}\"]|\"[^\"]*\")+\\})*$"
+#define FEW              10 /* numbers that are offered one by one */
 
 static void write_keys(struct json_writer *json, const struct config_key *keys);
 
 /* --- values --- */
 
-static void write_reference(struct json_writer *json, const char *name, const char *definition)
+/* Beside a description and a default, which annotate and need not count for a validator. */
+static void json_reference(struct json_writer *json, const char *definition)
 {
 	char text[128];
 	snprintf(text, sizeof text, "#/definitions/%s", definition);
-	json_open(json, name, '{');
 	json_text(json, "$ref", text);
+}
+
+static void write_reference(struct json_writer *json, const char *name, const char *definition)
+{
+	json_open(json, name, '{');
+	json_reference(json, definition);
 	json_close(json, '}');
 }
 
@@ -35,41 +48,75 @@ static bool bounded(const struct config_key *key)
 	return key->min || key->max;
 }
 
+static bool offered_one_by_one(const struct config_key *key)
+{
+	return key->type == CONFIG_INT && bounded(key) && key->max - key->min < FEW;
+}
+
 static void write_number(struct json_writer *json, const struct config_key *key)
 {
 	json_text(json, "type", key->type == CONFIG_INT ? "integer" : "number");
 	if (!bounded(key))
 		return;
+	if (offered_one_by_one(key)) {
+		json_open(json, "enum", '[');
+		for (int64_t number = key->min; number <= key->max; number++)
+			json_int(json, NULL, number);
+		json_close(json, ']');
+		return;
+	}
 	json_int(json, "minimum", key->min);
 	if (key->max != INT64_MAX)
 		json_int(json, "maximum", key->max);
 }
 
+/* Would YAML read it as a number, and that as the same text? `version: 5` and `min_version: 1.2` are numbers for an editor. */
 static bool is_number(const char *text)
 {
-	char *end;
-	errno = 0;
-	(void)strtoll(text, &end, 10);
-	return *text && !*end && errno == 0;
+	size_t digits = strspn(text, "0123456789"), more = 0;
+	if (text[digits] == '.')
+		more = 1 + strspn(text + digits + 1, "0123456789");
+	return digits && more != 1 && !text[digits + more];
 }
 
 static void write_choices(struct json_writer *json, const struct config_key *key)
 {
 	json_open(json, "enum", '[');
-	for (const char *const *choice = key->choices; *choice; choice++) {
-		json_text(json, NULL, *choice);
-		if (is_number(*choice)) /* `version: 5` is a number for an editor */
-			json_int(json, NULL, strtoll(*choice, NULL, 10));
-	}
+	for (const char *const *choice = key->choices; *choice; choice++)
+		if (is_number(*choice))
+			json_number(json, NULL, *choice);
+		else
+			json_text(json, NULL, *choice);
 	json_close(json, ']');
 }
 
-static void write_unit(struct json_writer *json, const char *pattern)
+/* `version: "5"` is as good, but need not be offered. */
+static void write_quoted_choices(struct json_writer *json, const struct config_key *key)
+{
+	for (const char *const *choice = key->choices; *choice; choice++) {
+		if (!is_number(*choice))
+			continue;
+		char pattern[32];
+		snprintf(pattern, sizeof pattern, "^%s$", *choice);
+		json_open(json, NULL, '{');
+		json_text(json, "type", "string");
+		json_text(json, "pattern", pattern);
+		json_close(json, '}');
+	}
+}
+
+static void write_unit(struct json_writer *json, const struct config_key *key, const char *pattern)
 {
 	json_open(json, NULL, '{');
 	json_text(json, "type", "string");
 	json_text(json, "pattern", pattern);
+	json_text(json, "patternErrorMessage",
+		key->type == CONFIG_DURATION ? "Write a number and its unit, such as 10s. Units: ms, s, m, h, d."
+					     : "Write a number and its unit, such as 64MiB. Units: B, KB, MB, GB, TB, "
+					       "KiB, MiB, GiB, TiB.");
 	json_close(json, '}');
+	if (key->min > 0)
+		return;
 	json_open(json, NULL, '{'); /* 0 needs no unit */
 	json_int(json, "const", 0);
 	json_close(json, '}');
@@ -80,9 +127,9 @@ static void write_typed(struct json_writer *json, const struct config_key *key)
 {
 	json_open(json, "anyOf", '[');
 	if (key->type == CONFIG_DURATION) {
-		write_unit(json, VALUE_DURATION_PATTERN);
+		write_unit(json, key, VALUE_DURATION_PATTERN);
 	} else if (key->type == CONFIG_SIZE) {
-		write_unit(json, VALUE_SIZE_PATTERN);
+		write_unit(json, key, VALUE_SIZE_PATTERN);
 	} else {
 		json_open(json, NULL, '{');
 		if (key->type == CONFIG_INT || key->type == CONFIG_NUMBER)
@@ -92,28 +139,69 @@ static void write_typed(struct json_writer *json, const struct config_key *key)
 		else
 			json_text(json, "type", "boolean");
 		json_close(json, '}');
+		if (key->type == CONFIG_ENUM)
+			write_quoted_choices(json, key);
 	}
 	write_reference(json, NULL, "inserted");
 	json_close(json, ']');
 }
 
-static void write_text_types(struct json_writer *json)
+static void write_pattern(struct json_writer *json, const struct config_key *key)
+{
+	char text[400];
+	int len = snprintf(text, sizeof text, "^(?:%s)$|\\$\\{", key->pattern);
+	assert(len > 0 && (size_t)len < sizeof text);
+	json_text(json, "pattern", text);
+	len = snprintf(text, sizeof text, "Write it as in %s.", key->example);
+	assert(len > 0 && (size_t)len < sizeof text);
+	json_text(json, "patternErrorMessage", text);
+}
+
+/* A plain `true` is read as text, too, but in place of a text it is hardly meant. */
+static void write_text_types(struct json_writer *json, bool boolean)
 {
 	json_open(json, "type", '[');
 	json_text(json, NULL, "string");
 	json_text(json, NULL, "number");
-	json_text(json, NULL, "boolean");
+	if (boolean)
+		json_text(json, NULL, "boolean");
 	json_close(json, ']');
 }
 
-static void write_list(struct json_writer *json)
+static void write_text(struct json_writer *json, const struct config_key *key)
+{
+	const char *definition = key->type == CONFIG_TEMPLATE ? "template" : "text";
+	if (key->choices) { /* of a list */
+		write_choices(json, key);
+		return;
+	}
+	if (key->type == CONFIG_JQ)
+		definition = "plain"; /* true is a program */
+	if (!key->pattern) {
+		json_reference(json, definition);
+		return;
+	}
+	write_text_types(json, false);
+	write_pattern(json, key);
+	json_open(json, "allOf", '[');
+	write_reference(json, NULL, definition);
+	json_close(json, ']');
+}
+
+static void write_list(struct json_writer *json, const struct config_key *key)
 {
 	json_open(json, "anyOf", '[');
-	write_reference(json, NULL, "text");
+	json_open(json, NULL, '{');
+	write_text(json, key);
+	json_close(json, '}');
 	json_open(json, NULL, '{');
 	json_text(json, "type", "array");
 	json_int(json, "minItems", 1);
-	write_reference(json, "items", "text");
+	if (key->choices)
+		json_bool(json, "uniqueItems", true);
+	json_open(json, "items", '{');
+	write_text(json, key);
+	json_close(json, '}');
 	json_close(json, '}');
 	json_close(json, ']');
 }
@@ -122,12 +210,38 @@ static void write_default(struct json_writer *json, const struct config_key *key
 {
 	if (!key->fallback)
 		return;
-	if (key->type == CONFIG_INT || key->type == CONFIG_NUMBER)
-		json_int(json, "default", strtoll(key->fallback, NULL, 10));
-	else if (key->type == CONFIG_BOOL)
+	if (key->type == CONFIG_BOOL)
 		json_bool(json, "default", strcmp(key->fallback, "true") == 0);
+	else if (key->type != CONFIG_STRING && is_number(key->fallback))
+		json_number(json, "default", key->fallback);
 	else
 		json_text(json, "default", key->fallback);
+}
+
+static void write_example(struct json_writer *json, const struct config_key *key)
+{
+	if (!key->example)
+		return;
+	json_open(json, "examples", '[');
+	json_text(json, NULL, key->example);
+	json_close(json, ']');
+}
+
+/* Editors show the description, and few of them anything else. */
+static void write_description(struct json_writer *json, const struct config_key *key)
+{
+	char text[3000], bounds[KEY_BOUNDS_SIZE];
+	key_bounds(key, bounds, sizeof bounds);
+	if (offered_one_by_one(key))
+		bounds[0] = '\0';
+	size_t len = (size_t)snprintf(text, sizeof text, "%s", key->help);
+	if (key->fallback && len < sizeof text)
+		len += (size_t)snprintf(text + len, sizeof text - len, "\n\nDefault: %s.", key->fallback);
+	if (*bounds && len < sizeof text)
+		len += (size_t)snprintf(
+			text + len, sizeof text - len, "%sAllowed: %s.", key->fallback ? " " : "\n\n", bounds);
+	assert(len < sizeof text);
+	json_text(json, "description", text);
 }
 
 /* With a child that a single value stands for: that, or the keys. */
@@ -150,21 +264,18 @@ static void write_section(struct json_writer *json, const struct config_key *key
 	json_close(json, ']');
 }
 
-static void write_key(struct json_writer *json, const struct config_key *key)
+static void write_value(struct json_writer *json, const struct config_key *key)
 {
-	json_open(json, key->name, '{');
-	json_text(json, "description", key->help);
-	write_default(json, key);
 	switch (key->type) {
 	case CONFIG_SECTION:
 		write_section(json, key);
 		break;
 	case CONFIG_LIST:
-		write_list(json);
+		write_list(json, key);
 		break;
 	case CONFIG_MAP:
 		json_text(json, "type", "object");
-		write_reference(json, "additionalProperties", "text");
+		write_reference(json, "additionalProperties", "plain");
 		break;
 	case CONFIG_BOOL:
 	case CONFIG_INT:
@@ -175,8 +286,17 @@ static void write_key(struct json_writer *json, const struct config_key *key)
 		write_typed(json, key);
 		break;
 	default:
-		write_text_types(json);
+		write_text(json, key);
 	}
+}
+
+static void write_key(struct json_writer *json, const struct config_key *key)
+{
+	json_open(json, key->name, '{');
+	write_description(json, key);
+	write_default(json, key);
+	write_example(json, key);
+	write_value(json, key);
 	json_close(json, '}');
 }
 
@@ -218,16 +338,6 @@ static void write_keys(struct json_writer *json, const struct config_key *keys)
 	json_close(json, '}');
 }
 
-static void write_section_reference(struct json_writer *json, const char *name, const char *definition)
-{
-	json_open(json, name, '{');
-	json_text(json, "description", section_elsewhere_help(name));
-	json_open(json, "allOf", '[');
-	write_reference(json, NULL, definition);
-	json_close(json, ']');
-	json_close(json, '}');
-}
-
 static void write_array(struct json_writer *json, const char *name, const char *definition)
 {
 	json_open(json, name, '{');
@@ -239,11 +349,23 @@ static void write_array(struct json_writer *json, const char *name, const char *
 
 /* --- connections --- */
 
+/* As a choice of one, which editors offer less of than of a constant. */
+static void write_type(struct json_writer *json, const struct connector *connector)
+{
+	json_open(json, "type", '{');
+	json_open(json, "enum", '[');
+	json_text(json, NULL, connector->name);
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
 static void write_connection_of(struct json_writer *json, const struct connector *connector)
 {
 	char name[96];
 	snprintf(name, sizeof name, "connection-%s", connector->name);
 	json_open(json, name, '{');
+	snprintf(name, sizeof name, "connection of type %s", connector->name);
+	json_text(json, "title", name);
 	json_text(json, "description", connector->help);
 	json_text(json, "type", "object");
 	json_bool(json, "additionalProperties", false);
@@ -252,9 +374,7 @@ static void write_connection_of(struct json_writer *json, const struct connector
 	write_required(json, connector->connection_keys);
 	json_close(json, ']');
 	json_open(json, "properties", '{');
-	json_open(json, "type", '{');
-	json_text(json, "const", connector->name);
-	json_close(json, '}');
+	write_type(json, connector);
 	write_properties(json, connector->connection_keys);
 	write_properties(json, section_connection_keys);
 	json_close(json, '}');
@@ -271,9 +391,7 @@ static void write_if_type(struct json_writer *json, const struct connector *conn
 	json_text(json, NULL, "type");
 	json_close(json, ']');
 	json_open(json, "properties", '{');
-	json_open(json, "type", '{');
-	json_text(json, "const", connector->name);
-	json_close(json, '}');
+	write_type(json, connector);
 	json_close(json, '}');
 	json_close(json, '}');
 	write_reference(json, "then", definition);
@@ -283,6 +401,7 @@ static void write_if_type(struct json_writer *json, const struct connector *conn
 static void write_connection(struct json_writer *json, const struct connector *const *all)
 {
 	json_open(json, "connection", '{');
+	json_text(json, "title", "connection");
 	json_text(json, "type", "object");
 	json_open(json, "required", '[');
 	json_text(json, NULL, "type");
@@ -309,63 +428,94 @@ static void write_connection(struct json_writer *json, const struct connector *c
 
 /* --- mappings --- */
 
-/* Names already written: two connectors may have a key of the same name. */
-struct seen {
-	const char *names[256];
-	size_t n;
-};
-
-static bool first_time(struct seen *seen, const char *name)
+/* The same key twice: two connectors may have it. */
+static bool same_key(const struct config_key *a, const struct config_key *b)
 {
-	for (size_t i = 0; i < seen->n; i++)
-		if (strcmp(seen->names[i], name) == 0)
-			return false;
-	if (seen->n < sizeof seen->names / sizeof seen->names[0])
-		seen->names[seen->n++] = name;
-	return true;
+	return strcmp(a->name, b->name) == 0;
 }
 
-static void write_new_keys(struct json_writer *json, struct seen *seen, const struct config_key *keys)
+static bool has_key(const struct config_key *keys, const struct config_key *key)
 {
 	for (; keys && keys->name; keys++)
-		if (first_time(seen, keys->name))
-			write_key(json, keys);
+		if (same_key(keys, key))
+			return true;
+	return false;
 }
 
-static void open_leg(struct json_writer *json, const char *name, const struct config_key *keys)
+/* What a key of one connector is said to be: for whom. */
+static void write_own_key(struct json_writer *json, const struct connector *connector, const struct config_key *key)
+{
+	char help[2000];
+	struct config_key own = *key;
+	int len = snprintf(help, sizeof help, "(%s) %s", connector->name, key->help);
+	assert(len > 0 && (size_t)len < sizeof help);
+	own.help = help;
+	write_key(json, &own);
+}
+
+/* One connector's leg: what all have, which is described once, and its own. target: NULL, or the key that holds it. */
+static void write_leg_of(struct json_writer *json, const struct connector *connector, const struct config_key *common,
+	const struct config_key *target, const struct config_key *own)
+{
+	json_open(json, NULL, '{');
+	json_bool(json, "additionalProperties", false);
+	json_open(json, "properties", '{');
+	if (target)
+		write_own_key(json, connector, target);
+	for (const struct config_key *key = own; key && key->name; key++)
+		if (!has_key(common, key))
+			write_own_key(json, connector, key);
+	for (; common->name; common++)
+		if (!target || !same_key(common, target))
+			json_bool(json, common->name, true);
+	json_close(json, '}');
+	json_close(json, '}');
+}
+
+static void open_leg(struct json_writer *json, const char *name, const struct config_key *common)
 {
 	json_open(json, name, '{');
+	json_text(json, "description", section_elsewhere_help(name));
 	json_text(json, "type", "object");
-	json_bool(json, "additionalProperties", false);
 	json_open(json, "required", '[');
-	write_required(json, keys);
+	write_required(json, common);
 	json_close(json, ']');
 	json_open(json, "properties", '{');
+	write_properties(json, common);
+	json_close(json, '}');
+	json_open(json, "anyOf", '[');
+}
+
+static void close_leg(struct json_writer *json, size_t n)
+{
+	if (n == 0) /* may not be empty */
+		json_bool(json, NULL, true);
+	json_close(json, ']');
+	json_close(json, '}');
 }
 
 static void write_legs(struct json_writer *json, const struct connector *const *all)
 {
-	struct seen seen = {.n = 0};
+	size_t n = 0;
 	open_leg(json, "from", section_from_keys);
-	write_new_keys(json, &seen, section_from_keys);
-	for (size_t i = 0; all[i]; i++)
-		if (all[i]->can_source)
-			write_new_keys(json, &seen, all[i]->from_keys);
-	json_close(json, '}');
-	json_close(json, '}');
-	seen.n = 0;
+	for (size_t i = 0; all[i]; i++) {
+		if (!all[i]->can_source)
+			continue;
+		write_leg_of(json, all[i], section_from_keys, NULL, all[i]->from_keys);
+		n++;
+	}
+	close_leg(json, n);
+	n = 0;
 	open_leg(json, "to", section_to_keys);
-	write_new_keys(json, &seen, section_to_keys);
 	for (size_t i = 0; all[i]; i++) {
 		if (!all[i]->can_sink)
 			continue;
-		struct config_key target[2] = {
-			{.name = all[i]->target_key, .type = CONFIG_TEMPLATE, .help = section_target_help(all[i])}};
-		write_new_keys(json, &seen, target);
-		write_new_keys(json, &seen, all[i]->to_keys);
+		struct config_key target = {
+			.name = all[i]->target_key, .type = CONFIG_TEMPLATE, .help = section_target_help(all[i])};
+		write_leg_of(json, all[i], section_to_keys, &target, all[i]->to_keys);
+		n++;
 	}
-	json_close(json, '}');
-	json_close(json, '}');
+	close_leg(json, n);
 }
 
 static void write_to_of_mapping(struct json_writer *json)
@@ -395,7 +545,7 @@ static void write_mapping(struct json_writer *json)
 	json_close(json, ']');
 	json_open(json, "properties", '{');
 	write_properties(json, section_mapping_keys);
-	write_section_reference(json, "from", "from");
+	write_reference(json, "from", "from");
 	write_to_of_mapping(json);
 	json_close(json, '}');
 	json_close(json, '}');
@@ -522,17 +672,67 @@ static void write_test(struct json_writer *json)
 
 /* --- the whole --- */
 
+static void write_connections(struct json_writer *json)
+{
+	json_open(json, "connections", '{');
+	json_text(json, "description", section_elsewhere_help("connections"));
+	json_text(json, "type", "object");
+	json_open(json, "propertyNames", '{');
+	json_text(json, "pattern", "^" SECTION_NAME_PATTERN "$");
+	json_close(json, '}');
+	write_reference(json, "additionalProperties", "connection");
+	json_close(json, '}');
+}
+
+/* What an included file may hold as well. */
+static void write_parts(struct json_writer *json)
+{
+	write_properties(json, section_include_keys);
+	write_reference(json, "connections", "connections");
+	write_reference(json, "mappings", "mappings");
+	write_reference(json, "tests", "tests");
+}
+
+static void write_included(struct json_writer *json)
+{
+	json_open(json, "included", '{');
+	json_text(json, "title", "file that another one includes");
+	json_text(json, "type", "object");
+	json_bool(json, "additionalProperties", false);
+	json_open(json, "properties", '{');
+	write_parts(json);
+	json_close(json, '}');
+	json_close(json, '}');
+}
+
+static void write_text_definition(
+	struct json_writer *json, const char *name, const char *pattern, bool boolean, const char *what_is_right)
+{
+	json_open(json, name, '{');
+	write_text_types(json, boolean);
+	json_text(json, "pattern", pattern);
+	json_text(json, "patternErrorMessage", what_is_right);
+	json_close(json, '}');
+}
+
 static void write_definitions(struct json_writer *json, const struct connector *const *all)
 {
 	json_open(json, "definitions", '{');
 	json_open(json, "inserted", '{');
 	json_text(json, "description", "A value from the environment or from a file.");
 	json_text(json, "type", "string");
-	json_text(json, "pattern", "\\$\\{(env|file):[^}]+\\}");
+	json_text(json, "pattern", INSERTED_PATTERN);
 	json_close(json, '}');
-	json_open(json, "text", '{');
-	write_text_types(json);
-	json_close(json, '}');
+	write_text_definition(json, "text", TEXT_PATTERN, false,
+		"Behind ${ stands env: or file:, as in ${env:NAME}; $${ stands for ${ itself.");
+	write_text_definition(json, "plain", TEXT_PATTERN, true,
+		"Behind ${ stands env: or file:, as in ${env:NAME}; $${ stands for ${ itself.");
+	write_text_definition(json, "template", TEMPLATE_PATTERN, false,
+		"Braces come in pairs, with something between them; {{ and }} stand for braces.");
+	write_included(json);
+	write_connections(json);
+	write_array(json, "mappings", "mapping");
+	write_array(json, "tests", "test");
 	write_connection(json, all);
 	write_mapping(json);
 	write_legs(json, all);
@@ -541,15 +741,28 @@ static void write_definitions(struct json_writer *json, const struct connector *
 	json_close(json, '}');
 }
 
-static void write_connections(struct json_writer *json)
+/* One way in which a file has what a bridge needs: both here, or (perhaps) in what it includes. */
+static void write_enough(struct json_writer *json, bool included)
 {
-	json_open(json, "connections", '{');
-	json_text(json, "description", section_elsewhere_help("connections"));
-	json_text(json, "type", "object");
-	json_open(json, "propertyNames", '{');
-	json_text(json, "pattern", NAME_PATTERN);
-	json_close(json, '}');
-	write_reference(json, "additionalProperties", "connection");
+	json_open(json, NULL, '{');
+	json_open(json, "required", '[');
+	if (included) {
+		json_text(json, NULL, "include");
+	} else {
+		json_text(json, NULL, "connections");
+		json_text(json, NULL, "mappings");
+	}
+	json_close(json, ']');
+	if (!included) {
+		json_open(json, "properties", '{');
+		json_open(json, "connections", '{');
+		json_int(json, "minProperties", 1);
+		json_close(json, '}');
+		json_open(json, "mappings", '{');
+		json_int(json, "minItems", 1);
+		json_close(json, '}');
+		json_close(json, '}');
+	}
 	json_close(json, '}');
 }
 
@@ -567,11 +780,12 @@ void config_write_schema_of(const struct connector *const *all, FILE *out)
 	json_close(&json, ']');
 	json_open(&json, "properties", '{');
 	write_properties(&json, section_top_keys);
-	write_properties(&json, section_include_keys);
-	write_connections(&json);
-	write_array(&json, "mappings", "mapping");
-	write_array(&json, "tests", "test");
+	write_parts(&json);
 	json_close(&json, '}');
+	json_open(&json, "anyOf", '[');
+	write_enough(&json, false);
+	write_enough(&json, true);
+	json_close(&json, ']');
 	write_definitions(&json, all);
 	json_close(&json, '}');
 }

@@ -65,6 +65,12 @@ void json_int(struct json_writer *json, const char *name, int64_t number)
 	fprintf(json->out, "%" PRId64, number);
 }
 
+void json_number(struct json_writer *json, const char *name, const char *digits)
+{
+	json_begin(json, name);
+	fputs(digits, json->out);
+}
+
 void json_bool(struct json_writer *json, const char *name, bool value)
 {
 	json_begin(json, name);

@@ -21,6 +21,7 @@ void json_open(struct json_writer *json, const char *name, char bracket); /* '{'
 void json_close(struct json_writer *json, char bracket);
 void json_text(struct json_writer *json, const char *name, const char *text); /* UTF-8 */
 void json_int(struct json_writer *json, const char *name, int64_t number);
+void json_number(struct json_writer *json, const char *name, const char *digits); /* as they are */
 void json_bool(struct json_writer *json, const char *name, bool value);
 
 #endif

@@ -13,6 +13,8 @@ liblinkspan_a_SOURCES += \
 	src/config/json_schema.c \
 	src/config/json_writer.c \
 	src/config/json_writer.h \
+	src/config/key_words.c \
+	src/config/key_words.h \
 	src/config/listen.c \
 	src/config/listen.h \
 	src/config/load.c \

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/key_words.h"
 #include "config/loader.h"
 #include "config/memory.h"
 #include "config/sections.h"
-#include "config/value.h"
 
 static const char introduction[] =
 	"# Configuration reference\n"
@@ -89,29 +89,6 @@ static void write_cell(FILE *out, const char *text)
 	}
 }
 
-static void write_bound(const struct config_key *key, int64_t bound, char *text, size_t size)
-{
-	if (key->type == CONFIG_DURATION)
-		value_write_duration((uint64_t)bound, text, size);
-	else if (key->type == CONFIG_SIZE)
-		value_write_size((uint64_t)bound, text, size);
-	else
-		snprintf(text, size, "%lld", (long long)bound);
-}
-
-static void write_bounds(FILE *out, const struct config_key *key)
-{
-	char low[32], high[32];
-	if ((!key->min && !key->max) || (key->min == 0 && key->max == INT64_MAX))
-		return;
-	write_bound(key, key->min, low, sizeof low);
-	write_bound(key, key->max, high, sizeof high);
-	if (key->max == INT64_MAX)
-		fprintf(out, ", at least %s", low);
-	else
-		fprintf(out, ", %s to %s", low, high);
-}
-
 static void write_type(FILE *out, const struct config_key *key)
 {
 	const struct config_key *bare = key->type == CONFIG_SECTION && key->bare ? key->children : NULL;
@@ -120,11 +97,14 @@ static void write_type(FILE *out, const struct config_key *key)
 	if (bare)
 		fprintf(out, "%s, or ", type_name(bare));
 	fputs(type_name(key), out);
-	for (size_t i = 0; key->type == CONFIG_ENUM && key->choices[i]; i++)
+	if (key->type == CONFIG_LIST && key->choices)
+		fputs(" of ", out);
+	for (size_t i = 0; key->choices && key->choices[i]; i++)
 		fprintf(out, "%s`%s`", i ? ", " : "", key->choices[i]);
-	if (key->type == CONFIG_INT || key->type == CONFIG_NUMBER || key->type == CONFIG_DURATION ||
-		key->type == CONFIG_SIZE)
-		write_bounds(out, key);
+	char bounds[KEY_BOUNDS_SIZE];
+	key_bounds(key, bounds, sizeof bounds);
+	if (*bounds)
+		fprintf(out, ", %s", bounds);
 }
 
 static void write_row(FILE *out, const char *prefix, const struct config_key *key)

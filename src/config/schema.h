@@ -47,13 +47,17 @@ struct config_key {
 	size_t offset;
 	const char *fallback; /* as it would be written in the file; NULL: zero, NULL, empty */
 	bool required;
-	const char *const *choices; /* CONFIG_ENUM: NULL-terminated */
+	const char *const
+		*choices; /* CONFIG_ENUM: NULL-terminated; CONFIG_LIST: the words it may hold, each once, NULL: any */
 	int64_t min, max; /* both 0: no bound */
 	const struct config_key *children; /* CONFIG_SECTION */
 	const char *bare; /* CONFIG_SECTION: the child that a single value in its place stands for; NULL: none */
 	const char *
 		others; /* names that other programs have for it, for "did you mean", with blanks between them; or NULL */
 	const char *help; /* one or two sentences, for the reference page and editors */
+	/* For editors alone, of texts and each of a list of them: a pattern of ECMA 262, as if it stood between ^ and $, that a
+	 * text without ${…} fits if the loader takes it (it may fit more); a value that somebody could write, always beside a pattern. NULL: none. */
+	const char *pattern, *example;
 };
 
 /* Where a connector's check() complains. key: name in the connector's table (NULL: the section itself); item: for a

@@ -25,6 +25,10 @@
 #define TO(member)      offsetof(struct section_to, member)
 #define REPLY(member)   offsetof(struct section_reply, member)
 
+/* # comes last, + and {name} fill a level, whichever of the two ends levels there. */
+#define FILTER_PATTERN  "(?!.*[^/.][+#{])(?!.*[+}][^/.])(?:[^{}#]|\\{[A-Za-z0-9_]+\\})+#?|#"
+#define ADDRESS_PATTERN "([0-9.]+|\\[[0-9A-Fa-f:.]+\\]|localhost):[0-9]{1,5}"
+
 static const char *const level_choices[] = {"error", "warn", "info", "debug", NULL}; /* enum log_level */
 static const char *const delivery_choices[] = {
 	"at-most-once", "at-least-once", "exactly-once", NULL}; /* enum guarantee */
@@ -120,6 +124,8 @@ static const struct config_key admin_keys[] = {
 		.others = "address bind port host",
 		.type = CONFIG_LIST,
 		.offset = TOP(admin.listen) - TOP(admin),
+		.pattern = ADDRESS_PATTERN,
+		.example = "127.0.0.1:9464",
 		.help = "Address and port to answer HTTP on, 127.0.0.1:9464 or [::1]:9464, or a list of them: /metrics "
 			"for "
 			"Prometheus, /healthz and /readyz. Left out: nothing listens. Port 0 is any that is free; the "
@@ -141,6 +147,7 @@ const struct config_key section_top_keys[] = {
 		.type = CONFIG_STRING,
 		.offset = TOP(data_dir),
 		.required = true,
+		.example = "/var/lib/linkspan",
 		.help = "Folder of the journal and the dead letters, made when missing. A relative path starts at the "
 			"folder of the configuration file. One linkspan at a time uses it."},
 	{.name = "journal",
@@ -458,6 +465,7 @@ const struct config_key aggregate_keys[] = {
 		.type = CONFIG_LIST,
 		.offset = offsetof(struct aggregate_config, as),
 		.required = true,
+		.choices = aggregate_results,
 		.help = "What becomes of the values: last, min, max, mean, count or list (in the order of arriving), "
 			"and start "
 			"and end of the window in milliseconds since 1970. One of them is the payload itself; several "
@@ -502,11 +510,14 @@ const struct config_key section_mapping_keys[] = {
 		.type = CONFIG_STRING,
 		.offset = MAPPING(name),
 		.required = true,
+		.pattern = SECTION_NAME_PATTERN,
+		.example = "telemetry",
 		.help = "Name in logs and metrics: letters, digits, _ - and ., at most 64."},
 	{.name = "when",
 		.others = "filter condition if where match predicate",
 		.type = CONFIG_JQ,
 		.offset = MAPPING(when),
+		.example = ".quality == \"good\"",
 		.help = "jq program on the payload; the mapping takes only messages for which it gives true. Captures "
 			"of "
 			"the topic filter are $name; $topic, $qos, $retain, $headers, $key and $received (when "
@@ -516,6 +527,7 @@ const struct config_key section_mapping_keys[] = {
 		.others = "transform transformation jq script body value output map mapping processor select",
 		.type = CONFIG_JQ,
 		.offset = MAPPING(payload),
+		.example = "{line: $line, value: .v}",
 		.help = "jq program that makes the new payload, with the same names; several results become several "
 			"messages. Left out: the bytes unchanged, whatever they are. Numbers of jq are doubles: of integers "
 			"above 2^53 it may put out another one, which is logged once for each mapping (integer_rounded) and "
@@ -524,6 +536,7 @@ const struct config_key section_mapping_keys[] = {
 		.others = "template",
 		.type = CONFIG_TEMPLATE,
 		.offset = MAPPING(payload_template),
+		.example = "{line}: {.v}",
 		.help = "Template of the new payload, in place of payload: text with {captures} and {.json.paths} of "
 			"the message. "
 			"With format: json or cbor under to it is JSON text, in which what is inserted is escaped as "
@@ -643,6 +656,8 @@ const struct config_key section_from_keys[] = {
 		.type = CONFIG_LIST,
 		.offset = FROM(topic),
 		.required = true,
+		.pattern = FILTER_PATTERN,
+		.example = "plant/{line}/#",
 		.help = "Topic filter, or a list of them: + is one level, # all below, {name} one level that templates "
 			"and "
 			"jq can use. $share/group/filter shares the work with others of that group. Levels end with a "
@@ -728,11 +743,13 @@ const struct config_key section_to_keys[] = {
 		.others = "message_key partition_key record_key kafka_key order_key",
 		.type = CONFIG_TEMPLATE,
 		.offset = TO(key),
+		.example = "{line}",
 		.help = "Key of the message; messages of one key keep their order. Left out: the source topic orders."},
 	{.name = "content_type",
 		.others = "contenttype mime mime_type",
 		.type = CONFIG_TEMPLATE,
 		.offset = TO(content_type),
+		.example = "application/json",
 		.help = "Content type of the message. Left out: as received."},
 	{.name = "headers",
 		.others = "user_properties properties user_property attributes",

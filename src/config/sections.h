@@ -9,6 +9,9 @@
 #include "config/config.h"
 #include "config/test_config.h"
 
+/* Of connections and mappings. */
+#define SECTION_NAME_PATTERN "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+
 extern const struct config_key section_top_keys[]; /* struct config */
 
 struct section_include {

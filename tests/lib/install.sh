@@ -1,16 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is needed to build linkspan and to test it on Debian 12: the packages (as root or with sudo), a real
-# Apache Kafka, further MQTT brokers, CoAP stacks and Python libraries that read webhooks (by Maven, npm, pip and Go, into the
-# user's cache, once). Quick and offline when all is there already.
+# Apache Kafka, further MQTT brokers, CoAP stacks, Python libraries that read webhooks and what editors ask about YAML (by
+# Maven, npm, pip and Go, into the user's cache, once). Quick and offline when all is there already.
 #
-#   tests/lib/install.sh [build] [test] [kafka] [kafka_older] [lint] [brokers] [webhooks] [coap]
-#                                                                     default: all but brokers, kafka_older, webhooks, coap
+#   tests/lib/install.sh [build] [test] [kafka] [kafka_older] [lint] [brokers] [webhooks] [coap] [editor]
+#                                                             default: all but brokers, kafka_older, webhooks, coap, editor
 #
 # kafka: the version that LINKSPAN_KAFKA_VERSION or tests/lib/kafka/pom.xml names. kafka_older: that of the line before.
 # brokers: what tests/integration/interop.py runs against, each by its own name too: hivemq artemis aedes.
 # webhooks: what tests/integration/webhooks_field.py lets read what linkspan sends.
 # coap: the peers of tests/integration/coap_field.py, each by its own name too: libcoap californium aiocoap go_coap.
+# editor: yaml-language-server, and ajv, for tests/integration/editor.py.
 # Exit status: 0 all there, 1 a package is missing, 3 only Kafka, one of those brokers, stacks or libraries could not be had
 # (they need a network once).
 set -eu
@@ -111,10 +112,14 @@ fetch_hivemq() {
         javac -proc:none -cp "$1/*" -d "$1" "$here/hivemq/OpenHiveMQ.java"
 }
 
-fetch_aedes() {
-    cp "$here/aedes/package.json" "$here/aedes/package-lock.json" "$1" &&
-        (cd "$1" && npm ci --omit=dev --no-audit --no-fund --ignore-scripts)
+fetch_npm() { # NAME FOLDER
+    cp "$here/$1/package.json" "$here/$1/package-lock.json" "$2" &&
+        (cd "$2" && npm ci --omit=dev --no-audit --no-fund --ignore-scripts)
 }
+
+fetch_aedes() { fetch_npm aedes "$1"; }
+
+fetch_editor() { fetch_npm yaml-language-server "$1"; }
 
 install_kafka() {
     install_cached "$(kafka_jars)" "Apache Kafka $(kafka_version) with Maven" fetch_kafka || return
@@ -139,6 +144,11 @@ install_hivemq() {
 install_aedes() {
     version=$(sed -n 's/.*"aedes": "\(.*\)".*/\1/p' "$here/aedes/package.json")
     install_cached "$(cached "aedes-$version")" "aedes with npm" fetch_aedes
+}
+
+install_editor() {
+    install_cached "$(cached "yaml-language-server-$(digest yaml-language-server/package-lock.json)")" \
+        "yaml-language-server with npm" fetch_editor
 }
 
 fetch_californium() {
@@ -198,11 +208,11 @@ for part in "$@"; do
     case $part in
     build) list="$list $packages_build" ;;
     test) list="$list $packages_test" ;;
-    kafka | kafka_older | hivemq | artemis | aedes | webhooks | libcoap | californium | aiocoap | go_coap) real="$real $part" ;;
+    kafka | kafka_older | hivemq | artemis | aedes | webhooks | editor | libcoap | californium | aiocoap | go_coap) real="$real $part" ;;
     brokers) real="$real artemis hivemq aedes" ;;
     coap) real="$real libcoap californium aiocoap go_coap" ;;
     lint) list="$list $packages_lint" ;;
-    *) say "unknown part $part: build, test, kafka, kafka_older, lint, brokers, webhooks, coap" && exit 2 ;;
+    *) say "unknown part $part: build, test, kafka, kafka_older, lint, brokers, webhooks, coap, editor" && exit 2 ;;
     esac
 done
 # shellcheck disable=SC2086
@@ -213,7 +223,7 @@ for name in $real; do
     kafka | kafka_older) packages=$packages_kafka ;;
     hivemq) packages=$packages_hivemq ;;
     artemis) packages=$packages_artemis ;;
-    aedes) packages=$(packages_npm) ;;
+    aedes | editor) packages=$(packages_npm) ;;
     go_coap) packages=$(packages_go) ;;
     webhooks) packages=$packages_webhooks ;;
     libcoap) packages=$packages_libcoap ;;

@@ -37,6 +37,7 @@ EXTRA_DIST += \
 	tests/integration/coap_plugtest.py \
 	tests/integration/connect.py \
 	tests/integration/dead_webhook.py \
+	tests/integration/editor.py \
 	tests/integration/examples.py \
 	tests/integration/field_bugs.py \
 	tests/integration/flow.py \
@@ -63,6 +64,9 @@ EXTRA_DIST += \
 	tests/lib/hivemq/OpenHiveMQ.java \
 	tests/lib/hivemq/pom.xml \
 	tests/lib/webhooks/requirements.txt \
+	tests/lib/yaml-language-server/package-lock.json \
+	tests/lib/yaml-language-server/package.json \
+	tests/lib/yaml-language-server/validate.js \
 	tests/lib/rig/brokers.py \
 	tests/lib/rig/clock.py \
 	tests/lib/rig/coap.py \
@@ -79,6 +83,7 @@ EXTRA_DIST += \
 	tests/lib/rig/feed.py \
 	tests/lib/rig/guarded_kafka.py \
 	tests/lib/rig/http_proxy.py \
+	tests/lib/rig/language_server.py \
 	tests/lib/rig/mock_kafka.py \
 	tests/lib/rig/number_broker.py \
 	tests/lib/rig/poster.py \

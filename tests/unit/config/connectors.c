@@ -20,7 +20,13 @@ static const struct config_key tls_keys[] = {
 	{0},
 };
 static const struct config_key mqtt_keys[] = {
-	{.name = "url", .type = CONFIG_STRING, .offset = MQTT(url), .required = true, .help = "Address of the broker."},
+	{.name = "url",
+		.type = CONFIG_STRING,
+		.offset = MQTT(url),
+		.required = true,
+		.pattern = "mqtts?://.*",
+		.example = "mqtt://localhost",
+		.help = "Address of the broker."},
 	{.name = "version",
 		.type = CONFIG_ENUM,
 		.offset = MQTT(version),

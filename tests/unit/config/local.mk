@@ -40,3 +40,7 @@ tests_unit_config_test_value_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/config/test_yaml_suite
 tests_unit_config_test_yaml_suite_SOURCES = tests/unit/config/test_yaml_suite.c
 tests_unit_config_test_yaml_suite_LDADD = libconfigtesting.a $(TEST_LIBS)
+# Built by `make`: an integration test asks it.
+noinst_PROGRAMS += tests/unit/config/print_schema
+tests_unit_config_print_schema_SOURCES = tests/unit/config/print_schema.c
+tests_unit_config_print_schema_LDADD = libconfigtesting.a $(LINKSPAN_LIBS)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The JSON Schema is JSON and says what the tables say; the reference page in doc/ is the one that the tables give.
+ * The JSON Schema is JSON and says what the tables say; the reference page and the schema in doc/ are those that the
+ * tables give.
  */
 #define _GNU_SOURCE
 #include <jq.h>
@@ -60,7 +61,10 @@ static void test_is_closed(void)
 {
 	expect("[.. | objects | select(.properties and .type == \"object\" and .additionalProperties != false)] | "
 	       "length",
-		"1"); /* `connection`, which hands on to the one of its type */
+		"3"); /* `connection`, `from` and `to`, which hand on to those of a type */
+	expect("[.definitions.from, .definitions.to | .anyOf[] | .additionalProperties] | unique", "[false]");
+	expect(".definitions.included | [.additionalProperties, (.properties | keys)]",
+		"[false,[\"connections\",\"include\",\"mappings\",\"tests\"]]");
 	expect(".\"$schema\"", "\"http://json-schema.org/draft-07/schema#\"");
 	expect(".required", "[\"data_dir\"]");
 	/* Every reference leads somewhere. */
@@ -75,16 +79,19 @@ static void test_types(void)
 		"[\"#/definitions/connection-mqtt\",\"#/definitions/connection-kafka\",\"#/definitions/"
 		"connection-feed\",\"#/definitions/connection-log\",\"#/definitions/connection-hook\"]");
 	expect(".definitions.\"connection-mqtt\".required", "[\"type\",\"url\"]");
-	expect(".definitions.\"connection-mqtt\".properties.version.anyOf[0].enum", "[\"5\",5,\"3.1.1\"]");
+	expect(".definitions.\"connection-mqtt\".properties.version.anyOf[0].enum", "[5,\"3.1.1\"]");
+	expect(".definitions.\"connection-mqtt\".properties.version.anyOf[1].pattern", "\"^5$\"");
+	expect(".definitions.\"connection-mqtt\".properties.version.default", "5");
 	expect(".definitions.\"connection-kafka\".properties.partitions.anyOf[0]",
 		"{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}");
 	expect(".definitions.\"connection-mqtt\".properties.outbox.properties.when_full.default", "\"block\"");
 	expect(".properties.journal.properties.strict.default", "false");
-	expect(".definitions.to.properties | keys",
-		"[\"connection\",\"content_type\",\"format\",\"headers\",\"key\","
-		"\"partition\",\"path\",\"qos\",\"reply\",\"retain\",\"tombstones\",\"topic\"]");
-	expect(".definitions.from.properties | keys",
-		"[\"after\",\"connection\",\"format\",\"limit\",\"no_local\",\"qos\",\"topic\"]");
+	/* What belongs to a connector stands together, and nothing else with it. */
+	expect("[.definitions.to | (.properties | keys) as $all | .anyOf[].properties | keys - $all]",
+		"[[\"topic\"],[\"partition\",\"topic\"],[\"topic\"],[\"path\"]]");
+	expect("[.definitions.from | (.properties | keys) as $all | .anyOf[].properties | [keys - $all, $all - keys]]",
+		"[[[\"no_local\"],[]],[[\"after\",\"limit\"],[]],[[],[]]]");
+	expect(".definitions.from.properties.qos.anyOf[0].enum", "[0,1,2]");
 }
 
 static void test_patterns(void)
@@ -104,9 +111,15 @@ static void test_patterns(void)
 
 static void test_everything_is_described(void)
 {
-	expect("[.. | objects | select(.properties and .type == \"object\") | .properties | to_entries[] | select(.key "
-	       "!= \"type\" and "
-	       "((.value.description // \"\") | length) < 5) | .key]",
+	/* A reference has the description of what it leads to. */
+	expect(".definitions as $definitions | [.. | objects | select(.properties and (.type == \"object\" or "
+	       ".additionalProperties == false)) | .properties | to_entries[] | "
+	       "select(.value != true and .key != \"type\" and (.value | has(\"minItems\") or has(\"minProperties\") | "
+	       "not) "
+	       "and ((.value.description // "
+	       "$definitions[.value.\"$ref\" // \"\" | ltrimstr(\"#/definitions/\")].description // \"\") | length) < "
+	       "5) "
+	       "| .key]",
 		"[]");
 }
 
@@ -128,14 +141,22 @@ static void write_reference(const struct connector *const *all, FILE *out)
 	metrics_write_reference(out);
 }
 
-static void test_reference_is_fresh(void)
+static void expect_fresh(const char *path, void (*write)(const struct connector *const *, FILE *))
 {
-	char *page = files_read("../../../doc/reference.md"), *now = written(write_reference, connectors);
-	CU_ASSERT_PTR_NOT_NULL(page);
-	if (page && strcmp(page, now) != 0)
-		CU_FAIL("doc/reference.md is not what the tables say: run make update-reference");
-	free(page);
+	char *kept = files_read(path), *now = written(write, connectors);
+	CU_ASSERT_PTR_NOT_NULL(kept);
+	if (kept && strcmp(kept, now) != 0) {
+		CU_FAIL("what is kept in doc/ is not what the tables say: run make update-reference");
+		printf("# %s\n", path);
+	}
+	free(kept);
 	free(now);
+}
+
+static void test_what_is_kept_is_fresh(void)
+{
+	expect_fresh("../../../doc/reference.md", write_reference);
+	expect_fresh("../../../doc/linkspan.schema.json", config_write_schema_of);
 }
 
 int main(void)
@@ -147,7 +168,7 @@ int main(void)
 		{"patterns accept what the loader accepts", test_patterns},
 		{"every key is described", test_everything_is_described},
 		{"the connectors that are compiled in are all there", test_real_connectors},
-		{"doc/reference.md is fresh", test_reference_is_fresh},
+		{"reference page and schema in doc/ are fresh", test_what_is_kept_is_fresh},
 		{NULL, NULL},
 	};
 	return tap_main("schema", tests);

@@ -128,7 +128,7 @@ static void read_answers_of(struct test_reading *reading, const struct node *nod
 		if (!text)
 			continue;
 		struct value_text in = {text, item->secret || item->interpolated, message};
-		const char *wrong = value_choice(&in, test_answers, &answer);
+		const char *wrong = value_choice(&in, test_answer_names, &answer);
 		if (wrong)
 			table_mistake(reading->loader->report, item, 0, "answer: %s", wrong);
 		else

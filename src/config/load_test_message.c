@@ -64,14 +64,25 @@ static struct candidates find_sources(const struct test_reading *reading, const 
 	return found;
 }
 
-static struct candidates find_destinations(const struct test_reading *reading)
+static bool is_target(const struct mapping_config *map, size_t connection)
+{
+	bool any = false;
+	for (size_t i = 0; i < map->n_targets; i++)
+		any |= map->targets[i].connection == connection;
+	return any;
+}
+
+/* Connections that are written to; with `replies` also by a reply. */
+static struct candidates find_destinations(const struct test_reading *reading, bool replies)
 {
 	const struct config *config = &reading->loader->own->config;
 	struct candidates found = {.n = 0};
 	for (size_t c = 0; c < config->n_connections; c++) {
 		bool any = false;
 		for (size_t m = 0; m < config->n_mappings; m++)
-			any |= test_takes_part(reading, m) && mapping_writes_to(config, &config->mappings[m], c);
+			any |= test_takes_part(reading, m) &&
+			       (is_target(&config->mappings[m], c) ||
+				       (replies && mapping_writes_to(config, &config->mappings[m], c)));
 		if (any)
 			add_candidate(&found, config, c);
 	}
@@ -217,7 +228,7 @@ static void find_destination(
 	const struct test_reading *reading, const struct node *node, bool *ret_known, size_t *ret_to)
 {
 	const struct node *name = node_get(node, "connection");
-	struct candidates all = find_destinations(reading);
+	struct candidates all = find_destinations(reading, name != NULL);
 	long named = -1;
 	*ret_to = all.only;
 	*ret_known = !name && all.n == 1;

@@ -4,6 +4,8 @@ nobase_dist_doc_DATA += README.md CHANGELOG.md doc/reference.md doc/journal-form
 	doc/control-protocol.md doc/exactly-once.md doc/groups.md doc/grafana-dashboard.json doc/monitoring.md
 nobase_dist_doc_DATA += README.md CHANGELOG.md doc/reference.md doc/journal-format.md doc/markers.md doc/alerts.yml \
 	doc/control-protocol.md doc/exactly-once.md doc/groups.md doc/grafana-dashboard.json doc/linkspan.schema.json doc/monitoring.md
+nobase_dist_doc_DATA += README.md CHANGELOG.md doc/reference.md doc/journal-format.md doc/markers.md doc/alerts.yml \
+	doc/control-protocol.md doc/exactly-once.md doc/groups.md doc/grafana-dashboard.json doc/monitoring.md doc/testing.md
 dist_man_MANS += doc/linkspan.1
 
 # Once more where the ready-made mappings find it, and users under the shortest path.

@@ -21,7 +21,7 @@ connections:
 mappings:
   - name: alarms
     from: {connection: plant, topic: "alarm/{line}"}
-    to: {connection: people, path: "/{line}", headers: {token: "${env:TOKEN}"}}
+    to: {connection: people, path: "/{line}", headers: {from: "${env:TOKEN}"}}
 """
 _PASSES = """
   - name: an alarm arrives
@@ -31,8 +31,8 @@ _PASSES = """
 _FAILS = r"""
   - name: "wrong # <&\"' \e \uFFFE ä"
     mapping: alarms
-    given: {topic: alarm/7, payload: "\x00<&]]>ä"}
-    expect: [{path: /8, headers: {token: none}}]
+    given: {topic: alarm/7, payload: "\x01<&]]>ä"}
+    expect: [{path: /8, headers: {from: none}}]
 """
 
 
@@ -78,10 +78,10 @@ def changed_example():
 def person():
     path = _file(_PASSES + _FAILS)
     out, errors = _test(path, status=1)
-    assert not errors and out.startswith("ok    an alarm arrives\nFAIL  wrong"), out
-    assert "linkspan.yaml:16: 'people', message 1 of 1 is another one:\n" in out, out
+    assert not errors and out.startswith("ok    an alarm arrives\nFAIL  wrong # <&\"' ? \ufffe ä\n"), out
+    assert "linkspan.yaml:17: 'people', message 1 of 1 is another one:\n" in out, out
     assert "path: want /8\n" in out and "got /7\n" in out, out
-    assert "headers.token: want none\n" in out and "got ***\n" in out, out
+    assert "headers.from: want none\n" in out and "got ***\n" in out, out
     assert out.endswith("2 tests, 1 failed\n"), out
     assert os.listdir(os.path.dirname(path)) == ["linkspan.yaml"]
 
@@ -111,7 +111,7 @@ def junit():
     assert good.get("name") == "an alarm arrives" and good.get("line") == "10" and not list(good), good.attrib
     assert bad.get("name") == "wrong # <&\"' ? ? ä" and bad.get("classname") == "alarms", bad.attrib
     failure = bad.find("failure")
-    assert failure.get("message").startswith("linkspan.yaml:16: 'people'") and "got /7" in failure.text, failure.text
+    assert failure.get("message").startswith("linkspan.yaml:17: 'people'") and "got /7" in failure.text, failure.text
     out, _ = _test("--junit", "-", path, status=1)
     assert xml.etree.ElementTree.fromstring(out).get("tests") == "2"
     with open(report, encoding="utf-8") as file:

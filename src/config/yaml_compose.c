@@ -44,6 +44,17 @@ static bool line_has_tab_indent(const struct source *source, int line, int *ret_
 	return false;
 }
 
+/* `topic: plant/{line}` within {…}: a brace in the middle of a word. */
+static bool line_has_inner_brace(const struct source *source, int line)
+{
+	size_t len;
+	const char *text = source_line(source, line, &len);
+	for (size_t i = 1; i < len; i++)
+		if (text[i] == '{' && !strchr(" \t{[,:\"'", text[i - 1]))
+			return true;
+	return false;
+}
+
 static const char *syntax_hint(const struct source *source, int *line, int *column, const char *problem)
 {
 	int tab;
@@ -57,6 +68,8 @@ static const char *syntax_hint(const struct source *source, int *line, int *colu
 		return "a value that holds ': ' needs quotes around it, and a key starts a line of its own";
 	if (strstr(problem, "cannot start any token"))
 		return "a value that begins with @, ` or % needs quotes around it";
+	if ((strstr(problem, "',' or '}'") || strstr(problem, "',' or ']'")) && line_has_inner_brace(source, *line))
+		return "within {…} a text that has { or } itself needs quotes, as in {topic: \"plant/{line}\", …}";
 	if (strstr(problem, "',' or '}'") || strstr(problem, "',' or ']'"))
 		return "a '{' or '[' before this place is not closed, or a comma is missing";
 	if (strstr(problem, "unexpected end of stream"))

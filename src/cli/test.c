@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/test_report.h"
@@ -104,6 +106,36 @@ static int complain_of_none(const struct options *options, const struct config *
 	return 2;
 }
 
+/* --- a test that never ends -------------------------------------------------------------------------------------------- */
+
+/* Of real time, for one test: thousands of times what it takes. Simulated time has a bound of its own. */
+#define PATIENCE_S 60u
+
+static char stuck[400];
+
+static void on_alarm(int number)
+{
+	(void)number;
+	ssize_t ignored = write(STDERR_FILENO, stuck, strlen(stuck));
+	(void)ignored;
+	_exit(2);
+}
+
+static int run_one(const struct config *config, const struct test_config *test, struct trial *ret_trial)
+{
+	char *name = config_redact(config, test->name);
+	snprintf(stuck, sizeof stuck,
+		"linkspan test: '%.300s' has not ended after %u s: at one moment of simulated time it always goes on\n",
+		name, PATIENCE_S);
+	free(name);
+	alarm(PATIENCE_S);
+	int r = trial_run(config, test, ret_trial);
+	alarm(0);
+	return r;
+}
+
+/* --- all of them ---------------------------------------------------------------------------------------------------------- */
+
 static int run(const struct options *options, const struct config *config, FILE *junit)
 {
 	size_t n = count_wanted(options, config), n_failed = 0;
@@ -124,7 +156,7 @@ static int run(const struct options *options, const struct config *config, FILE 
 		struct trial trial;
 		if (!is_wanted(options, &config->tests[i]))
 			continue;
-		if (trial_run(config, &config->tests[i], &trial) < 0)
+		if (run_one(config, &config->tests[i], &trial) < 0)
 			status = 2;
 		n_failed += trial.n_failures > 0;
 		test_report_trial(&report, &config->tests[i], &trial);
@@ -167,6 +199,7 @@ int cli_test(int argc, char **argv)
 		fprintf(stderr, "%s: %zu mistake%s\n", options.path, mistakes, mistakes == 1 ? "" : "s");
 		return 2;
 	}
+	signal(SIGALRM, on_alarm);
 	FILE *junit = options.junit && count_wanted(&options, config) ? open_junit(options.junit) : NULL;
 	if (options.junit && count_wanted(&options, config) && !junit)
 		status = 2;

@@ -49,12 +49,24 @@ static char *tell(const struct test_report *report, const struct trial_failure *
 	return shown;
 }
 
+/* Nothing that a terminal would obey. */
+static void put_name(FILE *out, const char *name, bool tap)
+{
+	for (; *name; name++)
+		if (tap && *name == '#') /* would begin a directive */
+			fputs("\\#", out);
+		else
+			fputc((unsigned char)*name < 0x20 || *name == 0x7f ? '?' : *name, out);
+	fputc('\n', out);
+}
+
 /* --- for a person, and TAP ---------------------------------------------------------------------------------------------- */
 
 static void say(struct test_report *report, const char *name, const struct trial *trial)
 {
 	FILE *out = report->out;
-	fprintf(out, "%-6s%s\n", trial->n_failures ? "FAIL" : "ok", name);
+	fprintf(out, "%-6s", trial->n_failures ? "FAIL" : "ok");
+	put_name(out, name, false);
 	for (size_t i = 0; i < trial->n_failures; i++) {
 		char *text = tell(report, &trial->failures[i]);
 		if (text)
@@ -63,22 +75,11 @@ static void say(struct test_report *report, const char *name, const struct trial
 	}
 }
 
-/* A '#' in a name would begin a directive. */
-static void put_tap_name(FILE *out, const char *name)
-{
-	for (; *name; name++)
-		if (*name == '#')
-			fputs("\\#", out);
-		else
-			fputc((unsigned char)*name < 0x20 ? ' ' : *name, out);
-}
-
 static void say_tap(struct test_report *report, const char *name, const struct trial *trial)
 {
 	FILE *out = report->out;
 	fprintf(out, "%sok %zu - ", trial->n_failures ? "not " : "", report->n_done);
-	put_tap_name(out, name);
-	fputc('\n', out);
+	put_name(out, name, true);
 	for (size_t i = 0; i < trial->n_failures; i++) {
 		char *text = tell(report, &trial->failures[i]);
 		if (text)
@@ -89,22 +90,25 @@ static void say_tap(struct test_report *report, const char *name, const struct t
 
 /* --- JUnit -------------------------------------------------------------------------------------------------------------- */
 
-/* Length of the UTF-8 character at `text` that XML 1.0 §2.2 allows; 0: there is none. */
-static size_t xml_character(const unsigned char *text, size_t left)
+/* Length of the character at `text`, 1 where there is none. *ret_allowed: XML 1.0 §2.2 has it. */
+static size_t xml_character(const unsigned char *text, size_t left, bool *ret_allowed)
 {
 	size_t len = *text < 0x80 ? 1 : *text >= 0xf0 ? 4 : *text >= 0xe0 ? 3 : 2;
-	if (len > left || !utf8_valid(slice_of(text, len)))
-		return 0;
+	*ret_allowed = len <= left && utf8_valid(slice_of(text, len));
+	if (!*ret_allowed)
+		return 1;
 	bool control = len == 1 && (*text < 0x20 && *text != '\n' && *text != '\t');
 	bool none = len == 3 && text[0] == 0xef && text[1] == 0xbf && text[2] >= 0xbe; /* U+FFFE, U+FFFF */
-	return control || none ? 0 : len;
+	*ret_allowed = !control && !none;
+	return len;
 }
 
 static void put_xml(FILE *out, const char *text)
 {
-	for (size_t left = strlen(text); left;) {
-		size_t len = xml_character((const unsigned char *)text, left);
-		if (len == 0)
+	bool allowed;
+	for (size_t left = strlen(text), len; left; text += len, left -= len) {
+		len = xml_character((const unsigned char *)text, left, &allowed);
+		if (!allowed)
 			fputc('?', out);
 		else if (*text == '<')
 			fputs("&lt;", out);
@@ -118,9 +122,6 @@ static void put_xml(FILE *out, const char *text)
 			fputs("&#10;", out);
 		else
 			fwrite(text, 1, len, out);
-		len += len == 0;
-		text += len;
-		left -= len;
 	}
 }
 

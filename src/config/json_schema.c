@@ -453,7 +453,7 @@ static void write_answer(struct json_writer *json)
 			json_text(json, "type", "array");
 			json_open(json, "items", '{');
 		}
-		write_choices(json, &(struct config_key){.choices = test_answers});
+		write_choices(json, &(struct config_key){.choices = test_answer_names});
 		if (list)
 			json_close(json, '}');
 		json_close(json, '}');

@@ -334,6 +334,7 @@ int config_load_with(const struct config_options *options, const char *path, FIL
 		return -EINVAL;
 	}
 	loader_split_aggregates(&loader.own->config);
+	loader_resolve_tests(&loader.own->config);
 	*ret_config = &loader.own->config;
 	return 0;
 }

@@ -128,7 +128,7 @@ static void read_answers_of(struct test_reading *reading, const struct node *nod
 		if (!text)
 			continue;
 		struct value_text in = {text, item->secret || item->interpolated, message};
-		const char *wrong = value_choice(&in, test_answers, &answer);
+		const char *wrong = value_choice(&in, test_answer_names, &answer);
 		if (wrong)
 			table_mistake(reading->loader->report, item, 0, "answer: %s", wrong);
 		else
@@ -310,4 +310,23 @@ void loader_read_test(struct loader *loader, const struct node *node)
 	section.name = section.mapping = NULL;
 	table_free(section_test_keys, &section);
 	free(title);
+}
+
+static size_t find_split(const struct config *config, const char *name)
+{
+	size_t i = 0;
+	while (strcmp(config->connections[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+void loader_resolve_tests(struct config *config)
+{
+	for (size_t t = 0; t < config->n_tests; t++)
+		for (size_t s = 0; s < config->tests[t].n_steps; s++) {
+			struct test_step *step = &config->tests[t].steps[s];
+			for (size_t i = 0; step->expected && i < step->n; i++)
+				if (step->expected[i].to == SIZE_MAX)
+					step->expected[i].to = find_split(config, step->expected[i].connection);
+		}
 }

@@ -64,14 +64,25 @@ static struct candidates find_sources(const struct test_reading *reading, const 
 	return found;
 }
 
-static struct candidates find_destinations(const struct test_reading *reading)
+static bool is_target(const struct mapping_config *map, size_t connection)
+{
+	bool any = false;
+	for (size_t i = 0; i < map->n_targets; i++)
+		any |= map->targets[i].connection == connection;
+	return any;
+}
+
+/* Connections that are written to; with `replies` also by a reply. */
+static struct candidates find_destinations(const struct test_reading *reading, bool replies)
 {
 	const struct config *config = &reading->loader->own->config;
 	struct candidates found = {.n = 0};
 	for (size_t c = 0; c < config->n_connections; c++) {
 		bool any = false;
 		for (size_t m = 0; m < config->n_mappings; m++)
-			any |= test_takes_part(reading, m) && mapping_writes_to(config, &config->mappings[m], c);
+			any |= test_takes_part(reading, m) &&
+			       (is_target(&config->mappings[m], c) ||
+				       (replies && mapping_writes_to(config, &config->mappings[m], c)));
 		if (any)
 			add_candidate(&found, config, c);
 	}
@@ -202,15 +213,29 @@ static struct config_key *own_keys(const struct connector *connector, size_t *re
 	return keys;
 }
 
+/* A mapping that aggregates is a destination of its own, of its name, once it has been split (loader_resolve_tests). */
+static bool is_aggregate(const struct test_reading *reading, const struct node *name)
+{
+	const struct config *config = &reading->loader->own->config;
+	bool found = false;
+	for (size_t i = 0; i < config->n_mappings && name->kind == NODE_SCALAR; i++)
+		found |= config->mappings[i].aggregate.window_ms && test_takes_part(reading, i) &&
+			 config->mappings[i].name && strcmp(config->mappings[i].name, name->text) == 0;
+	return found;
+}
+
 static void find_destination(
 	const struct test_reading *reading, const struct node *node, bool *ret_known, size_t *ret_to)
 {
 	const struct node *name = node_get(node, "connection");
-	struct candidates all = find_destinations(reading);
+	struct candidates all = find_destinations(reading, name != NULL);
 	long named = -1;
 	*ret_to = all.only;
 	*ret_known = !name && all.n == 1;
-	if (name && name->kind == NODE_SCALAR && !name->failed && !node_is_null(name))
+	if (name && is_aggregate(reading, name)) {
+		*ret_to = SIZE_MAX;
+		*ret_known = true;
+	} else if (name && name->kind == NODE_SCALAR && !name->failed && !node_is_null(name))
 		named = named_connection(reading, node, name->text, &all, "expect", "writes to");
 	if (named >= 0) {
 		*ret_known = true;
@@ -245,8 +270,10 @@ void test_read_expected(struct test_reading *reading, const struct node *node, s
 	size_t n = 0;
 	struct config_key *keys = NULL;
 	find_destination(reading, node, &known, &expected->to);
-	const struct connector *connector =
-		known ? reading->loader->own->config.connections[expected->to].connector : NULL;
+	const struct connector *connector = !known ? NULL
+					    : expected->to == SIZE_MAX
+						    ? &aggregate_connector
+						    : reading->loader->own->config.connections[expected->to].connector;
 	if (connector)
 		keys = own_keys(connector, &n);
 	char **values = memory_zero((n + 1) * sizeof *values);

@@ -9,8 +9,8 @@
 #define GIVEN(member)    offsetof(struct test_given, member)
 #define EXPECTED(member) offsetof(struct test_expected, member)
 
-const char *const test_answers[] = {"delivered", "retry", "rejected", "unanswered", NULL}; /* enum test_answer */
-const char *const test_outcomes[] = {"delivered", "dead_letter", "expired", "dropped", NULL}; /* enum test_outcome */
+const char *const test_answer_names[] = {"delivered", "retry", "rejected", "unanswered", NULL}; /* enum test_answer */
+const char *const test_outcome_names[] = {"delivered", "dead_letter", "expired", "dropped", NULL}; /* enum test_outcome */
 
 #define LINK_HELP                                                                                                      \
 	"Connection: up or down. All are up at the beginning. A source that is down holds what is given until it is "  \
@@ -131,7 +131,7 @@ const struct config_key section_expected_keys[] = {
 		.type = CONFIG_ENUM,
 		.offset = EXPECTED(outcome),
 		.fallback = "delivered",
-		.choices = test_outcomes,
+		.choices = test_outcome_names,
 		.help = "What has become of it there: delivered; dead_letter: it stands among the dead letters, with a "
 			"reason; expired, by a ttl or its own wish; dropped, by when_full. Each kind has an order of "
 			"its "

@@ -393,11 +393,11 @@ bool simulation_settle(struct simulation *simulation, char **ret_what)
 	if (connection == SIZE_MAX)
 		return true;
 	char text[300];
+	uint64_t n = waiting_for(simulation, connection);
 	snprintf(text, sizeof text,
-		"it does not come to rest: after %llu days of simulated time %llu messages still wait for '%s'",
-		(unsigned long long)(SIMULATION_PATIENCE_MS / 1000 / 86400),
-		(unsigned long long)waiting_for(simulation, connection),
-		simulation->config.connections[connection].name);
+		"it does not come to rest: after %llu days of simulated time %llu message%s for '%s' still wait%s\n",
+		(unsigned long long)(SIMULATION_PATIENCE_MS / 1000 / 86400), (unsigned long long)n, n == 1 ? "" : "s",
+		simulation->config.connections[connection].name, n == 1 ? "s" : "");
 	*ret_what = strdup(text);
 	return false;
 }

@@ -64,7 +64,10 @@ static void print_mapping(const struct config *config, const struct mapping_conf
 	for (size_t i = 0; i < map->n_targets; i++) {
 		const struct target_config *target = &map->targets[i];
 		fputs("  to    ", stdout);
-		print_end(config, target->connection, target->target ? target->target : "{topic}");
+		print_end(config, target->connection,
+			!target->target   ? "{topic}"
+			: *target->target ? target->target
+					  : "(that of the url)");
 		printf("  %s", guarantee_name(mapping_guarantee(config, map, target)));
 		if (mapping_guarantee(config, map, target) < mapping_legs_guarantee(config, map, target))
 			print_policy(&config->connections[target->connection].outbox);

@@ -41,7 +41,7 @@ static void usage(FILE *out)
 	      "payload make of it, where it would go and with which guarantee, or why not. Nothing is sent, no network "
 	      "and no data\n"
 	      "folder are touched; what depends on earlier messages is named.\n\n"
-	      "  --from CONNECTION     that receives it; may be left out where there is one only\n"
+	      "  --from CONNECTION     that receives it; may be left out where one only has mappings for that topic\n"
 	      "  --topic TOPIC         or path, as it is received\n"
 	      "  --payload TEXT        @FILE: what is in the file; @-: standard input. Without it: empty\n"
 	      "  --null                a null payload (a tombstone of Kafka)\n"
@@ -278,19 +278,34 @@ static int complain_of_connection(const struct config *config, const char *name)
 	return 2;
 }
 
-/* 0, or the exit status. */
-static int find_connection(const struct config *config, const char *name, size_t *ret_connection)
+/* Does some mapping take the message if that connection receives it? */
+static bool takes(
+	const struct config *config, struct router *router, size_t connection, const struct message_view *view)
 {
-	size_t found = SIZE_MAX, n = 0;
+	struct route_result result;
+	return is_source(config, connection) && router_route(router, connection, -1, view, &result) == 0 &&
+	       result.matched > 0;
+}
+
+/* The one of that name; without a name the only one that is read from, or whose mappings take the message. 0, or the exit
+ * status. */
+static int find_connection(const struct config *config, const char *name, struct router *router,
+	const struct message_view *view, size_t *ret_connection)
+{
+	size_t found = SIZE_MAX, n = 0, taker = SIZE_MAX, n_takers = 0;
 	for (size_t i = 0; i < config->n_connections; i++) {
 		if (!is_source(config, i) || (name && strcmp(name, config->connections[i].name) != 0))
 			continue;
 		found = i;
 		n++;
+		if (name || !takes(config, router, i, view))
+			continue;
+		taker = i;
+		n_takers++;
 	}
-	if (n != 1)
+	if (n != 1 && n_takers != 1)
 		return complain_of_connection(config, name);
-	*ret_connection = found;
+	*ret_connection = n == 1 ? found : taker;
 	return 0;
 }
 
@@ -321,13 +336,15 @@ static int run(const struct config *config, const struct options *options, struc
 	};
 	struct trace trace = {
 		.config = config, .view = &view, .all = options->all, .out = stdout, .width = page_width(stdout)};
-	int status = find_connection(config, options->from, &trace.connection);
-	if (status)
-		return status;
 	struct router *router = router_new(config);
 	struct route_result result;
 	if (!router)
 		return complain("%s", "out of memory");
+	int status = find_connection(config, options->from, router, &view, &trace.connection);
+	if (status) {
+		router_free(router);
+		return status;
+	}
 	trace_begin(&trace);
 	router_watch(router, &trace.watcher);
 	int r = router_route(router, trace.connection, -1, &view, &result);

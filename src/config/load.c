@@ -273,6 +273,9 @@ static void collect_others(struct loader *loader)
 	add_other(loader, &n, LOADER_IN_TO, topic);
 	add_other(loader, &n, LOADER_IN_MAPPING, section_mapping_keys);
 	add_other(loader, &n, LOADER_IN_CONNECTION, section_connection_keys);
+	for (const struct config_key *key = section_connection_keys; key->name; key++)
+		if (strcmp(key->name, "outbox") == 0)
+			add_other(loader, &n, "under 'outbox' of a connection", key->children);
 	add_other(loader, &n, LOADER_AT_TOP, section_top_keys);
 	for (const struct connector *const *it = loader->options->connectors; *it; it++) {
 		add_other(loader, &n, LOADER_IN_FROM, (*it)->from_keys);

@@ -842,7 +842,9 @@ const char *section_elsewhere_help(const char *name)
 
 const char *section_target_help(const struct connector *connector)
 {
-	return strcmp(connector->target_key, "topic") == 0
-		       ? "Template of the topic to write to. Left out: the source topic."
+	if (strcmp(connector->target_key, "topic") == 0)
+		return "Template of the topic to write to. Left out: the source topic.";
+	return connector->target_fallback
+		       ? "Template of the path to write to, behind that of the url. Left out: that of the url alone."
 		       : "Template of the path to write to. Left out: the source topic.";
 }

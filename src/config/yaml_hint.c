@@ -176,6 +176,17 @@ static const char *colon_hint(const struct source *source, struct yaml_problem *
 	return "a value that holds ': ' needs quotes around it, and a key starts a line of its own";
 }
 
+/* `topic: plant/{line}` within {…}: a brace in the middle of a word. */
+static bool has_inner_brace(const struct source *source, int line)
+{
+	size_t len;
+	const char *text = source_line(source, line, &len);
+	for (size_t i = 1; text && i < len; i++)
+		if (text[i] == '{' && !strchr(" \t{[,:\"'", text[i - 1]))
+			return true;
+	return false;
+}
+
 const char *yaml_hint(const struct source *source, struct yaml_problem *problem)
 {
 	const char *what = problem->problem, *hint = tab_hint(source, problem);
@@ -192,6 +203,8 @@ const char *yaml_hint(const struct source *source, struct yaml_problem *problem)
 	}
 	if (says(what, "',' or '") && (hint = comment_hint(source, problem)))
 		return hint;
+	if (says(what, "',' or '") && has_inner_brace(source, problem->line))
+		return "within {…} a text that has { or } itself needs quotes, as in {topic: \"plant/{line}\", …}";
 	if (says(what, "expected key") || says(what, "',' or '") || says(what, "expected comment or line break"))
 		hint = behind_end_hint(source, problem);
 	if (hint)

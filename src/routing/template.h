@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Templates: text in which {name} is a capture, {topic}, {topic[i]} (levels from 0), {key}, {header.x} and
+ * Templates: text in which {name} is a capture, {topic}, {topic[i]} (levels from 0), {topic[i:]} (from there on), {key}, {header.x} and
  * {.json.path} stand for parts of the received message; {{ and }} are literal braces. A JSON path is
  * {.a.b[0].c} or, for keys that are not letters, digits, _ and -, {.a["any key"]}; {.} is the whole payload.
  * {payload.path} is the same of the payload that goes out, as jq has made it.

@@ -195,7 +195,8 @@ mappings:
     _, text = _trace(path, "--from", "lake", "--topic", "t.l1", "--key", "k7", "--null")
     assert "payload      null\n  headers      linkspan-hops: 1\n  qos          1, retain" in text, text
     assert "note         the key: a message of MQTT has no key" in _trace(path, "--from", "old", "--topic", "a", "--key", "k")[1]
-    assert "--from with one of: old lake" in _say("trace", path, "--topic", "a", status=2)
+    assert "old (mqtt) receives" in _trace(path, "--topic", "a")[1]  # nobody else reads it
+    assert "--from with one of: old lake" in _say("trace", path, "--topic", "t.l1", status=2)
     assert "did you mean 'lake'?" in _say("trace", path, "--topic", "a", "--from", "leke", status=2)
     assert "--header takes NAME=VALUE" in _say("trace", path, "--topic", "a", "--header", "x", status=2)
     assert "No such file" in _say("trace", path, "--topic", "a", "--payload", "@/none", status=1)

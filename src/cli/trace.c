@@ -58,6 +58,7 @@ static void usage(FILE *out)
 	      "configuration, FOLDER its data folder. Payloads are cut. What there is no time to show is counted; the "
 	      "daemon waits\n"
 	      "for nobody who watches.\n\n"
+	      "  --live FILTER         what passes a running daemon, instead of one message\n"
 	      "  --count N             ends after N messages, when it is known what has become of them\n"
 	      "  --json                lines of JSON (doc/control-protocol.md)\n",
 		out);

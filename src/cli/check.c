@@ -3,6 +3,7 @@
  * linkspan check: all mistakes of a configuration on standard error, or what it would do on standard output. Touches no
  * network and no data folder.
  */
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,12 @@
 #include "cli/command.h"
 #include "config/config.h"
 #include "config/guarantee.h"
+
+const struct cli_option cli_check_options[] = {
+	{.name = "quiet", .code = 'q', .has_letter = true, .help = "say nothing of what is good"},
+	{.name = "strict", .code = 's', .help = "a configuration with warnings is not good"},
+	{.name = NULL},
+};
 
 static void usage(FILE *out)
 {
@@ -150,26 +157,19 @@ static int check(const char *path, bool quiet, bool strict)
 int cli_check(int argc, char **argv)
 {
 	bool quiet = false, strict = false;
-	const char *path = NULL;
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+	for (int c; (c = cli_next_option(argc, argv, cli_check_options)) != -1;) {
+		if (c == 'h') {
 			usage(stdout);
 			return 0;
 		}
-		if (strcmp(argv[i], "--quiet") == 0 || strcmp(argv[i], "-q") == 0) {
-			quiet = true;
-		} else if (strcmp(argv[i], "--strict") == 0) {
-			strict = true;
-		} else if (path || (argv[i][0] == '-' && argv[i][1])) {
-			usage(stderr);
+		if (c == '?')
 			return 2;
-		} else {
-			path = argv[i];
-		}
+		quiet |= c == 'q';
+		strict |= c == 's';
 	}
-	if (!path) {
+	if (optind + 1 != argc) {
 		usage(stderr);
 		return 2;
 	}
-	return check(path, quiet, strict);
+	return check(argv[optind], quiet, strict);
 }

@@ -5,6 +5,7 @@
  */
 #include "cli/explain.h"
 
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,13 @@
 #include "config/memory.h"
 
 #define COLUMNS 4
+
+const struct cli_option cli_explain_options[] = {
+	{.name = "json", .code = 'j', .help = "for programs"},
+	{.name = "dot", .code = 'd', .help = "a drawing for Graphviz"},
+	{.name = "width", .code = 'w', .value = CLI_TEXT, .help = "columns of a line"},
+	{.name = NULL},
+};
 
 static void usage(FILE *out)
 {
@@ -185,8 +193,8 @@ static int explain(const char *path, enum form form, int width)
 static bool parse_width(const char *text, int *ret_width)
 {
 	char *end;
-	long width = text ? strtol(text, &end, 10) : 0;
-	if (!text || *end || width < PAGE_MIN_WIDTH || width > PAGE_MAX_WIDTH) {
+	long width = strtol(text, &end, 10);
+	if (end == text || *end || width < PAGE_MIN_WIDTH || width > PAGE_MAX_WIDTH) {
 		fprintf(stderr, "linkspan explain: --width takes a number from %d to %d\n", PAGE_MIN_WIDTH,
 			PAGE_MAX_WIDTH);
 		return false;
@@ -197,32 +205,23 @@ static bool parse_width(const char *text, int *ret_width)
 
 int cli_explain(int argc, char **argv)
 {
-	const char *path = NULL;
 	enum form form = FORM_TEXT;
 	int width = 0;
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+	for (int c; (c = cli_next_option(argc, argv, cli_explain_options)) != -1;) {
+		if (c == 'h') {
 			usage(stdout);
 			return 0;
 		}
-		if (strcmp(argv[i], "--json") == 0) {
+		if (c == 'j')
 			form = FORM_JSON;
-		} else if (strcmp(argv[i], "--dot") == 0) {
+		else if (c == 'd')
 			form = FORM_DOT;
-		} else if (strcmp(argv[i], "--width") == 0) {
-			i++;
-			if (!parse_width(i < argc ? argv[i] : NULL, &width))
-				return 2;
-		} else if (path || (argv[i][0] == '-' && argv[i][1])) {
-			usage(stderr);
+		else if (c == '?' || !parse_width(optarg, &width))
 			return 2;
-		} else {
-			path = argv[i];
-		}
 	}
-	if (!path) {
+	if (optind + 1 != argc) {
 		usage(stderr);
 		return 2;
 	}
-	return explain(path, form, width);
+	return explain(argv[optind], form, width);
 }

@@ -476,6 +476,11 @@ static int dump_folder(struct disk *disk)
 	return r < 0 || dump.damaged;
 }
 
+const struct cli_command cli_journal_commands[] = {
+	{.name = "dump", .arguments = "DATA_DIR", .help = "explain what lies in a data folder", .places = {CLI_FOLDER}},
+	{.name = NULL},
+};
+
 static void usage(FILE *out)
 {
 	fputs("usage: linkspan journal dump DATA_DIR\n\n"

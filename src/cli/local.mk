@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 linkspan_SOURCES += \
 	src/cli/check.c \
+	src/cli/command.c \
 	src/cli/command.h \
+	src/cli/complete.c \
 	src/cli/explain.c \
 	src/cli/explain.h \
 	src/cli/explain_draw.c \

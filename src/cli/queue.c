@@ -32,21 +32,52 @@ struct options {
 	struct queue_folder folder;
 };
 
-static const struct {
-	const char *name;
-	bool needs_destination, may_name_one;
-	const char *help;
-} commands[] = {
-	{"ls", false, true, "[DEST]        what waits, for how long, and what has become of the rest"},
-	{"peek", true, true, "DEST        show messages"},
-	{"export", true, true, "DEST      write messages as JSON Lines"},
-	{"import", false, false, "[FILE]    append messages from JSON Lines (standard input)"},
-	{"requeue", true, true, "DEST     send dead letters again"},
-	{"purge", true, true, "DEST       throw messages away"},
-	{"pause", true, true, "DEST       send nothing more, but go on taking in"},
-	{"resume", true, true, "DEST      send again"},
+#define OF_DESTINATION                                                                                                 \
+	{                                                                                                              \
+		CLI_CONFIG_OR_FOLDER, CLI_CONNECTION                                                                   \
+	}
+
+const struct cli_command cli_queue_commands[] = {
+	{.name = "ls",
+		.arguments = "[DEST]",
+		.help = "what waits, for how long, and what has become of the rest",
+		.places = OF_DESTINATION,
+		.last_is_optional = true},
+	{.name = "peek", .arguments = "DEST", .help = "show messages", .places = OF_DESTINATION},
+	{.name = "export", .arguments = "DEST", .help = "write messages as JSON Lines", .places = OF_DESTINATION},
+	{.name = "import",
+		.arguments = "[FILE]",
+		.help = "append messages from JSON Lines (standard input)",
+		.places = {CLI_CONFIG_OR_FOLDER, CLI_FILE},
+		.last_is_optional = true},
+	{.name = "requeue", .arguments = "DEST", .help = "send dead letters again", .places = OF_DESTINATION},
+	{.name = "purge", .arguments = "DEST", .help = "throw messages away", .places = OF_DESTINATION},
+	{.name = "pause",
+		.arguments = "DEST",
+		.help = "send nothing more, but go on taking in",
+		.places = OF_DESTINATION},
+	{.name = "resume", .arguments = "DEST", .help = "send again", .places = OF_DESTINATION},
+	{.name = NULL},
 };
-#define N_COMMANDS (sizeof commands / sizeof commands[0])
+
+#define PICKING "peek export purge requeue"
+
+const struct cli_option cli_queue_options[] = {
+	{.name = "dead", .code = 'd', .only = "peek export purge", .help = "the dead letters, not what waits"},
+	{.name = "seq", .code = 's', .value = CLI_TEXT, .only = PICKING, .help = "only these numbers, N or N-M"},
+	{.name = "topic", .code = 't', .value = CLI_TEXT, .only = PICKING, .help = "only topics that a filter matches"},
+	{.name = "key", .code = 'k', .value = CLI_TEXT, .only = PICKING, .help = "only messages with this key"},
+	{.name = "reason",
+		.code = 'r',
+		.value = CLI_TEXT,
+		.only = PICKING,
+		.help = "only dead letters for this reason"},
+	{.name = "limit", .code = 'l', .value = CLI_TEXT, .only = PICKING, .help = "so many at most"},
+	{.name = "to", .code = 'T', .value = CLI_CONNECTION, .only = "import", .help = "whatever the lines say"},
+	{.name = "json", .code = 'j', .help = "for programs"},
+	{.name = "yes", .code = 'y', .only = "purge", .help = "do not ask"},
+	{.name = NULL},
+};
 
 static void usage(FILE *out)
 {
@@ -55,8 +86,8 @@ static void usage(FILE *out)
 	      "the\n"
 	      "files when none does.\n\n",
 		out);
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  %s %s\n", commands[i].name, commands[i].help);
+	for (const struct cli_command *it = cli_queue_commands; it->name; it++)
+		fprintf(out, "  %-7s  %-6s  %s\n", it->name, it->arguments, it->help);
 	fputs("\n"
 	      "  --dead             peek, export, purge: the dead letters, not what waits\n"
 	      "  --seq N[-M]        only these numbers\n"
@@ -147,29 +178,27 @@ static int take_option(int c, struct options *options)
 
 static int take_arguments(int argc, char **argv, struct options *options)
 {
-	size_t i = 0;
 	if (optind >= argc) {
 		usage(stderr);
 		return 2;
 	}
 	options->command = argv[optind++];
-	while (i < N_COMMANDS && strcmp(commands[i].name, options->command) != 0)
-		i++;
-	if (i == N_COMMANDS)
+	const struct cli_command *command = cli_find(cli_queue_commands, options->command);
+	if (!command)
 		return complain("there is no command '%s'", options->command);
 	if (optind >= argc)
 		return complain("%s needs a data folder or a configuration", options->command);
 	options->folder_name = argv[optind++];
-	bool import = strcmp(options->command, "import") == 0;
+	bool import = command->places[1] == CLI_FILE;
 	if (options->destination && !import)
 		return complain("--to is for import, not for %s", options->command);
-	if (optind < argc && commands[i].may_name_one)
-		options->destination = argv[optind++];
-	else if (optind < argc && import)
+	if (optind < argc && import)
 		options->file = argv[optind++];
+	else if (optind < argc)
+		options->destination = argv[optind++];
 	if (optind < argc)
 		return complain("'%s' is one argument too many", argv[optind]);
-	if (commands[i].needs_destination && !options->destination)
+	if (!command->last_is_optional && !options->destination)
 		return complain("%s needs a destination", options->command);
 	return 0;
 }
@@ -196,21 +225,8 @@ static int check_options(const struct options *options)
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, struct options *options)
 {
-	static const struct option longs[] = {
-		{"dead", no_argument, NULL, 'd'},
-		{"seq", required_argument, NULL, 's'},
-		{"topic", required_argument, NULL, 't'},
-		{"key", required_argument, NULL, 'k'},
-		{"reason", required_argument, NULL, 'r'},
-		{"limit", required_argument, NULL, 'l'},
-		{"to", required_argument, NULL, 'T'},
-		{"json", no_argument, NULL, 'j'},
-		{"yes", no_argument, NULL, 'y'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
 	int c, status = 0;
-	while (status == 0 && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while (status == 0 && (c = cli_next_option(argc, argv, cli_queue_options)) != -1) {
 		if (c == 'h') {
 			usage(stdout);
 			return 0;

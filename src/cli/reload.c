@@ -28,6 +28,20 @@ struct options {
 	const char *folder;
 };
 
+const struct cli_option cli_reload_options[] = {
+	{.name = "drop",
+		.code = 'd',
+		.value = CLI_CONNECTION,
+		.repeats = true,
+		.help = "throw away what waits for a destination"},
+	{.name = "drain",
+		.code = 'D',
+		.value = CLI_CONNECTION,
+		.repeats = true,
+		.help = "deliver what waits for a destination, then remove it"},
+	{.name = NULL},
+};
+
 static void usage(FILE *out)
 {
 	fputs("usage: linkspan reload [OPTION...] DATA_DIR|CONFIG\n\n"
@@ -47,14 +61,8 @@ static void usage(FILE *out)
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, struct options *options)
 {
-	static const struct option longs[] = {
-		{"drop", required_argument, NULL, 'd'},
-		{"drain", required_argument, NULL, 'D'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
 	int c;
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while ((c = cli_next_option(argc, argv, cli_reload_options)) != -1) {
 		if (c == 'h') {
 			usage(stdout);
 			return 0;

@@ -52,6 +52,22 @@ struct daemon {
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
 #define N_SIGNALS (sizeof signal_numbers / sizeof signal_numbers[0])
 
+const struct cli_option cli_run_options[] = {
+	{.name = "drop",
+		.code = 'd',
+		.value = CLI_CONNECTION,
+		.repeats = true,
+		.help = "throw away what waits for a destination that is gone"},
+	{.name = "drain", .code = 'D', .help = "deliver what waits for destinations that are gone"},
+	{.name = "log-level",
+		.code = 'l',
+		.value = CLI_CHOICE,
+		.choices = "error warn info debug",
+		.help = "instead of what the file says"},
+	{.name = "list-failpoints", .code = 'F', .help = "print what LINKSPAN_FAILPOINT takes"},
+	{.name = NULL},
+};
+
 static void print_help(void)
 {
 	printf("usage: linkspan run [OPTION...] CONFIG\n\n"
@@ -85,16 +101,8 @@ static int parse_level(const char *text)
 /* Returns -1 to go on, else the exit status. */
 static int parse_options(int argc, char **argv, struct run_options *options)
 {
-	static const struct option longs[] = {
-		{"drop", required_argument, NULL, 'd'},
-		{"drain", no_argument, NULL, 'D'},
-		{"log-level", required_argument, NULL, 'l'},
-		{"list-failpoints", no_argument, NULL, 'F'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
 	int c;
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while ((c = cli_next_option(argc, argv, cli_run_options)) != -1) {
 		if (c == 'd' && options->n_drop < MAX_DROPS) {
 			options->drop[options->n_drop++] = optarg;
 		} else if (c == 'D') {

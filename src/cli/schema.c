@@ -2,12 +2,18 @@
  *
  * linkspan schema: what a configuration may hold, as JSON Schema or as the reference page.
  */
+#include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "admin/metric.h"
 #include "cli/command.h"
 #include "config/config.h"
+
+const struct cli_option cli_schema_options[] = {
+	{.name = "markdown", .code = 'm', .help = "print the reference page instead"},
+	{.name = "metrics", .code = 'f', .help = "print the part of it that lists the metrics"},
+	{.name = NULL},
+};
 
 static void usage(FILE *out)
 {
@@ -21,19 +27,19 @@ static void usage(FILE *out)
 int cli_schema(int argc, char **argv)
 {
 	bool markdown = false, figures = false;
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+	for (int c; (c = cli_next_option(argc, argv, cli_schema_options)) != -1;) {
+		if (c == 'h') {
 			usage(stdout);
 			return 0;
 		}
-		if (strcmp(argv[i], "--markdown") == 0) {
-			markdown = true;
-		} else if (strcmp(argv[i], "--metrics") == 0) {
-			figures = true;
-		} else {
-			usage(stderr);
+		if (c == '?')
 			return 2;
-		}
+		markdown |= c == 'm';
+		figures |= c == 'f';
+	}
+	if (optind != argc) {
+		usage(stderr);
+		return 2;
 	}
 	if (markdown)
 		config_write_reference(stdout);

@@ -4,7 +4,6 @@
  * that is written is that of --junit.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,13 @@
 struct options {
 	const char *path, *junit, *filter;
 	bool tap;
+};
+
+const struct cli_option cli_test_options[] = {
+	{.name = "tap", .code = 't', .help = "in the Test Anything Protocol"},
+	{.name = "junit", .code = 'j', .value = CLI_FILE, .help = "write a report in the format of JUnit"},
+	{.name = "filter", .code = 'f', .value = CLI_TEXT, .help = "only tests with this in their name"},
+	{.name = NULL},
 };
 
 static void usage(FILE *out)
@@ -44,14 +50,7 @@ static void usage(FILE *out)
 /* -1: go on; else the exit status. */
 static int parse(int argc, char **argv, struct options *options)
 {
-	static const struct option longs[] = {
-		{"help", no_argument, NULL, 'h'},
-		{"tap", no_argument, NULL, 't'},
-		{"junit", required_argument, NULL, 'j'},
-		{"filter", required_argument, NULL, 'f'},
-		{NULL, 0, NULL, 0},
-	};
-	for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
+	for (int c; (c = cli_next_option(argc, argv, cli_test_options)) != -1;) {
 		if (c == 'h') {
 			usage(stdout);
 			return 0;

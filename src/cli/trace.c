@@ -58,6 +58,7 @@ static void usage(FILE *out)
 	      "configuration, FOLDER its data folder. Payloads are cut. What there is no time to show is counted; the "
 	      "daemon waits\n"
 	      "for nobody who watches.\n\n"
+	      "  --live FILTER         what passes a running daemon, instead of one message\n"
 	      "  --count N             ends after N messages, when it is known what has become of them\n"
 	      "  --json                lines of JSON (doc/control-protocol.md)\n",
 		out);
@@ -77,7 +78,6 @@ static int __attribute__((format(printf, 1, 2))) complain(const char *format, ..
 /* --- arguments ------------------------------------------------------------------------------------------------------------- */
 
 enum {
-	OPTION_HELP = 'h',
 	OPTION_FROM = 256,
 	OPTION_TOPIC,
 	OPTION_PAYLOAD,
@@ -93,22 +93,21 @@ enum {
 	OPTION_JSON
 };
 
-static const struct option long_options[] = {
-	{"help", no_argument, NULL, OPTION_HELP},
-	{"from", required_argument, NULL, OPTION_FROM},
-	{"topic", required_argument, NULL, OPTION_TOPIC},
-	{"payload", required_argument, NULL, OPTION_PAYLOAD},
-	{"null", no_argument, NULL, OPTION_NULL},
-	{"key", required_argument, NULL, OPTION_KEY},
-	{"header", required_argument, NULL, OPTION_HEADER},
-	{"content-type", required_argument, NULL, OPTION_CONTENT_TYPE},
-	{"qos", required_argument, NULL, OPTION_QOS},
-	{"retain", no_argument, NULL, OPTION_RETAIN},
-	{"all", no_argument, NULL, OPTION_ALL},
-	{"live", required_argument, NULL, OPTION_LIVE},
-	{"count", required_argument, NULL, OPTION_COUNT},
-	{"json", no_argument, NULL, OPTION_JSON},
-	{NULL, 0, NULL, 0},
+const struct cli_option cli_trace_options[] = {
+	{.name = "from", .code = OPTION_FROM, .value = CLI_CONNECTION, .help = "connection that receives it"},
+	{.name = "topic", .code = OPTION_TOPIC, .value = CLI_TEXT, .help = "or path, as it is received"},
+	{.name = "payload", .code = OPTION_PAYLOAD, .value = CLI_TEXT, .help = "text, or @FILE"},
+	{.name = "null", .code = OPTION_NULL, .help = "a null payload (a tombstone of Kafka)"},
+	{.name = "key", .code = OPTION_KEY, .value = CLI_TEXT, .help = "of a Kafka record"},
+	{.name = "header", .code = OPTION_HEADER, .value = CLI_TEXT, .repeats = true, .help = "NAME=VALUE"},
+	{.name = "content-type", .code = OPTION_CONTENT_TYPE, .value = CLI_TEXT, .help = "of the payload"},
+	{.name = "qos", .code = OPTION_QOS, .value = CLI_CHOICE, .choices = "0 1 2", .help = "it is received with"},
+	{.name = "retain", .code = OPTION_RETAIN, .help = "it has the retain flag"},
+	{.name = "all", .code = OPTION_ALL, .help = "also what does not take it, and why"},
+	{.name = "live", .code = OPTION_LIVE, .value = CLI_TEXT, .help = "show what passes a running daemon"},
+	{.name = "count", .code = OPTION_COUNT, .value = CLI_TEXT, .help = "with --live: end after so many"},
+	{.name = "json", .code = OPTION_JSON, .help = "with --live: lines of JSON"},
+	{.name = NULL},
 };
 
 static int take_header(struct options *options, const char *text)
@@ -189,8 +188,8 @@ static int check_live(const struct options *options)
 /* -1: go on; else the exit status. */
 static int parse(int argc, char **argv, struct options *options)
 {
-	for (int c; (c = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
-		if (c == OPTION_HELP) {
+	for (int c; (c = cli_next_option(argc, argv, cli_trace_options)) != -1;) {
+		if (c == 'h') {
 			usage(stdout);
 			return 0;
 		}

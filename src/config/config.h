@@ -172,6 +172,9 @@ void config_free(struct config *config);
 
 /* The data folder that a file names, whatever mistakes it has elsewhere. NULL: none that could be read. The caller frees. */
 char *config_data_dir(const char *path) __attribute__((warn_unused_result));
+/* What may be a destination, by its name and its type as they stand in the file and in what it includes, whatever mistakes these
+ * have: connections, and mappings with aggregate. */
+void config_destinations(const char *path, void (*fn)(const char *name, const char *type, void *arg), void *arg);
 /* The connection whose topics are meant where a mapping reads from this one: itself, but for an aggregator. */
 static inline const struct connection_config *config_topics_of(const struct config *config, size_t connection)
 {

@@ -364,6 +364,35 @@ char *config_data_dir(const char *path)
 	return folder;
 }
 
+static const char *text_of(const struct node *section, const char *key)
+{
+	const struct node *node = node_get(section, key);
+	return node && node->kind == NODE_SCALAR && !node->failed ? node->text : NULL;
+}
+
+void config_destinations(const char *path, void (*fn)(const char *name, const char *type, void *arg), void *arg)
+{
+	struct config_options options = {.connectors = connectors};
+	struct loader loader = {.options = &options};
+	loader.own = memory_zero(sizeof *loader.own);
+	loader.report = loader.own->report = report_new();
+	const struct node *root = loader_open(&loader, path);
+	for (size_t i = 0; root && i < loader.connections.n; i++) {
+		const struct loader_entry *entry = &loader.connections.items[i];
+		const char *type = entry->value->kind == NODE_MAP ? text_of(entry->value, "type") : NULL;
+		if (entry->name->kind == NODE_SCALAR)
+			fn(entry->name->text, type ? type : "", arg);
+	}
+	for (size_t i = 0; root && i < loader.mappings.n; i++) {
+		const struct node *mapping = loader.mappings.items[i].value;
+		const char *name = mapping->kind == NODE_MAP ? text_of(mapping, "name") : NULL;
+		if (name && node_get(mapping, "aggregate"))
+			fn(name, "aggregate", arg);
+	}
+	forget_files(&loader);
+	config_free(&loader.own->config);
+}
+
 char *config_redact(const struct config *config, const char *text)
 {
 	const struct config_own *own = (const struct config_own *)config;

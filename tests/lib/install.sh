@@ -19,7 +19,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/shell.sh"
 
 packages_build="build-essential autoconf automake pkg-config libuv1-dev librdkafka-dev libmicrohttpd-dev libgnutls28-dev libyaml-dev libjq-dev libcbor-dev libssl-dev libcrypt-dev libcurl4-openssl-dev libcoap3-dev libpaho-mqtt-dev"
-packages_test="libcunit1-dev clang libclang-rt-14-dev mosquitto mosquitto-clients prometheus python3 python3-paho-mqtt python3-confluent-kafka openssl procps util-linux graphviz"
+packages_test="libcunit1-dev clang libclang-rt-14-dev mosquitto mosquitto-clients prometheus python3 python3-paho-mqtt python3-confluent-kafka openssl procps util-linux graphviz bash zsh fish"
 packages_kafka="maven openjdk-17-jre-headless"
 packages_hivemq="maven openjdk-17-jdk-headless"
 packages_artemis="maven openjdk-17-jre-headless"

@@ -35,6 +35,7 @@ EXTRA_DIST += \
 	tests/integration/coap_in.py \
 	tests/integration/coap_out.py \
 	tests/integration/coap_plugtest.py \
+	tests/integration/completion.py \
 	tests/integration/connect.py \
 	tests/integration/dead_webhook.py \
 	tests/integration/editor.py \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-EXTRA_DIST += tests/unit/config/broken tests/unit/config/good tests/unit/config/mappings tests/unit/config/warned \
+EXTRA_DIST += tests/unit/config/broken tests/unit/config/good tests/unit/config/mappings tests/unit/config/warned tests/unit/config/real \
 	tests/unit/config/yaml-test-suite
 
 noinst_LIBRARIES += libconfigtesting.a

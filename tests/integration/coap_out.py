@@ -256,6 +256,21 @@ def two_way():
         _delivered(plan.bridge, 1)
 
 
+@tap.case("a response of one message, larger than max_response: its reply is cut, and says so")
+def large_response():
+    with Plan("out-large", max_response="100B", target={"reply": {"topic": "answers/large"}}) as plan, \
+            Subscriber(shared_mosquitto().port, "answers/large") as replies:
+        for n, size in enumerate((100, 300), 1):
+            plan.publish(b"x")
+            request, address = plan.device.request()
+            plan.device.answer(request, address, "2.04", BODY[:size])
+            replies.wait_count(n)
+        whole, cut = replies.messages
+        assert whole.payload == cut.payload == BODY[:100], (whole.payload, cut.payload)
+        assert dict(cut.properties.UserProperty).get("coap-body-cut") == "true", cut.properties
+        assert "coap-body-cut" not in dict(whole.properties.UserProperty)
+
+
 @tap.case("a SIGKILL before the answer: the message comes again, with another id or token, and in order")
 def killed():
     with Plan("out-killed") as plan:

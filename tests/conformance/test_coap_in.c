@@ -20,13 +20,17 @@
 
 enum { CON, NON, ACK, RST };
 #define GET         0x01
+#define POST        0x02
 #define PUT         0x03
+#define DELETE      0x04
+#define DELETED     0x42
 #define CHANGED     0x44
 #define CONTENT     0x45
 #define CONTINUE    0x5f
 #define VALID       0x43
 #define NOT_FOUND   0x84
 #define TOO_LARGE   0x8d
+#define NOT_ALLOWED 0x85
 #define UNAVAILABLE 0xa3
 #define MAX         1500
 
@@ -44,8 +48,10 @@ static struct coap_from_settings from;
 static struct link_subscription subscription = {.filter = "/in/+", .qos = 1, .from_settings = &from};
 static uint16_t port;
 static struct link_host_ops ops; /* the fake host's, but for offer */
+static enum offer_result (*plain_offer)(struct link_host *host, const struct offer *offer);
 static uint64_t taken_cookie;
 static size_t table_room; /* of refusals, and of ids that are known in memory; 0: as always */
+static int64_t lifetime_ms;
 
 static void bail(const char *what)
 {
@@ -304,6 +310,38 @@ static void test_piggybacked(void)
 	finish(fake);
 }
 
+static void test_query_and_delete(void)
+{
+	struct fake_host *fake = begin();
+	struct client client = client_new();
+	struct writer w = message(CON, PUT, 7);
+	path(&w, "in", "a");
+	option(&w, 15, "unit=C", 6);
+	option(&w, 15, "n", 1);
+	client_send(&client, &w);
+	await(fake, &client, ACK, CHANGED);
+	w = message(CON, DELETE, 8);
+	path(&w, "in", "a");
+	client_send(&client, &w);
+	await(fake, &client, ACK, NOT_ALLOWED); /* no mapping says that it may */
+	from.delete = true;
+	w = message(CON, DELETE, 9);
+	path(&w, "in", "a");
+	client_send(&client, &w);
+	await(fake, &client, ACK, DELETED);
+	from.delete = false;
+	CU_ASSERT_EQUAL_FATAL(fake->n_offers, 2);
+	const struct message_view *put = message_view(fake->offers[0]), *removed = message_view(fake->offers[1]);
+	CU_ASSERT_EQUAL_FATAL(put->n_headers, 1);
+	CU_ASSERT_TRUE(slice_equal(put->headers[0].name, slice_str("coap-query")));
+	CU_ASSERT_TRUE(slice_equal(put->headers[0].value, slice_str("unit=C&n")));
+	CU_ASSERT_FALSE(put->retain);
+	CU_ASSERT_TRUE(removed->retain); /* so that it removes the value */
+	CU_ASSERT_EQUAL(removed->payload.len, 0);
+	close(client.fd);
+	finish(fake);
+}
+
 static void test_separate(void)
 {
 	struct fake_host *fake = begin_with(0, 0, true);
@@ -325,6 +363,23 @@ static void test_separate(void)
 	finish(fake);
 }
 
+static void test_late_to_non(void)
+{
+	struct fake_host *fake = begin_with(0, 0, true);
+	struct client client = client_new();
+	struct writer w = put(NON, 7, "hello");
+	client_send(&client, &w);
+	CU_ASSERT_TRUE_FATAL(fake_host_run_until_offers(fake, 1));
+	expect_nothing(fake, &client); /* no ACK, and no response before the receipt */
+	fake_host_give_receipts(fake);
+	await(fake, &client, NON, CHANGED);
+	CU_ASSERT_NOT_EQUAL(mid_of(&client), 7);
+	CU_ASSERT_EQUAL(client.in[4], 't');
+	CU_ASSERT_EQUAL(client.in[5], 7);
+	close(client.fd);
+	finish(fake);
+}
+
 static void test_repetitions(void)
 {
 	struct fake_host *fake = begin();
@@ -335,15 +390,44 @@ static void test_repetitions(void)
 		await(fake, &client, ACK, CHANGED);
 	}
 	CU_ASSERT_EQUAL(fake->n_offers, 1);
+	client_send(&other, &w); /* somebody else's: another port */
+	await(fake, &other, ACK, CHANGED);
+	CU_ASSERT_EQUAL(fake->n_offers, 2);
 	struct writer again = put(CON, 7, "a device that has rebooted");
 	client_send(&client, &again);
 	await(fake, &client, ACK, CHANGED);
-	CU_ASSERT_EQUAL(fake->n_offers, 2);
-	client_send(&other, &w); /* somebody else's */
-	await(fake, &other, ACK, CHANGED);
 	CU_ASSERT_EQUAL(fake->n_offers, 3);
 	close(client.fd);
 	close(other.fd);
+	finish(fake);
+}
+
+static enum offer_result note_lifetime(struct link_host *host, const struct offer *offer)
+{
+	lifetime_ms = (int64_t)(offer->change.position - loop_wall_ms(((struct fake_host *)host)->loop));
+	return plain_offer(host, offer);
+}
+
+/* How long its id is known, as far as the clock goes on meanwhile. */
+static void expect_lifetime(struct fake_host *fake, struct client *client, unsigned type, unsigned mid, int64_t ms)
+{
+	struct writer w = put(type, mid, "hello");
+	client_send(client, &w);
+	await(fake, client, type == CON ? ACK : NON, CHANGED);
+	CU_ASSERT_TRUE(lifetime_ms <= ms && lifetime_ms > ms - 30000);
+}
+
+static void test_lifetimes(void)
+{
+	struct fake_host *fake = begin();
+	struct client client = client_new();
+	ops = *fake->base.ops;
+	plain_offer = ops.offer;
+	ops.offer = note_lifetime;
+	fake->base.ops = &ops;
+	expect_lifetime(fake, &client, CON, 7, 247000); /* EXCHANGE_LIFETIME, NON_LIFETIME: RFC 7252, section 4.8.2 */
+	expect_lifetime(fake, &client, NON, 8, 145000);
+	close(client.fd);
 	finish(fake);
 }
 
@@ -570,13 +654,62 @@ static void test_blocks(void)
 	finish(fake);
 }
 
+/* One block of two, of a body that is told apart from others by these alone: there is no Request-Tag. */
+static struct writer half(unsigned mid, unsigned num, unsigned method, int format, const char *query)
+{
+	struct writer w = message(CON, method, mid);
+	uint8_t value = (uint8_t)(num << 4 | (num == 0 ? 8u : 0u)), number = (uint8_t)format;
+	path(&w, "in", "a");
+	if (format >= 0)
+		option(&w, 12, &number, 1);
+	if (query)
+		option(&w, 15, query, strlen(query));
+	option(&w, 27, &value, 1);
+	payload(&w,
+		num == 0 ? "0123456789abcdef"
+		: query  ? query
+			 : "the rest",
+		num == 0 ? 16
+		: query  ? strlen(query)
+			 : 8);
+	return w;
+}
+
+static void test_bodies_apart(void)
+{
+	static const struct {
+		unsigned method;
+		int format;
+		const char *query;
+	} bodies[] = {{PUT, -1, NULL}, {POST, -1, NULL}, {PUT, 50, NULL}, {PUT, -1, "a=1"}, {PUT, -1, "a=2"}};
+	enum { N = sizeof bodies / sizeof bodies[0] };
+	struct fake_host *fake = begin();
+	struct client client = client_new();
+	for (unsigned i = 0; i < 2 * N; i++) {
+		unsigned n = i % N, num = i / N;
+		struct writer w = half(10 + i, num, bodies[n].method, bodies[n].format, bodies[n].query);
+		client_send(&client, &w);
+		await(fake, &client, ACK, num == 0 ? CONTINUE : CHANGED);
+	}
+	CU_ASSERT_EQUAL(fake->n_offers, N);
+	close(client.fd);
+	finish(fake);
+}
+
 /* --- values ------------------------------------------------------------------------------------------------------------ */
+
+static void set_value_as(struct fake_host *fake, const char *text, size_t len, const char *type)
+{
+	struct message_view view = {.topic = slice_str("/state/x"), .payload = slice_of(text, text ? len : 0)};
+	if (type)
+		view.content_type = slice_str(type);
+	fake_host_deliver(fake, &view);
+	CU_ASSERT_TRUE(fake_host_run_until_ended(fake));
+}
 
 static void set_value(struct fake_host *fake, const char *text, size_t len)
 {
-	struct message_view view = {.topic = slice_str("/state/x"), .payload = slice_of(text, text ? len : 0)};
-	fake_host_deliver(fake, &view);
-	CU_ASSERT_TRUE(fake_host_run_until_ended(fake));
+	set_value_as(fake, text, len, NULL);
 }
 
 static struct writer get(unsigned mid, int observe)
@@ -609,6 +742,18 @@ static void test_values(void)
 	path(&w, "state", "x");
 	client_send(&client, &w);
 	await(fake, &client, ACK, VALID);
+	set_value_as(fake, "21.5", 4, "text/plain"); /* the same bytes, of another kind */
+	w.out[3] = 5;
+	client_send(&client, &w);
+	await(fake, &client, ACK, CONTENT);
+	CU_ASSERT_NOT_EQUAL(memcmp(client.in + 7, etag, sizeof etag), 0);
+	memcpy(w.out + 7, client.in + 7, sizeof etag);
+	set_value_as(fake, "22.5", 4, "text/plain");
+	w.out[3] = 6;
+	client_send(&client, &w);
+	await(fake, &client, ACK, CONTENT);
+	CU_ASSERT_TRUE(ends_with(&client, "22.5"));
+	CU_ASSERT_NOT_EQUAL(memcmp(client.in + 7, w.out + 7, sizeof etag), 0);
 	set_value(fake, NULL, 0);
 	w = get(4, -1);
 	client_send(&client, &w);
@@ -627,11 +772,15 @@ static void test_observe(void)
 	await_past_ping(fake, &client, ACK, CONTENT);
 	int64_t before = option_of(&client, 6);
 	CU_ASSERT_TRUE(before >= 0);
+	w.out[3] = 2; /* once more, with the same token: in place of the first one */
+	client_send(&client, &w);
+	await(fake, &client, ACK, CONTENT);
 	set_value(fake, "second", 6);
 	await(fake, &client, CON, CONTENT);
 	CU_ASSERT_TRUE(ends_with(&client, "second"));
 	CU_ASSERT_TRUE((option_of(&client, 6) - before) % (1 << 24) > 0);
 	client_reply(&client, ACK);
+	expect_nothing(fake, &client); /* it observes once */
 	set_value(fake, NULL, 0);
 	await(fake, &client, CON, NOT_FOUND); /* and that was the last one */
 	CU_ASSERT_EQUAL(option_of(&client, 6), -1);
@@ -688,8 +837,12 @@ int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"an answer rides on the acknowledgement, once it is durable", test_piggybacked},
+		{"a query is a header, DELETE removes the value where it may", test_query_and_delete},
 		{"a receipt that takes long: an empty acknowledgement, and a response of its own", test_separate},
+		{"TD_COAP_CORE_17: a late response to what is not confirmable, and no acknowledgement",
+			test_late_to_non},
 		{"a repetition gets the same answer, other bytes under its id are another message", test_repetitions},
+		{"an id is known for as long as copies can come, less long without confirmation", test_lifetimes},
 		{"a repetition of one that waits is acknowledged, and nothing else", test_repetition_of_pending},
 		{"what finds no room is held until there is some", test_no_room},
 		{"without room for its id a request is told when to come again, and its copies too", test_no_more_keys},
@@ -699,6 +852,7 @@ int main(void)
 		{"while it stops over UDP: copies of what was taken are answered, the rest is left to come again",
 			test_repetitions_while_stopping},
 		{"a body in blocks becomes one message, late blocks of another change nothing", test_blocks},
+		{"bodies of another method, content format or query are others", test_bodies_apart},
 		{"GET: values, their ETag, and none", test_values},
 		{"Observe: a new value, and 4.04 when there is none any more", test_observe},
 		{"an address that has not answered gets no more than three times what it sent", test_not_validated},

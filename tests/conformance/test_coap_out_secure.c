@@ -476,7 +476,7 @@ static void test_restart(void)
 static const struct tap_test tests[] = {
 	{"coap+tcp", test_tcp},
 	{"pre-shared keys", test_psk},
-	{"a key that is not the right one", test_wrong_psk},
+	{"TD_COAP_DTLS_02 as a client: a key that is not the right one", test_wrong_psk},
 	{"a server that knows no key", test_impostor},
 	{"certificates", test_certificates},
 	{"a certificate for another host", test_wrong_name},

@@ -24,6 +24,7 @@ class LossyProxy:
         self.silent = False  # everything gets lost
         self.lost = self.repeated = self.delayed = self.forwarded = 0
         self.watch = None  # watch(to_target, data) is called for each datagram that came, on the proxy's thread
+        self.drop = None  # drop(to_target, data), on that thread too: does it get lost?
         self._dice = random.Random(seed)
         self._selector = selectors.DefaultSelector()
         self._front = self._bound(self.port)
@@ -94,7 +95,7 @@ class LossyProxy:
     def _pass(self, to_target, send, data):
         if self.watch:
             self.watch(to_target, data)
-        if self.silent or self._dice.random() < self.loss:
+        if self.silent or (self.drop and self.drop(to_target, data)) or self._dice.random() < self.loss:
             self.lost += 1
             return
         copies = 2 if self._dice.random() < self.repeat else 1

@@ -16,8 +16,8 @@
 #                20 faults around CoAP each way, over a link that loses, repeats and overtakes; a control
 #                                                                               (tests/crash/coap.sh)
 #   asan         the unit tests again, built by clang with ASan and UBSan
-#   fuzz         each fuzz target for ten seconds, MQTT's codec and session machine and the CoAP
-#                listener for a minute
+#   fuzz         each fuzz target for ten seconds, MQTT's codec and session machine, the CoAP listener
+#                and the CoAP client for a minute
 #   lint         format, rules of the house, cppcheck, clang-tidy               (make lint)
 #
 #   tests/run.sh [--strict] [--no-install] [--keep] [PART]...      default: check integration crash
@@ -345,7 +345,7 @@ build_fuzz() {
         target=$(basename "$target" .c)
         target=${target#fuzz_}
         case $target in
-        mqtt_codec | mqtt_session | coap) echo "$target 60" ;;
+        mqtt_codec | mqtt_session | coap | coap_client) echo "$target 60" ;;
         *) echo "$target 10" ;;
         esac
     done >"$work/fuzz/targets"

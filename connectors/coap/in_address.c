@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char no_address[] = "not an address to listen on; write coap://127.0.0.1:5683, coaps://[::1]:5684, or "
+				 "coap://[fe80::1%eth0] for a link-local one, numbers and no path";
+
 static bool has_port(const char *text)
 {
 	const char *colon = strrchr(text, ':'), *bracket = strrchr(text, ']');
@@ -27,11 +30,9 @@ const char *coap_in_address_parse(const char *text, struct coap_in_address *ret_
 	int n = has_port(text) ? snprintf(rest, sizeof rest, "%s", text)
 			       : snprintf(rest, sizeof rest, "%s:%u", text, coap_scheme_port(address.scheme));
 	if (n < 0 || (size_t)n >= sizeof rest || strchr(text, '/'))
-		return "not an address to listen on; write coap://127.0.0.1:5683 or coaps://[::1]:5684, numbers and no "
-		       "path";
+		return no_address;
 	if (listen_parse(rest, &address.at))
-		return "not an address to listen on; write coap://127.0.0.1:5683 or coaps://[::1]:5684, numbers and no "
-		       "path";
+		return no_address;
 	*ret_address = address;
 	return NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where a listener listens, as it is written: coap://127.0.0.1:5683, coaps://[::1], coap+tcp://… and coaps+tcp://…; numbers,
+ * Where a listener listens, as it is written: coap://127.0.0.1:5683, coaps://[::1], coap://[fe80::1%eth0], coap+tcp://… and coaps+tcp://…; numbers,
  * not names. And groups: 224.0.1.187, [ff02::fd%eth0].
  *
  * Pure; any thread.

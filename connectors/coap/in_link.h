@@ -3,7 +3,7 @@
  * A listener from the inside: its link, its peers and the requests that have no answer yet (in.c, in_*.c).
  *
  * A request is answered at once, or it becomes a struct coap_in_request:
- *     WAITS_FOR_PEER (its address has to be validated first) → processed again
+ *     WAITS_FOR_PEER (its address has to be validated first; if it was sent to a group, not before a random time) → processed again
  *     WAITS_FOR_ROOM (when_full: block) → OFFERED → answered by its receipt
  * What waits is kept as the bytes that came, and processed again from them. Whatever state it is in, a confirmable one that
  * has no answer within a second is acknowledged, and its response is separate (RFC 7252 §5.2.2).

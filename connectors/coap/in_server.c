@@ -239,6 +239,9 @@ static const char *advice(int error)
 		return "another program listens there, perhaps another linkspan: end it, or give this one another port";
 	case -EADDRNOTAVAIL:
 		return "this machine has no such address: correct it";
+	case -EINVAL:
+	case -ENODEV:
+		return "this machine has no such interface now: correct it, or bring it up";
 	case -EACCES:
 		return "ports below 1024 need a privilege: take a higher one";
 	default:

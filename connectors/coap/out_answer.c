@@ -29,6 +29,8 @@ static struct coap_call_response response_of(
 {
 	const struct coap_call_download *down = &call->down;
 	bool assembled = down->body.len > 0;
+	size_t most = (size_t)call->peers->settings->max_response;
+	size_t len = view->payload.len < most ? view->payload.len : most;
 	return (struct coap_call_response){
 		.code = down->code,
 		.observed = down->observed,
@@ -38,7 +40,7 @@ static struct coap_call_response response_of(
 		.has_max_age = down->has_max_age,
 		.max_age_s = down->max_age_s,
 		.etag = down->etag_len ? slice_of(down->etag, down->etag_len) : slice_of(NULL, 0),
-		.payload = assembled ? buffer_slice(&down->body) : view->payload,
+		.payload = assembled ? buffer_slice(&down->body) : slice_of(view->payload.data, len),
 		.pdu = pdu,
 	};
 }
@@ -208,6 +210,7 @@ static void take_first(struct coap_call *call, const struct coap_message_view *v
 {
 	const struct coap_message_block_option *block = &view->block2;
 	note_first(call, view);
+	call->down.cut = view->payload.len > call->peers->settings->max_response;
 	if (!block->present || (block->num == 0 && !block->more)) {
 		deliver(call, view, pdu);
 		return;

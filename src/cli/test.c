@@ -4,6 +4,7 @@
  * that is written is that of --junit.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

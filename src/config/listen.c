@@ -5,6 +5,7 @@
 #include "config/listen.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +14,12 @@
 /* `port`: what was meant for one, or NULL. */
 static const char *malformed(const char *port)
 {
-	static _Thread_local char sentence[128];
+	static _Thread_local char sentence[160];
 	size_t len = port ? strspn(port, "0123456789") : 0;
 	bool likely = len > 0 && len <= 5 && !port[len];
-	snprintf(sentence, sizeof sentence, "not an address to listen on; write 127.0.0.1:%s or \"[::1]:%s\"",
-		likely ? port : "9464", likely ? port : "9464");
+	snprintf(sentence, sizeof sentence, "not an address to listen on; write 127.0.0.1:%s, \"[::1]:%s\", or \"[fe80::1%%eth0]:%s\" for a "
+		"link-local one",
+		likely ? port : "9464", likely ? port : "9464", likely ? port : "9464");
 	return sentence;
 }
 
@@ -44,10 +46,28 @@ static bool parse_v4(const char *host, in_port_t port, struct listen_address *ad
 	return true;
 }
 
-static bool parse_v6(const char *host, in_port_t port, struct listen_address *address)
+/* The interface of a link-local address (RFC 4007 §11), by its name or number. One that is not there now may come: binding
+ * says so. */
+static bool parse_zone(char *zone, uint32_t *ret_scope)
+{
+	*zone++ = '\0';
+	if (!*zone || strlen(zone) >= IF_NAMESIZE)
+		return false;
+	*ret_scope = if_nametoindex(zone);
+	if (!*ret_scope && strspn(zone, "0123456789") == strlen(zone))
+		*ret_scope = (uint32_t)strtoul(zone, NULL, 10);
+	return true;
+}
+
+static bool parse_v6(char *host, in_port_t port, struct listen_address *address)
 {
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = port};
+	char *zone = strchr(host, '%');
+	if (zone && !parse_zone(zone, &in6.sin6_scope_id))
+		return false;
 	if (inet_pton(AF_INET6, host, &in6.sin6_addr) != 1)
+		return false;
+	if (!zone && IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr))
 		return false;
 	memcpy(&address->at, &in6, sizeof in6);
 	address->len = sizeof in6;
@@ -57,7 +77,7 @@ static bool parse_v6(const char *host, in_port_t port, struct listen_address *ad
 
 const char *listen_parse(const char *text, struct listen_address *ret_address)
 {
-	char host[INET6_ADDRSTRLEN + 2];
+	char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 3];
 	struct listen_address address = {.len = 0};
 	in_port_t port;
 	const char *colon = strrchr(text, ':');

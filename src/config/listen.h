@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Addresses to listen on, as they are written in the file: `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464`. Numbers, not
- * names: to look one up could block, and would have to be guessed at check time. Any thread.
+ * Addresses to listen on, as they are written in the file: `127.0.0.1:9464`, `[::1]:9464`, `[fe80::1%eth0]:9464`, `localhost:9464`. Numbers,
+ * not names: to look one up could block, and would have to be guessed at check time. Any thread.
  */
 #ifndef LINKSPAN_CONFIG_LISTEN_H
 #define LINKSPAN_CONFIG_LISTEN_H

@@ -22,12 +22,15 @@ enum { CON, NON, ACK, RST };
 #define GET         0x01
 #define POST        0x02
 #define PUT         0x03
+#define DELETE      0x04
+#define DELETED     0x42
 #define CHANGED     0x44
 #define CONTENT     0x45
 #define CONTINUE    0x5f
 #define VALID       0x43
 #define NOT_FOUND   0x84
 #define TOO_LARGE   0x8d
+#define NOT_ALLOWED 0x85
 #define UNAVAILABLE 0xa3
 #define MAX         1500
 
@@ -303,6 +306,38 @@ static void test_piggybacked(void)
 	client_send(&client, &w);
 	await(fake, &client, NON, CHANGED);
 	CU_ASSERT_EQUAL(message_view(fake->offers[1])->qos, 0);
+	close(client.fd);
+	finish(fake);
+}
+
+static void test_query_and_delete(void)
+{
+	struct fake_host *fake = begin();
+	struct client client = client_new();
+	struct writer w = message(CON, PUT, 7);
+	path(&w, "in", "a");
+	option(&w, 15, "unit=C", 6);
+	option(&w, 15, "n", 1);
+	client_send(&client, &w);
+	await(fake, &client, ACK, CHANGED);
+	w = message(CON, DELETE, 8);
+	path(&w, "in", "a");
+	client_send(&client, &w);
+	await(fake, &client, ACK, NOT_ALLOWED); /* no mapping says that it may */
+	from.delete = true;
+	w = message(CON, DELETE, 9);
+	path(&w, "in", "a");
+	client_send(&client, &w);
+	await(fake, &client, ACK, DELETED);
+	from.delete = false;
+	CU_ASSERT_EQUAL_FATAL(fake->n_offers, 2);
+	const struct message_view *put = message_view(fake->offers[0]), *removed = message_view(fake->offers[1]);
+	CU_ASSERT_EQUAL_FATAL(put->n_headers, 1);
+	CU_ASSERT_TRUE(slice_equal(put->headers[0].name, slice_str("coap-query")));
+	CU_ASSERT_TRUE(slice_equal(put->headers[0].value, slice_str("unit=C&n")));
+	CU_ASSERT_FALSE(put->retain);
+	CU_ASSERT_TRUE(removed->retain); /* so that it removes the value */
+	CU_ASSERT_EQUAL(removed->payload.len, 0);
 	close(client.fd);
 	finish(fake);
 }
@@ -802,6 +837,7 @@ int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"an answer rides on the acknowledgement, once it is durable", test_piggybacked},
+		{"a query is a header, DELETE removes the value where it may", test_query_and_delete},
 		{"a receipt that takes long: an empty acknowledgement, and a response of its own", test_separate},
 		{"TD_COAP_CORE_17: a late response to what is not confirmable, and no acknowledgement",
 			test_late_to_non},

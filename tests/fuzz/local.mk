@@ -76,8 +76,8 @@ tests_fuzz_replay_mqtt_session_LDFLAGS = $(AM_LDFLAGS) $(SESSION_WRAP)
 
 # The CoAP listener with real sockets and clocks that stand still: the linker puts coap/play.c between the connector, libuv's
 # loop and libcoap's contexts.
-COAP_WRAP = -Wl,--wrap=loop_uv,--wrap=coap_new_context,--wrap=coap_free_context \
-	-Wl,--wrap=dedupe_new,--wrap=rate_new
+COAP_CLIENT_WRAP = -Wl,--wrap=loop_uv,--wrap=coap_new_context,--wrap=coap_free_context
+COAP_WRAP = $(COAP_CLIENT_WRAP) -Wl,--wrap=dedupe_new,--wrap=rate_new
 EXTRA_PROGRAMS += tests/fuzz/fuzz_coap
 check_PROGRAMS += tests/fuzz/replay_coap
 tests_fuzz_fuzz_coap_SOURCES = tests/fuzz/fuzz_coap.c tests/fuzz/fuzz.h tests/fuzz/coap/model.c tests/fuzz/coap/model.h \
@@ -87,6 +87,16 @@ tests_fuzz_fuzz_coap_LDFLAGS = $(AM_LDFLAGS) $(COAP_WRAP) $(FUZZ_LDFLAGS)
 tests_fuzz_replay_coap_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_coap_SOURCES)
 tests_fuzz_replay_coap_LDADD = $(LINKSPAN_LIBS)
 tests_fuzz_replay_coap_LDFLAGS = $(AM_LDFLAGS) $(COAP_WRAP)
+
+# The CoAP client, likewise.
+EXTRA_PROGRAMS += tests/fuzz/fuzz_coap_client
+check_PROGRAMS += tests/fuzz/replay_coap_client
+tests_fuzz_fuzz_coap_client_SOURCES = tests/fuzz/fuzz_coap_client.c tests/fuzz/fuzz.h tests/fuzz/coap/play.c tests/fuzz/coap/play.h
+tests_fuzz_fuzz_coap_client_LDADD = $(LINKSPAN_LIBS)
+tests_fuzz_fuzz_coap_client_LDFLAGS = $(AM_LDFLAGS) $(COAP_CLIENT_WRAP) $(FUZZ_LDFLAGS)
+tests_fuzz_replay_coap_client_SOURCES = tests/fuzz/replay.c $(tests_fuzz_fuzz_coap_client_SOURCES)
+tests_fuzz_replay_coap_client_LDADD = $(LINKSPAN_LIBS)
+tests_fuzz_replay_coap_client_LDFLAGS = $(AM_LDFLAGS) $(COAP_CLIENT_WRAP)
 
 EXTRA_PROGRAMS += tests/fuzz/fuzz_format
 check_PROGRAMS += tests/fuzz/replay_format

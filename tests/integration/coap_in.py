@@ -383,11 +383,14 @@ def multicast():
         asking.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
         asking.settimeout(30)
 
-        def ask(method, path):
-            request = client.request(method, path, b"" if method == "GET" else b"x", kind=NON)
+        def ask(method, path, *options):
+            request = client.request(method, path, b"" if method == "GET" else b"x", kind=NON, options=options)
             asking.sendto(request.encode(), (group, port))
             return request.token
-        unanswered = [ask("GET", "/value/1"), ask("GET", "/nowhere"), ask("PUT", "/in/x"), ask("GET", "/.well-known/core?rt=none")]
+        unanswered = [ask("GET", "/value/1"), ask("GET", "/nowhere"), ask("PUT", "/in/x"), ask("GET", "/.well-known/core?rt=none"),
+                      ask("GET", "/.well-known/core", (9999, b"x")), ask("GET", "/.well-known/core", ("Accept", 50)),
+                      ask("GET", "/.well-known/core", ("Block2", coap.block(9, False, 64))), ask("FETCH", "/.well-known/core"),
+                      ask("DELETE", "/in/x"), ask("GET", "/.well-known/core", ("Proxy-Uri", "coap://a/b"))]
         wanted = ask("GET", "/.well-known/core?href=/value/1")
         answer = coap.decode(asking.recv(1 << 16))
         assert answer.token == wanted and answer.token not in unanswered, answer

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Devices of CoAP by name: one that has several addresses, the first of which nobody has, or has another order each time it is
 asked for; and one that moves."""
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import coap, tap, yaml
 from rig.daemon import Linkspan
 from rig.fixtures import shared_mosquitto
-from rig.mqtt import Publisher
+from rig.mqtt import Publisher, Subscriber
 from rig.names import Names
 
 NAME = "pump.test"
@@ -76,6 +76,31 @@ def moved():
                 publish(b"2")
                 _take(elsewhere, b"2")
                 bridge.wait_status(lambda s: s["delivered"] == 2, "both delivered", destination="device")
+
+
+@tap.case("a device that is watched and moves to another address is registered with there, when its last value is no longer valid")
+def watched():
+    names, broker = Names(), shared_mosquitto()
+    with coap.Server() as device, Subscriber(broker.port, "names/watched") as got, ExitStack() as stack:
+        names.set({NAME: ["127.0.0.1"]})
+        stack.enter_context(Linkspan(yaml.configuration(
+            [yaml.coap("device", url=f"coap://{NAME}:{device.port}", transmission=QUICK, timeout="2s"),
+             yaml.mqtt("b", broker.port, client_id="linkspan-names-watched")],
+            [yaml.mapping("in", {"connection": "device", "topic": "/sensors/temp"}, {"connection": "b", "topic": "names/watched"})]),
+            env=names.env))
+
+        def register(server, payload, age_s):
+            request, address = server.request(f"a registration, for {payload}")
+            assert request.value("Observe") == 0 and request.value("Uri-Host") == NAME.encode(), request
+            server.answer(request, address, "2.05", payload, [("Observe", 1), ("Max-Age", age_s)])
+        register(device, b"here", 0)
+        got.wait_count(1)
+        elsewhere = stack.enter_context(coap.Server(device.port, "127.0.0.2"))
+        names.set({NAME: ["127.0.0.2"]})
+        device.close()
+        register(elsewhere, b"there", 100)
+        got.wait_count(2)
+        assert [m.payload for m in got.messages] == [b"here", b"there"], got.messages
 
 
 if __name__ == "__main__":

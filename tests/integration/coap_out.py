@@ -135,8 +135,11 @@ def strangers():
         plan.publish(b"x")
         request, address = plan.device.request()
         plan.device.send(coap.Message(ACK, "2.04", (request.mid + 1) & 0xffff, request.token), address)
-        stranger = plan.device.send(coap.Message(CON, "2.05", plan.device.next_mid(), b"another"), address)
-        plan.device.expect(lambda m: m.kind == RST and m.mid == stranger.mid, "RST to what nobody asked")
+        stranger = coap.Message(CON, "2.05", plan.device.next_mid(), b"another")
+        for _ in range(2):
+            plan.device.send(stranger, address)
+            answer, _ = plan.device.expect(lambda m: m.kind in (ACK, RST) and m.mid == stranger.mid, "RST to what nobody asked")
+            assert answer.kind == RST, "acknowledged when it came again"
         again, address = plan.device.request("the same again")
         assert again.mid == request.mid
         assert int(plan.bridge.fresh("totals", destination="device")["delivered"]) == 0
@@ -221,9 +224,17 @@ def block1():
         device.answer(request, address, "2.31", options=[("Block1", coap.block(0, True, 64))])
         request, address = device.request()
         assert request.block("Block1").number == 1, request
+        tags = [request.value("Request-Tag")]
         device.answer(request, address, "4.08")  # the device has rebooted
         request, address = device.request()
         assert request.block("Block1").number == 0 and request.payload == BODY[::-1][:64], request
+        # It takes smaller blocks only: another body, for who tells bodies apart by Request-Tag (RFC 9175, section 3).
+        tags.append(request.value("Request-Tag"))
+        device.answer(request, address, "4.13", options=[("Block1", coap.block(0, False, 32))])
+        request, address = device.request()
+        assert request.block("Block1") == (0, True, 32) and request.payload == BODY[::-1][:32], request
+        tags.append(request.value("Request-Tag"))
+        assert None not in tags and len(set(tags)) == 3, tags
 
 
 @tap.case("TD_COAP_BLOCK_05 as a client: POST in blocks whose response comes in blocks becomes a reply")
@@ -254,6 +265,21 @@ def two_way():
         assert replies.messages[0].payload == answer
         assert replies.messages[0].properties.ContentType == "application/octet-stream"
         _delivered(plan.bridge, 1)
+
+
+@tap.case("a response of one message, larger than max_response: its reply is cut, and says so")
+def large_response():
+    with Plan("out-large", max_response="100B", target={"reply": {"topic": "answers/large"}}) as plan, \
+            Subscriber(shared_mosquitto().port, "answers/large") as replies:
+        for n, size in enumerate((100, 300), 1):
+            plan.publish(b"x")
+            request, address = plan.device.request()
+            plan.device.answer(request, address, "2.04", BODY[:size])
+            replies.wait_count(n)
+        whole, cut = replies.messages
+        assert whole.payload == cut.payload == BODY[:100], (whole.payload, cut.payload)
+        assert dict(cut.properties.UserProperty).get("coap-body-cut") == "true", cut.properties
+        assert "coap-body-cut" not in dict(whole.properties.UserProperty)
 
 
 @tap.case("a SIGKILL before the answer: the message comes again, with another id or token, and in order")

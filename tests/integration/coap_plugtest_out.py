@@ -292,7 +292,7 @@ def block_04():
                                 [("Block1", coap.block(block.number, block.more, 256))])
             if not block.more:
                 break
-        assert body == BODY and len(tags) == 1, (len(body), tags)
+        assert body == BODY and len(tags) == 1 and None not in tags, (len(body), tags)
         assert _headers(asked.reply())["coap-location"] == "/large-create/1"
 
 

@@ -196,16 +196,20 @@ static void note_option(struct play_message *msg, size_t number, const uint8_t *
 	msg->has_observe = msg->has_observe || number == PLAY_OBSERVE;
 	msg->has_block1 = msg->has_block1 || number == PLAY_BLOCK1;
 	msg->has_block2 = msg->has_block2 || number == PLAY_BLOCK2;
-	if (number != PLAY_SIZE1)
+	uint32_t *wanted = number == PLAY_SIZE1    ? &msg->size1
+			   : number == PLAY_BLOCK1 ? &msg->block1
+			   : number == PLAY_BLOCK2 ? &msg->block2
+						   : NULL;
+	if (!wanted)
 		return;
-	fuzz_require(len <= 4);
-	msg->has_size1 = true;
+	fuzz_require(len <= (number == PLAY_SIZE1 ? 4 : 3));
+	msg->has_size1 = msg->has_size1 || number == PLAY_SIZE1;
+	*wanted = 0;
 	for (size_t i = 0; i < len; i++)
-		msg->size1 = msg->size1 << 8 | value[i];
+		*wanted = *wanted << 8 | value[i];
 }
 
-/* RFC 7252 §3, to the letter. */
-static void parse(const uint8_t *data, size_t len, struct play_message *msg)
+void play_parse(const uint8_t *data, size_t len, struct play_message *msg)
 {
 	const uint8_t *at = data + 4, *end = data + len;
 	size_t number = 0;
@@ -241,7 +245,7 @@ bool play_receive(size_t peer, struct play_message *ret_msg)
 		n = recv(peers[peer], in, sizeof in, 0);
 	if (n < 0)
 		return false;
-	parse(in, (size_t)n, ret_msg);
+	play_parse(in, (size_t)n, ret_msg);
 	return true;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where the fuzz target of the CoAP listener plays: clocks that stand still until they are told to go on, and a few peers with real sockets.
+ * Where the fuzz targets of CoAP play: clocks that stand still until they are told to go on, and a few peers with real sockets.
  * The linker puts play.c between the connector and libuv's loop (all else of the loop is the simulated one), and libcoap takes its time from here.
  * Datagrams go over the loopback interface, through libcoap as it is. What a peer receives is parsed strictly: a message that is none is a finding.
  *
@@ -27,6 +27,7 @@ enum {
 	PLAY_ETAG = 4,
 	PLAY_IF_NONE_MATCH = 5,
 	PLAY_OBSERVE = 6,
+	PLAY_LOCATION_PATH = 8,
 	PLAY_URI_PATH = 11,
 	PLAY_CONTENT_FORMAT = 12,
 	PLAY_MAX_AGE = 14,
@@ -36,6 +37,7 @@ enum {
 	PLAY_BLOCK1 = 27,
 	PLAY_SIZE2 = 28,
 	PLAY_SIZE1 = 60,
+	PLAY_ECHO = 252,
 	PLAY_NO_RESPONSE = 258,
 	PLAY_REQUEST_TAG = 292,
 };
@@ -48,11 +50,14 @@ struct play_message {
 	uint8_t token_len;
 	uint8_t token[PLAY_TOKEN_MAX];
 	bool has_max_age, has_observe, has_block1, has_block2, has_size1;
-	uint32_t size1;
+	uint32_t size1, block1, block2;
 	const uint8_t *payload;
 	size_t payload_len;
 	size_t len; /* of the datagram */
 };
+
+/* To the letter of RFC 7252 §3; the payload lies in the data. */
+void play_parse(const uint8_t *data, size_t len, struct play_message *ret_msg);
 
 /* --- the stage -------------------------------------------------------------------------------------------------------- */
 

@@ -18,13 +18,13 @@ def _authority(folder, name):
     return cert, key
 
 
-def issue(folder, name, ca, ca_key, subject, names, days=2):
-    """(certificate, key). days 0: it has expired a second later."""
+def issue(folder, name, ca, ca_key, subject, names, days=2, more=""):
+    """(certificate, key). days 0: it has expired a second later. more: lines of other extensions."""
     cert, key, request, extra = (os.path.join(folder, f"{name}.{end}") for end in ("pem", "key", "csr", "ext"))
     _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", subject,
              "-keyout", key, "-out", request)
     with open(extra, "w", encoding="ascii") as out:
-        out.write(f"subjectAltName={names}\n")
+        out.write(f"subjectAltName={names}\n{more}")
     _openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", str(days),
              "-extfile", extra, "-out", cert)
     os.chmod(key, 0o644)  # mosquitto may give up root before it reads it

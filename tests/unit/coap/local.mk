@@ -68,3 +68,7 @@ tests_unit_coap_test_in_time_SOURCES = tests/unit/coap/test_in_time.c tests/fuzz
 	tests/fuzz/coap/play.c tests/fuzz/coap/play.h
 tests_unit_coap_test_in_time_LDADD = $(TEST_LIBS)
 tests_unit_coap_test_in_time_LDFLAGS = $(AM_LDFLAGS) $(COAP_WRAP)
+check_PROGRAMS += tests/unit/coap/test_out_time
+tests_unit_coap_test_out_time_SOURCES = tests/unit/coap/test_out_time.c tests/fuzz/coap/play.c tests/fuzz/coap/play.h
+tests_unit_coap_test_out_time_LDADD = $(TEST_LIBS)
+tests_unit_coap_test_out_time_LDFLAGS = $(AM_LDFLAGS) $(COAP_CLIENT_WRAP)

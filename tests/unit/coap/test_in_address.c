@@ -47,6 +47,7 @@ static void test_schemes(void)
 		{"coaps://[::1]:7", COAP_SCHEME_DTLS, 7, true},
 		{"CoAPs+TCP://127.0.0.1", COAP_SCHEME_TLS, 5684, true}, /* RFC 3986 §3.1 */
 		{"coap://0.0.0.0", COAP_SCHEME_UDP, 5683, false},
+		{"coap://[fe80::1%lo]", COAP_SCHEME_UDP, 5683, false},
 		{"coap://192.0.2.1:5683", COAP_SCHEME_UDP, 5683, false},
 		{"coaps://[::]:5684", COAP_SCHEME_DTLS, 5684, false},
 	};

@@ -231,7 +231,7 @@ run_integration() {
     mkfifo "$work/places"
     exec 9<>"$work/places"
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do echo >&9; done
-    long="interop kafka_groups kafka_security exactly_once kafka_source pressure queues life outages flow field_bugs coap_field coap_out coap_plugtest"
+    long="interop kafka_groups kafka_security exactly_once kafka_source pressure queues life outages flow field_bugs coap_abuse coap_field coap_out coap_plugtest"
     for name in $long; do start_integration "$name" "$root/tests/integration/$name.py"; done
     for test in "$here"/test_rig.py "$root"/tests/integration/[a-z]*.py; do
         name=$(basename "$test" .py)

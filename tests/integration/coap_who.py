@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who a client of a CoAP listener is, and what ends with its session: the names in a certificate, the chain that it is shown, the
 paths of an identity, each way; sessions of TLS, which are not resumed; files that are read again; streams that are closed, that do
-not say CSM first, or whose client reads nothing; the same datagram at two listeners."""
+not say CSM first, or whose client reads nothing; the same datagram at two listeners; a host's share of the room."""
 import os
 import shutil
 import socket
@@ -14,7 +14,7 @@ from rig.coap import CON
 from rig.coap_libcoap import LibcoapClient
 from rig.coap_peers import pem_with_key
 from rig.daemon import Linkspan
-from rig.fixtures import shared_mosquitto
+from rig.fixtures import own_mosquitto, shared_mosquitto
 from rig.mqtt import Publisher, Subscriber
 from rig.process import temp_folder
 from rig.wait import free_port, until
@@ -213,6 +213,31 @@ def two_listeners():
         bridge.start()
         assert [send(port) for port in ports] == ["2.04", "2.04"]
         got.wait_for(lambda ms: {m.topic for m in ms} == {"who-two/0", "who-two/1"}, "a message of each listener")
+
+
+@tap.case("a host that has as many requests wait as it can leaves room for those of another one")
+def waiting_room():
+    port, broker = free_port(), own_mosquitto()
+    with broker, Linkspan(yaml.configuration(
+            [yaml.coap("api", listen=[f"coap://127.0.0.1:{port}"], limits={"busy_timeout": "1m", "max_waiting": 40}),
+             yaml.mqtt("b", broker.port, outbox={"max_messages": 1})],
+            [yaml.mapping("in", {"connection": "api", "topic": "/in"}, {"connection": "b", "topic": "room"}),
+             yaml.mapping("values", {"connection": "b", "topic": "value"}, {"connection": "api", "path": "/value"})])) as bridge, \
+            Publisher(broker.port) as out, coap.Client(port) as greedy, coap.Client(port, source="127.0.0.2") as other:
+        out.publish("value", b"x")
+        until(lambda: bridge.fresh("totals", destination="api")["delivered"] == "1", "a value")
+        for one in (greedy, other):  # its address is validated by that, and has a share of its own from then on
+            assert one.ask(one.request("GET", "/value", options=[("Observe", 0)])).text == "2.05" and one.pings
+        broker.freeze()
+        assert greedy.ask(greedy.request("PUT", "/in", b"fills the outbox")).text == "2.04"
+        for n in range(45):
+            greedy.send(greedy.request("PUT", "/in", b"%d" % n))
+        assert greedy.expect(lambda m: m.code, "a refusal").text == "5.03"
+        request = other.send(other.request("PUT", "/in", b"of the other one"))
+        acknowledged = other.expect(lambda m: m.mid == request.mid, "an empty ACK, for it waits")
+        assert not acknowledged.code, acknowledged
+        broker.thaw()
+        assert other.expect(lambda m: m.token == request.token, "its answer").text == "2.04"
 
 
 if __name__ == "__main__":

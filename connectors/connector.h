@@ -264,6 +264,8 @@ struct connector {
 	bool can_source, can_sink;
 	/* A link that is only written to has a session to keep as well: it may offer state changes, and recovers them. */
 	bool keeps_session;
+	/* As a destination it tells QoS 2 messages apart by 1 + (seq mod 61440): no two undone ones may have the same. */
+	bool packet_ids;
 	/* In-flight deliveries keep their order on the wire: many may be in flight per key. */
 	bool pipelined_order;
 	/* As a destination it is quick only with tens of thousands in flight: the courier holds and looks ahead more for it. Not

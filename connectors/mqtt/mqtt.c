@@ -534,6 +534,7 @@ const struct connector mqtt_connector = {
 	.can_source = true,
 	.can_sink = true,
 	.keeps_session = true,
+	.packet_ids = true,
 	.pipelined_order = true,
 	.one_per_filter = true,
 	.check = mqtt_settings_check,

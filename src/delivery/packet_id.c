@@ -3,7 +3,8 @@
  * QoS 2 outwards: MQTT sends seq with the packet identifier 1 + (seq mod 61440) (ARCHITECTURE.md, Delivery), so that a resend
  * after a restart has the same one. That holds only while at most one undone seq can have an identifier, after a
  * restart too: seq + 61440 is not sent before the DONE of seq is durable. DONEs are written within a second by
- * themselves, which is too late for a fast link: they are asked for when half of the identifiers have been used.
+ * themselves, which is too late for a fast link: they are asked for when half of the identifiers have been used. Connectors that
+ * have no such identifiers need not wait for that.
  */
 #include <string.h>
 
@@ -37,7 +38,8 @@ static void flush(struct courier *courier)
 
 bool packet_id_is_free(struct courier *courier, uint64_t seq, const struct held *held)
 {
-	if (seq < courier->done_floor + PACKET_IDS / 2 || message_view(held->msg)->qos != 2)
+	if (!courier->options.connector->packet_ids || seq < courier->done_floor + PACKET_IDS / 2 ||
+		message_view(held->msg)->qos != 2)
 		return true;
 	flush(courier);
 	return seq < courier->done_floor + PACKET_IDS;

@@ -390,6 +390,7 @@ static void test_packet_identifiers(void)
 {
 	struct rig rig;
 	rig_init(&rig);
+	rig.connector.packet_ids = true;
 	rig.connector.pipelined_order = true;
 	rig.link.light = true;
 	rig.outbox.lookahead = 200000;
@@ -416,6 +417,33 @@ static void test_packet_identifiers(void)
 	}
 	CU_ASSERT_EQUAL(rig.journal->waiting, 0);
 	CU_ASSERT(rig.journal->flushes < 20);
+	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
+}
+
+/* All of them at once, and nothing need be durable for it. */
+static void test_no_packet_identifiers(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.connector.pipelined_order = true;
+	rig.link.light = true;
+	rig.outbox.lookahead = 200000;
+	rig.traits.max_in_flight = 70000;
+	rig_start(&rig);
+	rig_up(&rig);
+	struct message_view view = rig_view(&rig, "a");
+	view.qos = 2;
+	for (int i = 0; i < 700; i++) {
+		for (int k = 0; k < 100; k++)
+			rig_append_view(&rig, &view);
+		rig_durable(&rig);
+		struct outcome outcome = {.kind = OUTCOME_DELIVERED};
+		for (uint64_t seq = 100 * (uint64_t)i + 2; seq <= 100 * (uint64_t)i + 100; seq++)
+			courier_outcome(rig.courier, seq, &outcome);
+		loop_sim_advance(rig.loop, 0);
+	}
+	CU_ASSERT_EQUAL(rig.link.sends, 70000);
+	CU_ASSERT_EQUAL(rig.journal->flushes, 0);
 	CU_ASSERT_EQUAL(rig_fini(&rig), 0);
 }
 
@@ -713,6 +741,7 @@ static const struct tap_test tests[] = {
 	{"a burst goes on", test_a_burst_goes_on},
 	{"little is read twice", test_little_is_read_twice},
 	{"packet identifiers of QoS 2", test_packet_identifiers},
+	{"packet identifiers are of no concern to who has none", test_no_packet_identifiers},
 	{"stopped while reading", test_stopped_while_reading},
 	{"done ranges stay bounded", test_done_ranges_stay_bounded},
 	{"done ranges stay bounded in any order", test_done_ranges_in_any_order},

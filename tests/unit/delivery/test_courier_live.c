@@ -574,6 +574,7 @@ static void test_an_identifier_in_the_lane(void)
 {
 	struct rig rig;
 	setup(&rig, DRAIN_LIVE_FIRST);
+	rig.connector.packet_ids = true;
 	rig.link.light = true;
 	rig.outbox.lookahead = 100000;
 	rig.traits.max_in_flight = 20;

@@ -17,7 +17,8 @@ static const char *malformed(const char *port)
 	static _Thread_local char sentence[160];
 	size_t len = port ? strspn(port, "0123456789") : 0;
 	bool likely = len > 0 && len <= 5 && !port[len];
-	snprintf(sentence, sizeof sentence, "not an address to listen on; write 127.0.0.1:%s, \"[::1]:%s\", or \"[fe80::1%%eth0]:%s\" for a "
+	snprintf(sentence, sizeof sentence,
+		"not an address to listen on; write 127.0.0.1:%s, \"[::1]:%s\", or \"[fe80::1%%eth0]:%s\" for a "
 		"link-local one",
 		likely ? port : "9464", likely ? port : "9464", likely ? port : "9464");
 	return sentence;

@@ -275,7 +275,13 @@ static void write_value(struct json_writer *json, const struct config_key *key)
 		break;
 	case CONFIG_MAP:
 		json_text(json, "type", "object");
-		write_reference(json, "additionalProperties", "plain");
+		if (!key->choices) {
+			write_reference(json, "additionalProperties", "plain");
+			break;
+		}
+		json_open(json, "additionalProperties", '{');
+		write_choices(json, key);
+		json_close(json, '}');
 		break;
 	case CONFIG_BOOL:
 	case CONFIG_INT:

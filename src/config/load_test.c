@@ -86,7 +86,6 @@ static struct test_step *add_step(struct test_reading *reading, enum test_step_k
 
 static void read_links(struct test_reading *reading, const struct node *node)
 {
-	static const char *const states[] = {"down", "up", NULL};
 	if (!node || node->kind != NODE_MAP)
 		return;
 	struct test_step *step = add_step(reading, STEP_LINK, node);
@@ -99,7 +98,7 @@ static void read_links(struct test_reading *reading, const struct node *node)
 		if (item->kind != NODE_SCALAR || item->failed)
 			continue; /* reported by the table */
 		struct value_text in = {item->text, item->secret || item->interpolated, message};
-		const char *wrong = value_choice(&in, states, &state);
+		const char *wrong = value_choice(&in, test_link_names, &state);
 		if (wrong)
 			table_mistake(reading->loader->report, item, 0, "link: %s", wrong);
 		else if (connection >= 0)

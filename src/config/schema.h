@@ -48,7 +48,8 @@ struct config_key {
 	const char *fallback; /* as it would be written in the file; NULL: zero, NULL, empty */
 	bool required;
 	const char *const
-		*choices; /* CONFIG_ENUM: NULL-terminated; CONFIG_LIST: the words it may hold, each once, NULL: any */
+		*choices; /* CONFIG_ENUM: NULL-terminated; CONFIG_LIST: the words it may hold, each once, NULL: any;
+			   * CONFIG_MAP: what its values may be, for the schema alone */
 	int64_t min, max; /* both 0: no bound */
 	const struct config_key *children; /* CONFIG_SECTION */
 	const char *bare; /* CONFIG_SECTION: the child that a single value in its place stands for; NULL: none */

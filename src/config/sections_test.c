@@ -10,6 +10,7 @@
 #define EXPECTED(member) offsetof(struct test_expected, member)
 
 const char *const test_answer_names[] = {"delivered", "retry", "rejected", "unanswered", NULL}; /* enum test_answer */
+const char *const test_link_names[] = {"down", "up", NULL};
 const char *const test_outcome_names[] = {
 	"delivered", "dead_letter", "expired", "dropped", NULL}; /* enum test_outcome */
 
@@ -24,12 +25,12 @@ const struct config_key section_test_keys[] = {
 		.type = CONFIG_STRING,
 		.offset = TEST(mapping),
 		.help = "Name of the only mapping that takes part. Left out: all do."},
-	{.name = "link", .type = CONFIG_MAP, .offset = TEST(link), .help = LINK_HELP},
+	{.name = "link", .type = CONFIG_MAP, .offset = TEST(link), .choices = test_link_names, .help = LINK_HELP},
 	{0},
 };
 
 const struct config_key section_step_keys[] = {
-	{.name = "link", .type = CONFIG_MAP, .offset = STEP(link), .help = LINK_HELP},
+	{.name = "link", .type = CONFIG_MAP, .offset = STEP(link), .choices = test_link_names, .help = LINK_HELP},
 	{.name = "wait",
 		.type = CONFIG_DURATION,
 		.offset = STEP(wait_ms),

@@ -13,6 +13,8 @@
 enum test_answer { TEST_DELIVERED, TEST_RETRY, TEST_REJECTED, TEST_UNANSWERED };
 extern const char *const test_answer_names[]; /* their names, NULL-terminated */
 
+extern const char *const test_link_names[]; /* down, up */
+
 /* What has become of a message at its destination. */
 enum test_outcome { TEST_ARRIVED, TEST_DEAD_LETTER, TEST_EXPIRED, TEST_DROPPED };
 extern const char *const test_outcome_names[];

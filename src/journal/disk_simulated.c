@@ -99,7 +99,7 @@ static void image_resize(struct image *image, uint64_t size)
 	for (size_t i = n; i < image->n_sectors; i++)
 		sector_unref(image->sectors[i]);
 	if (n != image->n_sectors) {
-		image->sectors = must(realloc(image->sectors, (n + 1) * sizeof *image->sectors));
+		image->sectors = must(realloc(image->sectors, (n + 1) * sizeof(struct sector *)));
 		for (size_t i = image->n_sectors; i < n; i++)
 			image->sectors[i] = NULL;
 		image->n_sectors = n;

@@ -241,8 +241,8 @@ static void show_when(const struct trace *trace, const struct route_event *event
 /* What depends on messages before this one is not known here. */
 static void on_key(const char *key, const char *value, void *arg)
 {
-	static const char *const known[] = {"when", "payload", "payload_template", "on_error", "max_outputs", "max_hops", "delivery",
-		"markers", "priority", "min_interval", NULL};
+	static const char *const known[] = {"when", "payload", "payload_template", "on_error", "max_outputs",
+		"max_hops", "delivery", "markers", "priority", "min_interval", NULL};
 	const struct trace *trace = arg;
 	for (size_t i = 0; known[i]; i++)
 		if (strcmp(known[i], key) == 0)

@@ -117,7 +117,8 @@ def zigbee2mqtt():
             door = "homeassistant/binary_sensor/linkspan_zigbee2mqtt_hall_door_open/config"
             heard.wait_for(lambda all_: {lamp, door} <= {m.topic for m in all_}, "the announcements")
             config = {m.topic: json.loads(m.payload) for m in heard.messages if m.topic.endswith("/config")}
-            assert config[door]["device_class"] == "opening" and config[door]["state_topic"] == "home/zigbee2mqtt/hall:door/open"
+            assert config[door]["device_class"] == "opening", config[door]
+            assert config[door]["state_topic"] == "home/zigbee2mqtt/hall:door/open", config[door]
             assert not any("action" in topic for topic in config), config
             bridge.kill()
             _publish(port, (config[lamp]["command_topic"], config[lamp]["payload_off"]),

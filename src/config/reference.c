@@ -32,7 +32,7 @@ static const char introduction[] =
 	"| size | `64KB`, `4GiB`; units B, KB, MB, GB, TB (1000) and KiB, MiB, GiB, TiB (1024) |\n"
 	"| list | `[a, b]`, or a single text |\n"
 	"| path | relative to the folder of the file that names it |\n"
-	"| template | text with `{capture}`, `{topic}`, `{topic[0]}`, `{key}`, `{header.name}`, `{.json.path}`; `{{` "
+	"| template | text with `{capture}`, `{topic}`, `{topic[0]}`, `{topic[1:]}` (a level and all behind it), `{key}`, `{header.name}`, `{.json.path}`; `{{` "
 	"is a brace |\n"
 	"| jq | a [jq](https://jqlang.github.io/jq/manual/v1.6/) 1.6 program; in a block (`|`) it may have several "
 	"lines |\n"

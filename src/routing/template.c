@@ -22,6 +22,7 @@ enum segment_kind {
 	SEGMENT_CAPTURE,
 	SEGMENT_TOPIC,
 	SEGMENT_LEVEL,
+	SEGMENT_REST,
 	SEGMENT_KEY,
 	SEGMENT_HEADER,
 	SEGMENT_JSON,
@@ -125,14 +126,19 @@ static bool add_literal(struct parser *in, const char *bytes, size_t len)
 }
 
 /* Digits up to `]`, which is passed. */
-static bool parse_index(struct parser *in, size_t *ret_index)
+/* ret_open: NULL, or whether a colon follows, as in [1:]. */
+static bool parse_index(struct parser *in, size_t *ret_index, bool *ret_open)
 {
 	const char *start = in->at;
 	size_t index = 0;
 	for (; *in->at >= '0' && *in->at <= '9' && index <= MAX_INDEX; in->at++)
 		index = index * 10 + (size_t)(*in->at - '0');
+	bool open = ret_open && in->at > start && *in->at == ':';
+	in->at += open;
 	if (in->at == start || *in->at != ']')
 		return parser_fail(in, start, "an index is a number from 0 followed by ], as in {topic[0]}");
+	if (ret_open)
+		*ret_open = open;
 	if (index > MAX_INDEX)
 		return parser_fail(in, start, "an index is at most %d", MAX_INDEX);
 	in->at++;
@@ -166,7 +172,7 @@ static bool parse_step(struct parser *in, struct json_step *ret_step)
 		in->at++;
 	if (*in->at == '[') {
 		in->at++;
-		return *in->at == '"' ? parse_quoted_key(in, &ret_step->key) : parse_index(in, &ret_step->index);
+		return *in->at == '"' ? parse_quoted_key(in, &ret_step->key) : parse_index(in, &ret_step->index, NULL);
 	}
 	const char *key = in->at;
 	while (key_char(*in->at))
@@ -258,14 +264,15 @@ static bool parse_level(struct parser *in)
 {
 	size_t index, n_levels = in->received ? in->received->n_levels : 0;
 	const char *start = in->at;
-	if (!parse_index(in, &index))
+	bool open;
+	if (!parse_index(in, &index, &open))
 		return false;
 	if (n_levels && index >= n_levels)
 		return parser_fail(in, start,
 			"the topics that this mapping takes have no level %zu: levels count from 0, and here the last "
 			"is %zu",
 			index, n_levels - 1);
-	struct segment *added = add_segment(in, SEGMENT_LEVEL);
+	struct segment *added = add_segment(in, open ? SEGMENT_REST : SEGMENT_LEVEL);
 	if (added)
 		added->index = index;
 	return added != NULL;
@@ -425,6 +432,7 @@ void template_walk(const struct template *tpl,
 		[SEGMENT_CAPTURE] = TEMPLATE_CAPTURE,
 		[SEGMENT_TOPIC] = TEMPLATE_TOPIC,
 		[SEGMENT_LEVEL] = TEMPLATE_LEVEL,
+		[SEGMENT_REST] = TEMPLATE_REST,
 		[SEGMENT_KEY] = TEMPLATE_OTHER,
 		[SEGMENT_HEADER] = TEMPLATE_OTHER,
 		[SEGMENT_JSON] = TEMPLATE_OTHER,
@@ -458,6 +466,18 @@ static int render_level(struct renderer *out, size_t index, struct slice *ret_te
 		return 0;
 	}
 	return missing(out, arena_printf(out->arena, "the topic has no level %zu", index));
+}
+
+static int render_rest(struct renderer *out, size_t index, struct slice *ret_text)
+{
+	struct slice rest = out->source->view->topic, level;
+	char separator = out->source->separator ? out->source->separator : '/';
+	for (size_t i = 0; i < index && rest.data; i++)
+		(void)topic_next_level_by(separator, &rest, &level);
+	if (!rest.data)
+		return missing(out, arena_printf(out->arena, "the topic has no level %zu", index));
+	*ret_text = rest;
+	return 0;
 }
 
 static int render_string(struct renderer *out, struct slice raw, struct slice *ret_text)
@@ -528,6 +548,8 @@ static int render_segment(struct renderer *out, const struct segment *segment, s
 		break;
 	case SEGMENT_LEVEL:
 		return render_level(out, segment->index, ret_text);
+	case SEGMENT_REST:
+		return render_rest(out, segment->index, ret_text);
 	case SEGMENT_KEY:
 		text = source->view->key;
 		if (!text.data)

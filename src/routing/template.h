@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Templates: text in which {name} is a capture, {topic}, {topic[i]} (levels from 0), {key}, {header.x} and
- * {.json.path} stand for parts of the received message; {{ and }} are literal braces. A JSON path is
+ * Templates: text in which {name} is a capture, {topic}, {topic[i]} (levels from 0), {topic[i:]} (that level and all behind
+ * it), {key}, {header.x} and {.json.path} stand for parts of the received message; {{ and }} are literal braces. A JSON path is
  * {.a.b[0].c} or, for keys that are not letters, digits, _ and -, {.a["any key"]}; {.} is the whole payload.
  * It must lead to a string (its text is inserted), a number (its digits, unchanged) or true or false.
  *
@@ -45,9 +45,9 @@ int template_new(const char *text, const char *const *captures, size_t n_capture
 	__attribute__((warn_unused_result));
 void template_free(struct template *tpl); /* NULL is allowed */
 
-/* What a template consists of: literal text; the whole topic; a level of it (index); a capture (index in the names given
+/* What a template consists of: literal text; the whole topic; a level of it (index), or that and all behind it; a capture (index in the names given
  * to template_new); a header, a key or a part of the payload, of which nothing is known without a message. */
-enum template_part { TEMPLATE_TEXT, TEMPLATE_TOPIC, TEMPLATE_LEVEL, TEMPLATE_CAPTURE, TEMPLATE_OTHER };
+enum template_part { TEMPLATE_TEXT, TEMPLATE_TOPIC, TEMPLATE_LEVEL, TEMPLATE_REST, TEMPLATE_CAPTURE, TEMPLATE_OTHER };
 void template_walk(const struct template *tpl,
 	void (*fn)(enum template_part part, struct slice text, size_t index, void *arg), void *arg);
 

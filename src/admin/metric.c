@@ -39,7 +39,8 @@ const struct metric metrics[] = {
 		"Messages thrown away for one destination because a program or template failed, by on_error: drop",
 		COUNTER, FROM(dropped)},
 	{"linkspan_source_rounded_total",
-		"Messages of which a jq program has put out an integer above 2^53 as another number, once for each mapping",
+		"Messages of which a jq program has put out an integer above 2^53 as another number, once for each "
+		"mapping",
 		COUNTER, FROM(rounded)},
 	{"linkspan_source_left_out_total",
 		"Messages that a mapping left out by changes_only, sample or min_interval, once for each mapping",

@@ -529,8 +529,10 @@ const struct config_key section_mapping_keys[] = {
 		.offset = MAPPING(payload),
 		.example = "{line: $line, value: .v}",
 		.help = "jq program that makes the new payload, with the same names; several results become several "
-			"messages. Left out: the bytes unchanged, whatever they are. Numbers of jq are doubles: of integers "
-			"above 2^53 it may put out another one, which is logged once for each mapping (integer_rounded) and "
+			"messages. Left out: the bytes unchanged, whatever they are. Numbers of jq are doubles: of "
+			"integers "
+			"above 2^53 it may put out another one, which is logged once for each mapping "
+			"(integer_rounded) and "
 			"counted; templates, when alone, and formats keep all digits."},
 	{.name = "payload_template",
 		.others = "template",

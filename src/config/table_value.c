@@ -389,9 +389,9 @@ static bool check_path(struct report *report, const struct node *node, const cha
 /* `username: $USER`, as a shell would read it. */
 static void warn_variable(struct config_scope *scope, const struct config_key *key, const struct node *node)
 {
-	const char *name = node->text + 1;
+	const char *name = node->text[0] == '$' ? node->text + 1 : "";
 	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
-	if (node->text[0] != '$' || len < 2 || name[len] || node->interpolated || isdigit((unsigned char)*name))
+	if (len < 2 || name[len] || node->interpolated || isdigit((unsigned char)*name))
 		return;
 	report_warning(scope->report, node->source, node->line, node->column,
 		"%s: this is taken as it stands, with its dollar; for an environment variable write ${env:NAME}",

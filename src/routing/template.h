@@ -49,9 +49,9 @@ int template_new(const char *text, const char *const *captures, size_t n_capture
 	__attribute__((warn_unused_result));
 void template_free(struct template *tpl); /* NULL is allowed */
 
-/* What a template consists of: literal text; the whole topic; a level of it (index); a capture (index in the names given
+/* What a template consists of: literal text; the whole topic; a level of it (index), or that and all behind it; a capture (index in the names given
  * to template_new); a header, a key or a part of the payload, of which nothing is known without a message. */
-enum template_part { TEMPLATE_TEXT, TEMPLATE_TOPIC, TEMPLATE_LEVEL, TEMPLATE_CAPTURE, TEMPLATE_OTHER };
+enum template_part { TEMPLATE_TEXT, TEMPLATE_TOPIC, TEMPLATE_LEVEL, TEMPLATE_REST, TEMPLATE_CAPTURE, TEMPLATE_OTHER };
 void template_walk(const struct template *tpl,
 	void (*fn)(enum template_part part, struct slice text, size_t index, void *arg), void *arg);
 

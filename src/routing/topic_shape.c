@@ -203,18 +203,23 @@ static bool joint_ends_level(const struct topic_shape_notation *notation)
 	return notation->joint.len == 1 && notation->joint.data[0] == (uint8_t)notation->separator;
 }
 
-static void add_topic(struct rendering *rendering)
+/* Its levels from `first` on. */
+static void add_topic(struct rendering *rendering, size_t first)
 {
 	const struct topic_shape *from = rendering->from;
-	for (size_t i = 0; i < from->n && !rendering->closed; i++) {
-		if (i > 0)
+	if (first > 0 && first >= from->n && !from->deep) {
+		rendering->impossible = true;
+		return;
+	}
+	for (size_t i = first; i < from->n && !rendering->closed; i++) {
+		if (i > first)
 			add_joint(rendering);
 		if (!rendering->closed)
 			add_level(rendering, &from->levels[i]);
 	}
 	if (!from->deep || rendering->closed)
 		return;
-	if (from->n == 0 || !joint_ends_level(rendering->notation))
+	if (first >= from->n || !joint_ends_level(rendering->notation))
 		add_wild(rendering);
 	if (!joint_ends_level(rendering->notation))
 		return;
@@ -259,7 +264,10 @@ static void on_part(enum template_part part, struct slice text, size_t index, vo
 		add_text(rendering, text);
 		break;
 	case TEMPLATE_TOPIC:
-		add_topic(rendering);
+		add_topic(rendering, 0);
+		break;
+	case TEMPLATE_REST:
+		add_topic(rendering, index);
 		break;
 	case TEMPLATE_LEVEL:
 		add_topic_level(rendering, index);
@@ -295,7 +303,7 @@ bool topic_shape_render(const struct topic_shape *shape, const char *filter, con
 	if (tpl)
 		template_walk(tpl, on_part, &rendering);
 	else
-		add_topic(&rendering);
+		add_topic(&rendering, 0);
 	if (!rendering.closed)
 		end_level(&rendering);
 	return !rendering.impossible;

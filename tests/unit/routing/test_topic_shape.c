@@ -81,6 +81,11 @@ static void test_render(void)
 	renders("a/{x}", "line-{x}-end", "line-*-end");
 	renders("a/{x}/{y}", "{x}-{y}", "*");
 	renders("a/b/+", "{topic[1]}/{topic[2]}", "b/*");
+	renders("a/b/+", "x/{topic[1:]}", "x/b/*");
+	renders("a/b/+", "{topic[3:]}", NULL);
+	renders("a/#", "x/{topic[0:]}", "x/a/#");
+	renders("a/#", "x/{topic[1:]}", "x/*/#");
+	renders("#", "x/{topic[2:]}", "x/*/#");
 	renders("a/#", "{topic[3]}", "*");
 	renders("a/+", "{topic[2]}", NULL);
 	renders("a/+", "{x}", NULL); /* bound by another filter */

@@ -70,6 +70,7 @@ struct coap_in_observe {
 	struct resource *first_dirty, *last_dirty;
 	bool has_failed; /* some resource */
 	bool some_gone; /* values; whose is not known */
+	uint32_t told; /* no sequence number of a resource that is gone is higher, nor was the clock at the last tick */
 	struct loop_job job;
 	struct loop_timer *timer; /* the job, later */
 	uint64_t probed; /* number of the peer whose answer the next batch waits for */
@@ -116,11 +117,15 @@ static uint32_t clock_sequence(const struct coap_in_link *link)
 	return (uint32_t)loop_now_ms(link->spec.loop) & SEQUENCE_MASK;
 }
 
+static uint32_t later_of(uint32_t a, uint32_t b)
+{
+	return ((a - b) & SEQUENCE_MASK) < SEQUENCE_MASK / 2 ? a : b;
+}
+
 /* Rises with the clock, so that one who registers again is told higher ones than before, and at least by one. */
 static void next_sequence(const struct coap_in_link *link, struct resource *resource)
 {
-	uint32_t by_clock = clock_sequence(link), next = (resource->sequence + 1) & SEQUENCE_MASK;
-	resource->sequence = ((by_clock - next) & SEQUENCE_MASK) < SEQUENCE_MASK / 2 ? by_clock : next;
+	resource->sequence = later_of(clock_sequence(link), (resource->sequence + 1) & SEQUENCE_MASK);
 }
 
 static struct resource *resource_get(struct coap_in_link *link, struct slice path)
@@ -134,7 +139,7 @@ static struct resource *resource_get(struct coap_in_link *link, struct slice pat
 	if (!resource)
 		return NULL;
 	resource->hash = hash;
-	resource->sequence = clock_sequence(link);
+	resource->sequence = later_of(clock_sequence(link), observe->told); /* it may be there again */
 	resource->version = 1;
 	resource->path_len = path.len;
 	memcpy(resource->path, path.data, path.len);
@@ -147,6 +152,7 @@ static void resource_free(struct coap_in_observe *observe, struct resource *reso
 {
 	*resource_at(observe, slice_of(resource->path, resource->path_len), resource->hash) = resource->next;
 	observe->n_resources--;
+	observe->told = later_of(resource->sequence, observe->told);
 	free(resource);
 }
 
@@ -490,6 +496,7 @@ static void look_again(struct coap_in_link *link, struct resource *resource)
 void coap_in_observe_tick(struct coap_in_link *link)
 {
 	struct coap_in_observe *observe = link->observe;
+	observe->told = later_of(clock_sequence(link), observe->told);
 	if (!observe->has_failed && !observe->some_gone)
 		return;
 	for (size_t i = 0; i < observe->n_buckets; i++)
@@ -515,6 +522,7 @@ int coap_in_observe_new(struct coap_in_link *link)
 		return -ENOMEM;
 	link->observe = observe;
 	observe->link = link;
+	observe->told = clock_sequence(link);
 	loop_job_init(&observe->job, on_job, observe);
 	observe->timer = loop_timer_new(link->spec.loop, on_job, observe);
 	coap_prng(observe->key, sizeof observe->key);

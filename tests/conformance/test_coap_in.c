@@ -772,9 +772,14 @@ static void test_observe(void)
 	await_past_ping(fake, &client, ACK, CONTENT);
 	int64_t before = option_of(&client, 6);
 	CU_ASSERT_TRUE(before >= 0);
-	w.out[3] = 2; /* once more, with the same token: in place of the first one */
-	client_send(&client, &w);
-	await(fake, &client, ACK, CONTENT);
+	for (uint8_t mid = 2; mid < 6;
+		mid++) { /* again, with the same token: in place of the first one (RFC 7641, section 4.4) */
+		w.out[3] = mid;
+		client_send(&client, &w);
+		await(fake, &client, ACK, CONTENT);
+		CU_ASSERT_TRUE(((option_of(&client, 6) - before) & 0xffffff) - 1 < 1 << 22);
+		before = option_of(&client, 6);
+	}
 	set_value(fake, "second", 6);
 	await(fake, &client, CON, CONTENT);
 	CU_ASSERT_TRUE(ends_with(&client, "second"));

@@ -58,13 +58,14 @@ const struct cli_command *cli_find(const struct cli_command *commands, const cha
 int cli_next_option(int argc, char **argv, const struct cli_option *options);
 
 extern const struct cli_option cli_run_options[], cli_reload_options[], cli_check_options[], cli_explain_options[],
-	cli_trace_options[], cli_schema_options[], cli_queue_options[];
+	cli_trace_options[], cli_test_options[], cli_schema_options[], cli_queue_options[];
 extern const struct cli_command cli_queue_commands[], cli_journal_commands[];
 
 int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_trace(int argc, char **argv);
+int cli_test(int argc, char **argv); /* 2 also for what keeps tests from being run */
 int cli_schema(int argc, char **argv);
 int cli_journal(int argc, char **argv);
 int cli_queue(int argc, char **argv);

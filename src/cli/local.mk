@@ -23,6 +23,9 @@ linkspan_SOURCES += \
 	src/cli/route_words.h \
 	src/cli/run.c \
 	src/cli/schema.c \
+	src/cli/test.c \
+	src/cli/test_report.c \
+	src/cli/test_report.h \
 	src/cli/trace.c \
 	src/cli/trace.h \
 	src/cli/trace_live.c \

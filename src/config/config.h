@@ -13,6 +13,7 @@
 #include "config/schema.h"
 
 struct connector;
+struct test_config;
 
 enum when_full { WHEN_FULL_BLOCK, WHEN_FULL_DROP_OLDEST, WHEN_FULL_DROP_NEWEST, WHEN_FULL_DEAD_LETTER };
 enum drain { DRAIN_OLDEST_FIRST, DRAIN_LIVE_FIRST };
@@ -151,6 +152,8 @@ struct config {
 	size_t n_connections;
 	struct mapping_config *mappings;
 	size_t n_mappings;
+	struct test_config *tests; /* config/test_config.h */
+	size_t n_tests;
 	struct jq_pool *programs; /* compiled (routing/jq_pool.h); NULL in a configuration made by hand */
 	struct {
 		struct config_list listen; /* config/listen.h; empty: no listener */

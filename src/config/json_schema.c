@@ -551,23 +551,127 @@ static void write_mapping(struct json_writer *json)
 	json_close(json, '}');
 }
 
+/* --- tests --- */
+
+/* One of them, or a list. */
+static void write_one_or_more(struct json_writer *json, const char *name, const char *definition)
+{
+	json_open(json, name, '{');
+	json_text(json, "description", section_elsewhere_help(name));
+	json_open(json, "anyOf", '[');
+	write_reference(json, NULL, definition);
+	json_open(json, NULL, '{');
+	json_text(json, "type", "array");
+	json_int(json, "minItems", 1);
+	write_reference(json, "items", definition);
+	json_close(json, '}');
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
+/* What was sent holds a text where `to` has a template. */
+static void write_expected_of(struct json_writer *json, const struct connector *connector)
+{
+	struct config_key target = {.name = connector->target_key,
+		.type = CONFIG_STRING,
+		.help = "Topic or path that it has at its destination."};
+	struct config_key texts[32] = {{0}};
+	size_t n = 0;
+	for (const struct config_key *key = connector->to_keys; key && key->name; key++) {
+		assert(n + 1 < sizeof texts / sizeof texts[0]);
+		texts[n++] = (struct config_key){.name = key->name, .type = CONFIG_STRING, .help = key->help};
+	}
+	write_leg_of(json, connector, section_expected_keys, &target, texts);
+}
+
+static void write_expected(struct json_writer *json, const struct connector *const *all)
+{
+	size_t n = 0;
+	open_leg(json, "expected", section_expected_keys);
+	for (size_t i = 0; all[i]; i++) {
+		if (!all[i]->can_sink)
+			continue;
+		write_expected_of(json, all[i]);
+		n++;
+	}
+	close_leg(json, n);
+}
+
+static void write_answer(struct json_writer *json)
+{
+	json_open(json, "answer", '{');
+	json_text(json, "description", section_elsewhere_help("answer"));
+	json_text(json, "type", "object");
+	json_open(json, "additionalProperties", '{');
+	json_open(json, "anyOf", '[');
+	for (int list = 0; list <= 1; list++) {
+		json_open(json, NULL, '{');
+		if (list) {
+			json_text(json, "type", "array");
+			json_open(json, "items", '{');
+		}
+		write_choices(json, &(struct config_key){.choices = test_answer_names});
+		if (list)
+			json_close(json, '}');
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+	json_close(json, '}');
+	json_close(json, '}');
+}
+
+/* What the short form and a step share. */
+static void write_actions(struct json_writer *json)
+{
+	write_answer(json);
+	write_one_or_more(json, "given", "given");
+	write_array(json, "expect", "expected");
+}
+
+static void write_required_alone(struct json_writer *json, const char *a, const char *b)
+{
+	json_open(json, NULL, '{');
+	json_open(json, "required", '[');
+	json_text(json, NULL, a);
+	if (b)
+		json_text(json, NULL, b);
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
 static void write_test(struct json_writer *json)
 {
+	json_open(json, "given", '{');
+	write_keys(json, section_given_keys);
+	json_close(json, '}');
+	json_open(json, "step", '{');
+	json_text(json, "type", "object");
+	json_bool(json, "additionalProperties", false);
+	json_int(json, "minProperties", 1);
+	json_int(json, "maxProperties", 1);
+	json_open(json, "properties", '{');
+	write_properties(json, section_step_keys);
+	write_actions(json);
+	json_close(json, '}');
+	json_close(json, '}');
 	json_open(json, "test", '{');
 	json_text(json, "type", "object");
 	json_bool(json, "additionalProperties", false);
 	json_open(json, "required", '[');
 	write_required(json, section_test_keys);
 	json_close(json, ']');
+	json_open(json, "oneOf", '[');
+	write_required_alone(json, "given", "expect");
+	write_required_alone(json, "steps", NULL);
+	json_close(json, ']');
 	json_open(json, "properties", '{');
 	write_properties(json, section_test_keys);
-	json_open(json, "given", '{');
-	json_text(json, "description", section_elsewhere_help("given"));
-	json_text(json, "type", "object");
-	json_close(json, '}');
-	json_open(json, "expect", '{');
-	json_text(json, "description", section_elsewhere_help("expect"));
+	write_actions(json);
+	json_open(json, "steps", '{');
+	json_text(json, "description", section_elsewhere_help("steps"));
 	json_text(json, "type", "array");
+	json_int(json, "minItems", 1);
+	write_reference(json, "items", "step");
 	json_close(json, '}');
 	json_close(json, '}');
 	json_close(json, '}');
@@ -640,6 +744,7 @@ static void write_definitions(struct json_writer *json, const struct connector *
 	write_mapping(json);
 	write_legs(json, all);
 	write_test(json);
+	write_expected(json, all);
 	json_close(json, '}');
 }
 

@@ -13,7 +13,6 @@
 #include "config/memory.h"
 #include "config/reply.h"
 #include "config/sections.h"
-#include "config/suggest.h"
 #include "routing/jq_pool.h"
 
 /* --- names that must not occur twice --- */
@@ -78,42 +77,16 @@ static void check_mapping_names(struct loader *loader)
 	refuse_same_names(loader, names, n, "mapping");
 }
 
-/* --- tests --- */
-
-void loader_read_test(struct loader *loader, const struct node *node)
+static void check_test_names(struct loader *loader)
 {
-	if (!table_expect_map(loader->report, node, "a test"))
-		return;
-	struct section_test test = {0};
-	struct config_scope scope = {
-		.report = loader->report,
-		.node = node,
-		.anchor = node,
-		.title = "this test",
-		.elsewhere = section_test_elsewhere,
-		.parts = {{section_test_keys, &test}},
-	};
-	table_read(&scope);
-	const struct node *given = node_get(node, "given"), *expect = node_get(node, "expect");
-	if (given)
-		(void)table_expect_map(loader->report, given, "given");
-	if (expect && expect->kind != NODE_LIST)
-		table_mistake(loader->report, expect, 0, "expect is no list; write a list of messages, [] for none");
-	const struct config *config = &loader->own->config;
-	bool found = !test.mapping || loader->unread;
-	for (size_t i = 0; i < config->n_mappings && !found; i++)
-		found = config->mappings[i].name && strcmp(config->mappings[i].name, test.mapping) == 0;
-	struct suggestion near = {.word = test.mapping ? test.mapping : ""};
-	for (size_t i = 0; i < config->n_mappings && !found && !report_full(loader->report); i++)
-		if (config->mappings[i].name)
-			suggest_offer(&near, config->mappings[i].name);
-	if (!found && near.best)
-		table_mistake(loader->report, node_get(node, "mapping"), 0,
-			"no mapping is called '%s'; did you mean '%s'?", test.mapping, near.best);
-	else if (!found)
-		table_mistake(loader->report, node_get(node, "mapping"), 0,
-			"no mapping is called '%s'; name one of this file", test.mapping);
-	table_free(section_test_keys, &test);
+	size_t n = 0;
+	struct named *names = memory_zero(loader->tests.n * sizeof *names);
+	for (size_t i = 0; i < loader->tests.n; i++) {
+		const struct node *name = node_get(loader->tests.items[i].value, "name");
+		if (name && name->kind == NODE_SCALAR && !name->failed)
+			names[n++] = (struct named){name->text, name, i};
+	}
+	refuse_same_names(loader, names, n, "test");
 }
 
 /* --- the parts --- */
@@ -148,6 +121,7 @@ static void read_mappings(struct loader *loader)
 	check_mapping_names(loader);
 	for (size_t i = 0; i < loader->tests.n; i++)
 		loader_read_test(loader, loader->tests.items[i].value);
+	check_test_names(loader);
 }
 
 /* Connections that cannot be read from and written to at once. */
@@ -355,6 +329,7 @@ int config_load_with(const struct config_options *options, const char *path, FIL
 		return -EINVAL;
 	}
 	loader_split_aggregates(&loader.own->config);
+	loader_resolve_tests(&loader.own->config);
 	*ret_config = &loader.own->config;
 	return 0;
 }
@@ -433,6 +408,9 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->n_connections; i++)
 		loader_free_connection(&config->connections[i]);
 	free(config->connections);
+	for (size_t i = 0; i < config->n_tests; i++)
+		test_config_free(&config->tests[i]);
+	free(config->tests);
 	table_free(section_top_keys, config);
 	jq_pool_free(config->programs);
 	report_free(own->report);

@@ -93,6 +93,8 @@ void loader_check_use(struct loader *loader);
 void loader_check_aggregate(struct loader *loader, const struct mapping_config *map, const struct node *mapping);
 /* Splits each mapping that aggregates. A configuration without mistakes, which is checked no more. */
 void loader_split_aggregates(struct config *config);
+/* What tests expect at mappings that have been split. */
+void loader_resolve_tests(struct config *config);
 /* The outbox of a connection that does not stand in the file. */
 void loader_default_outbox(struct connection_config *conn);
 /* Frees what a connection (mapping) holds; of a mapping's entry, the names of its captures. */

@@ -25,6 +25,9 @@ liblinkspan_a_SOURCES += \
 	src/config/load_mapping.c \
 	src/config/load_markers.c \
 	src/config/load_subscriptions.c \
+	src/config/load_test.c \
+	src/config/load_test.h \
+	src/config/load_test_message.c \
 	src/config/load_use.c \
 	src/config/loader.h \
 	src/config/memory.c \
@@ -39,6 +42,7 @@ liblinkspan_a_SOURCES += \
 	src/config/schema.h \
 	src/config/sections.c \
 	src/config/sections.h \
+	src/config/sections_test.c \
 	src/config/source.c \
 	src/config/source.h \
 	src/config/source_show.c \
@@ -49,6 +53,8 @@ liblinkspan_a_SOURCES += \
 	src/config/table.h \
 	src/config/table_value.c \
 	src/config/table_value.h \
+	src/config/test_config.c \
+	src/config/test_config.h \
 	src/config/value.c \
 	src/config/value.h \
 	src/config/yaml_compose.c \

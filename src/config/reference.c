@@ -208,16 +208,39 @@ static void write_mappings(FILE *out)
 		out);
 }
 
+static void write_tests(FILE *out)
+{
+	write_head(out, "Tests",
+		"What mappings do, told as examples that `linkspan test` runs ([testing](testing.md)). A test is the "
+		"short "
+		"form, or `steps`.");
+	write_rows(out, "", section_test_keys);
+	write_elsewhere(out, "given", "section, or a list of them");
+	write_elsewhere(out, "answer", "map of words, or of lists of them");
+	write_elsewhere(out, "expect", "list of sections");
+	write_elsewhere(out, "steps", "list of sections with one key each");
+	fputs("\nA step is `link`, `answer`, `given` or `expect`, as above, or one of:\n\n"
+	      "| key | value | default | |\n| --- | --- | --- | --- |\n",
+		out);
+	for (const struct config_key *key = section_step_keys; key->name; key++)
+		if (strcmp(key->name, "link") != 0)
+			write_row(out, "", key);
+	fputs("\nKeys of a message that is given:\n\n| key | value | default | |\n| --- | --- | --- | --- |\n", out);
+	write_rows(out, "given.", section_given_keys);
+	fputs("\nand of one that is expected, besides its target (`topic` or `path`) and what else `to` of its "
+	      "connection "
+	      "has, as plain texts:\n\n| key | value | default | |\n| --- | --- | --- | --- |\n",
+		out);
+	write_rows(out, "expect.", section_expected_keys);
+}
+
 void config_write_reference_of(const struct connector *const *all, FILE *out)
 {
 	fputs(introduction, out);
 	write_top(out);
 	write_connections(out, all);
 	write_mappings(out);
-	write_head(out, "Tests", "");
-	write_rows(out, "", section_test_keys);
-	write_elsewhere(out, "given", "map");
-	write_elsewhere(out, "expect", "list");
+	write_tests(out);
 }
 
 void config_write_reference(FILE *out)

@@ -24,7 +24,6 @@
 #define FROM(member)    offsetof(struct section_from, member)
 #define TO(member)      offsetof(struct section_to, member)
 #define REPLY(member)   offsetof(struct section_reply, member)
-#define TEST(member)    offsetof(struct section_test, member)
 
 /* # comes last, + and {name} fill a level, whichever of the two ends levels there. */
 #define FILTER_PATTERN  "(?!.*[^/.][+#{])(?!.*[+}][^/.])(?:[^{}#]|\\{[A-Za-z0-9_]+\\})+#?|#"
@@ -738,20 +737,9 @@ const struct config_key section_to_keys[] = {
 	{0},
 };
 
-const struct config_key section_test_keys[] = {
-	{.name = "name", .type = CONFIG_STRING, .offset = TEST(name), .required = true, .help = "Name of the test."},
-	{.name = "mapping",
-		.type = CONFIG_STRING,
-		.offset = TEST(mapping),
-		.required = true,
-		.help = "Name of the mapping to try."},
-	{0},
-};
-
 const char *const section_top_elsewhere[] = {"connections", "mappings", "tests", NULL};
 const char *const section_connection_elsewhere[] = {"type", NULL};
 const char *const section_mapping_elsewhere[] = {"from", "to", NULL};
-const char *const section_test_elsewhere[] = {"given", "expect", NULL};
 
 const char *section_elsewhere_help(const char *name)
 {
@@ -763,8 +751,19 @@ const char *section_elsewhere_help(const char *name)
 		{"type", "Kind of connection; the other keys depend on it."},
 		{"from", "Where the messages come from."},
 		{"to", "Where they go: one destination, or a list of them."},
-		{"given", "Message that comes in: topic, payload and what else it has."},
-		{"expect", "List of the messages that go out; empty when none does."},
+		{"answer",
+			"Destination: how it answers the next attempts, one word or a list of them: delivered; retry "
+			"(not now; again after back-off); rejected (never: a dead letter); unanswered (it has arrived, "
+			"and nobody says so). After these everything is delivered."},
+		{"given", "Message that comes in, or a list of them, one after the other."},
+		{"expected", "A message at its destination. Keys that are not written are not compared."},
+		{"expect", "List of the messages that have become something at a destination since the last expect, "
+			   "all of "
+			   "them, in "
+			   "order per destination; [] for none. Keys that are not written are not compared."},
+		{"steps",
+			"Instead of link, answer, given and expect: a list of these, and of wait and restart, done one "
+			"after the other. Time passes in wait alone."},
 	};
 	for (size_t i = 0; i < sizeof help / sizeof help[0]; i++)
 		if (strcmp(help[i][0], name) == 0)

@@ -7,6 +7,7 @@
 #define LINKSPAN_CONFIG_SECTIONS_H
 
 #include "config/config.h"
+#include "config/test_config.h"
 
 /* Of connections and mappings. */
 #define SECTION_NAME_PATTERN "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
@@ -56,14 +57,26 @@ extern const struct config_key section_to_keys[];
 struct section_test {
 	char *name;
 	char *mapping;
+	struct config_list link;
 };
 extern const struct config_key section_test_keys[];
+
+struct section_step {
+	struct config_list link;
+	uint64_t wait_ms;
+	bool restart;
+};
+extern const struct config_key section_step_keys[];
+
+extern const struct config_key section_given_keys[]; /* struct test_given */
+extern const struct config_key section_expected_keys[]; /* struct test_expected */
 
 /* Keys that no table holds because what stands below them is no section of plain values. */
 extern const char *const section_top_elsewhere[]; /* connections, mappings, tests */
 extern const char *const section_connection_elsewhere[]; /* type */
 extern const char *const section_mapping_elsewhere[]; /* from, to */
-extern const char *const section_test_elsewhere[]; /* given, expect */
+extern const char *const section_test_elsewhere[]; /* answer, given, expect, steps */
+extern const char *const section_step_elsewhere[]; /* answer, given, expect */
 const char *section_elsewhere_help(const char *name);
 
 /* The same for every connector: the key that holds the target of a mapping. */

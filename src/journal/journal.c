@@ -13,9 +13,27 @@
 #include "journal/journal_impl.h"
 #include "runtime/log.h"
 
+static uint64_t simulated_random; /* 0: none. Not to be set while a journal's threads run */
+
+void journal_simulate_random(uint64_t state)
+{
+	simulated_random = state;
+}
+
+/* splitmix64 */
+static uint64_t next_simulated(void)
+{
+	uint64_t z = simulated_random += 0x9e3779b97f4a7c15u;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
 uint64_t journal_random(void)
 {
 	uint64_t value = 0;
+	if (simulated_random)
+		return next_simulated();
 	while (getrandom(&value, sizeof value, 0) != (ssize_t)sizeof value)
 		;
 	return value;

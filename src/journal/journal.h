@@ -40,7 +40,7 @@ struct journal_options {
 	uint64_t max_bytes; /* of segments in use, before the oldest is spilled; 0 = default; at least 3 segments */
 	uint32_t linger_ms; /* wait this long for more before a group is written; 0 = no timer (default) */
 	bool strict; /* journal_open fails with -EBADMSG when data is damaged, instead of quarantine */
-	bool manual; /* tests: no threads; journal_step does what they would do */
+	bool manual; /* simulations: no threads; journal_step does what they would do */
 	uint64_t min_free; /* with less than that free on the disk messages are refused (-ENOSPC); 0 = never */
 	/* durable_lsn has advanced to lsn: everything appended up to it may be acknowledged and delivered. */
 	void (*on_durable)(void *ctx, uint64_t lsn);
@@ -360,5 +360,8 @@ struct journal_stats journal_stats(const struct journal *j);
  * prepared, one read). Returns false when there was nothing to do. Callbacks come by the loop
  * (loop_sim_advance(loop, 0)). */
 bool journal_step(struct journal *j);
+/* Simulations only: from now on identities and salts come from that state, so that everything that depends on them (the
+ * spread of a back-off) is the same each time. 0: from the system again. */
+void journal_simulate_random(uint64_t state);
 
 #endif

@@ -11,6 +11,8 @@ liblinkspan_a_SOURCES += \
 	src/journal/dead_read.c \
 	src/journal/disk.h \
 	src/journal/disk_posix.c \
+	src/journal/disk_simulated.c \
+	src/journal/disk_simulated.h \
 	src/journal/folder.c \
 	src/journal/folder.h \
 	src/journal/frame.c \

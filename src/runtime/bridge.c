@@ -177,6 +177,7 @@ static int open_parts(struct bridge *bridge, const struct bridge_options *option
 		.max_bytes = options->config->journal.max_bytes,
 		.linger_ms = (uint32_t)options->config->journal.linger_ms,
 		.strict = options->config->journal.strict,
+		.manual = options->manual,
 		.min_free = options->config->journal.min_free_bytes,
 		.max_sequences = (uint64_t)options->config->journal.max_sequences,
 		.max_keys = (uint64_t)options->config->journal.max_keys,
@@ -210,6 +211,7 @@ int bridge_open(const struct bridge_options *options, struct bridge **ret_bridge
 	bridge->loop = options->loop;
 	bridge->on_stopped = options->on_stopped;
 	bridge->stopped_ctx = options->ctx;
+	bridge->observer = options->observer;
 	loop_job_init(&bridge->receipts_job, on_receipts_job, bridge);
 	int r = open_parts(bridge, options);
 	if (r < 0) {
@@ -244,6 +246,11 @@ void bridge_start(struct bridge *bridge)
 	for (size_t i = 0; i < bridge->n_endpoints; i++)
 		if (endpoint_is_used(bridge->endpoints[i])) /* some may be configured that no mapping uses */
 			endpoint_start(bridge->endpoints[i]);
+}
+
+bool bridge_step(struct bridge *bridge)
+{
+	return journal_step(bridge->journal);
 }
 
 /* --- stopping -------------------------------------------------------------------------------------------------------- */

@@ -15,6 +15,17 @@
 
 struct bridge;
 
+struct queue_watched; /* runtime/queue_watch.h */
+
+/* Who is told what passes, as those are who watch a running daemon. From the loop; everything is borrowed, and nothing may be
+ * called from inside. */
+struct bridge_observer {
+	void (*taken)(void *ctx, const struct queue_watched *message);
+	/* A message has left its outbox and was not delivered: what, "expired", "dropped" or "dead letter". */
+	void (*dropped)(void *ctx, const char *destination, uint64_t seq, const char *what, const char *reason);
+	void *ctx;
+};
+
 struct bridge_options {
 	const struct config *config; /* borrowed for the bridge's life */
 	struct loop *loop; /* borrowed */
@@ -30,6 +41,8 @@ struct bridge_options {
 	/* Everything has stopped, after bridge_stop or because the journal failed. From the loop, once. */
 	void (*on_stopped)(void *ctx);
 	void *ctx;
+	bool manual; /* simulations: the journal has no threads, bridge_step does what they would do */
+	const struct bridge_observer *observer; /* borrowed; NULL: nobody */
 };
 
 /* Opens the journal and makes every link and courier; starts nothing. 0 or a negative errno, logged with what to do.
@@ -38,6 +51,9 @@ int bridge_open(const struct bridge_options *options, struct bridge **ret_bridge
 
 /* Connects everything. */
 void bridge_start(struct bridge *bridge);
+
+/* options.manual only: one unit of the journal's work. False: there was nothing to do. What comes of it comes by the loop. */
+bool bridge_step(struct bridge *bridge);
 
 /* Clean stop: no more intake; what is in flight ends and links close, for at most shutdown_timeout (and a second, for
  * links that are told only then); then on_stopped, possibly from inside. May be called again (nothing happens). */

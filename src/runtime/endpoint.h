@@ -125,6 +125,7 @@ struct bridge {
 	size_t runs_capacity; /* bytes */
 	struct queue_service *queue; /* linkspan queue */
 	struct control *control; /* its socket; NULL: none */
+	const struct bridge_observer *observer; /* NULL: nobody */
 	bool watched; /* somebody looks at what passes (queue_watch.h) */
 	unsigned long
 		configurations; /* that have come since the start; tells log lines of one reload from those of another */

@@ -196,7 +196,7 @@ static int append(struct endpoint *end, const struct offer *offer, const struct 
 	if (r < 0)
 		return r;
 	tell_couriers(bridge, routed, lsn);
-	if (bridge->watched && offer->view)
+	if ((bridge->watched || bridge->observer) && offer->view)
 		watching_taken(end, offer, routed);
 	if (offer->n_finished)
 		courier_finished(end->courier, offer->finished, offer->n_finished);

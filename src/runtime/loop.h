@@ -78,6 +78,8 @@ void loop_cancel(struct loop *loop, struct loop_job *job);
 /* Simulated loop only: moves the clock by ms in steps, running what becomes due in the order of its time, and
  * posted jobs. 0 only runs what is posted. */
 void loop_sim_advance(struct loop *loop, uint64_t ms);
+/* Simulated loop only: how long until a timer is due; false: none runs. */
+bool loop_sim_next(const struct loop *loop, uint64_t *ret_delay_ms);
 /* Simulated loop only, before it is used: the process starts in that boot, now_ms after its beginning. */
 void loop_sim_boot(struct loop *loop, const uint8_t boot[LOOP_BOOT_LEN], uint64_t now_ms);
 /* Simulated loop only: somebody sets the wall clock. */

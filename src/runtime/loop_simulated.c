@@ -70,6 +70,15 @@ void loop_sim_advance(struct loop *loop, uint64_t ms)
 	self->base.turn_us = 0;
 }
 
+bool loop_sim_next(const struct loop *loop, uint64_t *ret_delay_ms)
+{
+	const struct simulated_loop *self = simulated(loop);
+	const struct simulated_timer *timer = next_due(self, UINT64_MAX);
+	if (timer)
+		*ret_delay_ms = timer->due_ms > self->now_ms ? timer->due_ms - self->now_ms : 0;
+	return timer != NULL;
+}
+
 static void simulated_run(struct loop *loop)
 {
 	struct simulated_loop *self = simulated(loop);

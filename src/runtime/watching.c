@@ -51,6 +51,8 @@ void watching_taken(struct endpoint *end, const struct offer *offer, const struc
 			.dropped = routed->dropped,
 			.looped = routed->looped,
 		};
+		if (end->bridge->observer)
+			end->bridge->observer->taken(end->bridge->observer->ctx, &message);
 		queue_watch_message(end->bridge->queue, &message);
 	}
 }
@@ -71,6 +73,9 @@ void watching_delivered(struct endpoint *end, const uint64_t *seqs, size_t n)
 void watching_dropped(void *ctx, uint64_t seq, const char *what, const char *reason)
 {
 	struct endpoint *end = ctx;
+	const struct bridge_observer *observer = end->bridge->observer;
+	if (observer)
+		observer->dropped(observer->ctx, end->config->name, seq, what, reason);
 	if (end->bridge->watched)
 		queue_watch_outcome(end->bridge->queue, end->dest, end->config->name, seq, what, reason, true);
 }

@@ -15,7 +15,7 @@
 #include "journal/journal.h"
 #include "message/endian.h"
 #include "runtime/log.h"
-#include "tests/crash/sim_disk.h"
+#include "journal/disk_simulated.h"
 
 #define MESSAGES    24u
 #define GROUP       4096u

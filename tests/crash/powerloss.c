@@ -20,7 +20,7 @@
 
 #include "journal/journal.h"
 #include "runtime/log.h"
-#include "tests/crash/sim_disk.h"
+#include "journal/disk_simulated.h"
 
 #define DESTS      3u
 #define SOURCES    2u

@@ -14,6 +14,7 @@ include $(srcdir)/tests/unit/journal/local.mk
 include $(srcdir)/tests/unit/lastvalue/local.mk
 include $(srcdir)/tests/unit/delivery/local.mk
 include $(srcdir)/tests/unit/aggregate/local.mk
+include $(srcdir)/tests/unit/simulation/local.mk
 include $(srcdir)/tests/unit/mqtt/local.mk
 include $(srcdir)/tests/unit/common/local.mk
 include $(srcdir)/tests/unit/http/local.mk

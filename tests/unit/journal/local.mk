@@ -16,7 +16,7 @@ check_PROGRAMS += \
 	tests/unit/journal/test_threads \
 	tests/unit/journal/test_totals \
 	tests/unit/journal/test_values
-journal_rig = tests/unit/journal/rig.c tests/unit/journal/rig.h tests/crash/sim_disk.c tests/crash/sim_disk.h
+journal_rig = tests/unit/journal/rig.c tests/unit/journal/rig.h
 tests_unit_journal_test_clocks_SOURCES = tests/unit/journal/test_clocks.c $(journal_rig)
 tests_unit_journal_test_clocks_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_disk_posix_SOURCES = tests/unit/journal/test_disk_posix.c
@@ -25,7 +25,7 @@ tests_unit_journal_test_dump_SOURCES = tests/unit/journal/test_dump.c src/cli/jo
 tests_unit_journal_test_dump_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_failures_SOURCES = tests/unit/journal/test_failures.c $(journal_rig)
 tests_unit_journal_test_failures_LDADD = $(TEST_LIBS)
-tests_unit_journal_test_formats_SOURCES = tests/unit/journal/test_formats.c tests/crash/sim_disk.c tests/crash/sim_disk.h
+tests_unit_journal_test_formats_SOURCES = tests/unit/journal/test_formats.c
 tests_unit_journal_test_formats_LDADD = $(TEST_LIBS)
 tests_unit_journal_test_journal_SOURCES = tests/unit/journal/test_journal.c $(journal_rig)
 tests_unit_journal_test_journal_LDADD = $(TEST_LIBS)

@@ -7,7 +7,7 @@
 #define LINKSPAN_TESTS_UNIT_JOURNAL_RIG_H
 
 #include "journal/journal.h"
-#include "tests/crash/sim_disk.h"
+#include "journal/disk_simulated.h"
 #include "tests/unit/tap.h"
 
 #define RIG_SEGMENT  (1024u * 1024)

@@ -10,7 +10,7 @@
 #include "journal/ranges.h"
 #include "journal/segment.h"
 #include "message/endian.h"
-#include "tests/crash/sim_disk.h"
+#include "journal/disk_simulated.h"
 #include "tests/unit/tap.h"
 
 static void test_crc32c_vectors(void)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/crash/sim_disk.h"
+#include "journal/disk_simulated.h"
 #include "tests/unit/tap.h"
 
 #define TOPICS 400u

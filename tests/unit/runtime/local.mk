@@ -16,23 +16,21 @@ check_PROGRAMS += tests/unit/runtime/test_histogram
 tests_unit_runtime_test_histogram_SOURCES = tests/unit/runtime/test_histogram.c
 tests_unit_runtime_test_histogram_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_acknowledgements
-tests_unit_runtime_test_acknowledgements_SOURCES = tests/unit/runtime/test_acknowledgements.c tests/crash/sim_disk.c \
-	tests/crash/sim_disk.h tests/unit/mqtt/fake_broker.c tests/unit/mqtt/fake_broker.h
+tests_unit_runtime_test_acknowledgements_SOURCES = tests/unit/runtime/test_acknowledgements.c \
+	tests/unit/mqtt/fake_broker.c tests/unit/mqtt/fake_broker.h
 tests_unit_runtime_test_acknowledgements_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_disk_limits
-tests_unit_runtime_test_disk_limits_SOURCES = tests/unit/runtime/test_disk_limits.c tests/crash/sim_disk.c \
-	tests/crash/sim_disk.h
+tests_unit_runtime_test_disk_limits_SOURCES = tests/unit/runtime/test_disk_limits.c
 tests_unit_runtime_test_disk_limits_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_bridge_full
 tests_unit_runtime_test_bridge_full_SOURCES = tests/unit/runtime/test_bridge_full.c
 tests_unit_runtime_test_bridge_full_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_marking
 tests_unit_runtime_test_marking_SOURCES = tests/unit/runtime/test_marking.c tests/unit/journal/rig.c tests/unit/journal/rig.h \
-	tests/crash/sim_disk.c tests/crash/sim_disk.h tests/unit/routing/a_config.c tests/unit/routing/a_config.h
+	tests/unit/routing/a_config.c tests/unit/routing/a_config.h
 tests_unit_runtime_test_marking_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_queue
-tests_unit_runtime_test_queue_SOURCES = tests/unit/runtime/test_queue.c tests/unit/journal/rig.c tests/unit/journal/rig.h \
-	tests/crash/sim_disk.c tests/crash/sim_disk.h
+tests_unit_runtime_test_queue_SOURCES = tests/unit/runtime/test_queue.c tests/unit/journal/rig.c tests/unit/journal/rig.h
 tests_unit_runtime_test_queue_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_control
 tests_unit_runtime_test_control_SOURCES = tests/unit/runtime/test_control.c
@@ -45,7 +43,7 @@ tests_unit_runtime_test_offers_SOURCES = tests/unit/runtime/test_offers.c
 tests_unit_runtime_test_offers_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/runtime/test_spacing
 tests_unit_runtime_test_spacing_SOURCES = tests/unit/runtime/test_spacing.c tests/unit/journal/rig.c tests/unit/journal/rig.h \
-	tests/crash/sim_disk.c tests/crash/sim_disk.h tests/unit/routing/a_config.c tests/unit/routing/a_config.h
+	tests/unit/routing/a_config.c tests/unit/routing/a_config.h
 tests_unit_runtime_test_spacing_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/runtime/test_queue_watch

@@ -15,7 +15,7 @@
 #include "journal/journal.h"
 #include "runtime/bridge.h"
 #include "runtime/log.h"
-#include "tests/crash/sim_disk.h"
+#include "journal/disk_simulated.h"
 #include "tests/unit/mqtt/fake_broker.h"
 #include "tests/unit/tap.h"
 

@@ -4,7 +4,7 @@
 
 #include "runtime/disk_limits.h"
 #include "runtime/log.h"
-#include "tests/crash/sim_disk.h"
+#include "journal/disk_simulated.h"
 #include "tests/unit/tap.h"
 
 #define MIB UINT64_C(1048576)

@@ -3,7 +3,7 @@
  * Files are arrays of reference-counted sectors (NULL = zeros), twice: as read, and as on the medium. Name operations are
  * kept in order until their folder is synced.
  */
-#include "tests/crash/sim_disk.h"
+#include "journal/disk_simulated.h"
 
 #include <assert.h>
 #include <errno.h>

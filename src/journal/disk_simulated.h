@@ -4,10 +4,11 @@
  * medium: a 512-byte sector reaches it at fdatasync, or by chance. Names reach it at sync_dir, or by chance. Sectors are
  * shared between clones, so that thousands of crash states cost little.
  *
- * Single-threaded: for journals opened with options.manual.
+ * Single-threaded: for journals opened with options.manual. For tests, and for those that users write (src/simulation):
+ * where memory is out it ends the process.
  */
-#ifndef LINKSPAN_TESTS_CRASH_SIM_DISK_H
-#define LINKSPAN_TESTS_CRASH_SIM_DISK_H
+#ifndef LINKSPAN_JOURNAL_DISK_SIMULATED_H
+#define LINKSPAN_JOURNAL_DISK_SIMULATED_H
 
 #include <stdbool.h>
 

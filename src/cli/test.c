@@ -23,8 +23,8 @@ struct options {
 
 const struct cli_option cli_test_options[] = {
 	{.name = "tap", .code = 't', .help = "in the Test Anything Protocol"},
-	{.name = "junit", .code = 'j', .value = CLI_FILE, .help = "write a report in the format of JUnit"},
-	{.name = "filter", .code = 'f', .value = CLI_TEXT, .help = "only tests with this in their name"},
+	{.name = "junit", .code = 'j', .value = CLI_FILE, .help = "write a report in the format of JUnit as well"},
+	{.name = "filter", .code = 'f', .value = CLI_TEXT, .help = "only tests that have this in their name"},
 	{.name = NULL},
 };
 

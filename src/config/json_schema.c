@@ -575,48 +575,32 @@ static void write_one_or_more(struct json_writer *json, const char *name, const 
 	json_close(json, '}');
 }
 
-struct seen {
-	const char *names[256];
-	size_t n;
-};
-
-static bool first_time(struct seen *seen, const char *name)
+/* What was sent holds a text where `to` has a template. */
+static void write_expected_of(struct json_writer *json, const struct connector *connector)
 {
-	for (size_t i = 0; i < seen->n; i++)
-		if (strcmp(seen->names[i], name) == 0)
-			return false;
-	if (seen->n < sizeof seen->names / sizeof seen->names[0])
-		seen->names[seen->n++] = name;
-	return true;
-}
-
-/* A key of the connector's `to`, as text that is compared. */
-static void write_compared(struct json_writer *json, struct seen *seen, const char *name, const char *help)
-{
-	if (first_time(seen, name))
-		write_key(json, &(struct config_key){.name = name, .type = CONFIG_STRING, .help = help});
+	struct config_key target = {.name = connector->target_key,
+		.type = CONFIG_STRING,
+		.help = "Topic or path that it has at its destination."};
+	struct config_key texts[32] = {{0}};
+	size_t n = 0;
+	for (const struct config_key *key = connector->to_keys; key && key->name; key++) {
+		assert(n + 1 < sizeof texts / sizeof texts[0]);
+		texts[n++] = (struct config_key){.name = key->name, .type = CONFIG_STRING, .help = key->help};
+	}
+	write_leg_of(json, connector, section_expected_keys, &target, texts);
 }
 
 static void write_expected(struct json_writer *json, const struct connector *const *all)
 {
-	struct seen seen = {.n = 0};
-	json_open(json, "expected", '{');
-	json_text(json, "type", "object");
-	json_bool(json, "additionalProperties", false);
-	json_open(json, "properties", '{');
-	for (const struct config_key *key = section_expected_keys; key->name; key++) {
-		first_time(&seen, key->name);
-		write_key(json, key);
-	}
+	size_t n = 0;
+	open_leg(json, "expected", section_expected_keys);
 	for (size_t i = 0; all[i]; i++) {
 		if (!all[i]->can_sink)
 			continue;
-		write_compared(json, &seen, all[i]->target_key, "Topic or path that it has at its destination.");
-		for (const struct config_key *key = all[i]->to_keys; key && key->name; key++)
-			write_compared(json, &seen, key->name, key->help);
+		write_expected_of(json, all[i]);
+		n++;
 	}
-	json_close(json, '}');
-	json_close(json, '}');
+	close_leg(json, n);
 }
 
 static void write_answer(struct json_writer *json)

@@ -61,7 +61,7 @@ static void test_is_closed(void)
 {
 	expect("[.. | objects | select(.properties and .type == \"object\" and .additionalProperties != false)] | "
 	       "length",
-		"3"); /* `connection`, `from` and `to`, which hand on to those of a type */
+		"4"); /* `connection`, `from`, `to` and `expected`, which hand on to those of a type */
 	expect("[.definitions.from, .definitions.to | .anyOf[] | .additionalProperties] | unique", "[false]");
 	expect(".definitions.included | [.additionalProperties, (.properties | keys)]",
 		"[false,[\"connections\",\"include\",\"mappings\",\"tests\"]]");

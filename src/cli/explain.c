@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/joined.h"
 #include "cli/page.h"
 #include "cli/route_words.h"
 #include "config/memory.h"
@@ -143,6 +145,8 @@ static void print_mapping(const struct printing *print, const struct mapping_con
 	print_source(print, &route);
 	struct printing copy = *print;
 	route_keys(&route, on_key, &copy);
+	if (map->aggregate.window_ms)
+		print_owned(print, "window", route_window(&route));
 	for (size_t t = 0; t < map->n_targets; t++) {
 		route.target = &map->targets[t];
 		print_target(print, &route);
@@ -158,9 +162,7 @@ static void print_text(const struct printing *print)
 
 /* --- the command ----------------------------------------------------------------------------------------------------------- */
 
-enum form { FORM_TEXT, FORM_JSON, FORM_DOT };
-
-static int explain(const char *path, enum form form, int width)
+static int explain(const char *path, bool json, bool dot, int width)
 {
 	struct config *config;
 	size_t mistakes;
@@ -168,13 +170,16 @@ static int explain(const char *path, enum form form, int width)
 		fprintf(stderr, "%s: %zu mistake%s\n", path, mistakes, mistakes == 1 ? "" : "s");
 		return 1;
 	}
-	struct printing print = {config, stdout, width ? width : page_width(stdout)};
-	if (form == FORM_JSON)
-		explain_json(config, stdout);
-	else if (form == FORM_DOT)
-		explain_dot(config, stdout);
+	struct joined joined;
+	joined_make(config, &joined);
+	struct printing print = {&joined.config, stdout, width ? width : page_width(stdout)};
+	if (json)
+		explain_json(&joined.config, stdout);
+	else if (dot)
+		explain_dot(&joined.config, stdout);
 	else
 		print_text(&print);
+	joined_free(&joined);
 	config_free(config);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
@@ -182,47 +187,36 @@ static int explain(const char *path, enum form form, int width)
 	return 1;
 }
 
-static bool parse_width(const char *text, int *ret_width)
+static int take_width(const char *text, void *arg)
 {
 	char *end;
-	long width = text ? strtol(text, &end, 10) : 0;
-	if (!text || *end || width < PAGE_MIN_WIDTH || width > PAGE_MAX_WIDTH) {
+	long width = strtol(text, &end, 10);
+	if (!*text || *end || width < PAGE_MIN_WIDTH || width > PAGE_MAX_WIDTH) {
 		fprintf(stderr, "linkspan explain: --width takes a number from %d to %d\n", PAGE_MIN_WIDTH,
 			PAGE_MAX_WIDTH);
-		return false;
+		return 2;
 	}
-	*ret_width = (int)width;
-	return true;
+	*(int *)arg = (int)width;
+	return 0;
 }
 
 int cli_explain(int argc, char **argv)
 {
-	const char *path = NULL;
-	enum form form = FORM_TEXT;
+	bool json = false, dot = false;
+	const char *path;
 	int width = 0;
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			usage(stdout);
-			return 0;
-		}
-		if (strcmp(argv[i], "--json") == 0) {
-			form = FORM_JSON;
-		} else if (strcmp(argv[i], "--dot") == 0) {
-			form = FORM_DOT;
-		} else if (strcmp(argv[i], "--width") == 0) {
-			i++;
-			if (!parse_width(i < argc ? argv[i] : NULL, &width))
-				return 2;
-		} else if (path || (argv[i][0] == '-' && argv[i][1])) {
-			usage(stderr);
-			return 2;
-		} else {
-			path = argv[i];
-		}
-	}
-	if (!path) {
+	const struct argument_option options[] = {
+		{.name = "--json", .flag = &json},
+		{.name = "--dot", .flag = &dot},
+		{.name = "--width", .take = take_width, .arg = &width},
+		{.name = NULL},
+	};
+	int status = arguments_read(argc, argv, options, usage, &path);
+	if (status >= 0)
+		return status;
+	if (!path || (json && dot)) {
 		usage(stderr);
 		return 2;
 	}
-	return explain(path, form, width);
+	return explain(path, json, dot, width);
 }

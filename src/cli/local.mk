@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 linkspan_SOURCES += \
+	src/cli/arguments.c \
+	src/cli/arguments.h \
 	src/cli/check.c \
 	src/cli/command.h \
 	src/cli/explain.c \
 	src/cli/explain.h \
 	src/cli/explain_draw.c \
+	src/cli/joined.c \
+	src/cli/joined.h \
 	src/cli/journal_dump.c \
 	src/cli/message_json.c \
 	src/cli/message_json.h \

@@ -3,9 +3,9 @@
  * linkspan schema: what a configuration may hold, as JSON Schema or as the reference page.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "admin/metric.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "config/config.h"
 
@@ -21,20 +21,14 @@ static void usage(FILE *out)
 int cli_schema(int argc, char **argv)
 {
 	bool markdown = false, figures = false;
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			usage(stdout);
-			return 0;
-		}
-		if (strcmp(argv[i], "--markdown") == 0) {
-			markdown = true;
-		} else if (strcmp(argv[i], "--metrics") == 0) {
-			figures = true;
-		} else {
-			usage(stderr);
-			return 2;
-		}
-	}
+	const struct argument_option options[] = {
+		{.name = "--markdown", .flag = &markdown},
+		{.name = "--metrics", .flag = &figures},
+		{.name = NULL},
+	};
+	int status = arguments_read(argc, argv, options, usage, NULL);
+	if (status >= 0)
+		return status;
 	if (markdown)
 		config_write_reference(stdout);
 	if (markdown || figures)

@@ -6,12 +6,12 @@
 #include "cli/trace.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/page.h"
 #include "config/memory.h"
@@ -76,43 +76,9 @@ static int __attribute__((format(printf, 1, 2))) complain(const char *format, ..
 
 /* --- arguments ------------------------------------------------------------------------------------------------------------- */
 
-enum {
-	OPTION_HELP = 'h',
-	OPTION_FROM = 256,
-	OPTION_TOPIC,
-	OPTION_PAYLOAD,
-	OPTION_NULL,
-	OPTION_KEY,
-	OPTION_HEADER,
-	OPTION_CONTENT_TYPE,
-	OPTION_QOS,
-	OPTION_RETAIN,
-	OPTION_ALL,
-	OPTION_LIVE,
-	OPTION_COUNT,
-	OPTION_JSON
-};
-
-static const struct option long_options[] = {
-	{"help", no_argument, NULL, OPTION_HELP},
-	{"from", required_argument, NULL, OPTION_FROM},
-	{"topic", required_argument, NULL, OPTION_TOPIC},
-	{"payload", required_argument, NULL, OPTION_PAYLOAD},
-	{"null", no_argument, NULL, OPTION_NULL},
-	{"key", required_argument, NULL, OPTION_KEY},
-	{"header", required_argument, NULL, OPTION_HEADER},
-	{"content-type", required_argument, NULL, OPTION_CONTENT_TYPE},
-	{"qos", required_argument, NULL, OPTION_QOS},
-	{"retain", no_argument, NULL, OPTION_RETAIN},
-	{"all", no_argument, NULL, OPTION_ALL},
-	{"live", required_argument, NULL, OPTION_LIVE},
-	{"count", required_argument, NULL, OPTION_COUNT},
-	{"json", no_argument, NULL, OPTION_JSON},
-	{NULL, 0, NULL, 0},
-};
-
-static int take_header(struct options *options, const char *text)
+static int take_header(const char *text, void *arg)
 {
+	struct options *options = arg;
 	const char *equals = strchr(text, '=');
 	if (!equals || equals == text)
 		return complain("--header takes NAME=VALUE, not '%s'", text);
@@ -123,55 +89,24 @@ static int take_header(struct options *options, const char *text)
 	return 0;
 }
 
-static int take_option(int c, struct options *options)
+static int take_qos(const char *text, void *arg)
 {
 	char *end;
-	switch (c) {
-	case OPTION_FROM:
-		options->from = optarg;
-		return 0;
-	case OPTION_TOPIC:
-		options->topic = optarg;
-		return 0;
-	case OPTION_PAYLOAD:
-		options->payload = optarg;
-		return 0;
-	case OPTION_NULL:
-		options->null = true;
-		return 0;
-	case OPTION_KEY:
-		options->key = optarg;
-		return 0;
-	case OPTION_HEADER:
-		return take_header(options, optarg);
-	case OPTION_CONTENT_TYPE:
-		options->content_type = optarg;
-		return 0;
-	case OPTION_QOS:
-		options->qos = strtol(optarg, &end, 10);
-		if (end == optarg || *end || options->qos < 0 || options->qos > 2)
-			return complain("--qos takes 0, 1 or 2, not '%s'", optarg);
-		return 0;
-	case OPTION_RETAIN:
-		options->retain = true;
-		return 0;
-	case OPTION_ALL:
-		options->all = true;
-		return 0;
-	case OPTION_LIVE:
-		options->live = optarg;
-		return 0;
-	case OPTION_COUNT:
-		options->count = strtol(optarg, &end, 10);
-		if (end == optarg || *end || options->count < 1)
-			return complain("--count takes a number from 1, not '%s'", optarg);
-		return 0;
-	case OPTION_JSON:
-		options->json = true;
-		return 0;
-	default:
-		return 2; /* getopt has told */
-	}
+	long qos = strtol(text, &end, 10);
+	if (end == text || *end || qos < 0 || qos > 2)
+		return complain("--qos takes 0, 1 or 2, not '%s'", text);
+	*(long *)arg = qos;
+	return 0;
+}
+
+static int take_count(const char *text, void *arg)
+{
+	char *end;
+	long count = strtol(text, &end, 10);
+	if (end == text || *end || count < 1)
+		return complain("--count takes a number from 1, not '%s'", text);
+	*(long *)arg = count;
+	return 0;
 }
 
 /* -1: go on; else the exit status. */
@@ -189,20 +124,29 @@ static int check_live(const struct options *options)
 /* -1: go on; else the exit status. */
 static int parse(int argc, char **argv, struct options *options)
 {
-	for (int c; (c = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
-		if (c == OPTION_HELP) {
-			usage(stdout);
-			return 0;
-		}
-		int status = take_option(c, options);
-		if (status)
-			return status;
-	}
-	if (optind + 1 != argc) {
+	const struct argument_option table[] = {
+		{.name = "--from", .text = &options->from},
+		{.name = "--topic", .text = &options->topic},
+		{.name = "--payload", .text = &options->payload},
+		{.name = "--null", .flag = &options->null},
+		{.name = "--key", .text = &options->key},
+		{.name = "--header", .take = take_header, .arg = options},
+		{.name = "--content-type", .text = &options->content_type},
+		{.name = "--qos", .take = take_qos, .arg = &options->qos},
+		{.name = "--retain", .flag = &options->retain},
+		{.name = "--all", .flag = &options->all},
+		{.name = "--live", .text = &options->live},
+		{.name = "--count", .take = take_count, .arg = &options->count},
+		{.name = "--json", .flag = &options->json},
+		{.name = NULL},
+	};
+	int status = arguments_read(argc, argv, table, usage, &options->path);
+	if (status >= 0)
+		return status;
+	if (!options->path) {
 		usage(stderr);
 		return 2;
 	}
-	options->path = argv[optind];
 	if (options->live)
 		return check_live(options);
 	if (options->count || options->json)
@@ -250,6 +194,8 @@ static int read_payload(const char *text, struct buffer *payload, struct slice *
 
 static bool is_source(const struct config *config, size_t connection)
 {
+	if (config->connections[connection].is_aggregator)
+		return false;
 	for (size_t m = 0; m < config->n_mappings; m++)
 		if (config->mappings[m].from_connection == connection)
 			return true;
@@ -335,6 +281,7 @@ static int run(const struct config *config, const struct options *options, struc
 		fprintf(stderr, "linkspan trace: %s\n", strerror(-r));
 	else
 		trace_end(&trace, &result);
+	trace_free(&trace);
 	router_free(router);
 	return r < 0;
 }

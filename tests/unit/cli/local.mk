@@ -6,3 +6,7 @@ tests_unit_cli_test_message_json_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/cli/test_page
 tests_unit_cli_test_page_SOURCES = tests/unit/cli/test_page.c src/cli/page.c src/cli/page.h
 tests_unit_cli_test_page_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/unit/cli/test_arguments
+tests_unit_cli_test_arguments_SOURCES = tests/unit/cli/test_arguments.c src/cli/arguments.c src/cli/arguments.h
+tests_unit_cli_test_arguments_LDADD = $(TEST_LIBS)

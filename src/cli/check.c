@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/joined.h"
+#include "cli/route_words.h"
 #include "config/config.h"
 #include "config/guarantee.h"
 
@@ -68,6 +70,11 @@ static void print_mapping(const struct config *config, const struct mapping_conf
 		free(filter);
 		printf("  qos %d\n", map->from_qos);
 	}
+	if (map->aggregate.window_ms) {
+		fputs("  into  windows of ", stdout);
+		route_put_duration(stdout, map->aggregate.window_ms);
+		fputs("\n", stdout);
+	}
 	for (size_t i = 0; i < map->n_targets; i++) {
 		const struct target_config *target = &map->targets[i];
 		fputs("  to    ", stdout);
@@ -112,23 +119,22 @@ static void print_stops(const struct config *config, size_t destination)
 		fputs("\n", stdout);
 }
 
-static void print_summary(const struct config *config, const char *path)
+static void print_summary(const struct config *loaded, const char *path)
 {
+	struct joined joined;
+	joined_make(loaded, &joined);
+	const struct config *config = &joined.config;
 	for (size_t i = 0; i < config->n_mappings; i++)
 		print_mapping(config, &config->mappings[i]);
 	for (size_t i = 0; i < config->n_connections; i++)
 		if (!outbox_drops_when_full(&config->connections[i].outbox))
 			print_stops(config, i);
 	size_t n_connections = config->n_connections, n_mappings = config->n_mappings;
-	for (size_t i = 0; i < config->n_connections; i++) /* what stands in the file */
-		if (config->connections[i].is_aggregator) {
-			n_connections--;
-			n_mappings--;
-		}
 	printf("%s is good: %zu connection%s, %zu mapping%s, data in ", path, n_connections,
 		n_connections == 1 ? "" : "s", n_mappings, n_mappings == 1 ? "" : "s");
 	print_redacted(config, config->data_dir);
 	fputs("\n", stdout);
+	joined_free(&joined);
 }
 
 static int check(const char *path, bool quiet, bool strict)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/joined.h"
 #include "cli/page.h"
 #include "cli/route_words.h"
 #include "config/memory.h"
@@ -151,6 +152,8 @@ static void print_mapping(const struct printing *print, const struct mapping_con
 	print_source(print, &route);
 	struct printing copy = *print;
 	route_keys(&route, on_key, &copy);
+	if (map->aggregate.window_ms)
+		print_owned(print, "window", route_window(&route));
 	for (size_t t = 0; t < map->n_targets; t++) {
 		route.target = &map->targets[t];
 		print_target(print, &route);
@@ -176,13 +179,16 @@ static int explain(const char *path, enum form form, int width)
 		fprintf(stderr, "%s: %zu mistake%s\n", path, mistakes, mistakes == 1 ? "" : "s");
 		return 1;
 	}
-	struct printing print = {config, stdout, width ? width : page_width(stdout)};
+	struct joined joined;
+	joined_make(config, &joined);
+	struct printing print = {&joined.config, stdout, width ? width : page_width(stdout)};
 	if (form == FORM_JSON)
-		explain_json(config, stdout);
+		explain_json(&joined.config, stdout);
 	else if (form == FORM_DOT)
-		explain_dot(config, stdout);
+		explain_dot(&joined.config, stdout);
 	else
 		print_text(&print);
+	joined_free(&joined);
 	config_free(config);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;

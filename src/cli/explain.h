@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 
+/* As joined_make gives it. */
 void explain_json(const struct config *config, FILE *out);
 void explain_dot(const struct config *config, FILE *out); /* for Graphviz */
 

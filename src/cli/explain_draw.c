@@ -69,6 +69,13 @@ static void json_route(struct json_writer *json, const struct route *route)
 	json_open(json, "steps", '{');
 	route_keys(route, on_key, json);
 	json_close(json, '}');
+	if (route->map->aggregate.window_ms) {
+		json_open(json, "window", '{');
+		json_text(json, "destination", route->map->name);
+		json_int(json, "ms", (int64_t)route->map->aggregate.window_ms);
+		json_owned(json, "what", route_window(route));
+		json_close(json, '}');
+	}
 	json_target(json, route);
 	json_text(json, "guarantee", guarantee_name(guarantee));
 	if (declared >= 0)
@@ -137,6 +144,10 @@ static void dot_mapping(const struct config *config, size_t m, FILE *out)
 	struct route route = {config, map, map->targets};
 	fprintf(out, "  m%zu [shape=ellipse, label=\"", m);
 	put_quoted(out, map->name);
+	if (map->aggregate.window_ms) {
+		fputs("\\nwindow ", out);
+		route_put_duration(out, map->aggregate.window_ms);
+	}
 	fputs(map->when || map->payload ? "\\njq" : "", out);
 	fputs("\"];\n", out);
 	fprintf(out, "  c%zu -> m%zu [label=\"", map->from_connection, m);

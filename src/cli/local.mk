@@ -7,6 +7,8 @@ linkspan_SOURCES += \
 	src/cli/explain.c \
 	src/cli/explain.h \
 	src/cli/explain_draw.c \
+	src/cli/joined.c \
+	src/cli/joined.h \
 	src/cli/journal_dump.c \
 	src/cli/message_json.c \
 	src/cli/message_json.h \

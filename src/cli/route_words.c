@@ -419,6 +419,21 @@ char *route_order(const struct route *route)
 	return shown(route, &text);
 }
 
+char *route_window(const struct route *route)
+{
+	const struct mapping_config *map = route->map;
+	struct page_text text;
+	FILE *out = page_text_open(&text);
+	fputs("one result each ", out);
+	route_put_duration(out, map->aggregate.window_ms);
+	if (map->aggregate.key)
+		fprintf(out, " and key (%s)", map->aggregate.key);
+	fprintf(out,
+		"; until then messages wait on disk as destination %s (linkspan queue), and are done with the result",
+		map->name);
+	return shown(route, &text);
+}
+
 char *route_when_full(const struct route *route)
 {
 	const struct connection_config *to = destination_of(route);
@@ -432,7 +447,10 @@ char *route_when_full(const struct route *route)
 	fprintf(out, " waiting for %s ", to->name);
 	switch ((enum when_full)outbox->when_full) {
 	case WHEN_FULL_BLOCK:
-		fprintf(out, "nothing more is taken from %s until there is room (block)", source_of(route)->name);
+		if (route->map->aggregate.window_ms)
+			fputs("windows give no results until there is room (block); when those are full, ", out);
+		fprintf(out, "nothing more is taken from %s until there is room%s", source_of(route)->name,
+			route->map->aggregate.window_ms ? "" : " (block)");
 		break;
 	case WHEN_FULL_DROP_OLDEST:
 		fputs("the oldest are thrown away (drop_oldest)", out);

@@ -26,6 +26,7 @@ const char *route_meaning(enum guarantee guarantee); /* what it means for who re
 char *route_why(const struct route *route); /* why it is that guarantee and no other */
 char *route_order(const struct route *route);
 char *route_when_full(const struct route *route);
+char *route_window(const struct route *route); /* what its windows do; of a mapping with aggregate */
 
 /* ", qos 1" where that makes a difference, else "". */
 const char *route_source_qos(const struct route *route);

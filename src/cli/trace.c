@@ -6,7 +6,6 @@
 #include "cli/trace.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,6 +248,8 @@ static int read_payload(const char *text, struct buffer *payload, struct slice *
 
 static bool is_source(const struct config *config, size_t connection)
 {
+	if (config->connections[connection].is_aggregator)
+		return false;
 	for (size_t m = 0; m < config->n_mappings; m++)
 		if (config->mappings[m].from_connection == connection)
 			return true;
@@ -351,6 +352,7 @@ static int run(const struct config *config, const struct options *options, struc
 		fprintf(stderr, "linkspan trace: %s\n", strerror(-r));
 	else
 		trace_end(&trace, &result);
+	trace_free(&trace);
 	router_free(router);
 	return r < 0;
 }

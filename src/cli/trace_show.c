@@ -147,6 +147,8 @@ static void show_other(const struct trace *trace, size_t m)
 	const struct mapping_config *map = &trace->config->mappings[m];
 	struct route route = {trace->config, map, map->targets};
 	char separator = connector_separator(trace->config->connections[trace->connection].connector);
+	if (trace->config->connections[map->from_connection].is_aggregator)
+		return; /* the other half of one that was shown */
 	if (map->from_connection != trace->connection) {
 		char *what = memory_format("reads from %s", trace->config->connections[map->from_connection].name);
 		show_mapping_head(trace, map, what);
@@ -242,7 +244,7 @@ static void show_when(const struct trace *trace, const struct route_event *event
 static void on_key(const char *key, const char *value, void *arg)
 {
 	static const char *const known[] = {"when", "payload", "payload_template", "on_error", "max_outputs",
-		"max_hops", "delivery", "markers", "priority", "min_interval", NULL};
+		"max_hops", "delivery", "markers", "priority", "min_interval", "aggregate", NULL};
 	const struct trace *trace = arg;
 	for (size_t i = 0; known[i]; i++)
 		if (strcmp(known[i], key) == 0)
@@ -287,10 +289,38 @@ static void show_target_failure(const struct trace *trace, const struct route_ev
 	config_show_place(trace->config, target->file, target->line, target->column, trace->out);
 }
 
+/* It goes into a window. What that gives depends on all that is in it; where it goes is known. */
+static void show_window(struct trace *trace, const struct route_event *event)
+{
+	const struct config *config = &trace->joined.config;
+	const struct mapping_config *map = &config->mappings[event->mapping];
+	struct route route = {config, map, map->targets};
+	struct slice key = message_param(event->view, MESSAGE_AGGREGATE);
+	fputc('\n', trace->out);
+	trace->n_windows++;
+	show_words(trace, "window", route_window(&route));
+	if (map->aggregate.key)
+		show_bytes(trace, "its key", key);
+	show_bytes(trace, "its value", event->view->payload);
+	for (size_t t = 0; t < map->n_targets; t++) {
+		const struct connection_config *to = &config->connections[map->targets[t].connection];
+		route.target = &map->targets[t];
+		char *target = route_target(&route);
+		show_words(trace, "result to",
+			memory_format("%s (%s): %s, %s", to->name, to->connector->name, target,
+				guarantee_name(mapping_guarantee(config, map, route.target))));
+		free(target);
+	}
+}
+
 static void show_output(struct trace *trace, const struct route_event *event)
 {
 	const struct mapping_config *map = &trace->config->mappings[event->mapping];
 	const struct connection_config *conn = destination_of(trace, event);
+	if (conn->is_aggregator && !event->view->reject_reason.data) {
+		show_window(trace, event);
+		return;
+	}
 	struct page_text text;
 	FILE *out = page_text_open(&text);
 	bool dead = event->view->reject_reason.data;
@@ -385,6 +415,7 @@ void trace_begin(struct trace *trace)
 {
 	const struct connection_config *conn = &trace->config->connections[trace->connection];
 	trace->watcher.on_event = on_event;
+	joined_make(trace->config, &trace->joined);
 	fprintf(trace->out, "%s (%s) receives\n", conn->name, conn->connector->name);
 	show_bytes(trace, "topic", trace->view->topic);
 	show_message(trace, trace->view);
@@ -395,6 +426,14 @@ void trace_begin(struct trace *trace)
 			"would become.\n");
 }
 
+static void show_sum(const struct trace *trace)
+{
+	fprintf(trace->out, "\n%zu message%s to send, ", trace->n_out, trace->n_out == 1 ? "" : "s");
+	if (trace->n_windows)
+		fprintf(trace->out, "%zu in a window, ", trace->n_windows);
+	fprintf(trace->out, "%zu dead letter%s.\n", trace->n_dead, trace->n_dead == 1 ? "" : "s");
+}
+
 void trace_end(struct trace *trace, const struct route_result *result)
 {
 	if (result->matched == 0)
@@ -402,9 +441,13 @@ void trace_end(struct trace *trace, const struct route_result *result)
 	show_others(trace, trace->config->n_mappings);
 	if (result->matched == 0)
 		fprintf(trace->out, "\nNo mapping takes it: it would be acknowledged and be gone.\n");
-	else if (trace->n_out + trace->n_dead == 0)
+	else if (trace->n_out + trace->n_dead + trace->n_windows == 0)
 		fprintf(trace->out, "\nNothing goes out: it would be acknowledged and be gone.\n");
 	else
-		fprintf(trace->out, "\n%zu message%s to send, %zu dead letter%s.\n", trace->n_out,
-			trace->n_out == 1 ? "" : "s", trace->n_dead, trace->n_dead == 1 ? "" : "s");
+		show_sum(trace);
+}
+
+void trace_free(struct trace *trace)
+{
+	joined_free(&trace->joined);
 }

@@ -136,6 +136,49 @@ def explain_dot():
     assert len([line for line in lines if line.startswith("edge ")]) == 2 + 3 + 1, lines  # the last one: answers of people
 
 
+WINDOWS = """\
+data_dir: /tmp/windows
+connections:
+  plant: {type: mqtt, url: "mqtt://h", client_id: a}
+  lake: {type: kafka, brokers: [h]}
+mappings:
+  - name: minutes
+    from: {connection: plant, topic: "plant/{line}/t", qos: 2}
+    aggregate: {window: 1m, key: "{line}", value: .v, as: [mean, count]}
+    payload: ". + {line: $line}"
+    to:
+      - {connection: lake, topic: minutes}
+      - {connection: plant, topic: "out/{line}", qos: 1}
+  - name: alarms
+    from: {connection: plant, topic: alarm}
+    to: {connection: lake, topic: alarms}
+"""
+
+
+@tap.case("explain, trace and check: a mapping with aggregate is one way, from its source to its targets")
+def windows():
+    path = _file(WINDOWS)
+    routes = json.loads(_say("explain", "--json", path))["routes"]
+    assert [(r["mapping"], r["from"]["connection"], r["to"]["connection"], r["guarantee"], r["bounded_by"]) for r in routes] == [
+        ("minutes", "plant", "lake", "at-least-once", "destination"), ("minutes", "plant", "plant", "at-least-once", "destination"),
+        ("alarms", "plant", "lake", "at-least-once", "both")], routes
+    assert routes[0]["window"]["ms"] == 60000 and routes[0]["window"]["destination"] == "minutes", routes[0]
+    assert routes[0]["steps"]["payload"] == ". + {line: $line}" and "window: 1m" in routes[0]["steps"]["aggregate"], routes[0]
+    assert "window" not in routes[2], routes[2]
+    words = " ".join(_say("explain", path).split())
+    assert "one result each 1m and key ({line})" in words and "(aggregate)" not in words, words
+    drawn = _say("explain", "--dot", path)
+    assert "minutes\\nwindow 1m" in drawn and "aggregate" not in drawn and drawn.count("shape=ellipse") == 2, drawn
+    checked = _say("check", path)
+    assert "into  windows of 1m" in checked and "2 connections, 2 mappings" in checked and "(aggregate)" not in checked, checked
+    parts, text = _trace(path, "--topic", "plant/l1/t", "--payload", '{"v": 20.50}', "--all")
+    said = " ".join(parts["minutes"].split())
+    for words in ("one result each 1m", "its key l1", "its value 20.5", "result to lake (kafka): minutes, at-least-once",
+                  "result to plant (mqtt): out/{line}, at-least-once"):
+        assert words in said, said
+    assert "1 in a window, 0 dead letters" in parts["sum"] and "reads from minutes" not in text, text
+
+
 @tap.case("trace: captures, jq, a rendered target, what depends on earlier messages, and a target that is not allowed")
 def trace_steps():
     path = _file(PLANT)

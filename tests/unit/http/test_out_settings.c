@@ -88,7 +88,7 @@ static void test_complaints(void)
 		.events = {.type = text("")}};
 	struct config_scope scope = {.n = 0};
 	http_out_check(&settings, &scope);
-	CU_ASSERT_EQUAL(scope.n, 3);
+	CU_ASSERT_EQUAL(scope.n, 4);
 	CU_ASSERT(complains_of(&scope, "url", "") && complains_of(&scope, "signing_secret", ""));
 	for (unsigned i = 0; i < scope.n; i++)
 		CU_ASSERT_PTR_NULL(strstr(scope.complaints[i].text, ": "));
@@ -101,10 +101,12 @@ static void test_keys_of_the_other(void)
 		.url = text("https://a"), .out = {.batch = {.max = 1}}, .events = {.type = text("t")}};
 	struct config_scope sends = {.n = 0}, listens = {.n = 0};
 	http_settings_check(&settings, &sends);
-	CU_ASSERT_EQUAL(sends.n, 5);
+	CU_ASSERT_EQUAL(sends.n, 6);
 	CU_ASSERT(complains_of(&sends, "access", "") && complains_of(&sends, "tls", "client_ca"));
+	CU_ASSERT(complains_of(&sends, "cloudevents", "read"));
 	http_out_check_absent(&listens);
 	CU_ASSERT(complains_of(&listens, "auth", "") && complains_of(&listens, "method", ""));
+	CU_ASSERT(complains_of(&listens, "cloudevents", "mode"));
 }
 
 int main(void)

@@ -136,7 +136,7 @@ static bool undefined_name(const char *complaint, char name[64], int *ret_arity)
 		return false;
 	memcpy(name, complaint, len);
 	name[len] = '\0';
-	*ret_arity = atoi(complaint + len + 1);
+	*ret_arity = (int)strtol(complaint + len + 1, NULL, 10);
 	return true;
 }
 

@@ -713,6 +713,7 @@ static void write_included(struct json_writer *json)
 	json_text(json, "type", "object");
 	json_bool(json, "additionalProperties", false);
 	json_open(json, "properties", '{');
+	write_properties(json, section_included_keys);
 	write_parts(json);
 	json_close(json, '}');
 	json_close(json, '}');

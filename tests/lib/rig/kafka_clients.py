@@ -89,8 +89,11 @@ class Numberer(_Client):
         self._may_go_on = may_go_on or (lambda _total: True)
         self._last = threading.Event()
         self._round = 0
+        # One request at a time: with more, a leader that is unknown for a moment can end librdkafka 2.0.2's idempotent producer for
+        # good (OUT_OF_ORDER_SEQUENCE_NUMBER), and it could not tell which of its records are there.
         self._producer = Producer({**PATIENT, "bootstrap.servers": brokers, "enable.idempotence": True, "acks": "all",
                                    "message.timeout.ms": 0, "linger.ms": 5, "socket.timeout.ms": 5000,
+                                   "max.in.flight.requests.per.connection": 1,
                                    "partitioner": "murmur2_random"})
         self._thread.start()
 

@@ -64,7 +64,7 @@ static void test_is_closed(void)
 		"4"); /* `connection`, `from`, `to` and `expected`, which hand on to those of a type */
 	expect("[.definitions.from, .definitions.to | .anyOf[] | .additionalProperties] | unique", "[false]");
 	expect(".definitions.included | [.additionalProperties, (.properties | keys)]",
-		"[false,[\"connections\",\"include\",\"mappings\",\"tests\"]]");
+		"[false,[\"connections\",\"include\",\"mappings\",\"needs\",\"tests\"]]");
 	expect(".\"$schema\"", "\"http://json-schema.org/draft-07/schema#\"");
 	expect(".required", "[\"data_dir\"]");
 	/* Every reference leads somewhere. */

@@ -161,6 +161,7 @@ struct config {
 		bool public;
 	} admin;
 	size_t n_warnings; /* that loading has written */
+	struct report *report; /* the loader's: what is secret, and the files; NULL in a configuration made by hand */
 };
 
 /* Reads `path`. 0 with a configuration, or -EINVAL after writing every mistake to `errors` as

@@ -335,6 +335,7 @@ int config_load_with(const struct config_options *options, const char *path, FIL
 		config_free(&loader.own->config);
 		return -EINVAL;
 	}
+	loader.own->config.report = loader.report;
 	loader_split_aggregates(&loader.own->config);
 	loader_resolve_tests(&loader.own->config);
 	*ret_config = &loader.own->config;
@@ -395,13 +396,12 @@ void config_destinations(const char *path, void (*fn)(const char *name, const ch
 
 char *config_redact(const struct config *config, const char *text)
 {
-	const struct config_own *own = (const struct config_own *)config;
-	return report_redact(own->report, text);
+	return report_redact(config->report, text);
 }
 
 void config_show_place(const struct config *config, const char *file, int line, int column, FILE *out)
 {
-	report_show_place(((const struct config_own *)config)->report, file, line, column, out);
+	report_show_place(config->report, file, line, column, out);
 }
 
 void config_free(struct config *config)

@@ -3,7 +3,7 @@
 EXTRA_DIST += tests/bench/run.sh tests/bench/end_to_end.py tests/bench/mqtt_more.py tests/bench/kafka.py \
 	tests/bench/coap_in.py tests/bench/coap_out.py \
 	tests/bench/http_dead.py tests/bench/http_in.py tests/bench/http_out.py
-EXTRA_PROGRAMS += tests/bench/bench_journal tests/bench/bench_outage tests/bench/bench_recovery tests/bench/bench_routing tests/bench/mqtt_load \
+EXTRA_PROGRAMS += tests/bench/bench_journal tests/bench/bench_outage tests/bench/bench_recovery tests/bench/bench_routing tests/bench/bench_transform tests/bench/mqtt_load \
 	tests/bench/kafka_bare tests/bench/paho_out tests/bench/http_bare tests/bench/http_sinks tests/bench/http_load tests/bench/http_in_bare \
 	tests/bench/coap_in_bare tests/bench/coap_load tests/bench/coap_observers tests/bench/coap_out_bare tests/bench/coap_sink \
 	tests/bench/coap_swarm
@@ -18,6 +18,11 @@ tests_bench_bench_routing_SOURCES = \
 	tests/unit/routing/a_config.c \
 	tests/unit/routing/a_config.h
 tests_bench_bench_routing_LDADD = $(LINKSPAN_LIBS)
+tests_bench_bench_transform_SOURCES = \
+	tests/bench/bench_transform.c \
+	tests/unit/routing/a_config.c \
+	tests/unit/routing/a_config.h
+tests_bench_bench_transform_LDADD = $(LINKSPAN_LIBS)
 tests_bench_mqtt_load_SOURCES = tests/bench/mqtt_load.c
 tests_bench_mqtt_load_LDADD = $(LINKSPAN_LIBS)
 tests_bench_paho_out_SOURCES = tests/bench/paho_out.c

@@ -3,6 +3,8 @@
 # Measures one thing: tests/bench/run.sh NAME. The last line is `bench NAME key=value …`.
 #   journal        per_second, lone_append (times a bare fdatasync), bytes_written_per_message, bytes_with_linger
 #   routing        us_10 us_1000 us_10000: microseconds a message with that many mappings
+#   transform      us_passthrough us_template us_when us_object: microseconds a message; us_libjq and ratio: the object by bare libjq;
+#                  ms_1000: processor time to compile a router with 1,000 jq mappings
 #   mqtt-qos1      per_second, ratio (to a subscriber that acknowledges at once and discards, same broker), cpu_us
 #   mqtt-qos2      the same at QoS 2
 #   mqtt-out       per_second, ratio (to Paho MQTT C publishing at QoS 1 to the same broker with the same window)
@@ -31,9 +33,9 @@ cd "$(dirname "$0")/../.."
 top=$PWD
 name=${1:-}
 case $name in
-journal | routing | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | kafka-out | kafka-in | http-in | http-out | http-dead | coap-in | coap-out | footprint | outage | recovery) ;;
+journal | routing | transform | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | kafka-out | kafka-in | http-in | http-out | http-dead | coap-in | coap-out | footprint | outage | recovery) ;;
 *)
-    sed -n '3,28s/^# \{0,1\}//p' "$0"
+    sed -n '3,30s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac
@@ -51,7 +53,7 @@ fi
 make_program() { make -s -C "$build" "$@" >&2; }
 
 case $name in
-journal | routing | recovery)
+journal | routing | transform | recovery)
     make_program "tests/bench/bench_$name"
     mkdir -p "$work/data"
     "$build/tests/bench/bench_$name" "$work/data"

@@ -103,7 +103,11 @@ static void test_expiry_by_another_clock(void)
 		.origin_ms = then_ms,
 		.expires_ms = then_ms + 90500};
 	struct message *msg = message_new(&view);
-	struct delivery delivery = {.seq = 1, .destination_uuid = (const uint8_t *)"0123456789abcdef", .attempt = 1, .msg = msg, .shift_ms = year_ms};
+	struct delivery delivery = {.seq = 1,
+		.destination_uuid = (const uint8_t *)"0123456789abcdef",
+		.attempt = 1,
+		.msg = msg,
+		.shift_ms = year_ms};
 	mqtt_connector.send(rig.link, &delivery);
 	rig_send_end(&rig);
 	UNTIL(&rig, rig.n_outcomes == 1);
@@ -293,7 +297,8 @@ static void test_long_queue(void)
 	struct message_view view = {.topic = slice_str("out"), .payload = slice_of(payload, BYTES), .qos = 1};
 	struct message *msg = message_new(&view);
 	for (uint64_t seq = 1; seq <= COUNT; seq++) {
-		struct delivery delivery = {.seq = seq, .destination_uuid = (const uint8_t *)"0123456789abcdef", .attempt = 1, .msg = msg};
+		struct delivery delivery = {
+			.seq = seq, .destination_uuid = (const uint8_t *)"0123456789abcdef", .attempt = 1, .msg = msg};
 		mqtt_connector.send(rig.link, &delivery);
 	}
 	mqtt_connector.send_end(rig.link);
@@ -319,7 +324,10 @@ static void test_lost_mid_send(void)
 	struct message *msg = message_new(&view);
 	for (unsigned round = 1; round <= 2; round++) {
 		for (uint64_t seq = 1; seq <= 10; seq++) {
-			struct delivery delivery = {.seq = seq, .destination_uuid = (const uint8_t *)"0123456789abcdef", .attempt = 1, .msg = msg};
+			struct delivery delivery = {.seq = seq,
+				.destination_uuid = (const uint8_t *)"0123456789abcdef",
+				.attempt = 1,
+				.msg = msg};
 			mqtt_connector.send(rig.link, &delivery);
 		}
 		mqtt_connector.send_end(rig.link);
@@ -328,7 +336,8 @@ static void test_lost_mid_send(void)
 	}
 	CU_ASSERT(rig.downs == 2);
 	for (uint64_t seq = 1; seq <= 10; seq++) {
-		struct delivery delivery = {.seq = seq, .destination_uuid = (const uint8_t *)"0123456789abcdef", .attempt = 1, .msg = msg};
+		struct delivery delivery = {
+			.seq = seq, .destination_uuid = (const uint8_t *)"0123456789abcdef", .attempt = 1, .msg = msg};
 		mqtt_connector.send(rig.link, &delivery);
 	}
 	rig_close(&rig);

@@ -65,7 +65,8 @@ static void test_large_both_ways(void)
 	fake_broker_publish(&rig.broker, "in/a", payload, 1, 1);
 	struct message_view view = {.topic = slice_str("out"), .payload = slice_of(payload, BYTES), .qos = 1};
 	struct message *msg = message_new(&view);
-	struct delivery delivery = {.seq = 1, .destination_uuid = (const uint8_t *)"0123456789abcdef", .attempt = 1, .msg = msg};
+	struct delivery delivery = {
+		.seq = 1, .destination_uuid = (const uint8_t *)"0123456789abcdef", .attempt = 1, .msg = msg};
 	mqtt_connector.send(rig.link, &delivery);
 	mqtt_connector.send_end(rig.link);
 	UNTIL(&rig, rig.n_outcomes == 1 && rig_messages(&rig) == 1);

@@ -10,7 +10,8 @@
 #define EXPECTED(member) offsetof(struct test_expected, member)
 
 const char *const test_answer_names[] = {"delivered", "retry", "rejected", "unanswered", NULL}; /* enum test_answer */
-const char *const test_outcome_names[] = {"delivered", "dead_letter", "expired", "dropped", NULL}; /* enum test_outcome */
+const char *const test_outcome_names[] = {
+	"delivered", "dead_letter", "expired", "dropped", NULL}; /* enum test_outcome */
 
 #define LINK_HELP                                                                                                      \
 	"Connection: up or down. All are up at the beginning. A source that is down holds what is given until it is "  \

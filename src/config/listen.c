@@ -14,13 +14,11 @@
 /* `port`: what was meant for one, or NULL. */
 static const char *malformed(const char *port)
 {
-	static _Thread_local char sentence[160];
+	static _Thread_local char sentence[128];
 	size_t len = port ? strspn(port, "0123456789") : 0;
 	bool likely = len > 0 && len <= 5 && !port[len];
-	snprintf(sentence, sizeof sentence,
-		"not an address to listen on; write 127.0.0.1:%s, \"[::1]:%s\", or \"[fe80::1%%eth0]:%s\" for a "
-		"link-local one",
-		likely ? port : "9464", likely ? port : "9464", likely ? port : "9464");
+	snprintf(sentence, sizeof sentence, "not an address to listen on; write 127.0.0.1:%s or \"[::1]:%s\"",
+		likely ? port : "9464", likely ? port : "9464");
 	return sentence;
 }
 

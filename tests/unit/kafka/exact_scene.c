@@ -18,10 +18,18 @@ char *text_of(const char *text)
 
 struct scene *scene_new(void)
 {
+	return scene_of(1);
+}
+
+struct scene *scene_of(int n_brokers)
+{
 	struct scene *scene = calloc(1, sizeof *scene);
-	scene->mock = kafka_mock_new(1);
+	scene->mock = kafka_mock_new(n_brokers);
 	kafka_mock_topic(scene->mock, TOPIC, 1);
 	kafka_mock_topic(scene->mock, CURSORS, 2);
+	rd_kafka_mock_partition_set_leader(scene->mock->cluster, TOPIC, 0, 1);
+	for (int partition = 0; partition < 2; partition++)
+		rd_kafka_mock_partition_set_leader(scene->mock->cluster, CURSORS, partition, n_brokers);
 	scene->reader = kafka_reader_new(scene->mock->brokers, TOPIC, 1);
 	scene->cursors = kafka_reader_new(scene->mock->brokers, CURSORS, 2);
 	scene->broker.value = scene->mock->brokers;

@@ -31,7 +31,8 @@ struct scene {
 };
 
 char *text_of(const char *text);
-struct scene *scene_new(void);
+struct scene *scene_new(void); /* one broker */
+struct scene *scene_of(int n_brokers); /* the first leads the topic, the last the cursors */
 void scene_start(struct scene *scene);
 void scene_stop(struct scene *scene);
 void scene_end(struct scene *scene);

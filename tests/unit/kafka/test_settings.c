@@ -102,7 +102,7 @@ static void test_property_of_the_library_is_checked(void)
 	CU_ASSERT_EQUAL(scope.n, 1);
 	CU_ASSERT_STRING_EQUAL(scope.complaints[0].key, "properties");
 	CU_ASSERT_STRING_EQUAL(scope.complaints[0].item, "compresion.type");
-	CU_ASSERT_PTR_NOT_NULL(strstr(scope.complaints[0].text, "No such configuration property"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(scope.complaints[0].text, "did you mean 'compression.type'?"));
 	scope = complaints_of_property("compression.type", "zip");
 	CU_ASSERT_EQUAL(scope.n, 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(scope.complaints[0].text, "zip"));

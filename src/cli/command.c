@@ -78,15 +78,18 @@ const struct cli_command *cli_find(const struct cli_command *commands, const cha
 int cli_next_option(int argc, char **argv, const struct cli_option *options)
 {
 	struct option longs[MAX_OPTIONS + 1] = {{"help", no_argument, NULL, 'h'}};
-	char letters[MAX_OPTIONS * 2 + 1] = "h";
-	size_t n = 1;
+	char letters[MAX_OPTIONS * 2 + 2] = "h";
+	size_t n = 1, n_letters = 1;
 	for (; options && options->name; options++) {
 		assert(n < MAX_OPTIONS);
 		bool takes = options->value != CLI_NOTHING;
 		longs[n++] =
 			(struct option){options->name, takes ? required_argument : no_argument, NULL, options->code};
-		if (options->has_letter)
-			strncat(letters, (char[]){(char)options->code, takes ? ':' : '\0', '\0'}, 2);
+		if (!options->has_letter)
+			continue;
+		letters[n_letters++] = (char)options->code;
+		if (takes)
+			letters[n_letters++] = ':';
 	}
 	return getopt_long(argc, argv, letters, longs, NULL);
 }

@@ -56,6 +56,13 @@ tests_unit_routing_test_router_formats_SOURCES = \
 	tests/unit/routing/test_router_formats.c
 tests_unit_routing_test_router_formats_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/unit/routing/test_router_integers
+tests_unit_routing_test_router_integers_SOURCES = \
+	tests/unit/routing/a_config.c \
+	tests/unit/routing/a_config.h \
+	tests/unit/routing/test_router_integers.c
+tests_unit_routing_test_router_integers_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/unit/routing/test_watch
 tests_unit_routing_test_watch_SOURCES = tests/unit/routing/test_watch.c tests/unit/routing/a_config.c tests/unit/routing/a_config.h
 tests_unit_routing_test_watch_LDADD = $(TEST_LIBS)

@@ -86,8 +86,8 @@ static void test_refused(void)
 		{"nosuch", "nosuch/0 is not defined", 1},
 		{".\n| .a\n| nosuch(1)", "nosuch/1 is not defined", 3},
 		{"$nosuch", "$nosuch is not defined", 1},
-		{"if . then 1", "syntax error", 1},
-		{"1 +", "syntax error", 1},
+		{"if . then 1", "something is missing at its end", 1},
+		{"1 +", "something is missing at its end", 1},
 		{"{a:1", "ends before its { is closed", 1},
 		{"\x01", "syntax error", 1},
 	};

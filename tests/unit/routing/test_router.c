@@ -346,74 +346,6 @@ static void on_log(enum log_level level, const char *line, void *arg)
 	}
 }
 
-/* --- integers that doubles do not keep --------------------------------------------------------------- */
-
-struct integer_row {
-	const char *program, *payload;
-	size_t rounded;
-};
-
-/* Which runs of a program count, by what libjq has really made of the numbers. */
-static void test_rounding_counted(void)
-{
-	static const struct integer_row rows[] = {
-		{"{id: .id}", "{\"id\":9007199254740993}", 1}, {"{id: .id}", "{\"id\":-9007199254740993}", 1},
-		{"{id: .id}", "{\"id\":9007199254740992}", 0}, /* a double */
-		{"{id: .id}", "{\"id\":18446744073709551615}", 1},
-		{"{id: .id}", "{\"id\":9223372036854775807,\"b\":1}", 1},
-		{"{id: .id}", "{\"id\":\"9007199254740993\"}", 0}, /* a text */
-		{"{id: .id}", "{\"id\":1234567890.1234567}", 0}, /* no integer */
-		{"{id: .id}", "{\"id\":1e300}", 0}, {"{v: .v}", "{\"id\":9007199254740993,\"v\":1}", 0}, /* left out */
-		{"[.v, \"n\\(.id)\"]", "{\"id\":9007199254740993,\"v\":1}", 1}, /* within a text */
-		{".[]", "[1,{\"s\":\"\\\"\"},[9007199254740993]]", 1}, {".[0]", "[1,[9007199254740993]]", 0},
-		{"1, .id", "{\"id\":9007199254740993}", 1},
-		{".v", "{\"v\":90071992547409921,\"id\":3}", 1}, /* 90071992547409920 */
-		{"[90071992547409920, .v]", "{\"id\":9007199254740993,\"v\":1}", 0}, /* more digits than it becomes */
-	};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		begin();
-		struct mapping_config *map = a_mapping(config, "m", "a");
-		map->payload = a_text(rows[i].program);
-		a_target(map, 1, "t");
-		route("a", rows[i].payload);
-		if (result.rounded != rows[i].rounded) {
-			CU_FAIL("counted wrongly");
-			printf("# %s of %s: %zu\n", rows[i].program, rows[i].payload, result.rounded);
-		}
-		end();
-	}
-}
-
-/* Warned of once by each mapping, and not at all by those that leave the payload alone. */
-static void test_rounding_told_once(void)
-{
-	static const char payload[] = "{\"id\":9007199254740993}";
-	begin();
-	struct mapping_config *map = a_mapping(config, "first", "a");
-	map->payload = a_text("{id: .id}");
-	a_target(map, 1, "t");
-	map = a_mapping(config, "second", "a");
-	map->when = a_text(".id > 0");
-	a_target(map, 1, "u/{.id}");
-	map = a_mapping(config, "third", "a");
-	map->payload_template = a_text("{{\"id\": {.id}}}");
-	a_target(map, 1, "v");
-	log_set_sink(on_log, NULL);
-	n_logs = 0;
-	for (int i = 0; i < 3; i++) {
-		route("a", payload);
-		CU_ASSERT_EQUAL(result.rounded, 1);
-		CU_ASSERT_EQUAL_FATAL(result.n_outputs, 3);
-		CU_ASSERT_TRUE(is(output(0)->payload, "{\"id\":9007199254740992}"));
-		CU_ASSERT_TRUE(is(output(1)->payload, payload) && is(output(1)->topic, "u/9007199254740993"));
-		CU_ASSERT_TRUE(is(output(2)->payload, "{\"id\": 9007199254740993}"));
-		CU_ASSERT_EQUAL(n_logs, 1);
-	}
-	CU_ASSERT_PTR_NOT_NULL(strstr(last_log, "event=integer_rounded mapping=\"first\""));
-	log_set_sink(NULL, NULL);
-	end();
-}
-
 /* A mapping whose `when`, `payload` and second target can fail. */
 static void failing(enum on_error on_error)
 {
@@ -897,8 +829,6 @@ static const struct tap_test tests[] = {
 	{"retain: skip", test_retain_skip},
 	{"when and payload", test_transform},
 	{"a filter leaves the bytes alone", test_filter_leaves_bytes},
-	{"integers that jq puts out as another number count", test_rounding_counted},
-	{"each mapping warns of them once", test_rounding_told_once},
 	{"on_error: dead_letter", test_dead_letter},
 	{"on_error: drop", test_drop},
 	{"on_error: pass", test_pass},

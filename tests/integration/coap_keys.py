@@ -89,8 +89,8 @@ def pre_shared():
         assert "correct-horse" not in str(bridge.events("coap_tls", whole=True)), "a key in the log"
 
 
-def _put(link):
-    link.sendall(REQUEST)
+def _put(link, opening=b""):
+    link.sendall(opening + REQUEST)
     return coap_stream.receive_answer(link.recv)
 
 
@@ -102,7 +102,6 @@ def _secured(port, made):
     context.load_cert_chain(made.client_cert, made.client_key)
     with socket.create_connection(("127.0.0.1", port), timeout=30) as link, \
             context.wrap_socket(link, server_hostname="localhost") as secured:
-        secured.sendall(coap_stream.CSM)
         yield secured
 
 
@@ -117,11 +116,11 @@ def renewed():
     use(old)
     tls = {"cert": os.path.join(used, "server.pem"), "key": os.path.join(used, "server.key"), "client_ca": os.path.join(used, "ca.pem")}
     with _listener("keys-cert", port, tls=tls, allow={"edge-7": "/in/#"}) as bridge, _secured(port, old) as first:
-        assert _put(first) == "2.04"
+        assert _put(first, coap_stream.CSM) == "2.04"
         use(new)
         _reread(bridge)
         with _secured(port, new) as second:
-            assert _put(second) == "2.04"
+            assert _put(second, coap_stream.CSM) == "2.04"
         try:
             with _secured(port, old):
                 raise AssertionError("the old certificate is shown")
@@ -129,7 +128,7 @@ def renewed():
             pass
         with _secured(port, new._replace(client_cert=old.client_cert, client_key=old.client_key)) as stranger:
             try:
-                code = _put(stranger)
+                code = _put(stranger, coap_stream.CSM)
             except (OSError, AssertionError):
                 code = None  # the alert, or the end
             assert code is None, code

@@ -388,7 +388,7 @@ MISTAKES = (
     (3, "listen: '0.0.0.0:8081' can be reached from other machines"), (4, "listen.0: 'localhost': not an address"),
     (4, "listen.1: '127.0.0.1:80800': the port"), (5, "tls.cert: cert stands alone"), (6, "tls.client_ca: clients show"),
     (7, "this is no PEM file"), (8, "limits.max_buffered: max_buffered is less than max_body"),
-    (9, "listen: a connection with url cannot listen"), (13, "topic: a path begins with a slash"),
+    (9, "listen: a connection with url cannot listen"), (13, "topic.0: a path begins with a slash"),
     (13, "topic.2: a path begins with a slash, and '#' does not; write '/#'"), (14, "path: a path begins with /"),
     (17, "path: a path that can be asked for has no segments"))
 

@@ -9,6 +9,7 @@ from rig import tap, yaml
 from rig.daemon import Linkspan
 from rig.fixtures import own_mosquitto
 from rig.mqtt import Publisher, Subscriber
+from rig.wait import until
 
 
 def _mapping(name, topic, qos, **source):
@@ -25,13 +26,14 @@ def _counts(messages):
     return Counter((m.topic, m.payload) for m in messages)
 
 
-def _expect(got, expected, last=b"last"):
-    """Waits until `last` has come to each output; then everything has come exactly as often as expected says."""
-    outputs = {topic for topic, _ in expected}
-    got.wait_for(lambda messages: {m.topic for m in messages if m.payload == last} == outputs,
-                 f"'{last.decode()}' at {outputs}")
-    counts = _counts(got.messages)
-    assert counts == expected, f"too few: {expected - counts}; too many: {counts - expected}"
+def _expect(got, expected, repeated=()):
+    """Waits until everything of `expected` has come; then nothing else has, and nothing more often but at topics that are
+    `repeated`. (The last that was published may come before others: mosquitto lets a client's queue be overtaken where
+    QoS 1 and 2 share its window.)"""
+    until(lambda: not expected - _counts(got.messages), lambda: f"too few: {expected - _counts(got.messages)}",
+          progress=lambda: len(got.messages))
+    more = {one: n for one, n in (_counts(got.messages) - expected).items() if one not in expected or one[0] not in repeated}
+    assert not more, f"too many: {more}"
 
 
 @tap.case("version 5: overlapping filters of different QoS, each mapping takes each message once")
@@ -71,14 +73,12 @@ def exactly_once():
             for payload in payloads[300:]:
                 out.publish("a/b", payload, qos=2)
             bridge.start()
-            got.wait_for(lambda messages: {m.topic for m in messages if m.payload == b"last"} ==
-                         {f"out/{name}" for name in ("all", "level", "low", "several")}, "the last one at each")
-            counts = _counts(got.messages)
-            for name in ("all", "level", "several"):
-                wrong = {p: counts[f"out/{name}", p] for p in payloads if counts[f"out/{name}", p] != 1}
-                assert not wrong, f"{name}: not once: {wrong}"
-            assert all(counts["out/low", p] >= 1 for p in payloads), "low: lost"
+            every = Counter((f"out/{name}", p) for name in ("all", "level", "low", "several") for p in payloads)
+            _expect(got, every, repeated={"out/low"})
             assert bridge.stop() == 0
+            out.publish("out/end", b"", qos=2)
+            until(lambda: got.messages[-1].topic == "out/end", "the end of what the broker has")
+            _expect(got, every + Counter([("out/end", b"")]), repeated={"out/low"})
 
 
 @tap.case("version 5: what the broker kept over a restart with other mappings; what is gone is unsubscribed")
@@ -95,7 +95,7 @@ def restart():
         with bridge.start():
             out.publish("a/b", b"end")
             _expect(got, Counter((f"out/{name}", payload) for name in ("all", "level")
-                                 for payload in (b"last", b"kept", b"end")), last=b"end")
+                                 for payload in (b"last", b"kept", b"end")))
             assert not bridge.events("mqtt_subscribed"), "it subscribed again although nothing has changed"
         # Now a mapping changes to a filter that the broker's copies do not know.
         out.publish("a/b", b"kept too")

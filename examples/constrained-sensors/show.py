@@ -38,7 +38,7 @@ class Valve:
     """libcoap's example server, whose resources are what is put; with DTLS at the port after its own."""
 
     def __init__(self):
-        self.key, port = secrets.token_hex(16), free_port()
+        self.key, port = secrets.token_hex(16), free_port(and_next=True)
         self.url = f"coaps://127.0.0.1:{port + 1}"
         self._process = Process("valve", ["coap-server-openssl", "-A", "127.0.0.1", "-p", str(port), "-d", "4", "-k", self.key,
                                           "-h", "valve"], os.path.join(temp_folder("valve"), "log"))

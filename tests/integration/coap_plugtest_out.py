@@ -439,7 +439,7 @@ def _put(bridge, name, n=1):
 
 @tap.case("TD_COAP_DTLS_01, DTLS_03 as a client: DTLS with a pre-shared key, also over a link that loses datagrams")
 def dtls_01_03():
-    port = free_port()
+    port = free_port(and_next=True)
     with LibcoapServer(port, keys=["-k", "correct horse"]):
         with _secured("dtls", port + 1, "correct horse") as bridge:
             _put(bridge, "dtls")

@@ -63,7 +63,7 @@ class Site:
         """The code of the answer over DTLS."""
         pem = pem_with_key(self.folder, "asks", *client)
         return LibcoapClient(["-C", ca or self.ca, "-c", pem, "-j", pem]).request(
-            method, f"coaps://127.0.0.1:{self.port}{path}", b"x" if method == "PUT" else b"", timeout=10).code
+            method, f"coaps://127.0.0.1:{self.port}{path}", b"x" if method == "PUT" else b"").code
 
     def figures(self):
         return self.bridge.fresh(connection="api")

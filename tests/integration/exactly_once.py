@@ -149,7 +149,8 @@ def cursor_topic():
         with kafka.reader("my-cursors") as cursors:
             cursors.wait_count(1)
             assert cursors.records[-1].value.startswith(b"v1 seq="), cursors.records[-1]
-        other = Producer({"bootstrap.servers": kafka.brokers, "transactional.id": "other"})
+        other = Producer({"bootstrap.servers": kafka.brokers, "transactional.id": "other",
+                          "transaction.timeout.ms": 300000})
         other.init_transactions()
         other.begin_transaction()
         other.produce("my-cursors", key=b"other", value=b"v1 seq=1 writer=0000000000000001", partition=0)

@@ -191,7 +191,7 @@ def missing_puback():
     broker = _Forgetful([3, 10, 11, 40, 41, 42, 43, 44, 45, 46, 47], receive_maximum=4)
     with Linkspan(_configuration("puback", broker.port, {"ack_timeout": "300ms", "reconnect_max": "100ms"})) as bridge:
         _flood("puback", 1, 500)
-        _waiting(bridge, 0)
+        bridge.wait_status(lambda s: s["journalled"] == 500 and s["waiting"] == 0, "all to be delivered", destination="far")
         check.demand(check.judge({"flood": 500}, broker.payloads), "the broker")
         assert broker.connections > 1, "it never noticed"
         assert bridge.stop() == 0
@@ -246,10 +246,11 @@ def silent_link():
         _flood("silent", 1, 200)
         got.wait_count(200)
         for first in (201, 501):
-            dialled = link.connections
+            dialled, vanished = link.connections, link.vanished
             link.swallow()
             _flood("silent", first, 300)
-            bridge.wait_status(lambda s: s["in_flight"] > 0, "some to vanish on their way", destination="far")
+            # By bytes: what linkspan says is in flight is so no more when keep-alive has noticed.
+            until(lambda vanished=vanished: link.vanished >= vanished + 1000, "some to vanish on their way")
             until(lambda dialled=dialled: link.connections > dialled, "keep-alive to notice")
             link.forward()
             got.wait_for(check.complete({"flood": first + 299}), "all numbers")

@@ -22,13 +22,13 @@ SOON = {"topic.metadata.refresh.interval.ms": 500}
 class Writer:
     """Writes to Kafka and waits until it is there. Transactional if it is given an id."""
 
-    def __init__(self, brokers, transactional_id=None, timeout_ms=60000):
+    def __init__(self, brokers, transactional_id=None, timeout_ms=300000):
         settings = {"bootstrap.servers": brokers, "log_level": 0, "linger.ms": 0}
         if transactional_id:
             settings.update({"transactional.id": transactional_id, "transaction.timeout.ms": timeout_ms})
         self.producer = Producer(settings)
         if transactional_id:
-            self.producer.init_transactions(30)
+            self.producer.init_transactions(60)
 
     def write(self, topic, values, partition=0, **fields):
         failed = []
@@ -68,10 +68,10 @@ def admin_of(kafka):
 
 def make_anew(kafka, topic, partitions=1):
     admin = admin_of(kafka)
-    admin.delete_topics([topic], operation_timeout=30)[topic].result()
-    until(lambda: topic not in admin.list_topics(timeout=10).topics, f"{topic} to be gone")
-    admin.create_topics([NewTopic(topic, partitions, 1)], operation_timeout=30)[topic].result()
-    until(lambda: topic in admin.list_topics(timeout=10).topics, f"{topic} to be there")
+    admin.delete_topics([topic], operation_timeout=60)[topic].result()
+    until(lambda: topic not in admin.list_topics(timeout=60).topics, f"{topic} to be gone")
+    admin.create_topics([NewTopic(topic, partitions, 1)], operation_timeout=60)[topic].result()
+    until(lambda: topic in admin.list_topics(timeout=60).topics, f"{topic} to be there")
 
 
 def delete_records(kafka, topic, before):
@@ -93,7 +93,7 @@ def delete_records(kafka, topic, before):
 def committed(kafka, group, topic, partition=0):
     reader = Consumer({"bootstrap.servers": kafka.brokers, "group.id": group, "log_level": 0})
     try:
-        return reader.committed([TopicPartition(topic, partition)], timeout=30)[0].offset
+        return reader.committed([TopicPartition(topic, partition)], timeout=60)[0].offset
     finally:
         reader.close()
 
@@ -293,7 +293,7 @@ def from_end():
         come(got, numbers("a", 1, 10), "behind the end")
         admin = admin_of(kafka)
         admin.create_partitions([NewPartitions("from-end", 2)])["from-end"].result()
-        until(lambda: len(admin.list_topics("from-end", timeout=10).topics["from-end"].partitions) == 2,
+        until(lambda: len(admin.list_topics("from-end", timeout=60).topics["from-end"].partitions) == 2,
               "two partitions")
         writer = Writer(kafka.brokers)
         writer.write("from-end", numbers("b", 1, 10), partition=1)
@@ -363,15 +363,15 @@ def isolation():
     first, second = Writer(kafka.brokers, "first"), Writer(kafka.brokers, "second")
     first.producer.begin_transaction()
     first.write("isolation", numbers("aborted", 1, 10))
-    first.producer.abort_transaction(30)
+    first.producer.abort_transaction(60)
     first.producer.begin_transaction()
     first.write("isolation", numbers("a", 1, 10))
-    first.producer.commit_transaction(30)
+    first.producer.commit_transaction(60)
     second.producer.begin_transaction()
     second.write("isolation", numbers("b", 1, 10))
     first.producer.begin_transaction()
     first.write("isolation", numbers("a", 11, 10))
-    first.producer.commit_transaction(30)
+    first.producer.commit_transaction(60)
     with reader_of("committed") as got, bridge_of("committed", "isolation", kafka.brokers) as bridge, \
             reader_of("uncommitted") as all_of_it, bridge_of(
                 "uncommitted", "isolation", kafka.brokers, properties={"isolation.level": "read_uncommitted"}) as other:
@@ -380,7 +380,7 @@ def isolation():
              "uncommitted")
         assert bridge.stop() == 0
         bridge.start()
-        second.producer.commit_transaction(30)
+        second.producer.commit_transaction(60)
         come(got, numbers("a", 1, 10) + numbers("b", 1, 10) + numbers("a", 11, 10), "after it")
         assert bridge.stop() == 0 and other.stop() == 0
 
@@ -576,7 +576,7 @@ def group_returned():
         other.commit(offsets=[TopicPartition("returned", moved, 200)], asynchronous=False)
         other.close()
         alone = admin_of(kafka)
-        until(lambda: [(g.state, len(g.members)) for g in alone.list_groups("returning", timeout=10)] == [("Stable", 1)],
+        until(lambda: [(g.state, len(g.members)) for g in alone.list_groups("returning", timeout=60)] == [("Stable", 1)],
               "linkspan to have both")
         writer.write("returned", numbers(f"p{stays}", 101, 1), partition=stays)
         until(lambda: committed(kafka, "returning", "returned", stays) == 101, "the commit")

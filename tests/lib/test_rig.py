@@ -109,7 +109,7 @@ class Echo:
 
 
 def _dial(proxy):
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=20)
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=60)
 
 
 def _silent(client):
@@ -119,7 +119,7 @@ def _silent(client):
     except socket.timeout:
         return True
     finally:
-        client.settimeout(20)
+        client.settimeout(60)
 
 
 @tap.case("the proxy forwards, swallows, stalls, cuts and refuses")

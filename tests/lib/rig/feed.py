@@ -7,7 +7,7 @@ import struct
 import threading
 
 from . import check
-from .wait import until
+from .wait import DEADLINE_S, until
 
 
 def _packet(kind, body):
@@ -79,7 +79,7 @@ class Feed:
         return not behind and len(self._unacknowledged) < self.MOST_UNACKNOWLEDGED
 
     def _connect(self):
-        link = socket.create_connection(("127.0.0.1", self._port), timeout=5)
+        link = socket.create_connection(("127.0.0.1", self._port), timeout=DEADLINE_S)
         link.sendall(_connect_packet(self._client_id))
         _exactly(link, 4)
         self._got = b""

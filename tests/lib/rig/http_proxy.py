@@ -4,7 +4,7 @@ import asyncio
 import base64
 import threading
 
-from .wait import free_port
+from .wait import DEADLINE_S, free_port
 
 
 class HttpProxy:
@@ -19,7 +19,7 @@ class HttpProxy:
         self._server = self._call(asyncio.start_server(self._accept, "127.0.0.1", self.port))
 
     def _call(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(DEADLINE_S)
 
     def count(self, status):
         return sum(1 for _, seen in self.requests if seen == status)

@@ -81,7 +81,7 @@ def create_topic(brokers, name, partitions=1, config=None, replicas=1):
     admin = _admin(brokers)  # who lets go of it, waits for ever
     topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=config or {})
     try:
-        admin.create_topics([topic], operation_timeout=10, request_timeout=10)[name].result()
+        admin.create_topics([topic], operation_timeout=60, request_timeout=60)[name].result()
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
@@ -90,8 +90,8 @@ def create_topic(brokers, name, partitions=1, config=None, replicas=1):
 def delete_topic(brokers, name):
     """Returns once nobody is told of it any more, so that one of the same name can be made."""
     admin = _admin(brokers)
-    admin.delete_topics([name], operation_timeout=10, request_timeout=10)[name].result()
-    until(lambda: name not in admin.list_topics(timeout=10).topics, f"{name} to go")
+    admin.delete_topics([name], operation_timeout=60, request_timeout=60)[name].result()
+    until(lambda: name not in admin.list_topics(timeout=60).topics, f"{name} to go")
 
 
 class Kafka:

@@ -18,7 +18,7 @@ import socket
 import struct
 import threading
 
-from .wait import free_port
+from .wait import DEADLINE_S, free_port
 
 
 class Proxy:
@@ -27,6 +27,7 @@ class Proxy:
         self.target = target  # a port, may be set later
         self.delay_s = 0
         self.connections = 0  # accepted so far
+        self.vanished = 0  # bytes on their way to the target that were swallowed
         self._settle = settle
         self._parting = set()  # tasks
         self._mode = "forward"
@@ -41,7 +42,7 @@ class Proxy:
         self._call(self._open())
 
     def _call(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(DEADLINE_S)
 
     @property
     def url_host(self):
@@ -193,6 +194,7 @@ class Proxy:
             if pair.swallowed:
                 if not data:
                     await self._never.wait()
+                self.vanished += len(data) if sink is pair.far_writer else 0
                 continue
             if not data:
                 if self._settle:

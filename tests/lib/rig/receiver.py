@@ -29,7 +29,7 @@ import time
 
 if __package__:
     from .process import Process, temp_folder
-    from .wait import free_port, listening, until
+    from .wait import DEADLINE_S, free_port, listening, until
 
 DONE = ("ok", "slow", "half-body")  # it has said 2xx
 WORKED = (*DONE, "cut-answer", "half-head", "die")  # it has the message, whatever it said
@@ -209,7 +209,7 @@ class Receiver:
         self.up()
 
     def _call(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(DEADLINE_S)
 
     @property
     def decide(self):

@@ -49,18 +49,24 @@ def _claim(port):
     return True
 
 
-def free_port():
-    """A port that nobody listens on and no other test will use, below the range of outgoing connections: a client that
-    tries again and again to reach a stopped broker could otherwise be given the broker's own port and connect to
-    itself."""
-    for _ in range(1000):
-        port = random.randint(12000, 31999)
-        with socket.socket() as probe:
+def _nobody_listens(port):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                continue
-        if _claim(port):
+                return False
+    return True
+
+
+def free_port(and_next=False):
+    """A port that nobody listens on and no other test will use, below the range of outgoing connections: a client that
+    tries again and again to reach a stopped broker could otherwise be given the broker's own port and connect to
+    itself. and_next: so is the one behind it, which servers of CoAP take for what is secure."""
+    for _ in range(1000):
+        port = random.randint(12000, 31998)
+        wanted = (port, port + 1) if and_next else (port,)
+        if all(_nobody_listens(one) and _claim(one) for one in wanted):
             return port
     raise RuntimeError("no free port")
 

@@ -249,7 +249,7 @@ class Device:
 
     def __init__(self, peer, kind):
         c = keys().certificates
-        self.peer, self.kind, self.port = peer, kind, free_port()
+        self.peer, self.kind, self.port = peer, kind, free_port(and_next=True)
         self.secrets = {}
         scheme = {"udp": "coap", "tcp": "coap+tcp", "psk": "coaps", "x509": "coaps", "tls": "coaps+tcp"}[kind]
         if kind == "psk":
@@ -312,7 +312,10 @@ def _written(peer, kind):
         bridge.wait_status(lambda s: s["delivered"] == 4 and s["waiting"] == 0, "four to be delivered", destination="device")
         if peer == "libcoap":
             return
-        got = {g.method + g.payload[:4].hex(): g for g in device.got(f"/{name}/")}
+        def taken():
+            return {g.method + g.payload[:4].hex(): g for g in device.got(f"/{name}/")}
+        until(lambda: len(taken()) >= 4, lambda: f"the device to say what it took: {list(taken())}")
+        got = taken()
         assert len(got) == 4, list(got)
         first = got["PUT" + b'{"t"'.hex()]
         assert (first.path, first.query, first.content_format, first.payload) == (f"/{name}/x", "by=linkspan", 50, b'{"t": 1}')
@@ -362,7 +365,7 @@ def _watched(peer, kind):
             until(lambda: newest("polled") == b"l1", "the polled value again")
             polled = [m.payload for m in seen.messages if m.topic == f"polled/{name}"]
             assert polled == [b"l0", b"l1"], "what has not changed is no message"
-            assert any(g.query == "unit=C" for g in device.got(f"/{name}/level"))
+            until(lambda: any(g.query == "unit=C" for g in device.got(f"/{name}/level")), "the query at the device")
             device.server.remove(f"/{name}/temp")
             device.server.set(f"/{name}/temp", b"back")
             until(lambda: newest("seen") == b"back", "an observation after 4.04")

@@ -64,7 +64,9 @@ def evicted():
             assert note.value("Observe") is None, note
             set_value("two", b"22")
             assert _told(second, "the next value", lambda m: m.payload == b"22").text == "2.05"
-            assert [m.text for m in second.seen if m.code] == ["2.05", "2.05"], second.seen
+            # What is acknowledged late comes again.
+            told = {(m.kind, m.mid): m.text for m in second.seen if m.code}
+            assert list(told.values()) == ["2.05", "2.05"], second.seen
 
 
 @tap.case("who registers again is told a higher sequence number than before, with the same token and with another")

@@ -56,6 +56,7 @@ class Site:
     def set(self, path, payload, content_type="text/plain", rt=None):
         """A value, once a GET gives it."""
         self.publish(path, payload, content_type, rt)
+        self.publisher.wait()  # else, where the value is the same as before, what comes next could overtake it
         with self.client() as client:
             until(lambda: client.ask(client.request("GET", path, options=[("Block2", 6)])).payload == payload[:1024], path)
 

@@ -324,7 +324,7 @@ def tcp():
 
 @tap.case("libcoap's server over DTLS with a pre-shared key; killed in between, linkspan observes again")
 def dtls():
-    port = free_port()
+    port = free_port(and_next=True)
     with LibcoapServer(port, keys=["-k", "correct horse"]), Subscriber(shared_mosquitto().port, "dtls") as seen:
         config = _watching("dtls", f"coaps://127.0.0.1:{port + 1}", topic="/time",
                            connection={"psk": {"identity": "linkspan", "key": "correct horse"}})

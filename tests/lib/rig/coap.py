@@ -192,7 +192,7 @@ class Client:
             self.seen.append(message)
             return message
 
-    def expect(self, condition, what, timeout_s=30):
+    def expect(self, condition, what, timeout_s=60):
         """The next Message for which it holds; others are let go (they stay in `seen`)."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -202,7 +202,7 @@ class Client:
             if condition(message):
                 return message
 
-    def ask(self, message, timeout_s=30, ack_timeout_s=2):
+    def ask(self, message, timeout_s=60, ack_timeout_s=2):
         """Sends a request, again as RFC 7252 §4.2 says, and gives its response: piggybacked, separate (acknowledged) or NON."""
         self.send(message)
         wait_s = ack_timeout_s * random.uniform(1, ACK_RANDOM_FACTOR)
@@ -254,6 +254,7 @@ class Server:
         self.port = self.socket.getsockname()[1]
         self.mid = random.randrange(1 << 16)
         self.seen = []  # (message, address)
+        self._answers = {}  # (message id, address) → what was said to that request
 
     def next_mid(self):
         self.mid = (self.mid + 1) & 0xffff
@@ -272,7 +273,7 @@ class Server:
             return message, address
         return None
 
-    def expect(self, condition, what, timeout_s=30):
+    def expect(self, condition, what, timeout_s=60):
         """The next (Message, address) for which condition(message) holds."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -282,9 +283,14 @@ class Server:
             if condition(came[0]):
                 return came
 
-    def request(self, what="a request", timeout_s=30):
-        """The next request, and its address."""
-        return self.expect(lambda m: 1 <= m.code <= 7, what, timeout_s)
+    def request(self, what="a request", timeout_s=60):
+        """The next request, and its address. One that comes again although it was answered, for it was on its way or the
+        machine is loaded, is answered again and is no other one."""
+        while True:
+            came, address = self.expect(lambda m: 1 <= m.code <= 7, what, timeout_s)
+            if (came.mid, address) not in self._answers:
+                return came, address
+            self.send(self._answers[came.mid, address], address)
 
     def send(self, message, address):
         self.socket.sendto(message.encode(), address)
@@ -293,7 +299,10 @@ class Server:
     def answer(self, request, address, what, payload=b"", options=()):
         """Piggybacked, or NON to NON."""
         kind, mid = (ACK, request.mid) if request.kind == CON else (NON, self.next_mid())
-        return self.send(Message(kind, what, mid, request.token, options, payload), address)
+        answer = self.send(Message(kind, what, mid, request.token, options, payload), address)
+        if kind == ACK:
+            self._answers[request.mid, address] = answer
+        return answer
 
     def respond(self, request, address, what, payload=b"", options=(), kind=CON):
         """A response of its own."""

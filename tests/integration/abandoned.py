@@ -55,7 +55,7 @@ def _stages(name, broker, bridge, out, kills):
     broker.wait_done(*((f"out/{topic}", STEP.get(steps[0], steps[0])) for topic, steps, _ in WHILE_UP))
     broker.cut()
     _wait_empty(bridge)
-    young = publish_properties(expiry_s=2)
+    young = publish_properties(expiry_s=4)
     for topic, _, _ in WHILE_DOWN:
         out.publish(f"{name}/{topic}", topic.encode(), properties=young)
     broker.wait_done(*((f"out/{topic}", STEP.get(steps[0], steps[0])) for topic, steps, _ in WHILE_DOWN))
@@ -115,13 +115,15 @@ def _shrinks(name, kills):
         broker.wait_done(("out/had", "take"), ("out/not-had", "ignore"))
         broker.down()
         if kills:
+            bridge.wait_status(lambda s: s["unacknowledged"] == 0, "both to be acknowledged", source="a")
             bridge.kill()
         broker.max_packet = 4096
         broker.up()
         if kills:
             bridge.start()
         out.publish(f"{name}/behind", b"x")
-        bridge.wait_status(lambda s: s["dead"] == 2 and s["waiting"] == 0, "two letters and an empty outbox", destination="b")
+        bridge.wait_status(lambda s: s["dead"] == 2 and s["journalled"] == 3 and s["waiting"] == 0,
+                           "two letters and an empty outbox", destination="b")
         assert sorted(topic for topic, _ in broker.published) == ["out/behind", "out/had"], broker.published
         assert not broker.open and not broker.repetitions, broker.open
         assert not bridge.events("alarm"), bridge.events("alarm")
@@ -199,7 +201,7 @@ def real_broker():
             link.cut()
         link.down()
         for n in range(20):
-            out.publish("real/old", f"{n}".encode(), properties=publish_properties(expiry_s=1))
+            out.publish("real/old", f"{n}".encode(), properties=publish_properties(expiry_s=3))
         out.wait()
         bridge.wait_status(lambda s: s["expired"] >= 20, "20 to expire", destination="b")
         link.forward()

@@ -130,8 +130,8 @@ def folded():
 
 
 def _changing(port, aggregate, out="out", mapping="together"):
-    """Of near/in; the window is an hour unless it is said, so that only a change ends it."""
-    keys = {"aggregate": {"window": "1h", "as": ["count", "list"], "value": ".", **aggregate}} if aggregate is not None else {}
+    """Of near/in; the window is a month unless it is said, so that only a change ends it."""
+    keys = {"aggregate": {"window": "30d", "as": ["count", "list"], "value": ".", **aggregate}} if aggregate is not None else {}
     return yaml.configuration(
         [yaml.mqtt("near", port, client_id="linkspan-changing")],
         [yaml.mapping(mapping, {"connection": "near", "topic": "changing/in/{k}", "qos": 2},
@@ -148,10 +148,10 @@ def reloads():
     port = shared_mosquitto().port
     with Linkspan(_changing(port, {"key": "{k}"})) as bridge, Publisher(port) as out, \
             Subscriber(port, ["changing/out", "changing/other"]) as got:
-        def send(values):
+        def send(values, waiting=10):
             for n in values:
                 out.publish(f"changing/in/{'ab'[n % 2]}", b"%d" % n, qos=2)
-            bridge.wait_waiting("together", len(values))
+            bridge.wait_waiting("together", waiting)
 
         def change(aggregate, **keys):
             bridge.configure(_changing(port, aggregate, **keys))
@@ -166,12 +166,12 @@ def reloads():
         change({"key": "{k}"})
         send(range(10))
         change({})
-        send(range(10, 20))  # of no key
-        change({"window": "24h"}, out="other")
+        send(range(10, 20), waiting=20)  # of no key
+        change({"window": "31d"}, out="other")
         bridge.wait_waiting("together", 20)
         assert not got.messages
         bridge.kill()  # with what the reloads have made of it
-        bridge.configure(_changing(port, {"window": "24h"}, out="other"))
+        bridge.configure(_changing(port, {"window": "31d"}, out="other"))
         bridge.start()
         bridge.wait_waiting("together", 20)
         change({"window": "1s"}, out="other")
@@ -196,6 +196,7 @@ def gone():
         bridge.configure(_changing(port, {"window": "1s"}))
         bridge.reload()  # put back: nothing was lost
         until(lambda: _listed(got.messages) == [1], "the result")
+        bridge.wait_status(lambda s: s["waiting"] == 0, "nothing to wait", destination="together")
         bridge.configure(_changing(port, {}))
         bridge.reload()
         out.publish("changing/in/a", b"2", qos=2)

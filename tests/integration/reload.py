@@ -417,7 +417,7 @@ def kafka_topics():
     def read(*topics):
         return [yaml.mapping("out", {"connection": "lake", "topic": list(topics)},
                              {"connection": "b", "topic": "kafka-reload/out", "qos": 2}), back]
-    with Linkspan(yaml.configuration(links, read("reload.one"))) as bridge, Subscriber(broker.port, "kafka-reload/out", qos=2) as got:
+    with Subscriber(broker.port, "kafka-reload/out", qos=2) as got, Linkspan(yaml.configuration(links, read("reload.one"))) as bridge:
         got.wait_count(50)
         for topics in (("reload.one", "reload.two"), ("reload.two",), ("reload.two", "reload.one")):
             bridge.configure(yaml.configuration(links, read(*topics)))

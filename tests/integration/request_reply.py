@@ -229,6 +229,10 @@ def _batches(server):
     return bodies
 
 
+def _numbers(server):
+    return {json.loads(line)["n"] for under in _batches(server).values() for body in under for line in body.splitlines()}
+
+
 def _check_disjoint(bodies):
     """Each batch is all of its bounds, which its id says, and no message is in two. (What MQTT repeats after a crash is
     another message.)"""
@@ -253,13 +257,12 @@ def batches():
                 until(lambda at=before: len(server.requests) > at + 3, "some batches")
                 bridge.kill()
                 bridge.start()
-            bridge.wait_status(lambda s: s["waiting"] == 0 and s["journalled"] >= total, "all", destination="server")
+            until(lambda: _numbers(server) == set(range(total)), lambda: f"all: {total - len(_numbers(server))} are missing")
+            bridge.wait_status(lambda s: s["waiting"] == 0, "an empty outbox", destination="server")
             assert bridge.stop() == 0
         bodies = _batches(server)
         for key, under in bodies.items():
             assert len(under) == 1, f"{key} names {len(under)} bodies"
-        numbers = [json.loads(line)["n"] for under in bodies.values() for body in under for line in body.splitlines()]
-        assert set(numbers) == set(range(total)), f"{total - len(set(numbers))} are missing"
         assert len(server.requests) < total, "they are sent together"
         _check_disjoint(bodies)
 

@@ -119,7 +119,7 @@ def reference_library_signs():
             # The same again, by a later attempt: the same answer, and no second message.
             status, _, again = post(OLD_SECRET, "msg_1")
             assert (status, again) == (202, first), (status, again, first)
-            for refused in (post(WRONG_SECRET, "msg_4"), post(NEW_SECRET, "msg_5", age_s=301), post(NEW_SECRET, "msg_6", age_s=-301),
+            for refused in (post(WRONG_SECRET, "msg_4"), post(NEW_SECRET, "msg_5", age_s=301), post(NEW_SECRET, "msg_6", age_s=-310),
                             post(NEW_SECRET, "msg_7", sent="v1,"), post(NEW_SECRET, "msg_8", sent="x"),
                             _post(port, "/hooks/shop", body.encode(), {}),
                             _post(port, "/hooks/shop", b"{}", signed(NEW_SECRET, "msg_9"))):

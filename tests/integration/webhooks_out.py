@@ -120,7 +120,8 @@ def retry_after():
             hook.wait_count(3)
             held = bridge.wait_event("http_waiting", connection="hook")
             assert word[:3] in held["reason"], held
-            refused, later = hook.requests[0], [r for r in hook.requests[1:] if r.target == hook.requests[0].target]
+            refused = next(r for r in hook.requests if r.did == word)
+            later = [r for r in hook.requests if r.target == refused.target and r is not refused]
             assert later and later[0].got_s - refused.got_s > 0.9, (refused.got_s, [r.got_s for r in hook.requests])
             _done(bridge)
             assert bridge.status(destination="hook")["dead"] == "0"
@@ -144,8 +145,9 @@ def retried():
 def unreachable():
     with _scene("silent", {}, _in_turn("hang"), timeout="300ms", connect_timeout="200ms") as (bridge, hook):
         _publish(("silent/x", b"1"))
-        hook.wait_count(1)
-        assert len(hook.requests) == 2, hook.requests
+        hook.wait_count(1)  # and once more, if a loaded machine has made that one late
+        assert [r.did for r in hook.requests[:2]] == ["hang", "ok"], [r.did for r in hook.requests]
+        assert len({(r.header("webhook-id"), r.body) for r in hook.requests}) == 1, hook.requests
     breaker = {"failures": 2, "min": "20ms", "max": "100ms"}
     with _scene("refused", {}, breaker=breaker, outbox={"max_attempts": 4}) as (bridge, hook):
         hook.down()
@@ -343,6 +345,8 @@ def batches():
             _publish(*((f"{name}/x", json.dumps({"n": n}).encode()) for n in range(25)), (f"{name}/x", b"text"),
                      (f"{name}/x", b"\xff\x00"))
             until(lambda: len(receiver.requests) > 2, "some attempts")
+            # What mosquitto has no acknowledgement of would come again, as another message.
+            bridge.wait_status(lambda s: s["taken"] == 27 and s["unacknowledged"] == 0, "all to be taken", source="plant")
             bridge.kill()
             receiver.decide = _in_turn("503", "cut-answer")
             bridge.start()

@@ -217,12 +217,15 @@ static const char *on_error_words(const struct mapping_config *map, bool program
 static void show_failure(struct trace *trace, const struct route_event *event)
 {
 	const struct mapping_config *map = &trace->config->mappings[event->mapping];
-	bool program = strcmp(event->key, "min_interval") != 0;
-	struct config_place place = {map->line, map->column};
+	const char *name = mapping_steps[event->step], *dot = strchr(name, '.');
+	bool program = !dot || strcmp(dot, ".key") != 0;
+	char *section = memory_format("%.*s", dot ? (int)(dot - name) : (int)strlen(name), name);
+	struct config_place place = map->places[event->step];
 	trace->program_failed = true; /* and with it what follows for each target */
-	if (program)
-		place = strcmp(event->key, "when") == 0 ? map->when_place : map->payload_place;
-	show_words(trace, event->key, memory_format("fails: %s; %s", event->reason, on_error_words(map, program)));
+	show_words(trace, section,
+		memory_format("%s%sfails: %s; %s", dot ? dot + 1 : "", dot ? " " : "", event->reason,
+			on_error_words(map, program)));
+	free(section);
 	fprintf(trace->out, "%s:%d:%d:\n", map->file, place.line, place.column);
 	config_show_place(trace->config, map->file, place.line, place.column, trace->out);
 }

@@ -370,6 +370,11 @@ static void on_event(struct route_watcher *watcher, const struct route_event *ev
 	case ROUTE_FAILED:
 		show_failure(trace, event);
 		break;
+	case ROUTE_ROUNDED:
+		show_words(trace, "note",
+			memory_text("jq changes an integer above 2^53, since its numbers are doubles; send such "
+				    "numbers as text, or insert them with a template"));
+		break;
 	case ROUTE_INTERVAL:
 		show_interval(trace, event);
 		break;

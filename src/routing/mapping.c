@@ -707,6 +707,7 @@ static void note_rounding(struct work *work)
 	if (!transform_input_rounded(work->form->input))
 		return;
 	work->routing->rounded++;
+	TELL(work, NULL, .kind = ROUTE_ROUNDED);
 	if (!map->told_rounded)
 		log_warn("integer_rounded",
 			"mapping=\"%s\" what=\"jq has changed an integer above 2^53, since its numbers are doubles; "

@@ -67,6 +67,7 @@ enum route_event_kind {
 	ROUTE_WHEN, /* the condition has answered: passed. key: "changes_only", it is that rule's; NULL: the mapping's */
 	ROUTE_MADE, /* `payload` has made n messages of it */
 	ROUTE_FAILED, /* step: of the mapping; reason */
+	ROUTE_ROUNDED, /* a program has put out an integer above 2^53 as another number */
 	ROUTE_INTERVAL, /* value: the key of min_interval */
 	ROUTE_SKIPPED, /* target: what is retained does not go there */
 	ROUTE_LOOPED, /* target: it has been passed on max_hops times */

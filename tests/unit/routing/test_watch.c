@@ -33,8 +33,8 @@ static void note(struct notes *notes, const char *word, struct slice text)
 
 static void on_event(struct route_watcher *watcher, const struct route_event *event)
 {
-	static const char *const kinds[] = {
-		"matched", "when", "made", "failed", "interval", "skipped", "looped", "target_failed", "output"};
+	static const char *const kinds[] = {"matched", "when", "made", "failed", "rounded", "interval", "skipped",
+		"looped", "target_failed", "output"};
 	struct notes *notes = (struct notes *)watcher;
 	notes->len += (size_t)snprintf(notes->text + notes->len, sizeof notes->text - notes->len, "%s%zu:%s",
 		notes->len ? "; " : "", event->mapping, kinds[event->kind]);
@@ -169,6 +169,23 @@ static void test_failures(void)
 	end();
 }
 
+static void test_rounding(void)
+{
+	log_set_level(LOG_LEVEL_ERROR);
+	begin();
+	struct mapping_config *map = a_mapping(config, "ids", "a");
+	map->payload = a_text(".id");
+	map->max_outputs = 5;
+	a_target(map, 1, NULL);
+	router = router_new(config);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(router);
+	for (size_t i = 0; i < 2; i++) /* each time */
+		expect("a", "{\"id\": 9007199254740993}", false,
+			"0:matched; 0:made n=other; 0:rounded; 0:output target=first topic=a");
+	expect("a", "{\"id\": 9007199254740992}", false, "0:matched; 0:made n=other; 0:output target=first topic=a");
+	end();
+}
+
 /* A watcher is told which of a mapping's programs and templates it was. */
 static void test_failing_rules(void)
 {
@@ -204,6 +221,7 @@ static void test_failing_rules(void)
 static const struct tap_test tests[] = {
 	{"each step", test_steps},
 	{"what fails, and on what", test_failures},
+	{"integers that change", test_rounding},
 	{"which of the rules over time fails", test_failing_rules},
 	{NULL, NULL},
 };

@@ -2,7 +2,7 @@
  *
  * `linkspan reload`: has the daemon that runs on a data folder read its configuration again, and says what came of it. The
  * daemon reads the file that it was started with; a configuration named here only says where its data folder is, and is not
- * checked: what is wrong with it is the daemon's to say.
+ * checked unless that cannot be read: what is wrong with it is the daemon's to say.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -45,8 +45,9 @@ const struct cli_option cli_reload_options[] = {
 static void usage(FILE *out)
 {
 	fputs("usage: linkspan reload [OPTION...] DATA_DIR|CONFIG\n\n"
-	      "Has the daemon that runs on the data folder read its configuration again. It checks the file and "
-	      "applies what has\n"
+	      "Has the daemon that runs on the data folder read its configuration again: the file that it was started "
+	      "with, which\n"
+	      "need not be the one that is named here to find the folder. It checks the file and applies what has\n"
 	      "changed: connections that are as they were stay connected, and what waits for a destination goes on "
 	      "waiting as it\n"
 	      "was rendered. A file with mistakes changes nothing. SIGHUP does the same, and says in the log what came "
@@ -86,7 +87,15 @@ static int parse(int argc, char **argv, struct options *options)
 
 /* --- the daemon ------------------------------------------------------------------------------------------------------- */
 
-/* Of a configuration that may have mistakes: those are not told here. NULL: told. */
+/* What hides the data folder in a file. */
+static void tell_mistakes(const char *path)
+{
+	struct config *config;
+	if (config_load(path, stderr, &config, NULL) == 0)
+		config_free(config);
+}
+
+/* Of a configuration that may have mistakes: those are the daemon's to say, if it can be found. NULL: told. */
 static char *find_folder(const char *name)
 {
 	struct stat st;
@@ -97,9 +106,13 @@ static char *find_folder(const char *name)
 	if (S_ISDIR(st.st_mode))
 		return strdup(name);
 	char *folder = config_data_dir(name);
-	if (!folder)
-		fprintf(stderr, "linkspan reload: %s names no data folder that can be read; name the folder instead\n",
+	if (!folder) {
+		tell_mistakes(name);
+		fprintf(stderr,
+			"linkspan reload: nothing has changed: %s names no data folder that can be read; name the "
+			"folder instead\n",
 			name);
+	}
 	return folder;
 }
 

@@ -217,12 +217,15 @@ static const char *on_error_words(const struct mapping_config *map, bool program
 static void show_failure(struct trace *trace, const struct route_event *event)
 {
 	const struct mapping_config *map = &trace->config->mappings[event->mapping];
-	bool program = strcmp(event->key, "min_interval") != 0;
-	struct config_place place = {map->line, map->column};
+	const char *name = mapping_steps[event->step], *dot = strchr(name, '.');
+	bool program = !dot || strcmp(dot, ".key") != 0;
+	char *section = memory_format("%.*s", dot ? (int)(dot - name) : (int)strlen(name), name);
+	struct config_place place = map->places[event->step];
 	trace->program_failed = true; /* and with it what follows for each target */
-	if (program)
-		place = strcmp(event->key, "when") == 0 ? map->when_place : map->payload_place;
-	show_words(trace, event->key, memory_format("fails: %s; %s", event->reason, on_error_words(map, program)));
+	show_words(trace, section,
+		memory_format("%s%sfails: %s; %s", dot ? dot + 1 : "", dot ? " " : "", event->reason,
+			on_error_words(map, program)));
+	free(section);
 	fprintf(trace->out, "%s:%d:%d:\n", map->file, place.line, place.column);
 	config_show_place(trace->config, map->file, place.line, place.column, trace->out);
 }
@@ -366,6 +369,11 @@ static void on_event(struct route_watcher *watcher, const struct route_event *ev
 		break;
 	case ROUTE_FAILED:
 		show_failure(trace, event);
+		break;
+	case ROUTE_ROUNDED:
+		show_words(trace, "note",
+			memory_text("jq changes an integer above 2^53, since its numbers are doubles; send such "
+				    "numbers as text, or insert them with a template"));
 		break;
 	case ROUTE_INTERVAL:
 		show_interval(trace, event);

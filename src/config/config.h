@@ -90,6 +90,21 @@ struct config_place {
 	int line, column; /* 0: it is not there */
 };
 
+/* What of a mapping is run or rendered for each message, before its targets are. */
+enum mapping_step {
+	STEP_WHEN,
+	STEP_PAYLOAD,
+	STEP_CHANGES_VALUE,
+	STEP_CHANGES_WHEN,
+	STEP_CHANGES_KEY,
+	STEP_SAMPLE_KEY,
+	STEP_INTERVAL_KEY,
+	STEP_AGGREGATE_VALUE,
+	STEP_AGGREGATE_KEY,
+	MAPPING_STEPS
+};
+extern const char *const mapping_steps[]; /* as they are called in a file: "changes_only.key" */
+
 struct mapping_config {
 	char *name;
 	size_t from_connection;
@@ -110,7 +125,7 @@ struct mapping_config {
 	size_t n_targets;
 	const char *file;
 	int line, column;
-	struct config_place when_place, payload_place; /* of the programs */
+	struct config_place places[MAPPING_STEPS];
 	struct { /* these three: what passes, see runtime/spacing.h; keys are templates, NULL: the source topic */
 		bool enabled;
 		char *value; /* jq; NULL: the payload */

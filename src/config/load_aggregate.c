@@ -140,7 +140,7 @@ static struct mapping_config second_half(struct mapping_config *map, size_t aggr
 		.from_qos = map->from_qos,
 		.payload = map->payload,
 		.payload_template = map->payload_template,
-		.payload_place = map->payload_place,
+		.places = {[STEP_PAYLOAD] = map->places[STEP_PAYLOAD]},
 		.on_error = map->on_error,
 		.max_outputs = map->max_outputs,
 		.max_hops = map->max_hops,

@@ -716,9 +716,22 @@ static void warn_format(struct reading *reading)
 			"format add format under to");
 }
 
-static struct config_place place_of(const struct node *node)
+const char *const mapping_steps[] = {"when", "payload", "changes_only.value", "changes_only.when", "changes_only.key",
+	"sample.key", "min_interval.key", "aggregate.value", "aggregate.key"};
+
+static void find_places(struct mapping_config *map, const struct node *mapping)
 {
-	return node ? (struct config_place){node->line, node->column} : (struct config_place){0, 0};
+	for (size_t i = 0; i < MAPPING_STEPS; i++) {
+		char section[32];
+		const char *dot = strchr(mapping_steps[i], '.');
+		const struct node *node = node_get(mapping, mapping_steps[i]);
+		if (dot) {
+			snprintf(section, sizeof section, "%.*s", (int)(dot - mapping_steps[i]), mapping_steps[i]);
+			node = node_get(node_get(mapping, section), dot + 1);
+		}
+		if (node)
+			map->places[i] = (struct config_place){node->line, node->column};
+	}
 }
 
 static void check_sample(struct config_scope *scope, const struct mapping_config *map)
@@ -773,8 +786,7 @@ void loader_read_mapping(struct loader *loader, size_t index)
 		check_min_interval(&scope, map);
 		check_payload_template(&scope, map);
 		check_all_made(&reading);
-		map->when_place = place_of(node_get(node, "when"));
-		map->payload_place = place_of(node_get(node, "payload"));
+		find_places(map, node);
 		check_sample(&scope, map);
 		loader_check_aggregate(loader, map, node);
 		read_changes_only(&scope, map);

@@ -5,13 +5,19 @@
  */
 #include <cbor.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "routing/arena.h"
 #include "routing/cbor.h"
 #include "routing/json.h"
 
-#define MOST_HEAD 9 /* bytes of an item before its content */
+#define MOST_HEAD   9 /* bytes of an item before its content */
+#define MOST_DIGITS 309u /* of an integer; a double has no more either */
+#define MOST_BYTES  132u
+#define LIMB        UINT64_C(1000000000)
+#define LIMB_DIGITS 9u
+#define MOST_LIMBS  ((MOST_DIGITS + LIMB_DIGITS - 1) / LIMB_DIGITS)
 
 struct writing {
 	const uint8_t *at, *end; /* of the text */
@@ -95,6 +101,74 @@ static bool is_exact(double value)
 	return value >= -3.4e38 && value <= 3.4e38 && (double)(float)value == value;
 }
 
+struct large {
+	uint32_t limbs[MOST_LIMBS]; /* of nine decimal digits, the first ones first */
+	size_t n;
+};
+
+static struct large read_large(const char *digits, size_t n)
+{
+	struct large number = {.n = (n + LIMB_DIGITS - 1) / LIMB_DIGITS};
+	for (size_t i = 0; i < n; i++) {
+		uint32_t *limb = &number.limbs[number.n - 1 - (n - 1 - i) / LIMB_DIGITS];
+		*limb = *limb * 10 + (uint32_t)(digits[i] - '0');
+	}
+	return number;
+}
+
+static void subtract_one(struct large *number)
+{
+	size_t at = number->n;
+	while (number->limbs[--at] == 0)
+		number->limbs[at] = LIMB - 1;
+	number->limbs[at]--;
+}
+
+/* Divides by 2^32 and gives what is left. */
+static uint32_t shift_out(struct large *number)
+{
+	uint64_t rest = 0;
+	for (size_t i = 0; i < number->n; i++) {
+		uint64_t value = rest * LIMB + number->limbs[i];
+		number->limbs[i] = (uint32_t)(value >> 32);
+		rest = value & UINT32_MAX;
+	}
+	return (uint32_t)rest;
+}
+
+/* Its bytes stand at the end of those; returns how many there are. */
+static size_t binary_of(struct large *number, uint8_t *bytes)
+{
+	size_t at = MOST_BYTES;
+	while (at > 0) {
+		uint32_t word = shift_out(number);
+		for (unsigned i = 0; i < 4; i++, word >>= 8)
+			bytes[--at] = (uint8_t)word;
+	}
+	while (at < MOST_BYTES && bytes[at] == 0)
+		at++;
+	return MOST_BYTES - at;
+}
+
+/* An integer that 64 bits do not hold is a bignum (RFC 8949, 3.4.3). Of a negative one, what is written is one less. */
+static void write_large_integer(struct writing *to, const char *text, size_t len)
+{
+	uint8_t bytes[MOST_BYTES];
+	bool negative = *text == '-';
+	struct large number = read_large(text + negative, len - negative);
+	if (negative)
+		subtract_one(&number);
+	size_t n = binary_of(&number, bytes);
+	if (n <= sizeof(uint64_t)) { /* that one was 2^64 */
+		to->len += cbor_encode_negint(UINT64_MAX, to->out + to->len, to->capacity - to->len);
+		return;
+	}
+	to->len += cbor_encode_tag(negative ? 3 : 2, to->out + to->len, to->capacity - to->len);
+	to->len += cbor_encode_bytestring_start(n, to->out + to->len, to->capacity - to->len);
+	memcpy(to->out + to->len, bytes + MOST_BYTES - n, n);
+	to->len += n;
+}
+
 static void write_number(struct writing *to)
 {
 	char text[32], *end;
@@ -123,8 +197,16 @@ static void write_number(struct writing *to)
 			return;
 		}
 	}
+	if (is_integer && len > 2 && len - (*from == '-') <= MOST_DIGITS) {
+		write_large_integer(to, from, len);
+		return;
+	}
 	double value = strtod(
 		from, &end); /* what follows the number ends it: a bracket, a comma, white space, or the copy's NUL */
+	if (!isfinite(value)) {
+		to->reason = "a number is larger than CBOR's doubles";
+		return;
+	}
 	to->len += is_exact(value) ? cbor_encode_single((float)value, room, free_bytes)
 				   : cbor_encode_double(value, room, free_bytes);
 }

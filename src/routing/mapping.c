@@ -23,7 +23,8 @@ struct work {
 	struct routing *routing;
 	struct template_source source;
 	struct routed_value *form; /* of the payload, as the mapping reads it */
-	const char *reason; /* why the last step failed */
+	enum mapping_step step; /* that is being done */
+	const char *reason; /* why it failed */
 	bool transformed; /* the payload is the transform's output */
 	bool passed; /* on_error: pass; the payload is as it was received */
 	bool null; /* what was received is a null payload, here or at some target */
@@ -519,6 +520,8 @@ static int route_to_aggregator(struct work *work, const struct target *to)
 	view.expires_ms = 0;
 	view.retain = view.utf8_payload = false;
 	view.priority = 0;
+	if (err == -EINVAL)
+		TELL(work, NULL, .kind = ROUTE_FAILED, .step = STEP_AGGREGATE_KEY);
 	if (!err && message_encoded_size(&view) == 0)
 		err = fail(work, "the message would pass the limits of 32 MiB of payload or 1 MiB of all else");
 	if (err == -EINVAL)
@@ -546,16 +549,19 @@ static int render_rules(struct work *work, struct route_rules *ret_rules)
 	int err = 0;
 	if (config->changes_only.enabled && !work->valueless) {
 		ret_rules->changes_key = topic;
+		work->step = STEP_CHANGES_KEY;
 		if (map->changes_key)
 			err = render(work, map->changes_key, &ret_rules->changes_key);
 	}
 	if (!err && config->sample.one_in) {
 		ret_rules->sample_key = topic;
+		work->step = STEP_SAMPLE_KEY;
 		if (map->sample_key)
 			err = render(work, map->sample_key, &ret_rules->sample_key);
 	}
 	if (!err && config->min_interval.every_ms) {
 		ret_rules->interval_key = topic;
+		work->step = STEP_INTERVAL_KEY;
 		if (map->interval_key)
 			err = render(work, map->interval_key, &ret_rules->interval_key);
 	}
@@ -603,8 +609,10 @@ static int route_silently(struct work *work)
 	struct route_rules rules = {
 		.mapping = map->number, .value = work->value, .changes_key = work->routing->view->topic};
 	int err = map->changes_key ? render(work, map->changes_key, &rules.changes_key) : 0;
-	if (err == -EINVAL)
+	if (err == -EINVAL) {
+		TELL(work, NULL, .kind = ROUTE_FAILED, .step = STEP_CHANGES_KEY);
 		return all_targets_failed(work);
+	}
 	return err ? err : add_rules(work, &rules, work->routing->n_outputs);
 }
 
@@ -615,7 +623,7 @@ static int route_targets(struct work *work, const struct slice *payloads, size_t
 	size_t first = work->routing->n_outputs;
 	int err = map->has_rules ? render_rules(work, &rules) : 0;
 	if (err == -EINVAL) {
-		TELL(work, NULL, .kind = ROUTE_FAILED, .key = "min_interval");
+		TELL(work, NULL, .kind = ROUTE_FAILED, .step = work->step);
 		return all_targets_failed(work);
 	}
 	if (!err && map->has_rules && map->config->min_interval.every_ms)
@@ -647,6 +655,7 @@ static int take_value(struct work *work)
 	struct slice *values;
 	size_t n = 0;
 	int err = 0;
+	work->step = STEP_CHANGES_VALUE;
 	if (!map->value)
 		work->value = routing->view->payload;
 	else
@@ -654,8 +663,11 @@ static int take_value(struct work *work)
 			&n, &work->reason);
 	if (!err && n)
 		work->value = values[0];
+	if (err)
+		return err;
 	bool passes = true;
-	if (!err && map->change_when)
+	work->step = STEP_CHANGES_WHEN;
+	if (map->change_when)
 		err = transform_test(map->change_when, work->form->input, work->source.captures, routing->arena,
 			&passes, &work->reason);
 	work->silent = !passes;
@@ -677,6 +689,7 @@ static int take_aggregate_value(struct work *work, bool *ret_pass)
 	size_t n;
 	if (!map->aggregate_value)
 		return 0;
+	work->step = STEP_AGGREGATE_VALUE;
 	int err = transform_run(map->aggregate_value, work->form->input, work->source.captures, 1, work->routing->arena,
 		&values, &n, &work->reason);
 	*ret_pass = !err && n > 0;
@@ -694,6 +707,7 @@ static void note_rounding(struct work *work)
 	if (!transform_input_rounded(work->form->input))
 		return;
 	work->routing->rounded++;
+	TELL(work, NULL, .kind = ROUTE_ROUNDED);
 	if (!map->told_rounded)
 		log_warn("integer_rounded",
 			"mapping=\"%s\" what=\"jq has changed an integer above 2^53, since its numbers are doubles; "
@@ -711,18 +725,17 @@ static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_
 	int err = 0;
 	work->null = is_null_for_any(map, routing->view);
 	transform_input_null(work->form->input, work->null);
-	const char *key = map->when ? "when" : "payload";
+	work->step = STEP_WHEN;
 	if (map->when) {
 		err = transform_test(
 			map->when, work->form->input, work->source.captures, routing->arena, &pass, &work->reason);
 		if (!err)
 			TELL(work, NULL, .kind = ROUTE_WHEN, .passed = pass);
 	}
-	if (!err && map->payload)
-		key = "payload";
 	if (!err && pass && map->has_rules && map->config->changes_only.enabled)
 		err = take_value(work);
 	if (!err && pass && !work->silent && map->payload) {
+		work->step = STEP_PAYLOAD;
 		err = transform_run(map->payload, work->form->input, work->source.captures, map->max_outputs,
 			routing->arena, ret_payloads, ret_n, &work->reason);
 		if (!err)
@@ -731,7 +744,7 @@ static int run_transforms(struct work *work, bool *ret_pass, struct slice **ret_
 	if (!err && pass && !work->silent && map->aggregate_bits)
 		err = take_aggregate_value(work, &pass);
 	if (err == -EINVAL)
-		TELL(work, NULL, .kind = ROUTE_FAILED, .key = key);
+		TELL(work, NULL, .kind = ROUTE_FAILED, .step = work->step);
 	note_rounding(work);
 	*ret_pass = pass;
 	return err;

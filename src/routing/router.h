@@ -66,7 +66,8 @@ enum route_event_kind {
 	ROUTE_MATCHED, /* `filter` of the mapping, with captures: names and values, absent where not bound */
 	ROUTE_WHEN, /* the condition has answered: passed. key: "changes_only", it is that rule's; NULL: the mapping's */
 	ROUTE_MADE, /* `payload` has made n messages of it */
-	ROUTE_FAILED, /* key: which of the mapping's, "when", "payload" or "min_interval"; reason */
+	ROUTE_FAILED, /* step: of the mapping; reason */
+	ROUTE_ROUNDED, /* a program has put out an integer above 2^53 as another number */
 	ROUTE_INTERVAL, /* value: the key of min_interval */
 	ROUTE_SKIPPED, /* target: what is retained does not go there */
 	ROUTE_LOOPED, /* target: it has been passed on max_hops times */
@@ -80,6 +81,7 @@ struct route_event {
 	const struct slice *values;
 	size_t n;
 	bool passed, marked;
+	enum mapping_step step;
 	const char *key, *reason;
 	struct slice value;
 	const struct message_view *view;

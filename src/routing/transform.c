@@ -328,7 +328,8 @@ static int collect(jq_state *jq, size_t max_outputs, struct arena *arena, struct
 		}
 		if (n == max_outputs) {
 			jv_free(output);
-			*ret_reason = arena_printf(arena, "the transform gives more than %zu outputs", max_outputs);
+			*ret_reason = arena_printf(arena, "the transform gives more than %zu output%s", max_outputs,
+				max_outputs == 1 ? "" : "s");
 			return -EINVAL;
 		}
 		if (n == size) {

@@ -3,6 +3,7 @@
  * Orders to reload: IDLE → LOADING (the worker reads and compiles) → applied or refused, the order is answered → SETTLING (what
  * leaves, leaves) → IDLE.
  */
+#define _GNU_SOURCE /* asprintf */
 #include "runtime/reload.h"
 
 #include <errno.h>
@@ -185,6 +186,20 @@ static void refuse(struct reload *reload, const char *text, const char *summary)
 	reload_settled(reload->bridge);
 }
 
+/* Warnings of the file, and what else there is to say; by which file, since who asks may have named another one. */
+static void tell_applied(struct reload *reload, const char *warnings, const char *remarks, const char *summary)
+{
+	char *text = NULL, *named = NULL;
+	if (asprintf(&text, "%s%s", warnings ? warnings : "", remarks ? remarks : "") < 0)
+		text = NULL;
+	if (asprintf(&named, "%s: %s", reload->path, summary) < 0)
+		named = NULL;
+	struct reload_result result = {.applied = true, .text = text ? text : "", .summary = named ? named : summary};
+	answer(reload, &result);
+	free(text);
+	free(named);
+}
+
 static void apply(struct reload *reload)
 {
 	char *why = NULL, *text = reload->text;
@@ -201,17 +216,16 @@ static void apply(struct reload *reload)
 		free(why);
 		return;
 	}
-	free(why);
 	reload->config = NULL;
 	reload->router = NULL;
 	reload->text = NULL; /* warnings */
 	remove_old(reload, &output);
-	struct reload_result result = {.applied = true, .text = text ? text : "", .summary = output.summary};
 	if (reload->on_reloaded)
 		reload->on_reloaded(reload->ctx, reload->bridge->config);
 	reload->state = RELOAD_SETTLING;
-	answer(reload, &result);
+	tell_applied(reload, text, why, output.summary);
 	free(text);
+	free(why);
 	if (!endpoints_are_leaving(reload->bridge))
 		reload_settled(reload->bridge);
 }

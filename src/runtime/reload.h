@@ -33,7 +33,7 @@ struct reload_input {
 	struct config *config;
 	struct router *router;
 	const struct reload_order *order;
-	FILE *why; /* lines: what is refused */
+	FILE *why; /* lines: what is refused, and what of the order comes to nothing */
 };
 struct reload_output {
 	struct router *old_router; /* the caller's */

@@ -124,6 +124,34 @@ static void check_leftover(const struct journal_outbox *box, void *arg)
 		refuse_leftover(plan, box);
 }
 
+struct search {
+	const char *name;
+	bool found;
+};
+
+static void find_outbox(const struct journal_outbox *box, void *arg)
+{
+	struct search *search = arg;
+	search->found |= strcmp(box->name, search->name) == 0;
+}
+
+/* Whoever names a destination wants something to become of what waits there, and hears when nothing does. */
+static void tell_unused(struct plan *plan, const char *const *names, const char *what)
+{
+	for (; names && *names; names++) {
+		struct item *item = item_named(plan, *names);
+		struct search search = {*names, item || endpoint_named(plan->bridge, *names)};
+		journal_outboxes(plan->bridge->journal, find_outbox, &search);
+		if (!search.found)
+			fprintf(plan->input->why, "--%s %s: there is no destination of that name\n", what, *names);
+		else if (item && item->setup.is_sink)
+			fprintf(plan->input->why,
+				"--%s %s: nothing becomes of what waits there, for a mapping writes to it; linkspan "
+				"queue purge throws it away all the same\n",
+				what, *names);
+	}
+}
+
 /* --- what becomes of each --------------------------------------------------------------------------------------------------- */
 
 static bool same_subscriptions(const struct endpoint *end, const struct endpoint_setup *setup)
@@ -222,6 +250,8 @@ static int make(struct plan *plan)
 	if (r < 0)
 		return r;
 	check_fixed(plan);
+	tell_unused(plan, plan->input->order->drop, "drop");
+	tell_unused(plan, plan->input->order->drain, "drain");
 	journal_outboxes(plan->bridge->journal, check_leftover, plan);
 	if (plan->refused)
 		return -EINVAL;

@@ -193,10 +193,16 @@ def leftovers():
             bridge.signal(signal.SIGHUP)
             bridge.wait_event("reload_failed")
             assert any("out has 30 messages" in e["what"] for e in bridge.events("reload_refused")), bridge.events("reload_refused")
+            bridge.configure(with_out)
+            said = bridge.reload("--drop", "out", "--drain", "out", "--drop", "uot")  # what is told and comes to nothing
+            for words in ("--drop out: nothing becomes of what waits there", "--drain out: nothing becomes of what waits there",
+                          "--drop uot: there is no destination of that name"):
+                assert words in said, said
+            bridge.configure(without)
             out.publish("left/a", b"30", qos=2)  # by the configuration that still holds
             bridge.wait_waiting("out", 31)
-            bridge.reload("--drain", "out")
-            bridge.reload()  # while it drains
+            assert "--drain" not in bridge.reload("--drain", "out")
+            assert "--drain" not in bridge.reload("--drain", "out")  # while it drains
             out.publish("left/a", b"nobody's", qos=2)
             out.publish("left/b", b"still", qos=2)
             still.wait_count(1)
@@ -247,6 +253,7 @@ def bad_file():
         assert "linkspan.yaml:" in bridge.reload(status=1)
         asked = subprocess.run([program(), "reload", bridge.path], capture_output=True, text=True, timeout=60, check=False)
         assert asked.returncode == 1 and "name the folder instead" in asked.stderr, asked
+        assert re.search(r"linkspan\.yaml:\d+:\d+: ", asked.stderr), asked.stderr  # and why that cannot be read
         for setting, key in (("journal: {max_size: 512MiB}", "journal.max_size"), ("admin: {listen: \"127.0.0.1:1\"}", "admin.listen")):
             bridge.configure(setting + "\n" + good)
             assert key + " is another one than linkspan was started with" in bridge.reload(status=1)
@@ -257,7 +264,8 @@ def bad_file():
         out.publish("bad/a", b"1", qos=2)
         got.wait_count(1)
         bridge.configure(good)
-        assert "2 kept" in bridge.reload()
+        said = bridge.reload()
+        assert "2 kept" in said and bridge.path + ": connections:" in said, said
         assert [_connects(broker, f"bad-{end}") for end in ("in", "out")] == [1, 1]
         assert bridge.stop() == 0
         asked = subprocess.run([program(), "reload", bridge.path], capture_output=True, text=True, timeout=60, check=False)

@@ -213,6 +213,31 @@ def trace_failures():
     assert "No mapping takes it" in text and "level 0 is 'x', and the filter has 'plant'" in " ".join(text.split()), text
 
 
+@tap.case("trace: of the rules over time and of aggregate, what fails is named and shown at its place")
+def trace_failing_rules():
+    path = _file("""data_dir: data
+connections:
+  plant: {type: mqtt, url: "mqtt://localhost", client_id: a}
+mappings:
+  - name: value
+    from: {connection: plant, topic: value}
+    when: .on
+    changes_only: {value: ".v[]"}
+    payload: .v
+    to: {connection: plant, topic: out}
+  - name: window
+    from: {connection: plant, topic: window}
+    aggregate: {window: 1m, as: last, value: .v, key: "{.k}"}
+    payload: .
+    to: {connection: plant, topic: out}
+""")
+    for topic, words, place in (
+            ("value", "changes_only value fails: the transform gives more than 1 output; so it becomes a dead letter", ":8:27:"),
+            ("window", "aggregate key fails: the payload has no .k; so it becomes a dead letter", ":13:55:")):
+        _, text = _trace(path, "--topic", topic, "--payload", '{"on": true, "v": [1, 2]}')
+        assert words in " ".join(text.split()) and place in text and text.count("fails:") == 1, text
+
+
 @tap.case("trace: payloads from a file, from standard input and null; headers; bytes that are no text")
 def trace_inputs():
     path = _file("""data_dir: data

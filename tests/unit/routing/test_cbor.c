@@ -222,10 +222,15 @@ static void test_write(void)
 		{"1000000000000", "1b000000e8d4a51000"},
 		{"9007199254740993", "1b0020000000000001"},
 		{"18446744073709551615", "1bffffffffffffffff"},
-		{"18446744073709551616", "fa5f800000"},
+		{"18446744073709551616", "c249010000000000000000"},
+		{"18446744073709551617", "c249010000000000000001"},
+		{"1000000000000000000000000000", "c24c033b2e3c9fd0803ce8000000"},
 		{"-1", "20"},
 		{"-1000", "3903e7"},
 		{"-18446744073709551615", "3bfffffffffffffffe"},
+		{"-18446744073709551616", "3bffffffffffffffff"},
+		{"-18446744073709551617", "c349010000000000000000"},
+		{"-1000000000000000000000000000", "c34c033b2e3c9fd0803ce7ffffff"},
 		{"1.5", "fa3fc00000"},
 		{"1.1", "fb3ff199999999999a"},
 		{"1e300", "fb7e37e43c8800759c"},
@@ -267,6 +272,20 @@ static void test_write_refused(void)
 	const char *reason = "";
 	CU_ASSERT_EQUAL(cbor_from_json(slice_str("[\"\\ud800\"]"), &arena, &got, &reason), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(reason, "surrogate"));
+	/* Neither becomes an infinity. */
+	static const char *const numbers[] = {"1e400", "[1,-1e309]", "1.5e9999"};
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		reason = "";
+		CU_ASSERT_EQUAL(cbor_from_json(slice_str(numbers[i]), &arena, &got, &reason), -EINVAL);
+		CU_ASSERT_PTR_NOT_NULL(strstr(reason, "larger than CBOR's doubles"));
+	}
+	char digits[312];
+	memset(digits, '9', sizeof digits);
+	for (size_t n = 308; n <= 310; n++) {
+		CU_ASSERT_EQUAL(cbor_from_json(slice_of(digits, n), &arena, &got, &reason), n <= 309 ? 0 : -EINVAL);
+		if (n == 309) /* tag, length, bytes: 10^309 - 1 has 1027 bits */
+			CU_ASSERT_TRUE(got.len == 3 + 129 && got.data[3] == 0x05);
+	}
 }
 
 /* Fractions grow most: three characters become nine bytes. */

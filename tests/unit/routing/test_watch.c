@@ -33,8 +33,8 @@ static void note(struct notes *notes, const char *word, struct slice text)
 
 static void on_event(struct route_watcher *watcher, const struct route_event *event)
 {
-	static const char *const kinds[] = {
-		"matched", "when", "made", "failed", "interval", "skipped", "looped", "target_failed", "output"};
+	static const char *const kinds[] = {"matched", "when", "made", "failed", "rounded", "interval", "skipped",
+		"looped", "target_failed", "output"};
 	struct notes *notes = (struct notes *)watcher;
 	notes->len += (size_t)snprintf(notes->text + notes->len, sizeof notes->text - notes->len, "%s%zu:%s",
 		notes->len ? "; " : "", event->mapping, kinds[event->kind]);
@@ -47,7 +47,7 @@ static void on_event(struct route_watcher *watcher, const struct route_event *ev
 	if (event->kind == ROUTE_MADE)
 		note(notes, "n", slice_str(event->n == 2 ? "2" : "other"));
 	if (event->kind == ROUTE_FAILED)
-		note(notes, "key", slice_str(event->key));
+		note(notes, "key", slice_str(mapping_steps[event->step]));
 	if (event->kind == ROUTE_FAILED || event->kind == ROUTE_TARGET_FAILED)
 		note(notes, "reason", slice_str(event->reason));
 	if (event->kind == ROUTE_INTERVAL)
@@ -118,6 +118,25 @@ static void test_steps(void)
 	end();
 }
 
+/* Says that the mapping of that topic fails, once, and on what. */
+static void expect_failure(const char *topic, const char *step)
+{
+	struct notes notes = {.watcher = {on_event}};
+	struct message_view view = {.topic = slice_str(topic),
+		.payload = slice_str("{\"on\": true, \"v\": [1, 2]}"),
+		.origin_ms = 5,
+		.qos = 1};
+	struct route_result result;
+	char wanted[64];
+	router_watch(router, &notes.watcher);
+	CU_ASSERT_EQUAL(router_route(router, 0, -1, &view, &result), 0);
+	snprintf(wanted, sizeof wanted, ":failed key=%s ", step);
+	const char *found = strstr(notes.text, wanted);
+	CU_ASSERT_TRUE(found && !strstr(found + 1, ":failed"));
+	if (!found)
+		printf("# %s\n", notes.text);
+}
+
 static void test_failures(void)
 {
 	log_set_level(LOG_LEVEL_ERROR);
@@ -145,14 +164,65 @@ static void test_failures(void)
 		"1:target_failed reason=the target t/1 x is not legal: a topic has no spaces target=second; "
 		"1:output target=second letter=t/1");
 	expect("i", "{}", false,
-		"2:matched; 2:failed key=min_interval reason=the message has no key; "
+		"2:matched; 2:failed key=min_interval.key reason=the message has no key; "
 		"2:target_failed reason=the message has no key target=first; 2:output target=first letter=i");
+	end();
+}
+
+static void test_rounding(void)
+{
+	log_set_level(LOG_LEVEL_ERROR);
+	begin();
+	struct mapping_config *map = a_mapping(config, "ids", "a");
+	map->payload = a_text(".id");
+	map->max_outputs = 5;
+	a_target(map, 1, NULL);
+	router = router_new(config);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(router);
+	for (size_t i = 0; i < 2; i++) /* each time */
+		expect("a", "{\"id\": 9007199254740993}", false,
+			"0:matched; 0:made n=other; 0:rounded; 0:output target=first topic=a");
+	expect("a", "{\"id\": 9007199254740992}", false, "0:matched; 0:made n=other; 0:output target=first topic=a");
+	end();
+}
+
+/* A watcher is told which of a mapping's programs and templates it was. */
+static void test_failing_rules(void)
+{
+	static const char *const topics[] = {"value", "when", "key", "silent", "sample"};
+	log_set_level(LOG_LEVEL_ERROR);
+	begin();
+	for (size_t i = 0; i < sizeof topics / sizeof topics[0]; i++) {
+		struct mapping_config *map = a_mapping(config, topics[i], topics[i]);
+		map->when = a_text(".on");
+		map->payload = a_text(".v");
+		map->changes_only.enabled = i < 4;
+		map->changes_only.refresh_ms = 1000;
+		map->max_outputs = 5;
+		a_target(map, 1, NULL);
+	}
+	config->mappings[0].changes_only.value = a_text(".v[]");
+	config->mappings[1].changes_only.when = a_text(".v | error");
+	config->mappings[2].changes_only.key = a_text("{.k}");
+	config->mappings[3].changes_only.key = a_text("{.k}");
+	config->mappings[3].changes_only.when = a_text("false");
+	config->mappings[4].sample.one_in = 2;
+	config->mappings[4].sample.key = a_text("{.k}");
+	router = router_new(config);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(router);
+	expect_failure("value", "changes_only.value");
+	expect_failure("when", "changes_only.when");
+	expect_failure("key", "changes_only.key");
+	expect_failure("silent", "changes_only.key");
+	expect_failure("sample", "sample.key");
 	end();
 }
 
 static const struct tap_test tests[] = {
 	{"each step", test_steps},
 	{"what fails, and on what", test_failures},
+	{"integers that change", test_rounding},
+	{"which of the rules over time fails", test_failing_rules},
 	{NULL, NULL},
 };
 

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "tests/bench/coap_request.h"
+#include "tests/bench/pace.h"
 
 #define MAX_PEERS 16384u
 #define EVENTS    256
@@ -102,18 +103,6 @@ static struct peer *free_peer(void)
 	return NULL;
 }
 
-/* Sends what is due; returns how long until the next one is. */
-static int pace(uint64_t *due_us, double interval_us, uint64_t began_us, uint64_t *n_due)
-{
-	struct peer *peer;
-	while (*due_us <= coap_wire_now_us() && (peer = free_peer()) != NULL) {
-		send_one(peer, *due_us);
-		*due_us = began_us + (uint64_t)((double)++*n_due * interval_us);
-	}
-	uint64_t now = coap_wire_now_us();
-	return *due_us > now + 1000 ? (int)((*due_us - now) / 1000) : 0;
-}
-
 static void send_again(void)
 {
 	uint64_t now_us;
@@ -126,18 +115,20 @@ static void send_again(void)
 		}
 }
 
-static void run(int epoll_fd, uint64_t seconds, double rate)
+static void run(int epoll_fd, struct pace *pace)
 {
 	struct epoll_event events[EVENTS];
-	uint64_t began_us = coap_wire_now_us(), due_us = began_us, n_due = 0, end_us = began_us + seconds * 1000000;
-	for (size_t i = 0; i < n_peers && rate == 0; i++)
+	struct peer *peer;
+	for (size_t i = 0; i < n_peers && pace->rate == 0; i++)
 		send_one(&peers[i], coap_wire_now_us());
-	while (coap_wire_now_us() < end_us) {
-		int wait = rate > 0 ? pace(&due_us, 1e6 / rate, began_us, &n_due) : 100;
-		int n = epoll_wait(epoll_fd, events, EVENTS, wait);
+	while (!pace_is_over(pace, samples.n)) {
+		bool due;
+		while ((due = pace_is_due(pace)) && (peer = free_peer()) != NULL)
+			send_one(peer, pace_take(pace));
+		int n = pace_wait(pace, due, epoll_fd, events, EVENTS);
 		for (int i = 0; i < n; i++) {
-			struct peer *peer = events[i].data.ptr;
-			if (receive(peer) && rate == 0)
+			peer = events[i].data.ptr;
+			if (receive(peer) && pace->rate == 0)
 				send_one(peer, coap_wire_now_us());
 		}
 		send_again();
@@ -153,18 +144,21 @@ int main(int argc, char **argv)
 	size_t n = strtoul(argv[3], NULL, 10);
 	uint64_t seconds = strtoull(argv[4], NULL, 10);
 	int epoll_fd = epoll_create1(0);
+	struct pace pace;
 	path = argv[2];
 	size = strtoul(argv[5], NULL, 10);
 	if (epoll_fd < 0 || n == 0 || n > MAX_PEERS || size > COAP_WIRE_MAX)
 		coap_wire_die("coap_load: start");
 	srandom((unsigned)coap_wire_now_us());
 	connect_all(epoll_fd, (uint16_t)strtoul(argv[1], NULL, 10), n);
-	run(epoll_fd, seconds, argc > 6 ? strtod(argv[6], NULL) : 0);
+	pace_begin(&pace, argc > 6 ? strtod(argv[6], NULL) : 0, seconds);
+	run(epoll_fd, &pace);
+	double per_second = pace_per_second(&pace, samples.n);
 	if (samples.n == 0) {
 		fprintf(stderr, "coap_load: no answer\n");
 		return 1;
 	}
-	printf("%.0f %u %u %lu\n", (double)samples.n / (double)seconds, coap_samples_percentile(&samples, 50),
+	printf("%.0f %u %u %lu\n", per_second, coap_samples_percentile(&samples, 50),
 		coap_samples_percentile(&samples, 99), n_again);
 	return 0;
 }

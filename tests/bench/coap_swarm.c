@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tests/bench/coap_request.h"
+#include "tests/bench/pace.h"
 
 #define MAX_CLIENTS 16384u
 #define MAX_SHAKING 64u
@@ -172,10 +173,10 @@ static void send_again(void)
 	}
 }
 
-static void turn(int wait_ms)
+static void turn(const struct pace *pace, bool held_up)
 {
 	struct epoll_event events[EVENTS];
-	int n = epoll_wait(epoll_fd, events, EVENTS, wait_ms);
+	int n = pace_wait(pace, held_up, epoll_fd, events, EVENTS);
 	for (int i = 0; i < n; i++)
 		receive(events[i].data.ptr);
 	send_again();
@@ -192,28 +193,27 @@ static struct client *free_client(void)
 	return NULL;
 }
 
-static void run(uint64_t seconds, double rate)
+static void run(struct pace *pace)
 {
-	uint64_t began_us = coap_wire_now_us(), due_us = began_us, n_due = 0, now;
 	struct client *client;
-	while ((now = coap_wire_now_us()) < began_us + seconds * 1000000) {
-		while (due_us <= now && (client = free_client()) != NULL) {
-			send_one(client, due_us);
-			due_us = began_us + (uint64_t)((double)++n_due * 1e6 / rate);
-		}
-		turn(due_us > now + 1000 ? (int)((due_us - now) / 1000) : 0);
+	while (!pace_is_over(pace, samples.n)) {
+		bool due;
+		while ((due = pace_is_due(pace)) && (client = free_client()) != NULL)
+			send_one(client, pace_take(pace));
+		turn(pace, due);
 	}
 }
 
 static void connect_all(SSL_CTX *settings, uint16_t port)
 {
-	uint64_t began_us = coap_wire_now_us();
+	struct pace none;
+	pace_begin(&none, 0, 0);
 	while (n_connected < n_clients) {
 		while (n_begun < n_clients && n_begun - n_connected < MAX_SHAKING)
 			begin(settings, port);
-		turn(100);
+		turn(&none, false);
 	}
-	printf("connected %.3f\n", (double)(coap_wire_now_us() - began_us) / 1e6);
+	printf("connected %.3f\n", (double)(coap_wire_now_us() - none.began_us) / 1e6);
 	fflush(stdout);
 }
 
@@ -224,6 +224,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	uint64_t seconds = strtoull(argv[4], NULL, 10);
+	struct pace pace;
 	path = argv[2];
 	n_clients = strtoul(argv[3], NULL, 10);
 	size = strtoul(argv[5], NULL, 10);
@@ -235,8 +236,10 @@ int main(int argc, char **argv)
 	connect_all(new_settings(), (uint16_t)strtoul(argv[1], NULL, 10));
 	if (getchar() == EOF)
 		return 0;
-	run(seconds, strtod(argv[6], NULL));
-	printf("%.0f %u %u %lu\n", (double)samples.n / (double)seconds, coap_samples_percentile(&samples, 50),
+	pace_begin(&pace, strtod(argv[6], NULL), seconds);
+	run(&pace);
+	double per_second = pace_per_second(&pace, samples.n);
+	printf("%.0f %u %u %lu\n", per_second, coap_samples_percentile(&samples, 50),
 		coap_samples_percentile(&samples, 99), n_again);
 	fflush(stdout);
 	while (getchar() != EOF)

@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/pace.h"
+
 #define MAX_CONNECTIONS 4096
 #define MAX_SAMPLES     (8u << 20)
 
@@ -128,30 +130,20 @@ static struct peer *free_peer(void)
 	return NULL;
 }
 
-/* Sends what is due; returns how long until the next one is. */
-static int pace(uint64_t *due_us, double interval_us, uint64_t began_us, uint64_t *n_due)
-{
-	struct peer *peer;
-	while (*due_us <= now_us() && (peer = free_peer()) != NULL) {
-		send_one(peer, *due_us);
-		*due_us = began_us + (uint64_t)((double)++*n_due * interval_us);
-	}
-	uint64_t now = now_us();
-	return *due_us > now + 1000 ? (int)((*due_us - now) / 1000) : 0;
-}
-
-static void run(int epoll_fd, uint64_t seconds, double rate)
+static void run(int epoll_fd, struct pace *pace)
 {
 	struct epoll_event events[256];
-	uint64_t began_us = now_us(), due_us = began_us, n_due = 0, end_us = began_us + seconds * 1000000;
-	for (size_t i = 0; i < n_peers && rate == 0; i++)
+	struct peer *peer;
+	for (size_t i = 0; i < n_peers && pace->rate == 0; i++)
 		send_one(&peers[i], now_us());
-	while (now_us() < end_us) {
-		int wait = rate > 0 ? pace(&due_us, 1e6 / rate, began_us, &n_due) : 100;
-		int n = epoll_wait(epoll_fd, events, 256, wait);
+	while (!pace_is_over(pace, n_samples)) {
+		bool due;
+		while ((due = pace_is_due(pace)) && (peer = free_peer()) != NULL)
+			send_one(peer, pace_take(pace));
+		int n = pace_wait(pace, due, epoll_fd, events, 256);
 		for (int i = 0; i < n; i++) {
-			struct peer *peer = events[i].data.ptr;
-			if (receive(peer) && rate == 0)
+			peer = events[i].data.ptr;
+			if (receive(peer) && pace->rate == 0)
 				send_one(peer, now_us());
 		}
 	}
@@ -172,16 +164,18 @@ int main(int argc, char **argv)
 	size_t n = strtoul(argv[3], NULL, 10);
 	uint64_t seconds = strtoull(argv[4], NULL, 10);
 	int epoll_fd = epoll_create1(0);
+	struct pace pace;
 	samples = malloc(MAX_SAMPLES * sizeof *samples);
 	if (epoll_fd < 0 || !samples || n > MAX_CONNECTIONS)
 		die("start");
 	make_request(argv[2], strtoul(argv[5], NULL, 10));
 	connect_all(epoll_fd, argv[1], n);
-	run(epoll_fd, seconds, argc > 6 ? strtod(argv[6], NULL) : 0);
+	pace_begin(&pace, argc > 6 ? strtod(argv[6], NULL) : 0, seconds);
+	run(epoll_fd, &pace);
+	double per_second = pace_per_second(&pace, n_samples);
 	if (n_samples == 0)
 		die("no answer");
 	qsort(samples, n_samples, sizeof *samples, compare);
-	printf("%.0f %u %u\n", (double)n_samples / (double)seconds, samples[n_samples / 2],
-		samples[n_samples * 99 / 100]);
+	printf("%.0f %u %u\n", per_second, samples[n_samples / 2], samples[n_samples * 99 / 100]);
 	return 0;
 }

@@ -23,8 +23,14 @@
  * messages until they time out. */
 #define ANSWERS_MS   200
 #define FULL_STEP_MS 10
-#define ABANDON_MS   1000
-#define REASON_SIZE  256
+/* A commit is answered before its markers are written to the partitions, and until they are the broker takes no partition into the next
+ * transaction. The library asks again only after 20 ms, in which nothing is sent. The markers take about as long again as the commit
+ * has. */
+#define MARKERS_PER_COMMIT 2u
+#define MARKERS_LEAST_US   3000u
+#define MARKERS_MOST_US    15000u
+#define ABANDON_MS         1000
+#define REASON_SIZE        256
 
 /* --- what is wrong with a record -------------------------------------------------------------------------------- */
 
@@ -115,6 +121,7 @@ static bool begin(struct exact_worker *worker)
 {
 	if (worker->in_transaction)
 		return true;
+	exact_wait_until(worker, worker->begin_us);
 	rd_kafka_error_t *error = rd_kafka_begin_transaction(worker->rk);
 	if (error)
 		return fail_with(worker, "a transaction cannot begin", error);
@@ -261,14 +268,24 @@ static bool undo(struct exact_worker *worker, bool *ret_undone)
 	return exact_ask(worker, true);
 }
 
+static void expect_markers(struct exact_worker *worker, uint64_t asked_us)
+{
+	uint64_t now_us = exact_clock_us(), wait_us = (now_us - asked_us) * MARKERS_PER_COMMIT;
+	if (wait_us < MARKERS_LEAST_US)
+		wait_us = MARKERS_LEAST_US;
+	worker->begin_us = now_us + (wait_us < MARKERS_MOST_US ? wait_us : MARKERS_MOST_US);
+}
+
 static bool commit(struct exact_worker *worker, uint64_t seq)
 {
 	FAILPOINT("kafka.before_commit");
 	worker->in_transaction = false; /* from here on nobody but the cursor knows what has become of it */
+	uint64_t asked_us = exact_clock_us();
 	/* Another time-out than -1 may leave the library in a state that is not the cluster's. */
 	rd_kafka_error_t *error = rd_kafka_commit_transaction(worker->rk, -1);
 	if (error)
 		return fail_with(worker, "a transaction was not committed, as far as we know", error);
+	expect_markers(worker, asked_us);
 	FAILPOINT("kafka.after_commit");
 	if (worker->cursor_outside) {
 		if (write_cursor(worker, worker->outside, seq))

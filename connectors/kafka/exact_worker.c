@@ -73,8 +73,9 @@ bool exact_closing(const struct exact_worker *worker)
 	return atomic_load(&worker->closing) || worker->has_failed;
 }
 
-/* --- waiting; all with the mutex held --------------------------------------------------------------------------- */
+/* --- waiting --------------------------------------------------------------------------- */
 
+/* The mutex is held. */
 static void wait_a_while(struct exact_worker *worker, unsigned ms)
 {
 	struct timespec until;
@@ -86,6 +87,23 @@ static void wait_a_while(struct exact_worker *worker, unsigned ms)
 		until.tv_nsec -= 1000000000;
 	}
 	pthread_cond_timedwait(&worker->cond, &worker->mutex, &until);
+}
+
+uint64_t exact_clock_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Orders that come meanwhile wake it, and it goes on waiting. */
+void exact_wait_until(struct exact_worker *worker, uint64_t us)
+{
+	struct timespec until = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
+	pthread_mutex_lock(&worker->mutex);
+	while (!exact_closing(worker) && exact_clock_us() < us)
+		pthread_cond_timedwait(&worker->cond, &worker->mutex, &until);
+	pthread_mutex_unlock(&worker->mutex);
 }
 
 bool exact_ask(struct exact_worker *worker, bool undone)

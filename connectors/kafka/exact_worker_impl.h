@@ -61,6 +61,7 @@ struct exact_worker {
 	bool one_by_one;
 	bool is_open; /* the cluster has let us in */
 	bool in_transaction;
+	uint64_t begin_us; /* no transaction begins before: exact_clock_us */
 	bool has_failed;
 	struct exact_order *taken;
 	size_t n_taken, taken_capacity;
@@ -77,6 +78,9 @@ bool exact_closing(const struct exact_worker *worker);
 /* Tells the loop of the rejects and waits for exact_worker_go. False: it is to close. */
 bool exact_ask(struct exact_worker *worker, bool undone);
 void exact_committed(struct exact_worker *worker, uint64_t seq);
+uint64_t exact_clock_us(void); /* CLOCK_MONOTONIC */
+/* Returns then, or when it is to close. */
+void exact_wait_until(struct exact_worker *worker, uint64_t us);
 
 /* exact_transaction.c; false: the producer has failed (exact_fail was called), or is to close. */
 void exact_on_delivery_report(rd_kafka_t *rk, const rd_kafka_message_t *report, void *arg);

@@ -39,7 +39,7 @@ MESSAGES = int(os.environ.get("MESSAGES", 2_000_000))
 ROUNDS = int(os.environ.get("ROUNDS", 3))
 TOPIC, SIZE, KEYS, PARTITIONS = "bench", 200, 1000, 4
 INTERVAL_MS = 100
-WARM_TURNS, STEADY = 8, 1.05 # at most so many, until one is not so much faster than the best before it
+LEAST_WARM, MOST_WARM, STEADY = 4, 8, 1.05 # turns; until one is not so much faster than the best before it
 BARE = os.environ["KAFKA_BARE"]
 # The rig's broker is made to be small. This one is to be no slower than one in the field.
 JVM = ["-Xms512m", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
@@ -215,11 +215,11 @@ def kafka_in():
 
 def warm_up(turns, before_each):
     best = 0
-    for _ in range(WARM_TURNS):
+    for n in range(MOST_WARM):
         before_each()
         rate, _ = turns["alone"]()
         print(f"# before: {rate:.0f}/s", flush=True)
-        if rate < best * STEADY:
+        if n + 1 >= LEAST_WARM and rate < best * STEADY:
             break
         best = max(best, rate)
     for turn in turns.values():

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * TAP output for CUnit, and temporary folders for tests.
+ * TAP output for CUnit, and temporary folders and ports for tests.
  */
 #define _GNU_SOURCE
 #include "tests/unit/tap.h"
 
 #include <CUnit/TestRun.h>
 #include <ftw.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static unsigned number;
@@ -50,6 +56,46 @@ const char *tap_tempdir(void)
 	if (n_tempdirs == 0)
 		atexit(remove_tempdirs);
 	return tempdirs[n_tempdirs++] = path;
+}
+
+static bool is_free(int port, int type)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+	if (fd >= 0)
+		close(fd);
+	return bound;
+}
+
+/* By a name in the abstract namespace, as free_port() of tests/lib/rig/wait.py does. Held until the program ends. */
+static bool claim(int port)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int len = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "linkspan-test-port-%d", port);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	if (bind(fd, (struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) ==
+		0)
+		return true;
+	close(fd);
+	return false;
+}
+
+int tap_free_port(void)
+{
+	for (int tries = 0; tries < 1000; tries++) {
+		uint16_t dice;
+		if (getrandom(&dice, sizeof dice, 0) != (ssize_t)sizeof dice)
+			break;
+		int port = 12000 + dice % 20000;
+		if (is_free(port, SOCK_STREAM) && is_free(port, SOCK_DGRAM) && claim(port))
+			return port;
+	}
+	printf("Bail out! no free port\n");
+	exit(1);
 }
 
 int tap_main(const char *suite, const struct tap_test *tests)

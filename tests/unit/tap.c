@@ -20,6 +20,8 @@
 static unsigned number;
 static char *tempdirs[64];
 static size_t n_tempdirs;
+static int claims[256]; /* sockets, open as long as the program runs */
+static size_t n_claims;
 
 static void on_test_complete(const CU_pTest test, const CU_pSuite suite, const CU_pFailureRecord failures)
 {
@@ -73,15 +75,17 @@ static bool is_free(int port, int type)
 static bool claim(int port)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
-	int len = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "linkspan-test-port-%d", port);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	size_t len = (size_t)snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "linkspan-test-port-%d", port);
+	int fd = n_claims < sizeof claims / sizeof claims[0] ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
 	if (fd < 0)
 		return false;
-	if (bind(fd, (struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) ==
-		0)
-		return true;
-	close(fd);
-	return false;
+	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
+	if (bind(fd, (struct sockaddr *)&name, size) != 0) {
+		close(fd);
+		return false;
+	}
+	claims[n_claims++] = fd;
+	return true;
 }
 
 int tap_free_port(void)

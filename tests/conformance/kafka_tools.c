@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#define DEADLINE_MS 60000 /* for all that a sound cluster does at once; decides nothing else */
+#define DEADLINE_MS 300000 /* for all that a sound cluster does at once; decides nothing else */
 #define TRY_MS      2000 /* one of the tries within it: an answer that is lost is asked for again */
 #define PAUSE_MS    10 /* the library's events meanwhile */
 #define LOG_LINES   200

@@ -146,12 +146,12 @@ static void write_config(const char *folder, char *path, size_t size)
 		bail(path);
 }
 
-/* The broker gives no sign when it listens. */
+/* The broker gives no sign when it listens, and on a loaded machine it takes its time. */
 static void wait_for_port(int port)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	for (unsigned tries = 0; tries < 1000; tries++) {
+	for (unsigned tries = 0; tries < 10000 && waitpid(rig.broker, NULL, WNOHANG) == 0; tries++) {
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		int r = connect(fd, (struct sockaddr *)&address, sizeof address);
 		close(fd);
@@ -239,10 +239,10 @@ static void start_collector(void)
 static void mqtt_begin(void)
 {
 	memset(&rig, 0, sizeof rig);
-	int port = free_port();
+	int port = tap_free_port();
 	snprintf(rig.host, sizeof rig.host, "127.0.0.1");
 	snprintf(rig.port, sizeof rig.port, "%d", port);
-	int client_port = options->websocket ? free_port() : port;
+	int client_port = options->websocket ? tap_free_port() : port;
 	snprintf(rig.client_port, sizeof rig.client_port, "%d", client_port);
 	char config[512];
 	write_config(tap_tempdir(), config, sizeof config);

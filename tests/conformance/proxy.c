@@ -81,13 +81,6 @@ static int port_of(int fd)
 	return ntohs(address.sin_port);
 }
 
-int free_port(void)
-{
-	int fd = listen_on(0), port = port_of(fd);
-	close(fd);
-	return port;
-}
-
 /* --- pairs, on the thread ------------------------------------------------------------------------------------- */
 
 /* In good order when one side has ended so: what it said before still arrives. */

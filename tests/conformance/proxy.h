@@ -17,7 +17,4 @@ void proxy_stall(struct proxy *proxy); /* connections stay, new ones are made, n
 void proxy_cut(struct proxy *proxy); /* connections are reset, new ones refused */
 void proxy_free(struct proxy *proxy);
 
-/* A loopback port on which nobody listens just now. */
-int free_port(void);
-
 #endif

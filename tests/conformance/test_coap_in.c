@@ -67,17 +67,6 @@ static struct sockaddr_in loopback(uint16_t at)
 		.sin_family = AF_INET, .sin_port = htons(at), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-static uint16_t free_port(void)
-{
-	struct sockaddr_in at = loopback(0);
-	socklen_t len = sizeof at;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&at, len) != 0 || getsockname(fd, (struct sockaddr *)&at, &len) != 0)
-		bail("port");
-	close(fd);
-	return ntohs(at.sin_port);
-}
-
 /* The linker puts this before the real one, so that tables can be full. */
 int __real_dedupe_new(size_t max_entries, struct dedupe **ret_dedupe);
 int __wrap_dedupe_new(size_t max_entries, struct dedupe **ret_dedupe);
@@ -89,7 +78,7 @@ int __wrap_dedupe_new(size_t max_entries, struct dedupe **ret_dedupe)
 
 static struct fake_host *begin_with(size_t max_keys, size_t busy_after, bool hold_receipts)
 {
-	port = free_port();
+	port = (uint16_t)tap_free_port();
 	snprintf(address_text, sizeof address_text, "coap://127.0.0.1:%u", port);
 	address.value = address_text;
 	settings = (struct coap_settings){

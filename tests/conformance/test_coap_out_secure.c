@@ -196,21 +196,10 @@ static void open_server(struct loop *loop, const char *psk)
 	coap_register_event_handler(context, on_event);
 }
 
-static int free_udp_port(void)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof at;
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	CU_ASSERT_TRUE_FATAL(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
-			     getsockname(fd, (struct sockaddr *)&at, &len) == 0);
-	close(fd);
-	return ntohs(at.sin_port);
-}
-
 static void begin(coap_proto_t with, const char *scheme, const char *host)
 {
 	proto = with;
-	port = with == COAP_PROTO_DTLS ? free_udp_port() : free_port();
+	port = tap_free_port();
 	snprintf(url, sizeof url, "%s://%s:%d", scheme, host, port);
 	settings = (struct coap_settings){
 		.url = url,

@@ -98,6 +98,10 @@ def kills():
             out.publish(topic.replace("/all/", "/in/"), b"%d" % out.published, qos=2)
         until(lambda: sum(m.topic.startswith("kills/all/") for m in got.messages) >= out.published, "the last ones")
         bridge.wait_status(lambda s: s["left_out"] == out.published - everything, "all left out", source="near")
+        bridge.wait_status(lambda s: s["waiting"] == 0, "an empty outbox", destination="near")
+        with Publisher(broker.port) as last:  # behind all that it has
+            last.publish("kills/all", b"", qos=1)
+            until(lambda: got.messages[-1].topic == "kills/all", "the end")
         wrong = []
         for topic in {m.topic for m in got.messages if m.topic.startswith("kills/all/")}:
             every, passed = _numbers(got, topic), _numbers(got, topic.replace("/all/", "/out/"))

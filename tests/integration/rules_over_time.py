@@ -71,6 +71,8 @@ def _load(bridge, out, got, name, payload):
     until(lambda: sum(m.topic.startswith(f"{name}/all/") for m in got.messages) >= out.published, "all to come")
     bridge.wait_ready("near")
     bridge.wait_status(lambda s: s["waiting"] == 0, "an empty outbox", destination="near")
+    out.publish(f"{name}/out/end", b"", qos=1)  # behind all that the broker has
+    until(lambda: got.messages[-1].topic == f"{name}/out/end", "the end")
 
 
 @tap.case("over kill -9 under load exactly one of five passes for each key, in its turn")

@@ -20,4 +20,9 @@ int tap_main(const char *suite, const struct tap_test *tests);
 /* An empty temporary folder, removed at the end of the program. Never NULL: ends the program if it cannot. */
 const char *tap_tempdir(void);
 
+/* A port of the loopback address on which nobody listens, by TCP or UDP, and which no other test takes as long as this program
+ * runs. Below those of outgoing connections: one of another program could have it just when somebody is to listen there.
+ * Ends the program if there is none. */
+int tap_free_port(void);
+
 #endif

@@ -10,7 +10,7 @@ import textwrap
 
 from . import tap
 from .process import Process, temp_folder
-from .wait import until
+from .wait import DEADLINE_S, until
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
@@ -178,7 +178,7 @@ class Linkspan:
 
     def reload(self, *options, status=0):
         """`linkspan reload`: what it says. Once it has answered, the configuration holds."""
-        done = subprocess.run([program(), "reload", *options, self.data_dir], capture_output=True, text=True, timeout=60,
+        done = subprocess.run([program(), "reload", *options, self.data_dir], capture_output=True, text=True, timeout=DEADLINE_S,
                               check=False)
         assert done.returncode == status, (done.returncode, done.stderr)
         return done.stderr

@@ -30,7 +30,7 @@ def _need():
 def validate(schema, files, part=""):
     """{file: list of what is wrong by the schema, [] for good ones}, with ajv and YAML 1.2. part: "#/definitions/…"."""
     said = subprocess.run(["node", os.path.join(_LIB, "validate.js"), _need(), schema + part, *files], capture_output=True,
-                          check=False, timeout=120, text=True)
+                          check=False, timeout=600, text=True)
     assert said.returncode == 0, said.stderr
     return json.loads(said.stdout)
 
@@ -56,7 +56,7 @@ class LanguageServer:
     def close(self):
         self._request("shutdown")
         self._notify("exit")
-        self._process.wait(10)
+        self._process.wait(60)
 
     def __enter__(self):
         return self

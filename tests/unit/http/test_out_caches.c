@@ -159,7 +159,7 @@ static void ask(unsigned n, bool roams)
 
 static void begin(unsigned connections)
 {
-	alarm(60); /* instead of a wait that never ends */
+	alarm(300); /* instead of a wait that never ends */
 	receiver_start();
 	loop = loop_new();
 	CU_ASSERT_PTR_NOT_NULL_FATAL(loop);

@@ -18,7 +18,7 @@
 #include "connectors/mqtt/relay.h"
 #include "tests/unit/tap.h"
 
-#define DEADLINE_MS 30000
+#define DEADLINE_MS 300000
 
 struct rig {
 	struct loop *loop;

@@ -322,9 +322,10 @@ struct connector {
 	/* Is this target (a rendered topic or path) legal? NULL: yes; else what is wrong. Used at check time for constant
 	 * targets and by the router for rendered ones. */
 	const char *(*check_target)(const void *settings, struct slice target);
-	/* Is this the value of that key of to_keys, the same for every message? Asked at check time; value.data NULL: it holds
-	 * something of the message, and the question is whether the key is one of such a connection. NULL: yes; else what is wrong
-	 * and what would be right, one static sentence, reported at the key. A NULL member: all are. */
+	/* Is this a value of that key of to_keys? Asked at check time of one that is the same for every message; value.data NULL: it
+	 * holds something of the message, and the question is whether the key is one of such a connection. NULL: yes; else what is
+	 * wrong and what would be right, one static sentence, reported at the key. A NULL member: all are. Asked of a message's own
+	 * value, too, by what tells beforehand that the sink would reject it. */
 	const char *(*check_param)(const void *settings, const char *name, struct slice value);
 	/* What is hardly meant about targets that hold something of a message, one static sentence, reported as a warning at
 	 * the target. NULL, also as a member: nothing. */
@@ -411,6 +412,24 @@ struct connector {
 static inline char connector_separator(const struct connector *connector)
 {
 	return connector && connector->level_separator ? connector->level_separator : '/';
+}
+
+/* NULL, or why the sink rejects the message: what its target's templates have given is no value of their key. */
+static inline const char *connector_check_params(
+	const struct connector *connector, const void *settings, const struct message_view *view)
+{
+	const char *wrong = NULL;
+	char name[64];
+	for (size_t i = 0; connector->check_param && i < view->n_params && !wrong; i++) {
+		const struct message_field *param = &view->params[i];
+		if (param->name.len == 0 || param->name.len >= sizeof name || param->name.data[0] == '.')
+			continue; /* the core's own begin with a dot */
+		memcpy(name, param->name.data, param->name.len);
+		name[param->name.len] = '\0';
+		if (param->value.data)
+			wrong = connector->check_param(settings, name, param->value);
+	}
+	return wrong;
 }
 
 /* Not one that a file can name: what a mapping with `aggregate` has between its source and its targets

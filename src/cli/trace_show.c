@@ -339,8 +339,14 @@ static void show_output(struct trace *trace, const struct route_event *event)
 		show_bytes(trace, "reason", event->view->reject_reason);
 		return;
 	}
-	trace->n_out++;
+	const char *wrong = connector_check_params(conn->connector, conn->settings, event->view);
+	trace->n_out += !wrong;
+	trace->n_dead += wrong != NULL;
 	show_message(trace, event->view);
+	if (wrong) {
+		show_words(trace, "rejected", memory_format("so it becomes a dead letter: %s", wrong));
+		return;
+	}
 	if (event->marked)
 		show_words(trace, "markers", memory_text("are added"));
 	show_words(trace, "guarantee",

@@ -167,7 +167,7 @@ static const char *function_hint(const char *name, int arity)
 static const char *undefined_hint(
 	const char *code, const char *complaint, const char *const *captures, size_t n, size_t *ret_offset)
 {
-	static const char *const message[] = {"topic", "key", "qos", "retain", "headers", NULL};
+	static const char *const message[] = {"topic", "key", "qos", "retain", "headers", "received", NULL};
 	char name[64], *text = sentence();
 	int arity;
 	if (!undefined_name(complaint, name, &arity))
@@ -203,11 +203,31 @@ static const char *variable_hint(const char *code, const char *complaint, size_t
 	if (at)
 		*ret_offset = (size_t)(at - code);
 	snprintf(text, SENTENCE,
-		"{%s} in the topic filter binds it, and there are $topic, $key, $qos, $retain and $headers", name + 1);
+		"{%s} in the topic filter binds it, and there are $topic, $key, $qos, $retain, $headers and $received",
+		name + 1);
 	return text;
 }
 
 /* --- grammar --- */
+
+/* $end, which jq 1.6 does not read as a name. */
+static const char *reserved_hint(const char *code, const char *complaint, size_t *ret_offset)
+{
+	char variable[32], *text = sentence();
+	const char *word = strstr(complaint, "unexpected ");
+	if (!word || !says(word, ", expecting IDENT"))
+		return NULL;
+	word += strlen("unexpected ");
+	snprintf(variable, sizeof variable, "$%.*s", (int)strspn(word, "abcdefghijklmnopqrstuvwxyz"), word);
+	const char *at = strstr(code, variable);
+	if (!variable[1] || !at)
+		return NULL;
+	*ret_offset = (size_t)(at - code);
+	snprintf(text, SENTENCE,
+		"no variable of jq 1.6 can be called %s, a word of its own; give the capture another name",
+		variable + 1);
+	return text;
+}
 
 static size_t count_word(const char *code, const char *word)
 {
@@ -265,6 +285,8 @@ const char *jq_hint(
 	if (!hint)
 		hint = variable_hint(code, complaint, ret_offset);
 	bool syntax = says(complaint, "syntax error") || says(complaint, "missing at its end");
+	if (!hint && syntax)
+		hint = reserved_hint(code, complaint, ret_offset);
 	if (!hint && syntax)
 		hint = sign_hint(code, ret_offset);
 	if (!hint && says(complaint, "INVALID_CHARACTER"))

@@ -92,15 +92,22 @@ static void cut_lines(struct source *source)
 	}
 }
 
+/* Told that a file is UTF-8, libyaml takes its byte order mark for a column. */
+static size_t byte_order_mark(const char *text, size_t len)
+{
+	return len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 struct source *source_from_text(const char *path, const char *text, size_t len)
 {
+	size_t mark = byte_order_mark(text, len);
 	struct source *source = memory_zero(sizeof *source);
 	source->path = memory_text(path);
 	source->real_path = memory_text(path);
 	char *folder = getcwd(NULL, 0);
 	source->folder = folder ? folder : memory_text("/");
-	source->text = memory_bytes(text, len);
-	source->len = len;
+	source->text = memory_bytes(text + mark, len - mark);
+	source->len = len - mark;
 	cut_lines(source);
 	return source;
 }

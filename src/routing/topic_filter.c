@@ -50,7 +50,8 @@ static bool name_well_formed(struct slice name)
 
 static bool name_taken(struct slice name)
 {
-	static const char *const taken[] = {"topic", "key", "header", "headers", "qos", "retain", "ENV", "__loc__"};
+	static const char *const taken[] = {
+		"topic", "key", "header", "headers", "qos", "retain", "received", "ENV", "__loc__"};
 	for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
 		if (slice_equal(name, slice_str(taken[i])))
 			return true;

@@ -177,6 +177,20 @@ static void answer_one(struct link *link, struct sent *sent, enum test_answer an
 	link->host->ops->outcome(link->host, seq, &outcomes[answer]);
 }
 
+/* The real sink does not even try it. */
+static bool reject_wrong(struct link *link, struct sent *sent)
+{
+	const struct peer *peer = link->peer;
+	const char *wrong = connector_check_params(&peer->connector, peer->settings, message_view(sent->msg));
+	if (!wrong)
+		return false;
+	struct outcome outcome = {.kind = OUTCOME_REJECTED, .reason = wrong};
+	uint64_t seq = sent->seq;
+	forget(link, (size_t)(sent - link->sent));
+	link->host->ops->outcome(link->host, seq, &outcome);
+	return true;
+}
+
 /* Those of a batch have one answer. */
 static void answer_batch(struct link *link, uint64_t last, enum test_answer answer)
 {
@@ -198,6 +212,8 @@ static void answer_sent(struct link *link)
 		uint64_t last = sent->batch_last;
 		if (last && !batch_is_complete(link, last))
 			return; /* the rest comes, and with it the job */
+		if (!last && reject_wrong(link, sent))
+			continue;
 		enum test_answer answer = take_answer(link->peer);
 		if (last)
 			answer_batch(link, last, answer);

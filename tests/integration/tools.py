@@ -238,6 +238,26 @@ mappings:
         assert words in " ".join(text.split()) and place in text and text.count("fails:") == 1, text
 
 
+@tap.case("trace: a partition and a time that Kafka cannot have make a dead letter")
+def trace_impossible_values():
+    path = _file("""data_dir: data
+connections:
+  plant: {type: mqtt, url: "mqtt://localhost", client_id: a}
+  lake: {type: kafka, brokers: ["localhost:9092"]}
+mappings:
+  - name: up
+    from: {connection: plant, topic: in}
+    to: {connection: lake, topic: t, partition: "{.p}", timestamp: "{.t}"}
+""")
+    for payload, words in (('{"p": 3, "t": 1700000000}', "1 message to send, 0 dead letters."),
+                           ('{"p": -1, "t": 1700000000}', "rejected so it becomes a dead letter: the partition is no number"),
+                           ('{"p": 2147483648, "t": 1700000000}', "rejected so it becomes a dead letter: the partition is no number"),
+                           ('{"p": 3, "t": "soon"}', "rejected so it becomes a dead letter: the timestamp is neither")):
+        _, text = _trace(path, "--topic", "in", "--payload", payload)
+        assert words in " ".join(text.split()), text
+        assert ("0 messages to send, 1 dead letter." in text) == ("rejected" in words), text
+
+
 @tap.case("trace: payloads from a file, from standard input and null; headers; bytes that are no text")
 def trace_inputs():
     path = _file("""data_dir: data

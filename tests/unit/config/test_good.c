@@ -166,6 +166,16 @@ static void test_no_cycles(void)
 	files_unload(&loaded);
 }
 
+/* As editors of Windows write files. */
+static void test_byte_order_mark(void)
+{
+	struct loaded loaded = files_load("good/byte-order-mark.yaml");
+	CU_ASSERT_STRING_EQUAL(loaded.errors, "");
+	CU_ASSERT_EQUAL_FATAL(loaded.result, 0);
+	CU_ASSERT(loaded.config->mappings[0].line == 6 && loaded.config->mappings[0].column == 5);
+	files_unload(&loaded);
+}
+
 static void test_formats(void)
 {
 	struct loaded loaded = files_load("good/formats.yaml");
@@ -193,6 +203,7 @@ int main(void)
 		{"several destinations, settings of a source, included mappings", test_more_mappings},
 		{"what is secret can be taken out of a text", test_redaction},
 		{"what seems to be a cycle and is none", test_no_cycles},
+		{"a file that begins with a byte order mark", test_byte_order_mark},
 		{NULL, NULL},
 	};
 	return tap_main("configuration", tests);

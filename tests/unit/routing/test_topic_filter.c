@@ -123,6 +123,7 @@ static void test_check(void)
 		{"{a}/{b}", NULL},
 		{"{topic}/a", "already means something"},
 		{"{key}", "already means something"},
+		{"{received}", "already means something"},
 		{"{ENV}", "already means something"},
 		{"{a+}", "+ must stand alone"},
 	};

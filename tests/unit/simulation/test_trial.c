@@ -242,6 +242,16 @@ static void test_answers(void)
 	       "      - expect: [{connection: hooks, path: /x}, {connection: hooks, path: /x}]\n");
 }
 
+/* What the connector's sink would never send has not arrived, and takes no answer. */
+static void test_impossible(void)
+{
+	PASSES("    answer: {lake: rejected}\n"
+	       "    given: [{topic: plant/a/1, payload: '{\"ok\":true,\"v\":1,\"ts\":\"soon\"}'}, " GOOD "]\n"
+	       "    expect:\n"
+	       "      - {connection: lake, outcome: dead_letter, reason: the timestamp is neither}\n"
+	       "      - {connection: lake, outcome: dead_letter, reason: the test says rejected}\n");
+}
+
 static void test_full(void)
 {
 	PASSES("    link: {hooks: down}\n"
@@ -306,6 +316,7 @@ int main(void)
 		{"wrong order, destination, outcome", test_places},
 		{"outage", test_outage},
 		{"answers", test_answers},
+		{"what no sink would send", test_impossible},
 		{"full", test_full},
 		{"aggregate", test_aggregate},
 		{"no rest", test_no_rest},

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """http-in: POSTs of 200 bytes over 64 connections that are answered once they are durable, beside a bare libmicrohttpd
 program that suspends, resumes and keeps nothing; in turns, the ratio is the median of the rounds' ratios. The destination
-is away, so that only the way in is measured. p99 at half of that load, counted from when a request was due; beside it what the
-bare program takes for as many: on a machine that stands still now and then, both do. Called by run.sh.
+is away, so that only the way in is measured. p99 at half of that load, counted from when a request was due, the median of as
+many rounds; beside it what the bare program takes for as many: on a machine that stands still now and then, both do. Called by
+run.sh.
 """
 import os
 import re
@@ -82,10 +83,14 @@ def main():
         ratios.append(rate / kept_nothing)
         groups.append(per_fsync)
     half = statistics.median(rates) / 2
-    _, p50, p99 = load(port, SECONDS, int(half))
+    paced, alone = [], []
+    for _ in range(ROUNDS):
+        paced.append(load(port, SECONDS, int(half)))
+        alone.append(bare(int(half)))
+        print(f"# at {half:.0f}/s: p50 {paced[-1][1] / 1000:.2f} ms, p99 {paced[-1][2] / 1000:.2f} ms, "
+              f"bare {alone[-1][1] / 1000:.2f} ms and {alone[-1][2] / 1000:.2f} ms", flush=True)
     bridge.kill()
-    _, p50_alone, p99_alone = bare(int(half))
-    print(f"# at {half:.0f}/s: p50 {p50 / 1000:.2f} ms, bare {p50_alone / 1000:.2f} ms")
+    p99, p99_alone = (statistics.median(seen[2] for seen in rounds) for rounds in (paced, alone))
     print(f"bench http-in per_second={statistics.median(rates):.0f} ratio={statistics.median(ratios):.2f} "
           f"requests_per_fsync={statistics.median(groups):.1f} p99_ms={p99 / 1000:.2f} "
           f"p99_ms_alone={p99_alone / 1000:.2f}")

@@ -122,6 +122,8 @@ static bool begin(struct exact_worker *worker)
 	if (worker->in_transaction)
 		return true;
 	exact_wait_until(worker, worker->begin_us);
+	if (exact_closing(worker))
+		return false;
 	rd_kafka_error_t *error = rd_kafka_begin_transaction(worker->rk);
 	if (error)
 		return fail_with(worker, "a transaction cannot begin", error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A group that does not compile is compiled one by one, so that each complaint is that of its own program.
+ * A group that does not compile is compiled by halves, down to the program alone, whose complaint it is.
  */
 #include "routing/jq_pool.h"
 
@@ -10,8 +10,8 @@
 #include "message/siphash.h"
 #include "routing/jq_program.h"
 
-#define GROUP                                                                                                          \
-	32 /* programs compiled together: twice as many take twice as long, and one of them hardly longer to find */
+/* Programs compiled together. What libjq takes for each state is shared by as many; more of them hardly save any more. */
+#define GROUP 128
 
 struct program {
 	struct jq_entry entry; /* first: given out */
@@ -209,16 +209,16 @@ static int compile_group(struct jq_pool *pool, struct program *const *group, siz
 {
 	struct jq_source sources[GROUP];
 	jq_state *jq;
-	int err = states_room(pool);
+	if (n == 1)
+		return compile_alone(pool, group[0]);
 	for (size_t i = 0; i < n; i++)
 		sources[i] = source_of(group[i]);
-	if (!err && n > 1)
+	int err = states_room(pool);
+	if (!err)
 		err = jq_program_compile_group(sources, n, &jq);
-	if (err == -EINVAL || n == 1) {
-		err = 0;
-		for (size_t i = 0; i < n && !err; i++)
-			err = compile_alone(pool, group[i]);
-		return err;
+	if (err == -EINVAL) {
+		err = compile_group(pool, group, n / 2);
+		return err ? err : compile_group(pool, group + n / 2, n - n / 2);
 	}
 	if (err)
 		return err;

@@ -10,13 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* jq_scan has refused these names already. Should a program reach one nevertheless, it gets nothing. */
-static const char shadows[] =
-	"def env: {}; def input: error(\"no input\"); def inputs: empty; def _input: error(\"no input\"); "
-	"def debug: .; def stderr: .; def input_filename: null; def input_line_number: 0; "
-	"def halt: error(\"no halt\"); def halt_error: error(\"no halt\"); "
-	"def halt_error($code): error(\"no halt\"); def modulemeta: error(\"no modules\"); "
-	"def get_search_list: []; def get_prog_origin: null; def get_jq_origin: null; ";
+/* jq_scan has refused these names already. Should a program reach one nevertheless, it gets nothing. Each definition costs
+ * the compiler a walk over all that follows, so only those are there of which a program holds the word. */
+static const struct {
+	const char *word, *definitions;
+} shadows[] = {
+	{"env", "def env: {}; "},
+	{"input", "def input: error(\"no input\"); def inputs: empty; def _input: error(\"no input\"); "
+		  "def input_filename: null; def input_line_number: 0; "},
+	{"debug", "def debug: .; "},
+	{"stderr", "def stderr: .; "},
+	{"halt", "def halt: error(\"no halt\"); def halt_error: error(\"no halt\"); "
+		 "def halt_error($code): error(\"no halt\"); "},
+	{"modulemeta", "def modulemeta: error(\"no modules\"); "},
+	{"get_", "def get_search_list: []; def get_prog_origin: null; def get_jq_origin: null; "},
+};
 
 /* libjq 1.6 divides intmax_t: INTMAX_MIN % -1 is SIGFPE, and which numbers meet comes with the payload. */
 static const char safe_modulo[] =
@@ -87,7 +95,9 @@ static bool any_holds(const struct jq_source *sources, size_t n, const char *wor
 
 static void add_definitions(struct text *text, const struct jq_source *sources, size_t n)
 {
-	text_str(text, shadows);
+	for (size_t i = 0; i < sizeof shadows / sizeof shadows[0]; i++)
+		if (any_holds(sources, n, shadows[i].word))
+			text_str(text, shadows[i].definitions);
 	if (any_holds(sources, n, "%"))
 		text_str(text, safe_modulo);
 	if (any_holds(sources, n, "ind")) /* index, rindex, indices */

@@ -5,6 +5,8 @@
 #   routing        us_10 us_1000 us_10000: microseconds a message with that many mappings
 #   transform      us_passthrough us_template us_when us_object: microseconds a message; us_libjq and ratio: the object by bare libjq;
 #                  ms_1000: processor time to compile a router with 1,000 jq mappings
+#   startup        1,000 mappings with two jq programs each: seconds until the links are up; exchanged for 1,000 others:
+#                  reload_seconds, and meanwhile longest_turn_ms of the loop, longest_wait_ms of a message, and before it
 #   mqtt-qos1      per_second, ratio (to a subscriber that acknowledges at once and discards, same broker), cpu_us
 #   mqtt-qos2      the same at QoS 2
 #   mqtt-out       per_second, ratio (to Paho MQTT C publishing at QoS 1 to the same broker with the same window)
@@ -33,9 +35,9 @@ cd "$(dirname "$0")/../.."
 top=$PWD
 name=${1:-}
 case $name in
-journal | routing | transform | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | kafka-out | kafka-in | http-in | http-out | http-dead | coap-in | coap-out | footprint | outage | recovery) ;;
+journal | routing | transform | startup | mqtt-qos1 | mqtt-qos2 | mqtt-out | round-trip | sessions | mqtt-to-kafka | kafka-out | kafka-in | http-in | http-out | http-dead | coap-in | coap-out | footprint | outage | recovery) ;;
 *)
-    sed -n '3,30s/^# \{0,1\}//p' "$0"
+    sed -n '3,32s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac
@@ -91,6 +93,10 @@ coap-out)
     make_program linkspan tests/bench/coap_sink tests/bench/coap_out_bare tests/bench/mqtt_load
     LINKSPAN=$build/linkspan COAP_SINK=$build/tests/bench/coap_sink COAP_OUT_BARE=$build/tests/bench/coap_out_bare \
         MQTT_LOAD=$build/tests/bench/mqtt_load /usr/bin/python3 tests/bench/coap_out.py
+    ;;
+startup)
+    make_program linkspan
+    LINKSPAN=$build/linkspan MQTT_LOAD='' /usr/bin/python3 tests/bench/startup.py
     ;;
 mqtt-out | round-trip | sessions)
     make_program linkspan tests/bench/mqtt_load

@@ -244,6 +244,17 @@ static void write_description(struct json_writer *json, const struct config_key 
 	json_text(json, "description", text);
 }
 
+/* A text, or null. */
+static void write_nullable(struct json_writer *json, const char *definition)
+{
+	json_open(json, "anyOf", '[');
+	write_reference(json, NULL, definition);
+	json_open(json, NULL, '{');
+	json_text(json, "type", "null");
+	json_close(json, '}');
+	json_close(json, ']');
+}
+
 /* With a child that a single value stands for: that, or the keys. */
 static void write_section(struct json_writer *json, const struct config_key *key)
 {
@@ -275,6 +286,12 @@ static void write_value(struct json_writer *json, const struct config_key *key)
 		break;
 	case CONFIG_MAP:
 		json_text(json, "type", "object");
+		if (key->nullable) {
+			json_open(json, "additionalProperties", '{');
+			write_nullable(json, "plain");
+			json_close(json, '}');
+			break;
+		}
 		if (!key->choices) {
 			write_reference(json, "additionalProperties", "plain");
 			break;
@@ -292,7 +309,10 @@ static void write_value(struct json_writer *json, const struct config_key *key)
 		write_typed(json, key);
 		break;
 	default:
-		write_text(json, key);
+		if (key->nullable)
+			write_nullable(json, "text");
+		else
+			write_text(json, key);
 	}
 }
 
@@ -631,7 +651,21 @@ static void write_actions(struct json_writer *json)
 {
 	write_answer(json);
 	write_one_or_more(json, "given", "given");
-	write_array(json, "expect", "expected");
+	json_open(json, "expect", '{');
+	json_text(json, "description", section_elsewhere_help("expect"));
+	json_open(json, "anyOf", '[');
+	json_open(json, NULL, '{');
+	json_int(json, "minProperties", 1);
+	json_open(json, "allOf", '[');
+	write_reference(json, NULL, "expected");
+	json_close(json, ']');
+	json_close(json, '}');
+	json_open(json, NULL, '{');
+	json_text(json, "type", "array");
+	write_reference(json, "items", "expected");
+	json_close(json, '}');
+	json_close(json, ']');
+	json_close(json, '}');
 }
 
 static void write_required_alone(struct json_writer *json, const char *a, const char *b)

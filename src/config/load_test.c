@@ -178,18 +178,23 @@ static void read_expect(struct test_reading *reading, const struct node *node, b
 {
 	if (!node)
 		return;
-	if (node->kind != NODE_LIST) {
+	bool list = node->kind == NODE_LIST;
+	if (node->kind == NODE_SCALAR || (!list && node->n == 0)) {
 		if (!node->failed)
 			table_mistake(reading->loader->report, node, 0,
-				"expect is no list; write a list of messages, [] for none");
+				"expect is no message; write one as {topic: …}, several as a list, [] for none and "
+				"[{}] "
+				"for any");
 		return;
 	}
 	struct test_step *step = add_step(reading, STEP_EXPECT, node);
 	step->in_the_end = in_the_end;
 	step->expected = memory_zero((node->n + 1) * sizeof *step->expected);
-	for (size_t i = 0; i < node->n; i++)
-		if (table_expect_map(reading->loader->report, node->items[i], "a message of expect"))
-			test_read_expected(reading, node->items[i], &step->expected[step->n++]);
+	for (size_t i = 0; i < (list ? node->n : 1); i++) {
+		const struct node *item = list ? node->items[i] : node;
+		if (table_expect_map(reading->loader->report, item, "a message of expect"))
+			test_read_expected(reading, item, &step->expected[step->n++]);
+	}
 }
 
 /* One thing, so that what comes before what is never in doubt. */

@@ -289,6 +289,8 @@ void test_read_expected(struct test_reading *reading, const struct node *node, s
 	LOADER_PLACE(expected, node);
 	table_read(&scope);
 	expected->says_null = config_given(&scope, "null_payload", NULL);
+	expected->no_key = !expected->key && config_given(&scope, "key", NULL);
+	expected->no_content_type = !expected->content_type && config_given(&scope, "content_type", NULL);
 	expected->says_retain = config_given(&scope, "retain", NULL);
 	read_payload(&scope, expected->payload, expected->payload_base64, expected->null_payload, &expected->decoded,
 		&expected->n_decoded);

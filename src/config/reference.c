@@ -221,7 +221,7 @@ static void write_tests(FILE *out)
 	write_rows(out, "", section_test_keys);
 	write_elsewhere(out, "given", "section, or a list of them");
 	write_elsewhere(out, "answer", "map of words, or of lists of them");
-	write_elsewhere(out, "expect", "list of sections");
+	write_elsewhere(out, "expect", "section, or a list of them");
 	write_elsewhere(out, "steps", "list of sections with one key each");
 	fputs("\nA step is `link`, `answer`, `given` or `expect`, as above, or one of:\n\n"
 	      "| key | value | default | |\n| --- | --- | --- | --- |\n",

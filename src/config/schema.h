@@ -55,6 +55,7 @@ struct config_key {
 	const char *bare; /* CONFIG_SECTION: the child that a single value in its place stands for; NULL: none */
 	const char *
 		others; /* names that other programs have for it, for "did you mean", with blanks between them; or NULL */
+	bool nullable; /* CONFIG_STRING, and CONFIG_MAP for its values: may be null, and is NULL then */
 	const char *help; /* one or two sentences, for the reference page and editors */
 	/* For editors alone, of texts and each of a list of them: a pattern of ECMA 262, as if it stood between ^ and $, that a
 	 * text without ${…} fits if the loader takes it (it may fit more); a value that somebody could write, always beside a pattern. NULL: none. */

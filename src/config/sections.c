@@ -829,7 +829,8 @@ const char *section_elsewhere_help(const char *name)
 			"and nobody says so). After these everything is delivered."},
 		{"given", "Message that comes in, or a list of them, one after the other."},
 		{"expected", "A message at its destination. Keys that are not written are not compared."},
-		{"expect", "List of the messages that have become something at a destination since the last expect, "
+		{"expect", "Message, or list of the messages, that have become something at a destination since the "
+			   "last expect, "
 			   "all of "
 			   "them, in "
 			   "order per destination; [] for none. Keys that are not written are not compared."},

@@ -398,8 +398,16 @@ static void warn_variable(struct config_scope *scope, const struct config_key *k
 		key->name);
 }
 
+/* `key: null`, said and not only left empty. */
+static bool is_said_null(const struct config_key *key, const struct node *node)
+{
+	return key->nullable && node_is_null(node) && *node->text;
+}
+
 static void read_text(struct config_scope *scope, const struct config_key *key, struct node *node, char **out)
 {
+	if (is_said_null(key, node))
+		return;
 	const char *text = table_text(scope->report, node, key->name);
 	if (!text) {
 		read_failed(scope, key, out);
@@ -444,7 +452,7 @@ static void append_text(struct config_list *list, const char *name, const char *
 {
 	list->items = memory_grow(list->items, list->n, sizeof *list->items);
 	list->items[list->n++] =
-		(struct config_text){name ? memory_text(name) : NULL, memory_text(value), line, column};
+		(struct config_text){name ? memory_text(name) : NULL, value ? memory_text(value) : NULL, line, column};
 }
 
 static bool append_node(
@@ -485,10 +493,15 @@ static void read_map(
 	if (!table_expect_map(scope->report, node, key->name))
 		return;
 	for (size_t i = 0; i < node->n; i++) {
+		struct node *item = node->items[i];
+		if (is_said_null(key, item)) {
+			append_text(out, node->keys[i]->text, NULL, item->line, item->column);
+			continue;
+		}
 		char *name = report_redact(scope->report, node->keys[i]->text); /* the user's word, without quotes */
 		char *title = memory_format("%s.%s", key->name, name);
 		free(name);
-		(void)append_node(scope, out, node->keys[i]->text, node->items[i], title);
+		(void)append_node(scope, out, node->keys[i]->text, item, title);
 		free(title);
 	}
 }

@@ -39,7 +39,8 @@ struct test_expected {
 	char *target, *payload, *payload_base64, *key, *content_type;
 	bool null_payload;
 	bool says_null, says_retain, retain;
-	struct config_list headers; /* these, whatever others there are */
+	bool no_key, no_content_type; /* it must have none */
+	struct config_list headers; /* these, whatever others there are; value NULL: not that one */
 	struct config_list params; /* the connector's to_keys */
 	int64_t qos;
 	int outcome; /* enum test_outcome */

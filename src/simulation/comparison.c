@@ -93,6 +93,12 @@ static void compare_text(struct lines *lines, const char *key, const char *want,
 		add_line(lines, key, slice_str(want), got);
 }
 
+static void compare_none(struct lines *lines, const char *key, struct slice got)
+{
+	if (got.data)
+		add_line(lines, key, (struct slice){NULL, 0}, got);
+}
+
 static void on_place(const char *path, struct slice want, struct slice got, void *arg)
 {
 	struct lines *lines = arg;
@@ -140,7 +146,10 @@ static void compare_fields(struct lines *lines, const struct test_expected *expe
 	for (size_t i = 0; i < expected->headers.n; i++) {
 		const struct config_text *header = &expected->headers.items[i];
 		snprintf(key, sizeof key, "headers.%s", header->name);
-		compare_text(lines, key, header->value, message_header(view, header->name));
+		if (header->value)
+			compare_text(lines, key, header->value, message_header(view, header->name));
+		else
+			compare_none(lines, key, message_header(view, header->name));
 	}
 	for (size_t i = 0; i < expected->params.n; i++)
 		compare_text(lines, expected->params.items[i].name, expected->params.items[i].value,
@@ -160,8 +169,12 @@ bool comparison_equal(const struct config *config, const struct test_expected *e
 	const struct message_view *view = event->msg ? message_view(event->msg) : &nothing;
 	compare_text(&lines, target_key(config, event->connection), expected->target, view->topic);
 	compare_text(&lines, "key", expected->key, view->key);
+	if (expected->no_key)
+		compare_none(&lines, "key", view->key);
 	compare_payload(&lines, expected, view->payload);
 	compare_text(&lines, "content_type", expected->content_type, view->content_type);
+	if (expected->no_content_type)
+		compare_none(&lines, "content_type", view->content_type);
 	compare_fields(&lines, expected, view);
 	if (expected->qos >= 0)
 		compare_number(&lines, "qos", expected->qos, view->qos);
@@ -190,6 +203,8 @@ void comparison_show_expected(const struct config *config, const struct test_exp
 		show_part(out, &any, target_key(config, expected->to), slice_str(expected->target));
 	if (expected->key)
 		show_part(out, &any, "key", slice_str(expected->key));
+	if (expected->no_key)
+		show_part(out, &any, "key", (struct slice){NULL, 0});
 	if (said)
 		show_part(out, &any, "payload", payload);
 	if (expected->reason)

@@ -96,6 +96,24 @@ static void test_passing(void)
 	       "qos: 0}]\n");
 }
 
+/* One message without a list, and what must not be there. */
+static void test_absent(void)
+{
+	PASSES("    given: {topic: hook/x, payload: '1'}\n"
+	       "    expect: {connection: hooks, path: /x, key: null, content_type: ~, headers: {from: null}}\n");
+	FAILS("    given: " GOOD "\n"
+	      "    expect: {connection: lake, key: null, content_type: null, headers: {from: null, other: ~}}\n",
+		"22 'lake', message 1 of 1 is another one:\n"
+		"  key: want none\n"
+		"       got a\n"
+		"  content_type: want none\n"
+		"                got application/json\n"
+		"  headers.from: want none\n"
+		"                got plant/a/1\n");
+	FAILS("    given: {topic: nobody/listens, connection: plant}\n    expect: {connection: lake, key: null}\n",
+		"22 'lake', message 1 of 1 is missing:\n  key none\n");
+}
+
 static void test_differences(void)
 {
 	FAILS("    given: " GOOD "\n"
@@ -311,6 +329,7 @@ int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"passing", test_passing},
+		{"what must not be there, and one message without a list", test_absent},
 		{"differences", test_differences},
 		{"missing and extra", test_missing_and_extra},
 		{"wrong order, destination, outcome", test_places},

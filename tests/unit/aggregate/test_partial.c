@@ -149,6 +149,31 @@ static void test_groups(void)
 	}
 }
 
+static void add_with_qos(struct partial *partial, uint64_t seq, uint8_t qos)
+{
+	struct message_view view = {
+		.topic = slice_str("t"), .order_key = slice_str("t"), .payload = slice_str("1"), .qos = qos};
+	struct message *msg = message_new(&view);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(msg);
+	CU_ASSERT_EQUAL(partial_add(partial, 1u << AGGREGATE_COUNT, seq, msg, (struct slice){NULL, 0}), 0);
+	message_unref(msg);
+}
+
+static void test_qos(void)
+{
+	struct partial *folded = a_partial(), *whole = a_partial();
+	struct arena arena = {.blocks = NULL};
+	struct message_view view;
+	add_with_qos(folded, 1, 2);
+	add_with_qos(folded, 2, 0);
+	fold_into(folded, whole, 1u << AGGREGATE_COUNT, 3);
+	add_with_qos(whole, 4, 1);
+	CU_ASSERT_EQUAL(partial_result(whole, 1u << AGGREGATE_COUNT, 1, 2, &arena, &view), 0);
+	CU_ASSERT_EQUAL(view.qos, 2);
+	arena_free(&arena);
+	partial_free(whole);
+}
+
 static void test_bad_states(void)
 {
 	static const char *const bad[] = {"", "x", "63", "63 1 0 0 1 1 0x0p+0 0x0p+0 0", "63 1 0 1 1 1 nan 0 0",
@@ -174,6 +199,7 @@ int main(void)
 		{"sums", test_sums},
 		{"sums in any order", test_any_order},
 		{"groups in any order", test_groups},
+		{"the highest QoS of all, also of those that were folded", test_qos},
 		{"states that are none", test_bad_states},
 		{NULL, NULL},
 	};

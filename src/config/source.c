@@ -99,6 +99,12 @@ struct source *source_from_text(const char *path, const char *text, size_t len)
 	source->real_path = memory_text(path);
 	char *folder = getcwd(NULL, 0);
 	source->folder = folder ? folder : memory_text("/");
+	/* The mark that some editors of Windows put before UTF-8. libyaml, told that the text is UTF-8, takes it for a letter. */
+	static const char mark[] = "\xEF\xBB\xBF";
+	if (len >= sizeof mark - 1 && memcmp(text, mark, sizeof mark - 1) == 0) {
+		text += sizeof mark - 1;
+		len -= sizeof mark - 1;
+	}
 	source->text = memory_bytes(text, len);
 	source->len = len;
 	cut_lines(source);

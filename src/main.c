@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "config/suggest.h"
 
 static void usage(FILE *out)
 {
@@ -15,6 +16,18 @@ static void usage(FILE *out)
 			fprintf(out, "  %-8s %-16s %s\n", it->name, it->arguments, it->help);
 	fprintf(out, "  %-8s %-16s %s\n", "version", "", "print the version");
 	fprintf(out, "\nEach command explains itself with --help. See linkspan(1).\n");
+}
+
+static void complain_command(const char *name)
+{
+	struct suggestion near = {.word = name};
+	for (const struct cli_command *it = cli_commands; it->name; it++)
+		if (it->help)
+			suggest_offer(&near, it->name);
+	fprintf(stderr, "linkspan: there is no command '%s'", name);
+	if (near.best)
+		fprintf(stderr, "; did you mean '%s'?", near.best);
+	fprintf(stderr, "\n\n");
 }
 
 int main(int argc, char **argv)
@@ -36,7 +49,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (*name)
-		fprintf(stderr, "linkspan: there is no command '%s'\n\n", name);
+		complain_command(name);
 	usage(stderr);
 	return 2;
 }

@@ -216,13 +216,26 @@ static enum outcome_kind sink_outcome_of(uint8_t reason)
 	}
 }
 
+static void sink_alarm_of_rights(struct mqtt_sink *sink, struct slice topic)
+{
+	char name[201], what[300];
+	size_t len = topic.len < sizeof name ? topic.len : sizeof name - 1;
+	while (len < topic.len && len && ((uint8_t)topic.data[len] & 0xc0) == 0x80) /* not within a character */
+		len--;
+	for (size_t i = 0; i < len; i++)
+		name[i] = topic.data[i] == '"' ? '\'' : (char)topic.data[i];
+	name[len] = '\0';
+	snprintf(
+		what, sizeof what, "the broker does not let linkspan publish to %s; grant it, the messages wait", name);
+	sink->options.host->ops->alarm(sink->options.host, what);
+}
+
 /* Not about this message alone: whoever may not publish it may as little publish the next one. The courier pauses; what
  * is in flight ends as it may, and after a while it is tried again. */
 static void sink_bar(struct mqtt_sink *sink, struct flight *flight, const char *why)
 {
 	if (!sink->barred)
-		sink->options.host->ops->alarm(sink->options.host,
-			"the broker does not let linkspan publish to a topic; grant it, the messages wait");
+		sink_alarm_of_rights(sink, message_view(flight->msg)->topic);
 	sink->barred = true;
 	sink_outcome(sink, flight, OUTCOME_LINK_DOWN, why);
 }

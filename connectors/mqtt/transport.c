@@ -72,6 +72,7 @@ struct transport {
 
 	struct loop_job job;
 	bool start_due, read_due, fail_due, lasts;
+	bool heard; /* the broker has said something, behind a proxy */
 	char reason[640];
 };
 
@@ -395,10 +396,25 @@ static void transport_end_turn(struct transport *t)
 	loop_post(t->loop, &t->job);
 }
 
+/* The broker has hung up, or is no longer there. One that does so before it has said a word perhaps speaks TLS, or does
+ * not. */
+static void transport_lost(struct transport *t, const char *what)
+{
+	if (t->state == STATE_HANDSHAKE && !t->heard)
+		transport_fail(t, false,
+			"%s when TLS began; is this its port for TLS? Take that one, or mqtt:// (ws://) for this one",
+			what);
+	else if (t->state == STATE_OPEN && !t->tls && !t->heard)
+		transport_fail(t, false,
+			"%s at the first packet; does this port want TLS? Then write mqtts:// (wss://)", what);
+	else
+		transport_fail(t, false, "%s", what);
+}
+
 static void transport_tls_failed(struct transport *t, int r)
 {
 	if (r == -EPIPE)
-		transport_fail(t, false, "the broker closed the connection");
+		transport_lost(t, "the broker closed the connection");
 	else
 		transport_fail(t, tls_error_lasts(t->tls), "%s", tls_error(t->tls));
 }
@@ -483,15 +499,16 @@ static void transport_on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t
 	if (nread < 0) {
 		uv_read_stop(stream);
 		t->reading = false;
-		if (nread == UV_EOF)
-			transport_fail(t, false, "the broker closed the connection");
-		else
-			transport_fail(t, false, "reading from the broker failed: %s", uv_strerror((int)nread));
+		char what[128];
+		snprintf(what, sizeof what, "reading from the broker failed: %s", uv_strerror((int)nread));
+		transport_lost(t, nread == UV_EOF ? "the broker closed the connection" : what);
 		return;
 	}
 	if (t->state == STATE_FAILED)
 		return;
 	t->turn_bytes += (size_t)nread;
+	if (t->state != STATE_PROXY)
+		t->heard = true;
 	if (t->state == STATE_PROXY) {
 		t->input.len += (size_t)nread;
 		transport_proxy_readable(t);

@@ -503,7 +503,14 @@ int cli_journal(int argc, char **argv)
 	}
 	/* disk_posix_new would make a folder that is not there. */
 	struct stat st;
-	struct disk *disk = stat(argv[2], &st) == 0 ? disk_posix_new(argv[2]) : NULL;
+	bool there = stat(argv[2], &st) == 0;
+	if (there && !S_ISDIR(st.st_mode)) {
+		fprintf(stderr,
+			"linkspan journal dump: %s is no folder; name the one that data_dir of a configuration names\n",
+			argv[2]);
+		return 1;
+	}
+	struct disk *disk = there ? disk_posix_new(argv[2]) : NULL;
 	if (!disk) {
 		fprintf(stderr, "linkspan journal dump: %s: %s\n", argv[2], strerror(errno));
 		return 1;

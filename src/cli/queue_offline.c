@@ -94,7 +94,8 @@ int queue_folder_find(const char *name, struct queue_folder *ret_folder)
 	struct stat st;
 	int r = 0;
 	if (stat(name, &st) < 0) {
-		fprintf(stderr, "linkspan queue: %s: %s\n", name, strerror(errno));
+		fprintf(stderr, "linkspan queue: %s: %s; name a data folder, or the configuration that names it\n",
+			name, strerror(errno));
 		return -EINVAL;
 	}
 	bool by_config = !S_ISDIR(st.st_mode);

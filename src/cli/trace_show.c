@@ -201,6 +201,13 @@ static void show_match(struct trace *trace, const struct route_event *event)
 	}
 }
 
+/* Without a full stop at its end, for something follows. */
+static int length_of_clause(const char *reason)
+{
+	size_t len = strlen(reason);
+	return (int)(len && reason[len - 1] == '.' ? len - 1 : len);
+}
+
 static const char *on_error_words(const struct mapping_config *map, bool program)
 {
 	switch ((enum on_error)map->on_error) {
@@ -223,8 +230,8 @@ static void show_failure(struct trace *trace, const struct route_event *event)
 	struct config_place place = map->places[event->step];
 	trace->program_failed = true; /* and with it what follows for each target */
 	show_words(trace, section,
-		memory_format("%s%sfails: %s; %s", dot ? dot + 1 : "", dot ? " " : "", event->reason,
-			on_error_words(map, program)));
+		memory_format("%s%sfails: %.*s; %s", dot ? dot + 1 : "", dot ? " " : "", length_of_clause(event->reason),
+			event->reason, on_error_words(map, program)));
 	free(section);
 	fprintf(trace->out, "%s:%d:%d:\n", map->file, place.line, place.column);
 	config_show_place(trace->config, map->file, place.line, place.column, trace->out);
@@ -285,8 +292,8 @@ static void show_target_failure(const struct trace *trace, const struct route_ev
 	char *written = route_target(&route);
 	fputc('\n', trace->out);
 	show_words(trace, "to",
-		memory_format("%s: %s fails: %s; %s", destination_of(trace, event)->name, written, event->reason,
-			on_error_words(map, false)));
+		memory_format("%s: %s fails: %.*s; %s", destination_of(trace, event)->name, written,
+			length_of_clause(event->reason), event->reason, on_error_words(map, false)));
 	free(written);
 	fprintf(trace->out, "%s:%d:%d:\n", target->file, target->line, target->column);
 	config_show_place(trace->config, target->file, target->line, target->column, trace->out);

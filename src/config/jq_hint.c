@@ -30,8 +30,9 @@ static bool is_name(char c)
 	return isalnum((unsigned char)c) || c == '_';
 }
 
-/* A copy with blanks for strings (their quotes stay) and comments. \(…) in a string counts as string. */
-static char *code_of(const char *program)
+/* A copy with blanks for strings (their quotes stay) and comments, or, texts, for all but strings. \(…) in a string counts as
+ * string. */
+static char *part_of(const char *program, bool texts)
 {
 	char *code = memory_text(program);
 	bool string = false, comment = false;
@@ -43,12 +44,17 @@ static char *code_of(const char *program)
 			at++;
 		} else if (!comment && *at == '"')
 			string = !string;
-		else if (string || comment || *at == '#') {
-			comment |= !string;
+		else if (string != texts || comment || *at == '#') {
+			comment |= !string && *at == '#';
 			*at = ' ';
 		}
 	}
 	return code;
+}
+
+static char *code_of(const char *program)
+{
+	return part_of(program, false);
 }
 
 /* The word, standing alone: no field and no variable. */
@@ -330,8 +336,8 @@ static const char *find_braced_capture(const char *code, const char *const *capt
 const char *jq_doubt(
 	const char *program, bool is_condition, const char *const *captures, size_t n_captures, size_t *ret_offset)
 {
-	char *code = code_of(program), *text = sentence();
-	const char *hint = NULL, *at;
+	char *code = code_of(program), *texts = part_of(program, true), *text = sentence();
+	const char *hint = NULL, *part = code, *at;
 	if (is_condition && (at = find_assignment(code))) {
 		hint = "= sets a value, and what comes out of it is true for every message; to compare write ==";
 	} else if ((at = find_word(code, "not")) && at[3] == ' ' && at[3 + strspn(at + 3, " ")] == '.' &&
@@ -344,9 +350,19 @@ const char *jq_doubt(
 			"topic filter binds write $%.*s",
 			len, at + 1, len, at + 1, len, at + 1);
 		hint = text;
+	} else if ((at = find_braced_capture(texts, captures, n_captures))) {
+		int len = (int)strcspn(at + 1, "}");
+		snprintf(text, SENTENCE,
+			"in a text of jq {%.*s} stays as it is; write \\($%.*s) there, or $%.*s alone "
+			"(payload_template "
+			"takes {%.*s})",
+			len, at + 1, len, at + 1, len, at + 1, len, at + 1);
+		hint = text;
+		part = texts;
 	}
 	if (hint)
-		*ret_offset = (size_t)(at - code);
+		*ret_offset = (size_t)(at - part);
 	free(code);
+	free(texts);
 	return hint;
 }

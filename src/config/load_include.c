@@ -107,12 +107,19 @@ static void complain_no_ready_made(struct loader *loader, const struct node *nod
 	if (near.best)
 		table_mistake(loader->report, node, 0, "include: no ready-made file is called '%s'; did you mean '%s'?",
 			node->text, near.best);
-	else
+	else if (n > 0)
 		table_mistake(loader->report, node, 0,
 			"include: no ready-made file is called '%s' (in %s: %s); a path of your own has a slash or "
-			"ends "
-			"in .yaml",
-			node->text, mappings_dir(loader), n > 0 ? list : "none");
+			"ends in .yaml",
+			node->text, mappings_dir(loader), list);
+	else
+		table_mistake(loader->report, node, 0,
+			"include: the ready-made file '%s' is not there, and no other either: %s has none. make "
+			"install "
+			"puts them there, or LINKSPAN_MAPPINGS names their folder; a path of your own has a slash or "
+			"ends in "
+			".yaml",
+			node->text, mappings_dir(loader));
 	for (int i = 0; i < n; i++)
 		free(entries[i]);
 	free(entries);

@@ -272,7 +272,8 @@ static const struct config_key outbox_keys[] = {
 		.type = CONFIG_DURATION,
 		.offset = OUTBOX(ttl_ms),
 		.fallback = "0",
-		.help = "A message that has waited longer is thrown away, counted and logged as expired, unless the "
+		.help = "A message that has waited longer here, from when linkspan took it, is thrown away, counted "
+			"and logged as expired, unless the "
 			"destination may have it in part; 0 is never. A mistake where more than at-most-once is "
 			"declared."},
 	{.name = "max_attempts",

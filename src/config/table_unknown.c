@@ -141,7 +141,7 @@ static const char *find_other_section(const struct config_scope *scope, const ch
 {
 	static const char *const sections[][2] = {{"from", "source input in subscribe"},
 		{"to", "sink output out target destination publish"},
-		{"connections", "brokers clients sources sinks inputs outputs bridges links endpoints"},
+		{"connections", "connection brokers clients sources sinks inputs outputs bridges links endpoints"},
 		{"mappings", "rules routes mapping topics streams pipelines flows bridge"}};
 	for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
 		if (listed(scope->elsewhere, sections[i][0]) && word_in(sections[i][1], name))

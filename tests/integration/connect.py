@@ -91,6 +91,17 @@ def tls():
             assert bridge.stop() == 0
 
 
+@tap.case("TLS spoken to a port without it, and the other way round: the log says which of the two the port wants")
+def wrong_kind_of_port():
+    with own_mosquitto(tls="mutual") as broker:
+        for port, secure, words in ((broker.port, True, "is this its port for TLS?"),
+                                    (broker.tls_port, False, "does this port want TLS?")):
+            with _echo("kind", port, secure=secure, wait_up=False) as bridge:
+                failed = bridge.wait_event("mqtt_connect_failed", connection="plant")
+                assert words in failed["reason"], failed
+                assert bridge.stop() == 0
+
+
 @tap.case("a will with every property is published when linkspan is killed")
 def will():
     port = shared_mosquitto().port

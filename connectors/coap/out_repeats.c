@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libcoap calls coap_pdu_parse through its table of imports, so the program's own takes its place and calls it. Message id and
- * token say which message it is, whoever has sent it: tokens hold 40 bits of chance.
+ * Message id and token say which message it is, whoever has sent it: tokens hold 40 bits of chance.
  */
 #include "connectors/coap/out_repeats.h"
 
-#include <dlfcn.h>
 #include <string.h>
 
 #define MOST_KEPT   256u
@@ -53,7 +51,7 @@ static struct response *keep(const coap_pdu_t *pdu, coap_tick_t now)
 	return response;
 }
 
-static void look_at(coap_pdu_t *pdu)
+void coap_out_repeats_look_at(coap_pdu_t *pdu)
 {
 	coap_tick_t now;
 	coap_ticks(&now);
@@ -68,19 +66,6 @@ static void look_at(coap_pdu_t *pdu)
 		coap_pdu_set_type(pdu, COAP_MESSAGE_NON);
 	else
 		current = keep(pdu, now);
-}
-
-int coap_pdu_parse(coap_proto_t proto, const uint8_t *data, size_t length, coap_pdu_t *pdu)
-{
-	static int (*parse)(coap_proto_t proto, const uint8_t *data, size_t length, coap_pdu_t *pdu);
-	if (!parse) {
-		void *symbol = dlsym(RTLD_NEXT, "coap_pdu_parse");
-		memcpy(&parse, &symbol, sizeof parse);
-	}
-	int good = parse ? parse(proto, data, length, pdu) : 0;
-	if (good)
-		look_at(pdu);
-	return good;
 }
 
 bool coap_out_repeats_answer(coap_session_t *session, const coap_pdu_t *received)

@@ -13,6 +13,8 @@
 #include <coap3/coap.h>
 #include <stdbool.h>
 
+/* A message of a datagram, before libcoap does anything with it. */
+void coap_out_repeats_look_at(coap_pdu_t *pdu);
 /* From inside the response handler. True: the message is a repetition, and has been answered as the first one was. */
 bool coap_out_repeats_answer(coap_session_t *session, const coap_pdu_t *received);
 /* What the handler says of a message that is none. */

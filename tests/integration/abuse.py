@@ -70,7 +70,7 @@ def _listener(name, **keys):
             assert not honest.faults, honest.faults
             def judged():
                 return check.judge(sent, [m.payload for m in list(got.messages) if m.topic.startswith("out/honest-")])
-            until(lambda: not judged().lost, lambda: f"the honest client's messages: {judged()}")
+            got.wait_for(lambda _: not judged().lost, "the honest client's messages")
             check.demand(judged(), "honest", repeats=False)
         assert bridge.stop() == 0
 

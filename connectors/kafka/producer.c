@@ -2,7 +2,8 @@
  *
  * A message under way sits in a slot; its number is the message's opaque in the library, so that nothing is
  * allocated here per message. The slot that has been free for the longest is used next, so they are taken and given back nearly in
- * order, as memory is quickest; a new one only when none is free, so an idle producer touches few pages of them.
+ * order, as memory is quickest; a new one only when none is free, so an idle producer touches few pages of them. The next one is
+ * fetched ahead: it has not been looked at since tens of thousands of messages.
  */
 #include "connectors/kafka/producer.h"
 
@@ -129,6 +130,8 @@ static uint32_t slot_take(struct kafka_producer *producer)
 	uint32_t i = producer->free_first;
 	if (i < producer->capacity) {
 		producer->free_first = producer->slots[i].next;
+		if (producer->free_first < producer->capacity)
+			__builtin_prefetch(&producer->slots[producer->free_first], 1);
 	} else {
 		assert(producer->used < producer->capacity); /* the window bounds what is sent */
 		i = producer->used++;

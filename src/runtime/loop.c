@@ -2,12 +2,14 @@
  *
  * The loop over libuv, and the queue of posted jobs that both loops use.
  */
+#define _GNU_SOURCE /* RUSAGE_THREAD */
 #include "runtime/loop.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <uv.h>
 
@@ -25,6 +27,7 @@ struct uv_based_loop {
 	struct loop_job stop_job;
 	uint64_t turn_began_ms; /* 0: before the first poll */
 	uint64_t turn_began_cpu_ms; /* of this thread's, which poll needs none of */
+	struct rusage turn_began_usage;
 	uint64_t wall_offset_ms; /* wall clock minus CLOCK_BOOTTIME, at the start */
 	uint64_t counted_ns,
 		idle_ns; /* when the last turn was counted; 0: none yet. How long had been waited by then */
@@ -261,17 +264,35 @@ static void count_turn(struct uv_based_loop *self)
 	self->base.turn_us = 0;
 }
 
+static uint64_t system_ms(const struct rusage *usage)
+{
+	return (uint64_t)usage->ru_stime.tv_sec * 1000 + (uint64_t)usage->ru_stime.tv_usec / 1000;
+}
+
+static void tell_slow_turn(const struct uv_based_loop *self, uint64_t now_ms, uint64_t cpu_ms, const struct rusage *now)
+{
+	const struct rusage *began = &self->turn_began_usage;
+	log_warn("slow_turn", "ms=%llu cpu_ms=%llu system_ms=%llu page_faults=%ld preempted=%ld",
+		(unsigned long long)(now_ms - self->turn_began_ms),
+		(unsigned long long)(cpu_ms - self->turn_began_cpu_ms),
+		(unsigned long long)(system_ms(now) - system_ms(began)),
+		now->ru_minflt - began->ru_minflt + now->ru_majflt - began->ru_majflt,
+		now->ru_nivcsw - began->ru_nivcsw);
+}
+
 static void on_before_poll(uv_prepare_t *prepare)
 {
 	struct uv_based_loop *self = prepare->data;
 	uint64_t now_ms = monotonic_ms();
 	uint64_t cpu_ms = clock_ms(CLOCK_THREAD_CPUTIME_ID);
+	struct rusage usage;
+	getrusage(RUSAGE_THREAD, &usage);
 	if (self->turn_began_ms && now_ms > self->turn_began_ms + SLOW_TURN_MS) {
 		self->base.slow_turns++;
-		log_warn("slow_turn", "ms=%llu cpu_ms=%llu", (unsigned long long)(now_ms - self->turn_began_ms),
-			(unsigned long long)(cpu_ms - self->turn_began_cpu_ms));
+		tell_slow_turn(self, now_ms, cpu_ms, &usage);
 	}
 	self->turn_began_cpu_ms = cpu_ms;
+	self->turn_began_usage = usage;
 	count_turn(self);
 }
 
@@ -281,6 +302,7 @@ static void uv_based_run(struct loop *loop)
 	uv_update_time(&self->uv);
 	self->turn_began_ms = uv_now(&self->uv);
 	self->turn_began_cpu_ms = clock_ms(CLOCK_THREAD_CPUTIME_ID);
+	getrusage(RUSAGE_THREAD, &self->turn_began_usage);
 	uv_run(&self->uv, UV_RUN_DEFAULT);
 }
 

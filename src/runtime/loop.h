@@ -35,7 +35,8 @@ struct loop *loop_new_simulated(uint64_t wall_ms) __attribute__((warn_unused_res
 void loop_free(struct loop *loop);
 
 /* Runs until loop_stop(). A turn of more than 50 ms is logged (event=slow_turn) and counted. The line says too how much of
- * that the thread was computing (cpu_ms): the rest it waited, for a processor or the disk. */
+ * that the thread was computing (cpu_ms): the rest it waited, for a processor or the disk. And how much of what it computed was the
+ * kernel's doing, how often memory had to be found for it, and how often another thread was let in before it. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop); /* any thread */
 uint64_t loop_slow_turns(const struct loop *loop);

@@ -119,9 +119,13 @@ class Linkspan:
                 all(e.get(k) == v for k, v in fields.items())]
 
     def held_up(self):
-        """In any run, the turns of the loop that computed for more than 50 ms. How long a turn takes by the wall clock says as
-        much of the machine."""
-        return [turn for turn in self.events("slow_turn", whole=True) if int(turn["cpu_ms"]) > 50]
+        """In any run, the turns of the loop that computed for more than 50 ms, each as it stands in the log with what came
+        before it. How long a turn takes by the wall clock says as much of the machine."""
+        def is_slow(line):
+            event = parse_event(line)
+            return event and event.get("event") == "slow_turn" and int(event["cpu_ms"]) > 50
+        lines = self.log_lines(whole=True)
+        return ["\n".join(lines[max(0, n - 12):n + 1]) for n, line in enumerate(lines) if is_slow(line)]
 
     def mark(self, event, **fields):
         """How often it has happened: for wait_event(more_than=…)."""

@@ -208,10 +208,15 @@ static unsigned long long turn_ms, turn_cpu_ms;
 static void on_line(enum log_level level, const char *line, void *arg)
 {
 	(void)level, (void)arg;
-	unsigned long long ms, cpu_ms;
+	unsigned long long ms, cpu_ms, system_ms;
+	long faults, preempted;
 	const char *text = strstr(line, "event=slow_turn ");
-	if (!text || sscanf(text, "event=slow_turn ms=%llu cpu_ms=%llu", &ms, &cpu_ms) != 2)
+	if (!text)
 		return;
+	CU_ASSERT_EQUAL(sscanf(text, "event=slow_turn ms=%llu cpu_ms=%llu system_ms=%llu page_faults=%ld preempted=%ld",
+				&ms, &cpu_ms, &system_ms, &faults, &preempted),
+		5);
+	CU_ASSERT(faults >= 0 && preempted >= 0);
 	turn_ms = ms > turn_ms ? ms : turn_ms;
 	turn_cpu_ms = cpu_ms > turn_cpu_ms ? cpu_ms : turn_cpu_ms;
 }

@@ -22,4 +22,6 @@ liblinkspan_a_SOURCES += \
 	connectors/common/pem_files.c \
 	connectors/common/pem_files.h \
 	connectors/common/percent.c \
-	connectors/common/percent.h
+	connectors/common/percent.h \
+	connectors/common/trust.c \
+	connectors/common/trust.h

@@ -555,26 +555,33 @@ static void complain_tls(const char *error, const struct mqtt_settings *settings
 		config_complain(scope, "url", NULL, "%s", error);
 }
 
-/* One thing at a time, so that all mistakes are found. */
+static bool check_tls_part(
+	const struct tls_options *part, const struct mqtt_settings *settings, struct config_scope *scope)
+{
+	char error[512];
+	struct tls *tls;
+	bool good = tls_new(part, &tls, error, sizeof error) == 0;
+	if (good)
+		tls_free(tls);
+	else
+		complain_tls(error, settings, scope);
+	return good;
+}
+
+/* One thing at a time, so that all mistakes are found. The authorities come first: from then on they are parsed, here and for
+ * the loop, and the system's only where they are used. */
 static void check_tls_files(const struct mqtt_settings *settings, const char *host, struct config_scope *scope)
 {
 	const struct tls_options all = mqtt_settings_tls(settings, host);
+	const struct tls_options authorities = {.host = "localhost", .ca = all.ca};
+	const char *ca = check_tls_part(&authorities, settings, scope) ? all.ca : NULL;
 	const struct tls_options parts[] = {
-		{.host = all.host, .insecure = all.insecure},
-		{.host = "localhost", .ca = all.ca},
-		{.host = "localhost", .cert = all.key ? all.cert : NULL, .key = all.cert ? all.key : NULL},
-		{.host = "localhost", .alpn = all.alpn},
+		{.host = all.host, .ca = ca, .insecure = all.insecure},
+		{.host = "localhost", .ca = ca, .cert = all.key ? all.cert : NULL, .key = all.cert ? all.key : NULL},
+		{.host = "localhost", .ca = ca, .alpn = all.alpn},
 	};
-	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-		char error[512];
-		struct tls *tls;
-		if (i > 0 && !parts[i].ca && !parts[i].cert && !(parts[i].alpn && parts[i].alpn->n > 0))
-			continue; /* the system's authorities take a while to load */
-		if (tls_new(&parts[i], &tls, error, sizeof error) < 0)
-			complain_tls(error, settings, scope);
-		else
-			tls_free(tls);
-	}
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+		check_tls_part(&parts[i], settings, scope);
 }
 
 /* url: one with TLS, or NULL if there is none. sound: there is no mistake in the urls. */

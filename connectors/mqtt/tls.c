@@ -14,6 +14,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "connectors/common/trust.h"
+
 struct tls {
 	SSL_CTX *ctx;
 	SSL *ssl;
@@ -41,12 +43,13 @@ static bool tls_is_address(const char *host)
 
 static int tls_load_files(SSL_CTX *ctx, const struct tls_options *options, char *error, size_t error_size)
 {
-	if (options->ca && SSL_CTX_load_verify_file(ctx, options->ca) != 1) {
+	int trusted = trust_add(options->ca, SSL_CTX_get_cert_store(ctx));
+	if (trusted < 0 && options->ca) {
 		snprintf(error, error_size, "tls.ca: '%s' holds no usable certificate (%s); it must be a PEM file",
 			options->ca, tls_reason());
 		return -EINVAL;
 	}
-	if (!options->ca && SSL_CTX_set_default_verify_paths(ctx) != 1) {
+	if (trusted < 0) {
 		snprintf(error, error_size, "the system's trusted certificates cannot be loaded (%s); set tls.ca",
 			tls_reason());
 		return -EINVAL;

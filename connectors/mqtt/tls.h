@@ -4,7 +4,8 @@
  * it what the network brought and sends what it puts out. Verification of chain and host name is on unless it
  * is turned off.
  *
- * Loop thread only. tls_new reads the files anew each time, so that a renewed certificate needs no restart.
+ * Each is one thread's, the loop's or that of a check. tls_new reads the client's files anew each time and those of authorities
+ * when they have changed, so that a renewed certificate needs no restart.
  */
 #ifndef LINKSPAN_CONNECTORS_MQTT_TLS_H
 #define LINKSPAN_CONNECTORS_MQTT_TLS_H

@@ -26,3 +26,6 @@ tests_unit_common_test_cloudevent_out_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/common/test_delivery_id
 tests_unit_common_test_delivery_id_SOURCES = tests/unit/common/test_delivery_id.c
 tests_unit_common_test_delivery_id_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/common/test_trust
+tests_unit_common_test_trust_SOURCES = tests/unit/common/test_trust.c tests/unit/mqtt/certificates.c tests/unit/mqtt/certificates.h
+tests_unit_common_test_trust_LDADD = $(TEST_LIBS)

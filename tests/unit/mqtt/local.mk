@@ -50,7 +50,8 @@ tests_unit_mqtt_test_tls_SOURCES = tests/unit/mqtt/test_tls.c tests/unit/mqtt/ce
 tests_unit_mqtt_test_tls_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/mqtt/test_settings
-tests_unit_mqtt_test_settings_SOURCES = tests/unit/mqtt/test_settings.c
+tests_unit_mqtt_test_settings_SOURCES = tests/unit/mqtt/test_settings.c tests/unit/mqtt/certificates.c \
+	tests/unit/mqtt/certificates.h
 tests_unit_mqtt_test_settings_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/unit/mqtt/test_url

@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "connectors/common/trust.h"
 #include "connectors/mqtt/mqtt.h"
+#include "connectors/mqtt/tls.h"
+#include "tests/unit/mqtt/certificates.h"
 #include "tests/unit/tap.h"
 
 #define HEAD "    url: mqtt://broker\n    client_id: e\n"
@@ -411,6 +414,25 @@ static void test_secrets(void)
 	complains(HEAD "    password: secret\n    will: {topic: 'a/secret/#'}\n", "will.topic: \"a/***/#\" is not");
 }
 
+/* The loop, which connects later, finds the authorities parsed. */
+static void test_check_prepares(void)
+{
+	char error[512];
+	struct tls *tls = NULL;
+	struct certificate ca;
+	certificate_authority(folder, "ca", &ca);
+	setenv("SSL_CERT_FILE", ca.cert, 1);
+	uint64_t before = trust_parses();
+	warns("    url: mqtts://broker\n    client_id: e\n", NULL);
+	CU_ASSERT(trust_parses() == before + 1);
+	warns("    url: mqtts://broker\n    client_id: e\n", NULL);
+	const struct tls_options options = {.host = "broker"};
+	CU_ASSERT(tls_new(&options, &tls, error, sizeof error) == 0);
+	tls_free(tls);
+	CU_ASSERT(trust_parses() == before + 1);
+	unsetenv("SSL_CERT_FILE");
+}
+
 static void test_qos_and_guarantees(void)
 {
 	struct mqtt_settings settings = {.session_expiry_ms = 1000};
@@ -446,6 +468,7 @@ static const struct tap_test tests[] = {
 	{"mistakes come all at once", test_mistakes_at_once},
 	{"any value of any key", test_any_value},
 	{"secrets are hidden, words are not", test_secrets},
+	{"the check parses authorities", test_check_prepares},
 	{"qos, guarantees, targets", test_qos_and_guarantees},
 	{NULL, NULL},
 };

@@ -8,6 +8,7 @@
 
 #include <openssl/ssl.h>
 
+#include "connectors/common/trust.h"
 #include "connectors/mqtt/tls.h"
 #include "tests/unit/mqtt/certificates.h"
 #include "tests/unit/mqtt/rig.h"
@@ -155,6 +156,32 @@ static void test_files_are_read_again(void)
 	rig_close(&rig);
 }
 
+/* Parsing a large file of authorities takes longer than a turn of the loop may. */
+static void test_authorities_are_parsed_once(void)
+{
+	char path[300];
+	struct rig rig;
+	snprintf(path, sizeof path, "%s/moved.pem", folder);
+	rig_open_tls(&rig, server.cert, server.key, NULL);
+	rig.settings.tls.ca = ca.cert;
+	rig_connect(&rig);
+	rig_stop_link(&rig);
+	uint64_t before = trust_parses();
+	rig_connect(&rig);
+	rig_stop_link(&rig);
+	rig_connect(&rig);
+	rig_stop_link(&rig);
+	CU_ASSERT(trust_parses() == before);
+	/* Renewed: by those of another authority, in its place. */
+	CU_ASSERT(rename(ca.cert, path) == 0 && link(stranger.cert, ca.cert) == 0);
+	rig_start(&rig);
+	UNTIL(&rig, strstr(rig.alarm, "does not verify") != NULL);
+	CU_ASSERT(trust_parses() == before + 1);
+	CU_ASSERT(rename(path, ca.cert) == 0);
+	UNTIL(&rig, rig.ups == 4);
+	rig_close(&rig);
+}
+
 static void test_bad_files(void)
 {
 	char error[512], path[300];
@@ -282,6 +309,7 @@ static const struct tap_test tests[] = {
 	{"client certificates", test_client_certificate},
 	{"a broker without TLS", test_plain_broker},
 	{"files are read again at each connect", test_files_are_read_again},
+	{"authorities are parsed once", test_authorities_are_parsed_once},
 	{"files that cannot be used", test_bad_files},
 	{NULL, NULL},
 };

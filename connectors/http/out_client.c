@@ -13,6 +13,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <openssl/ssl.h>
+
+#include "connectors/common/trust.h"
 #include "connectors/http/out_caches.h"
 #include "connectors/http/out_sockets.h"
 #include "runtime/failpoint.h"
@@ -299,6 +302,23 @@ void http_client_run(struct http_client *client)
 
 /* --- TLS ---------------------------------------------------------------------------------------------------------- */
 
+/* Left to itself libcurl would parse the system's file at each connection. It adds its flags to the store later, which is
+ * this connection's own. */
+static CURLcode on_context(CURL *easy, void *ctx, void *arg)
+{
+	(void)easy, (void)arg;
+	return trust_add(NULL, SSL_CTX_get_cert_store(ctx)) == 0 ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+}
+
+/* Whom to trust is said by on_context or the blob alone: Debian's libcurl would look into the system's folder beside the
+ * blob, and keep a store in the multi handle for a day. */
+static bool set_no_authorities(CURL *easy)
+{
+	return curl_easy_setopt(easy, CURLOPT_CAINFO, NULL) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L) == CURLE_OK;
+}
+
 static CURLcode set_blob(CURL *easy, CURLoption option, struct slice pem)
 {
 	struct curl_blob blob = {(void *)(uintptr_t)pem.data, pem.len, CURL_BLOB_COPY};
@@ -307,7 +327,10 @@ static CURLcode set_blob(CURL *easy, CURLoption option, struct slice pem)
 
 static CURLcode set_tls(CURL *easy, const struct http_client_tls *tls)
 {
-	CURLcode code = set_blob(easy, CURLOPT_CAINFO_BLOB, tls->ca);
+	curl_ssl_ctx_callback system = tls->ca.len ? NULL : on_context;
+	CURLcode code = curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, system);
+	if (code == CURLE_OK)
+		code = set_blob(easy, CURLOPT_CAINFO_BLOB, tls->ca);
 	if (code == CURLE_OK)
 		code = set_blob(easy, CURLOPT_SSLCERT_BLOB, tls->cert);
 	if (code == CURLE_OK)
@@ -399,8 +422,9 @@ static bool set_up(struct http_client *client, struct http_call *call)
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_context);
 	/* A proxy of the environment would be asked in place of the guard. With this libcurl looks for none. */
-	return curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK &&
+	return set_no_authorities(easy) && curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
 }
 

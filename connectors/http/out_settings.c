@@ -11,6 +11,7 @@
 
 #include "connectors/common/pem_files.h"
 #include "connectors/common/percent.h"
+#include "connectors/common/trust.h"
 #include "connectors/http/signature.h"
 
 static const char *const batch_formats[] = {"json-array", "ndjson", NULL};
@@ -228,6 +229,8 @@ static void check_tls(const struct http_settings *settings, struct config_scope 
 			"a certificate needs its private key and the other way round. Give both cert and key");
 	struct pem_files files = {.ca_key = "ca", .ca = tls->ca, .cert = tls->cert, .key = tls->key};
 	pem_files_check(&files, scope);
+	if (!tls->ca && !is_plain_http(settings))
+		trust_prepare_system(); /* the loop is not to do it */
 }
 
 static void check_order(const struct http_settings *settings, struct config_scope *scope)

@@ -431,6 +431,28 @@ def tls():
         assert "certificate" in waiting["reason"] and not hook.requests, waiting
 
 
+@tap.case("TLS: without tls.ca the system's authorities are trusted, once they are renewed the new ones")
+def system_authorities():
+    folder = temp_folder("certificates")
+    made = certificates.make(folder)
+    stranger, system = certificates.strangers_ca(folder), os.path.join(folder, "system.pem")
+    receiver = Receiver(certificates=made)
+
+    def trust(path):
+        shutil.copy(path, system + ".new")
+        os.rename(system + ".new", system)
+
+    trust(stranger)
+    configuration = _configuration("system", {}, {"url": receiver.url, "breaker": {"failures": 1, "min": "10ms", "max": "50ms"}})
+    with receiver, Linkspan(configuration, env={"SSL_CERT_FILE": system, "SSL_CERT_DIR": folder}) as bridge:
+        _publish(("system/x", b"1"))
+        waiting = bridge.wait_event("http_waiting", connection="hook")
+        assert "certificate" in waiting["reason"] and not receiver.requests, waiting
+        trust(made.ca)
+        receiver.wait_count(1)
+        assert bridge.stop() == 0
+
+
 @tap.case("with HTTP/2 asked for, a receiver that only knows 1.1 is served")
 def version():
     folder = temp_folder("certificates")

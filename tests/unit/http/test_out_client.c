@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Certificates that are read again while requests are under way. Nothing goes out here; what does is tested with real
+ * Certificates that are read again while requests are under way, addresses, authorities. What gets an answer is tested with real
  * servers (tests/conformance, tests/integration).
  */
 #define _GNU_SOURCE /* accept4 */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <openssl/x509_vfy.h>
+
+#include "connectors/common/pem_files.h"
+#include "connectors/common/trust.h"
 #include "connectors/http/out_client.h"
+#include "tests/unit/mqtt/certificates.h"
 #include "tests/unit/tap.h"
 
 static struct loop *loop;
@@ -182,11 +189,12 @@ static int bind_port(unsigned *ret_port)
 	return fd;
 }
 
-static void ask_at(unsigned port, const char *addresses)
+/* tls: NULL: the system's authorities, if it is https. */
+static void ask_at(const char *scheme, unsigned port, const char *addresses, const struct http_client_tls *tls)
 {
 	char known[100], url[64];
 	snprintf(known, sizeof known, "mixed.test:%u:%s", port, addresses);
-	snprintf(url, sizeof url, "http://mixed.test:%u/", port);
+	snprintf(url, sizeof url, "%s://mixed.test:%u/", scheme, port);
 	loop = loop_new();
 	CU_ASSERT_PTR_NOT_NULL_FATAL(loop);
 	struct http_client_options options = {.loop = loop,
@@ -198,6 +206,7 @@ static void ask_at(unsigned port, const char *addresses)
 		.on_done = on_told};
 	client = http_client_new(&options);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(client);
+	CU_ASSERT(!tls || http_client_set_tls(client, tls) == 0);
 	struct http_call *call = http_client_take(client);
 	struct curl_slist *resolve = curl_slist_append(NULL, known);
 	curl_easy_setopt(call->easy, CURLOPT_RESOLVE, resolve);
@@ -215,7 +224,7 @@ static void ask(const char *addresses)
 {
 	unsigned port;
 	int fd = bind_port(&port);
-	ask_at(port, addresses);
+	ask_at("http", port, addresses, NULL);
 	close(fd);
 }
 
@@ -230,7 +239,7 @@ static bool reaches_other(const char *addresses)
 	address.sin_port = htons((uint16_t)port);
 	CU_ASSERT_EQUAL_FATAL(bind(other, (struct sockaddr *)&address, sizeof address), 0);
 	CU_ASSERT_EQUAL_FATAL(listen(other, 8), 0);
-	ask_at(port, addresses);
+	ask_at("http", port, addresses, NULL);
 	int reached = accept4(other, NULL, NULL, SOCK_CLOEXEC);
 	if (reached >= 0)
 		close(reached);
@@ -264,10 +273,74 @@ static void test_addresses(void)
 	CU_ASSERT_FALSE(told.refused);
 }
 
+static unsigned folders; /* that libcurl has had searched for authorities */
+
+/* In place of OpenSSL's, for libcurl too. */
+int X509_STORE_load_path(X509_STORE *store, const char *path)
+{
+	(void)store, (void)path;
+	folders++;
+	return 1;
+}
+
+/* Not in TLS, but it is the first byte of an answer that has libcurl see to its authorities. */
+static void *answer_plainly(void *arg)
+{
+	static const char answer[] = "HTTP/1.1 400 no TLS here\r\n\r\n";
+	char hello[4096];
+	int fd = accept4(*(int *)arg, NULL, NULL, SOCK_CLOEXEC);
+	bool heard = fd >= 0 && recv(fd, hello, sizeof hello, 0) > 0;
+	CU_ASSERT(heard && send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) > 0);
+	close(fd);
+	return NULL;
+}
+
+static void ask_by_tls(const struct http_client_tls *tls)
+{
+	unsigned port;
+	pthread_t thread;
+	int fd = bind_port(&port);
+	CU_ASSERT_EQUAL_FATAL(listen(fd, 8), 0);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, answer_plainly, &fd), 0);
+	ask_at("https", port, "127.0.0.1", tls);
+	pthread_join(thread, NULL);
+	close(fd);
+	CU_ASSERT_EQUAL(told.code, CURLE_SSL_CONNECT_ERROR);
+}
+
+/* libcurl trusts those of the system's folder beside tls.ca, unless told otherwise. */
+static void test_no_other_authorities(void)
+{
+	struct certificate ca;
+	struct buffer pem = {0};
+	certificate_authority(tap_tempdir(), "ca", &ca);
+	CU_ASSERT_EQUAL_FATAL(pem_file_read(ca.cert, &pem), 0);
+	const struct http_client_tls tls = {.ca = buffer_slice(&pem)};
+	ask_by_tls(&tls);
+	ask_by_tls(NULL);
+	CU_ASSERT_EQUAL(folders, 0);
+	buffer_free(&pem);
+}
+
+/* As MQTT's connections do. */
+static void test_system_is_parsed_once(void)
+{
+	struct certificate ca;
+	certificate_authority(tap_tempdir(), "system", &ca);
+	setenv("SSL_CERT_FILE", ca.cert, 1);
+	uint64_t before = trust_parses();
+	ask_by_tls(NULL);
+	ask_by_tls(NULL);
+	CU_ASSERT_EQUAL(trust_parses(), before + 1);
+	unsetenv("SSL_CERT_FILE");
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"certificates wait for the next request", test_under_way},
+		{"authorities are ours alone", test_no_other_authorities},
+		{"the system's authorities are parsed once", test_system_is_parsed_once},
 		{"what values may hold", test_values},
 		{"a URL is told when it changes", test_urls},
 		{"a name with several addresses, of which one is refused", test_addresses},

@@ -229,10 +229,10 @@ int trust_add(const char *path, X509_STORE *store)
 	return path ? trust_add_file(path, store) : trust_add_system(store);
 }
 
-void trust_prepare_system(void)
+void trust_prepare(const char *path)
 {
 	ERR_set_mark();
-	X509_STORE_free(trust_load(system_file()));
+	X509_STORE_free(trust_load(path ? path : system_file()));
 	ERR_pop_to_mark();
 }
 

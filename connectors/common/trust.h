@@ -22,8 +22,8 @@ struct x509_store_st; /* OpenSSL's X509_STORE */
  * the file holds no certificate, or memory is out; this thread's OpenSSL errors say why, and nothing is kept of the file. */
 int trust_add(const char *path, struct x509_store_st *store) __attribute__((warn_unused_result));
 
-/* The system's are parsed now, so that the loop needs not. */
-void trust_prepare_system(void);
+/* They are parsed now, so that the loop needs not. A file that is no good is trust_add's to complain of. */
+void trust_prepare(const char *path);
 
 /* How many files have been parsed since the process began. For tests. */
 uint64_t trust_parses(void);

@@ -230,7 +230,7 @@ static void check_tls(const struct http_settings *settings, struct config_scope 
 	struct pem_files files = {.ca_key = "ca", .ca = tls->ca, .cert = tls->cert, .key = tls->key};
 	pem_files_check(&files, scope);
 	if (!tls->ca && !is_plain_http(settings))
-		trust_prepare_system(); /* the loop is not to do it */
+		trust_prepare(NULL); /* the loop is not to do it */
 }
 
 static void check_order(const struct http_settings *settings, struct config_scope *scope)

@@ -20,6 +20,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "connectors/common/trust.h"
 #include "connectors/kafka/diagnosis.h"
 
 #define HOST_SIZE 256
@@ -66,7 +67,7 @@ struct ssl_ctx_st *channel_tls_new(const struct kafka_tls *tls, char *error, siz
 		ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_default_passwd_cb(ctx, on_password);
 	SSL_CTX_set_default_passwd_cb_userdata(ctx, tls->key_password);
-	if (tls->ca ? SSL_CTX_load_verify_file(ctx, tls->ca) != 1 : SSL_CTX_set_default_verify_paths(ctx) != 1)
+	if (trust_add(tls->ca, SSL_CTX_get_cert_store(ctx)) < 0)
 		wrong = "tls.ca holds no usable certificate";
 	else if (tls->cert && SSL_CTX_use_certificate_chain_file(ctx, tls->cert) != 1)
 		wrong = "tls.cert holds no usable certificate";

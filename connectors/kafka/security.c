@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "connectors/common/trust.h"
 #include "connectors/kafka/certificate_files.h"
 #include "connectors/kafka/gateway.h"
 
@@ -215,6 +216,8 @@ bool kafka_security_check(const struct kafka_tls *tls, const struct kafka_sasl *
 	good &= check_tls(tls, scope);
 	if (good)
 		warn_of_open_secrets(tls, sasl, brokers, scope);
+	if (good && gateway_wanted(sasl) && kafka_tls_used(tls))
+		trust_prepare(tls->ca); /* the gateway is made on the loop */
 	return good;
 }
 

@@ -190,7 +190,7 @@ static void test_the_system_s(void)
 	setenv("SSL_CERT_FILE", ca.cert, 1);
 	snprintf(none, sizeof none, "%s/none", folder);
 	setenv("SSL_CERT_DIR", none, 1);
-	trust_prepare_system();
+	trust_prepare(NULL);
 	uint64_t before = trust_parses();
 	X509_STORE *store = store_with(NULL);
 	CU_ASSERT_EQUAL(trust_parses(), before);
@@ -233,7 +233,7 @@ static void *add_many_times(void *arg)
 			*(bool *)arg = true;
 		X509_STORE_free(store);
 		if (i % 50 == 0)
-			trust_prepare_system();
+			trust_prepare(NULL);
 	}
 	return NULL;
 }

@@ -96,6 +96,14 @@ static bool set_basic(struct oauth_fetch *fetch)
 	return good;
 }
 
+/* Debian's libcurl would trust those of the system's folder too. Without a folder it would keep the file's for a day. */
+static bool set_authorities(CURL *easy, const char *path)
+{
+	return curl_easy_setopt(easy, CURLOPT_CAINFO, path) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L) == CURLE_OK;
+}
+
 static bool set_request(struct oauth_fetch *fetch)
 {
 	CURL *easy = fetch->easy;
@@ -105,7 +113,7 @@ static bool set_request(struct oauth_fetch *fetch)
 		return false;
 	if (settings->auth == OAUTH_AUTH_BASIC && !set_basic(fetch))
 		return false;
-	if (settings->ca && curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca) != CURLE_OK)
+	if (settings->ca && !set_authorities(easy, settings->ca))
 		return false;
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);

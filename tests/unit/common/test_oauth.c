@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is believed of a token endpoint's answer, and which settings are complained about. Against a real endpoint:
+ * What is believed of a token endpoint's answer, which settings are complained about, and which authorities are trusted. Against a real endpoint:
  * tests/integration/kafka_security.py.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/x509_vfy.h>
 
 #include "connectors/common/oauth_fetch.h"
 #include "tests/unit/kafka/complaints.h"
+#include "tests/unit/mqtt/certificates.h"
 #include "tests/unit/tap.h"
 
 #define NOW_S 1800000000u
@@ -112,12 +120,71 @@ static void test_urls(void)
 	CU_ASSERT_EQUAL(complaints_of_url("", false, "not the URL"), 1);
 }
 
+/* --- whom it trusts ------------------------------------------------------------------------------------------------ */
+
+static unsigned folders; /* that libcurl has had searched for authorities */
+
+/* In place of OpenSSL's, for libcurl too. */
+int X509_STORE_load_path(X509_STORE *store, const char *path)
+{
+	(void)store, (void)path;
+	folders++;
+	return 1;
+}
+
+/* Not in TLS, but it is the first byte of an answer that has libcurl see to its authorities. */
+static void *answer_plainly(void *arg)
+{
+	static const char answer[] = "HTTP/1.1 400 no TLS here\r\n\r\n";
+	char hello[4096];
+	int fd = accept(*(int *)arg, NULL, NULL);
+	bool heard = fd >= 0 && recv(fd, hello, sizeof hello, 0) > 0;
+	CU_ASSERT(heard && send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) > 0);
+	close(fd);
+	return NULL;
+}
+
+static int listen_at(int port)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_port = htons((uint16_t)port)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	CU_ASSERT_EQUAL_FATAL(listen(fd, 1), 0);
+	return fd;
+}
+
+/* libcurl trusts those of the system's folder beside the file, unless told otherwise. */
+static void test_only_its_ca(void)
+{
+	struct certificate ca;
+	pthread_t thread;
+	char url[64];
+	int port = tap_free_port(), fd = listen_at(port);
+	certificate_authority(tap_tempdir(), "ca", &ca);
+	snprintf(url, sizeof url, "https://127.0.0.1:%d/token", port);
+	const struct oauth_settings settings = {
+		.token_url = url, .client_id = url, .client_secret = url, .ca = ca.cert, .timeout_ms = 30000};
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, answer_plainly, &fd), 0);
+	struct oauth_fetch *fetch = oauth_fetch_new(&settings);
+	struct oauth_answer answer;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(fetch);
+	CU_ASSERT_EQUAL(oauth_fetch_run(fetch, &answer), -EACCES);
+	CU_ASSERT_PTR_NOT_NULL(strstr(answer.error, "no TLS with the token endpoint"));
+	CU_ASSERT_EQUAL(folders, 0);
+	oauth_answer_clear(&answer);
+	oauth_fetch_free(fetch);
+	pthread_join(thread, NULL);
+	close(fd);
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"tokens", test_tokens},
 		{"refusals", test_refusals},
 		{"which URLs", test_urls},
+		{"no authorities but its own", test_only_its_ca},
 		{NULL, NULL},
 	};
 	return tap_main("oauth", tests);

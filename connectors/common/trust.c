@@ -156,7 +156,7 @@ static X509_STORE *trust_parse(const char *path)
 /* The caller's reference to what the file holds; NULL: see OpenSSL's errors. */
 static X509_STORE *trust_load(const char *path)
 {
-	struct stamp stamp;
+	struct stamp stamp = {.size = 0};
 	bool there = stamp_take(path, &stamp);
 	X509_STORE *store = there ? trust_recall(path, &stamp) : NULL;
 	if (store)

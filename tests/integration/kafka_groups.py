@@ -131,18 +131,26 @@ class _Anew:
             _kafka().create_topic(topic, 2)
         self.got = _subscriber(name)
         self.bridge = _instance(name, "x", [name, name + ".steady"], **keys)
-        self.steady = Numberer(_kafka().brokers, name + ".steady", 2, rate=200, prefix="s")
-        self._first = Numberer(_kafka().brokers, name, 4, rate=500, prefix="k")
+        # Slow enough for a loaded machine: what one writes faster than it arrives is waited for in the end.
+        self.steady = Numberer(_kafka().brokers, name + ".steady", 2, rate=100, prefix="s")
+        self._first = Numberer(_kafka().brokers, name, 4, rate=250, prefix="k")
         self.second = None
 
+    def wait(self, letter, condition, what):
+        """As long as messages of that life come, and no longer: the other topic's always do."""
+        def stands():
+            return {one: len(_numbers_of(self.got, one)) for one in "kns"}
+        until(condition, lambda: f"{what}: {stands()} came, {self.second and self.second.sent} were written",
+              progress=lambda: stands()[letter])
+
     def make(self):
-        self.got.wait_for(lambda _: len(_numbers_of(self.got, "k")) > 500, "the first life to flow")
+        self.wait("k", lambda: len(_numbers_of(self.got, "k")) > 500, "the first life to flow")
         if self._stopped:
             assert self.bridge.stop() == 0
         _kafka().delete_topic(self.name)
         self._first.close()
         _kafka().create_topic(self.name, 2)
-        self.second = Numberer(_kafka().brokers, self.name, 4, rate=1000, prefix="n")
+        self.second = Numberer(_kafka().brokers, self.name, 4, rate=300, prefix="n")
         if self._stopped:
             # Beyond where the first life ended, so that its offsets are all there, with other records.
             until(lambda: self.second.acknowledged > 3 * len(_numbers_of(self.got, "k")), "the second life to grow")
@@ -153,12 +161,12 @@ class _Anew:
 
     def goes_on(self, letter):
         before = len(_numbers_of(self.got, letter))
-        self.got.wait_for(lambda _: len(_numbers_of(self.got, letter)) > before + 100, f"{letter} to flow")
+        self.wait(letter, lambda: len(_numbers_of(self.got, letter)) > before + 100, f"{letter} to flow")
 
     def all_of(self, letter, feed):
         sent = feed.stop()
         complete = check.complete(sent)
-        self.got.wait_for(lambda _: complete(_messages_of(self.got, letter)), f"all of {letter}")
+        self.wait(letter, lambda: complete(_messages_of(self.got, letter)), f"all of {letter}")
         check.demand(check.judge(sent, _numbers_of(self.got, letter)), letter, repeats=False)
 
     def __enter__(self):
@@ -194,8 +202,7 @@ def _read_on(name, stopped, **keys):
         with _kafka().reader(name) as reader:
             # What the first life's writer still had may be there as well.
             wanted = {r.value for r in reader.drain() if r.offset >= begins[r.partition] and r.value.startswith(b"n")}
-        until(lambda: wanted <= set(_numbers_of(anew.got, "n")),
-              lambda: f"all behind the end {begins}: {sorted(wanted - set(_numbers_of(anew.got, 'n')))[:20]} missing")
+        anew.wait("n", lambda: wanted <= set(_numbers_of(anew.got, "n")), f"all behind the end {begins}")
         assert set(_numbers_of(anew.got, "n")) == wanted, "more than what the log says was read"
         anew.all_of("s", anew.steady)
 

@@ -69,6 +69,9 @@ def jars():
     return folder if os.path.exists(os.path.join(folder, "complete")) and shutil.which("java") else None
 
 
+ANSWER_S = 180  # more than the library gives an answer: a future that it forgets must not stand for ever
+
+
 def _admin(brokers):
     from confluent_kafka.admin import AdminClient
     return AdminClient({"bootstrap.servers": brokers, "log_level": 0})
@@ -81,7 +84,7 @@ def create_topic(brokers, name, partitions=1, config=None, replicas=1):
     admin = _admin(brokers)  # who lets go of it, waits for ever
     topic = NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=config or {})
     try:
-        admin.create_topics([topic], operation_timeout=60, request_timeout=60)[name].result()
+        admin.create_topics([topic], operation_timeout=60, request_timeout=60)[name].result(ANSWER_S)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
@@ -90,7 +93,7 @@ def create_topic(brokers, name, partitions=1, config=None, replicas=1):
 def delete_topic(brokers, name):
     """Returns once nobody is told of it any more, so that one of the same name can be made."""
     admin = _admin(brokers)
-    admin.delete_topics([name], operation_timeout=60, request_timeout=60)[name].result()
+    admin.delete_topics([name], operation_timeout=60, request_timeout=60)[name].result(ANSWER_S)
     until(lambda: name not in admin.list_topics(timeout=60).topics, f"{name} to go")
 
 

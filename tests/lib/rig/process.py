@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 
 from .wait import until
 
@@ -114,7 +115,9 @@ def _clean_up():
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _leave(number, _frame):
+def _leave(number, frame):
+    """Whoever ends a test that stands still wants to know where it stands."""
+    traceback.print_stack(frame)
     sys.exit(128 + number)
 
 

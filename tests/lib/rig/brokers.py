@@ -37,6 +37,7 @@ class _Broker:
     keeps_sent_ids = True  # it sends an unacknowledged QoS 2 message again under the same identifier [MQTT-4.4.0-1]
     keeps_order = True  # of messages that are in flight at the same time
     identifies_copies = True  # a copy per subscription names that subscription alone [MQTT-3.3.4-5]
+    sets_aliases = True  # for a topic, before it uses one (MQTT 5 §3.3.2.3.4)
     window = 100  # most unacknowledged messages that a client of the tests' own sends
 
     def __init__(self, wait=True):
@@ -164,6 +165,7 @@ class Artemis(_Broker):
     keeps_received_ids = keeps_sent_ids = False
     identifies_copies = False  # it sends a copy per subscription, and each names all of them
     keeps_order = False  # also between two bare clients, with two or more unacknowledged messages
+    sets_aliases = False  # it may send a topic alias before the message that sets it
 
     @staticmethod
     def installed():

@@ -264,7 +264,8 @@ def amplification():
             "a spent hop limit": [("GET", "", {"options": [("Hop-Limit", 1)]}), ("GET", "", {"options": [("Hop-Limit", 300)]})],
             "a block too many": [("PUT", "/in/b", {"options": [("Block1", coap.block(9, False, 16))]})],
             "a message": [("POST", "/in/forged", {"payload": b"x"})],
-            "signals of TCP": [(coap.code(signal), "", {}) for signal in ("7.01", "7.02", "7.03", "7.04", "7.05")],
+            "signals of TCP": [(coap.code(signal), "", {}) for signal in ("7.01", "7.02", "7.03", "7.04", "7.05")] +
+                              [(coap.code("7.02"), "", {"kind": kind}) for kind in (coap.ACK, coap.RST)],
             "a large value behind a forged pong": [(coap.code("7.03"), "", {}), ("GET", "/state/large", {})],
         }
         clients = {}
@@ -283,7 +284,7 @@ def amplification():
             tap.note(f"{what}: {client.bytes_out} bytes out, {client.bytes_in} in, {factor:.2f}")
             assert factor <= 3, f"{what}: {factor:.2f}: {client.seen}"
             assert not any(m.value("Observe") is not None for m in client.seen), (what, client.seen)
-            if what == "signals of TCP":  # no codes of datagrams, RFC 7252 §4.2
+            if what == "signals of TCP":  # no codes of datagrams; who acknowledges or resets gets no Reset: RFC 7252 §4.2
                 assert [(m.kind, m.code) for m in client.seen] == [(coap.RST, 0)] * 5, client.seen
             client.close()
         with scene.client() as real:  # who answers pings gets all of it

@@ -41,11 +41,11 @@ class Path:
 
     def near(self, case, port=None, read_only=False, **keys):
         """linkspan's connections to the broker."""
-        client = {} if self.client == "linkspan" else {"client": self.client}
+        ours = {} if self.client == "linkspan" else {"client": self.client}
         if self.version == 5 and not self.kind.sets_aliases:
-            client["topic_alias_maximum"] = 0
+            ours["topic_alias_maximum"] = 0
         names = ["near"] if read_only else sorted({"near", self.written})
-        return [yaml.mqtt(name, port or self.broker.port, self.version, client_id=f"{name}-{self.topic(case)}", **client,
+        return [yaml.mqtt(name, port or self.broker.port, self.version, client_id=f"{name}-{self.topic(case)}", **ours,
                           **keys) for name in names]
 
     def far(self, case):

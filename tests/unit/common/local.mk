@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+authorities = tests/unit/common/authorities.c tests/unit/common/authorities.h
 check_PROGRAMS += tests/unit/common/test_oauth
-tests_unit_common_test_oauth_SOURCES = tests/unit/common/test_oauth.c tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h \
+tests_unit_common_test_oauth_SOURCES = tests/unit/common/test_oauth.c $(authorities) tests/unit/kafka/complaints.c tests/unit/kafka/complaints.h \
 	tests/unit/mqtt/certificates.c tests/unit/mqtt/certificates.h
 tests_unit_common_test_oauth_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/common/test_guard

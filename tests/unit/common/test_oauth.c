@@ -12,10 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <openssl/x509_vfy.h>
-
 #include "connectors/common/oauth_fetch.h"
 #include "tests/unit/kafka/complaints.h"
+#include "tests/unit/common/authorities.h"
 #include "tests/unit/mqtt/certificates.h"
 #include "tests/unit/tap.h"
 
@@ -122,28 +121,6 @@ static void test_urls(void)
 
 /* --- whom it trusts ------------------------------------------------------------------------------------------------ */
 
-static unsigned folders; /* that libcurl has had searched for authorities */
-
-/* In place of OpenSSL's, for libcurl too. */
-int X509_STORE_load_path(X509_STORE *store, const char *path)
-{
-	(void)store, (void)path;
-	folders++;
-	return 1;
-}
-
-/* Not in TLS, but it is the first byte of an answer that has libcurl see to its authorities. */
-static void *answer_plainly(void *arg)
-{
-	static const char answer[] = "HTTP/1.1 400 no TLS here\r\n\r\n";
-	char hello[4096];
-	int fd = accept(*(int *)arg, NULL, NULL);
-	bool heard = fd >= 0 && recv(fd, hello, sizeof hello, 0) > 0;
-	CU_ASSERT(heard && send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) > 0);
-	close(fd);
-	return NULL;
-}
-
 static int listen_at(int port)
 {
 	struct sockaddr_in address = {
@@ -165,13 +142,13 @@ static void test_only_its_ca(void)
 	snprintf(url, sizeof url, "https://127.0.0.1:%d/token", port);
 	const struct oauth_settings settings = {
 		.token_url = url, .client_id = url, .client_secret = url, .ca = ca.cert, .timeout_ms = 30000};
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, answer_plainly, &fd), 0);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, authorities_answer, &fd), 0);
 	struct oauth_fetch *fetch = oauth_fetch_new(&settings);
 	struct oauth_answer answer;
 	CU_ASSERT_PTR_NOT_NULL_FATAL(fetch);
 	CU_ASSERT_EQUAL(oauth_fetch_run(fetch, &answer), -EACCES);
 	CU_ASSERT_PTR_NOT_NULL(strstr(answer.error, "no TLS with the token endpoint"));
-	CU_ASSERT_EQUAL(folders, 0);
+	CU_ASSERT_EQUAL(authorities_folders(), 0);
 	oauth_answer_clear(&answer);
 	oauth_fetch_free(fetch);
 	pthread_join(thread, NULL);

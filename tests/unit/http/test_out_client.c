@@ -14,11 +14,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <openssl/x509_vfy.h>
-
 #include "connectors/common/pem_files.h"
 #include "connectors/common/trust.h"
 #include "connectors/http/out_client.h"
+#include "tests/unit/common/authorities.h"
 #include "tests/unit/mqtt/certificates.h"
 #include "tests/unit/tap.h"
 
@@ -273,35 +272,13 @@ static void test_addresses(void)
 	CU_ASSERT_FALSE(told.refused);
 }
 
-static unsigned folders; /* that libcurl has had searched for authorities */
-
-/* In place of OpenSSL's, for libcurl too. */
-int X509_STORE_load_path(X509_STORE *store, const char *path)
-{
-	(void)store, (void)path;
-	folders++;
-	return 1;
-}
-
-/* Not in TLS, but it is the first byte of an answer that has libcurl see to its authorities. */
-static void *answer_plainly(void *arg)
-{
-	static const char answer[] = "HTTP/1.1 400 no TLS here\r\n\r\n";
-	char hello[4096];
-	int fd = accept4(*(int *)arg, NULL, NULL, SOCK_CLOEXEC);
-	bool heard = fd >= 0 && recv(fd, hello, sizeof hello, 0) > 0;
-	CU_ASSERT(heard && send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) > 0);
-	close(fd);
-	return NULL;
-}
-
 static void ask_by_tls(const struct http_client_tls *tls)
 {
 	unsigned port;
 	pthread_t thread;
 	int fd = bind_port(&port);
 	CU_ASSERT_EQUAL_FATAL(listen(fd, 8), 0);
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, answer_plainly, &fd), 0);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, authorities_answer, &fd), 0);
 	ask_at("https", port, "127.0.0.1", tls);
 	pthread_join(thread, NULL);
 	close(fd);
@@ -318,7 +295,7 @@ static void test_no_other_authorities(void)
 	const struct http_client_tls tls = {.ca = buffer_slice(&pem)};
 	ask_by_tls(&tls);
 	ask_by_tls(NULL);
-	CU_ASSERT_EQUAL(folders, 0);
+	CU_ASSERT_EQUAL(authorities_folders(), 0);
 	buffer_free(&pem);
 }
 

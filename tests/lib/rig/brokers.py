@@ -27,8 +27,8 @@ def _cached(name, needs):
     return sorted(found)[-1] if found and shutil.which(needs) else None
 
 
-class _Broker:
-    """Stopping keeps the data of those that keep any: start() again is a restart on the same ports."""
+class _Traits:
+    """What a broker can do, unless it says otherwise."""
 
     name = ""
     versions = (4, 5)
@@ -39,6 +39,10 @@ class _Broker:
     identifies_copies = True  # a copy per subscription names that subscription alone [MQTT-3.3.4-5]
     sets_aliases = True  # for a topic, before it uses one (MQTT 5 §3.3.2.3.4)
     window = 100  # most unacknowledged messages that a client of the tests' own sends
+
+
+class _Broker(_Traits):
+    """Stopping keeps the data of those that keep any: start() again is a restart on the same ports."""
 
     def __init__(self, wait=True):
         """wait=False: it has begun to start; wait_up() before it is used."""
@@ -213,12 +217,10 @@ class Aedes(_Broker):
                 cert.ca, cert.server_cert, cert.server_key]
 
 
-class Mosquitto(mosquitto.Mosquitto):
+class Mosquitto(mosquitto.Mosquitto, _Traits):
     """With what the interoperability cases ask of every broker."""
 
     name = "mosquitto"
-    versions = (4, 5)
-    keeps_sessions = keeps_received_ids = keeps_sent_ids = keeps_order = identifies_copies = True
     window = 20  # its Receive Maximum, unless told otherwise
 
     @staticmethod

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,7 +137,8 @@ void kafka_consumer_hand_position(struct kafka_consumer *consumer, struct kafka_
 {
 	struct kafka_input *input = next_input(consumer, INPUT_BYTES);
 	if (input)
-		*input = (struct kafka_input){.partition = partition, .next = partition->next};
+		*input = (struct kafka_input){
+			.partition = partition, .next = partition->next, .fingerprint = partition->last_fingerprint};
 }
 
 bool kafka_consumer_recall(struct kafka_consumer *consumer, bool settle)

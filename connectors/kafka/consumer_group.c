@@ -49,21 +49,27 @@ void kafka_group_join(struct kafka_consumer *consumer)
 
 /* --- commits ------------------------------------------------------------------------------------------------------- */
 
+static bool is_same_place(struct kafka_place a, struct kafka_place b)
+{
+	return a.next == b.next && a.fingerprint == b.fingerprint;
+}
+
 /* What is durable and not committed; NULL: nothing. */
 static rd_kafka_topic_partition_list_t *list_durable(const struct kafka_consumer *consumer)
 {
 	rd_kafka_topic_partition_list_t *list = NULL;
 	for (size_t i = 0; i < consumer->partitions->n; i++) {
-		const struct kafka_partition *partition = consumer->partitions->items[i];
-		int64_t durable = atomic_load(&partition->durable);
-		if (!partition->assigned || durable < 0 || durable == partition->committed)
+		struct kafka_partition *partition = consumer->partitions->items[i];
+		struct kafka_place durable = kafka_partition_durable(partition);
+		if (!partition->assigned || durable.next < 0 || is_same_place(durable, partition->committed))
 			continue;
 		/* Another member has read on since. */
-		if (durable < partition->committed && !partition->put_back)
+		if (durable.next < partition->committed.next && !partition->put_back)
 			continue;
 		if (!list)
 			list = rd_kafka_topic_partition_list_new(16);
-		rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset = durable;
+		kafka_place_write(
+			durable, rd_kafka_topic_partition_list_add(list, partition->topic, partition->number));
 	}
 	return list;
 }
@@ -88,7 +94,7 @@ void kafka_group_on_commit(struct kafka_consumer *consumer, rd_kafka_event_t *ev
 		struct kafka_partition *partition =
 			kafka_partitions_get(consumer->partitions, element->topic, element->partition);
 		if (partition && !element->err)
-			partition->committed = element->offset;
+			partition->committed = kafka_place_read(element);
 		else
 			err = element->err;
 	}
@@ -116,6 +122,19 @@ static void commit_and_wait(struct kafka_consumer *consumer)
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
+/* Who has read beyond our own position knows better than we do. But a topic may have been made anew, and either of the two may be of the
+ * one before: so the other one is kept until it is seen that what was chosen is there. */
+static void choose_place(struct kafka_partition *partition)
+{
+	struct kafka_place own = {partition->known ? (int64_t)partition->next : -1, partition->last_fingerprint};
+	bool ours = own.next >= partition->committed.next;
+	struct kafka_place chosen = ours ? own : partition->committed;
+	partition->other = ours ? partition->committed : own;
+	partition->next = (uint64_t)chosen.next;
+	partition->last_fingerprint = chosen.fingerprint;
+	partition->known = true;
+}
+
 bool kafka_group_committed(struct kafka_consumer *consumer, struct kafka_partition **partitions, size_t n)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
@@ -127,13 +146,8 @@ bool kafka_group_committed(struct kafka_consumer *consumer, struct kafka_partiti
 			rd_kafka_topic_partition_list_find(list, partitions[i]->topic, partitions[i]->number);
 		if (!element || element->err || element->offset < 0)
 			continue;
-		partitions[i]->committed = element->offset;
-		/* Who has read beyond our own position knows better than we do, and what stands there. */
-		if (!partitions[i]->known || (uint64_t)element->offset > partitions[i]->next) {
-			partitions[i]->next = (uint64_t)element->offset;
-			partitions[i]->last_fingerprint = 0;
-			partitions[i]->known = true;
-		}
+		partitions[i]->committed = kafka_place_read(element);
+		choose_place(partitions[i]);
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 	if (err)

@@ -2,7 +2,7 @@
  *
  * Where a partition begins, and whether what is there is what we left there.
  *
- * A position that is stored is checked at no cost: the partition is fetched from the record before it, whose fingerprint is
+ * A position that is stored, or committed to a group by one of us, is checked at no cost: the partition is fetched from the record before it, whose fingerprint is
  * stored too. That record again: all is well, it is passed over. Another one: the topic was made anew. None, but later ones: it was
  * compacted away, which tells nothing. Out of range, or the end comes before it: the watermarks say what happened. The end alone is given
  * some time, as a new leader may know less of its high watermark than the last one (KIP-207).
@@ -117,6 +117,13 @@ static size_t collect(struct kafka_consumer *consumer, struct kafka_asking *aski
 
 /* --- fetching --------------------------------------------------------------------------------------------------- */
 
+static void is_there(struct kafka_partition *partition)
+{
+	partition->state = KAFKA_PARTITION_READING;
+	partition->due_ms = 0;
+	partition->other.next = -1;
+}
+
 uint64_t kafka_start_offset(struct kafka_partition *partition)
 {
 	partition->due_ms = 0;
@@ -129,7 +136,7 @@ uint64_t kafka_start_offset(struct kafka_partition *partition)
 		partition->checked_fingerprint = partition->last_fingerprint;
 		return partition->checked;
 	}
-	partition->state = KAFKA_PARTITION_READING;
+	is_there(partition);
 	return partition->next;
 }
 
@@ -266,15 +273,14 @@ bool kafka_check_record(
 		kafka_doubt(consumer, partition, KAFKA_DOUBT_OTHER);
 		return false;
 	}
-	partition->state = KAFKA_PARTITION_READING;
-	partition->due_ms = 0;
+	is_there(partition);
 	return offset >= partition->next; /* between an anchor and the next there are those that were handed over */
 }
 
 void kafka_check_end(struct kafka_partition *partition, uint64_t offset)
 {
 	if (offset > partition->checked)
-		partition->state = KAFKA_PARTITION_READING; /* the record is gone, what follows it will come */
+		is_there(partition); /* the record is gone, what follows it will come */
 	else if (!partition->due_ms)
 		partition->due_ms = kafka_consumer_now_ms() + SETTLE_MS;
 }
@@ -336,10 +342,41 @@ static bool is_doubtful(const struct kafka_consumer *consumer, const struct kafk
 	       kafka_consumer_now_ms() >= partition->due_ms;
 }
 
+/* Reads it from there, whatever was known of it before. */
+static void put(struct kafka_consumer *consumer, struct kafka_partition *partition, struct kafka_place place)
+{
+	partition->next = (uint64_t)place.next;
+	partition->last_fingerprint = place.fingerprint;
+	partition->anchor_fingerprint = 0;
+	partition->other.next = -1;
+	partition->put_back = true;
+	partition->state = KAFKA_PARTITION_DUE;
+	partition->due_ms = 0;
+	kafka_partition_set_durable(partition, (struct kafka_place){.next = -1});
+	kafka_consumer_hand_position(consumer, partition);
+	kafka_fetch_begin(consumer, partition);
+}
+
+/* In a group: what we have chosen is of a topic before this one; the other place may be of this one. */
+static bool put_to_other(struct kafka_consumer *consumer, const struct watermarks *marks)
+{
+	struct kafka_partition *partition = marks->partition;
+	struct kafka_place other = partition->other;
+	if (!other.fingerprint || other.next <= marks->low || other.next > marks->high)
+		return false;
+	log_info("kafka_other_position", "connection=%s partition=%s refuted=%llu offset=%lld from=%s",
+		consumer->options.name, partition->name, (unsigned long long)partition->next, (long long)other.next,
+		other.next == partition->committed.next ? "group" : "journal");
+	put(consumer, partition, other);
+	return true;
+}
+
 /* The position is not there. missing < 0: not known how many records were lost. */
 static void reset(struct kafka_consumer *consumer, const struct watermarks *marks, const char *why, int64_t missing)
 {
 	struct kafka_partition *partition = marks->partition;
+	if (put_to_other(consumer, marks))
+		return;
 	static const char *const actions[] = {"it is not read until on_offset_reset says where to go on",
 		"it goes on at its beginning", "it goes on at its end"};
 	int policy = consumer->settings->on_offset_reset;
@@ -358,14 +395,8 @@ static void reset(struct kafka_consumer *consumer, const struct watermarks *mark
 		halt(consumer, partition);
 		return;
 	}
-	partition->next = (uint64_t)(policy == KAFKA_RESET_END ? marks->high : marks->low);
-	partition->last_fingerprint = 0;
-	partition->anchor_fingerprint = 0;
-	partition->put_back = true;
-	partition->state = KAFKA_PARTITION_DUE;
-	partition->due_ms = 0;
-	kafka_consumer_hand_position(consumer, partition);
-	kafka_fetch_begin(consumer, partition);
+	int64_t next = policy == KAFKA_RESET_END ? marks->high : marks->low;
+	put(consumer, partition, (struct kafka_place){.next = next});
 }
 
 static void decide(struct kafka_consumer *consumer, const struct watermarks *marks)

@@ -4,11 +4,16 @@
  */
 #include "connectors/kafka/partitions.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "connectors/kafka/settings.h"
+
+#define METADATA "linkspan fingerprint=" /* and 16 hexadecimal digits */
+
+static const struct kafka_place nowhere = {.next = -1};
 
 static uint32_t hash_of(const char *topic, int32_t number) /* FNV-1a */
 {
@@ -66,8 +71,9 @@ struct kafka_partition *kafka_partitions_get(struct kafka_partitions *partitions
 		return NULL;
 	partition->topic_len = (size_t)snprintf(partition->topic, sizeof partition->topic, "%s", topic);
 	partition->number = number;
-	partition->high = partition->committed = -1;
-	atomic_store(&partition->durable, -1);
+	partition->high = -1;
+	partition->durable = partition->committed = partition->other = nowhere;
+	pthread_mutex_init(&partition->mutex, NULL);
 	snprintf(partition->name, sizeof partition->name, "%s/%d", topic, (int)number);
 	partitions->items[partitions->n++] = partition;
 	partitions->slots[find_slot(partitions, topic, number)] = (uint32_t)partitions->n;
@@ -88,6 +94,50 @@ struct kafka_partition *kafka_partitions_named(struct kafka_partitions *partitio
 	return *end || number > INT32_MAX ? NULL : kafka_partitions_get(partitions, text, (int32_t)number);
 }
 
+void kafka_partition_set_durable(struct kafka_partition *partition, struct kafka_place place)
+{
+	pthread_mutex_lock(&partition->mutex);
+	partition->durable = place;
+	pthread_mutex_unlock(&partition->mutex);
+}
+
+struct kafka_place kafka_partition_durable(struct kafka_partition *partition)
+{
+	pthread_mutex_lock(&partition->mutex);
+	struct kafka_place place = partition->durable;
+	pthread_mutex_unlock(&partition->mutex);
+	return place;
+}
+
+void kafka_place_write(struct kafka_place place, rd_kafka_topic_partition_t *element)
+{
+	char text[sizeof METADATA + 16];
+	element->offset = place.next;
+	if (!place.fingerprint)
+		return;
+	int len = snprintf(text, sizeof text, METADATA "%016" PRIx64, place.fingerprint);
+	element->metadata = strdup(text); /* the library frees it */
+	element->metadata_size = element->metadata ? (size_t)len : 0;
+}
+
+struct kafka_place kafka_place_read(const rd_kafka_topic_partition_t *element)
+{
+	struct kafka_place place = {.next = element->offset < 0 ? -1 : element->offset};
+	const char *digits = (const char *)element->metadata + sizeof METADATA - 1;
+	if (element->metadata_size != sizeof METADATA - 1 + 16 ||
+		memcmp(element->metadata, METADATA, sizeof METADATA - 1) != 0)
+		return place;
+	uint64_t fingerprint = 0;
+	for (size_t i = 0; i < 16; i++) {
+		const char *digit = strchr("0123456789abcdef", digits[i]);
+		if (!digit || !*digit)
+			return place;
+		fingerprint = fingerprint << 4 | (uint64_t)(digit - "0123456789abcdef");
+	}
+	place.fingerprint = fingerprint;
+	return place;
+}
+
 void kafka_partitions_rewind(struct kafka_partitions *partitions)
 {
 	for (size_t i = 0; i < partitions->n; i++) {
@@ -98,13 +148,16 @@ void kafka_partitions_rewind(struct kafka_partitions *partitions)
 		partition->last_fingerprint = partition->fingerprint;
 		partition->high = -1;
 		partition->anchor = partition->anchor_fingerprint = 0;
+		partition->other = nowhere;
 	}
 }
 
 void kafka_partitions_fini(struct kafka_partitions *partitions)
 {
-	for (size_t i = 0; i < partitions->n; i++)
+	for (size_t i = 0; i < partitions->n; i++) {
+		pthread_mutex_destroy(&partitions->items[i]->mutex);
 		free(partitions->items[i]);
+	}
 	free(partitions->items);
 	free(partitions->slots);
 	*partitions = (struct kafka_partitions){0};

@@ -12,7 +12,7 @@
 #define LINKSPAN_CONNECTORS_KAFKA_PARTITIONS_H
 
 #include <librdkafka/rdkafka.h>
-#include <stdatomic.h>
+#include <pthread.h>
 
 #include "message/slice.h"
 #include "connectors/kafka/topic_names.h"
@@ -37,6 +37,12 @@ enum kafka_doubt {
 	KAFKA_DOUBT_GONE, /* no such topic, for now */
 };
 
+/* A place in a partition, as it is also committed to a group. */
+struct kafka_place {
+	int64_t next; /* the offset of the next record; -1: none */
+	uint64_t fingerprint; /* of the record before it; 0: not known */
+};
+
 struct kafka_partition {
 	char name[KAFKA_PARTITION_NAME];
 	char topic[KAFKA_MAX_TOPIC + 1];
@@ -47,10 +53,11 @@ struct kafka_partition {
 	bool has_position; /* journalled, or about to be */
 	uint64_t position; /* of all that was offered: the next offset */
 	uint64_t fingerprint; /* of the record before it; 0: not known */
-	uint64_t marked; /* position when the last mark was offered */
+	struct kafka_place marked; /* position when the last mark was offered */
 	bool listed; /* among those of which more was offered since */
 
-	_Atomic int64_t durable; /* the offset below which all is on disk, as the loop has said; -1: not said yet */
+	pthread_mutex_t mutex; /* guards `durable` */
+	struct kafka_place durable; /* below it all is on disk, as the loop has said */
 
 	/* Thread. */
 	enum kafka_partition_state state;
@@ -66,7 +73,8 @@ struct kafka_partition {
 	uint64_t due_ms; /* while CHECKING: when it is given up, 0: not yet; while ASKING and DUE: when to ask */
 	int64_t high; /* high watermark as last seen; -1: not yet */
 	uint64_t anchor, anchor_fingerprint; /* the record that was handed over last when it was seen; 0: none */
-	int64_t committed; /* in the group, as last seen; -1: nothing */
+	struct kafka_place committed; /* in the group, as last seen */
+	struct kafka_place other; /* of the group's place and ours the one that was not chosen; -1: none */
 	bool put_back; /* by on_offset_reset, since the group gave it to us: then what is committed goes back as well */
 	rd_kafka_topic_t *handle; /* static assignment: while it is fetched */
 };
@@ -85,6 +93,13 @@ struct kafka_partition *kafka_partitions_get(struct kafka_partitions *partitions
 /* The one whose name the journal has kept; NULL also when that is not a partition's. */
 struct kafka_partition *kafka_partitions_named(struct kafka_partitions *partitions, struct slice name)
 	__attribute__((warn_unused_result));
+/* Any thread. */
+void kafka_partition_set_durable(struct kafka_partition *partition, struct kafka_place place);
+struct kafka_place kafka_partition_durable(struct kafka_partition *partition);
+/* A place as a group keeps it: the offset, and in its metadata the fingerprint, which says what topic the offset is of: one of the
+ * same name that is made later has other records. Metadata that is not ours is none. */
+void kafka_place_write(struct kafka_place place, rd_kafka_topic_partition_t *element);
+struct kafka_place kafka_place_read(const rd_kafka_topic_partition_t *element);
 /* To be called by who may read both halves: the thread's view begins anew with what was offered. */
 void kafka_partitions_rewind(struct kafka_partitions *partitions);
 void kafka_partitions_fini(struct kafka_partitions *partitions);

@@ -111,8 +111,9 @@ static void set_mark(struct kafka_source *source)
 	source->listed = empty;
 	source->listed.n = 0;
 	for (size_t i = 0; i < source->marked.n; i++) {
-		source->marked.items[i]->marked = source->marked.items[i]->position;
-		source->marked.items[i]->listed = false;
+		struct kafka_partition *partition = source->marked.items[i];
+		partition->marked = (struct kafka_place){(int64_t)partition->position, partition->fingerprint};
+		partition->listed = false;
 	}
 }
 
@@ -139,7 +140,7 @@ static void mark_is_durable(struct kafka_source *source)
 {
 	source->mark_open = false;
 	for (size_t i = 0; i < source->marked.n; i++)
-		atomic_store(&source->marked.items[i]->durable, (int64_t)source->marked.items[i]->marked);
+		kafka_partition_set_durable(source->marked.items[i], source->marked.items[i]->marked);
 	source->marked.n = 0;
 	if (source->consumer)
 		kafka_handover_order_commit(kafka_consumer_handover(source->consumer));

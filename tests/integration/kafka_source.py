@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kafka as a source, from a real cluster to a real MQTT broker: what a record becomes, where reading goes on, and what is
 said when the place is not there any more."""
-import socket
-import struct
-
 import _path  # noqa: F401  pylint: disable=unused-import
 from rig import check, tap, yaml
 from rig.daemon import Linkspan
 from rig.fixtures import own_kafka, own_mosquitto, shared_kafka, shared_mosquitto
+from rig.kafka_requests import commit, committed, delete_records
 from rig.mqtt import Subscriber
 from rig.wait import until
 
@@ -72,39 +70,6 @@ def make_anew(kafka, topic, partitions=1):
     until(lambda: topic not in admin.list_topics(timeout=60).topics, f"{topic} to be gone")
     admin.create_topics([NewTopic(topic, partitions, 1)], operation_timeout=60)[topic].result()
     until(lambda: topic in admin.list_topics(timeout=60).topics, f"{topic} to be there")
-
-
-def delete_records(kafka, topic, before):
-    """DeleteRecords, which our client library does not have: what is below that offset of partition 0 is gone."""
-    def text(value):
-        return struct.pack(">h", len(value)) + value.encode()
-    body = struct.pack(">hhi", 21, 1, 1) + text("rig") + struct.pack(">i", 1) + text(topic) + struct.pack(
-        ">iiqi", 1, 0, before, 30000)
-    host, port = kafka.brokers.split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as link:
-        link.sendall(struct.pack(">i", len(body)) + body)
-        answer = link.makefile("rb")
-        size = struct.unpack(">i", answer.read(4))[0]
-        answer = answer.read(size)
-    low, error = struct.unpack(">qh", answer[-10:])
-    assert error == 0 and low == before, (error, low)
-
-
-def committed(kafka, group, topic, partition=0):
-    reader = Consumer({"bootstrap.servers": kafka.brokers, "group.id": group, "log_level": 0})
-    try:
-        return reader.committed([TopicPartition(topic, partition)], timeout=60)[0].offset
-    finally:
-        reader.close()
-
-
-def commit(kafka, group, topic, offset, partition=0):
-    reader = Consumer({"bootstrap.servers": kafka.brokers, "group.id": group, "log_level": 0,
-                       "enable.auto.commit": False})
-    try:
-        reader.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
-    finally:
-        reader.close()
 
 
 def positions(bridge):
@@ -484,11 +449,11 @@ def group():
         mapping = bridge.events("mapping")[0]
         assert mapping["guarantee"] == "at-least-once", mapping
         come(got, numbers("a", 1, 100), "first run")
-        until(lambda: committed(kafka, "bridges", "group") == 100, "the commit")
+        until(lambda: committed(kafka, "bridges", "group")[0] == 100, "the commit")
         writer.write("group", numbers("a", 101, 10))
         come(got, numbers("a", 1, 110), "first run")
         assert bridge.stop() == 0
-        assert committed(kafka, "bridges", "group") == 110, "a clean stop commits"
+        assert committed(kafka, "bridges", "group")[0] == 110, "a clean stop commits"
         commit(kafka, "bridges", "group", 30)  # behind the journal
         bridge.start()
         bridge.wait_event("kafka_assigned", partitions="1")
@@ -565,7 +530,7 @@ def group_returned():
         writer.write("returned", numbers(f"p{partition}", 1, 100), partition=partition)
     with bridge_of("returned", "returned", kafka.brokers, group="returning") as bridge:
         for partition in range(2):
-            until(lambda: committed(kafka, "returning", "returned", partition) == 100, "the commit")  # pylint: disable=cell-var-from-loop
+            until(lambda: committed(kafka, "returning", "returned", partition)[0] == 100, "the commit")  # pylint: disable=cell-var-from-loop
         other = Consumer({"bootstrap.servers": kafka.brokers, "group.id": "returning", "log_level": 0,
                           "enable.auto.commit": False, "partition.assignment.strategy": "range"})
         other.subscribe(["returned"])
@@ -579,10 +544,86 @@ def group_returned():
         until(lambda: [(g.state, len(g.members)) for g in alone.list_groups("returning", timeout=60)] == [("Stable", 1)],
               "linkspan to have both")
         writer.write("returned", numbers(f"p{stays}", 101, 1), partition=stays)
-        until(lambda: committed(kafka, "returning", "returned", stays) == 101, "the commit")
-        assert committed(kafka, "returning", "returned", moved) == 200
+        until(lambda: committed(kafka, "returning", "returned", stays)[0] == 101, "the commit")
+        assert committed(kafka, "returning", "returned", moved)[0] == 200
         assert bridge.stop() == 0
-        assert committed(kafka, "returning", "returned", moved) == 200
+        assert committed(kafka, "returning", "returned", moved)[0] == 200
+
+
+@tap.case("a group: an offset that is committed late, of a topic that was made anew since, moves nobody")
+def group_late_commit():
+    kafka = shared_kafka()
+    kafka.create_topic("late-commit")
+    Writer(kafka.brokers).write("late-commit", numbers("old", 1, 400))
+    with reader_of("late-commit") as got, bridge_of("late-commit", "late-commit", kafka.brokers, group="committing",
+                                                    on_offset_reset="beginning") as bridge:
+        come(got, numbers("old", 1, 400), "the old topic")
+        assert bridge.stop() == 0
+        old = committed(kafka, "committing", "late-commit")
+        assert old[0] == 400 and old[1], old
+        make_anew(kafka, "late-commit")
+        writer = Writer(kafka.brokers)
+        writer.write("late-commit", numbers("new", 1, 100))
+        bridge.start()
+        bridge.wait_event("kafka_offset_reset", stored="400")
+        wanted = numbers("old", 1, 400) + numbers("new", 1, 100)
+        come(got, wanted, "the new topic")
+        assert bridge.stop() == 0
+        commit(kafka, "committing", "late-commit", *old)
+        writer.write("late-commit", numbers("new", 101, 400))
+        bridge.start()
+        wanted += numbers("new", 101, 400)
+        come(got, wanted, "what lies below that offset as well")
+        assert bridge.events("kafka_other_position")[0]["offset"] == "100", bridge.events("kafka_other_position")
+        assert not bridge.events("kafka_offset_reset"), "its own position was there"
+        until(lambda: committed(kafka, "committing", "late-commit")[0] == 500, "the commit")
+        assert bridge.stop() == 0
+        assert committed(kafka, "committing", "late-commit")[1] != old[1]
+
+
+@tap.case("a group: an offset of a topic that was made anew since is refused by a member that has no position of its own")
+def group_foreign_commit():
+    kafka = shared_kafka()
+    kafka.create_topic("foreign-commit")
+    Writer(kafka.brokers).write("foreign-commit", numbers("old", 1, 40))
+    with reader_of("foreign-commit-1") as got, bridge_of("foreign-commit-1", "foreign-commit", kafka.brokers,
+                                                         group="foreign") as bridge:
+        come(got, numbers("old", 1, 40), "the old topic")
+        assert bridge.stop() == 0
+    old = committed(kafka, "foreign", "foreign-commit")
+    make_anew(kafka, "foreign-commit")
+    Writer(kafka.brokers).write("foreign-commit", numbers("new", 1, 100))
+    commit(kafka, "foreign", "foreign-commit", *old)
+    with reader_of("foreign-commit-2") as got, bridge_of("foreign-commit-2", "foreign-commit", kafka.brokers,
+                                                         group="foreign", on_offset_reset="beginning") as bridge:
+        bridge.wait_event("kafka_offset_reset", stored="40")
+        come(got, numbers("new", 1, 100), "all of the new topic")
+        assert bridge.stop() == 0
+        assert committed(kafka, "foreign", "foreign-commit")[0] == 100
+
+
+@tap.case("a group: what another member has committed of a topic that was made anew holds, and not the own position")
+def group_commit_holds():
+    kafka = shared_kafka()
+    kafka.create_topic("commit-holds")
+    Writer(kafka.brokers).write("commit-holds", numbers("old", 1, 400))
+    with reader_of("commit-holds-1") as got, bridge_of("commit-holds-1", "commit-holds", kafka.brokers,
+                                                       group="holding") as bridge:
+        come(got, numbers("old", 1, 400), "the old topic")
+        assert bridge.stop() == 0
+        make_anew(kafka, "commit-holds")
+        writer = Writer(kafka.brokers)
+        writer.write("commit-holds", numbers("new", 1, 100))
+        with reader_of("commit-holds-2") as others, bridge_of("commit-holds-2", "commit-holds", kafka.brokers,
+                                                              group="holding") as other:
+            come(others, numbers("new", 1, 100), "another member")
+            assert other.stop() == 0
+        writer.write("commit-holds", numbers("new", 101, 400))
+        bridge.start()
+        come(got, numbers("old", 1, 400) + numbers("new", 101, 400), "what nobody has read")
+        assert not bridge.events("kafka_offset_reset"), "on_offset_reset: stop was asked"
+        assert bridge.stop() == 0
+        assert committed(kafka, "holding", "commit-holds")[0] == 500
 
 
 @tap.case("a group, from: end: a topic that comes while it is read is read from its beginning")

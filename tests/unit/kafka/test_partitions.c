@@ -3,6 +3,7 @@
  * Partitions by topic and number, and by the names that the journal keeps.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "connectors/kafka/partitions.h"
@@ -18,7 +19,7 @@ static void test_found_again(void)
 		first[i] = kafka_partitions_get(&partitions, topic, i % 10);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(first[i]);
 		CU_ASSERT_STRING_EQUAL(first[i]->topic, topic);
-		CU_ASSERT_EQUAL(atomic_load(&first[i]->durable), -1);
+		CU_ASSERT_EQUAL(kafka_partition_durable(first[i]).next, -1);
 	}
 	CU_ASSERT_EQUAL(partitions.n, 200);
 	for (int i = 0; i < 200; i++) { /* none moved while the table grew */
@@ -49,6 +50,36 @@ static void test_names(void)
 	kafka_partitions_fini(&partitions);
 }
 
+static void test_places(void)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(2);
+	rd_kafka_topic_partition_t *element = rd_kafka_topic_partition_list_add(list, "a", 0);
+	static const struct kafka_place places[] = {{0, 0}, {7, 0}, {INT64_MAX, 0x0123456789abcdef}, {8, UINT64_MAX}};
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+		free(element->metadata);
+		element->metadata = NULL;
+		element->metadata_size = 0;
+		kafka_place_write(places[i], element);
+		CU_ASSERT_EQUAL((element->metadata == NULL), (places[i].fingerprint == 0));
+		struct kafka_place place = kafka_place_read(element);
+		CU_ASSERT_TRUE(place.next == places[i].next && place.fingerprint == places[i].fingerprint);
+	}
+	char *ours = element->metadata; /* any byte of it changed, or a byte less: not ours */
+	for (size_t i = 0; i < element->metadata_size; i++) {
+		char was = ours[i];
+		ours[i] = 'G';
+		CU_ASSERT_EQUAL(kafka_place_read(element).fingerprint, 0);
+		ours[i] = '\0';
+		CU_ASSERT_EQUAL(kafka_place_read(element).fingerprint, 0);
+		ours[i] = was;
+	}
+	element->metadata_size--;
+	CU_ASSERT_TRUE(kafka_place_read(element).next == 8 && kafka_place_read(element).fingerprint == 0);
+	element->offset = RD_KAFKA_OFFSET_INVALID;
+	CU_ASSERT_EQUAL(kafka_place_read(element).next, -1);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void test_rewind(void)
 {
 	struct kafka_partitions partitions = {0};
@@ -73,6 +104,7 @@ int main(void)
 	static const struct tap_test tests[] = {
 		{"found again, and where it was", test_found_again},
 		{"names", test_names},
+		{"a place as a group keeps it", test_places},
 		{"what was not offered is read again", test_rewind},
 		{NULL, NULL},
 	};

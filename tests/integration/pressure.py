@@ -60,9 +60,10 @@ def _pings(broker, client_id):
 
 
 def _full_outbox(far_goes, far_returns):
-    """The far broker is away and the outbox full: the near connection stays up through three keep-alives."""
+    """The far broker is away and the outbox full: the near connection stays up through two keep-alives. (mosquitto counts whole
+    seconds: by a keep-alive of one it cuts a client that pings in time.)"""
     with own_mosquitto() as near, own_mosquitto() as far, Proxy(far.port) as to_far, Linkspan(yaml.configuration(
-            [yaml.mqtt("near", near.port, keep_alive="1s"),
+            [yaml.mqtt("near", near.port, keep_alive="4s"),
              yaml.mqtt("far", to_far.port, keep_alive="1s", outbox={"max_messages": 200})],
             [yaml.mapping("all", {"connection": "near", "topic": "in/{k}", "qos": 1},
                           {"connection": "far", "topic": "out/{k}"})])) as bridge, \
@@ -71,7 +72,7 @@ def _full_outbox(far_goes, far_returns):
         flood(near.port, "in/x", 1, 3000)
         bridge.wait_event("source_paused", connection="near")
         pings = _pings(near, "linkspan-near")
-        until(lambda: _pings(near, "linkspan-near") >= pings + 3, "three more keep-alives on the paused connection")
+        until(lambda: _pings(near, "linkspan-near") >= pings + 2, "two more keep-alives on the paused connection")
         waiting = bridge.wait_waiting("far", 1)["waiting"]
         assert waiting <= 200, f"the outbox holds more than it may: {waiting}"
         far_returns(far, to_far)

@@ -142,6 +142,7 @@ struct sink_traits {
 	uint32_t max_in_flight; /* deliveries without outcome that this link can hold now; the courier's window is the
 	                           smaller of this and the configured one. With batches one of them goes, however
 	                           many messages it has, unless this is 0 */
+	size_t held_bytes; /* with `deep_window`: the memory of messages that the courier may hold for it; 0: as for others */
 	bool session_lost; /* the peer knows nothing of earlier connections: all stages are void, and journalled so before
 	                      any new one */
 	/* The destination keeps a cursor: everything up to done_through is delivered, and nothing beyond it. Such a sink gets its

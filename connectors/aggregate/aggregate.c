@@ -16,6 +16,7 @@
 #include "runtime/log.h"
 
 #define IN_FLIGHT  16384u
+#define HELD_BYTES (32u * 1024 * 1024)
 #define FOLD_SEQS  12000u /* more of them than MAX_KEYS, so that folding makes fewer */
 #define FOLD_BYTES (12u * 1024 * 1024) /* likewise; and less than a courier holds */
 #define MAX_KEYS   10000u /* of all open windows */
@@ -489,7 +490,7 @@ static int aggregate_create(const struct link_spec *spec, struct link_host *host
 
 static void aggregate_start(struct link *link, const struct link_recovery *recovery)
 {
-	struct sink_traits traits = {.max_in_flight = IN_FLIGHT};
+	struct sink_traits traits = {.max_in_flight = IN_FLIGHT, .held_bytes = HELD_BYTES};
 	uint64_t position;
 	if (recovery->position(recovery, slice_of(position_closed, sizeof position_closed - 1), &position))
 		link->closed_ms = position;

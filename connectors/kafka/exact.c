@@ -27,8 +27,8 @@
 /* What the courier lets be in flight at most; of that a transaction ends with three quarters. What comes while it is committed is
  * the beginning of the next one, which can so be sent to the brokers while the rest of it is still read. */
 #define HELD_BYTES          (4u * 1024 * 1024)
-#define WIDE_HELD_BYTES     (32u * 1024 * 1024)
-#define COURIER_LOOKS_AHEAD 65536u /* seqs */
+#define WIDE_HELD_BYTES     (64u * 1024 * 1024)
+#define COURIER_LOOKS_AHEAD 131072u /* seqs */
 #define WIDE_WINDOW         4096
 #define SMALLER_BATCH       4u /* divides batch.size */
 #define OUTCOMES_AT_ONCE    512u
@@ -256,7 +256,7 @@ static void end_transaction(struct kafka_exact *ex)
 
 static uint32_t window_of(const struct kafka_exact *ex)
 {
-	uint32_t most = (uint32_t)ex->settings->max_in_flight;
+	uint32_t most = kafka_settings_window(ex->settings, true);
 	return ex->narrow_until && most > 2 * NARROW_MESSAGES ? 2 * NARROW_MESSAGES : most;
 }
 
@@ -336,6 +336,7 @@ static void on_opened(struct kafka_exact *ex, uint64_t done_through)
 		(unsigned long long)done_through, exact_worker_id(ex->worker));
 	struct sink_traits traits = {
 		.max_in_flight = window_of(ex),
+		.held_bytes = WIDE_HELD_BYTES,
 		.cursor_valid = true,
 		.done_through = done_through,
 	};

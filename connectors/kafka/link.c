@@ -18,6 +18,7 @@
 #define THREAD_RETRY_MS 1000u
 #define ALARM_AGAIN_MS  60000u
 #define SMALLER_BATCH   4u /* divides batch.size */
+#define HELD_BYTES      (32u * 1024 * 1024)
 
 static void link_open(struct kafka_link *kl);
 static void link_close(struct kafka_link *kl);
@@ -60,7 +61,7 @@ static void thread_begin(struct kafka_link *kl, void (*work)(struct kafka_link *
 
 static void work_open(struct kafka_link *kl)
 {
-	kl->thread_result = kafka_producer_open(kl->settings, &kl->limits, (uint32_t)kl->settings->max_in_flight,
+	kl->thread_result = kafka_producer_open(kl->settings, &kl->limits, kafka_settings_window(kl->settings, false),
 		kafka_wake_fd(kl->wake), &kl->producer, kl->thread_error, sizeof kl->thread_error);
 }
 
@@ -159,7 +160,8 @@ static void link_announce(struct kafka_link *kl, const char *cluster)
 		return;
 	}
 	kl->announced = true;
-	struct sink_traits traits = {.max_in_flight = (uint32_t)kl->settings->max_in_flight};
+	struct sink_traits traits = {
+		.max_in_flight = kafka_settings_window(kl->settings, false), .held_bytes = HELD_BYTES};
 	kl->host->ops->link_up(kl->host, &traits);
 }
 

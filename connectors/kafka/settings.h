@@ -27,7 +27,7 @@ struct kafka_settings {
 	char *client_id;
 	int compression; /* index into the choices */
 	uint64_t linger_ms;
-	int64_t max_in_flight;
+	int64_t max_in_flight; /* 0: kafka_settings_window */
 	struct kafka_tls tls;
 	struct kafka_sasl sasl;
 	struct config_list topics_allowed; /* patterns (topic_names.h); empty: all */
@@ -64,6 +64,9 @@ void kafka_settings_check(const void *arg, struct config_scope *scope);
 /* Who the brokers are and who we are, as every client of the connection needs it. 0, or -EINVAL with the reason. */
 int kafka_settings_brokers(const struct kafka_settings *settings, rd_kafka_conf_t *conf, char *errstr,
 	size_t errstr_size) __attribute__((warn_unused_result));
+
+/* How many messages may be in flight, in transactions or without. */
+uint32_t kafka_settings_window(const struct kafka_settings *settings, bool exactly_once);
 
 /* A new configuration for a producer, the caller's; NULL with the reason in errstr. limits may be NULL. */
 rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, const struct kafka_limits *limits,

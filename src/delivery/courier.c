@@ -296,6 +296,7 @@ void courier_link_up(struct courier *courier, const struct sink_traits *traits)
 	courier_enter(courier);
 	dispatch_restart(courier);
 	courier->link_window = traits->max_in_flight;
+	courier->link_held_bytes = traits->held_bytes;
 	courier->up = true;
 	if (traits->session_lost)
 		stages_void(courier);

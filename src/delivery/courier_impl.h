@@ -29,11 +29,10 @@
 #include "delivery/window.h"
 
 #define COURIER_HELD_BYTES (4u * 1024 * 1024) /* of message memory; one message is always held */
-/* While a link of a connector with `deep_window` is up that can have COURIER_WIDE_WINDOW in flight: the same, and so many
- * seqs are looked ahead. */
+/* While a link of a connector with `deep_window` is up that can have COURIER_WIDE_WINDOW in flight: so many seqs are looked ahead, and
+ * as much memory is held as the link has asked for. */
 #define COURIER_WIDE_WINDOW       4096u
-#define COURIER_WIDE_HELD_BYTES   (32u * 1024 * 1024)
-#define COURIER_WIDE_LOOKAHEAD    65536u
+#define COURIER_WIDE_LOOKAHEAD    131072u
 #define COURIER_BURST             4096u /* sent in one turn of the loop at most */
 #define COURIER_DEFAULT_LOOKAHEAD 10000u
 #define COURIER_MAX_LOOKAHEAD     (1u << 20)
@@ -134,6 +133,7 @@ struct courier {
 	uint64_t sift_next, send_next;
 	uint64_t cursor_through; /* the destination has everything up to here */
 	uint32_t link_window;
+	size_t link_held_bytes;
 	uint32_t range_budget; /* so many may be finished before the done ranges must be counted again */
 	uint64_t letters_ranges; /* of letters that were handed to the journal */
 	uint64_t n_late; /* HELD_LATE */

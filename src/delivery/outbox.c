@@ -27,7 +27,8 @@ static bool may_be_wide(const struct courier_options *options)
 
 static bool is_wide(const struct courier *courier)
 {
-	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW && courier->can_be_wide;
+	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW && courier->link_held_bytes > 0 &&
+	       courier->can_be_wide;
 }
 
 static uint64_t lookahead_of(const struct courier *courier)
@@ -39,7 +40,7 @@ static uint64_t lookahead_of(const struct courier *courier)
 static size_t held_limit(const struct courier *courier) /* of message memory */
 {
 	if (is_wide(courier))
-		return COURIER_WIDE_HELD_BYTES;
+		return courier->link_held_bytes;
 	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW ? 2 * COURIER_HELD_BYTES : COURIER_HELD_BYTES;
 }
 

@@ -378,32 +378,18 @@ static void decode_slot(uint8_t tag, struct slice value, struct message_view *vi
 		*slot = value;
 }
 
-static bool count_fields(struct slice encoded, size_t *headers, size_t *params)
-{
-	uint8_t tag;
-	struct slice value;
-	bool ok = true;
-	while (next_tlv(&encoded, &tag, &value, &ok)) {
-		*headers += tag == TAG_HEADER;
-		*params += tag == TAG_PARAM;
-	}
-	return ok && *headers <= MESSAGE_MAX_FIELDS && *params <= MESSAGE_MAX_FIELDS;
-}
-
-static bool decode_view(
-	struct slice encoded, struct message_view *view, struct message_field *headers, struct message_field *params)
+/* All but the fields, which are counted. */
+static bool decode_view(struct slice encoded, struct message_view *view)
 {
 	uint8_t tag;
 	struct slice value;
 	bool ok = true;
 	bool attributes = false;
-	view->headers = headers;
-	view->params = params;
 	while (ok && next_tlv(&encoded, &tag, &value, &ok)) {
 		if (tag == TAG_HEADER)
-			ok = decode_field(value, &headers[view->n_headers++]);
+			view->n_headers++;
 		else if (tag == TAG_PARAM)
-			ok = decode_field(value, &params[view->n_params++]);
+			view->n_params++;
 		else if (tag == TAG_ATTRIBUTES)
 			ok = attributes = decode_attributes(value, view);
 		else if (tag == TAG_PRIORITY)
@@ -413,7 +399,22 @@ static bool decode_view(
 		else
 			decode_slot(tag, value, view);
 	}
-	return ok && attributes && view->topic.data;
+	return ok && attributes && view->topic.data && view->n_headers <= MESSAGE_MAX_FIELDS &&
+	       view->n_params <= MESSAGE_MAX_FIELDS;
+}
+
+static bool decode_fields(struct slice encoded, struct message_field *headers, struct message_field *params)
+{
+	uint8_t tag;
+	struct slice value;
+	bool ok = true;
+	while (ok && next_tlv(&encoded, &tag, &value, &ok)) {
+		if (tag == TAG_HEADER)
+			ok = decode_field(value, headers++);
+		else if (tag == TAG_PARAM)
+			ok = decode_field(value, params++);
+	}
+	return ok;
 }
 
 /* Memory for a message of that size, in the decoder's block if there is a decoder and it is small. NULL: out of memory. */
@@ -441,26 +442,32 @@ static struct message *decoder_take(struct message_decoder *decoder, size_t memo
 	return msg;
 }
 
-/* Decodes the copy that stands behind the message. */
-static bool decode_into(struct message *msg, struct slice encoded, size_t n_headers, size_t n_params)
+/* Copies what is encoded behind the message, and has the view point there. */
+static bool decode_into(struct message *msg, struct slice encoded, const struct message_view *view)
 {
 	struct message_field *headers = (struct message_field *)(msg + 1);
-	struct message_field *params = headers + n_headers;
-	uint8_t *bytes = (uint8_t *)(params + n_params);
-	msg->view = (struct message_view){0};
-	if (encoded.len)
-		memcpy(bytes, encoded.data, encoded.len);
-	if (!decode_view(slice_of(bytes, encoded.len), &msg->view, headers, params))
+	struct message_field *params = headers + view->n_headers;
+	uint8_t *bytes = (uint8_t *)(params + view->n_params);
+	memcpy(bytes, encoded.data, encoded.len);
+	msg->view = *view;
+	msg->view.headers = headers;
+	msg->view.params = params;
+	for (size_t i = 0; i < N_SLOTS; i++) {
+		struct slice *slot = slot_of(&msg->view, i);
+		if (slot->data)
+			slot->data = bytes + (slot->data - encoded.data);
+	}
+	if (view->n_headers + view->n_params > 0 && !decode_fields(slice_of(bytes, encoded.len), headers, params))
 		return false;
 	return encoded.len <= MESSAGE_MAX_PAYLOAD || content_len(&msg->view) != SIZE_MAX;
 }
 
 static int decode(struct message_decoder *decoder, struct slice encoded, struct message **ret_msg)
 {
-	size_t n_headers = 0, n_params = 0;
-	if (encoded.len > MESSAGE_MAX_ENCODED * 2 || !count_fields(encoded, &n_headers, &n_params))
+	struct message_view view = {0};
+	if (encoded.len > MESSAGE_MAX_ENCODED * 2 || !decode_view(encoded, &view))
 		return -EBADMSG;
-	size_t fields = (n_headers + n_params) * sizeof(struct message_field);
+	size_t fields = (view.n_headers + view.n_params) * sizeof(struct message_field);
 	/* One byte more, so that an empty slice at the very end still points into it. */
 	size_t memory = sizeof(struct message) + fields + encoded.len + 1;
 	memory = (memory + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -469,7 +476,7 @@ static int decode(struct message_decoder *decoder, struct slice encoded, struct 
 		return -ENOMEM;
 	msg->memory = memory;
 	msg->refs = 1;
-	if (!decode_into(msg, encoded, n_headers, n_params)) {
+	if (!decode_into(msg, encoded, &view)) {
 		message_unref(msg);
 		return -EBADMSG;
 	}

@@ -336,6 +336,7 @@ static void test_cursor_ahead_of_the_log(void)
 }
 
 #define HELD_BYTES (4u * 1024 * 1024) /* with a narrow window */
+#define WIDE_BYTES (32u * 1024 * 1024)
 
 /* A transaction and the next one find room; without the link their memory is given back, and what was left to the journal comes
  * again. */
@@ -344,6 +345,7 @@ static void test_wide_window(void)
 	struct rig rig;
 	begin(&rig);
 	rig.connector.deep_window = true;
+	rig.traits.held_bytes = WIDE_BYTES;
 	rig.link.light = true;
 	rig.traits.max_in_flight = 60000;
 	rig_start(&rig);
@@ -380,6 +382,7 @@ static void test_not_so_wide(void)
 	rig.connector.stage_durable = NULL;
 	rig.link.light = true;
 	rig.traits.max_in_flight = 60000;
+	rig.traits.held_bytes = WIDE_BYTES;
 	rig_start(&rig);
 	rig_up(&rig);
 	rig_publish(&rig, 50000, "k");
@@ -400,6 +403,7 @@ static void maybe_sent_after(uint32_t window)
 	struct rig rig;
 	begin(&rig);
 	rig.connector.deep_window = true;
+	rig.traits.held_bytes = WIDE_BYTES;
 	rig.link.light = true;
 	rig.traits.max_in_flight = window;
 	rig_start(&rig);
@@ -431,6 +435,7 @@ static void test_wide_tail(void)
 	struct rig rig;
 	begin(&rig);
 	rig.connector.deep_window = true;
+	rig.traits.held_bytes = WIDE_BYTES;
 	rig.link.light = true;
 	rig.traits.max_in_flight = 60000;
 	rig_start(&rig);

@@ -138,11 +138,15 @@ struct batching {
 	uint64_t wait_ms; /* for more, from when the first is durable */
 };
 
+/* With `deep_window`: for a link that can have so many deliveries in flight, the courier looks so many messages ahead. */
+#define SINK_DEEP_WINDOW    4096u
+#define SINK_DEEP_LOOKAHEAD 131072u
+
 struct sink_traits {
 	uint32_t max_in_flight; /* deliveries without outcome that this link can hold now; the courier's window is the
 	                           smaller of this and the configured one. With batches one of them goes, however
 	                           many messages it has, unless this is 0 */
-	size_t held_bytes; /* with `deep_window`: the memory of messages that the courier may hold for it; 0: as for others */
+	size_t held_bytes; /* then: the memory of messages that the courier may hold for it; 0: as for others */
 	bool session_lost; /* the peer knows nothing of earlier connections: all stages are void, and journalled so before
 	                      any new one */
 	/* The destination keeps a cursor: everything up to done_through is delivered, and nothing beyond it. Such a sink gets its

@@ -137,8 +137,10 @@ void kafka_consumer_hand_position(struct kafka_consumer *consumer, struct kafka_
 {
 	struct kafka_input *input = next_input(consumer, INPUT_BYTES);
 	if (input)
-		*input = (struct kafka_input){
-			.partition = partition, .next = partition->next, .fingerprint = partition->last_fingerprint};
+		*input = (struct kafka_input){.partition = partition,
+			.next = partition->next,
+			.fingerprint = partition->last_fingerprint,
+			.puts = partition->puts};
 }
 
 bool kafka_consumer_recall(struct kafka_consumer *consumer, bool settle)
@@ -212,6 +214,7 @@ static bool hand_over(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 		.partition = partition,
 		.next = offset + 1,
 		.fingerprint = fingerprint,
+		.puts = partition->puts,
 		.timestamp_ms = timestamp_ms};
 	partition->next = offset + 1;
 	partition->last_fingerprint = fingerprint;

@@ -4,7 +4,8 @@
  * rebalance takes everything and gives something else.
  *
  * Before partitions are given up, what the loop has not offered is taken back, and a moment is waited for the disk, so that what the next owner
- * reads begins where this one has ended. It begins at the larger of what the group has committed and what our own journal says.
+ * reads begins where this one has ended. It begins at the larger of what the group has committed and what our own journal says; if
+ * another topic's record stands there, at the other of the two.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +62,8 @@ static rd_kafka_topic_partition_list_t *list_durable(const struct kafka_consumer
 	for (size_t i = 0; i < consumer->partitions->n; i++) {
 		struct kafka_partition *partition = consumer->partitions->items[i];
 		struct kafka_place durable = kafka_partition_durable(partition);
-		if (!partition->assigned || durable.next < 0 || is_same_place(durable, partition->committed))
+		if (!partition->assigned || !partition->there || durable.next < 0 || durable.puts != partition->puts ||
+			is_same_place(durable, partition->committed))
 			continue;
 		/* Another member has read on since. */
 		if (durable.next < partition->committed.next && !partition->put_back)
@@ -122,12 +124,13 @@ static void commit_and_wait(struct kafka_consumer *consumer)
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* Who has read beyond our own position knows better than we do. But a topic may have been made anew, and either of the two may be of the
- * one before: so the other one is kept until it is seen that what was chosen is there. */
+/* Who has read beyond our own position knows better than we do. But the topic may have been made anew since one of the two places was
+ * written: so the other one is kept until the record before the chosen one was seen. */
 static void choose_place(struct kafka_partition *partition)
 {
-	struct kafka_place own = {partition->known ? (int64_t)partition->next : -1, partition->last_fingerprint};
-	bool ours = own.next >= partition->committed.next;
+	struct kafka_place own = {
+		.next = partition->known ? (int64_t)partition->next : -1, .fingerprint = partition->last_fingerprint};
+	bool ours = own.next > partition->committed.next || (own.next == partition->committed.next && own.fingerprint);
 	struct kafka_place chosen = ours ? own : partition->committed;
 	partition->other = ours ? partition->committed : own;
 	partition->next = (uint64_t)chosen.next;
@@ -144,10 +147,12 @@ bool kafka_group_committed(struct kafka_consumer *consumer, struct kafka_partiti
 	for (size_t i = 0; i < n && !err; i++) {
 		const rd_kafka_topic_partition_t *element =
 			rd_kafka_topic_partition_list_find(list, partitions[i]->topic, partitions[i]->number);
-		if (!element || element->err || element->offset < 0)
-			continue;
+		if (!element || element->err)
+			continue; /* asked for again */
 		partitions[i]->committed = kafka_place_read(element);
-		choose_place(partitions[i]);
+		partitions[i]->placed = true;
+		if (partitions[i]->committed.next >= 0)
+			choose_place(partitions[i]);
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 	if (err)
@@ -195,7 +200,7 @@ void kafka_group_reassign(struct kafka_consumer *consumer)
 		bool wanted =
 			partition->assigned && partition->known &&
 			(partition->state == KAFKA_PARTITION_READING || partition->state == KAFKA_PARTITION_CHECKING ||
-				partition->state == KAFKA_PARTITION_DUE);
+				(partition->state == KAFKA_PARTITION_DUE && partition->placed));
 		if (!wanted)
 			continue;
 		lead_records(consumer, partition);
@@ -230,7 +235,7 @@ static void on_assign(struct kafka_consumer *consumer, const rd_kafka_topic_part
 				consumer->options.subscriptions, consumer->options.n_subscriptions, element->topic);
 			partition->qos = qos < 0 ? 0 : (uint8_t)qos;
 			partition->seen = partition->assigned = true;
-			partition->put_back = false;
+			partition->put_back = partition->placed = partition->there = false;
 			partition->state = KAFKA_PARTITION_DUE;
 			partition->due_ms = 0;
 		}

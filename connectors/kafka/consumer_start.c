@@ -2,8 +2,8 @@
  *
  * Where a partition begins, and whether what is there is what we left there.
  *
- * A position that is stored, or committed to a group by one of us, is checked at no cost: the partition is fetched from the record before it, whose fingerprint is
- * stored too. That record again: all is well, it is passed over. Another one: the topic was made anew. None, but later ones: it was
+ * A position that is stored, or that one of us has committed to a group, is checked at no cost: the partition is fetched from the
+ * record before it, whose fingerprint is stored too. That record again: all is well, it is passed over. Another one: the topic was made anew. None, but later ones: it was
  * compacted away, which tells nothing. Out of range, or the end comes before it: the watermarks say what happened. The end alone is given
  * some time, as a new leader may know less of its high watermark than the last one (KIP-207).
  *
@@ -122,6 +122,7 @@ static void is_there(struct kafka_partition *partition)
 	partition->state = KAFKA_PARTITION_READING;
 	partition->due_ms = 0;
 	partition->other.next = -1;
+	partition->there = true;
 }
 
 uint64_t kafka_start_offset(struct kafka_partition *partition)
@@ -177,6 +178,7 @@ void kafka_fetch_begin(struct kafka_consumer *consumer, struct kafka_partition *
 static void halt(struct kafka_consumer *consumer, struct kafka_partition *partition)
 {
 	partition->state = KAFKA_PARTITION_HALTED;
+	partition->there = false;
 	if (consumer->group)
 		consumer->reassign = true;
 	else
@@ -187,8 +189,8 @@ static void halt(struct kafka_consumer *consumer, struct kafka_partition *partit
 
 static bool is_due(const struct kafka_consumer *consumer, const struct kafka_partition *partition)
 {
-	(void)consumer;
-	return partition->state == KAFKA_PARTITION_DUE && kafka_consumer_now_ms() >= partition->due_ms;
+	bool begins = consumer->group && partition->placed && partition->known; /* with the next assignment */
+	return partition->state == KAFKA_PARTITION_DUE && !begins && kafka_consumer_now_ms() >= partition->due_ms;
 }
 
 /* Must its watermarks be known? Says what is to be said if it is not to be read at all. */
@@ -228,6 +230,11 @@ static void begin_at(struct kafka_consumer *consumer, const struct watermarks *m
 	kafka_consumer_hand_position(consumer, partition);
 }
 
+static bool is_placed(const struct kafka_consumer *consumer, const struct kafka_partition *partition)
+{
+	return partition->placed || !consumer->group;
+}
+
 /* Returns whether the next one of several can be asked at once. */
 static bool begin_some(struct kafka_consumer *consumer)
 {
@@ -241,14 +248,14 @@ static bool begin_some(struct kafka_consumer *consumer)
 	if (consumer->group && !kafka_group_committed(consumer, due, n))
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (needs_watermarks(consumer, due[i]))
+		if (is_placed(consumer, due[i]) && needs_watermarks(consumer, due[i]))
 			asked[n_asked++] = (struct watermarks){due[i], -1, -1};
 	if (n_asked)
 		answered = ask_watermarks(consumer, &consumer->begins, asked, n_asked);
 	for (size_t i = 0; i < n_asked && answered; i++)
 		begin_at(consumer, &asked[i]);
 	for (size_t i = 0; i < n; i++)
-		if (due[i]->state == KAFKA_PARTITION_DUE && due[i]->known)
+		if (due[i]->state == KAFKA_PARTITION_DUE && due[i]->known && is_placed(consumer, due[i]))
 			kafka_fetch_begin(consumer, due[i]);
 	if (n == MAX_ASKED)
 		consumer->next_begin_ms = 0; /* there are more */
@@ -292,6 +299,7 @@ void kafka_doubt(struct kafka_consumer *consumer, struct kafka_partition *partit
 		partition->name, (unsigned long long)partition->next, names[doubt]);
 	bool wait = doubt == KAFKA_DOUBT_DAMAGED || doubt == KAFKA_DOUBT_GONE;
 	partition->state = KAFKA_PARTITION_ASKING;
+	partition->there = false;
 	partition->doubt = doubt;
 	partition->due_ms = kafka_consumer_now_ms() + (wait ? AGAIN_MS : 0);
 	kafka_fetch_end(consumer, partition);
@@ -319,6 +327,7 @@ void kafka_watch(struct kafka_consumer *consumer)
 				consumer->options.name, partition->name, (unsigned long long)partition->next,
 				(long long)partition->high, (long long)high);
 			partition->state = KAFKA_PARTITION_CHECKING;
+			partition->there = false;
 			partition->checked = partition->anchor;
 			partition->checked_fingerprint = partition->anchor_fingerprint;
 			kafka_fetch_begin(consumer, partition);
@@ -349,24 +358,25 @@ static void put(struct kafka_consumer *consumer, struct kafka_partition *partiti
 	partition->last_fingerprint = place.fingerprint;
 	partition->anchor_fingerprint = 0;
 	partition->other.next = -1;
-	partition->put_back = true;
+	partition->put_back = partition->placed = true;
+	partition->there = false;
+	partition->puts++;
 	partition->state = KAFKA_PARTITION_DUE;
 	partition->due_ms = 0;
-	kafka_partition_set_durable(partition, (struct kafka_place){.next = -1});
 	kafka_consumer_hand_position(consumer, partition);
 	kafka_fetch_begin(consumer, partition);
 }
 
-/* In a group: what we have chosen is of a topic before this one; the other place may be of this one. */
-static bool put_to_other(struct kafka_consumer *consumer, const struct watermarks *marks)
+/* In a group: what we have chosen is of an earlier topic; the other place may be of this one, which is checked in its turn. */
+static bool put_to_other(struct kafka_consumer *consumer, const struct watermarks *marks, const char *why)
 {
 	struct kafka_partition *partition = marks->partition;
 	struct kafka_place other = partition->other;
 	if (!other.fingerprint || other.next <= marks->low || other.next > marks->high)
 		return false;
-	log_info("kafka_other_position", "connection=%s partition=%s refuted=%llu offset=%lld from=%s",
+	log_warn("kafka_other_position", "connection=%s partition=%s refuted=%llu offset=%lld from=%s what=\"%s\"",
 		consumer->options.name, partition->name, (unsigned long long)partition->next, (long long)other.next,
-		other.next == partition->committed.next ? "group" : "journal");
+		other.next == partition->committed.next ? "group" : "journal", why);
 	put(consumer, partition, other);
 	return true;
 }
@@ -375,7 +385,7 @@ static bool put_to_other(struct kafka_consumer *consumer, const struct watermark
 static void reset(struct kafka_consumer *consumer, const struct watermarks *marks, const char *why, int64_t missing)
 {
 	struct kafka_partition *partition = marks->partition;
-	if (put_to_other(consumer, marks))
+	if (put_to_other(consumer, marks, why))
 		return;
 	static const char *const actions[] = {"it is not read until on_offset_reset says where to go on",
 		"it goes on at its beginning", "it goes on at its end"};

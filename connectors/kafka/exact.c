@@ -26,13 +26,11 @@
 #define ALARM_AGAIN_MS 60000u
 /* What the courier lets be in flight at most; of that a transaction ends with three quarters. What comes while it is committed is
  * the beginning of the next one, which can so be sent to the brokers while the rest of it is still read. */
-#define HELD_BYTES          (4u * 1024 * 1024)
-#define WIDE_HELD_BYTES     (64u * 1024 * 1024)
-#define COURIER_LOOKS_AHEAD 131072u /* seqs */
-#define WIDE_WINDOW         4096
-#define SMALLER_BATCH       4u /* divides batch.size */
-#define OUTCOMES_AT_ONCE    512u
-#define OUTCOMES_PER_TURN   5000u /* of the loop: with the journal's work behind each, a few milliseconds */
+#define HELD_BYTES        (4u * 1024 * 1024)
+#define WIDE_HELD_BYTES   (64u * 1024 * 1024)
+#define SMALLER_BATCH     4u /* divides batch.size */
+#define OUTCOMES_AT_ONCE  512u
+#define OUTCOMES_PER_TURN 5000u /* of the loop: with the journal's work behind each, a few milliseconds */
 /* Each rejected message can be a done range in the journal until all before it are committed (JOURNAL_MAX_DONE_RANGES): more of them are
  * left to narrow transactions, of which the window has two. */
 #define MOST_REJECTED   1000u
@@ -269,8 +267,8 @@ static bool is_full(const struct kafka_exact *ex)
 
 static bool is_part_of_all(const struct kafka_exact *ex, unsigned quarters)
 {
-	size_t window = window_of(ex), messages = window < COURIER_LOOKS_AHEAD ? window : COURIER_LOOKS_AHEAD;
-	size_t bytes = window >= WIDE_WINDOW ? WIDE_HELD_BYTES : HELD_BYTES;
+	size_t window = window_of(ex), messages = window < SINK_DEEP_LOOKAHEAD ? window : SINK_DEEP_LOOKAHEAD;
+	size_t bytes = window >= SINK_DEEP_WINDOW ? WIDE_HELD_BYTES : HELD_BYTES;
 	return 4 * ex->n_gathered >= quarters * messages || 4 * ex->gathered_bytes >= quarters * bytes;
 }
 

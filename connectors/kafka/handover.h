@@ -26,6 +26,7 @@ struct kafka_input {
 	struct kafka_partition *partition;
 	uint64_t next; /* the offset after this one */
 	uint64_t fingerprint;
+	unsigned puts; /* partitions.h */
 	int64_t timestamp_ms; /* of the record; not above 0: it has none */
 };
 

@@ -123,10 +123,10 @@ void kafka_place_write(struct kafka_place place, rd_kafka_topic_partition_t *ele
 struct kafka_place kafka_place_read(const rd_kafka_topic_partition_t *element)
 {
 	struct kafka_place place = {.next = element->offset < 0 ? -1 : element->offset};
-	const char *digits = (const char *)element->metadata + sizeof METADATA - 1;
 	if (element->metadata_size != sizeof METADATA - 1 + 16 ||
 		memcmp(element->metadata, METADATA, sizeof METADATA - 1) != 0)
 		return place;
+	const char *digits = (const char *)element->metadata + sizeof METADATA - 1;
 	uint64_t fingerprint = 0;
 	for (size_t i = 0; i < 16; i++) {
 		const char *digit = strchr("0123456789abcdef", digits[i]);

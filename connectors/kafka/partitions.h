@@ -41,6 +41,7 @@ enum kafka_doubt {
 struct kafka_place {
 	int64_t next; /* the offset of the next record; -1: none */
 	uint64_t fingerprint; /* of the record before it; 0: not known */
+	unsigned puts; /* how often the partition had been put elsewhere by then; not committed */
 };
 
 struct kafka_partition {
@@ -53,6 +54,7 @@ struct kafka_partition {
 	bool has_position; /* journalled, or about to be */
 	uint64_t position; /* of all that was offered: the next offset */
 	uint64_t fingerprint; /* of the record before it; 0: not known */
+	unsigned position_puts;
 	struct kafka_place marked; /* position when the last mark was offered */
 	bool listed; /* among those of which more was offered since */
 
@@ -65,6 +67,9 @@ struct kafka_partition {
 	bool seen; /* it was there before */
 	bool late; /* it came while we read: from its beginning */
 	bool assigned; /* by the group */
+	/* Since the group has given it to us: */
+	bool placed; /* what the group has committed is known, and `next` takes account of it */
+	bool there; /* what stands before `next` was seen, or nobody can tell: so what is durable may be committed */
 	uint8_t qos;
 	bool known; /* next is one that was stored, or is about to be */
 	uint64_t next; /* the next offset to hand over */
@@ -75,7 +80,8 @@ struct kafka_partition {
 	uint64_t anchor, anchor_fingerprint; /* the record that was handed over last when it was seen; 0: none */
 	struct kafka_place committed; /* in the group, as last seen */
 	struct kafka_place other; /* of the group's place and ours the one that was not chosen; -1: none */
-	bool put_back; /* by on_offset_reset, since the group gave it to us: then what is committed goes back as well */
+	bool put_back; /* to a place before what was committed: then that goes back as well */
+	unsigned puts; /* how often it was read on from elsewhere: what was durable before that is of no use */
 	rd_kafka_topic_t *handle; /* static assignment: while it is fetched */
 };
 

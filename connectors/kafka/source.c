@@ -112,7 +112,8 @@ static void set_mark(struct kafka_source *source)
 	source->listed.n = 0;
 	for (size_t i = 0; i < source->marked.n; i++) {
 		struct kafka_partition *partition = source->marked.items[i];
-		partition->marked = (struct kafka_place){(int64_t)partition->position, partition->fingerprint};
+		partition->marked = (struct kafka_place){
+			(int64_t)partition->position, partition->fingerprint, partition->position_puts};
 		partition->listed = false;
 	}
 }
@@ -189,6 +190,7 @@ static void moved(struct kafka_source *source, const struct kafka_input *input)
 	partition->has_position = true;
 	partition->position = input->next;
 	partition->fingerprint = input->fingerprint;
+	partition->position_puts = input->puts;
 	list_partition(source, partition);
 }
 

@@ -28,11 +28,7 @@
 #include "delivery/retry_heap.h"
 #include "delivery/window.h"
 
-#define COURIER_HELD_BYTES (4u * 1024 * 1024) /* of message memory; one message is always held */
-/* While a link of a connector with `deep_window` is up that can have COURIER_WIDE_WINDOW in flight: so many seqs are looked ahead, and
- * as much memory is held as the link has asked for. */
-#define COURIER_WIDE_WINDOW       4096u
-#define COURIER_WIDE_LOOKAHEAD    131072u
+#define COURIER_HELD_BYTES        (4u * 1024 * 1024) /* of message memory; one message is always held */
 #define COURIER_BURST             4096u /* sent in one turn of the loop at most */
 #define COURIER_DEFAULT_LOOKAHEAD 10000u
 #define COURIER_MAX_LOOKAHEAD     (1u << 20)

@@ -27,21 +27,20 @@ static bool may_be_wide(const struct courier_options *options)
 
 static bool is_wide(const struct courier *courier)
 {
-	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW && courier->link_held_bytes > 0 &&
+	return courier->up && courier->link_window >= SINK_DEEP_WINDOW && courier->link_held_bytes > 0 &&
 	       courier->can_be_wide;
 }
 
 static uint64_t lookahead_of(const struct courier *courier)
 {
-	return is_wide(courier) && courier->lookahead < COURIER_WIDE_LOOKAHEAD ? COURIER_WIDE_LOOKAHEAD
-									       : courier->lookahead;
+	return is_wide(courier) && courier->lookahead < SINK_DEEP_LOOKAHEAD ? SINK_DEEP_LOOKAHEAD : courier->lookahead;
 }
 
 static size_t held_limit(const struct courier *courier) /* of message memory */
 {
 	if (is_wide(courier))
 		return courier->link_held_bytes;
-	return courier->up && courier->link_window >= COURIER_WIDE_WINDOW ? 2 * COURIER_HELD_BYTES : COURIER_HELD_BYTES;
+	return courier->up && courier->link_window >= SINK_DEEP_WINDOW ? 2 * COURIER_HELD_BYTES : COURIER_HELD_BYTES;
 }
 
 /* For a window of that many, and what is held apart. */
@@ -78,7 +77,7 @@ static uint64_t configured_lookahead(const struct outbox_config *outbox)
 
 uint64_t courier_span(const struct courier_options *options)
 {
-	uint64_t least = may_be_wide(options) ? COURIER_WIDE_LOOKAHEAD : COURIER_DEFAULT_LOOKAHEAD;
+	uint64_t least = may_be_wide(options) ? SINK_DEEP_LOOKAHEAD : COURIER_DEFAULT_LOOKAHEAD;
 	uint64_t lookahead = configured_lookahead(options->outbox);
 	return lookahead > least ? lookahead : least;
 }

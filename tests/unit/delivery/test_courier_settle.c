@@ -374,6 +374,33 @@ static void test_wide_window(void)
 	finish(&rig);
 }
 
+/* How much of 100,000 messages is held for a link that asks for so much memory. */
+static uint64_t held_with(size_t bytes)
+{
+	struct rig rig;
+	begin(&rig);
+	rig.connector.deep_window = true;
+	rig.link.light = true;
+	rig.traits.max_in_flight = 120000;
+	rig.traits.held_bytes = bytes;
+	rig_start(&rig);
+	rig_up(&rig);
+	rig_publish(&rig, 100000, "k");
+	turn(&rig, 0);
+	uint64_t held = rig_stats(&rig).held;
+	CU_ASSERT(rig_stats(&rig).held_bytes <= (bytes ? bytes : HELD_BYTES));
+	finish(&rig);
+	return held;
+}
+
+static void test_as_wide_as_asked(void)
+{
+	CU_ASSERT_EQUAL(held_with(64u * 1024 * 1024), 100000);
+	uint64_t less = held_with(12u * 1024 * 1024);
+	CU_ASSERT(less > 10000 && less < 100000);
+	CU_ASSERT(held_with(0) <= 10000);
+}
+
 /* Who can have many in flight and does not need them is given no more for it. */
 static void test_not_so_wide(void)
 {
@@ -471,6 +498,7 @@ int main(void)
 		{"a cursor beyond what is held", test_cursor_beyond_what_is_held},
 		{"a cursor ahead of the log", test_cursor_ahead_of_the_log},
 		{"a window for whole transactions", test_wide_window},
+		{"as much memory as the link asks for", test_as_wide_as_asked},
 		{"many in flight, and no need of them", test_not_so_wide},
 		{"what may have been sent by a window for whole transactions", test_what_may_have_been_sent},
 		{"a tail of a window for whole transactions", test_wide_tail},

@@ -54,7 +54,8 @@ static void test_places(void)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(2);
 	rd_kafka_topic_partition_t *element = rd_kafka_topic_partition_list_add(list, "a", 0);
-	static const struct kafka_place places[] = {{0, 0}, {7, 0}, {INT64_MAX, 0x0123456789abcdef}, {8, UINT64_MAX}};
+	static const struct kafka_place places[] = {
+		{0, 0, 0}, {7, 0, 0}, {INT64_MAX, 0x0123456789abcdef, 0}, {8, UINT64_MAX, 0}};
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
 		free(element->metadata);
 		element->metadata = NULL;

@@ -320,6 +320,16 @@ static void test_target(void)
 	CU_ASSERT_PTR_NOT_NULL(kafka_topic_check(slice_of("a\0b", 3)));
 }
 
+static void test_window(void)
+{
+	struct kafka_settings settings = {.max_in_flight = 0};
+	CU_ASSERT_EQUAL(kafka_settings_window(&settings, false), 16000);
+	CU_ASSERT_EQUAL(kafka_settings_window(&settings, true), 120000);
+	settings.max_in_flight = 7;
+	CU_ASSERT_EQUAL(kafka_settings_window(&settings, false), 7);
+	CU_ASSERT_EQUAL(kafka_settings_window(&settings, true), 7);
+}
+
 int main(void)
 {
 	static const struct tap_test tests[] = {
@@ -336,6 +346,7 @@ int main(void)
 		{"tokens: all or nothing", test_tokens},
 		{"into the library", test_into_the_library},
 		{"in a transaction a batch may fill until that ends", test_linger_in_a_transaction},
+		{"how many are in flight", test_window},
 		{"SCRAM by ourselves", test_scram},
 		{"legal topics", test_target},
 		{NULL, NULL},

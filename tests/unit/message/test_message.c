@@ -188,6 +188,45 @@ static void test_decode_many(void)
 	}
 }
 
+/* A message of a topic and that many headers; the last one says that its name is longer than all of it, if it is to be broken. */
+static int decode_headers(size_t n, bool broken)
+{
+	static const struct message_field field = {
+		.name = {(const uint8_t *)"n", 1}, .value = {(const uint8_t *)"v", 1}};
+	struct message_view view = {.topic = slice_str("t")};
+	const size_t tlv = 5 + 5 + 2;
+	size_t base = message_encoded_size(&view), len = base + n * tlv;
+	uint8_t *bytes = malloc(len);
+	message_encode(&view, bytes);
+	view.headers = &field;
+	view.n_headers = 1;
+	uint8_t one[64];
+	CU_ASSERT_EQUAL_FATAL(message_encoded_size(&view), base + tlv);
+	message_encode(&view, one);
+	for (size_t i = 0; i < n; i++)
+		memcpy(bytes + base + i * tlv, one + base, tlv);
+	if (broken)
+		bytes[len - tlv + 5] = 200;
+	struct message_decoder decoder = {NULL};
+	struct message *msg = NULL;
+	int r = message_decoder_next(&decoder, slice_of(bytes, len), &msg);
+	free(bytes);
+	message_decoder_end(&decoder);
+	if (msg)
+		CU_ASSERT_TRUE(message_view(msg)->n_headers == n &&
+			       slice_equal(message_header(message_view(msg), "n"), slice_str("v")));
+	message_unref(msg);
+	return r;
+}
+
+static void test_decode_fields(void)
+{
+	CU_ASSERT_EQUAL(decode_headers(3, false), 0);
+	CU_ASSERT_EQUAL(decode_headers(3, true), -EBADMSG);
+	CU_ASSERT_EQUAL(decode_headers(MESSAGE_MAX_FIELDS, false), 0);
+	CU_ASSERT_EQUAL(decode_headers(MESSAGE_MAX_FIELDS + 1, false), -EBADMSG);
+}
+
 static void test_keep(void)
 {
 	struct message_view view = full_view();
@@ -219,6 +258,7 @@ int main(void)
 		{"hostile bytes are refused or harmless", test_hostile_bytes},
 		{"references keep a message alive", test_reference_counts},
 		{"many, decoded one after the other", test_decode_many},
+		{"fields, good, broken and too many", test_decode_fields},
 		{"kept for long", test_keep},
 		{NULL, NULL},
 	};

@@ -3,9 +3,9 @@
  * A member of a consumer group: what the group gives us and takes from us, and what we commit to it. Eager assignors alone, so a
  * rebalance takes everything and gives something else.
  *
- * Before partitions are given up, what the loop has not offered is taken back, and a moment is waited for the disk, so that what the next owner
- * reads begins where this one has ended. It begins at the larger of what the group has committed and what our own journal says; if
- * another topic's record stands there, at the other of the two.
+ * Before partitions are given up, what the loop has not offered is taken back, and a moment is waited for the disk, so that what the
+ * next owner reads begins where this one has ended. It begins at the larger of what the group has committed and what our own journal
+ * says; if another topic's record stands there, at the other of the two.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,11 +144,14 @@ bool kafka_group_committed(struct kafka_consumer *consumer, struct kafka_partiti
 	for (size_t i = 0; i < n; i++)
 		rd_kafka_topic_partition_list_add(list, partitions[i]->topic, partitions[i]->number);
 	rd_kafka_resp_err_t err = rd_kafka_committed(consumer->rk, list, COMMITTED_MS);
-	for (size_t i = 0; i < n && !err; i++) {
+	bool answered = !err;
+	for (size_t i = 0; i < n && answered; i++) {
 		const rd_kafka_topic_partition_t *element =
 			rd_kafka_topic_partition_list_find(list, partitions[i]->topic, partitions[i]->number);
-		if (!element || element->err)
+		if (!element || element->err) {
+			err = element ? element->err : RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 			continue; /* asked for again */
+		}
 		partitions[i]->committed = kafka_place_read(element);
 		partitions[i]->placed = true;
 		if (partitions[i]->committed.next >= 0)
@@ -159,7 +162,7 @@ bool kafka_group_committed(struct kafka_consumer *consumer, struct kafka_partiti
 		log_warn("kafka_error",
 			"connection=%s side=source code=%s text=\"the group's offsets could not be read: %s\"",
 			consumer->options.name, rd_kafka_err2name(err), rd_kafka_err2str(err));
-	return !err;
+	return answered;
 }
 
 /* --- rebalances ------------------------------------------------------------------------------------------------------ */

@@ -85,7 +85,7 @@ void kafka_group_join(struct kafka_consumer *consumer);
 void kafka_group_rebalance(struct kafka_consumer *consumer, rd_kafka_event_t *event);
 void kafka_group_reassign(struct kafka_consumer *consumer); /* tells the library what we want now */
 void kafka_group_lead(struct kafka_consumer *consumer); /* sees to it that records come to us; now and then */
-/* Those of the DUE partitions that the group has committed; false: could not be asked. */
+/* Places the DUE partitions by what the group has committed, those of which it says it; false: could not be asked. */
 bool kafka_group_committed(struct kafka_consumer *consumer, struct kafka_partition **partitions, size_t n);
 void kafka_group_commit(struct kafka_consumer *consumer); /* what is durable; the answer comes as an event */
 void kafka_group_on_commit(struct kafka_consumer *consumer, rd_kafka_event_t *event);

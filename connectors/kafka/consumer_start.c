@@ -3,9 +3,9 @@
  * Where a partition begins, and whether what is there is what we left there.
  *
  * A position that is stored, or that one of us has committed to a group, is checked at no cost: the partition is fetched from the
- * record before it, whose fingerprint is stored too. That record again: all is well, it is passed over. Another one: the topic was made anew. None, but later ones: it was
- * compacted away, which tells nothing. Out of range, or the end comes before it: the watermarks say what happened. The end alone is given
- * some time, as a new leader may know less of its high watermark than the last one (KIP-207).
+ * record before it, whose fingerprint is stored too. That record again: all is well, it is passed over. Another one: the topic was made
+ * anew. None, but later ones: it was compacted away, which tells nothing. Out of range, or the end comes before it: the watermarks say
+ * what happened. The end alone is given some time, as a new leader may know less of its high watermark than the last one (KIP-207).
  *
  * While a partition is read the same is done again whenever there is a doubt: the broker calls our offset out of range, the topic was
  * gone, or the high watermark went down. It cannot be seen that a topic was deleted, made again, and filled beyond where it was,

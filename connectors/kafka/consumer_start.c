@@ -5,7 +5,8 @@
  * A position that is stored, or that one of us has committed to a group, is checked at no cost: the partition is fetched from the
  * record before it, whose fingerprint is stored too. That record again: all is well, it is passed over. Another one: the topic was made
  * anew. None, but later ones: it was compacted away, which tells nothing. Out of range, or the end comes before it: the watermarks say
- * what happened. The end alone is given some time, as a new leader may know less of its high watermark than the last one (KIP-207).
+ * what happened. An end that comes too early is given some time: a new leader may know less of its high watermark than the last one
+ * (KIP-207), and a broker that had stood still takes itself for the leader for a moment.
  *
  * While a partition is read the same is done again whenever there is a doubt: the broker calls our offset out of range, the topic was
  * gone, or the high watermark went down. It cannot be seen that a topic was deleted, made again, and filled beyond where it was,
@@ -301,6 +302,7 @@ void kafka_doubt(struct kafka_consumer *consumer, struct kafka_partition *partit
 	partition->state = KAFKA_PARTITION_ASKING;
 	partition->there = false;
 	partition->doubt = doubt;
+	partition->short_ms = 0;
 	partition->due_ms = kafka_consumer_now_ms() + (wait ? AGAIN_MS : 0);
 	kafka_fetch_end(consumer, partition);
 	if (doubt == KAFKA_DOUBT_GONE && !consumer->group) {
@@ -409,6 +411,15 @@ static void reset(struct kafka_consumer *consumer, const struct watermarks *mark
 	put(consumer, partition, (struct kafka_place){.next = next});
 }
 
+/* Is it for long that it ends too early? Else it is asked again. */
+static bool stays_short(struct kafka_partition *partition)
+{
+	uint64_t now_ms = kafka_consumer_now_ms();
+	if (!partition->short_ms)
+		partition->short_ms = now_ms;
+	return partition->doubt == KAFKA_DOUBT_END || now_ms - partition->short_ms >= SETTLE_MS;
+}
+
 static void decide(struct kafka_consumer *consumer, const struct watermarks *marks)
 {
 	struct kafka_partition *partition = marks->partition;
@@ -418,7 +429,8 @@ static void decide(struct kafka_consumer *consumer, const struct watermarks *mar
 	} else if (marks->low > next) {
 		reset(consumer, marks, "records were deleted that had not been read", marks->low - next);
 	} else if (marks->high < next && partition->doubt != KAFKA_DOUBT_DAMAGED) {
-		reset(consumer, marks, "the partition ends before it, the topic was made anew or cut off", -1);
+		if (stays_short(partition))
+			reset(consumer, marks, "the partition ends before it, the topic was made anew or cut off", -1);
 	} else {
 		if (marks->low == next)
 			partition->last_fingerprint = 0; /* only the record before it is gone */

@@ -76,6 +76,7 @@ struct kafka_partition {
 	uint64_t last_fingerprint; /* of the record before it, 0: not known */
 	uint64_t checked, checked_fingerprint; /* while CHECKING: the record that is looked for */
 	uint64_t due_ms; /* while CHECKING: when it is given up, 0: not yet; while ASKING and DUE: when to ask */
+	uint64_t short_ms; /* while ASKING: since when it is said to end before `next`; 0: it is not */
 	int64_t high; /* high watermark as last seen; -1: not yet */
 	uint64_t anchor, anchor_fingerprint; /* the record that was handed over last when it was seen; 0: none */
 	struct kafka_place committed; /* in the group, as last seen */

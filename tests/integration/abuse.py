@@ -96,12 +96,15 @@ def _drip(links, text):
 
 @tap.case("slow loris: half-sent heads and bodies that go on by a byte are cut off, and honest clients are served")
 def slow_loris():
-    with _listener("loris", limits={"head_timeout": "1s", "request_timeout": "2s", "idle_timeout": "2s"}) as scene:
-        links = [raw_http.connect(scene.port, f"127.0.0.{2 + n % 4}") for n in range(400)]
-        _drip(links[0::4], b"POST /in/loris HTTP/1.1\r\nHost: x\r\nX-Drip: ")
-        _drip(links[1::4], request("/in/loris", b"ab", headers=["Content-Length: 100000"]))
-        _drip(links[2::4], request("/in/loris", b"2\r\nab\r\n99999\r\n", headers=[CHUNKED]))
-        _drip(links[3::4], request("/in/last", b"whole"))  # and then a second one, of which the first line never ends
+    with _listener("loris", limits={"head_timeout": "2s", "request_timeout": "2s", "idle_timeout": "2s"}) as scene:
+        beginnings = [b"POST /in/loris HTTP/1.1\r\nHost: x\r\nX-Drip: ",
+                      request("/in/loris", b"ab", headers=["Content-Length: 100000"]),
+                      request("/in/loris", b"2\r\nab\r\n99999\r\n", headers=[CHUNKED]),
+                      request("/in/last", b"whole")]  # and then a second one, of which the first line never ends
+        links = []
+        for n in range(400):
+            links.append(raw_http.connect(scene.port, f"127.0.0.{2 + n % 4}"))
+            _drip(links[-1:], beginnings[n % 4])
 
         def all_cut():
             _drip(links, b"z")  # so that no connection is ever idle

@@ -47,31 +47,38 @@ class _Client:
 
 class Taker(_Client):
     """Hands each committed record's value to take(), once, in its own thread: what the library should fetch twice is known
-    by its offset."""
+    by its offset. A broker that had stood still takes itself for the leader for a moment and says that there is no such
+    offset: it is asked for again, until it is there."""
 
     def __init__(self, brokers, topic, partitions, take, name="taker"):
         super().__init__(name)
         self.arrived = 0
+        self._topic, self._partitions = topic, partitions
         self._take = take
         self._next = {}  # partition → the offset that comes next, at least
         self._consumer = Consumer({
             **PATIENT, "bootstrap.servers": brokers, "group.id": "rig-" + name, "enable.auto.commit": False,
             "isolation.level": "read_committed", "fetch.wait.max.ms": 50, "socket.timeout.ms": 5000,
             "auto.offset.reset": "error", "topic.metadata.refresh.interval.ms": 2000})
-        self._consumer.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
+        self._begin()
         self._thread.start()
+
+    def _begin(self):
+        self._consumer.assign([TopicPartition(self._topic, p, self._next.get(p, 0)) for p in range(self._partitions)])
 
     def _run(self):
         while not self._ending.is_set():
+            again = False
             for message in self._consumer.consume(num_messages=1000, timeout=0.1):
                 if message.error():
-                    if message.error().code() in LOST:
-                        self.faults.append(f"{self._thread.name}: {message.error()}")
+                    again = again or message.error().code() in LOST
                     continue
                 if message.offset() >= self._next.get(message.partition(), 0):
                     self._next[message.partition()] = message.offset() + 1
                     self.arrived += 1
                     self._take(message.value())
+            if again and not self._ending.wait(0.2):
+                self._begin()
         self._consumer.close()
 
 

@@ -22,6 +22,7 @@ class NumberBroker:
     "take"          taken, no answer
     "keep"          taken, PUBREC; the PUBREL is ignored
     "release"       taken, PUBREC; released by the PUBREL, and no PUBCOMP
+    "last"          PUBREC 0x97, and with it the connection ends, as by down()
 
     says_in_use: a PUBLISH with an open identifier gets PUBREC 0x91, else PUBREC 0x00 as a repetition deserves."""
 
@@ -119,8 +120,17 @@ class NumberBroker:
                     buffer += more
                     answers = [self._on_packet(first, body) for first, body in qos2.packets(buffer)]
                     link.sendall(b"".join(answers))
+                    if not self._accepting.is_set():
+                        self._leave(link)
             except OSError:
                 pass
+
+    @staticmethod
+    def _leave(link):
+        """So that what was answered arrives: closed at once, with something unread, it might not."""
+        link.shutdown(socket.SHUT_WR)
+        while link.recv(1 << 16):
+            pass
 
     def _on_packet(self, first, body):
         kind = first & 0xf0
@@ -157,6 +167,9 @@ class NumberBroker:
         self.done[topic, action] += 1
         if action == "ignore":
             return b""
+        if action == "last":
+            self._accepting.clear()
+            return qos2.packet(qos2.PUBREC, answer + b"\x97")
         if isinstance(action, int):
             return qos2.packet(qos2.PUBREC, answer + bytes([action]))
         self.open[packet_id] = topic

@@ -21,7 +21,7 @@ static const char *const mqtt_headers[] = {"none", "properties", "all", NULL};
 static const char *const topic_characters[] = {"refuse", "escape", NULL};
 
 /* In flight. Without transactions no more than what is on its way through a quick link: what is written and read back from far apart
- * costs a tenth more. A transaction is the quicker the larger it is. */
+ * is no longer in the caches. A transaction is the quicker the larger it is. */
 #define WINDOW              16000u
 #define EXACT_WINDOW        120000u
 #define EXACT_MAX_LINGER_MS 1000u

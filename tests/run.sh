@@ -284,7 +284,7 @@ run_kafka_crash() {
     } &
     running=$!
     (
-        LINKSPAN_KAFKA_VERSION=$(kafka_older_version)
+        LINKSPAN_KAFKA_VERSION=$(kafka_version_of kafka_older)
         export LINKSPAN_KAFKA_VERSION
         run_crash crash-kafka-out-older kafka.sh out essential
         run_crash crash-kafka-in-older kafka.sh in essential
@@ -433,6 +433,9 @@ if [ -n "$install" ]; then
         ;;
     esac
     if has_part crash && ! "$here/install.sh" kafka_older && [ -n "$strict" ]; then result FAIL "install: Apache Kafka, older"; fi
+    if { has_part crash || has_part integration; } && ! "$here/install.sh" kafka_single && [ -n "$strict" ]; then
+        result FAIL "install: Apache Kafka, for a broker alone"
+    fi
     if has_part integration && ! "$here/install.sh" brokers && [ -n "$strict" ]; then result FAIL "install: MQTT brokers"; fi
     if has_part integration && ! "$here/install.sh" webhooks && [ -n "$strict" ]; then result FAIL "install: libraries of webhooks"; fi
     if has_part integration && ! "$here/install.sh" editor && [ -n "$strict" ]; then result FAIL "install: yaml-language-server"; fi

@@ -32,7 +32,7 @@ struct reading {
 	struct kafka_cursor cursor;
 	char *errstr;
 	size_t errstr_size;
-	bool waiting; /* for others' transactions; said once */
+	bool waiting; /* for a transaction's end; said once */
 };
 
 /* --- the record ----------------------------------------------------------------------------------------------- */
@@ -185,12 +185,14 @@ static void take_record(struct reading *reading, const rd_kafka_message_t *recor
 
 static void say_waiting(struct reading *reading, int32_t partition, int64_t stable, int64_t high)
 {
-	if (!reading->waiting)
-		log_warn("kafka_cursor_waits",
-			"connection=%s topic=%s partition=%" PRId32 " from=%" PRId64 " to=%" PRId64
-			" cause=\"another writer's transaction is open; it ends or times out\"",
-			reading->request->name, reading->request->settings->cursor_topic, partition, stable, high);
+	if (reading->waiting)
+		return;
+	log_warn("kafka_cursor_waits",
+		"connection=%s topic=%s partition=%" PRId32 " from=%" PRId64 " to=%" PRId64
+		" cause=\"another writer's transaction is open; it ends or times out\"",
+		reading->request->name, reading->request->settings->cursor_topic, partition, stable, high);
 	reading->waiting = true;
+	reading->request->waits(reading->request->arg, partition);
 }
 
 /* Is all read below `next`, up to `end`? That is where the topic ended when the first answer to a fetch came. */

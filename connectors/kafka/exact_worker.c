@@ -6,6 +6,7 @@
 #include "connectors/kafka/exact_worker.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,10 +243,35 @@ static bool init_transactions(struct exact_worker *worker)
 	return true;
 }
 
+static void on_cursor_waits(void *arg, int32_t partition)
+{
+	struct exact_worker *worker = arg;
+	worker->waits_since_us = exact_clock_us();
+	worker->waits_partition = partition;
+}
+
+/* By now ours would have timed out. One that nobody ends stops us for ever, and so does one that the brokers have forgotten. */
+static void say_cursor_stands_still(struct exact_worker *worker)
+{
+	char what[400];
+	if (worker->waits_since_us == 0 ||
+		exact_clock_us() - worker->waits_since_us < worker->settings->transaction.timeout_ms * 1000)
+		return;
+	worker->waits_since_us = 0;
+	snprintf(what, sizeof what,
+		"a transaction stays open in topic %s, partition %" PRId32
+		", and nothing is sent before it ends; if the brokers have forgotten it (kafka-transactions.sh "
+		"find-hanging), it has "
+		"to be ended by hand",
+		worker->settings->cursor_topic, worker->waits_partition);
+	exact_alarm(worker, what);
+}
+
 static bool gives_up(void *arg)
 {
 	struct exact_worker *worker = arg;
 	rd_kafka_poll(worker->rk, 0);
+	say_cursor_stands_still(worker);
 	return exact_closing(worker);
 }
 
@@ -264,7 +290,9 @@ static bool is_ours(struct exact_worker *worker)
 static bool read_cursor(struct exact_worker *worker)
 {
 	char errstr[400] = "";
-	struct kafka_cursor_request request = {worker->settings, worker->name, worker->key, gives_up, worker};
+	struct kafka_cursor_request request = {
+		worker->settings, worker->name, worker->key, gives_up, on_cursor_waits, worker};
+	worker->waits_since_us = 0;
 	int r = kafka_cursor_read(&request, &worker->cursor, errstr, sizeof errstr);
 	FAILPOINT("kafka.after_cursor_read");
 	if (r == -ECANCELED)

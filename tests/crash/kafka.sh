@@ -19,7 +19,8 @@
 #   tests/crash/kafka.sh control [N] [SEED]         with the cursor written outside of the transaction: `out` must find
 #                                                   repetitions, within N faults
 #
-# LINKSPAN_KAFKA_VERSION chooses Kafka (tests/lib/install.sh). SEED repeats the choices of an earlier run, as far as a
+# A broker alone is of the newest Kafka that can be restarted alone (kafka_single of tests/lib/kafka/pom.xml says why), the three are
+# of the newest; LINKSPAN_KAFKA_VERSION chooses another one (tests/lib/install.sh). SEED repeats the choices of an earlier run, as far as a
 # machine does the same thing twice. mosquitto is not killed: what it then loses or repeats is its own (tests/crash/qos2.sh).
 #
 # Last line: `kafka: …`, exit status 0 if all is well, 1 if not, 77 if something that is needed is not here.

@@ -73,7 +73,7 @@ def kills():
 
 @tap.case("Kafka killed and restarted in the middle: everything is there once")
 def broker_restart():
-    with own_kafka() as kafka:
+    with own_kafka("kafka_single") as kafka:
         kafka.create_topic("restart", 1)
         with _bridge("restart", kafka) as bridge, kafka.reader("restart") as reader, _Source("restart") as source:
             source.send()
@@ -140,7 +140,7 @@ def cursor_topic():
     from confluent_kafka import Producer
     kafka = shared_kafka()
     kafka.create_topic("cursors", 1)
-    keys = {"cursor_topic": "my-cursors"}
+    keys = {"cursor_topic": "my-cursors", "transaction": {"timeout": "5s"}}
     with _bridge("cursors", kafka, keys=keys) as bridge, kafka.reader("cursors") as reader, \
             _Source("cursors") as source:
         assert bridge.events("kafka_cursor_topic_made", topic="my-cursors")
@@ -161,6 +161,9 @@ def cursor_topic():
         bridge.start(wait_up=["plant"])
         source.send(500)
         bridge.wait_event("kafka_cursor_waits")
+        until(lambda: any("stays open in topic my-cursors, partition 0" in e["what"] for e in bridge.events("alarm")),
+              "an alarm that it lasts longer than ours may")
+        bridge.wait_event("alarm", where=lambda e: "stays open in topic my-cursors, partition 0" in e["what"])
         other.commit_transaction()
         _exact(reader, source.all_of_it())
         assert bridge.stop() == 0

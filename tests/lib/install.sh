@@ -4,10 +4,11 @@
 # Apache Kafka, further MQTT brokers, CoAP stacks, Python libraries that read webhooks and what editors ask about YAML (by
 # Maven, npm, pip and Go, into the user's cache, once). Quick and offline when all is there already.
 #
-#   tests/lib/install.sh [build] [test] [kafka] [kafka_older] [lint] [brokers] [webhooks] [coap] [editor]
-#                                                             default: all but brokers, kafka_older, webhooks, coap, editor
+#   tests/lib/install.sh [build] [test] [kafka] [kafka_older] [kafka_single] [lint] [brokers] [webhooks] [coap] [editor]
+#                                                             default: build test kafka lint
 #
 # kafka: the version that LINKSPAN_KAFKA_VERSION or tests/lib/kafka/pom.xml names. kafka_older: that of the line before.
+# kafka_single: the newest of which a broker alone can be restarted while there are transactions.
 # brokers: what tests/integration/interop.py runs against, each by its own name too: hivemq artemis aedes.
 # webhooks: what tests/integration/webhooks_field.py lets read what linkspan sends.
 # coap: the peers of tests/integration/coap_field.py, each by its own name too: libcoap californium aiocoap go_coap.
@@ -127,11 +128,13 @@ install_kafka() {
         'from rig import kafka; kafka.archive_classes()') >&2 || say "Kafka will start slower than it could"
 }
 
-install_kafka_older() (
-    LINKSPAN_KAFKA_VERSION=$(kafka_older_version)
+install_kafka_version() (
+    LINKSPAN_KAFKA_VERSION=$(kafka_version_of "$1")
     export LINKSPAN_KAFKA_VERSION
     install_kafka
 )
+install_kafka_older() { install_kafka_version kafka_older; }
+install_kafka_single() { install_kafka_version kafka_single; }
 
 install_artemis() {
     install_cached "$(cached "artemis-$(jars_version artemis)")" "Apache ActiveMQ Artemis with Maven" fetch_artemis
@@ -208,11 +211,11 @@ for part in "$@"; do
     case $part in
     build) list="$list $packages_build" ;;
     test) list="$list $packages_test" ;;
-    kafka | kafka_older | hivemq | artemis | aedes | webhooks | editor | libcoap | californium | aiocoap | go_coap) real="$real $part" ;;
+    kafka | kafka_older | kafka_single | hivemq | artemis | aedes | webhooks | editor | libcoap | californium | aiocoap | go_coap) real="$real $part" ;;
     brokers) real="$real artemis hivemq aedes" ;;
     coap) real="$real libcoap californium aiocoap go_coap" ;;
     lint) list="$list $packages_lint" ;;
-    *) say "unknown part $part: build, test, kafka, kafka_older, lint, brokers, webhooks, coap, editor" && exit 2 ;;
+    *) say "unknown part $part: build, test, kafka, kafka_older, kafka_single, lint, brokers, webhooks, coap, editor" && exit 2 ;;
     esac
 done
 # shellcheck disable=SC2086
@@ -220,7 +223,7 @@ install_packages $list || exit 1
 status=0
 for name in $real; do
     case $name in
-    kafka | kafka_older) packages=$packages_kafka ;;
+    kafka | kafka_older | kafka_single) packages=$packages_kafka ;;
     hivemq) packages=$packages_hivemq ;;
     artemis) packages=$packages_artemis ;;
     aedes | editor) packages=$(packages_npm) ;;

@@ -16,8 +16,8 @@ cached() { printf '%s\n' "${XDG_CACHE_HOME:-$HOME/.cache}/linkspan/$1"; }
 
 kafka_version() { jars_version kafka; }
 
-# Of the line before: LINKSPAN_KAFKA_VERSION=$(kafka_older_version) COMMAND runs anything with that one.
-kafka_older_version() { sed -n "s:.*<kafka_older.version>\(.*\)</kafka_older.version>.*:\1:p" "$here/kafka/pom.xml"; }
+# kafka_version_of kafka_older|kafka_single: LINKSPAN_KAFKA_VERSION=$(…) COMMAND runs anything with that one.
+kafka_version_of() { sed -n "s:.*<$1.version>\(.*\)</$1.version>.*:\1:p" "$here/kafka/pom.xml"; }
 
 # Where the jars are, or would be.
 kafka_jars() { cached "kafka-$(kafka_version)"; }

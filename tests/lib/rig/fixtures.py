@@ -24,9 +24,9 @@ def need_mosquitto():
         raise Skip("mosquitto is not installed (tests/lib/install.sh)", missing=True)
 
 
-def need_kafka():
-    if not kafka.jars():
-        raise Skip("no Apache Kafka here (tests/lib/install.sh kafka)", missing=True)
+def need_kafka(of="kafka"):
+    if not kafka.jars(of):
+        raise Skip(f"no Apache Kafka here (tests/lib/install.sh {of})", missing=True)
 
 
 def shared_broker(kind):
@@ -80,9 +80,10 @@ def own_mosquitto(**options):
     return mosquitto.Mosquitto(**options)
 
 
-def own_kafka(**options):
-    need_kafka()
-    return kafka.Kafka(**options)
+def own_kafka(of="kafka", **options):
+    """of: rig.kafka.version."""
+    need_kafka(of)
+    return kafka.Kafka(of=of, **options)
 
 
 def small_disk(mib):

@@ -55,17 +55,18 @@ TRY_S = 2  # one of the tries within the deadline: an answer that is lost is ask
 Record = namedtuple("Record", "partition offset key value headers timestamp_ms")
 
 
-def version():
-    """LINKSPAN_KAFKA_VERSION, or that of tests/lib/kafka/pom.xml."""
+def version(of="kafka"):
+    """LINKSPAN_KAFKA_VERSION, or that of tests/lib/kafka/pom.xml. of="kafka_single": with which a single broker may be killed while
+    transactions are open."""
     pom = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kafka", "pom.xml")
     with open(pom, encoding="utf-8") as text:
-        return os.environ.get("LINKSPAN_KAFKA_VERSION") or re.search(r"<kafka.version>(.*)</", text.read()).group(1)
+        return os.environ.get("LINKSPAN_KAFKA_VERSION") or re.search(rf"<{of}.version>(.*)</", text.read()).group(1)
 
 
-def jars():
+def jars(of="kafka"):
     """The folder that tests/lib/install.sh filled, or None."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = os.path.join(cache, "linkspan", f"kafka-{version()}")
+    folder = os.path.join(cache, "linkspan", f"kafka-{version(of)}")
     return folder if os.path.exists(os.path.join(folder, "complete")) and shutil.which("java") else None
 
 
@@ -100,9 +101,9 @@ def delete_topic(brokers, name):
 class Kafka:
     """Stopping keeps the data: start() again is a restart. listeners: (name, protocol, port) of further ones. scram: what
     the storage tool's -S takes, one per user and mechanism. jvm: further arguments for Java. controller: the port of that
-    listener, known beforehand. start=False: begin() and wait_up() follow."""
+    listener, known beforehand. start=False: begin() and wait_up() follow. of: as in version()."""
 
-    def __init__(self, via=None, properties=(), listeners=(), scram=(), jvm=(), controller=None, start=True):
+    def __init__(self, via=None, properties=(), listeners=(), scram=(), jvm=(), controller=None, start=True, of="kafka"):
         self.folder = temp_folder("kafka")
         self._direct, self.port_behind, controller = free_port(), free_port(), controller or free_port()
         self.brokers = f"127.0.0.1:{self._direct}"
@@ -115,9 +116,11 @@ class Kafka:
                                         more_protocols="".join(f",{n}:{protocol}" for n, protocol, _ in listeners)))
             out.writelines(f"{line}\n" for line in properties)
         self._process = None
-        archive = os.path.join(jars(), ARCHIVE)
+        self.version = version(of)
+        folder = jars(of)
+        archive = os.path.join(folder, ARCHIVE)
         self._java = ["java", *JVM, *([f"-XX:SharedArchiveFile={archive}"] if os.path.exists(archive) else []), *jvm,
-                      "-cp", os.path.join(jars(), "*")]
+                      "-cp", os.path.join(folder, "*")]
         subprocess.run([*self._java, "kafka.tools.StorageTool", "format", "-t", "bGlua3NwYW4tdGVzdHMtLQ", "-c",
                         self._properties, *(word for user in scram for word in ("-S", user))], check=True, capture_output=True)
         if start:

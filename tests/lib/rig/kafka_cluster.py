@@ -42,6 +42,7 @@ class Cluster:
             node.begin()
         for node in self.nodes:
             node.wait_up()
+        self.version = self.nodes[0].version
         self.brokers = self.brokers_via = ",".join(node.brokers for node in self.nodes)
         self.wait_in_sync()
 

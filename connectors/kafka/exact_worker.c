@@ -260,9 +260,8 @@ static void say_cursor_stands_still(struct exact_worker *worker)
 	worker->waits_since_us = 0;
 	snprintf(what, sizeof what,
 		"a transaction stays open in topic %s, partition %" PRId32
-		", and nothing is sent before it ends; if the brokers have forgotten it (kafka-transactions.sh "
-		"find-hanging), it has "
-		"to be ended by hand",
+		", and nothing is sent before it ends. If the brokers have forgotten it (kafka-transactions.sh "
+		"find-hanging says so), somebody has to end it",
 		worker->settings->cursor_topic, worker->waits_partition);
 	exact_alarm(worker, what);
 }

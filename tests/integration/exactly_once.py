@@ -163,7 +163,6 @@ def cursor_topic():
         bridge.wait_event("kafka_cursor_waits")
         until(lambda: any("stays open in topic my-cursors, partition 0" in e["what"] for e in bridge.events("alarm")),
               "an alarm that it lasts longer than ours may")
-        bridge.wait_event("alarm", where=lambda e: "stays open in topic my-cursors, partition 0" in e["what"])
         other.commit_transaction()
         _exact(reader, source.all_of_it())
         assert bridge.stop() == 0

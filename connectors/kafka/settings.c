@@ -25,6 +25,7 @@ static const char *const topic_characters[] = {"refuse", "escape", NULL};
 #define WINDOW              16000u
 #define EXACT_WINDOW        120000u
 #define EXACT_MAX_LINGER_MS 1000u
+#define EXACT_LINGERS       10u /* at least so many batches in an interval */
 
 #define TRANSACTION(member) offsetof(struct kafka_transaction, member)
 
@@ -41,7 +42,7 @@ static const struct config_key transaction_keys[] = {
 	{.name = "max_messages",
 		.type = CONFIG_INT,
 		.offset = TRANSACTION(max_messages),
-		.fallback = "50000",
+		.fallback = "100000",
 		.min = 1,
 		.max = 1000000,
 		.help = "With that many messages it is committed at once, and with three quarters of max_in_flight "
@@ -50,7 +51,7 @@ static const struct config_key transaction_keys[] = {
 	{.name = "max_bytes",
 		.type = CONFIG_SIZE,
 		.offset = TRANSACTION(max_bytes),
-		.fallback = "32MiB",
+		.fallback = "64MiB",
 		.min = 1,
 		.max = 1 << 30,
 		.help = "With that many bytes of memory it is committed at once, and with 48 MiB (3 MiB with a "
@@ -599,10 +600,10 @@ rd_kafka_conf_t *kafka_settings_conf(
 	return conf_end(&builder);
 }
 
-/* Nobody can read a record before the commit, which has all sent at once. */
+/* Nobody can read a record before the commit, which has all sent at once; but until then brokers should not be without work. */
 static uint64_t exact_linger_ms(const struct kafka_settings *settings)
 {
-	uint64_t ms = settings->transaction.interval_ms;
+	uint64_t ms = settings->transaction.interval_ms / EXACT_LINGERS;
 	if (ms > EXACT_MAX_LINGER_MS)
 		ms = EXACT_MAX_LINGER_MS;
 	return ms > settings->linger_ms ? ms : settings->linger_ms;

@@ -296,12 +296,13 @@ static void check_exact_linger(uint64_t linger_ms, uint64_t interval_ms, const c
 	rd_kafka_conf_destroy(conf);
 }
 
-/* There batches may fill until the transaction ends. */
+/* There batches may fill for a tenth of the interval, a second at most. */
 static void test_linger_in_a_transaction(void)
 {
-	check_exact_linger(5, 100, "100");
+	check_exact_linger(5, 100, "10");
 	check_exact_linger(250, 100, "250");
 	check_exact_linger(5, 60000, "1000");
+	check_exact_linger(5, 9, "5");
 }
 
 static void test_target(void)

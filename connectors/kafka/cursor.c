@@ -32,7 +32,7 @@ struct reading {
 	struct kafka_cursor cursor;
 	char *errstr;
 	size_t errstr_size;
-	bool waiting; /* for a transaction's end; said once */
+	bool waiting; /* for a transaction's end in what is being read */
 };
 
 /* --- the record ----------------------------------------------------------------------------------------------- */
@@ -189,7 +189,7 @@ static void say_waiting(struct reading *reading, int32_t partition, int64_t stab
 		return;
 	log_warn("kafka_cursor_waits",
 		"connection=%s topic=%s partition=%" PRId32 " from=%" PRId64 " to=%" PRId64
-		" cause=\"another writer's transaction is open; it ends or times out\"",
+		" cause=\"a transaction is open there; it ends or times out\"",
 		reading->request->name, reading->request->settings->cursor_topic, partition, stable, high);
 	reading->waiting = true;
 	reading->request->waits(reading->request->arg, partition);
@@ -243,6 +243,9 @@ static int read_from(struct reading *reading, int32_t partition, int64_t from)
 			r = -ECANCELED;
 	}
 	rd_kafka_consume_stop(reading->topic, partition);
+	if (reading->waiting)
+		reading->request->waits(reading->request->arg, -1);
+	reading->waiting = false;
 	return r;
 }
 

@@ -33,7 +33,7 @@ struct kafka_cursor_request {
 	const char *name; /* of the connection */
 	const char *key;
 	bool (*give_up)(void *arg); /* asked several times a second */
-	void (*waits)(void *arg, int32_t partition); /* told once, when a transaction is open there */
+	void (*waits)(void *arg, int32_t partition); /* a transaction is open there; -1: that is over */
 	void *arg;
 };
 

@@ -21,9 +21,10 @@
 #include "runtime/failpoint.h"
 #include "runtime/log.h"
 
-#define INIT_STEP_MS 500
-#define IDLE_POLL_MS 1000
-#define LEADER_MS    500
+#define INIT_STEP_MS     500
+#define IDLE_POLL_MS     1000
+#define LEADER_MS        500
+#define TIMEOUTS_SEEN_MS 15000u /* brokers look for them every 10 s, unless told otherwise */
 
 /* --- reports -------------------------------------------------------------------------------------------------- */
 
@@ -246,22 +247,21 @@ static bool init_transactions(struct exact_worker *worker)
 static void on_cursor_waits(void *arg, int32_t partition)
 {
 	struct exact_worker *worker = arg;
-	worker->waits_since_us = exact_clock_us();
+	worker->waits_since_us = partition >= 0 ? exact_clock_us() : 0;
 	worker->waits_partition = partition;
 }
 
-/* By now ours would have timed out. One that nobody ends stops us for ever, and so does one that the brokers have forgotten. */
+/* By now brokers have ended one of ours. Another writer's may be allowed to last longer; one that they have forgotten lasts for ever. */
 static void say_cursor_stands_still(struct exact_worker *worker)
 {
 	char what[400];
-	if (worker->waits_since_us == 0 ||
-		exact_clock_us() - worker->waits_since_us < worker->settings->transaction.timeout_ms * 1000)
+	if (worker->waits_since_us == 0 || exact_clock_us() - worker->waits_since_us <
+						   (worker->settings->transaction.timeout_ms + TIMEOUTS_SEEN_MS) * 1000)
 		return;
 	worker->waits_since_us = 0;
 	snprintf(what, sizeof what,
 		"a transaction stays open in topic %s, partition %" PRId32
-		", and nothing is sent before it ends. If the brokers have forgotten it (kafka-transactions.sh "
-		"find-hanging says so), somebody has to end it",
+		", and nothing is sent before it ends. Brokers may have forgotten it: doc/exactly-once.md",
 		worker->settings->cursor_topic, worker->waits_partition);
 	exact_alarm(worker, what);
 }

@@ -57,8 +57,7 @@ struct exact_worker {
 	struct cloudevent_writer events;
 	struct kafka_cursor cursor;
 	struct kafka_cursor seen; /* that was there when we came */
-	uint64_t
-		waits_since_us; /* for a transaction's end in the cursor topic, and nobody was told that it lasts; else 0 */
+	uint64_t waits_since_us; /* for an end in the cursor topic; 0: for none, or it was told that it does not come */
 	int32_t waits_partition;
 	bool opened_before, committed_before; /* in this process */
 	bool one_by_one;

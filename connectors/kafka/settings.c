@@ -25,7 +25,7 @@ static const char *const topic_characters[] = {"refuse", "escape", NULL};
 #define WINDOW              16000u
 #define EXACT_WINDOW        120000u
 #define EXACT_MAX_LINGER_MS 1000u
-#define EXACT_LINGERS       10u /* at least so many batches in an interval */
+#define EXACT_LINGERS       10u /* in an interval, if `linger` is not longer */
 
 #define TRANSACTION(member) offsetof(struct kafka_transaction, member)
 
@@ -100,8 +100,8 @@ const struct config_key kafka_connection_keys[] = {
 		.fallback = "5ms",
 		.min = 0,
 		.max = 10000,
-		.help = "How long a message may wait for others to fill a batch; in a transaction mostly until that "
-			"ends."},
+		.help = "How long a message may wait for others to fill a batch; in a transaction for a tenth of "
+			"its interval, if that is longer."},
 	{.name = "max_in_flight",
 		.type = CONFIG_INT,
 		.offset = offsetof(struct kafka_settings, max_in_flight),

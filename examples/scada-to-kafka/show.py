@@ -47,11 +47,11 @@ class Show:
 
     def start(self):
         headline("A mosquitto, a Kafka and a linkspan of our own")
-        self.mock = not kafka.jars()
+        self.mock = not kafka.jars("kafka_single")
         self.broker = Mosquitto(settings=BROKER)
         say(f"mosquitto          127.0.0.1:{self.broker.port}")
         if not self.mock:
-            self.kafka = kafka.Kafka()
+            self.kafka = kafka.Kafka(of="kafka_single")
             say(f"Apache Kafka       {self.kafka.brokers}")
             for topic in TOPICS.values():
                 self.kafka.create_topic(topic, partitions=2)

@@ -79,7 +79,7 @@ def fewer_messages():
 @tap.case("scada-to-kafka: each reading once in Kafka, whatever breaks, and nothing left behind")
 def scada_to_kafka():
     need_mosquitto()
-    need_kafka()
+    need_kafka("kafka_single")
     said = _show("scada-to-kafka", "--count", "2000", "--outage", "1")
     assert "published 2000 " in said and "lost 0   repeated 0" in said, said
 

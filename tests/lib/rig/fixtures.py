@@ -53,7 +53,8 @@ def shared_mosquitto():
 
 def shared_kafka():
     need_kafka()
-    return _once("kafka", kafka.Kafka)
+    # Nobody restarts it, and no pause of the machine is to make it seem dead: doc/exactly-once.md.
+    return _once("kafka", lambda: kafka.Kafka(properties=["broker.session.timeout.ms=60000"]))
 
 
 def shared_lake():

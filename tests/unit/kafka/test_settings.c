@@ -346,7 +346,7 @@ int main(void)
 		{"passwords: both or neither, and not in the open", test_passwords},
 		{"tokens: all or nothing", test_tokens},
 		{"into the library", test_into_the_library},
-		{"in a transaction a batch may fill until that ends", test_linger_in_a_transaction},
+		{"in a transaction a batch may fill for a tenth of the interval", test_linger_in_a_transaction},
 		{"how many are in flight", test_window},
 		{"SCRAM by ourselves", test_scram},
 		{"legal topics", test_target},

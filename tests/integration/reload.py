@@ -272,11 +272,11 @@ def bad_file():
         assert asked.returncode == 1 and "no linkspan runs" in asked.stderr, asked
 
 
-@tap.case("fifty jq programs are compiled beside the loop, and orders that come together are carried out one after the other")
+@tap.case("a hundred jq programs are compiled beside the loop, and orders that come together are carried out one after the other")
 def off_the_loop():
     broker = shared_mosquitto()
     two = _two("jq", broker)
-    many = [_map(f"m{n}", f"jq/{n}", f"jq/out/{n}", payload="{n: (. + %d)}" % n) for n in range(50)]
+    many = [_map(f"m{n}", f"jq/{n}", f"jq/out/{n}", payload="{n: (. + %d)}" % n) for n in range(100)]
     with Linkspan(yaml.configuration(two, many[:1])) as bridge, Subscriber(broker.port, "jq/out/#") as got, \
             Publisher(broker.port) as out:
         bridge.configure(yaml.configuration(two, many))
@@ -289,9 +289,9 @@ def off_the_loop():
             got.wait_count(n)
         assert [one.wait() for one in asking] == [0, 0], [one.stderr.read() for one in asking]
         bridge.wait_event("reload_settled", more_than=2)
-        out.publish("jq/49", b"1", qos=2)
+        out.publish("jq/99", b"1", qos=2)
         got.wait_count(n + 1)
-        assert got.messages[-1].payload == b'{"n":50}', got.messages[-1]
+        assert got.messages[-1].payload == b'{"n":100}', got.messages[-1]
         assert not bridge.held_up(), bridge.held_up()
         assert bridge.stop() == 0
 

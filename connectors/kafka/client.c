@@ -300,6 +300,18 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, const 
 	return client->rk;
 }
 
+/* Nothing else in the library's interface does this without asking brokers something. The credentials are those that it has; without
+ * SASL it looks at none. */
+void kafka_client_wake(rd_kafka_t *rk)
+{
+	const struct client *client = rd_kafka_opaque(rk);
+	const struct kafka_sasl *sasl = &client->settings->sasl;
+	rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(
+		rk, sasl->username ? sasl->username : "", sasl->password ? sasl->password : "");
+	if (error)
+		rd_kafka_error_destroy(error);
+}
+
 void kafka_client_destroy(rd_kafka_t *rk, int flags)
 {
 	struct client *client = rd_kafka_opaque(rk);

@@ -18,6 +18,9 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, const 
 
 void *kafka_client_owner(const rd_kafka_t *rk);
 
+/* Its threads look anew at what they have to do: a consumer's, whose queue was full, may sleep for a second although it no longer is. */
+void kafka_client_wake(rd_kafka_t *rk);
+
 /* As rd_kafka_destroy_flags (0: as rd_kafka_destroy), which may block. */
 void kafka_client_destroy(rd_kafka_t *rk, int flags);
 

@@ -33,6 +33,7 @@
 #define SETTLE_MS          3000u /* how long a rebalance waits for the disk */
 #define EVENTS_PER_TURN    1000u
 #define DEFAULT_REFRESH_MS 10000u
+#define ROOM_PARTS         4u /* of a full queue */
 
 uint64_t kafka_consumer_now_ms(void)
 {
@@ -183,10 +184,25 @@ static struct kafka_partition *partition_of(struct kafka_consumer *consumer, con
 	return partition;
 }
 
+/* A thread of the library that finds the queue full sleeps for a second and is not woken when there is room: in 2.0.2 no more than a
+ * queue full would come in a second. It is told of each part of a full queue that was taken. */
+static void took(struct kafka_consumer *consumer, const rd_kafka_message_t *msg)
+{
+	struct kafka_room *room = &consumer->room;
+	room->n++;
+	room->bytes += msg->len + msg->key_len;
+	if (room->n < room->tell_n && room->bytes < room->tell_bytes)
+		return;
+	room->n = room->bytes = 0;
+	kafka_client_wake(consumer->rk);
+}
+
 /* False: it is not wanted. */
 static bool hand_over(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 {
 	const rd_kafka_message_t *msg = rd_kafka_event_message_next(event);
+	if (msg)
+		took(consumer, msg);
 	struct kafka_partition *partition = msg ? partition_of(consumer, msg) : NULL;
 	if (!partition || (partition->state != KAFKA_PARTITION_READING && partition->state != KAFKA_PARTITION_CHECKING))
 		return false;
@@ -360,14 +376,15 @@ static void lead_into(struct kafka_consumer *consumer, rd_kafka_queue_t *queue)
 	rd_kafka_queue_io_event_enable(queue, consumer->handover.wake_fd, &one, sizeof one);
 }
 
-static uint64_t read_refresh_ms(rd_kafka_t *rk)
+/* What the library makes of a property that is a number above 0; if it is none, the fallback. */
+static uint64_t read_number(rd_kafka_t *rk, const char *property, uint64_t fallback)
 {
 	char text[32] = "";
 	size_t size = sizeof text;
-	if (rd_kafka_conf_get(rd_kafka_conf(rk), "topic.metadata.refresh.interval.ms", text, &size) != RD_KAFKA_CONF_OK)
-		return DEFAULT_REFRESH_MS;
+	if (rd_kafka_conf_get(rd_kafka_conf(rk), property, text, &size) != RD_KAFKA_CONF_OK)
+		return fallback;
 	long value = strtol(text, NULL, 10);
-	return value > 0 ? (uint64_t)value : DEFAULT_REFRESH_MS;
+	return value > 0 ? (uint64_t)value : fallback;
 }
 
 static bool open_consumer(struct kafka_consumer *consumer)
@@ -386,7 +403,9 @@ static bool open_consumer(struct kafka_consumer *consumer)
 		return false;
 	}
 	rd_kafka_set_log_queue(consumer->rk, NULL); /* to the main queue */
-	consumer->refresh_ms = read_refresh_ms(consumer->rk);
+	consumer->refresh_ms = read_number(consumer->rk, "topic.metadata.refresh.interval.ms", DEFAULT_REFRESH_MS);
+	consumer->room.tell_n = read_number(consumer->rk, "queued.min.messages", ROOM_PARTS) / ROOM_PARTS;
+	consumer->room.tell_bytes = read_number(consumer->rk, "queued.max.messages.kbytes", 1) * 1024 / ROOM_PARTS;
 	consumer->events = rd_kafka_queue_get_main(consumer->rk);
 	consumer->records = rd_kafka_queue_new(consumer->rk);
 	lead_into(consumer, consumer->events);

@@ -16,6 +16,12 @@ struct kafka_asking {
 	size_t turn; /* whose it is then */
 };
 
+/* What was taken from the library since its threads were last told, and when to tell them again. */
+struct kafka_room {
+	uint64_t n, bytes;
+	uint64_t tell_n, tell_bytes;
+};
+
 struct kafka_consumer {
 	struct kafka_handover handover;
 	struct kafka_consumer_options options;
@@ -28,6 +34,7 @@ struct kafka_consumer {
 	rd_kafka_queue_t *events; /* of the library as a whole */
 	rd_kafka_queue_t *records; /* of all partitions, with their errors */
 	rd_kafka_queue_t *group; /* rebalances; NULL with static assignment */
+	struct kafka_room room; /* in the library's queue of records */
 	struct kafka_chunk *chunk; /* being filled; NULL: none */
 	struct kafka_chunk *spare;
 	unsigned n_spare;

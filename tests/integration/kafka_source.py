@@ -223,6 +223,19 @@ def pressure():
             assert bridge.stop() == 0
 
 
+@tap.case("the library's queue full again and again: it goes on reading at once, and not after a second each time")
+def queue_full():
+    kafka = shared_kafka()
+    kafka.create_topic("queue-full")
+    Writer(kafka.brokers).write("queue-full", numbers("a", 1, 10000, 1000))
+    # 10 MB in steps of 20 kB: a second for each is more than `until` waits.
+    small = {"fetch.message.max.bytes": 20000, "queued.min.messages": 1}
+    with reader_of("queue-full") as got, bridge_of("queue-full", "queue-full", kafka.brokers, properties=small) as bridge:
+        until(lambda: len(got.messages) >= 10000, lambda: f"all of 10000, of which {len(got.messages)} have come")
+        check.demand(check.judge({"a": 10000}, values(got)), "out", repeats=False)
+        assert bridge.stop() == 0
+
+
 @tap.case("Kafka killed and started again while it is read: each record once")
 def broker_killed():
     with own_kafka() as kafka:

@@ -300,16 +300,30 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, const 
 	return client->rk;
 }
 
-/* Nothing else in the library's interface does this without asking brokers something. The credentials are those that it has; without
- * SASL it looks at none. */
+/* Of a property; "" if it has none. To be freed. NULL: out of memory. */
+static char *value_of(rd_kafka_t *rk, const char *property)
+{
+	const rd_kafka_conf_t *conf = rd_kafka_conf(rk);
+	size_t size = 1;
+	bool is_set = rd_kafka_conf_get(conf, property, NULL, &size) == RD_KAFKA_CONF_OK;
+	char *value = calloc(1, size);
+	if (value && is_set)
+		rd_kafka_conf_get(conf, property, value, &size);
+	return value;
+}
+
+/* Nothing else in the library's interface does this without asking brokers something. So it gets the credentials that it has; where they
+ * are not used it does not look at them. */
 void kafka_client_wake(rd_kafka_t *rk)
 {
-	const struct client *client = rd_kafka_opaque(rk);
-	const struct kafka_sasl *sasl = &client->settings->sasl;
-	rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(
-		rk, sasl->username ? sasl->username : "", sasl->password ? sasl->password : "");
+	char *username = value_of(rk, "sasl.username"), *password = value_of(rk, "sasl.password");
+	rd_kafka_error_t *error = username && password ? rd_kafka_sasl_set_credentials(rk, username, password) : NULL;
 	if (error)
 		rd_kafka_error_destroy(error);
+	free(username);
+	if (password)
+		explicit_bzero(password, strlen(password));
+	free(password);
 }
 
 void kafka_client_destroy(rd_kafka_t *rk, int flags)

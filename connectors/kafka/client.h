@@ -18,7 +18,8 @@ rd_kafka_t *kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, const 
 
 void *kafka_client_owner(const rd_kafka_t *rk);
 
-/* Its threads look anew at what they have to do: a consumer's, whose queue was full, may sleep for a second although it no longer is. */
+/* Its threads look anew at what they have to do: a consumer's, whose queue was full, may sleep for a second although it no longer is.
+ * Not twice at once for a client. May wait for a login that is under way. */
 void kafka_client_wake(rd_kafka_t *rk);
 
 /* As rd_kafka_destroy_flags (0: as rd_kafka_destroy), which may block. */

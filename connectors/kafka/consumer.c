@@ -184,13 +184,11 @@ static struct kafka_partition *partition_of(struct kafka_consumer *consumer, con
 	return partition;
 }
 
-/* A thread of the library that finds the queue full sleeps for a second and is not woken when there is room: in 2.0.2 no more than a
- * queue full would come in a second. It is told of each part of a full queue that was taken. */
-static void took(struct kafka_consumer *consumer, const rd_kafka_message_t *msg)
+/* A thread of the library that finds the queue full sleeps, up to a second, and is not woken when there is room: in 2.0.2 little more than
+ * a queue full would come in a second. It is told of each part of a full queue that was taken. */
+static void tell_of_room(struct kafka_consumer *consumer)
 {
 	struct kafka_room *room = &consumer->room;
-	room->n++;
-	room->bytes += msg->len + msg->key_len;
 	if (room->n < room->tell_n && room->bytes < room->tell_bytes)
 		return;
 	room->n = room->bytes = 0;
@@ -201,9 +199,8 @@ static void took(struct kafka_consumer *consumer, const rd_kafka_message_t *msg)
 static bool hand_over(struct kafka_consumer *consumer, rd_kafka_event_t *event)
 {
 	const rd_kafka_message_t *msg = rd_kafka_event_message_next(event);
-	if (msg)
-		took(consumer, msg);
 	struct kafka_partition *partition = msg ? partition_of(consumer, msg) : NULL;
+	consumer->room.bytes += msg ? msg->len + msg->key_len : 0;
 	if (!partition || (partition->state != KAFKA_PARTITION_READING && partition->state != KAFKA_PARTITION_CHECKING))
 		return false;
 	rd_kafka_timestamp_type_t type;
@@ -299,6 +296,9 @@ static bool pump(struct kafka_consumer *consumer)
 		rd_kafka_event_destroy(event);
 	}
 	flush(consumer);
+	consumer->room.n += n;
+	if (n > 0)
+		tell_of_room(consumer);
 	return n > 0;
 }
 

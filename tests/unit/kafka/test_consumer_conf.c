@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "connectors/kafka/client.h"
 #include "connectors/kafka/consumer_conf.h"
 #include "tests/conformance/kafka_tools.h"
 #include "tests/unit/kafka/complaints.h"
@@ -36,6 +37,29 @@ static void check_value(const rd_kafka_conf_t *conf, const char *name, const cha
 	if (rd_kafka_conf_get(conf, name, value, &size) != RD_KAFKA_CONF_OK || strcmp(value, wanted) != 0)
 		printf("# %s is %s\n", name, value);
 	CU_ASSERT_STRING_EQUAL(value, wanted);
+}
+
+/* Credentials that come as properties, or none. */
+static void check_woken(size_t n_properties)
+{
+	char errstr[256];
+	items[0] = (struct config_text){.name = text("sasl.username"), .value = text("u")};
+	items[1] = (struct config_text){.name = text("sasl.password"), .value = text("p")};
+	struct kafka_settings settings = settings_of(n_properties);
+	rd_kafka_conf_t *conf = kafka_consumer_conf(&settings, errstr, sizeof errstr);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	rd_kafka_t *rk = kafka_client_new(RD_KAFKA_CONSUMER, conf, &settings, NULL, errstr, sizeof errstr);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(rk);
+	kafka_client_wake(rk);
+	check_value(rd_kafka_conf(rk), "sasl.username", n_properties ? "u" : "");
+	check_value(rd_kafka_conf(rk), "sasl.password", n_properties ? "p" : "");
+	kafka_client_destroy(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+static void test_woken(void)
+{
+	check_woken(2);
+	check_woken(0);
 }
 
 static void test_into_the_library(void)
@@ -131,6 +155,7 @@ int main(void)
 {
 	static const struct tap_test tests[] = {
 		{"into the library", test_into_the_library},
+		{"a client that is woken logs in as before", test_woken},
 		{"a producer is not given a consumer's properties", test_each_its_own},
 		{"the promise cannot be broken", test_the_promise},
 		{"names of groups", test_group},

@@ -43,6 +43,7 @@ struct play {
 		size_t first; /* datagram of the last one that was sent block by block */
 		bool has_mark; /* it was long enough for one */
 		bool is_there;
+		bool follows_raw; /* bytes of any kind may have begun one in its place */
 	} bodies[PLAY_PEERS][2][MAX_TAGS]; /* by method and Request-Tag */
 	uint64_t passed_ms;
 };
@@ -122,12 +123,12 @@ static void write_block(struct play *play)
 	size_t len = more || (how & 2) ? (size_t)16 << (szx == 7 ? 6 : szx) : take(play, 200);
 	if (how & 8)
 		len = take(play, 250);
-	bool is_open = num == 0 &&
-		       body->is_there; /* until the listener takes a first block, it still waits for the next one */
-	if (is_open)
+	/* Until the listener takes a first block, it still waits for the next one. */
+	bool is_open = num == 0 && (body->is_there || body->follows_raw);
+	if (is_open && body->is_there)
 		play->model.writes[body->first].is_anybodys = true;
 	if (num == 0)
-		*body = (struct body){number, len >= MODEL_MARK_LEN, true};
+		*body = (struct body){.first = number, .has_mark = len >= MODEL_MARK_LEN, .is_there = true};
 	if (!body->is_there)
 		return;
 	begin(&d, 0, write_codes[how >> 2 & 1], ++play->mid[peer], body->has_mark ? body->first : NOBODY);
@@ -173,7 +174,8 @@ static void read_one(struct play *play)
 /* It may be a block: bodies begin anew. */
 static void send_raw(struct play *play, size_t peer, const uint8_t *data, size_t len)
 {
-	memset(play->bodies[peer], 0, sizeof play->bodies[peer]);
+	for (size_t i = 0; i < MAX_TAGS; i++)
+		play->bodies[peer][0][i] = play->bodies[peer][1][i] = (struct body){.follows_raw = true};
 	model_send_raw(&play->model, peer, data, len);
 }
 

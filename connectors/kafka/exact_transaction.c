@@ -136,16 +136,16 @@ static bool begin(struct exact_worker *worker)
 static rd_kafka_resp_err_t try_write(
 	struct exact_worker *worker, const struct exact_order *order, const char **ret_wrong)
 {
-	const struct message_view *view = message_view(order->msg);
-	struct message_view out;
+	const struct message_view *view = message_view(order->msg), *out;
+	struct message_view event;
 	struct kafka_record record;
 	rd_kafka_topic_t *topic = kafka_topics_get(worker->topics, view->topic, ret_wrong);
 	int r = topic ? kafka_record_of(&worker->events, worker->settings, worker->uuid, order->seq, view,
-				order->wall_ms, &out, &record, ret_wrong)
+				order->wall_ms, &event, &out, &record, ret_wrong)
 		      : -EINVAL;
 	if (r < 0)
 		return r == -ENOMEM ? RD_KAFKA_RESP_ERR__QUEUE_FULL : RD_KAFKA_RESP_ERR__INVALID_ARG;
-	return kafka_record_produce(worker->rk, topic, &out, &record, (void *)(uintptr_t)order->seq);
+	return kafka_record_produce(worker->rk, topic, out, &record, (void *)(uintptr_t)order->seq);
 }
 
 /* After a record was refused by a broker the library takes no more: that one's report tells, now or later. */

@@ -155,19 +155,20 @@ static void slot_release(struct kafka_producer *producer, uint32_t i)
 rd_kafka_resp_err_t kafka_producer_send(struct kafka_producer *producer, struct cloudevent_writer *events,
 	const uint8_t uuid[16], uint64_t seq, struct message *msg, uint64_t wall_ms, const char **ret_detail)
 {
-	const struct message_view *view = message_view(msg);
-	struct message_view out;
+	const struct message_view *view = message_view(msg), *out;
+	struct message_view event;
 	struct kafka_record record;
 	*ret_detail = NULL;
 	rd_kafka_topic_t *topic = kafka_topics_get(producer->topics, view->topic, ret_detail);
 	if (!topic)
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
-	int r = kafka_record_of(events, producer->settings, uuid, seq, view, wall_ms, &out, &record, ret_detail);
+	int r = kafka_record_of(
+		events, producer->settings, uuid, seq, view, wall_ms, &event, &out, &record, ret_detail);
 	if (r < 0)
 		return r == -ENOMEM ? RD_KAFKA_RESP_ERR__QUEUE_FULL : RD_KAFKA_RESP_ERR__INVALID_ARG;
 	uint32_t slot = slot_take(producer);
 	rd_kafka_resp_err_t err =
-		kafka_record_produce(producer->rk, topic, &out, &record, (void *)((uintptr_t)slot + 1));
+		kafka_record_produce(producer->rk, topic, out, &record, (void *)((uintptr_t)slot + 1));
 	if (err) {
 		slot_release(producer, slot);
 		return err;

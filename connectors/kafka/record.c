@@ -77,19 +77,23 @@ static void key_by_event(struct message_view *view)
 }
 
 int kafka_record_of(struct cloudevent_writer *events, const struct kafka_settings *settings, const uint8_t uuid[16],
-	uint64_t seq, const struct message_view *view, uint64_t wall_ms, struct message_view *ret_view,
-	struct kafka_record *ret_record, const char **ret_wrong)
+	uint64_t seq, const struct message_view *view, uint64_t wall_ms, struct message_view *space,
+	const struct message_view **ret_view, struct kafka_record *ret_record, const char **ret_wrong)
 {
-	struct message_view keyed = *view;
-	if (settings->events.mode != CLOUDEVENTS_OFF)
+	const struct message_view *out = view;
+	if (settings->events.mode != CLOUDEVENTS_OFF) {
+		struct message_view keyed = *view;
 		key_by_event(&keyed);
-	int err = cloudevent_writer_make(events, uuid, seq, &keyed, ret_view, ret_wrong);
-	if (err)
-		return err;
-	*ret_wrong = kafka_record_make(settings, ret_view, wall_ms, ret_record);
+		int err = cloudevent_writer_make(events, uuid, seq, &keyed, space, ret_wrong);
+		if (err)
+			return err;
+		out = space;
+	}
+	*ret_wrong = kafka_record_make(settings, out, wall_ms, ret_record);
 	if (*ret_wrong)
 		return -EINVAL;
-	ret_record->copied = ret_view->payload.data != view->payload.data;
+	ret_record->copied = out->payload.data != view->payload.data;
+	*ret_view = out;
 	return 0;
 }
 
@@ -126,18 +130,28 @@ static void *unconst(const void *pointer)
 rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *rk, rd_kafka_topic_t *topic, const struct message_view *view,
 	struct kafka_record *record, void *opaque)
 {
-	rd_kafka_vu_t values[MAX_VALUES] = {
-		{.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
-		{.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = record->partition},
-		{.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = record->copied ? RD_KAFKA_MSG_F_COPY : 0},
-		{.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {unconst(view->payload.data), view->payload.len}},
-		{.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {unconst(view->key.data), view->key.len}},
-		{.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = record->timestamp_ms},
-		{.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque},
-	};
-	size_t n = 7;
-	if (record->headers)
-		values[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = record->headers};
+	/* Not initialised as a whole: each has room for the largest type that there may ever be. */
+	rd_kafka_vu_t values[MAX_VALUES];
+	size_t n = 0;
+	values[n].vtype = RD_KAFKA_VTYPE_RKT;
+	values[n++].u.rkt = topic;
+	values[n].vtype = RD_KAFKA_VTYPE_PARTITION;
+	values[n++].u.i32 = record->partition;
+	values[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+	values[n++].u.i = record->copied ? RD_KAFKA_MSG_F_COPY : 0;
+	values[n].vtype = RD_KAFKA_VTYPE_VALUE;
+	values[n].u.mem.ptr = unconst(view->payload.data);
+	values[n++].u.mem.size = view->payload.len;
+	values[n].vtype = RD_KAFKA_VTYPE_KEY;
+	values[n].u.mem.ptr = unconst(view->key.data);
+	values[n++].u.mem.size = view->key.len;
+	values[n].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
+	values[n++].u.i64 = record->timestamp_ms;
+	values[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
+	values[n++].u.ptr = opaque;
+	values[n].vtype = RD_KAFKA_VTYPE_HEADERS;
+	values[n].u.headers = record->headers;
+	n += record->headers != NULL;
 	rd_kafka_error_t *error = rd_kafka_produceva(rk, values, n);
 	if (!error) {
 		record->headers = NULL; /* the library's now */

@@ -15,28 +15,25 @@
 #define TAG_NAME 32u
 #define TAG_UUID 33u
 
-/* Integer tags. */
-static const struct {
-	uint8_t tag;
-	size_t offset;
-} numbers[] = {
-	{1, offsetof(struct frame, dest)},
-	{2, offsetof(struct frame, source)},
-	{3, offsetof(struct frame, seq)},
-	{4, offsetof(struct frame, last)},
-	{5, offsetof(struct frame, position)},
-	{6, offsetof(struct frame, hash)},
-	{7, offsetof(struct frame, bytes)},
-	{8, offsetof(struct frame, id)},
-	{9, offsetof(struct frame, stage)},
-	{10, offsetof(struct frame, time_ms)},
-	{11, offsetof(struct frame, count)},
+/* Integers. The tag of each is its place, beginning with 1. */
+static const size_t numbers[] = {
+	offsetof(struct frame, dest),
+	offsetof(struct frame, source),
+	offsetof(struct frame, seq),
+	offsetof(struct frame, last),
+	offsetof(struct frame, position),
+	offsetof(struct frame, hash),
+	offsetof(struct frame, bytes),
+	offsetof(struct frame, id),
+	offsetof(struct frame, stage),
+	offsetof(struct frame, time_ms),
+	offsetof(struct frame, count),
 };
 #define N_NUMBERS (sizeof numbers / sizeof numbers[0])
 
 static uint64_t number_get(const struct frame *frame, size_t i)
 {
-	return *(const uint64_t *)(const void *)((const char *)frame + numbers[i].offset);
+	return *(const uint64_t *)(const void *)((const char *)frame + numbers[i]);
 }
 
 static unsigned number_len(uint64_t value)
@@ -84,7 +81,7 @@ uint8_t *frame_encode(const struct frame *frame, uint8_t *out)
 		unsigned len = number_len(value);
 		if (!len)
 			continue;
-		*tlv++ = numbers[i].tag;
+		*tlv++ = (uint8_t)(i + 1);
 		*tlv++ = (uint8_t)len;
 		for (; len; len--, value >>= 8)
 			*tlv++ = (uint8_t)value;
@@ -129,22 +126,25 @@ uint32_t frame_peek_length(const uint8_t *bytes, size_t max)
 	return length;
 }
 
+static bool decode_number(struct frame *frame, size_t i, struct slice value)
+{
+	uint64_t number = 0;
+	if (value.len > 8)
+		return false;
+	for (size_t b = value.len; b; b--)
+		number = number << 8 | value.data[b - 1];
+	*(uint64_t *)(void *)((char *)frame + numbers[i]) = number;
+	return true;
+}
+
 static bool decode_tlv(struct frame *frame, uint8_t tag, struct slice value)
 {
+	if (tag >= 1 && tag <= N_NUMBERS)
+		return decode_number(frame, tag - 1u, value);
 	if (tag == TAG_NAME)
 		frame->name = value;
 	else if (tag == TAG_UUID)
 		frame->uuid = value;
-	for (size_t i = 0; i < N_NUMBERS; i++) {
-		if (numbers[i].tag != tag)
-			continue;
-		if (value.len > 8)
-			return false;
-		uint64_t number = 0;
-		for (size_t b = value.len; b; b--)
-			number = number << 8 | value.data[b - 1];
-		*(uint64_t *)(void *)((char *)frame + numbers[i].offset) = number;
-	}
 	return true;
 }
 

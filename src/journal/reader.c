@@ -620,8 +620,9 @@ static void settle_gaps(struct journal *j, const struct read_job *job)
 static size_t keep_undone(struct journal *j, struct read_job *job)
 {
 	size_t n = 0;
+	bool is_gone = !state_dest(&j->state, job->dest);
 	for (size_t i = 0; i < job->n_items; i++) {
-		if (!state_dest(&j->state, job->dest) || journal_is_done(j, job->dest, job->items[i].seq))
+		if (is_gone || journal_is_done(j, job->dest, job->items[i].seq))
 			message_unref(job->items[i].msg);
 		else
 			job->items[n++] = job->items[i];

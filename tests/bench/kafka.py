@@ -15,7 +15,7 @@ librdkafka alone reads the same topic and discards, from its assignment to the l
 
 All run in turns, of which each round begins with another one; what is printed are the medians of the rounds. A broker that has just
 started is several times slower, until it has compiled itself, and each kind of turn has it compile something else. So before kafka-out
-each kind of turn is made until it gets no faster, librdkafka alone first; none of it is counted.
+each kind of turn is made until the broker's compilers rest, librdkafka alone first; none of it is counted.
 """
 import itertools
 import json
@@ -40,12 +40,12 @@ ROUNDS = int(os.environ.get("ROUNDS", 3))
 TOPIC, SIZE, KEYS, PARTITIONS = "bench", 200, 1000, 4
 INTERVAL_MS = 100
 FASTEST = 1_000_000 # messages a second, about
-LEAST_WARM, MOST_WARM, STEADY = 4, 8, 1.05 # turns; until one is not so much faster than the best before it
+MOST_WARM, WARM = 16, 0.02 # turns; until the compilers take no more than that of one processor
 BARE = os.environ["KAFKA_BARE"]
 # The rig's broker is made to be small. This one is to be no slower than one in the field: what Kafka's documentation says of Java for
 # production, with a smaller heap. With smaller regions each batch is an object that the collector has to treat apart.
 JVM = ["-Xms2g", "-Xmx2g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
-       "-XX:G1HeapRegionSize=16M", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+       "-XX:G1HeapRegionSize=16M", "-XX:-UseDynamicNumberOfCompilerThreads", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
 BROKER = ("file.delete.delay.ms=1000", "log.segment.bytes=268435456", "socket.request.max.bytes=104857600")
 
 def own_kafka():
@@ -115,6 +115,15 @@ def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
         fields = stat.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+def compiler_seconds(pid):
+    """CPU that Java's compilers have taken in a process. Their threads have names of their own."""
+    ticks = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii") as stat:
+            name, fields = stat.read().split("(", 1)[1].rsplit(")", 1)
+        ticks += sum(map(int, fields.split()[11:13])) if "CompilerThre" in name else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 def queue(bridge, *arguments, **options):
     return subprocess.run([program(), "queue", arguments[0], bridge.path, *arguments[1:]], check=True, capture_output=True,
@@ -220,16 +229,17 @@ def kafka_in():
 # --- turns ---------------------------------------------------------------------------------------------------------------
 
 
-def warm_up(turns, before_each):
+def warm_up(lake, turns, before_each):
     for kind in reversed(turns):
-        best = 0
-        for n in range(MOST_WARM):
-            before_each()
-            rate, _ = turns[kind]()
-            print(f"# before: {kind} {rate:.0f}/s", flush=True)
-            if n + 1 >= LEAST_WARM and rate < best * STEADY:
+        share = 1
+        for _ in range(MOST_WARM):
+            if share <= WARM:
                 break
-            best = max(best, rate)
+            before_each()
+            compiled, began = compiler_seconds(lake.pid), time.monotonic()
+            rate, _ = turns[kind]()
+            share = (compiler_seconds(lake.pid) - compiled) / (time.monotonic() - began)
+            print(f"# before: {kind} {rate:.0f}/s, compilers {share:.3f}", flush=True)
 
 
 def compare(name, turns, before_each):
@@ -260,7 +270,7 @@ def kafka_out():
         "transactions_alone": lambda: bare("transact", lake.brokers, TOPIC, MESSAGES, SIZE, KEYS, INTERVAL_MS),
         "alone": lambda: bare("produce", lake.brokers, TOPIC, MESSAGES, SIZE, KEYS),
     }
-    warm_up(turns, topic.renew)
+    warm_up(lake, turns, topic.renew)
     rate, cpu, ratio = compare("kafka-out", turns, topic.renew)
     assert topic.end() >= MESSAGES
     lake.stop()

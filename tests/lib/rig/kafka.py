@@ -179,6 +179,10 @@ class Kafka:
     def running(self):
         return self._process is not None and self._process.running()
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def reader(self, topic):
         return Reader(self.brokers, topic)
 

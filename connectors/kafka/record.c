@@ -149,9 +149,10 @@ rd_kafka_resp_err_t kafka_record_produce(rd_kafka_t *rk, rd_kafka_topic_t *topic
 	values[n++].u.i64 = record->timestamp_ms;
 	values[n].vtype = RD_KAFKA_VTYPE_OPAQUE;
 	values[n++].u.ptr = opaque;
-	values[n].vtype = RD_KAFKA_VTYPE_HEADERS;
-	values[n].u.headers = record->headers;
-	n += record->headers != NULL;
+	if (record->headers) {
+		values[n].vtype = RD_KAFKA_VTYPE_HEADERS;
+		values[n++].u.headers = record->headers;
+	}
 	rd_kafka_error_t *error = rd_kafka_produceva(rk, values, n);
 	if (!error) {
 		record->headers = NULL; /* the library's now */

@@ -27,9 +27,9 @@ const char *kafka_record_make(const struct kafka_settings *settings, const struc
 	struct kafka_record *ret_record) __attribute__((warn_unused_result));
 void kafka_record_drop(struct kafka_record *record);
 
-/* What goes out for a message of that delivery: itself, or in `space` the event that the settings make of it, which lasts until
- * the writer's next call, so that its payload is to be copied. 0 and a view (one of the two) and its record; -EINVAL and one static
- * sentence why this message can never be one; -ENOMEM. */
+/* What goes out for a message of that delivery: itself, or in `space` the event that the settings make of it. What is the writer's
+ * own of an event lasts until the writer's next call; the record says whether the payload is. 0 and a view (one of the two) and its
+ * record; -EINVAL and one static sentence why this message can never be one; -ENOMEM. */
 int kafka_record_of(struct cloudevent_writer *events, const struct kafka_settings *settings, const uint8_t uuid[16],
 	uint64_t seq, const struct message_view *view, uint64_t wall_ms, struct message_view *space,
 	const struct message_view **ret_view, struct kafka_record *ret_record, const char **ret_wrong)

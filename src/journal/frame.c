@@ -15,7 +15,7 @@
 #define TAG_NAME 32u
 #define TAG_UUID 33u
 
-/* Integers. The tag of each is its place, beginning with 1. */
+/* Integers. The tag of each is its place, beginning with 1. They are on disk: new ones come last. */
 static const size_t numbers[] = {
 	offsetof(struct frame, dest),
 	offsetof(struct frame, source),
@@ -30,6 +30,7 @@ static const size_t numbers[] = {
 	offsetof(struct frame, count),
 };
 #define N_NUMBERS (sizeof numbers / sizeof numbers[0])
+_Static_assert(N_NUMBERS < TAG_NAME, "their tags are those of others");
 
 static uint64_t number_get(const struct frame *frame, size_t i)
 {

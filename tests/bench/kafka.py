@@ -15,7 +15,8 @@ librdkafka alone reads the same topic and discards, from its assignment to the l
 
 All run in turns, of which each round begins with another one; what is printed are the medians of the rounds. A broker that has just
 started is several times slower, until it has compiled itself, and each kind of turn has it compile something else. So before kafka-out
-each kind of turn is made until the broker's compilers rest, librdkafka alone first; none of it is counted.
+each kind of turn is made until the broker's compilers rest (or MOST_WARM times, which is told), librdkafka alone first; none of it
+is counted.
 """
 import itertools
 import json
@@ -40,16 +41,18 @@ ROUNDS = int(os.environ.get("ROUNDS", 3))
 TOPIC, SIZE, KEYS, PARTITIONS = "bench", 200, 1000, 4
 INTERVAL_MS = 100
 FASTEST = 1_000_000 # messages a second, about
-MOST_WARM, WARM = 16, 0.02 # turns; until the compilers take no more than that of one processor
+MOST_WARM, WARM = 16, 0.02 # turns; until the compilers take no more than that of a processor while messages are sent
 BARE = os.environ["KAFKA_BARE"]
 # The rig's broker is made to be small. This one is to be no slower than one in the field: what Kafka's documentation says of Java for
 # production, with a smaller heap. With smaller regions each batch is an object that the collector has to treat apart.
 JVM = ["-Xms2g", "-Xmx2g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
-       "-XX:G1HeapRegionSize=16M", "-XX:-UseDynamicNumberOfCompilerThreads", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+       "-XX:G1HeapRegionSize=16M", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+# A compiler's thread that ends takes what it has used with it: compiler_seconds.
+COUNTED = ["-XX:-UseDynamicNumberOfCompilerThreads"]
 BROKER = ("file.delete.delay.ms=1000", "log.segment.bytes=268435456", "socket.request.max.bytes=104857600")
 
 def own_kafka():
-    kafka.JVM[:] = JVM
+    kafka.JVM[:] = JVM + COUNTED
     return fixtures.own_kafka(properties=BROKER)
 
 def bare(what, *arguments):
@@ -117,13 +120,18 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 def compiler_seconds(pid):
-    """CPU that Java's compilers have taken in a process. Their threads have names of their own."""
-    ticks = 0
+    """CPU that Java's compilers have taken in a process. Their threads have names of their own, cut short in one way or another."""
+    ticks = []
     for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii") as stat:
-            name, fields = stat.read().split("(", 1)[1].rsplit(")", 1)
-        ticks += sum(map(int, fields.split()[11:13])) if "CompilerThre" in name else 0
-    return ticks / os.sysconf("SC_CLK_TCK")
+        try:
+            with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii") as stat:
+                name, fields = stat.read().split("(", 1)[1].rsplit(")", 1)
+        except (FileNotFoundError, ProcessLookupError):
+            continue # it has ended
+        if name.startswith(("C1 Com", "C2 Com")):
+            ticks.append(sum(map(int, fields.split()[11:13])))
+    assert ticks, "Java's compilers have other names here"
+    return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
 def queue(bridge, *arguments, **options):
     return subprocess.run([program(), "queue", arguments[0], bridge.path, *arguments[1:]], check=True, capture_output=True,
@@ -231,15 +239,16 @@ def kafka_in():
 
 def warm_up(lake, turns, before_each):
     for kind in reversed(turns):
-        share = 1
         for _ in range(MOST_WARM):
+            before_each()
+            compiled = compiler_seconds(lake.pid)
+            rate, _ = turns[kind]()
+            share = (compiler_seconds(lake.pid) - compiled) * rate / MESSAGES
+            print(f"# before: {kind} {rate:.0f}/s, compilers {share:.3f}", flush=True)
             if share <= WARM:
                 break
-            before_each()
-            compiled, began = compiler_seconds(lake.pid), time.monotonic()
-            rate, _ = turns[kind]()
-            share = (compiler_seconds(lake.pid) - compiled) / (time.monotonic() - began)
-            print(f"# before: {kind} {rate:.0f}/s, compilers {share:.3f}", flush=True)
+        else:
+            print(f"# before: {kind} has the broker compile still", flush=True)
 
 
 def compare(name, turns, before_each):

@@ -76,14 +76,19 @@ static void begin(struct play_datagram *d, unsigned kind, uint8_t code, uint16_t
 	play_head(d, kind & 1 ? PLAY_NON : PLAY_CON, code, mid, mark, sizeof mark);
 }
 
-static void put_options(struct play *play, struct play_datagram *d, unsigned which)
+/* Returns whether one of them makes it a block. */
+static bool put_options(struct play *play, struct play_datagram *d, unsigned which)
 {
 	const uint8_t *value;
 	size_t len = which & 3 ? take_bytes(play, 12, &value) : 0;
+	unsigned number = 0;
 	if (which & 1)
 		play_option(d, PLAY_URI_QUERY, value, len);
-	if (which & 2)
-		play_option(d, take(play, 64) + (which & 4 ? 12u : 2040u), value, len);
+	if (which & 2) {
+		number = take(play, 64) + (which & 4 ? 12u : 2040u);
+		play_option(d, number, value, len);
+	}
+	return number == PLAY_BLOCK1;
 }
 
 static void write_one(struct play *play, bool same_id)
@@ -101,14 +106,14 @@ static void write_one(struct play *play, bool same_id)
 	play_path(&d, write_paths[how >> 2 & 7]);
 	if ((how & 0x60) == 0x20)
 		play_number(&d, PLAY_CONTENT_FORMAT, take(play, 256));
-	if ((how & 0x60) == 0x40)
-		put_options(play, &d, take(play, 256));
+	bool is_block = (how & 0x60) == 0x40 && put_options(play, &d, take(play, 256));
 	model_mark(number, payload);
 	size_t len = take_bytes(play, sizeof payload - MODEL_MARK_LEN, &more);
 	if (len)
 		memcpy(payload + MODEL_MARK_LEN, more, len);
 	play_payload(&d, payload, MODEL_MARK_LEN + len);
-	model_send(&play->model, peer, &d, true, number, true);
+	if (model_send(&play->model, peer, &d, true, number, true) < MODEL_SENT && is_block)
+		play->model.writes[number].is_anybodys = true;
 }
 
 static void write_block(struct play *play)

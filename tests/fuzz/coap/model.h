@@ -45,7 +45,7 @@ struct model_sent {
 /* What became of a marked write, by the number of its first datagram. */
 struct model_write {
 	unsigned allowed, offered, durable; /* messages */
-	bool is_anybodys; /* of a body with blocks between which the peer has sent bytes of any kind */
+	bool is_anybodys; /* its blocks may have been joined with others than its own: nothing is required of it */
 };
 
 struct model_key {

@@ -87,6 +87,22 @@ static void test_frame_round_trip(void)
 		  in.time_ms == out.time_ms && in.count == out.count);
 }
 
+/* What was written once can be read for ever. */
+static void test_frame_bytes(void)
+{
+	static const uint8_t expected[] = {108, 0, 0, 0, 0, 0, 0, 0, 0x90, 0x78, 0x56, 0x34, 0x12, 0, 0, 0, FRAME_MSG,
+		FRAME_SET_END, 83, 0, /* fields: */
+		1, 1, 3, 2, 2, 0, 1, 3, 8, 255, 255, 255, 255, 255, 255, 255, 255, 4, 1, 1, 5, 5, 255, 255, 255, 255,
+		255, 6, 8, 0, 0, 0, 0, 0, 0, 0, 0x80, 7, 1, 255, 8, 2, 255, 255, 9, 1, 2, 10, 6, 0, 0x68, 0xe5, 0xcf,
+		0x8b, 1, 11, 2, 0, 1, 32, 4, 'l', 'a', 'k', 'e', 33, 16, '0', '1', '2', '3', '4', '5', '6', '7', '8',
+		'9', 'a', 'b', 'c', 'd', 'e', 'f', /* body: */ 0, 'b', 'o', 'd', 'y'};
+	struct frame frame = full_frame();
+	uint8_t bytes[400];
+	CU_ASSERT_EQUAL_FATAL(frame_size(&frame), sizeof expected);
+	frame_encode(&frame, bytes);
+	CU_ASSERT_EQUAL(memcmp(bytes, expected, sizeof expected), 0);
+}
+
 /* Every bit is covered by the checksum, and no damaged header leads outside. */
 static void test_frame_damage(void)
 {
@@ -199,6 +215,7 @@ static const struct tap_test tests[] = {
 	{"crc32c of known vectors", test_crc32c_vectors},
 	{"crc32c by the processor and by tables", test_crc32c_agree},
 	{"frame round trip", test_frame_round_trip},
+	{"a frame on disk", test_frame_bytes},
 	{"frame with any bit flipped", test_frame_damage},
 	{"segment header, torn and damaged", test_header},
 	{"file names", test_names},

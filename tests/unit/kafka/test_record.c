@@ -94,6 +94,35 @@ static void test_expiry(void)
 	}
 }
 
+/* Bytes of the writer do not last until the report; those of the message do. */
+static void assert_goes_out(int mode, struct slice payload, bool as_event, bool copied)
+{
+	static char source[] = "/plant", type[] = "t";
+	static const uint8_t uuid[16];
+	struct kafka_settings made = {.events = {.mode = mode, .source = source, .type = type}};
+	struct message_view view = {.topic = slice_str("t"), .payload = payload, .origin_ms = ORIGIN_MS}, space;
+	const struct message_view *out = NULL;
+	struct cloudevent_writer writer = {0};
+	struct kafka_record record;
+	const char *wrong;
+	cloudevent_writer_init(&writer, &made.events, &cloudevent_kafka, "lake");
+	CU_ASSERT_EQUAL_FATAL(
+		kafka_record_of(&writer, &made, uuid, 1, &view, NOW_MS, &space, &out, &record, &wrong), 0);
+	CU_ASSERT_PTR_EQUAL(out, as_event ? &space : &view);
+	CU_ASSERT_EQUAL(record.copied, copied);
+	CU_ASSERT_EQUAL(out->payload.data == payload.data, !copied);
+	kafka_record_drop(&record);
+	cloudevent_writer_free(&writer);
+}
+
+static void test_whose_bytes(void)
+{
+	assert_goes_out(CLOUDEVENTS_OFF, slice_str("x"), false, false);
+	assert_goes_out(CLOUDEVENTS_BINARY, slice_str("x"), true, false);
+	assert_goes_out(CLOUDEVENTS_STRUCTURED, slice_str("x"), true, true);
+	assert_goes_out(CLOUDEVENTS_STRUCTURED, (struct slice){NULL, 0}, true, false); /* a tombstone stays one */
+}
+
 static void test_constants(void)
 {
 	CU_ASSERT_PTR_NULL(kafka_check_param(&settings, "partition", slice_str("3")));
@@ -109,6 +138,7 @@ int main(void)
 		{"the partition", test_partition},
 		{"the time", test_timestamp},
 		{"an expiry counts from it", test_expiry},
+		{"whose bytes go out", test_whose_bytes},
 		{"constant values", test_constants},
 		{NULL, NULL},
 	};

@@ -136,10 +136,17 @@ bool coap_in_peer_ping(struct coap_in_peer *peer)
 	return true;
 }
 
+/* Also while libcoap still sends it: a notification may be given up first. */
+static void forget_ping(struct coap_in_peer *peer)
+{
+	ping_end(&peer->ping);
+	peer->is_pinged = false;
+}
+
 void coap_in_peer_heard(struct coap_in_peer *peer)
 {
 	coap_session_t *session = coap_session_reference(peer->session);
-	peer->is_pinged = false;
+	forget_ping(peer);
 	peer->unsettled = 0;
 	coap_in_peer_is_alive(peer);
 	if (COAP_PROTO_RELIABLE(peer->proto))
@@ -153,7 +160,7 @@ void coap_in_peer_heard(struct coap_in_peer *peer)
 void coap_in_peer_lost(struct coap_in_peer *peer)
 {
 	coap_session_t *session = coap_session_reference(peer->session);
-	peer->is_pinged = false;
+	forget_ping(peer);
 	coap_in_request_drop_waiting(peer);
 	coap_in_observe_remove_all(peer);
 	coap_session_release(session);

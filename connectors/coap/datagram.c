@@ -10,14 +10,22 @@
  * Threads: the loop's, libcoap's too.
  */
 #define _GNU_SOURCE
+#include "connectors/coap/datagram.h"
+
 #include <assert.h>
-#include <coap3/coap.h>
 #include <dlfcn.h>
 #include <string.h>
 
 #include "connectors/coap/out_repeats.h"
 
 #define SIGNALS 7 /* a class of codes */
+
+static coap_mid_t acknowledged = COAP_INVALID_MID;
+
+coap_mid_t datagram_acknowledged(void)
+{
+	return acknowledged;
+}
 
 /* The library's own; C has no cast from an object's pointer to a function's. */
 static void find(const char *name, void *ret_function, size_t size)
@@ -36,6 +44,7 @@ int coap_pdu_parse(coap_proto_t proto, const uint8_t *data, size_t length, coap_
 	if (!library(proto, data, length, pdu) || coap_pdu_get_code(pdu) >> 5 == SIGNALS)
 		return 0;
 	coap_out_repeats_look_at(pdu);
+	acknowledged = coap_pdu_get_type(pdu) == COAP_MESSAGE_ACK ? coap_pdu_get_mid(pdu) : COAP_INVALID_MID;
 	return 1;
 }
 

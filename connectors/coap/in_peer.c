@@ -110,9 +110,12 @@ void coap_in_peer_wants_share(struct coap_in_peer *peer)
 		(void)coap_in_peer_ping(peer);
 }
 
-static void on_acknowledged(struct ping *ping)
+static void on_ping_over(struct ping *ping, bool acknowledged)
 {
-	coap_in_peer_heard((struct coap_in_peer *)((char *)ping - offsetof(struct coap_in_peer, ping)));
+	struct coap_in_peer *peer = (struct coap_in_peer *)((char *)ping - offsetof(struct coap_in_peer, ping));
+	peer->is_pinged = false;
+	if (acknowledged)
+		coap_in_peer_heard(peer);
 }
 
 bool coap_in_peer_ping(struct coap_in_peer *peer)
@@ -127,7 +130,7 @@ bool coap_in_peer_ping(struct coap_in_peer *peer)
 		peer->sent += PING_BYTES;
 	}
 	bool is_sent = COAP_PROTO_RELIABLE(peer->proto) ? coap_session_send_ping(peer->session) != COAP_INVALID_MID
-							: ping_send(&peer->ping, peer->session, on_acknowledged);
+							: ping_send(&peer->ping, peer->session, on_ping_over);
 	if (!is_sent)
 		return false;
 	peer->is_pinged = true;

@@ -12,6 +12,7 @@ liblinkspan_a_SOURCES += \
 	connectors/coap/content_format.c \
 	connectors/coap/content_format.h \
 	connectors/coap/datagram.c \
+	connectors/coap/datagram.h \
 	connectors/coap/dedupe.c \
 	connectors/coap/dedupe.h \
 	connectors/coap/descriptors.c \

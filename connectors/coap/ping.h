@@ -15,13 +15,13 @@
 struct ping { /* the owner's; zeroed to begin with */
 	const coap_pdu_t *pdu; /* on its way; NULL: none is */
 	struct ping *next;
-	/* It has been acknowledged, and is no longer on its way. From inside libcoap, as its handlers are called. */
-	void (*acknowledged)(struct ping *ping);
+	/* It is no longer on its way. From inside libcoap, as its handlers are called. */
+	void (*over)(struct ping *ping, bool acknowledged);
 };
 
 /* Sends one, and again as RFC 7252 §4.2 says. What becomes of it otherwise is told to the context's handler for what is not
  * acknowledged, where ping_end is to be called. False: it could not be sent. None may be on its way. */
-bool ping_send(struct ping *ping, coap_session_t *session, void (*acknowledged)(struct ping *ping));
+bool ping_send(struct ping *ping, coap_session_t *session, void (*over)(struct ping *ping, bool acknowledged));
 /* Nobody wants to know any more; nothing if none is on its way. Before its owner or libcoap's context goes. */
 void ping_end(struct ping *ping);
 

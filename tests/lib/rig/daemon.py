@@ -9,7 +9,7 @@ import subprocess
 import textwrap
 
 from . import tap
-from .process import Process, temp_folder
+from .process import KEEP, Process, temp_folder
 from .wait import DEADLINE_S, until
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -48,6 +48,7 @@ class Linkspan:
         self._run_begins = 0  # offset in the log
         self.configure(configuration)
         tap.on_failure(self._last_words)
+        tap.at_end(self._forget)
         if start:
             self.start(wait_up=wait_up)
 
@@ -62,6 +63,11 @@ class Linkspan:
             except AssertionError:
                 return ["it does not answer SIGUSR1", *self.log_lines()[-40:]]
         return [f"{self._log}:", *self.log_lines()[-40:]]
+
+    def _forget(self):
+        """A journal takes a quarter of a GiB, and a file of tests has dozens of them."""
+        if not self.running() and not KEEP and self.data_dir.startswith(self.folder):
+            shutil.rmtree(self.data_dir, ignore_errors=True)
 
     @classmethod
     def from_file(cls, text, env):

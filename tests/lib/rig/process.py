@@ -14,6 +14,7 @@ from .wait import until
 _folders = []
 _processes = []
 _keeping = False  # set by keep()
+KEEP = bool(os.environ.get("LINKSPAN_TEST_KEEP"))
 # Whoever may want to leave everything running says so before it starts anything.
 MAY_KEEP = bool(os.environ.get("LINKSPAN_RIG_MAY_KEEP"))
 
@@ -109,7 +110,7 @@ def _clean_up():
         process.signal(signal.SIGCONT)
         process.kill()
     for folder in _folders:
-        if os.environ.get("LINKSPAN_TEST_KEEP"):
+        if KEEP:
             print(f"# kept {folder}", file=sys.stderr)
         else:
             shutil.rmtree(folder, ignore_errors=True)

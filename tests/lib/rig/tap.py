@@ -9,6 +9,7 @@ import traceback
 STRICT = bool(os.environ.get("LINKSPAN_TEST_STRICT"))
 _cases = []
 _notes = []
+_ends = []
 
 
 class Skip(Exception):
@@ -37,8 +38,22 @@ def on_failure(function):
     _notes.append(function)
 
 
+def at_end(function):
+    """function() is called when the case that runs now has ended, whatever came of it."""
+    _ends.append(function)
+
+
 def _run(number, name, function):
     _notes.clear()
+    _ends.clear()
+    try:
+        return _judged(number, name, function)
+    finally:
+        for function_of_end in _ends:
+            function_of_end()
+
+
+def _judged(number, name, function):
     started = time.monotonic()
     try:
         function()

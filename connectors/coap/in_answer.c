@@ -11,6 +11,8 @@
 
 #define HEADER_BYTES    4u
 #define OPTION_BYTES    48u /* more than all options of an answer without payload take */
+#define MAX_AGE_BYTES   5u
+#define BLOCK_BYTES     11u /* Block1 and Size1 */
 #define MAX_RETRANSMITS 4u
 #define ASK_AFTER_BYTES (64u * 1024)
 
@@ -30,13 +32,48 @@ coap_pdu_t *coap_in_answer_begin(const struct coap_in_exchange *exchange, uint8_
 	return NULL;
 }
 
-static void send_to(struct coap_in_peer *peer, coap_pdu_t *pdu, size_t bytes)
+/* The shortest answer always goes out, so no other one may use what it needs meanwhile. Nor does it take more than its request
+ * brings. */
+void coap_in_answer_set_aside(struct coap_in_exchange *exchange, size_t received)
 {
+	struct coap_in_peer *peer = exchange->peer;
+	size_t least =
+		2 * HEADER_BYTES + exchange->token_len + MAX_AGE_BYTES + (exchange->has_block1 ? BLOCK_BYTES : 0);
+	if (peer->validated)
+		return;
+	size_t most = coap_in_peer_allowance(received);
+	exchange->set_aside = least < most ? least : most;
+	peer->received += received;
+	peer->sent += exchange->set_aside;
+}
+
+bool coap_in_answer_may_take(const struct coap_in_exchange *exchange, size_t bytes)
+{
+	size_t ahead = exchange->set_aside;
+	return coap_in_peer_may_get(exchange->peer, bytes > ahead ? bytes - ahead : 0);
+}
+
+static void take(struct coap_in_exchange *exchange, size_t bytes)
+{
+	size_t ahead = bytes < exchange->set_aside ? bytes : exchange->set_aside;
+	exchange->set_aside -= ahead;
+	exchange->peer->sent += bytes - ahead;
+}
+
+static void give_back(struct coap_in_exchange *exchange)
+{
+	exchange->peer->sent -= exchange->set_aside;
+	exchange->set_aside = 0;
+}
+
+static void send_to(struct coap_in_exchange *exchange, coap_pdu_t *pdu, size_t bytes)
+{
+	struct coap_in_peer *peer = exchange->peer;
 	if (!coap_in_peer_is_up(peer)) {
 		coap_delete_pdu(pdu);
 		return;
 	}
-	peer->sent += bytes;
+	take(exchange, bytes);
 	coap_send(peer->session, pdu);
 	if (COAP_PROTO_RELIABLE(peer->proto) && peer->sent > ASK_AFTER_BYTES)
 		(void)coap_in_peer_ping(peer);
@@ -57,7 +94,7 @@ void coap_in_answer_acknowledge(struct coap_in_exchange *exchange)
 	if (!pdu)
 		return;
 	exchange->acked = true;
-	send_to(peer, pdu, HEADER_BYTES);
+	send_to(exchange, pdu, HEADER_BYTES);
 }
 
 size_t coap_in_answer_size(const coap_pdu_t *pdu)
@@ -77,7 +114,7 @@ static void set_type(struct coap_in_exchange *exchange, coap_pdu_t *pdu, size_t 
 	struct coap_in_peer *peer = exchange->peer;
 	coap_pdu_type_t type = COAP_MESSAGE_NON;
 	if (exchange->type == COAP_MESSAGE_CON && !COAP_PROTO_RELIABLE(peer->proto)) {
-		bool may_repeat = coap_in_peer_may_get(peer, bytes * (1 + MAX_RETRANSMITS));
+		bool may_repeat = coap_in_answer_may_take(exchange, bytes * (1 + MAX_RETRANSMITS));
 		type = !exchange->acked ? COAP_MESSAGE_ACK : may_repeat ? COAP_MESSAGE_CON : COAP_MESSAGE_NON;
 	}
 	coap_pdu_set_type(pdu, type);
@@ -104,6 +141,7 @@ void coap_in_answer_finish(struct coap_in_exchange *exchange, coap_pdu_t *pdu)
 		if (!exchange->acked && !asks_again((uint8_t)coap_pdu_get_code(pdu)))
 			coap_in_answer_acknowledge(exchange);
 		coap_delete_pdu(pdu);
+		give_back(exchange);
 		return;
 	}
 	size_t bytes = is_counted(peer) ? coap_in_answer_size(pdu) : 0;
@@ -111,7 +149,8 @@ void coap_in_answer_finish(struct coap_in_exchange *exchange, coap_pdu_t *pdu)
 	if (!peer->validated && coap_pdu_get_type(pdu) == COAP_MESSAGE_CON)
 		bytes *= 1 + MAX_RETRANSMITS;
 	FAILPOINT("coap.before_answer");
-	send_to(peer, pdu, bytes);
+	send_to(exchange, pdu, bytes);
+	give_back(exchange);
 	FAILPOINT("coap.after_answer");
 }
 
@@ -131,7 +170,7 @@ void coap_in_answer_send(struct coap_in_exchange *exchange, struct coap_in_answe
 	size_t text_len = answer.text ? strlen(answer.text) : 0;
 	count(&peer->link->counters, answer.code);
 	size_t times = exchange->acked ? 1 + MAX_RETRANSMITS : 1;
-	if (!coap_in_peer_may_get(peer, times * (HEADER_BYTES + exchange->token_len + OPTION_BYTES + text_len)))
+	if (!coap_in_answer_may_take(exchange, times * (HEADER_BYTES + exchange->token_len + OPTION_BYTES + text_len)))
 		text_len = 0;
 	coap_pdu_t *pdu = coap_in_answer_begin(exchange, answer.code, OPTION_BYTES + text_len);
 	if (!pdu)

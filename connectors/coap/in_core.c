@@ -191,7 +191,7 @@ void coap_in_core_get(struct coap_in_exchange *exchange, const struct coap_in_he
 	struct coap_in_peer *peer = exchange->peer;
 	struct coap_in_block block = head->block2;
 	/* Not even looked for, as long as the last one would be too much for an address that nobody has validated. */
-	if (peer->link->core.is_made && !coap_in_peer_may_get(peer, least_bytes(&peer->link->core))) {
+	if (peer->link->core.is_made && !coap_in_answer_may_take(exchange, least_bytes(&peer->link->core))) {
 		coap_in_request_await_peer(exchange, head);
 		return;
 	}
@@ -211,7 +211,7 @@ void coap_in_core_get(struct coap_in_exchange *exchange, const struct coap_in_he
 		list.data ? list.data + offset : list.data, list.len - offset < size ? list.len - offset : size);
 	if (exchange->to_group && piece.len == 0)
 		return; /* RFC 7252 §8.2: to a group nobody says that he has nothing */
-	if (!coap_in_peer_may_get(peer, OPTION_BYTES + piece.len)) {
+	if (!coap_in_answer_may_take(exchange, OPTION_BYTES + piece.len)) {
 		coap_in_request_await_peer(exchange, head);
 		return;
 	}
@@ -219,6 +219,8 @@ void coap_in_core_get(struct coap_in_exchange *exchange, const struct coap_in_he
 		coap_pdu_set_code(response, COAP_RESPONSE_CODE_CONTENT);
 		if (fill(response, &block, list, piece) < 0)
 			coap_pdu_set_code(response, COAP_EMPTY_CODE);
+		else if (!peer->validated)
+			peer->sent += coap_in_answer_size(response);
 		return;
 	}
 	coap_pdu_t *pdu = coap_in_answer_begin(exchange, COAP_RESPONSE_CODE_CONTENT, OPTION_BYTES + piece.len);

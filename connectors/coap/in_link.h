@@ -46,6 +46,7 @@ struct coap_in_exchange {
 	uint8_t no_response; /* of which classes it wants none, RFC 7967 */
 	bool acked; /* an empty acknowledgement has gone out */
 	bool to_group; /* what is no answer to it is not said */
+	size_t set_aside; /* bytes for its answer, counted as sent from the beginning */
 	uint64_t not_before_ms; /* while it waits for its peer: nothing is sent until then; 0: at once */
 	bool has_block1;
 	uint32_t block1; /* to be repeated */
@@ -186,8 +187,9 @@ struct coap_in_peer *coap_in_peer_of(struct coap_in_link *link, coap_session_t *
 void coap_in_peer_free(struct coap_in_peer *peer); /* its session ends, or all do */
 /* Whether something can be sent to it: its session is there, and not closed. */
 bool coap_in_peer_is_up(const struct coap_in_peer *peer);
-/* May that many bytes be sent to it, though nobody knows whether its address is its own? Never more than three times as many as
- * have come from there (RFC 7252 §11.3). */
+/* What an address that is not validated may get for that many bytes: three times as many (RFC 7252 §11.3). */
+size_t coap_in_peer_allowance(uint64_t received);
+/* May that many bytes more be sent to it, though nobody knows whether its address is its own? */
 bool coap_in_peer_may_get(const struct coap_in_peer *peer, size_t bytes);
 /* Whose share of common room its requests take: its host's; all that nobody has validated have one together. */
 struct slice coap_in_peer_holder(const struct coap_in_peer *peer);
@@ -306,6 +308,10 @@ void coap_in_core_get(struct coap_in_exchange *exchange, const struct coap_in_he
 
 /* --- in_answer.c ------------------------------------------------------------------------------------------------------- */
 
+/* Of received bytes, the request: counts them, and sets aside what the shortest answer takes. */
+void coap_in_answer_set_aside(struct coap_in_exchange *exchange, size_t received);
+/* coap_in_peer_may_get, for its answer. */
+bool coap_in_answer_may_take(const struct coap_in_exchange *exchange, size_t bytes);
 /* Tells the peer. */
 void coap_in_answer_send(struct coap_in_exchange *exchange, struct coap_in_answer answer);
 /* An answer that is made elsewhere: begun without type and token, which come with coap_in_answer_finish. room: for options and

@@ -94,9 +94,14 @@ bool coap_in_peer_is_up(const struct coap_in_peer *peer)
 
 /* --- is it there? ------------------------------------------------------------------------------------------------------ */
 
+size_t coap_in_peer_allowance(uint64_t received)
+{
+	return FACTOR * (size_t)received;
+}
+
 bool coap_in_peer_may_get(const struct coap_in_peer *peer, size_t bytes)
 {
-	return peer->validated || peer->sent + bytes <= FACTOR * peer->received;
+	return peer->validated || peer->sent + bytes <= coap_in_peer_allowance(peer->received);
 }
 
 struct slice coap_in_peer_holder(const struct coap_in_peer *peer)

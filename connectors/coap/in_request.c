@@ -709,8 +709,7 @@ void coap_in_request_take(struct coap_in_link *link, coap_session_t *session, co
 	};
 	if (head.token.len)
 		memcpy(exchange.token, head.token.data, head.token.len);
-	if (!peer->validated)
-		peer->received += HEADER_BYTES + head.bytes.len;
+	coap_in_answer_set_aside(&exchange, HEADER_BYTES + head.bytes.len);
 	if (code)
 		coap_in_answer_send(&exchange, (struct coap_in_answer){.code = code, .text = wrong});
 	else

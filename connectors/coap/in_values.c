@@ -199,7 +199,7 @@ static void send_value(struct coap_in_exchange *exchange, const struct coap_in_h
 	coap_pdu_t *pdu = coap_in_values_answer(peer, msg, &part);
 	if (!pdu)
 		return; /* no memory: it will ask again */
-	if (!peer->validated && !coap_in_peer_may_get(peer, coap_in_answer_size(pdu))) {
+	if (!peer->validated && !coap_in_answer_may_take(exchange, coap_in_answer_size(pdu))) {
 		coap_delete_pdu(pdu);
 		coap_in_request_await_peer(exchange, head);
 		return;

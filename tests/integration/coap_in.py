@@ -429,6 +429,27 @@ def multicast_leisure():
             assert pings and answer.text == "2.05" and b"</in/a-path-that-is-long-enough-000>" in answer.payload, answer
 
 
+@tap.case("multicast: an address that answers nothing gets at most three times what came from there, however often it asks")
+def multicast_amplification():
+    port, group = free_port(), "224.0.1.187"
+    config = _listener("forged", port, source={"topic": [f"/in/a-path-that-is-long-enough-{n:03}" for n in range(10)]},
+                       target={"topic": "forged"}, host="0.0.0.0", public=True, multicast=[group + "%lo"])
+    with Linkspan(config) as bridge, coap.Client(port) as client, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as forged:
+        forged.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        sent = sum(forged.sendto(client.request("GET", "/.well-known/core", kind=NON).encode(), (group, port)) for _ in range(60))
+        received, answers, waiting = 0, 0, 0
+        forged.settimeout(0.5)
+        while not received or answers + waiting < 60:
+            try:
+                data = forged.recv(1 << 16)
+                received += len(data)
+                answers += coap.decode(data).text == "2.05"
+                assert received <= 3 * sent, f"{received} bytes for {sent}"
+            except TimeoutError:
+                waiting = int(bridge.fresh(connection="api")["waiting_requests"])
+        assert answers
+
+
 @tap.case("an IPv6 address, and many peers at the same time")
 def many():
     port = free_port()

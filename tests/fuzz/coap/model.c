@@ -40,7 +40,7 @@ static size_t marked(const struct model *model, const uint8_t *data, size_t len)
 
 /* --- smaller tables ---------------------------------------------------------------------------------------------------- */
 
-#define MAX_IDS   100u
+#define MAX_IDS   200u /* more than there are datagrams in a play, by the share that one may have of them */
 #define MAX_RATED 8u
 
 /* The linker puts these before the real ones: tables of the size that a listener has cost more than all the rest, and are

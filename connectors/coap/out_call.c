@@ -432,7 +432,6 @@ void coap_call_send(struct coap_call *call, struct coap_peer_session *session)
 {
 	struct coap_peer *peer = call->peer;
 	call->up = (struct coap_call_upload){.szx = (uint8_t)call->peers->settings->block_size};
-	coap_call_forget_download(call);
 	if (coap_call_is_guarded_off(call, &session->address))
 		return;
 	enter_session(call, session);

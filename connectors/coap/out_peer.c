@@ -423,6 +423,7 @@ void coap_call_begin(struct coap_call *call, struct coap_peers *peers, const str
 {
 	call->peers = peers;
 	call->was_sent = false;
+	coap_call_forget_download(call); /* it may end before it is sent */
 	struct coap_peer *peer = peer_of(peers, url);
 	if (peer)
 		coap_peer_wait(peer, call);

@@ -282,6 +282,27 @@ def large_response():
         assert "coap-body-cut" not in dict(whole.properties.UserProperty)
 
 
+@tap.case("a device that falls silent in the middle of its response has taken that message, and no other one that waits for it")
+def silent_half_way():
+    with Plan("out-half-way", target={"method": "POST", "reply": {"topic": "answers/half-way"}},
+              transmission={"ack_timeout": "1s", "max_retransmit": 1}) as plan, \
+            Subscriber(shared_mosquitto().port, "answers/half-way") as replies:
+        plan.publish(b"0", "key-0")
+        request, address = plan.device.request()
+        plan.device.answer(request, address, "2.04", BODY[:64], [("Block2", coap.block(0, True, 64))])
+        replies.wait_count(1)
+        for n in range(1, 30):  # it rests now
+            plan.publish(b"%d" % n, f"key-{n}")
+        assert dict(replies.messages[0].properties.UserProperty).get("coap-body-cut") == "true", replies.messages[0].properties
+        came = {request.payload}
+        while len(came) < 30:
+            request, address = plan.device.request(f"what the device has not taken; {came} was")
+            if request.payload and not request.block("Block2"):
+                plan.device.answer(request, address, "2.04")
+                came.add(request.payload)
+        _delivered(plan.bridge, 30)
+
+
 @tap.case("a SIGKILL before the answer: the message comes again, with another id or token, and in order")
 def killed():
     with Plan("out-killed") as plan:

@@ -37,11 +37,11 @@ coap_pdu_t *coap_in_answer_begin(const struct coap_in_exchange *exchange, uint8_
 void coap_in_answer_set_aside(struct coap_in_exchange *exchange, size_t received)
 {
 	struct coap_in_peer *peer = exchange->peer;
-	size_t least =
+	uint64_t least =
 		2 * HEADER_BYTES + exchange->token_len + MAX_AGE_BYTES + (exchange->has_block1 ? BLOCK_BYTES : 0);
 	if (peer->validated)
 		return;
-	size_t most = coap_in_peer_allowance(received);
+	uint64_t most = coap_in_peer_allowance(received);
 	exchange->set_aside = least < most ? least : most;
 	peer->received += received;
 	peer->sent += exchange->set_aside;
@@ -49,18 +49,18 @@ void coap_in_answer_set_aside(struct coap_in_exchange *exchange, size_t received
 
 bool coap_in_answer_may_take(const struct coap_in_exchange *exchange, size_t bytes)
 {
-	size_t ahead = exchange->set_aside;
-	return coap_in_peer_may_get(exchange->peer, bytes > ahead ? bytes - ahead : 0);
+	uint64_t ahead = exchange->set_aside;
+	return coap_in_peer_may_get(exchange->peer, bytes > ahead ? bytes - (size_t)ahead : 0);
 }
 
 static void take(struct coap_in_exchange *exchange, size_t bytes)
 {
-	size_t ahead = bytes < exchange->set_aside ? bytes : exchange->set_aside;
+	uint64_t ahead = bytes < exchange->set_aside ? bytes : exchange->set_aside;
 	exchange->set_aside -= ahead;
 	exchange->peer->sent += bytes - ahead;
 }
 
-static void give_back(struct coap_in_exchange *exchange)
+void coap_in_answer_give_back(struct coap_in_exchange *exchange)
 {
 	exchange->peer->sent -= exchange->set_aside;
 	exchange->set_aside = 0;
@@ -141,7 +141,7 @@ void coap_in_answer_finish(struct coap_in_exchange *exchange, coap_pdu_t *pdu)
 		if (!exchange->acked && !asks_again((uint8_t)coap_pdu_get_code(pdu)))
 			coap_in_answer_acknowledge(exchange);
 		coap_delete_pdu(pdu);
-		give_back(exchange);
+		coap_in_answer_give_back(exchange);
 		return;
 	}
 	size_t bytes = is_counted(peer) ? coap_in_answer_size(pdu) : 0;
@@ -150,7 +150,7 @@ void coap_in_answer_finish(struct coap_in_exchange *exchange, coap_pdu_t *pdu)
 		bytes *= 1 + MAX_RETRANSMITS;
 	FAILPOINT("coap.before_answer");
 	send_to(exchange, pdu, bytes);
-	give_back(exchange);
+	coap_in_answer_give_back(exchange);
 	FAILPOINT("coap.after_answer");
 }
 

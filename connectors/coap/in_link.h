@@ -46,7 +46,8 @@ struct coap_in_exchange {
 	uint8_t no_response; /* of which classes it wants none, RFC 7967 */
 	bool acked; /* an empty acknowledgement has gone out */
 	bool to_group; /* what is no answer to it is not said */
-	size_t set_aside; /* bytes for its answer, counted as sent from the beginning */
+	uint64_t
+		set_aside; /* bytes for its answer, counted as sent from the beginning; also if it gets none in the end */
 	uint64_t not_before_ms; /* while it waits for its peer: nothing is sent until then; 0: at once */
 	bool has_block1;
 	uint32_t block1; /* to be repeated */
@@ -188,7 +189,7 @@ void coap_in_peer_free(struct coap_in_peer *peer); /* its session ends, or all d
 /* Whether something can be sent to it: its session is there, and not closed. */
 bool coap_in_peer_is_up(const struct coap_in_peer *peer);
 /* What an address that is not validated may get for that many bytes: three times as many (RFC 7252 §11.3). */
-size_t coap_in_peer_allowance(uint64_t received);
+uint64_t coap_in_peer_allowance(uint64_t received);
 /* May that many bytes more be sent to it, though nobody knows whether its address is its own? */
 bool coap_in_peer_may_get(const struct coap_in_peer *peer, size_t bytes);
 /* Whose share of common room its requests take: its host's; all that nobody has validated have one together. */
@@ -224,7 +225,7 @@ void coap_in_request_drop_waiting(struct coap_in_peer *peer);
 /* Those that wait for their peer, but were not to be looked at before now: they go on, or their peer is asked. */
 void coap_in_request_look_at_waiting(struct coap_in_peer *peer);
 /* Waits for its peer; processed again by coap_in_request_go_on. */
-void coap_in_request_await_peer(const struct coap_in_exchange *exchange, const struct coap_in_head *head);
+void coap_in_request_await_peer(struct coap_in_exchange *exchange, const struct coap_in_head *head);
 /* Everything that has no answer is told that linkspan stops. */
 void coap_in_request_end_all(struct coap_in_link *link);
 /* Acknowledges those that have had no answer for a second. */
@@ -310,6 +311,8 @@ void coap_in_core_get(struct coap_in_exchange *exchange, const struct coap_in_he
 
 /* Of received bytes, the request: counts them, and sets aside what the shortest answer takes. */
 void coap_in_answer_set_aside(struct coap_in_exchange *exchange, size_t received);
+/* It needs no more of that, or nothing of it now. */
+void coap_in_answer_give_back(struct coap_in_exchange *exchange);
 /* coap_in_peer_may_get, for its answer. */
 bool coap_in_answer_may_take(const struct coap_in_exchange *exchange, size_t bytes);
 /* Tells the peer. */

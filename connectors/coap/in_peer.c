@@ -94,9 +94,9 @@ bool coap_in_peer_is_up(const struct coap_in_peer *peer)
 
 /* --- is it there? ------------------------------------------------------------------------------------------------------ */
 
-size_t coap_in_peer_allowance(uint64_t received)
+uint64_t coap_in_peer_allowance(uint64_t received)
 {
-	return FACTOR * (size_t)received;
+	return FACTOR * received;
 }
 
 bool coap_in_peer_may_get(const struct coap_in_peer *peer, size_t bytes)

@@ -111,7 +111,8 @@ void coap_in_request_acknowledge(struct coap_in_link *link)
 		}
 		unacked_remove(request);
 		coap_in_answer_acknowledge(&request->exchange);
-		if (!request->exchange.peer->validated) /* so that its answer may be sent again and again */
+		if (!request->exchange.peer
+				->validated) /* so that its answer may be sent again and again; if there is room for both */
 			(void)coap_in_peer_ping(request->exchange.peer);
 	}
 }
@@ -605,8 +606,9 @@ static void give(struct coap_in_exchange *exchange, const struct coap_in_head *h
 		coap_in_values_get(exchange, head);
 }
 
-void coap_in_request_await_peer(const struct coap_in_exchange *exchange, const struct coap_in_head *head)
+void coap_in_request_await_peer(struct coap_in_exchange *exchange, const struct coap_in_head *head)
 {
+	coap_in_answer_give_back(exchange); /* it is answered to one that is validated, or not at all */
 	struct coap_in_peer *peer = exchange->peer;
 	struct coap_in_link *link = peer->link;
 	struct coap_in_request like = {.exchange = *exchange};

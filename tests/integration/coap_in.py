@@ -450,6 +450,21 @@ def multicast_amplification():
         assert answers
 
 
+@tap.case("the shortest request that waits for a ping is worth one, and is answered after it")
+def short():
+    port = free_port()
+    mapping = yaml.mapping("value", {"connection": "b", "topic": "coap-short/{a}"}, {"connection": "api", "path": "/{a}"})
+    with Linkspan(_listener("short", port, mapping)), Publisher(shared_mosquitto().port) as out:
+        out.publish("coap-short/t", b"1")
+        with coap.Client(port) as client:
+            until(lambda: client.ask(client.request("GET", "/t")).payload == b"1", "the value")
+        for token in (b"", b"a", b"abcd"):
+            with coap.Client(port) as client:
+                request = client.send(client.request("GET", "/t", kind=NON, token=token, options=[("Observe", 0)]))
+                answer = client.expect(lambda m, r=request: m.token == r.token and m.text == "2.05", "the value")
+                assert client.pings and answer.value("Observe") is not None, answer
+
+
 @tap.case("an IPv6 address, and many peers at the same time")
 def many():
     port = free_port()

@@ -66,7 +66,7 @@ class Linkspan:
 
     def _forget(self):
         """A journal takes a quarter of a GiB, and a file of tests has dozens of them."""
-        if not self.running() and not KEEP and self.data_dir.startswith(self.folder):
+        if not self.running() and not KEEP and self.data_dir.startswith(self.folder + os.sep):
             shutil.rmtree(self.data_dir, ignore_errors=True)
 
     @classmethod

@@ -31,8 +31,8 @@ enum kafka_error {
 	KAFKA_ERROR_ALARM, /* needs a person; the sentence stays the same while the failure does */
 };
 
-/* Every RD_KAFKA_EVENT_ERROR of a client goes through here, but for fatal ones and ALL_BROKERS_DOWN. err and text: of the
- * event. was_up: the client has been let in before; a broker that merely hangs up then means nothing. The sentence is what is
+/* Every error that the library tells of a client goes through here, but for fatal ones and ALL_BROKERS_DOWN. err and text: the
+ * library's. was_up: the client has been let in before; a broker that merely hangs up then means nothing. The sentence is what is
  * to be said, and not always the library's. */
 enum kafka_error kafka_client_error(
 	rd_kafka_t *rk, bool was_up, rd_kafka_resp_err_t err, const char *text, char *sentence, size_t sentence_size);

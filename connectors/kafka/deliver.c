@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The work of a Kafka link: deliveries into the library, its events back into outcomes.
+ * The work of a Kafka link: deliveries into the library, its reports back into outcomes.
  */
 #include "connectors/kafka/link.h"
 
@@ -8,15 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connectors/kafka/library_log.h"
 #include "connectors/kafka/client.h"
 #include "connectors/kafka/verdict.h"
 #include "runtime/log.h"
 
-/* Delivery reports handled in one turn of the loop: with the journal's work behind each, a few milliseconds.
+/* Delivery reports and errors handled in one turn of the loop: with the journal's work behind each, a few milliseconds.
  */
 #define REPORTS_PER_TURN 8192u
-#define REPORTS_AT_ONCE  256u
 /* Nothing is in flight and the library's queue is full all the same. */
 #define PENDING_RETRY_MS 50u
 
@@ -124,7 +122,7 @@ static void conclude(struct kafka_link *kl, uint64_t seq, const struct message_v
 
 /* What brokers have taken is told of together, the rest one by one. */
 struct taken {
-	uint64_t seqs[REPORTS_AT_ONCE];
+	uint64_t seqs[KAFKA_REPORTS_AT_ONCE];
 	size_t n;
 };
 
@@ -132,25 +130,28 @@ static void tell_taken(struct kafka_link *kl, struct taken *taken)
 {
 	size_t n = taken->n;
 	taken->n = 0;
-	if (n == 0)
+	if (n == 0 || kl->stopping)
 		return;
 	kl->failures = 0;
 	brokers_are_up(kl);
 	kl->host->ops->delivered(kl->host, taken->seqs, n);
 }
 
-static void on_report(struct kafka_link *kl, const rd_kafka_message_t *report, struct taken *taken)
+void kafka_link_on_reports(void *arg, const struct kafka_report *reports, size_t n)
 {
-	uint64_t seq;
-	struct message *msg = kafka_producer_take(kl->producer, report, &seq);
-	if (!report->err) {
-		taken->seqs[taken->n++] = seq;
-	} else {
-		tell_taken(kl, taken);
-		if (!kl->stopping)
-			conclude(kl, seq, message_view(msg), report->err, NULL, false);
+	struct kafka_link *kl = arg;
+	struct taken taken = {.n = 0};
+	for (size_t i = 0; i < n; i++) {
+		if (!reports[i].err) {
+			taken.seqs[taken.n++] = reports[i].seq;
+		} else {
+			tell_taken(kl, &taken);
+			if (!kl->stopping)
+				conclude(kl, reports[i].seq, message_view(reports[i].msg), reports[i].err, NULL, false);
+		}
+		message_unref(reports[i].msg);
 	}
-	message_unref(msg);
+	tell_taken(kl, &taken);
 }
 
 /* --- sending
@@ -212,8 +213,7 @@ void kafka_link_send(struct link *link, const struct delivery *delivery)
 		loop_post(kl->loop, &kl->events_job);
 }
 
-/* --- events
- * --------------------------------------------------------------------------------------------------- */
+/* --- what the library says --------------------------------------------------------------------------------------------- */
 
 static void on_broker_error(struct kafka_link *kl, rd_kafka_resp_err_t err, const char *text)
 {
@@ -232,10 +232,11 @@ static void on_broker_error(struct kafka_link *kl, rd_kafka_resp_err_t err, cons
 	}
 }
 
-static void on_error(struct kafka_link *kl, rd_kafka_event_t *event)
+void kafka_link_on_error(void *arg, rd_kafka_resp_err_t err, const char *text)
 {
-	rd_kafka_resp_err_t err = rd_kafka_event_error(event);
-	const char *text = rd_kafka_event_error_string(event);
+	struct kafka_link *kl = arg;
+	if (kl->stopping)
+		return;
 	if (err == RD_KAFKA_RESP_ERR__FATAL || kafka_producer_fatal(kl->producer, NULL, 0)) {
 		producer_is_lost(kl, text);
 	} else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
@@ -246,78 +247,6 @@ static void on_error(struct kafka_link *kl, rd_kafka_event_t *event)
 	} else {
 		on_broker_error(kl, err, text);
 	}
-}
-
-static void on_library_log(struct kafka_link *kl, rd_kafka_event_t *event)
-{
-	const char *facility, *text;
-	int level;
-	if (rd_kafka_event_log(event, &facility, &text, &level) == 0)
-		kafka_library_log(kl->name, level, facility, text);
-}
-
-/* Handles up to `budget` reports of kl->event; frees it when it is used up. Returns how many it handled. */
-static unsigned on_reports(struct kafka_link *kl, unsigned budget)
-{
-	const rd_kafka_message_t *reports[REPORTS_AT_ONCE];
-	struct taken taken = {.n = 0};
-	unsigned n = 0, wanted = REPORTS_AT_ONCE, got = REPORTS_AT_ONCE;
-	while (n < budget && !kl->stopping && got == wanted) {
-		wanted = budget - n < REPORTS_AT_ONCE ? budget - n : REPORTS_AT_ONCE;
-		got = (unsigned)rd_kafka_event_message_array(kl->event, reports, wanted);
-		for (unsigned i = 0; i < got; i++)
-			kafka_producer_expect(kl->producer, reports[i]);
-		for (unsigned i = 0; i < got && !kl->stopping; i++)
-			on_report(kl, reports[i], &taken);
-		if (!kl->stopping)
-			tell_taken(kl, &taken);
-		n += got;
-	}
-	if (got < wanted && !kl->stopping) {
-		rd_kafka_event_destroy(kl->event);
-		kl->event = NULL;
-	}
-	return n;
-}
-
-static void on_event(struct kafka_link *kl, rd_kafka_event_t *event)
-{
-	switch (rd_kafka_event_type(event)) {
-	case RD_KAFKA_EVENT_DR:
-		kl->event = event;
-		return;
-	case RD_KAFKA_EVENT_ERROR:
-		on_error(kl, event);
-		break;
-	case RD_KAFKA_EVENT_LOG:
-		on_library_log(kl, event);
-		break;
-	case RD_KAFKA_EVENT_STATS:
-		log_debug("kafka_statistics", "connection=%s json=%s", kl->name, rd_kafka_event_stats(event));
-		break;
-	default:
-		break;
-	}
-	rd_kafka_event_destroy(event);
-}
-
-/* The library tells only when its queue becomes non-empty, so it is emptied, over several turns if need be.
- * Returns whether something is left. */
-static bool drain_events(struct kafka_link *kl)
-{
-	unsigned budget = REPORTS_PER_TURN;
-	while (budget > 0 && !kl->stopping) {
-		if (kl->event) {
-			budget -= on_reports(kl, budget);
-			continue;
-		}
-		rd_kafka_event_t *event = kafka_producer_poll(kl->producer);
-		if (!event)
-			return false;
-		on_event(kl, event);
-		budget--;
-	}
-	return true;
 }
 
 /* All that had to go one by one is through: back to batches. */
@@ -337,7 +266,8 @@ void kafka_link_on_events(void *arg)
 	if ((kl->state != KAFKA_CONNECTING && kl->state != KAFKA_UP) || kl->busy)
 		return;
 	kl->busy = true;
-	bool more = drain_events(kl);
+	/* The library tells only when its queue becomes non-empty, so it is emptied, over several turns if need be. */
+	bool more = kafka_producer_serve(kl->producer, REPORTS_PER_TURN);
 	kl->turn_wall_ms = 0;
 	send_pending(kl);
 	kl->busy = false;

@@ -328,11 +328,9 @@ static bool open_outside(struct exact_worker *worker)
 	if (!worker->cursor_outside || worker->outside)
 		return true;
 	rd_kafka_conf_t *conf = kafka_settings_conf(worker->settings, NULL, errstr, sizeof errstr);
-	if (conf) {
-		rd_kafka_conf_set_events(conf, 0);
+	if (conf)
 		worker->outside =
 			kafka_client_new(RD_KAFKA_PRODUCER, conf, worker->settings, worker, errstr, sizeof errstr);
-	}
 	return worker->outside != NULL;
 }
 

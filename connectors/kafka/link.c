@@ -61,8 +61,11 @@ static void thread_begin(struct kafka_link *kl, void (*work)(struct kafka_link *
 
 static void work_open(struct kafka_link *kl)
 {
-	kl->thread_result = kafka_producer_open(kl->settings, &kl->limits, kafka_settings_window(kl->settings, false),
-		kafka_wake_fd(kl->wake), &kl->producer, kl->thread_error, sizeof kl->thread_error);
+	const struct kafka_producer_host host = {
+		.reported = kafka_link_on_reports, .error = kafka_link_on_error, .arg = kl, .name = kl->name};
+	kl->thread_result =
+		kafka_producer_open(kl->settings, &kl->limits, &host, kafka_settings_window(kl->settings, false),
+			kafka_wake_fd(kl->wake), &kl->producer, kl->thread_error, sizeof kl->thread_error);
 }
 
 static void work_close(struct kafka_link *kl)
@@ -121,9 +124,6 @@ static void link_close(struct kafka_link *kl)
 {
 	kl->state = KAFKA_CLOSING;
 	loop_timer_stop(kl->timer);
-	if (kl->event)
-		rd_kafka_event_destroy(kl->event);
-	kl->event = NULL;
 	thread_begin(kl, work_close);
 }
 

@@ -67,7 +67,6 @@ struct kafka_link {
 	struct kafka_limits limits; /* of the next producer */
 	struct kafka_turnover turnover;
 	uint64_t isolate_until; /* with limits.one_by_one: no later seq is sent */
-	rd_kafka_event_t *event; /* a delivery report event that is not used up */
 	struct pending pending;
 	bool brokers_down;
 	char reason[512]; /* of the turnover */
@@ -91,6 +90,8 @@ void kafka_link_alarm(struct kafka_link *kl, const char *what);
 
 /* deliver.c */
 void kafka_link_send(struct link *link, const struct delivery *delivery);
-void kafka_link_on_events(void *arg); /* events wait, or some were left over */
+void kafka_link_on_events(void *arg); /* the library has something to say, or something was left over */
+void kafka_link_on_reports(void *arg, const struct kafka_report *reports, size_t n);
+void kafka_link_on_error(void *arg, rd_kafka_resp_err_t err, const char *text);
 
 #endif

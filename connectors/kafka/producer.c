@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "connectors/kafka/record.h"
 #include "connectors/kafka/client.h"
+#include "connectors/kafka/library_log.h"
+#include "connectors/kafka/record.h"
 #include "connectors/kafka/topics.h"
+#include "runtime/log.h"
 
 struct slot {
 	uint64_t seq;
@@ -24,6 +26,7 @@ struct slot {
 
 struct kafka_producer {
 	const struct kafka_settings *settings;
+	struct kafka_producer_host host;
 	rd_kafka_t *rk; /* NULL after close */
 	rd_kafka_queue_t *events;
 	struct kafka_topics *topics;
@@ -31,7 +34,104 @@ struct kafka_producer {
 	uint32_t capacity, used, in_flight; /* slots: all, ever used, now used */
 	uint32_t free_first, free_last; /* slots; free_first == capacity: none */
 	uint32_t batch_bytes;
+	struct kafka_report reports[KAFKA_REPORTS_AT_ONCE]; /* not told yet */
+	size_t n_reports;
+	unsigned budget; /* what may still be told of in this turn */
 };
+
+/* --- slots ------------------------------------------------------------------------------------------------------------ */
+
+static uint32_t slot_take(struct kafka_producer *producer)
+{
+	uint32_t i = producer->free_first;
+	if (i < producer->capacity) {
+		producer->free_first = producer->slots[i].next;
+		if (producer->free_first < producer->capacity)
+			__builtin_prefetch(&producer->slots[producer->free_first], 1);
+	} else {
+		assert(producer->used < producer->capacity); /* the window bounds what is sent */
+		i = producer->used++;
+	}
+	producer->in_flight++;
+	return i;
+}
+
+static void slot_release(struct kafka_producer *producer, uint32_t i)
+{
+	producer->slots[i].msg = NULL;
+	producer->slots[i].next = producer->capacity;
+	if (producer->free_first == producer->capacity)
+		producer->free_first = i;
+	else
+		producer->slots[producer->free_last].next = i;
+	producer->free_last = i;
+	producer->in_flight--;
+}
+
+/* --- what comes back --------------------------------------------------------------------------------------------------- */
+
+static void tell(struct kafka_producer *producer)
+{
+	size_t n = producer->n_reports;
+	producer->n_reports = 0;
+	if (n)
+		producer->host.reported(producer->host.arg, producer->reports, n);
+}
+
+/* The rest stays with the library until the next turn, in which it comes behind what was there already. */
+static void spend(struct kafka_producer *producer)
+{
+	if (--producer->budget == 0)
+		rd_kafka_yield(producer->rk);
+}
+
+static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *report, void *arg)
+{
+	struct kafka_producer *producer = kafka_client_owner(rk);
+	uint32_t i = (uint32_t)((uintptr_t)report->_private - 1);
+	(void)arg;
+	assert(i < producer->used && producer->slots[i].msg);
+	message_prefetch_count(producer->slots[i].msg);
+	producer->reports[producer->n_reports++] =
+		(struct kafka_report){.seq = producer->slots[i].seq, .msg = producer->slots[i].msg, .err = report->err};
+	slot_release(producer, i);
+	if (producer->n_reports == KAFKA_REPORTS_AT_ONCE)
+		tell(producer);
+	spend(producer);
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *text, void *arg)
+{
+	struct kafka_producer *producer = kafka_client_owner(rk);
+	(void)arg;
+	tell(producer);
+	producer->host.error(producer->host.arg, (rd_kafka_resp_err_t)code, text);
+	spend(producer);
+}
+
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+	const struct kafka_producer *producer = kafka_client_owner(rk);
+	kafka_library_log(producer->host.name, level, facility, text);
+}
+
+static int on_statistics(rd_kafka_t *rk, char *json, size_t len, void *arg)
+{
+	const struct kafka_producer *producer = kafka_client_owner(rk);
+	(void)arg;
+	log_debug("kafka_statistics", "connection=%s json=%.*s", producer->host.name, (int)len, json);
+	return 0; /* the library frees it */
+}
+
+bool kafka_producer_serve(struct kafka_producer *producer, unsigned budget)
+{
+	producer->budget = budget;
+	rd_kafka_queue_poll_callback(producer->events, 0);
+	tell(producer);
+	return producer->budget == 0;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t read_batch_bytes(rd_kafka_t *rk)
 {
@@ -42,8 +142,9 @@ static uint32_t read_batch_bytes(rd_kafka_t *rk)
 	return (uint32_t)strtoul(text, NULL, 10);
 }
 
-int kafka_producer_open(const struct kafka_settings *settings, const struct kafka_limits *limits, uint32_t capacity,
-	int wake_fd, struct kafka_producer **ret_producer, char *errstr, size_t errstr_size)
+int kafka_producer_open(const struct kafka_settings *settings, const struct kafka_limits *limits,
+	const struct kafka_producer_host *host, uint32_t capacity, int wake_fd, struct kafka_producer **ret_producer,
+	char *errstr, size_t errstr_size)
 {
 	struct kafka_producer *producer = calloc(1, sizeof *producer);
 	rd_kafka_conf_t *conf = NULL;
@@ -54,11 +155,16 @@ int kafka_producer_open(const struct kafka_settings *settings, const struct kafk
 		goto out;
 	}
 	producer->settings = settings;
+	producer->host = *host;
 	producer->capacity = producer->free_first = capacity;
 	conf = kafka_settings_conf(settings, limits, errstr, errstr_size);
 	if (!conf)
 		goto out;
-	producer->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, settings, NULL, errstr, errstr_size);
+	rd_kafka_conf_set_dr_msg_cb(conf, on_report);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	rd_kafka_conf_set_stats_cb(conf, on_statistics);
+	producer->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, settings, producer, errstr, errstr_size);
 	if (!producer->rk)
 		goto out;
 	conf = NULL; /* the library's now */
@@ -125,33 +231,6 @@ void kafka_producer_free_id(const struct kafka_producer *producer, char *id)
 /* --- sending
  * -------------------------------------------------------------------------------------------------- */
 
-static uint32_t slot_take(struct kafka_producer *producer)
-{
-	uint32_t i = producer->free_first;
-	if (i < producer->capacity) {
-		producer->free_first = producer->slots[i].next;
-		if (producer->free_first < producer->capacity)
-			__builtin_prefetch(&producer->slots[producer->free_first], 1);
-	} else {
-		assert(producer->used < producer->capacity); /* the window bounds what is sent */
-		i = producer->used++;
-	}
-	producer->in_flight++;
-	return i;
-}
-
-static void slot_release(struct kafka_producer *producer, uint32_t i)
-{
-	producer->slots[i].msg = NULL;
-	producer->slots[i].next = producer->capacity;
-	if (producer->free_first == producer->capacity)
-		producer->free_first = i;
-	else
-		producer->slots[producer->free_last].next = i;
-	producer->free_last = i;
-	producer->in_flight--;
-}
-
 rd_kafka_resp_err_t kafka_producer_send(struct kafka_producer *producer, struct cloudevent_writer *events,
 	const uint8_t uuid[16], uint64_t seq, struct message *msg, uint64_t wall_ms, const char **ret_detail)
 {
@@ -178,29 +257,7 @@ rd_kafka_resp_err_t kafka_producer_send(struct kafka_producer *producer, struct 
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-/* --- what comes back
- * ------------------------------------------------------------------------------------------ */
-
-rd_kafka_event_t *kafka_producer_poll(struct kafka_producer *producer)
-{
-	return rd_kafka_queue_poll(producer->events, 0);
-}
-
-void kafka_producer_expect(const struct kafka_producer *producer, const rd_kafka_message_t *report)
-{
-	message_prefetch_count(producer->slots[(uintptr_t)report->_private - 1].msg);
-}
-
-struct message *kafka_producer_take(
-	struct kafka_producer *producer, const rd_kafka_message_t *report, uint64_t *ret_seq)
-{
-	uint32_t i = (uint32_t)((uintptr_t)report->_private - 1);
-	assert(i < producer->used && producer->slots[i].msg);
-	struct message *msg = producer->slots[i].msg;
-	*ret_seq = producer->slots[i].seq;
-	slot_release(producer, i);
-	return msg;
-}
+/* --- questions -------------------------------------------------------------------------------------------------------- */
 
 uint32_t kafka_producer_batch_bytes(const struct kafka_producer *producer)
 {

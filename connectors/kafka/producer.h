@@ -4,7 +4,7 @@
  * has one at a time; after a fatal error the next one takes over (sink.h).
  *
  * The library reads payloads where they lie, from its own threads, until a message's delivery report or the
- * end of the producer. So each message is referenced from kafka_producer_send to kafka_producer_take or
+ * end of the producer. So each message is referenced from kafka_producer_send to its report or
  * kafka_producer_free.
  *
  * Threads: open and close block and run on a thread of their own; everything else runs on the loop and does
@@ -16,13 +16,31 @@
 #include "connectors/kafka/settings.h"
 #include "message/message.h"
 
+#define KAFKA_REPORTS_AT_ONCE 256u
+
 struct kafka_producer;
 
-/* Side thread. The settings are borrowed until kafka_producer_free. wake_fd is written to (8 bytes) when events begin to wait. capacity: messages held at most. 0,
- * or a negative errno with the library's sentence in errstr. */
-int kafka_producer_open(const struct kafka_settings *settings, const struct kafka_limits *limits, uint32_t capacity,
-	int wake_fd, struct kafka_producer **ret_producer, char *errstr, size_t errstr_size)
-	__attribute__((warn_unused_result));
+/* A message has left the producer. */
+struct kafka_report {
+	uint64_t seq;
+	struct message *msg;
+	rd_kafka_resp_err_t err;
+};
+
+/* Called by kafka_producer_serve alone; may send, but not close or free the producer. */
+struct kafka_producer_host {
+	/* The references to the messages pass to the host. n: up to KAFKA_REPORTS_AT_ONCE. */
+	void (*reported)(void *arg, const struct kafka_report *reports, size_t n);
+	void (*error)(void *arg, rd_kafka_resp_err_t err, const char *text);
+	void *arg;
+	const char *name; /* of the connection, for the log; lives as long as the producer */
+};
+
+/* Side thread. The settings are borrowed until kafka_producer_free. wake_fd is written to (8 bytes) when there begins to be something to
+ * serve. capacity: messages held at most. 0, or a negative errno with the library's sentence in errstr. */
+int kafka_producer_open(const struct kafka_settings *settings, const struct kafka_limits *limits,
+	const struct kafka_producer_host *host, uint32_t capacity, int wake_fd, struct kafka_producer **ret_producer,
+	char *errstr, size_t errstr_size) __attribute__((warn_unused_result));
 
 /* Side thread. Purges and ends the library's part: after this no thread but the loop touches the messages.
  * May take as long as a name resolution. */
@@ -42,14 +60,8 @@ rd_kafka_resp_err_t kafka_producer_send(struct kafka_producer *producer, struct 
 	const uint8_t uuid[16], uint64_t seq, struct message *msg, uint64_t wall_ms, const char **ret_detail)
 	__attribute__((warn_unused_result));
 
-/* The next event, NULL if none waits; destroy with rd_kafka_event_destroy. */
-rd_kafka_event_t *kafka_producer_poll(struct kafka_producer *producer);
-
-/* A delivery report: its message leaves the producer. The reference passes to the caller. */
-/* It will be taken soon: fetches the message. */
-void kafka_producer_expect(const struct kafka_producer *producer, const rd_kafka_message_t *report);
-struct message *kafka_producer_take(
-	struct kafka_producer *producer, const rd_kafka_message_t *report, uint64_t *ret_seq);
+/* Tells the host what the library has to say, up to so many things. True: there may be more. */
+bool kafka_producer_serve(struct kafka_producer *producer, unsigned budget);
 
 /* Its batch.size: a message with more kafka_message_bytes than this is alone in its batch. */
 uint32_t kafka_producer_batch_bytes(const struct kafka_producer *producer);

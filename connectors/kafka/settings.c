@@ -595,8 +595,6 @@ rd_kafka_conf_t *kafka_settings_conf(
 	struct conf_builder builder = {rd_kafka_conf_new(), errstr, errstr_size, false};
 	conf_begin_producer(&builder, settings, limits, settings->linger_ms, kafka_settings_window(settings, false));
 	conf_set(&builder, "message.timeout.ms", "0");
-	rd_kafka_conf_set_events(
-		builder.conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS);
 	return conf_end(&builder);
 }
 

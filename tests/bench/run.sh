@@ -28,8 +28,8 @@
 #   outage         one of five destinations away while GIB (2 if not given) pass: ratio_others ratio_drain waiting_mib …
 #   recovery       seconds to open a journal with 1 GiB waiting
 # BUILD=folder uses a build that is there; otherwise it makes one (-O2, no sanitizers) in a temporary folder. MESSAGES=n: how
-# many the benchmarks with brokers send, 200000 if not given (mqtt-qos2: 50000; http-dead: 5000; kafka-out and kafka-in: 2000000, in ROUNDS
-# rounds, 3 if not given).
+# many the benchmarks with brokers send, 200000 if not given (mqtt-qos2: 50000; http-dead: 5000; kafka-out: 6000000 and kafka-in: 2000000,
+# in ROUNDS rounds, 3 if not given).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 top=$PWD

@@ -418,6 +418,12 @@ run_campaigns() {
 
 # --- the run ----------------------------------------------------------------------------------------------------------
 
+# All parts together have up to six GiB on disk at one time.
+room_gib=$(df -Pk "$work" | awk 'NR == 2 { print int($4 / 1048576) }')
+scarce=
+[ "$room_gib" -ge 8 ] || scarce="only $room_gib GiB are free where $work is: tests may find the disk full; make room, or set TMPDIR"
+[ -z "$scarce" ] || say "$scarce"
+
 kafka_there=
 if [ -n "$install" ]; then
     wanted="build test kafka"
@@ -473,6 +479,7 @@ fi
 
 sed -n 's/^SKIP /skipped: /p' "$results"
 sed -n 's/^FAIL /FAILED: /p' "$results"
+[ -z "$scarce" ] || ! grep -q '^FAIL ' "$results" || say "$scarce"
 say "all done in $(took "$began")"
 passed=$(grep -c '^PASS ' "$results")
 failed=$(grep -c '^FAIL ' "$results")

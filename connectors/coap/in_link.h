@@ -46,8 +46,7 @@ struct coap_in_exchange {
 	uint8_t no_response; /* of which classes it wants none, RFC 7967 */
 	bool acked; /* an empty acknowledgement has gone out */
 	bool to_group; /* what is no answer to it is not said */
-	uint64_t
-		set_aside; /* bytes for its answer, counted as sent from the beginning; also if it gets none in the end */
+	uint64_t set_aside; /* bytes for its answer: counted as sent, also if none goes out in the end */
 	uint64_t not_before_ms; /* while it waits for its peer: nothing is sent until then; 0: at once */
 	bool has_block1;
 	uint32_t block1; /* to be repeated */

@@ -68,7 +68,8 @@ int kafka_settings_brokers(const struct kafka_settings *settings, rd_kafka_conf_
 /* How many messages may be in flight, in transactions or without. */
 uint32_t kafka_settings_window(const struct kafka_settings *settings, bool exactly_once);
 
-/* A new configuration for a producer, the caller's, without events: it is served by callbacks. NULL with the reason in errstr. limits may be NULL. */
+/* A new configuration for a producer, the caller's, without events: it is served by callbacks. NULL with the reason in errstr.
+ * limits may be NULL. */
 rd_kafka_conf_t *kafka_settings_conf(const struct kafka_settings *settings, const struct kafka_limits *limits,
 	char *errstr, size_t errstr_size) __attribute__((warn_unused_result));
 

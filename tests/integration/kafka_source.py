@@ -38,7 +38,9 @@ class Writer:
                     break
                 except BufferError:
                     self.producer.poll(0.1)
-        left = self.producer.flush(60)
+        left = len(self.producer)
+        while left and self.producer.flush(60) < left: # for as long as some of them get there, however slowly
+            left = len(self.producer)
         assert not left and not failed, f"{left} not written to {topic}, {failed[:3]}"
 
 
@@ -223,11 +225,11 @@ def pressure():
             assert bridge.stop() == 0
 
 
-def _queue_full(name, count, size, **properties):
+def _queue_full(name, count, size, batch=1, **properties):
     """What stands still for a few tenths of a second each time takes longer than is waited here."""
     kafka = shared_kafka()
     kafka.create_topic(name)
-    Writer(kafka.brokers, batch_messages=1).write(name, numbers("a", 1, count, size))
+    Writer(kafka.brokers, batch_messages=batch).write(name, numbers("a", 1, count, size))
     with reader_of(name) as got, bridge_of(name, name, kafka.brokers, hold_messages=1, properties={
             key.replace("_", "."): value for key, value in properties.items()}) as bridge:
         until(lambda: len(got.messages) >= count, lambda: f"all of {count}, of which {len(got.messages)} have come", timeout=120)
@@ -239,7 +241,7 @@ def _queue_full(name, count, size, **properties):
 def queue_full():
     _queue_full("full-of-one", 1500, 0, fetch_message_max_bytes=1, queued_min_messages=1)
     _queue_full("full-of-bytes", 1500, 2000, fetch_message_max_bytes=1, queued_max_messages_kbytes=1)
-    _queue_full("full-of-some", 12000, 100, fetch_message_max_bytes=5000, queued_min_messages=20)
+    _queue_full("full-of-some", 20000, 100, batch=10, fetch_message_max_bytes=5000, queued_min_messages=20)
 
 
 @tap.case("Kafka killed and started again while it is read: each record once")

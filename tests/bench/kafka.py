@@ -49,7 +49,10 @@ JVM = ["-Xms2g", "-Xmx2g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:Initi
        "-XX:G1HeapRegionSize=16M", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
 # A compiler's thread that ends takes what it has used with it: compiler_seconds.
 COUNTED = ["-XX:-UseDynamicNumberOfCompilerThreads"]
-BROKER = ("file.delete.delay.ms=1000", "log.segment.bytes=268435456", "socket.request.max.bytes=104857600")
+# Kafka's 100 KiB for what a socket receives are less than two segments of the loopback device, which are 64 KiB where a network's are
+# 1460 bytes: TCP then stands still for milliseconds with each request. So the system decides.
+BROKER = ("file.delete.delay.ms=1000", "log.segment.bytes=268435456", "socket.request.max.bytes=104857600",
+          "socket.receive.buffer.bytes=-1")
 
 def own_kafka():
     kafka.JVM[:] = JVM + COUNTED
@@ -179,6 +182,7 @@ def out_by_linkspan(lake, filled, cursor_topic=None):
     """(messages a second, CPU microseconds a message); exactly once with a cursor_topic that is new."""
     bridge = Linkspan(out_configuration(lake, cursor_topic), start=False)
     shutil.copytree(filled, bridge.data_dir, ignore=lambda *_: ["control", "lock"])
+    os.sync() # it was filled beforehand: else it is written while Kafka writes, which then has to wait for the disk
     bridge.start(wait_up=["lake"])
     status = Status(bridge, "destination=lake")
     cpu, began = cpu_seconds(bridge.pid), time.monotonic()

@@ -271,9 +271,10 @@ static int flush_done(struct journal *j)
 int journal_flush_done(struct journal *j, uint64_t *ret_lsn)
 {
 	int r = flush_done(j);
-	if (r == 0)
-		*ret_lsn = j->appended_lsn;
-	return r;
+	if (r < 0)
+		return r;
+	*ret_lsn = j->appended_lsn;
+	return 0;
 }
 
 static void note_pending(struct journal *j)

@@ -538,9 +538,10 @@ int journal_pause(struct journal *j, uint32_t dest, bool paused, uint64_t *ret_l
 		return -ENOENT;
 	struct frame frame = {.type = FRAME_PAUSE, .dest = dest, .count = paused};
 	int r = append_frame(j, &frame);
-	if (r == 0)
-		*ret_lsn = j->appended_lsn;
-	return r;
+	if (r < 0)
+		return r;
+	*ret_lsn = j->appended_lsn;
+	return 0;
 }
 
 /* --- figures and state

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmarks of Kafka alone: kafka-out, kafka-in. Called by run.sh.
 
-kafka-out: a journal with MESSAGES waiting is filled once (`linkspan queue import`, the destination paused), and each round
-begins with a copy of it. The clock runs from `queue resume`, with the link up, until linkspan says that nothing waits and
-has stopped cleanly: then each DONE is durable, which the files confirm. Beside it, in turns, librdkafka alone
-(kafka_bare.c) writes the same records to the same broker, from the first record to the last report. linkspan's time holds some
-things that the other's does not: the command that resumes, the question who leads the topic's partitions, up to an interval
-that the last transaction waits, what has ended in the journal, and the stop; together up to two tenths of a second, whatever MESSAGES is.
-With fewer than some millions of messages they count for more than they are here.
+kafka-out: a journal with MESSAGES waiting is filled once (`linkspan queue import`, the destination paused), and each turn of
+linkspan's begins with a copy of it. Each turn begins with all that there is on disk, and with nothing left of the one before.
+The clock runs from `queue resume`, with the link up, until linkspan says that nothing waits and has stopped cleanly: then each
+DONE is durable, which the files confirm. Beside it, in turns, librdkafka alone (kafka_bare.c) writes the same records to the
+same broker, from the first record to the last report. linkspan's time holds some things that the other's does not: the command
+that resumes, the question who leads the topic's partitions, up to an interval that the last transaction waits, what has ended in
+the journal, and the stop; together up to two tenths of a second, whatever MESSAGES is. With fewer than some millions of messages
+they count for more than they are here.
 
 kafka-in: a topic is filled once, by librdkafka alone. linkspan reads it from the beginning into its journal, for a destination
 that is away: the clock runs from the first of them that it is seen to have taken until all are, and durable. Beside it
@@ -77,8 +78,11 @@ class Topic:
         if self._made:
             self._admin.delete_topics([TOPIC], operation_timeout=30)[TOPIC].result()
             until(lambda: TOPIC not in self._admin.list_topics(timeout=10).topics, "the topic to be gone")
+            data = os.path.join(self._lake.folder, "data")
+            until(lambda: not any(name.startswith(f"{TOPIC}-") for name in os.listdir(data)), "its files to be gone")
         self._lake.create_topic(TOPIC, partitions=PARTITIONS)
         self._made = True
+        os.sync() # what the turn before has left is not written in this one
 
     def end(self):
         """How far its partitions go, all together: records, and the markers of transactions."""

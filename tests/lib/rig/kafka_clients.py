@@ -94,7 +94,7 @@ class Numberer(_Client):
         self.sessions_lost = 0
         self._topic, self._rate, self._size, self._window = topic, rate, size, window
         self._may_go_on = may_go_on or (lambda _total: True)
-        self._last = threading.Event()
+        self._last, self._written = threading.Event(), threading.Event()  # no more is to be written, is written
         self._round = 0
         # One request at a time: with more, a leader that is unknown for a moment can end librdkafka 2.0.2's idempotent producer for
         # good (OUT_OF_ORDER_SEQUENCE_NUMBER), and it could not tell which of its records are there.
@@ -134,11 +134,13 @@ class Numberer(_Client):
                    and self._may_go_on(self.total)):
                 self._produce_next()
                 due += 1 / self._rate
+            if self._last.is_set():
+                self._written.set()
             self._producer.poll(0.005)
 
     def stop(self):
         self._last.set()
-        until(lambda: self.acknowledged >= self.total or not self.running(),
+        until(lambda: self._written.is_set() and self.acknowledged >= self.total or not self.running(),
               lambda: f"Kafka to acknowledge {self.acknowledged} of {self.total}")
         return dict(self.sent)
 

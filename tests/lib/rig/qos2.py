@@ -251,7 +251,7 @@ class Publisher(_Client):
         self._flights = collections.OrderedDict()  # packet identifier → flight, oldest first
         self._id = self._round = 0
         self._due = 0.0  # when the next message is to be made
-        self._last = threading.Event()
+        self._last, self._written = threading.Event(), threading.Event()  # no more is to be sent, is sent for the first time
         self._thread.start()
 
     @property
@@ -300,7 +300,10 @@ class Publisher(_Client):
         return struct.unpack_from(">H", body)[0], body[2] if len(body) > 2 else 0
 
     def _on_turn(self):
-        if self._last.is_set() or not self._rate:
+        if self._last.is_set():
+            self._written.set()
+            return 0.02
+        if not self._rate:
             return 0.02
         now = time.monotonic()
         self._due = max(self._due, now - 0.1)  # what could not be sent in time is not made up for
@@ -324,7 +327,7 @@ class Publisher(_Client):
     def stop(self):
         """Ends the flow once the broker has completed all of it; what was sent."""
         self._last.set()
-        until(lambda: not self._flights or not self._thread.is_alive(),
+        until(lambda: self._written.is_set() and not self._flights or not self._thread.is_alive(),
               lambda: f"PUBCOMPs for {self.client_id}: {self.acknowledged} of {self.total}")
         return dict(self.sent)
 

@@ -52,7 +52,7 @@ JVM = ["-Xms2g", "-Xmx2g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:Initi
 COUNTED = ["-XX:-UseDynamicNumberOfCompilerThreads"]
 # Kafka's 100 KiB for what a socket receives are less than two segments of the loopback device, which are 64 KiB where a network's are
 # 1460 bytes: TCP then stands still for milliseconds with each request. So the system decides.
-BROKER = ("file.delete.delay.ms=1000", "log.segment.bytes=268435456", "socket.request.max.bytes=104857600",
+BROKER = ("log.segment.delete.delay.ms=1000", "log.segment.bytes=268435456", "socket.request.max.bytes=104857600",
           "socket.receive.buffer.bytes=-1")
 
 def own_kafka():

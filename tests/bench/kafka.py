@@ -51,7 +51,7 @@ JVM = ["-Xms2g", "-Xmx2g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:Initi
 # A compiler's thread that ends takes what it has used with it: compiler_seconds.
 COUNTED = ["-XX:-UseDynamicNumberOfCompilerThreads"]
 # Kafka's 100 KiB for what a socket receives are less than two segments of the loopback device, which are 64 KiB where a network's are
-# 1460 bytes: TCP then stands still for milliseconds with each request. So the system decides.
+# 1460 bytes: with them both processors were seen to have nothing to do for milliseconds within requests. So the system decides.
 BROKER = ("log.segment.delete.delay.ms=1000", "log.segment.bytes=268435456", "socket.request.max.bytes=104857600",
           "socket.receive.buffer.bytes=-1")
 
